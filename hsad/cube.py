@@ -1,0 +1,310 @@
+"""What a cube is: an ``xarray.DataArray`` with the dimensions ``(y, x, band)`` and a few agreed names.
+
+========================  ==========================================================================================
+values                    the numbers *stored* in the file, unscaled, in the file's data type; dask-backed when lazy
+``wavelength`` (band)     band centres, nm, float64
+``fwhm`` (band)           full widths at half maximum, nm, float64
+``good_wavelength``       (band) bool; False for bands that their producer marks as bad
+``band_name`` (band)      the producer's names of the bands
+``valid`` (y, x)          bool, optional; a mask that came with the scene
+``gain``, ``bias``        (band) float64, optional; physical value = stored value · gain + bias
+``spatial_ref``           CRS and ``GeoTransform`` as rioxarray writes them; ``y`` and ``x`` only on an unrotated grid
+``attrs["_FillValue"]``   the nodata value in stored numbers
+``attrs``                 ``source`` (path), ``reader``, ``interleave``, ``warnings`` (list of str)
+========================  ==========================================================================================
+
+All of the coordinates are optional. Scaling is applied in one place only, where the engine turns a window of
+stored numbers into spectra (`hsad.engine.source`), so a cube never holds values that were scaled once already.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+import numpy as np
+import xarray as xr
+from numpy.typing import ArrayLike, NDArray
+
+from hsad.errors import ParameterError, SceneError
+
+if TYPE_CHECKING:
+    from affine import Affine
+    from rasterio.crs import CRS
+
+__all__ = ["DIMS", "GeoGrid", "Raster", "build_cube", "check_cube", "chunk_cube", "geo_grid", "raster_of"]
+
+DIMS = ("y", "x", "band")
+
+_BAND_NAMES = ("band", "bands", "wavelength", "wavelengths", "channel", "channels")
+_ROW_NAMES = ("y", "row", "rows", "line", "lines", "lat", "latitude", "northing", "downtrack")
+_COLUMN_NAMES = (
+    "x",
+    "col",
+    "cols",
+    "column",
+    "sample",
+    "samples",
+    "lon",
+    "longitude",
+    "easting",
+    "crosstrack",
+)
+_CHUNK_BYTES = 32 * 2**20
+
+
+@runtime_checkable
+class Raster(Protocol):
+    """A small, picklable recipe for reading windows of a file; it opens the file anew for each read.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Rows, columns, bands.
+    dtype : numpy.dtype
+        Type of the stored numbers, in native byte order.
+    row_step : int
+        Rows that are best read together (the height of a strip or an internal tile); 1 where it does not matter.
+    """
+
+    @property
+    def shape(self) -> tuple[int, int, int]: ...  # noqa: D102  described above
+    @property
+    def dtype(self) -> np.dtype[Any]: ...  # noqa: D102  described above
+    @property
+    def row_step(self) -> int: ...  # noqa: D102  described above
+    def read(self, rows: slice, cols: slice) -> NDArray[Any]:
+        """Return the stored numbers of a window, shape ``(rows, cols, bands)``, native byte order."""
+        ...
+
+
+@dataclass(frozen=True)
+class GeoGrid:
+    """Where the pixels lie: the size of the grid, its CRS and its affine transform (either may be None)."""
+
+    rows: int
+    cols: int
+    crs: CRS | None
+    transform: Affine | None
+
+    def window(self, rows: slice, cols: slice) -> GeoGrid:
+        """Return the grid of a window of this one; the transform is shifted exactly."""
+        from affine import Affine
+
+        transform = self.transform
+        if transform is not None:
+            transform = transform * Affine.translation(cols.start, rows.start)
+        return GeoGrid(rows.stop - rows.start, cols.stop - cols.start, self.crs, transform)
+
+    def attach(self, array: xr.DataArray) -> xr.DataArray:
+        """Return `array` (dims y, x first) with this grid's CRS, GeoTransform and, if unrotated, y and x."""
+        import rioxarray  # noqa: F401  registers the .rio accessor
+
+        transform = self.transform
+        if transform is not None:
+            if transform.b == 0 and transform.d == 0:
+                array = array.assign_coords(
+                    y=("y", transform.f + (np.arange(self.rows) + 0.5) * transform.e),
+                    x=("x", transform.c + (np.arange(self.cols) + 0.5) * transform.a),
+                )
+            array = array.rio.write_transform(transform)
+        if self.crs is not None:
+            array = array.rio.write_crs(self.crs)
+        if "spatial_ref" in array.coords:
+            # As an attribute, too: it survives arithmetic under xarray's keep_attrs, an encoding does not.
+            array = array.rio.write_grid_mapping("spatial_ref")
+        return array
+
+
+class _RasterArray(xr.backends.BackendArray):
+    """xarray's view of a `Raster`: indexed lazily, read by windows."""
+
+    def __init__(self, raster: Raster) -> None:
+        self.raster = raster
+        self.shape = raster.shape
+        self.dtype = raster.dtype
+
+    def __getitem__(self, key: xr.core.indexing.ExplicitIndexer) -> NDArray[Any]:
+        return xr.core.indexing.explicit_indexing_adapter(  # type: ignore[no-any-return]  xarray says Any
+            key, self.shape, xr.core.indexing.IndexingSupport.BASIC, self._read
+        )
+
+    def _read(self, key: tuple[int | slice, ...]) -> NDArray[Any]:
+        """Read the smallest window that holds `key` (integers, or slices with a positive step), then pick from it."""
+        window: list[slice] = []
+        pick: list[int | slice] = []
+        for index, size in zip(key[:2], self.shape[:2], strict=True):
+            if isinstance(index, slice):
+                start, stop, step = index.indices(size)
+                window.append(slice(start, max(start, stop)))
+                pick.append(slice(None, None, step))
+            else:
+                window.append(slice(index, index + 1))
+                pick.append(0)
+        return np.asarray(self.raster.read(window[0], window[1])[pick[0], pick[1], key[2]])
+
+
+def build_cube(
+    raster: Raster,
+    *,
+    source: str,
+    reader: str,
+    wavelength: ArrayLike | None = None,
+    fwhm: ArrayLike | None = None,
+    good_wavelength: ArrayLike | None = None,
+    band_name: Sequence[str] | None = None,
+    valid: NDArray[np.bool_] | None = None,
+    gain: ArrayLike | None = None,
+    bias: ArrayLike | None = None,
+    nodata: float | None = None,
+    crs: CRS | None = None,
+    transform: Affine | None = None,
+    attrs: Mapping[str, Any] | None = None,
+) -> xr.DataArray:
+    """Put a raster and what its reader knows about it into a cube, lazily indexed and not yet chunked.
+
+    Parameters
+    ----------
+    raster : Raster
+        Recipe for the stored numbers.
+    source, reader : str
+        Path of the file, name of the reader.
+    wavelength, fwhm : (bands,) array_like of float, optional
+        In nm.
+    good_wavelength : (bands,) array_like of bool, optional
+        False for bad bands.
+    band_name : sequence of str, optional
+        One name a band.
+    valid : (rows, cols) ndarray of bool, optional
+        A mask that came with the scene.
+    gain, bias : float or (bands,) array_like, optional
+        Physical value = stored value · gain + bias.
+    nodata : float, optional
+        Stored value that means "no data".
+    crs, transform : optional
+        Georeferencing; a rotated transform is kept as it is.
+    attrs : mapping, optional
+        More attributes: ``interleave``, ``warnings``, the file's own description.
+
+    Raises
+    ------
+    SceneError
+        When a per-band list has not one value a band.
+    """
+    rows, cols, bands = raster.shape
+    coords: dict[str, Any] = {}
+    for name, values, dtype, units in (
+        ("wavelength", wavelength, np.float64, "nm"),
+        ("fwhm", fwhm, np.float64, "nm"),
+        ("good_wavelength", good_wavelength, np.bool_, None),
+        ("band_name", band_name, np.str_, None),
+        ("gain", gain, np.float64, None),
+        ("bias", bias, np.float64, None),
+    ):
+        if values is None:
+            continue
+        column = np.asarray(values, dtype=dtype)
+        if column.ndim == 0:
+            column = np.full(bands, column)
+        if column.shape != (bands,):
+            raise SceneError(f"{source}: {column.size} values of {name} for {bands} bands")
+        coords[name] = ("band", column, {"units": units} if units else {})
+    if "wavelength" in coords:
+        coords["wavelength"][2]["standard_name"] = "radiation_wavelength"
+    if valid is not None:
+        if valid.shape != (rows, cols):
+            raise SceneError(f"{source}: a mask of {valid.shape} pixels for a scene of {(rows, cols)}")
+        coords["valid"] = (("y", "x"), valid)
+    lazy = xr.core.indexing.LazilyIndexedArray(_RasterArray(raster))
+    cube = xr.DataArray(xr.Variable(DIMS, lazy), coords=coords, name="cube")
+    cube.attrs = {"source": source, "reader": reader, "warnings": [], **(attrs or {})}
+    cube = GeoGrid(rows, cols, crs, transform).attach(cube)
+    if nodata is not None:
+        cube.attrs["_FillValue"] = nodata
+    cube.encoding["hsad_raster"] = raster
+    return cube
+
+
+def chunk_cube(cube: xr.DataArray) -> xr.DataArray:
+    """Return the lazily indexed cube of a reader as a dask array: blocks of rows, all columns and bands."""
+    raster: Raster = cube.encoding["hsad_raster"]
+    row_bytes = raster.shape[1] * raster.shape[2] * raster.dtype.itemsize
+    steps = max(1, round(_CHUNK_BYTES / max(1, row_bytes * raster.row_step)))
+    chunked = cube.chunk({"y": steps * raster.row_step, "x": -1, "band": -1})
+    # dask names an array after its content: as long as the name stands, the cube is what the file holds.
+    chunked.encoding["hsad_raster"] = raster
+    chunked.encoding["hsad_name"] = chunked.data.name
+    return chunked
+
+
+def raster_of(cube: xr.DataArray) -> Raster | None:
+    """Return the recipe behind a cube as it was opened, None once anything was done to its values."""
+    if cube.chunks is None or cube.encoding.get("hsad_name") != cube.data.name:
+        return None
+    raster = cube.encoding["hsad_raster"]
+    return raster if isinstance(raster, Raster) and raster.shape == cube.shape else None
+
+
+def check_cube(cube: xr.DataArray | NDArray[Any]) -> xr.DataArray:
+    """Return `cube` with the dimensions ``(y, x, band)``.
+
+    Accepts a plain ``(rows, cols, bands)`` array and what other tools produce: band-first order, dimensions
+    called ``wavelength`` or ``bands``, ``lat`` and ``lon``.
+
+    Raises
+    ------
+    ParameterError
+        When it has not three dimensions, an empty one, or values that are not real numbers.
+    """
+    if not isinstance(cube, xr.DataArray):
+        array = np.asarray(cube)
+        if array.ndim != 3:
+            raise ParameterError(f"a cube has 3 dimensions (rows, cols, bands), this array has {array.ndim}")
+        cube = xr.DataArray(array, dims=DIMS)
+    if cube.ndim != 3:
+        raise ParameterError(f"a cube has 3 dimensions (y, x, band), this array has {cube.dims}")
+    if cube.dtype.kind not in "iufb":
+        raise ParameterError(f"a cube holds real numbers, this array holds {cube.dtype}")
+    if 0 in cube.shape:
+        raise ParameterError(f"a cube has at least one pixel and one band, this array is {cube.shape}")
+    if cube.dims == DIMS:
+        return cube
+    names: dict[Any, str] = {}
+    for target, known in zip(DIMS, (_ROW_NAMES, _COLUMN_NAMES, _BAND_NAMES), strict=True):
+        found = [dim for dim in cube.dims if str(dim).lower() in known]
+        if len(found) == 1:
+            names[found[0]] = target
+    if len(names) != 3:
+        raise ParameterError(f"cannot tell rows, columns and bands apart in the dimensions {cube.dims}")
+    for dim, target in names.items():
+        if dim == target:
+            continue
+        if target == "band" and str(dim).startswith("wavelength") and dim in cube.coords:
+            # A dimension coordinate becomes what we call it: a coordinate along the band axis.
+            cube = cube.rename({dim: "wavelength"}) if dim != "wavelength" else cube
+            cube = cube.swap_dims({"wavelength": "band"})
+        else:
+            cube = cube.rename({dim: target})
+    return cube.transpose(*DIMS)
+
+
+def geo_grid(array: xr.DataArray) -> GeoGrid:
+    """Return the grid of a cube or a map, exactly as its file gave it, also after cropping by whole pixels."""
+    import rioxarray  # noqa: F401  registers the .rio accessor
+    from affine import Affine
+
+    rows, cols = array.sizes["y"], array.sizes["x"]
+    stated = array.coords["spatial_ref"].attrs.get("GeoTransform") if "spatial_ref" in array.coords else None
+    transform = Affine.from_gdal(*map(float, str(stated).split())) if stated else None
+    if "x" in array.coords and "y" in array.coords:
+        x, y = (np.asarray(array.coords[name].values, dtype=np.float64) for name in ("x", "y"))
+        if transform is None and rows > 1 and cols > 1:
+            dx, dy = (x[-1] - x[0]) / (cols - 1), (y[-1] - y[0]) / (rows - 1)
+            transform = Affine(dx, 0, x[0] - dx / 2, 0, dy, y[0] - dy / 2)
+        elif transform is not None:
+            # Cropping leaves GeoTransform behind but moves x and y: shift by the whole pixels they moved.
+            column, row = ~transform * (x[0], y[0])
+            transform = transform * Affine.translation(round(column - 0.5), round(row - 0.5))
+    crs = array.rio.crs
+    return GeoGrid(rows, cols, crs, transform)

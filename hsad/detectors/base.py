@@ -1,0 +1,286 @@
+"""What every detector is: a frozen dataclass of parameters with `reach`, `learn` and `score`.
+
+A detector maps spectra to one number a pixel. It differs from others in two ways only: how far it looks around a
+pixel (`reach`), and what it learns from the scene before it scores (`learn`). It knows blocks of spectra, never
+files, tiles or threads.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import types
+import typing
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, MutableMapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Protocol, Self, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hsad.errors import ParameterError, SceneError
+
+__all__ = ["Background", "Block", "Detector", "Parameter", "Scan", "Scene", "parameter"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Which scene a block belongs to: its number among the scenes learned from, and its size in pixels."""
+
+    index: int
+    rows: int
+    cols: int
+
+
+@dataclass(frozen=True)
+class Block:
+    """A leaf of a scene with its surroundings, as detectors see it.
+
+    Near an edge of the scene the surroundings are clamped, but the block spans at least ``2·reach + 1`` pixels
+    from that edge, so a window that is shifted inside the scene is inside the block too. An edge of the block
+    closer than `reach` to the core is an edge of the scene.
+
+    Attributes
+    ----------
+    spectra : (rows, cols, bands) ndarray of float64
+        C-contiguous, with the surroundings; the values of invalid pixels mean nothing (they are 0).
+    valid : (rows, cols) ndarray of bool
+        False where a pixel has no data or is masked.
+    core : tuple of two slices
+        Rows and columns of the pixels to score.
+    origin : tuple of two int
+        Row and column of ``spectra[0, 0]`` in the scene.
+    scene : Scene
+        The scene the block was cut from.
+    memo : mutable mapping
+        A cache for this place, kept between passes where that is possible. It may be empty at any time.
+    """
+
+    spectra: NDArray[np.float64]
+    valid: NDArray[np.bool_]
+    core: tuple[slice, slice]
+    origin: tuple[int, int]
+    scene: Scene
+    memo: MutableMapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def core_valid(self) -> NDArray[np.bool_]:
+        """Validity of the pixels to score, shape ``(core rows, core cols)``."""
+        return self.valid[self.core]
+
+    @property
+    def pixels(self) -> NDArray[np.float64]:
+        """Valid spectra of the core, shape ``(n, bands)``."""
+        return self.spectra[self.core][self.core_valid]
+
+    @property
+    def pixel_numbers(self) -> NDArray[np.int64]:
+        """Absolute numbers (row · scene columns + column) of `pixels`, shape ``(n,)``."""
+        rows, cols = np.nonzero(self.core_valid)
+        row = rows + self.origin[0] + self.core[0].start
+        return np.asarray(row * self.scene.cols + cols + self.origin[1] + self.core[1].start, dtype=np.int64)
+
+    def spread(self, values: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+        """Return one value a valid core pixel as a map of the core, NaN elsewhere."""
+        scores = np.full(self.core_valid.shape, np.nan)
+        scores[self.core_valid] = values
+        return scores
+
+
+class Scan(Protocol):
+    """What `Detector.learn` is given: a way to see every block of the scene or scenes, wherever they lie."""
+
+    def __call__(self, function: Callable[..., T | None], *arguments: Any, reach: int = 0) -> T | None:
+        """Return ``function(block, *arguments)`` of every block, merged with ``+`` along a fixed tree.
+
+        `function` and `arguments` must pickle. None is the identity of the merge: a block with nothing to say
+        returns None, and so does the scan when no block says anything. What is returned must be a typed summary
+        (`hsad.kernels.summaries`) or a number, since ``+`` on tuples and lists concatenates.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Background:
+    """What a detector learned: numbers, strings, arrays and other backgrounds, in the fields of a dataclass.
+
+    It is saved as ``.npz`` with a JSON header, never as a pickle, and scores other scenes than its own.
+    """
+
+    def summary(self) -> dict[str, Any]:
+        """Return the fields that are single numbers or strings: what a user wants to read about the fit."""
+        return {
+            f.name: value
+            for f in dataclasses.fields(self)
+            if isinstance(value := getattr(self, f.name), str | int | float)
+        }
+
+
+def parameter(
+    default: T,
+    help: str,
+    *,
+    check: Callable[[T], str | None] | None = None,  # noqa: A002  click's own word
+) -> T:
+    """Declare a field of a detector: its default, its help text and its check.
+
+    Parameters
+    ----------
+    default
+        The value if the user gives none; the annotation of the field is its type. A ``Literal`` gives choices.
+    help : str
+        One phrase for the command line and the documentation.
+    check : callable, optional
+        Returns what the value must be (``"odd and at least 3"``) when it is not, else None.
+    """
+    return typing.cast(T, field(default=default, metadata={"help": help, "check": check}))
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter of a detector, as the command line and `hsad methods` show it."""
+
+    name: str
+    type: type
+    default: Any
+    choices: tuple[Any, ...]
+    help: str
+    check: Callable[[Any], str | None] | None
+
+    def convert(self, value: Any) -> Any:
+        """Return `value` as this parameter's type, checked.
+
+        Raises
+        ------
+        ParameterError
+            Naming the parameter, the value and the choices or the range.
+        """
+        if isinstance(value, str) and value in self.choices:
+            return value
+        if self.type is str or (isinstance(value, str) and self.choices):
+            raise ParameterError(f"{self.name}: {value!r} is not one of {', '.join(map(str, self.choices))}")
+        number: Any = value
+        if self.type is not bool or not isinstance(value, bool | np.bool_):
+            try:
+                number = self.type(value)
+            except (TypeError, ValueError):
+                number = None
+            if isinstance(value, bool | str) or number is None or number != value or not np.isfinite(number):
+                kind = {int: "a whole number", float: "a number", bool: "true or false"}[self.type]
+                alternatives = "".join(f" or {choice}" for choice in self.choices)
+                raise ParameterError(f"{self.name}: {value!r} is not {kind}{alternatives}")
+        wanted = self.check(number) if self.check else None
+        if wanted is not None:
+            raise ParameterError(f"{self.name} must be {wanted}, not {value!r}")
+        return bool(number) if self.type is bool else number
+
+
+@functools.cache
+def _parameters(cls: type[Detector]) -> tuple[Parameter, ...]:
+    hints = typing.get_type_hints(cls)
+    found = []
+    for f in dataclasses.fields(cls):
+        options = (
+            typing.get_args(hints[f.name]) if isinstance(hints[f.name], types.UnionType) else (hints[f.name],)
+        )
+        kinds = [option for option in options if isinstance(option, type)]
+        choices = [
+            c for option in options if typing.get_origin(option) is Literal for c in typing.get_args(option)
+        ]
+        kind = kinds[0] if kinds else str
+        found.append(
+            Parameter(f.name, kind, f.default, tuple(choices), f.metadata["help"], f.metadata["check"])
+        )
+    return tuple(found)
+
+
+@dataclass(frozen=True)
+class Detector(ABC):
+    """Base of all detectors: subclass it as a frozen dataclass whose fields are the parameters.
+
+    The fields are declared with `parameter` and checked once, when the detector is made. A detector has no other
+    state: it can be shared between threads, pickled, and printed as the provenance of its result.
+
+    Attributes
+    ----------
+    reach : int
+        Pixels on each side that a score depends on, derived from the parameters (a property where it varies).
+    leaf : int
+        Side, in pixels, of the blocks that are learned from and scored. It is part of the definition of a result
+        (sums are formed along a tree of leaves), never a matter of memory; tiles are made of whole leaves.
+    title, reference : str
+        One line that says what the method is, and where its formula comes from.
+
+    Examples
+    --------
+    A complete detector: the distance to the scene's mean spectrum, in units of the typical distance.
+
+    >>> import dataclasses
+    >>> import numpy as np
+    >>> import hsad
+    >>> from hsad.detectors.base import Background, Block, Detector, Scan, parameter
+    >>> from hsad.kernels.summaries import Totals
+    >>> @dataclasses.dataclass(frozen=True)
+    ... class MeanSpectrum(Background):
+    ...     mean: np.ndarray
+    ...     scale: float
+    >>> def total(block):
+    ...     return Totals(len(block.pixels), block.pixels.sum(axis=0))
+    >>> def total_distance(block, mean):
+    ...     return Totals(len(block.pixels), np.linalg.norm(block.pixels - mean, axis=1).sum())
+    >>> @dataclasses.dataclass(frozen=True)
+    ... class MeanDistance(Detector):
+    ...     "Euclidean distance to the mean spectrum."
+    ...     power: float = parameter(1.0, "exponent of the distance")
+    ...     def learn(self, scan: Scan) -> MeanSpectrum:
+    ...         mean = scan(total).mean
+    ...         return MeanSpectrum(mean, float(scan(total_distance, mean).mean))
+    ...     def score(self, block: Block, background: MeanSpectrum) -> np.ndarray:
+    ...         distance = np.linalg.norm(block.pixels - background.mean, axis=1) / background.scale
+    ...         return block.spread(distance**self.power)
+    >>> scene = np.random.default_rng(0).normal(size=(70, 90, 5))
+    >>> scene[30, 40] += 9
+    >>> scores = hsad.detect(scene, MeanDistance(power=2.0))
+    >>> np.unravel_index(scores.argmax(), scores.shape) == (30, 40)
+    (np.True_, np.True_)
+    """
+
+    leaf: ClassVar[int] = 64
+    title: ClassVar[str] = ""
+    reference: ClassVar[str] = ""
+
+    def __post_init__(self) -> None:
+        for p in self.parameters():
+            object.__setattr__(self, p.name, p.convert(getattr(self, p.name)))
+
+    @classmethod
+    def parameters(cls) -> tuple[Parameter, ...]:
+        """Return the parameters in the order of the fields."""
+        return _parameters(cls)
+
+    @property
+    def reach(self) -> int:
+        """Pixels on each side that a score depends on."""
+        return 0
+
+    def learn(self, scan: Scan) -> Background | None:  # noqa: ARG002  for those who learn
+        """Learn from the scene by scanning its blocks as often as needed; None when there is nothing to learn."""
+        return None
+
+    @abstractmethod
+    def score(self, block: Block, background: Any) -> NDArray[np.float64]:
+        """Return the scores of the block's core, shape ``(core rows, core cols)``: higher = more anomalous, NaN invalid.
+
+        `background` is what `learn` returned, or an equal one that was saved and loaded.
+        """
+
+    def detect(self, cube: Any, **options: Any) -> Any:
+        """Score every pixel of `cube`; the same as ``hsad.detect(cube, self, **options)``."""
+        from hsad.detection import detect
+
+        return detect(cube, self, **options)

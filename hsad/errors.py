@@ -1,0 +1,59 @@
+"""The errors and warnings of hsad: one base class each, and the few kinds a caller may want to tell apart.
+
+Every message is one line that names the file or parameter, the offending value and, where there are some, the choices.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "ConvergenceWarning",
+    "DataError",
+    "HsadError",
+    "HsadWarning",
+    "MissingExtraError",
+    "OutputError",
+    "ParameterError",
+    "RankWarning",
+    "SceneError",
+    "SceneWarning",
+]
+
+
+class HsadError(Exception):
+    """Anything that hsad refuses to do; the command line prints it as one line and ends with status 1."""
+
+
+class SceneError(HsadError):
+    """A file cannot be read as what it was given for: missing, truncated, contradictory, unknown."""
+
+
+class ParameterError(HsadError):
+    """A parameter, option or name that is unknown or out of its range."""
+
+
+class DataError(HsadError):
+    """The pixels do not allow it: none valid, fewer than bands, a window larger than the scene."""
+
+
+class OutputError(HsadError):
+    """A result cannot be written: no such folder, no permission, no space, or it exists already."""
+
+
+class MissingExtraError(HsadError):
+    """A method needs an optional package that is not installed; the message says how to install it."""
+
+
+class HsadWarning(UserWarning):
+    """Base of the warnings: the result stands, but not without this remark."""
+
+
+class SceneWarning(HsadWarning):
+    """A file contradicts itself or its format, and hsad went on with what it could establish."""
+
+
+class RankWarning(HsadWarning):
+    """A covariance is rank-deficient; the rank policy decides the score outside its range."""
+
+
+class ConvergenceWarning(HsadWarning):
+    """An iteration stopped at its limit before it met its tolerance."""

@@ -1,0 +1,30 @@
+"""Fixtures and hypothesis profiles shared by all tests."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# "ci" tries fewer examples, always the same ones; "local" looks for new failures.
+settings.register_profile(
+    "ci", max_examples=15, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile(
+    "local", max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("ci" if os.environ.get("CI") else "local")
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """Return the folder of real scenes, or skip: it is not part of the repository."""
+    named = os.environ.get("HSAD_DATA")
+    folder = Path(named) if named else Path(__file__).resolve().parents[2] / "shared" / "data"
+    if not (folder / "scenes").is_dir():
+        pytest.skip(
+            f"no real scenes in {folder}: set HSAD_DATA to the folder that holds scenes/, envi/, odd/"
+        )
+    return folder

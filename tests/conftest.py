@@ -28,3 +28,19 @@ def data() -> Path:
             f"no real scenes in {folder}: set HSAD_DATA to the folder that holds scenes/, envi/, odd/"
         )
     return folder
+
+
+@pytest.fixture(scope="session")
+def cluster():
+    """Yield a client of a real dask cluster: two worker processes of one thread each."""
+    import warnings
+
+    from distributed import Client, LocalCluster
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what dask says about ports and unclosed sockets is not ours
+        with (
+            LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as local,
+            Client(local, set_as_default=False) as client,
+        ):
+            yield client

@@ -1,0 +1,139 @@
+"""The detectors, by the name they have on the command line."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from hsad.detectors.base import Background, Block, Detector, Parameter, Scan, parameter
+from hsad.detectors.global_rx import GlobalRX
+from hsad.detectors.reduced import OnComponents
+from hsad.errors import ParameterError
+
+__all__ = [
+    "DETECTORS",
+    "DEFAULT_METHOD",
+    "Background",
+    "Block",
+    "Detector",
+    "Parameter",
+    "Scan",
+    "describe_detector",
+    "describe_methods",
+    "detector_class",
+    "make_detector",
+    "parse_parameters",
+    "parameter",
+]
+
+#: Every method by name, in the order in which they are listed.
+DETECTORS: dict[str, type[Detector]] = {"rx": GlobalRX}
+
+#: What is used when nobody says which.
+DEFAULT_METHOD = "rx"
+
+
+def detector_class(method: str) -> type[Detector]:
+    """Return the class of a method.
+
+    Raises
+    ------
+    ParameterError
+        When there is no such method; the message lists the choices.
+    """
+    try:
+        return DETECTORS[method]
+    except KeyError:
+        raise ParameterError(f"unknown method {method!r}{_choices(method, list(DETECTORS))}") from None
+
+
+def make_detector(method: str | Detector, *, pca: int | None = None, **parameters: Any) -> Detector:
+    """Return a detector from its name and parameters; a detector is returned as it is.
+
+    Parameters
+    ----------
+    method : str or Detector
+    pca : int, optional
+        Let the detector see this many principal components instead of the bands.
+    **parameters
+        The detector's own.
+
+    Raises
+    ------
+    ParameterError
+        When the method or a parameter is unknown, or a value is out of its range.
+    """
+    if isinstance(method, Detector):
+        if parameters:
+            raise ParameterError(
+                f"{', '.join(parameters)}: give parameters to the detector {method!r} itself"
+            )
+        detector = method
+    else:
+        cls = detector_class(method)
+        _check_names(method, cls, parameters)
+        detector = cls(**parameters)
+    return detector if pca is None else OnComponents(detector, pca)
+
+
+def describe_detector(detector: Detector) -> tuple[str, dict[str, Any]]:
+    """Return method and parameters from which `make_detector` makes an equal detector.
+
+    A detector that is not of this package has its class's name as method.
+    """
+    if isinstance(detector, OnComponents):
+        method, parameters = describe_detector(detector.detector)
+        return method, {**parameters, "pca": detector.pca}
+    names = {cls: name for name, cls in DETECTORS.items()}
+    parameters = {p.name: getattr(detector, p.name) for p in detector.parameters()}
+    return names.get(type(detector), type(detector).__name__), parameters
+
+
+def parse_parameters(method: str, texts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return parameters of a method from how they are written on a command line.
+
+    Raises
+    ------
+    ParameterError
+        When the method has no such parameter, or a text does not say a value of its type.
+    """
+    cls = detector_class(method)
+    _check_names(method, cls, texts)
+    return {p.name: p.parse(texts[p.name]) for p in cls.parameters() if p.name in texts}
+
+
+def describe_methods(method: str | None = None) -> dict[str, dict[str, Any]]:
+    """Return title, reference and parameters of every method, or of one, by name."""
+    classes = DETECTORS if method is None else {method: detector_class(method)}
+    return {
+        name: {
+            "title": cls.title,
+            "reference": cls.reference,
+            "default": name == DEFAULT_METHOD,
+            "parameters": [
+                {
+                    "name": p.name,
+                    "type": p.type.__name__,
+                    "default": p.default,
+                    "choices": list(p.choices),
+                    "help": p.help,
+                }
+                for p in cls.parameters()
+            ],
+        }
+        for name, cls in classes.items()
+    }
+
+
+def _check_names(method: str, cls: type[Detector], names: Iterable[str]) -> None:
+    known = [p.name for p in cls.parameters()]
+    for name in names:
+        if name not in known:
+            raise ParameterError(f"{method} has no parameter {name!r}{_choices(name, known)}")
+
+
+def _choices(given: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(given, known, n=1)
+    hint = f" (did you mean {close[0]!r}?)" if close else ""
+    return f"{hint}; choose from {', '.join(known)}" if known else "; it has none"

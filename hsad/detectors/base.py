@@ -9,19 +9,17 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import json
 import types
 import typing
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol, Self, TypeVar
+from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hsad.errors import ParameterError, SceneError
+from hsad.errors import ParameterError
 
 __all__ = ["Background", "Block", "Detector", "Parameter", "Scan", "Scene", "parameter"]
 
@@ -179,12 +177,24 @@ class Parameter:
             raise ParameterError(f"{self.name} must be {wanted}, not {value!r}")
         return bool(number) if self.type is bool else number
 
+    def parse(self, text: Any) -> Any:
+        """Return the value that a text on the command line says, checked as by `convert`."""
+        if isinstance(text, str) and text not in self.choices and self.type in (int, float):
+            try:
+                number = float(text)
+            except ValueError:
+                return self.convert(text)
+            return self.convert(number)
+        return self.convert(text)
+
 
 @functools.cache
 def _parameters(cls: type[Detector]) -> tuple[Parameter, ...]:
     hints = typing.get_type_hints(cls)
     found = []
     for f in dataclasses.fields(cls):
+        if "help" not in f.metadata:
+            continue  # not a user's parameter: a wrapper's detector
         options = (
             typing.get_args(hints[f.name]) if isinstance(hints[f.name], types.UnionType) else (hints[f.name],)
         )

@@ -1,0 +1,1 @@
+"""Numbers only: functions of arrays (numpy, scipy, numba) that know nothing of files, tiles or detectors."""

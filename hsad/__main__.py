@@ -1,0 +1,6 @@
+"""``python -m hsad``: the command line."""
+
+from hsad.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,164 @@
+"""Options of the command line that are made from the library's own declarations."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from hsad.detectors.base import Parameter
+
+__all__ = [
+    "DetectCommand",
+    "HsadCommand",
+    "HsadGroup",
+    "json_option",
+    "parameters_by_name",
+    "print_json",
+    "progress",
+]
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+
+
+def _common_options() -> list[click.Option]:
+    """Return the options that every command takes; `hsad.cli.run` and `progress` look at them."""
+    return [
+        click.Option(["--quiet"], is_flag=True, expose_value=False, callback=_set_quiet, help="No progress."),
+        click.Option(["--debug"], is_flag=True, expose_value=False, help="Show tracebacks and all warnings."),
+    ]
+
+
+def _set_quiet(context: click.Context, _: click.Parameter, value: bool) -> None:
+    if value:
+        context.find_root().meta["hsad.quiet"] = True
+
+
+class _WithCommonOptions(click.Command):
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """Return the command's options with the common ones before ``--help``."""
+        *own, help_option = super().get_params(ctx)
+        return [*own, *_COMMON, help_option]
+
+
+class HsadCommand(_WithCommonOptions):
+    """A command with the common options."""
+
+
+class HsadGroup(_WithCommonOptions, click.Group):
+    """A group of commands, with the common options before the command too."""
+
+    command_class = HsadCommand
+    group_class = type
+
+
+_COMMON = _common_options()
+
+
+@functools.cache
+def parameters_by_name() -> dict[str, Parameter]:
+    """Return every parameter of every method under its option's name, the first one of each name."""
+    from hsad.detectors import DETECTORS
+
+    found: dict[str, Parameter] = {}
+    for cls in DETECTORS.values():
+        for p in cls.parameters():
+            found.setdefault(p.name.replace("_", "-"), p)
+    return found
+
+
+class DetectCommand(HsadCommand):
+    """The command `detect`: its options are the fields of `RunOptions` and the parameters of all methods."""
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """Return the options, made when they are first needed: importing the detectors takes its time."""
+        *own, help_option = super().get_params(ctx)
+        return [*own, *_run_options(), *_parameter_options(), help_option]
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options in sections: the command's, those of every method, then method by method."""
+        from hsad.detectors import DETECTORS
+
+        made = [*_run_options(), *_parameter_options()]
+        own = [p for p in self.get_params(ctx) if isinstance(p, click.Option) and p not in made]
+        for title, options in (("Options", own), ("Options of every method", _run_options())):
+            rows = [record for p in options if (record := p.get_help_record(ctx)) is not None]
+            with formatter.section(title):
+                formatter.write_dl(rows)
+        for method, cls in DETECTORS.items():
+            with formatter.section(f"Parameters of {method} ({cls.title})"):
+                formatter.write_dl(
+                    [(_usage(p), f"{p.help}  [default: {p.default}]") for p in cls.parameters()]
+                )
+
+
+@functools.cache
+def _run_options() -> tuple[click.Option, ...]:
+    from hsad.options import RunOptions
+
+    made = []
+    for f in dataclasses.fields(RunOptions):
+        if f.metadata["metavar"] is None:
+            continue
+        kind = click.INT if f.metadata["metavar"] in {"K", "N"} else click.STRING
+        multiple = f.name == "references"
+        made.append(
+            click.Option(
+                [f"--{f.name}"],
+                type=kind,
+                metavar=f.metadata["metavar"],
+                help=f.metadata["help"],
+                default=None if multiple else f.default,
+                show_default=f.default is not None,
+                multiple=multiple,
+            )
+        )
+    return tuple(made)
+
+
+@functools.cache
+def _parameter_options() -> tuple[click.Option, ...]:
+    """Return one option for each name that some method has a parameter of; None when it was not given."""
+    made = []
+    for name, p in parameters_by_name().items():
+        declaration = f"--{name}/--no-{name}" if p.type is bool else f"--{name}"
+        made.append(click.Option([declaration], type=None if p.type is bool else str, default=None))
+    return tuple(made)
+
+
+def _usage(p: Parameter) -> str:
+    name = p.name.replace("_", "-")
+    if p.type is bool:
+        return f"--{name}/--no-{name}"
+    numbers = [] if p.type is str else [p.type.__name__.upper()]
+    return f"--{name} {'|'.join([*numbers, *map(str, p.choices)])}"
+
+
+def print_json(value: Any) -> None:
+    """Print a value as one JSON object; numbers that JSON cannot hold become null."""
+    click.echo(json.dumps(_finite(value), indent=2, allow_nan=False))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    if isinstance(value, float) and not (float("-inf") < value < float("inf")):
+        return None
+    return value
+
+
+def progress() -> Callable[..., Any] | None:
+    """Return what shows progress on stderr; None with ``--quiet`` or where stderr is no terminal."""
+    if click.get_current_context().find_root().meta.get("hsad.quiet") or not sys.stderr.isatty():
+        return None
+    from tqdm import tqdm
+
+    return functools.partial(tqdm, unit="tile", leave=False)

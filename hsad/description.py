@@ -1,0 +1,104 @@
+"""What there is to know about a scene before detecting anything in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hsad.cube import geo_grid
+from hsad.detectors.base import Block
+from hsad.engine.run import Engine
+from hsad.engine.runners import Threads
+from hsad.engine.source import drop_dead_bands, source_of
+from hsad.errors import DataError, ParameterError
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from numpy.typing import NDArray
+
+__all__ = ["describe"]
+
+
+def describe(cube: xr.DataArray, *, progress: Any = None) -> dict[str, Any]:
+    """Describe a cube as `hsad info` shows it.
+
+    Parameters
+    ----------
+    cube : (y, x, band) DataArray
+        As `hsad.open_cube` returns it; its values are read once, for the share of valid pixels.
+    progress : callable, optional
+        Shows how far the reading has come, as `hsad.engine.run.Progress`.
+
+    Returns
+    -------
+    dict
+        ``rows``, ``cols``, ``bands``, ``dtype``, ``interleave``, ``crs``, ``transform`` (GDAL's six numbers),
+        ``wavelength`` and ``fwhm`` (lists, nm), ``good_bands`` (numbers from 1), ``nodata``, ``valid_fraction``,
+        ``reader``, ``source``, ``warnings``; None for what the file does not tell. JSON can hold all of it.
+    """
+    grid = geo_grid(cube)
+    warnings = [str(warning) for warning in cube.attrs.get("warnings", [])]
+    good = _column(cube, "good_wavelength")
+    bands = cube.sizes["band"]
+    usable = np.ones(bands, dtype=np.bool_) if good is None else good
+    valid_fraction = 0.0
+    try:
+        source = drop_dead_bands(source_of(cube))
+        dead = np.setdiff1d(np.flatnonzero(usable), source.bands) + 1
+        if len(dead):
+            warnings.append(f"bands without any data: {_ranges(dead)}")
+        engine = Engine(runner=Threads(), progress=progress or Engine.progress)
+        valid_fraction = (engine.scan(source, _count_valid) or 0) / (grid.rows * grid.cols)
+    except (DataError, ParameterError) as error:  # nothing valid, or no good band: it is what there is to say
+        warnings.append(str(error))
+    nodata = cube.attrs.get("_FillValue")
+    return {
+        "rows": grid.rows,
+        "cols": grid.cols,
+        "bands": bands,
+        "dtype": str(cube.dtype),
+        "interleave": cube.attrs.get("interleave"),
+        "crs": None if grid.crs is None else grid.crs.to_string(),
+        "transform": None if grid.transform is None else list(grid.transform.to_gdal()),
+        "wavelength": _listed(_column(cube, "wavelength")),
+        "fwhm": _listed(_column(cube, "fwhm")),
+        "good_bands": None if good is None else [int(number) for number in np.flatnonzero(good) + 1],
+        "nodata": None if nodata is None else _number(nodata),
+        "valid_fraction": valid_fraction,
+        "reader": cube.attrs.get("reader"),
+        "source": cube.attrs.get("source"),
+        "warnings": warnings,
+    }
+
+
+def _count_valid(block: Block) -> int:
+    return int(np.count_nonzero(block.core_valid))
+
+
+def _column(cube: xr.DataArray, name: str) -> NDArray[Any] | None:
+    return cube.coords[name].values if name in cube.coords else None
+
+
+def _listed(values: NDArray[Any] | None) -> list[float | None] | None:
+    return None if values is None else [_number(value) for value in values]
+
+
+def _number(value: Any) -> float | int | None:
+    """Return a number as JSON can hold it; a NaN is None."""
+    number = float(value)
+    if not np.isfinite(number):
+        return None
+    return int(number) if number.is_integer() and abs(number) < 2**53 else number
+
+
+def _ranges(numbers: Iterable[int]) -> str:
+    """Write 1, 2, 3, 7 as ``1-3, 7``."""
+    parts: list[list[int]] = []
+    for number in map(int, numbers):
+        if parts and number == parts[-1][1] + 1:
+            parts[-1][1] = number
+        else:
+            parts.append([number, number])
+    return ", ".join(str(low) if low == high else f"{low}-{high}" for low, high in parts)

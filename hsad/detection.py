@@ -1,0 +1,368 @@
+"""The main job: from a scene and a method to scores, in memory, lazily, or straight into a file.
+
+This is where rooms meet: it opens what is given as a path, turns options into a source of spectra and an engine,
+lets a detector learn and score, and hands the scores on with their georeferencing and provenance.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from hsad import __version__
+from hsad.cube import GeoGrid, check_cube, geo_grid
+from hsad.detectors import DEFAULT_METHOD, describe_detector, make_detector
+from hsad.detectors.base import Background, Detector
+from hsad.detectors.learned import Learned
+from hsad.engine.run import Engine, TileScores
+from hsad.engine.runners import Cluster, Memory, Runner, Threads
+from hsad.engine.source import CubeSource, drop_dead_bands, source_of
+from hsad.errors import DataError, ParameterError
+from hsad.options import RunOptions, band_choice, memory_bytes, pixel_window
+
+__all__ = ["detect", "detect_to_file", "learn", "score"]
+
+
+def detect(cube: Any, method: str | Detector | None = None, **options: Any) -> Any:
+    """Score every pixel of a scene: higher = more anomalous.
+
+    Parameters
+    ----------
+    cube : (y, x, band) DataArray, (rows, cols, bands) array_like, or path
+        The scene. Band-first cubes and other names of the dimensions are understood.
+    method : str or Detector, optional
+        One of `hsad.DETECTORS`, or a detector; ``rx`` by default.
+    **options
+        Any field of `hsad.options.RunOptions` (``bands``, ``pca``, ``mask``, ``region``, ``workers``, …), and
+        the parameters of the method.
+
+    Returns
+    -------
+    (y, x) DataArray or (rows, cols) ndarray of float32
+        Georeferenced like the scene, NaN where a pixel is invalid; an array for an array. With ``compute=False``
+        a dask-backed DataArray or a dask array.
+
+    Raises
+    ------
+    HsadError
+        When an option is wrong, the file cannot be read, or the pixels do not allow the method.
+
+    Examples
+    --------
+    >>> import numpy as np, hsad
+    >>> scene = np.random.default_rng(0).normal(size=(40, 50, 6))
+    >>> scene[20, 30] += 8
+    >>> scores = hsad.detect(scene, "rx")
+    >>> scores.shape, bool(scores[20, 30] == scores.max())
+    ((40, 50), True)
+    """
+    run, parameters = RunOptions.split(options)
+    job = _prepare(cube, method, run, parameters)
+    return job.scores() if run.compute else job.lazy_scores()
+
+
+def learn(cubes: Any, method: str | Detector | None = None, **options: Any) -> Learned:
+    """Let a method learn the background of one scene or of several.
+
+    Parameters
+    ----------
+    cubes : cube, path, or sequence of them
+        As for `detect`; several must have the same bands.
+    method, **options
+        As for `detect`.
+
+    Returns
+    -------
+    Learned
+        For `score`; ``save`` keeps it in a file.
+    """
+    run, parameters = RunOptions.split(options)
+    if run.background is not None or run.references is not None:
+        raise ParameterError("background and references say where scores come from: learn takes neither")
+    scenes = list(cubes) if isinstance(cubes, list | tuple) else [cubes]
+    if not scenes:
+        raise ParameterError("learn needs at least one scene")
+    return _prepare(scenes[0], method, replace(run, references=scenes), parameters).learn()
+
+
+def score(cube: Any, background: Learned | str | Path, **options: Any) -> Any:
+    """Score a scene with a background that was learned before; returns what `detect` returns.
+
+    Parameters
+    ----------
+    cube
+        As for `detect`, with the bands of the scenes that the background was learned from.
+    background : Learned or path
+        What `learn` returned or saved.
+    **options
+        Fields of `hsad.options.RunOptions`.
+    """
+    return detect(cube, background=background, **options)
+
+
+def detect_to_file(
+    scene: str | Path,
+    output: str | Path,
+    method: str | Detector | None = None,
+    *,
+    overwrite: bool = False,
+    save_background: str | Path | None = None,
+    **options: Any,
+) -> dict[str, Any]:
+    """Score a scene into a Cloud-Optimized GeoTIFF, tile by tile, with its STAC item and style beside it.
+
+    Parameters
+    ----------
+    scene, output : path
+    method, **options
+        As for `detect`.
+    overwrite : bool
+        Replace an existing output.
+    save_background : path, optional
+        Also keep what was learned.
+
+    Returns
+    -------
+    dict
+        ``output``, ``method``, ``parameters``, ``pixels``, ``valid``, ``max`` of the scores, and what the background
+        says of itself.
+    """
+    from hsad.products.raster import ScoreWriter
+
+    run, parameters = RunOptions.split(options)
+    cube = _opened(scene)
+    job = _prepare(cube, method, run, parameters)
+    with ScoreWriter(output, job.grid, job.provenance, overwrite=overwrite) as writer:
+        learned = job.learn()
+        valid, highest = 0, -np.inf
+        for tile in job.tiles(learned):
+            writer.write(tile.rows, tile.cols, tile.scores)
+            finite = tile.scores[np.isfinite(tile.scores)]
+            valid += finite.size
+            highest = max(highest, float(finite.max(initial=-np.inf)))
+        _require_scores(valid)
+        if save_background is not None:
+            learned.save(save_background)
+    method_used, parameters_used = describe_detector(learned.detector)
+    return {
+        "output": str(output),
+        "method": method_used,
+        "parameters": parameters_used,
+        "pixels": job.grid.rows * job.grid.cols,
+        "valid": valid,
+        "max": highest,
+        "background": {} if learned.background is None else learned.background.summary(),
+    }
+
+
+@dataclass(frozen=True)
+class _Job:
+    """A scene, a detector and the means to bring them together."""
+
+    cube: xr.DataArray
+    window: tuple[slice, slice]
+    grid: GeoGrid
+    detector: Detector
+    source: CubeSource
+    references: tuple[CubeSource, ...]
+    engine: Engine
+    given: Learned | None
+    as_array: bool
+
+    @property
+    def provenance(self) -> dict[str, str]:
+        """What a result says about itself."""
+        method, parameters = describe_detector(self.detector)
+        return {
+            "method": method,
+            "parameters": json.dumps(parameters),
+            "version": __version__,
+            "source": str(self.cube.attrs.get("source", "")),
+        }
+
+    def learn(self) -> Learned:
+        """Return what the detector learns, or what was given."""
+        if self.given is not None:
+            return self.given
+        wavelength = _wavelength(self.cube)
+        bands = self.source.bands
+        return Learned(
+            self.detector,
+            self.engine.learn(self.detector, self.references),
+            bands,
+            self.cube.sizes["band"],
+            None if wavelength is None else wavelength[bands],
+        )
+
+    def tiles(self, learned: Learned) -> Iterator[TileScores]:
+        """Yield the scores by tiles."""
+        return self.engine.score(self.detector, self.source, learned.background)
+
+    def scores(self) -> Any:
+        """Return all scores."""
+        scores = np.empty(self.source.shape[:2], dtype=np.float32)
+        learned = self.learn()
+        for tile in self.tiles(learned):
+            scores[tile.rows, tile.cols] = tile.scores
+        _require_scores(int(np.isfinite(scores).sum()))
+        return self._result(scores, learned)
+
+    def lazy_scores(self) -> Any:
+        """Return all scores as a dask array."""
+        from hsad.engine.lazy import lazy_scores
+
+        # Tasks run wherever the user computes: they carry neither this job's threads nor its progress bar.
+        engine = replace(self.engine, runner=Memory(), progress=Engine.progress)
+        learning = functools.partial(_learn_background, replace(self, engine=engine))
+        return self._result(lazy_scores(self.engine, self.detector, self.source, learning), None)
+
+    def _result(self, scores: Any, learned: Learned | None) -> Any:
+        if self.as_array:
+            return scores
+        rows, cols = self.window
+        result = xr.DataArray(scores, dims=("y", "x"), name="score", attrs=dict(self.provenance))
+        result.attrs["long_name"] = f"anomaly score ({result.attrs['method']})"
+        if learned is not None and learned.background is not None:
+            result.attrs["background"] = json.dumps(learned.background.summary())
+        own = {
+            name: coordinate.isel({"y": rows, "x": cols}, missing_dims="ignore")
+            for name, coordinate in self.cube.coords.items()
+            if coordinate.ndim and set(coordinate.dims) <= {"y", "x"} and name != "valid"
+        }
+        return self.grid.attach(result.assign_coords(own))
+
+
+def _learn_background(job: _Job) -> Background | None:
+    return job.learn().background
+
+
+def _prepare(
+    cube: Any, method: str | Detector | None, run: RunOptions, parameters: Mapping[str, Any]
+) -> _Job:
+    """Turn what the user gave into a job, checking all of it before any work."""
+    given = run.background
+    if isinstance(given, str | Path):
+        given = Learned.load(given)
+    if given is None:
+        detector = make_detector(method or DEFAULT_METHOD, pca=run.pca, **parameters)
+    else:
+        _check_given(given, method, run, parameters)
+        detector = given.detector
+    opened = _opened(cube)
+    grid = geo_grid(opened)
+    window = pixel_window(run, grid)
+    source = _source(opened, run, given, window, _mask(run, grid))
+    references: tuple[CubeSource, ...] = (source,)
+    if run.references is not None and given is None:
+        scenes = [_opened(scene) for scene in run.references]
+        same = len(scenes) == 1 and run.references[0] is cube
+        if not same:
+            references = tuple(_source(scene, run, None, None, None) for scene in scenes)
+            source, *others = _on_common_bands(source, *references)
+            references = tuple(others)
+    return _Job(
+        opened,
+        window,
+        grid.window(*window),
+        detector,
+        source,
+        references,
+        Engine(_runner(run), run.tile, memory_bytes(run.memory), run.progress or Engine.progress),
+        given,
+        not isinstance(cube, xr.DataArray | str | Path),
+    )
+
+
+def _opened(cube: Any) -> xr.DataArray:
+    if isinstance(cube, str | Path):
+        from hsad.readers import open_cube
+
+        return open_cube(cube)
+    return check_cube(cube)
+
+
+def _mask(run: RunOptions, grid: GeoGrid) -> NDArray[np.bool_] | None:
+    if run.mask is None:
+        return None
+    if isinstance(run.mask, str | Path):
+        from hsad.readers import open_mask
+
+        return open_mask(run.mask, grid)
+    mask = np.asarray(run.mask) != 0
+    if mask.shape != (grid.rows, grid.cols):
+        raise ParameterError(f"mask: {mask.shape} pixels for a scene of {(grid.rows, grid.cols)}")
+    return mask
+
+
+def _source(
+    cube: xr.DataArray,
+    run: RunOptions,
+    given: Learned | None,
+    window: tuple[slice, slice] | None,
+    mask: NDArray[np.bool_] | None,
+) -> CubeSource:
+    if given is None:
+        chosen = None if run.bands is None else band_choice(run.bands, cube)
+        return drop_dead_bands(source_of(cube, chosen=chosen, mask=mask, window=window))
+    given.check_fits(cube.sizes["band"], _wavelength(cube))
+    # The bands of the background, whatever this scene says about them.
+    plain = cube.drop_vars("good_wavelength", errors="ignore")
+    source = source_of(plain, chosen=np.isin(np.arange(given.total), given.bands), mask=mask, window=window)
+    alive = drop_dead_bands(source)
+    if len(alive.bands) < len(source.bands):
+        missing = np.setdiff1d(source.bands, alive.bands) + 1
+        raise DataError(f"the background uses bands that hold no data here: {', '.join(map(str, missing))}")
+    return source
+
+
+def _on_common_bands(*sources: CubeSource) -> tuple[CubeSource, ...]:
+    totals = {source.raster.shape[2] for source in sources}
+    if len(totals) > 1:
+        raise ParameterError(
+            f"references: scenes of {', '.join(map(str, sorted(totals)))} bands do not compare"
+        )
+    common = functools.reduce(np.intersect1d, [source.bands for source in sources])
+    if not len(common):
+        raise DataError("references: no band holds data in all scenes")
+    return tuple(source.select(np.isin(source.bands, common)) for source in sources)
+
+
+def _check_given(
+    given: Learned, method: str | Detector | None, run: RunOptions, parameters: Mapping[str, Any]
+) -> None:
+    known, _ = describe_detector(given.detector)
+    if method is not None and method not in (known, given.detector):
+        raise ParameterError(f"method {method!r}: the background was learned by {known!r}")
+    for name in [*parameters, *(n for n in ("bands", "pca", "references") if getattr(run, n) is not None)]:
+        raise ParameterError(f"{name} is decided by the background: learn anew to change it")
+
+
+def _runner(run: RunOptions) -> Runner:
+    if run.scheduler is not None:
+        return Cluster(run.scheduler)
+    if run.workers is None and "distributed" in sys.modules:
+        from distributed import get_client
+
+        try:
+            return Cluster(get_client())
+        except ValueError:  # no client is active: our own threads
+            pass
+    return Memory() if run.workers == 1 else Threads(run.workers)
+
+
+def _wavelength(cube: xr.DataArray) -> NDArray[np.float64] | None:
+    return cube.coords["wavelength"].values if "wavelength" in cube.coords else None
+
+
+def _require_scores(count: int) -> None:
+    if count == 0:
+        raise DataError("the scene has no valid pixel: each has nodata, NaN or a mask in some band")

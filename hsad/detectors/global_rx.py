@@ -1,0 +1,175 @@
+"""Global RX: one Gaussian for the whole scene."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hsad.detectors.base import Background, Block, Detector, Scan, parameter
+from hsad.errors import ConvergenceWarning, DataError, RankWarning
+from hsad.kernels.covariance import Covariance, mahalanobis, regularize, whitener
+from hsad.kernels.summaries import Histogram, Moments, Totals, quantile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Gaussian", "GlobalRX"]
+
+#: Trimming usually settles within five rounds; more than this many means that it cycles.
+_MOST_ROUNDS = 20
+
+
+@dataclass(frozen=True, eq=False)
+class Gaussian(Background):
+    """A multivariate Gaussian.
+
+    Attributes
+    ----------
+    mean : (d,) ndarray of float64
+    whitening : (d, rank) ndarray of float64
+        W with W·Wᵀ the (pseudo-)inverse of the covariance.
+    count : int
+        Pixels it was learned from.
+    rank : int
+        Rank of the covariance; less than d means that some directions do not count.
+    """
+
+    mean: NDArray[np.float64]
+    whitening: NDArray[np.float64]
+    count: int
+    rank: int
+
+    def distance(self, spectra: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the squared Mahalanobis distance of ``(n, d)`` spectra, shape ``(n,)``."""
+        return mahalanobis(spectra, self.mean, self.whitening)
+
+
+@dataclass(frozen=True)
+class GlobalRX(Detector):
+    """Squared Mahalanobis distance to the mean of the scene: ``(x − μ)ᵀ C⁻¹ (x − μ)``.
+
+    C is divided by the number of pixels, so with ``covariance="pinv"`` at full rank the mean score of the scene is
+    its number of bands. The score does not change under an affine map of the spectra (with ``pinv``).
+
+    Notes
+    -----
+    Rank policy: ``pinv`` inverts the eigenvalues above 1e-12 of the largest and ignores the other directions,
+    with a `RankWarning`; the others make the covariance invertible. Anomalies that are frequent enough to
+    shape C hide themselves: ``trim`` leaves the share of pixels with the highest scores out of the statistics
+    and repeats that until the same pixels are left out.
+
+    References
+    ----------
+    I. S. Reed, X. Yu, "Adaptive multiple-band CFAR detection of an optical pattern with unknown spectral
+    distribution", IEEE Trans. Acoust., Speech, Signal Process. 38(10):1760-1770, 1990.
+    """
+
+    title: ClassVar[str] = "global RX: squared Mahalanobis distance to the scene's mean"
+    reference: ClassVar[str] = "Reed & Yu, IEEE Trans. ASSP 38(10):1760, 1990"
+
+    covariance: Covariance = parameter("pinv", "how the covariance is made invertible")
+    ridge: float = parameter(
+        1e-2,
+        "with --covariance ridge: added to the diagonal, times trace/bands",
+        check=lambda value: None if value > 0 else "above 0",
+    )
+    trim: float = parameter(
+        0.0,
+        "share of the highest scores left out of the statistics, iterated",
+        check=lambda value: None if 0 <= value < 1 else "at least 0 and below 1",
+    )
+
+    def learn(self, scan: Scan) -> Gaussian:
+        """Learn mean and covariance in one pass, or in a few where trimming or Ledoit-Wolf ask for them."""
+        moments = scan(_moments)
+        if moments is None:
+            raise DataError("the scene has no valid pixel: each has nodata, NaN or a mask in some band")
+        gaussian = self._gaussian(scan, moments, None)
+        if self.trim > 0:
+            gaussian = self._trimmed(scan, moments, gaussian)
+        bands = len(gaussian.mean)
+        if gaussian.rank < bands:
+            warnings.warn(
+                f"the covariance has rank {gaussian.rank} of {bands}: the other directions are ignored",
+                RankWarning,
+                stacklevel=2,
+            )
+        return gaussian
+
+    def score(self, block: Block, background: Gaussian) -> NDArray[np.float64]:
+        """Return the squared distances of the block's core."""
+        return block.spread(background.distance(block.pixels))
+
+    def _trimmed(self, scan: Scan, moments: Moments, gaussian: Gaussian) -> Gaussian:
+        everybody = moments.count
+        for _ in range(_MOST_ROUNDS):
+            histogram = _histogram_pass(scan, gaussian)
+            # At the last pixel kept: floor(trim · N) pixels are left out, more only where scores tie.
+            limit = quantile(histogram, 1 - np.floor(self.trim * everybody) / everybody)
+            kept = scan(_moments, gaussian, limit)
+            if kept is None:
+                raise DataError(f"trim {self.trim} leaves no pixel to learn from")
+            if kept.count == moments.count and np.array_equal(kept.mean, moments.mean):
+                return gaussian
+            gaussian, moments = self._gaussian(scan, kept, (gaussian, limit)), kept
+        warnings.warn(
+            f"trimming did not settle within {_MOST_ROUNDS} rounds: the last one counts",
+            ConvergenceWarning,
+            stacklevel=3,
+        )
+        return gaussian
+
+    def _gaussian(self, scan: Scan, moments: Moments, trimming: tuple[Gaussian, float] | None) -> Gaussian:
+        count, bands = moments.count, len(moments.mean)
+        if count < 2 or (self.covariance == "pinv" and count < bands):
+            raise DataError(
+                f"{count} valid pixels are fewer than the {max(bands, 2)} bands: choose fewer (bands, pca) "
+                "or covariance ridge, ledoit-wolf or oas"
+            )
+        covariance = moments.covariance
+        if not np.trace(covariance) > 0:
+            raise DataError("all valid pixels are equal: there is no variation to measure an anomaly by")
+        fourth = 0.0
+        if self.covariance == "ledoit-wolf":
+            totals = scan(_fourth_powers, moments.mean, trimming)
+            assert totals is not None  # noqa: S101  the pixels that gave the moments
+            fourth = totals.mean
+        whitening = whitener(
+            regularize(covariance, self.covariance, ridge=self.ridge, count=count, fourth=fourth)
+        )
+        return Gaussian(moments.mean, whitening, count, whitening.shape[1])
+
+
+def _kept(block: Block, trimming: tuple[Gaussian, float] | None) -> NDArray[np.float64]:
+    """Return the block's pixels whose distance, rounded as in the histogram, does not exceed the limit."""
+    pixels = block.pixels
+    if trimming is None or not len(pixels):
+        return pixels
+    gaussian, limit = trimming
+    return pixels[gaussian.distance(pixels).astype(np.float32) <= limit]
+
+
+def _moments(block: Block, gaussian: Gaussian | None = None, limit: float = np.inf) -> Moments | None:
+    return Moments.of(_kept(block, None if gaussian is None else (gaussian, limit)))
+
+
+def _fourth_powers(
+    block: Block, mean: NDArray[np.float64], trimming: tuple[Gaussian, float] | None
+) -> Totals | None:
+    pixels = _kept(block, trimming)
+    if not len(pixels):
+        return None
+    return Totals(len(pixels), float(np.sum(np.einsum("ij,ij->i", pixels - mean, pixels - mean) ** 2)))
+
+
+def _distances(block: Block, gaussian: Gaussian, prefix: int | None) -> Histogram | None:
+    pixels = block.pixels
+    return Histogram.of(gaussian.distance(pixels), prefix) if len(pixels) else None
+
+
+def _histogram_pass(scan: Scan, gaussian: Gaussian) -> Callable[[int | None], Histogram | None]:
+    return lambda prefix: scan(_distances, gaussian, prefix)

@@ -1,0 +1,97 @@
+"""Any detector on the first principal components of the scene instead of its bands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hsad.detectors.base import Background, Block, Detector, Scan, parameter
+from hsad.errors import DataError, ParameterError
+from hsad.kernels.summaries import Moments
+
+__all__ = ["Components", "OnComponents"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, eq=False)
+class Components(Background):
+    """Principal components, and what the detector learned on them.
+
+    Attributes
+    ----------
+    mean : (d,) ndarray of float64
+    vectors : (d, k) ndarray of float64
+        Orthonormal, by decreasing variance; the sign makes the largest element of each positive.
+    inner : Background or None
+    """
+
+    mean: NDArray[np.float64]
+    vectors: NDArray[np.float64]
+    inner: Background | None
+
+    def project(self, block: Block) -> Block:
+        """Return the block with its spectra as components; invalid pixels stay 0."""
+        projected = (block.spectra - self.mean) @ self.vectors
+        projected[~block.valid] = 0.0
+        return replace(block, spectra=projected)
+
+
+@dataclass(frozen=True)
+class OnComponents(Detector):
+    """A detector that sees the first `pca` principal components (centred, not whitened).
+
+    Attributes
+    ----------
+    detector : Detector
+    pca : int
+        Number of components k.
+    """
+
+    detector: Detector
+    pca: int = parameter(
+        10, "number of principal components", check=lambda value: None if value >= 1 else "at least 1"
+    )
+
+    @property
+    def leaf(self) -> int:  # type: ignore[override]  a detector's constant, seen through the wrapper
+        """The leaf of the detector."""
+        return self.detector.leaf
+
+    @property
+    def reach(self) -> int:
+        """The reach of the detector."""
+        return self.detector.reach
+
+    def learn(self, scan: Scan) -> Components:
+        """Learn the components in one pass, then let the detector learn on them."""
+        moments = scan(_moments)
+        if moments is None:
+            raise DataError("the scene has no valid pixel: each has nodata, NaN or a mask in some band")
+        bands = len(moments.mean)
+        if self.pca > bands:
+            raise ParameterError(f"pca must be at most the number of bands, {bands}, not {self.pca}")
+        vectors = np.linalg.eigh(moments.covariance)[1][:, ::-1][:, : self.pca]
+        largest = np.take_along_axis(vectors, np.abs(vectors).argmax(axis=0)[None], axis=0)
+        components = Components(moments.mean, np.ascontiguousarray(vectors * np.sign(largest)), None)
+
+        def projected(function: Callable[..., T | None], *arguments: Any, reach: int = 0) -> T | None:
+            return scan(_on_projected, components, function, *arguments, reach=reach)
+
+        return replace(components, inner=self.detector.learn(projected))
+
+    def score(self, block: Block, background: Components) -> NDArray[np.float64]:
+        """Return the detector's scores on the projected block."""
+        return self.detector.score(background.project(block), background.inner)
+
+
+def _moments(block: Block) -> Moments | None:
+    return Moments.of(block.pixels)
+
+
+def _on_projected(block: Block, components: Components, function: Callable[..., T], *arguments: Any) -> T:
+    return function(components.project(block), *arguments)

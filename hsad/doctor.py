@@ -1,0 +1,135 @@
+"""Looks at the surroundings hsad runs in, and says what would go wrong and how to mend it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import os
+import platform
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+__all__ = ["Finding", "examine"]
+
+_PACKAGES = (
+    "numpy", "scipy", "numba", "xarray", "dask", "distributed", "rasterio", "rioxarray", "pyogrio", "h5py",
+    "spectral", "matplotlib", "threadpoolctl",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at: its state, what was found and, where it is not well, the remedy."""
+
+    subject: str
+    state: Literal["well", "remark", "wrong"]
+    found: str
+    remedy: str = ""
+
+
+def examine() -> list[Finding]:
+    """Return what there is to say about versions, threads, GDAL and PROJ, caches and the GPU."""
+    return [
+        *_versions(),
+        *_threads(),
+        *_proj(),
+        *_gdal(),
+        *_caches(),
+        *_gpu(),
+    ]
+
+
+def _versions() -> Iterator[Finding]:
+    from hsad import __version__
+
+    yield Finding(
+        "hsad", "well", f"{__version__} on Python {platform.python_version()}, {platform.platform()}"
+    )
+    for package in _PACKAGES:
+        try:
+            yield Finding(package, "well", importlib.metadata.version(package))
+        except importlib.metadata.PackageNotFoundError:
+            yield Finding(package, "wrong", "not installed", f"pip install {package}")
+
+
+def _threads() -> Iterator[Finding]:
+    import numpy as np  # noqa: F401  loads a BLAS to look at
+    from threadpoolctl import threadpool_info
+
+    from hsad.engine.runners import available_cpus
+
+    yield Finding("processors", "well", f"{available_cpus()} usable of {os.cpu_count()}")
+    for pool in threadpool_info():
+        if pool["user_api"] == "blas":
+            yield Finding(
+                "BLAS",
+                "well",
+                f"{pool['internal_api']} {pool['version']}, {pool['num_threads']} threads outside hsad",
+            )
+    trim = os.environ.get("MALLOC_TRIM_THRESHOLD_")
+    if trim is not None:
+        yield Finding(
+            "MALLOC_TRIM_THRESHOLD_",
+            "remark",
+            f"{trim}: glibc returns freed memory at once, which makes numpy many times slower",
+            "unset it, or set distributed.nanny.pre-spawn-environ for dask workers",
+        )
+
+
+def _proj() -> Iterator[Finding]:
+    from rasterio.crs import CRS
+    from rasterio.errors import CRSError
+
+    named = {name: os.environ[name] for name in ("PROJ_DATA", "PROJ_LIB", "GDAL_DATA") if name in os.environ}
+    stated = ", ".join(f"{name}={value}" for name, value in named.items()) or "their own"
+    try:
+        CRS.from_epsg(32633).to_wkt()
+    except CRSError as error:
+        remedy = (
+            f"unset {', '.join(named)}: rasterio brings its own PROJ data" if named else "reinstall rasterio"
+        )
+        yield Finding("PROJ data", "wrong", f"{stated}: EPSG codes cannot be looked up ({error})", remedy)
+    else:
+        yield Finding("PROJ data", "well", f"{stated}; EPSG codes are found")
+
+
+def _gdal() -> Iterator[Finding]:
+    import rasterio
+
+    with rasterio.Env() as env:
+        drivers = env.drivers()
+    missing = {"GTiff", "COG", "ENVI"} - set(drivers)
+    state: Literal["well", "wrong"] = "wrong" if missing else "well"
+    remedy = f"install a rasterio with the drivers {', '.join(sorted(missing))}" if missing else ""
+    yield Finding("GDAL", state, f"{rasterio.__gdal_version__}, {len(drivers)} drivers", remedy)
+
+
+def _caches() -> Iterator[Finding]:
+    package = Path(__file__).parent
+    folder = os.environ.get("NUMBA_CACHE_DIR") or (
+        str(package / "kernels") if os.access(package, os.W_OK) else "the user's cache folder"
+    )
+    yield Finding("compiled code", "well", f"kept in {folder}")
+    space = os.statvfs(tempfile.gettempdir()) if hasattr(os, "statvfs") else None
+    if space is not None:
+        free = space.f_bavail * space.f_frsize / 1e9
+        state: Literal["well", "remark"] = "well" if free > 1 else "remark"
+        remedy = "" if free > 1 else "set TMPDIR to a folder with more space"
+        yield Finding("temporary space", state, f"{free:.1f} GB in {tempfile.gettempdir()}", remedy)
+
+
+def _gpu() -> Iterator[Finding]:
+    if importlib.util.find_spec("torch") is None:
+        yield Finding(
+            "GPU", "remark", "torch is not installed", "pip install 'hsad[deep]' for the deep methods"
+        )
+        return
+    import torch
+
+    if torch.cuda.is_available():
+        yield Finding("GPU", "well", f"torch {torch.__version__}, {torch.cuda.get_device_name(0)}")
+    else:
+        yield Finding("GPU", "remark", f"torch {torch.__version__} without CUDA: the processor computes")

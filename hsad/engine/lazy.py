@@ -1,0 +1,59 @@
+"""Scores that are computed when somebody asks for them: a dask array with one task a tile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hsad.engine.run import Engine, score_tile
+from hsad.engine.source import Source
+from hsad.engine.tiles import LeafGrid, Tile
+
+if TYPE_CHECKING:
+    import dask.array
+
+    from hsad.detectors.base import Background, Detector
+
+__all__ = ["lazy_scores"]
+
+
+def lazy_scores(
+    engine: Engine, detector: Detector, source: Source, learn: Callable[[], Background | None]
+) -> dask.array.Array:
+    """Return the scores as a ``(rows, cols)`` float32 dask array, one task a tile and one for `learn`.
+
+    `learn` runs within one task, again at every ``compute``: learn eagerly and score lazily where the result is
+    computed more than once. `source` and `learn` must pickle.
+    """
+    import dask
+    import dask.array as da
+
+    level = engine.tile_level(detector, source)
+    grid = LeafGrid(source.shape[0], source.shape[1], detector.leaf)
+    background = dask.delayed(learn, pure=False)()
+    recipe = dask.delayed(_identity, pure=False)(source)
+    score = dask.delayed(_tile, pure=False)
+    rows, cols = grid.nodes(level)
+    tiles = []
+    for row in range(rows):
+        line = []
+        for col in range(cols):
+            window = grid.window(level, row, col)
+            shape = tuple(part.stop - part.start for part in window)
+            scores = score(Tile(0, level, row, col), recipe, detector, background)
+            line.append(da.from_delayed(scores, shape, np.float32))
+        tiles.append(line)
+    return da.block(tiles)
+
+
+def _identity(value: Any) -> Any:
+    return value
+
+
+def _tile(
+    tile: Tile, source: Source, detector: Detector, background: Background | None
+) -> NDArray[np.float32]:
+    return score_tile(tile, source, {}, detector, background).scores

@@ -1,0 +1,242 @@
+"""Where spectra come from: a small picklable recipe that turns windows of a cube into spectra and validity.
+
+This is the one place where stored numbers are selected by band, compared with the nodata value and scaled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from hsad.cube import Raster, raster_of
+from hsad.errors import DataError, ParameterError
+
+__all__ = ["CubeSource", "Source", "drop_dead_bands", "source_of"]
+
+#: About as many stored bytes are read at once where a scene is walked through in strips.
+_STRIP_BYTES = 64 * 2**20
+
+
+class Source(Protocol):
+    """Spectra and validity by windows; opens its file for each read, pickles to a few hundred bytes plus masks."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Rows, columns and (used) bands."""
+        ...
+
+    @property
+    def row_step(self) -> int:
+        """Rows that are best read together."""
+        ...
+
+    def read(self, rows: slice, cols: slice) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """Return spectra ``(rows, cols, bands)``, C-contiguous, 0 where invalid, and validity ``(rows, cols)``."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class _ArrayRaster:
+    """A `Raster` over values in memory, or over a dask graph that is not simply a file."""
+
+    values: Any
+    row_step: int = 1
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        rows, cols, bands = self.values.shape
+        return rows, cols, bands
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return np.dtype(self.values.dtype)
+
+    def read(self, rows: slice, cols: slice) -> NDArray[Any]:
+        window = self.values[rows, cols]
+        if hasattr(window, "compute"):
+            # The engine's own threads or workers are the parallelism here.
+            window = window.compute(scheduler="synchronous")
+        return np.asarray(window)
+
+
+@dataclass(frozen=True, eq=False)
+class CubeSource:
+    """Spectra of a window of a cube.
+
+    Attributes
+    ----------
+    raster : Raster
+        The stored numbers.
+    bands : (used bands,) ndarray of int
+        Numbers of the bands to use, from 0.
+    nodata : float or None
+        Stored value that marks a pixel as invalid in every used band it occurs in.
+    gain, bias : (used bands,) ndarray or None
+        Spectra = stored · gain + bias.
+    mask : (rows, cols) ndarray of bool or None
+        False for pixels of the window to leave out.
+    origin, size : tuple of two int
+        The window of the raster: first row and column, rows and columns.
+    """
+
+    raster: Raster
+    bands: NDArray[np.intp]
+    nodata: float | None
+    gain: NDArray[np.float64] | None
+    bias: NDArray[np.float64] | None
+    mask: NDArray[np.bool_] | None
+    origin: tuple[int, int]
+    size: tuple[int, int]
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Rows, columns and used bands."""
+        return (*self.size, len(self.bands))
+
+    @property
+    def row_step(self) -> int:
+        """Rows that are best read together."""
+        return self.raster.row_step
+
+    def read(self, rows: slice, cols: slice) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """Return spectra ``(rows, cols, bands)`` and validity ``(rows, cols)`` of a window."""
+        stored = self._stored(rows, cols)
+        spectra = np.ascontiguousarray(stored, dtype=np.float64)
+        valid = ~self._missing(stored).any(axis=2)
+        if self.mask is not None:
+            valid &= self.mask[rows, cols]
+        if spectra is stored and not valid.all():
+            spectra = spectra.copy()
+        if self.gain is not None:
+            spectra = spectra * self.gain
+        if self.bias is not None:
+            spectra = spectra + self.bias
+        spectra[~valid] = 0.0
+        return spectra, valid
+
+    def present(self, rows: slice, cols: slice) -> NDArray[np.bool_]:
+        """Return which used bands have data in some pixel of a window, shape ``(bands,)``."""
+        present = ~self._missing(self._stored(rows, cols))
+        if self.mask is not None:
+            present &= self.mask[rows, cols, None]
+        return np.asarray(present.any(axis=(0, 1)))
+
+    def select(self, keep: NDArray[np.bool_]) -> CubeSource:
+        """Return this source with some of its used bands, `keep` of shape ``(bands,)``."""
+
+        def kept(values: NDArray[np.float64] | None) -> NDArray[np.float64] | None:
+            return None if values is None else values[keep]
+
+        return replace(self, bands=self.bands[keep], gain=kept(self.gain), bias=kept(self.bias))
+
+    def _stored(self, rows: slice, cols: slice) -> NDArray[Any]:
+        row, col = self.origin
+        stored = self.raster.read(
+            slice(row + rows.start, row + rows.stop), slice(col + cols.start, col + cols.stop)
+        )
+        return stored if len(self.bands) == self.raster.shape[2] else stored[..., self.bands]
+
+    def _missing(self, stored: NDArray[Any]) -> NDArray[np.bool_]:
+        missing = np.zeros(stored.shape, dtype=np.bool_)
+        if stored.dtype.kind == "f":
+            missing |= ~np.isfinite(stored)
+        if self.nodata is not None and _can_occur(self.nodata, stored.dtype):
+            # Compared in the stored type: a header's -3.4028235e+38 is a float32, not a float64.
+            missing |= stored == np.asarray(self.nodata).astype(stored.dtype)
+        return missing
+
+
+def _can_occur(value: float, dtype: np.dtype[Any]) -> bool:
+    """Tell whether a nodata value can occur in this type at all (−9999 cannot among uint16)."""
+    if dtype.kind in "iu":
+        limits = np.iinfo(dtype)
+        return float(value).is_integer() and limits.min <= value <= limits.max
+    return True
+
+
+def source_of(
+    cube: xr.DataArray,
+    *,
+    chosen: NDArray[np.bool_] | None = None,
+    mask: NDArray[np.bool_] | None = None,
+    window: tuple[slice, slice] | None = None,
+) -> CubeSource:
+    """Return the source of a cube's spectra: its good bands, its valid pixels.
+
+    Parameters
+    ----------
+    cube : (y, x, band) DataArray
+        As `hsad.cube.check_cube` returns it.
+    chosen : (bands,) ndarray of bool, optional
+        Bands to use; bands marked bad are left out all the same.
+    mask : (y, x) ndarray of bool, optional
+        Pixels to use, in addition to the cube's own ``valid``.
+    window : tuple of two slices, optional
+        Rows and columns to use.
+
+    Raises
+    ------
+    ParameterError
+        When no band is left.
+    """
+    rows, cols, bands = cube.shape
+    use = np.ones(bands, dtype=np.bool_) if chosen is None else chosen.copy()
+    if "good_wavelength" in cube.coords:
+        use &= cube.coords["good_wavelength"].values.astype(np.bool_)
+    if not use.any():
+        raise ParameterError(f"no band is left: of {bands} bands those chosen are all marked as bad")
+    if "valid" in cube.coords:
+        own = cube.coords["valid"].values.astype(np.bool_)
+        mask = own if mask is None else mask & own
+    row_window, col_window = window or (slice(0, rows), slice(0, cols))
+    raster = raster_of(cube) or _ArrayRaster(cube.data if cube.chunks is not None else cube.values)
+    gain, bias = (cube.coords[name].values[use] if name in cube.coords else None for name in ("gain", "bias"))
+    nodata = cube.attrs.get("_FillValue", cube.encoding.get("_FillValue"))
+    return CubeSource(
+        raster,
+        np.flatnonzero(use),
+        None if nodata is None else float(nodata),
+        gain,
+        bias,
+        None if mask is None else np.ascontiguousarray(mask[row_window, col_window]),
+        (row_window.start, col_window.start),
+        (row_window.stop - row_window.start, col_window.stop - col_window.start),
+    )
+
+
+def drop_dead_bands(source: CubeSource) -> CubeSource:
+    """Return the source without the bands that hold no data anywhere, which would make every pixel invalid.
+
+    Reads strips until every band has shown data: for most scenes, one.
+
+    Raises
+    ------
+    DataError
+        When no band has data.
+    """
+    found = np.zeros(len(source.bands), dtype=np.bool_)
+    for rows in strips(source):
+        found |= source.present(rows, slice(0, source.size[1]))
+        if found.all():
+            return source
+    if not found.any():
+        raise DataError("the scene has no valid pixel: every value is nodata, NaN or masked")
+    return source.select(found)
+
+
+def strips(source: CubeSource) -> Iterator[slice]:
+    """Yield the rows of a source in strips of a bounded number of bytes, in steps that suit the file."""
+    rows, cols = source.size
+    row_bytes = cols * source.raster.shape[2] * source.raster.dtype.itemsize
+    step = max(1, _STRIP_BYTES // (row_bytes * source.row_step)) * source.row_step
+    # A strip of the file starts at a multiple of row_step of the raster, not of the window.
+    start = 0
+    while start < rows:
+        stop = min(rows, (source.origin[0] + start) // step * step + step - source.origin[0])
+        yield slice(start, stop)
+        start = stop

@@ -1,0 +1,96 @@
+"""Covariance matrices that can be inverted, and the distance they define."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Covariance", "ledoit_wolf_shrinkage", "mahalanobis", "oas_shrinkage", "regularize", "whitener"]
+
+Covariance = Literal["pinv", "ridge", "ledoit-wolf", "oas"]
+
+#: Eigenvalues below this share of the largest one count as zero.
+RANK_TOLERANCE = 1e-12
+
+
+def ledoit_wolf_shrinkage(covariance: NDArray[np.float64], count: int, fourth: float) -> float:
+    """Return the share of the scaled identity in the Ledoit-Wolf estimate.
+
+    Parameters
+    ----------
+    covariance : (d, d) ndarray
+        Divided by n.
+    count : int
+        Number of samples n.
+    fourth : float
+        Mean of ‖x − mean‖⁴ over the samples.
+
+    References
+    ----------
+    Ledoit & Wolf, "A well-conditioned estimator for large-dimensional covariance matrices", J. Multivariate
+    Analysis 88:365, 2004.
+    """
+    bands = len(covariance)
+    squares = float(np.sum(covariance**2))
+    distance = squares - np.trace(covariance) ** 2 / bands
+    if distance <= 0:
+        return 1.0
+    error = (fourth - squares) / count
+    return float(min(max(error, 0.0), distance) / distance)
+
+
+def oas_shrinkage(covariance: NDArray[np.float64], count: int) -> float:
+    """Return the share of the scaled identity in the oracle approximating shrinkage estimate.
+
+    References
+    ----------
+    Chen, Wiesel, Eldar, Hero, "Shrinkage algorithms for MMSE covariance estimation", IEEE TSP 58(10):5016, 2010,
+    in the form for large d that scikit-learn uses: (mean(C²) + m²) / ((n + 1)(mean(C²) − m²/d)), m = tr(C)/d.
+    """
+    bands = len(covariance)
+    mean_square = float(np.mean(covariance**2))
+    level = (np.trace(covariance) / bands) ** 2
+    denominator = (count + 1) * (mean_square - level / bands)
+    return 1.0 if denominator <= 0 else float(min((mean_square + level) / denominator, 1.0))
+
+
+def regularize(
+    covariance: NDArray[np.float64], estimate: Covariance, *, ridge: float, count: int, fourth: float
+) -> NDArray[np.float64]:
+    """Return the estimate of the covariance, shape ``(d, d)``.
+
+    ``pinv`` leaves it as it is, ``ridge`` adds ridge · tr(C)/d to the diagonal, ``ledoit-wolf`` and ``oas`` shrink
+    it towards tr(C)/d · I; `fourth` is read by ``ledoit-wolf`` only (see `ledoit_wolf_shrinkage`).
+    """
+    bands = len(covariance)
+    level = np.trace(covariance) / bands
+    if estimate == "pinv":
+        return covariance
+    if estimate == "ridge":
+        return covariance + ridge * level * np.eye(bands)
+    shrinkage = (
+        ledoit_wolf_shrinkage(covariance, count, fourth)
+        if estimate == "ledoit-wolf"
+        else oas_shrinkage(covariance, count)
+    )
+    return (1 - shrinkage) * covariance + shrinkage * level * np.eye(bands)
+
+
+def whitener(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return W of shape ``(d, rank)`` with W·Wᵀ the (pseudo-)inverse of the covariance.
+
+    Eigenvalues at or below `RANK_TOLERANCE` times the largest count as zero.
+    """
+    values, vectors = np.linalg.eigh(covariance)
+    kept = values > RANK_TOLERANCE * values[-1]
+    return np.ascontiguousarray(vectors[:, kept] / np.sqrt(values[kept]))
+
+
+def mahalanobis(
+    spectra: NDArray[np.float64], mean: NDArray[np.float64], whitening: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return ``(x − mean)ᵀ W Wᵀ (x − mean)`` for each of ``(n, d)`` spectra, shape ``(n,)``."""
+    white = (spectra - mean) @ whitening
+    return np.einsum("ij,ij->i", white, white)

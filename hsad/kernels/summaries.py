@@ -1,0 +1,197 @@
+"""What a pass over a scene can bring home: small typed summaries that merge with ``+``.
+
+Each is formed from one block of pixels by its ``of`` and is as large after merging as before. Merging is exact in
+exact arithmetic; in floating point it depends on the order, which is why the engine merges along a fixed tree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Histogram", "Moments", "Sample", "Totals", "quantile"]
+
+
+@dataclass(frozen=True, eq=False)
+class Totals:
+    """A count and a sum.
+
+    Attributes
+    ----------
+    count : int
+        Number of things summed.
+    total : float or ndarray
+        Their sum.
+    """
+
+    count: int
+    total: Any
+
+    def __add__(self, other: Totals) -> Totals:
+        return Totals(self.count + other.count, self.total + other.total)
+
+    @property
+    def mean(self) -> Any:
+        """The sum divided by the count."""
+        return self.total / self.count
+
+
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """Count, mean and scatter of spectra, merged without the cancellation of E[x²] − E[x]².
+
+    Attributes
+    ----------
+    count : int
+        Number of spectra n.
+    mean : (d,) ndarray of float64
+    scatter : (d, d) ndarray of float64
+        Sum of the outer products of the deviations from the mean.
+
+    References
+    ----------
+    Chan, Golub, LeVeque, "Updating formulae and a pairwise algorithm for computing sample variances", 1982.
+    """
+
+    count: int
+    mean: NDArray[np.float64]
+    scatter: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, spectra: NDArray[np.float64]) -> Self | None:
+        """Return the moments of ``(n, d)`` spectra, None when there are none."""
+        if not len(spectra):
+            return None
+        mean = spectra.mean(axis=0)
+        centred = spectra - mean
+        return cls(len(spectra), mean, centred.T @ centred)
+
+    def __add__(self, other: Moments) -> Moments:
+        count = self.count + other.count
+        step = other.mean - self.mean
+        mean = self.mean + step * (other.count / count)
+        between = np.outer(step, step) * (self.count * other.count / count)
+        return Moments(count, mean, self.scatter + other.scatter + between)
+
+    @property
+    def covariance(self) -> NDArray[np.float64]:
+        """The scatter divided by n (the maximum-likelihood estimate), shape ``(d, d)``."""
+        return self.scatter / self.count
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """A random sample of pixels without replacement that does not depend on how the scene was cut.
+
+    Every pixel gets a pseudo-random key from its number, its scene and a seed; the sample is those with the
+    smallest keys ("bottom-k"), so the sample of a union is found from the samples of its parts.
+
+    Attributes
+    ----------
+    keys : (n,) ndarray of uint64
+        In increasing order.
+    spectra : (n, d) ndarray
+    size : int
+        Most pixels the sample may hold.
+    """
+
+    keys: NDArray[np.uint64]
+    spectra: NDArray[np.float64]
+    size: int
+
+    @classmethod
+    def of(
+        cls,
+        spectra: NDArray[np.float64],
+        numbers: NDArray[np.int64],
+        size: int,
+        *,
+        seed: int = 0,
+        scene: int = 0,
+    ) -> Self | None:
+        """Return the sample of ``(n, d)`` spectra whose pixels have these absolute `numbers`, None when n is 0."""
+        if not len(spectra):
+            return None
+        keys = _pixel_keys(numbers, seed, scene)
+        first = np.argsort(keys, kind="stable")[:size]
+        return cls(keys[first], spectra[first], size)
+
+    def __add__(self, other: Sample) -> Sample:
+        keys = np.concatenate([self.keys, other.keys])
+        first = np.argsort(keys, kind="stable")[: self.size]
+        return Sample(keys[first], np.concatenate([self.spectra, other.spectra])[first], self.size)
+
+
+def _pixel_keys(numbers: NDArray[np.int64], seed: int, scene: int) -> NDArray[np.uint64]:
+    """Hash pixel numbers: SplitMix64 (Steele, Lea, Flood 2014), a bijection, so no two pixels of a scene tie."""
+    state = _splitmix64(np.array([seed], dtype=np.uint64) ^ np.uint64(scene << 32))
+    return _splitmix64(numbers.astype(np.uint64) ^ state)
+
+
+def _splitmix64(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    mixed = values + np.uint64(0x9E3779B97F4A7C15)
+    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return mixed ^ (mixed >> np.uint64(31))
+
+
+@dataclass(frozen=True, eq=False)
+class Histogram:
+    """Counts of float32 numbers by half of their bits; two passes find any quantile exactly.
+
+    Attributes
+    ----------
+    counts : (65536,) ndarray of int64
+        In increasing order of the numbers.
+    """
+
+    counts: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, values: NDArray[np.floating[Any]], prefix: int | None = None) -> Self:
+        """Count `values` by their upper 16 bits or, among those with this upper half, by their lower 16 bits."""
+        bits = np.asarray(values, dtype=np.float32).view(np.uint32)
+        # IEEE numbers sort like integers once the sign is dealt with.
+        negative = bits >> np.uint32(31) == 1
+        ordered = np.where(negative, ~bits, bits | np.uint32(0x80000000))
+        upper = ordered >> np.uint32(16)
+        halves = upper if prefix is None else ordered[upper == prefix] & np.uint32(0xFFFF)
+        return cls(np.bincount(halves.astype(np.int64), minlength=65536))
+
+    def __add__(self, other: Histogram) -> Histogram:
+        return Histogram(self.counts + other.counts)
+
+
+def quantile(histogram: Callable[[int | None], Histogram | None], share: float) -> float:
+    """Return the smallest number that at least `share` of the counted numbers do not exceed.
+
+    Parameters
+    ----------
+    histogram : callable
+        ``histogram(prefix)`` makes one pass: `Histogram.of` with that prefix over all numbers, merged.
+    share : float
+        In (0, 1]; 0.5 gives the (lower) median.
+
+    Returns
+    -------
+    float
+        An element of the numbers, rounded to float32; NaN when there are none.
+    """
+    coarse = histogram(None)
+    if coarse is None or not coarse.counts.any():
+        return float("nan")
+    cumulative = np.cumsum(coarse.counts)
+    # The tolerance keeps 0.3·10 from asking for the fourth of ten numbers.
+    rank = max(1, int(np.ceil(share * cumulative[-1] * (1 - 1e-15))))
+    upper = int(np.searchsorted(cumulative, rank))
+    fine = histogram(upper)
+    assert fine is not None  # noqa: S101  the same pixels were counted a moment ago
+    below = int(cumulative[upper]) - int(coarse.counts[upper])
+    lower = int(np.searchsorted(np.cumsum(fine.counts), rank - below))
+    ordered = np.uint32(upper << 16 | lower)
+    bits = ordered & np.uint32(0x7FFFFFFF) if ordered >> np.uint32(31) else ~ordered
+    return float(np.array([bits], dtype=np.uint32).view(np.float32)[0])

@@ -1,0 +1,201 @@
+"""One engine for every kind of detector: whole, tiled, in threads, on a cluster, equal bit for bit."""
+
+from __future__ import annotations
+
+import pickle
+import threading
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sketches import LocalContrast, MeanDistance, NearestPrototype, PlaceDistance, RobustMean
+
+from hsad.cube import check_cube
+from hsad.engine.run import Engine
+from hsad.engine.runners import Cluster, Memory, Runner, Threads, one_blas_thread
+from hsad.engine.source import source_of
+from hsad.engine.tiles import LeafGrid, MergeTree, clamped
+from hsad.errors import DataError
+
+KINDS = [LocalContrast(), MeanDistance(), RobustMean(), NearestPrototype(), PlaceDistance()]
+
+
+def scene(seed, rows=75, cols=101, bands=7, invalid=0.05):
+    random = np.random.default_rng(seed)
+    spectra = random.normal(size=(rows, cols, bands)) * np.arange(1, bands + 1) + 100 * random.random(bands)
+    spectra[random.random((rows, cols)) < invalid] = np.nan
+    return source_of(check_cube(spectra))
+
+
+def run(engine, detector, sources):
+    background = engine.learn(detector, sources)
+    scores = np.empty(sources[0].shape[:2], dtype=np.float32)
+    scores.fill(-1)
+    for tile in engine.score(detector, sources[0], background):
+        scores[tile.rows, tile.cols] = tile.scores
+    return scores
+
+
+class Shuffled(Runner):
+    """Finishes tasks in a random order, as a cluster may."""
+
+    def __init__(self, seed):
+        self.seed = seed
+
+    def run(self, function, items, *shared):
+        items = list(items)
+        for number in np.random.default_rng(self.seed).permutation(len(items)):
+            yield items[number], function(items[number], *shared)
+
+
+@pytest.mark.parametrize("detector", KINDS, ids=lambda d: type(d).__name__)
+@pytest.mark.parametrize("scenes", [1, 3])
+def test_every_kind_gives_the_same_bits_however_it_is_run(detector, scenes):
+    sources = [scene(seed) for seed in range(scenes)]
+    whole = run(Engine(Memory(), tile=10**6), detector, sources)
+    assert np.array_equal(np.isnan(whole), ~sources[0].read(slice(0, 75), slice(0, 101))[1])
+    for engine in (
+        Engine(Memory(), tile=1),
+        Engine(Memory(), tile=32),
+        Engine(Threads(2), tile=16),
+        Engine(Threads(5), tile=64),
+        Engine(Shuffled(4), tile=16),
+    ):
+        assert np.array_equal(run(engine, detector, sources), whole, equal_nan=True)
+
+
+@pytest.mark.cluster
+def test_every_kind_gives_the_same_bits_on_a_cluster(cluster):
+    for detector in KINDS:
+        sources = [scene(seed) for seed in (0, 1)]
+        whole = run(Engine(Memory(), tile=10**6), detector, sources)
+        assert np.array_equal(
+            run(Engine(Cluster(cluster), tile=32), detector, sources), whole, equal_nan=True
+        )
+
+
+def test_a_memo_is_only_a_cache():
+    source = scene(5)
+    with_memo, without = (run(Engine(), RobustMean(use_memo=use), [source]) for use in (True, False))
+    assert np.array_equal(with_memo, without, equal_nan=True)
+
+
+def test_a_local_detector_equals_its_definition_on_the_whole_scene():
+    source = scene(6, rows=40, cols=33)
+    spectra, valid = source.read(slice(0, 40), slice(0, 33))
+    expected = np.full(valid.shape, np.nan)
+    for row, col in np.argwhere(valid):
+        top, left = (min(max(a - 4, 0), n - 9) for a, n in ((row, 40), (col, 33)))
+        window = spectra[top : top + 9, left : left + 9][valid[top : top + 9, left : left + 9]]
+        expected[row, col] = np.linalg.norm(spectra[row, col] - window.mean(axis=0))
+    np.testing.assert_allclose(run(Engine(tile=16), LocalContrast(), [source]), expected, rtol=1e-6)
+
+
+@given(
+    rows=st.integers(1, 60),
+    cols=st.integers(1, 60),
+    leaf=st.integers(1, 20),
+    level=st.integers(0, 3),
+    reach=st.integers(0, 25),
+)
+def test_tiles_cover_the_scene_once_and_read_enough(rows, cols, leaf, level, reach):
+    grid = LeafGrid(rows, cols, leaf)
+    level = min(level, grid.top)
+    covered = np.zeros((rows, cols), dtype=int)
+    for tile in grid.tiles(level):
+        window = grid.window(level, tile.row, tile.col)
+        read = [clamped(w.start, w.stop, n, reach) for w, n in zip(window, (rows, cols), strict=True)]
+        for row, col in grid.leaves(tile):
+            core = grid.window(0, row, col)
+            covered[core] += 1
+            for part, whole, size in zip(core, read, (rows, cols), strict=True):
+                leaf_read = clamped(part.start, part.stop, size, reach)
+                assert whole.start <= leaf_read.start
+                assert leaf_read.stop <= whole.stop
+                # A shifted window of any pixel of the core lies inside what is read, where the scene holds one.
+                if size > 2 * reach:
+                    for pixel in (part.start, part.stop - 1):
+                        start = min(max(pixel - reach, 0), size - 2 * reach - 1)
+                        assert leaf_read.start <= start
+                        assert start + 2 * reach + 1 <= leaf_read.stop
+    assert (covered == 1).all()
+
+
+@given(rows=st.integers(1, 9), cols=st.integers(1, 9), level=st.integers(0, 3), order=st.randoms())
+def test_the_merge_tree_is_the_same_in_any_order_and_in_any_tiling(rows, cols, level, order):
+    grid = LeafGrid(rows, cols, 1)
+    level = min(level, grid.top)
+    # Strings show the order and the nesting in which they were merged; None is the identity.
+    values = {
+        place: None if sum(place) % 4 == 3 else _Nested(f"{place}")
+        for place in grid.leaves(next(grid.tiles(grid.top)))
+    }
+
+    def merged(places, start, stop):
+        tree = MergeTree(grid, start, stop)
+        for place in places:
+            tree.add(*place, values[place])
+        return tree.merged
+
+    places = list(values)
+    direct = merged(places, 0, grid.top)[0, 0]
+    order.shuffle(places)
+    assert merged(places, 0, grid.top)[0, 0] == direct
+    upper = MergeTree(grid, level, grid.top)
+    nodes = list(merged(places, 0, level).items())
+    order.shuffle(nodes)
+    for place, value in nodes:
+        upper.add(*place, value)
+    assert upper.merged[0, 0] == direct
+
+
+class _Nested(str):
+    __slots__ = ()
+
+    def __add__(self, other):
+        return _Nested(f"({self}+{other})")
+
+
+def test_a_window_larger_than_the_scene_is_refused():
+    with pytest.raises(DataError, match="window of 31 pixels is larger than the scene of 30 x 60"):
+        run(Engine(), LocalContrast(window=31), [scene(0, rows=30, cols=60)])
+
+
+def test_blas_threads_are_limited_while_anybody_is_inside_and_given_back_after():
+    from threadpoolctl import threadpool_info
+
+    def threads():
+        return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
+
+    before = threads()
+    inside, leave = threading.Event(), threading.Event()
+
+    def other():
+        with one_blas_thread():
+            inside.set()
+            leave.wait(10)
+
+    with one_blas_thread():
+        thread = threading.Thread(target=other)
+        thread.start()
+        inside.wait(10)
+    assert set(threads()) == {1}
+    leave.set()
+    thread.join()
+    assert threads() == before
+
+
+def test_an_error_in_a_task_ends_the_run_and_names_itself():
+    class Bad(MeanDistance):
+        def score(self, block, background):  # noqa: ARG002
+            raise DataError(f"no such leaf: {block.origin}")
+
+    for runner in (Memory(), Threads(2)):
+        with pytest.raises(DataError, match="no such leaf"):
+            run(Engine(runner, tile=16), Bad(), [scene(0)])
+
+
+def test_sources_are_small_when_pickled():
+    source = scene(0)
+    assert pickle.loads(pickle.dumps(source)).shape == source.shape  # noqa: S301

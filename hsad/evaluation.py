@@ -1,6 +1,6 @@
 """How well scores agree with a truth: the ROC and its relatives, on plain arrays.
 
-Prevalence in anomaly detection is .1-1.5%: an AUC of .99 can go with an average precision of .43. So `evaluate`
+Anomalies are .1-1.5% of the pixels: an AUC of .99 can go with an average precision of .43. So `evaluate`
 gives the measures that see the ranking (AUC, average precision), the scale (3-D ROC) and the objects.
 
 Higher scores are more anomalous. A pixel is detected *at* a score t when its own score is at least t.
@@ -89,23 +89,24 @@ def evaluate(scores: ArrayLike, truth: ArrayLike, *, false_alarm_rate: float = 1
     Returns
     -------
     dict of str to float or int
-        ========================  ===========================================================================
-        ``pixels``, ``positives``  pixels with a score; those of them that are anomalous
-        ``auc``                   AUC(D,F): area under detection rate over false-alarm rate, ties averaged
-        ``average_precision``     area under precision over detection rate, in steps, as scikit-learn has it
-        ``auc_d_tau``             AUC(D,τ): area under the detection rate over τ (see Notes)
-        ``auc_f_tau``             AUC(F,τ): area under the false-alarm rate over τ
-        ``auc_td``                AUC(D,F) + AUC(D,τ)
-        ``auc_bs``                AUC(D,F) - AUC(F,τ)
-        ``auc_tdbs``              AUC(D,τ) - AUC(F,τ)
-        ``auc_odp``               AUC(D,τ) + 1 - AUC(F,τ)
-        ``auc_oa``                AUC(D,F) + AUC(D,τ) - AUC(F,τ)
-        ``snpr``                  AUC(D,τ) / AUC(F,τ); infinite or NaN when AUC(F,τ) is 0
-        ``false_alarm_rate``      as given
-        ``threshold``             the lowest score above which that share of the background is not exceeded
-        ``objects``               8-connected components of the truth that hold at least one pixel with a score
-        ``objects_found``         those with at least one pixel above the threshold
-        ========================  ===========================================================================
+        ======================  =========================================================================
+        ``pixels``              pixels with a score
+        ``positives``           those of them that are anomalous
+        ``auc``                 AUC(D,F): area under detection rate over false-alarm rate, ties averaged
+        ``average_precision``   area under precision over detection rate, in steps, as scikit-learn has it
+        ``auc_d_tau``           AUC(D,τ): area under the detection rate over τ (see Notes)
+        ``auc_f_tau``           AUC(F,τ): area under the false-alarm rate over τ
+        ``auc_td``              AUC(D,F) + AUC(D,τ)
+        ``auc_bs``              AUC(D,F) - AUC(F,τ)
+        ``auc_tdbs``            AUC(D,τ) - AUC(F,τ)
+        ``auc_odp``             AUC(D,τ) + 1 - AUC(F,τ)
+        ``auc_oa``              AUC(D,F) + AUC(D,τ) - AUC(F,τ)
+        ``snpr``                AUC(D,τ) / AUC(F,τ); infinite or NaN when AUC(F,τ) is 0
+        ``false_alarm_rate``    as given
+        ``threshold``           the lowest score above which that share of background is not exceeded
+        ``objects``             8-connected components of the truth with at least one scored pixel
+        ``objects_found``       those with at least one pixel above the threshold
+        ======================  =========================================================================
 
     Raises
     ------
@@ -116,15 +117,15 @@ def evaluate(scores: ArrayLike, truth: ArrayLike, *, false_alarm_rate: float = 1
 
     Notes
     -----
-    *3-D ROC* (Chang, IEEE TGRS 59(6):5131, 2021). With scores normalised to s' = (s - min)/(max - min) over the
-    evaluated pixels, the rates at threshold τ in [0, 1] are D(τ) = share of anomalous pixels with s' ≥ τ, F(τ)
-    likewise over the background. Since ∫₀¹ [s' ≥ τ] dτ = s', AUC(D,τ) is the mean of s' over anomalous pixels and
-    AUC(F,τ) its mean over the background. They change under any transform of the scores but a linear one; constant
-    scores have s' = 0.
+    *3-D ROC* (Chang, IEEE TGRS 59(6):5131, 2021). With scores normalised to s' = (s - min)/(max - min) over
+    the evaluated pixels, the rates at threshold τ in [0, 1] are D(τ) = share of anomalous pixels with s' ≥ τ,
+    F(τ) likewise over the background. Since ∫₀¹ [s' ≥ τ] dτ = s', AUC(D,τ) is the mean of s' over anomalous
+    pixels and AUC(F,τ) its mean over the background. They change under any transform of the scores but a
+    linear one; constant scores have s' = 0.
 
-    *Ties at the threshold.* With b background pixels, at most k = ⌊rate · b⌋ may be false alarms. The threshold is
-    the (k+1)-th highest background score and detected means strictly above it, so background pixels that share this
-    score are no false alarms and the stated rate is never exceeded; it can be undercut.
+    *Ties at the threshold.* With b background pixels, at most k = ⌊rate · b⌋ may be false alarms. The
+    threshold is the (k+1)-th highest background score and detected means strictly above it, so background
+    pixels that share this score are no false alarms and the stated rate is never exceeded, only undercut.
 
     Examples
     --------
@@ -163,7 +164,7 @@ def evaluate(scores: ArrayLike, truth: ArrayLike, *, false_alarm_rate: float = 1
 
 @dataclass(frozen=True)
 class _Scored:
-    """Scores of the anomalous and of the background pixels, and the object that each anomalous pixel belongs to."""
+    """Scores of anomalous and of background pixels, and the object that each anomalous pixel belongs to."""
 
     anomalous: NDArray[np.float64]
     background: NDArray[np.float64]
@@ -220,7 +221,7 @@ def _roc(anomalous: NDArray[np.float64], background: NDArray[np.float64]) -> ROC
 
 
 def _normalised_means(anomalous: NDArray[np.float64], background: NDArray[np.float64]) -> tuple[float, float]:
-    """Return the means of the min-max normalised scores of both kinds of pixels; 0 when all scores are equal."""
+    """Return the means of the min-max normalised scores of both kinds of pixels; 0 when all are equal."""
     low = min(anomalous.min(), background.min())
     span = max(anomalous.max(), background.max()) - low
     if span == 0:

@@ -1,0 +1,304 @@
+"""The catalogue of scenes with known truth: reads it, verifies files against it, fetches what may be fetched.
+
+The catalogue is a static STAC catalogue (``data_catalog/``, whose README says how its fields are used). It
+describes files; the files themselves are not part of it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import urllib.parse
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from hsad.errors import HsadError, ParameterError, SceneError
+
+__all__ = ["Asset", "CatalogItem", "fetch", "get_item", "list_items"]
+
+_SCHEMES = ("https", "http", "file")
+_SHA256 = "1220"  # multihash: the code of SHA-256 and its length, 32 bytes
+_TIMEOUT = 60  # seconds without a byte
+
+
+@dataclass(frozen=True)
+class Asset:
+    """One file of a scene, or one array in it.
+
+    Attributes
+    ----------
+    key : str
+        ``cube``, ``truth``, ``mask``, …
+    href : str
+        An address, or the bare name of a file that cannot be downloaded.
+    variable : str or None
+        Name of the array in a file that holds several.
+    shape : tuple of int
+        Rows, columns and, for a cube, bands.
+    dtype : str
+        Data type of the array.
+    size : int or None
+        Bytes of the file.
+    sha256 : str or None
+        Of the file, 64 hexadecimal digits.
+    """
+
+    key: str
+    href: str
+    variable: str | None
+    shape: tuple[int, ...]
+    dtype: str
+    size: int | None
+    sha256: str | None
+
+    @property
+    def file(self) -> str:
+        """Name of the file."""
+        return PurePosixPath(urllib.parse.unquote(urllib.parse.urlsplit(self.href).path)).name
+
+    @property
+    def url(self) -> str | None:
+        """Address to download it from, None where there is none."""
+        return self.href if urllib.parse.urlsplit(self.href).scheme in _SCHEMES else None
+
+
+@dataclass(frozen=True)
+class CatalogItem:
+    """One scene of the catalogue: a STAC item.
+
+    Attributes
+    ----------
+    name : str
+        Its id.
+    content : dict
+        The item as it stands in the catalogue.
+    """
+
+    name: str
+    content: dict[str, Any]
+
+    @property
+    def assets(self) -> tuple[Asset, ...]:
+        """The files, and the arrays in them."""
+        return tuple(
+            Asset(
+                key=key,
+                href=asset["href"],
+                variable=asset.get("hsad:variable"),
+                shape=tuple(asset["hsad:shape"]),
+                dtype=asset["data_type"],
+                size=asset.get("file:size"),
+                sha256=asset["file:checksum"].removeprefix(_SHA256) if "file:checksum" in asset else None,
+            )
+            for key, asset in self.content["assets"].items()
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the STAC item."""
+        return self.content
+
+    def summary(self) -> dict[str, Any]:
+        """Return what a reader wants to know first, flat, under names without prefix."""
+        properties = self.content["properties"]
+        assets = {asset.key: asset for asset in self.assets}
+        cube, truth = assets["cube"], assets.get("truth")
+        counted = properties.get("hsad:truth", {})
+        return {
+            "name": self.name,
+            "title": properties["title"],
+            "collection": self.content["collection"],
+            "cube": _scene(cube),
+            "truth": _scene(truth) if truth else None,
+            "rows": cube.shape[0],
+            "cols": cube.shape[1],
+            "bands": cube.shape[2],
+            "dtype": cube.dtype,
+            "units": properties["hsad:units"],
+            "truth_pixels": counted.get("pixels"),
+            "truth_objects": counted.get("objects"),
+            "global_rx_auc": properties.get("hsad:global_rx_auc"),
+            "size": cube.size,
+            "sha256": cube.sha256,
+            "license": f"{properties['license']}: {properties['hsad:license_note']}",
+            "citation": properties.get("sci:citation"),
+            "obtain": properties["hsad:obtain"],
+            "defects": properties["hsad:defects"],
+        }
+
+    def verify(self, path: Path) -> Asset:
+        """Return the asset whose file `path` is, by its checksum, whatever its name.
+
+        Raises
+        ------
+        SceneError
+            When it cannot be read, or is none of this scene's files.
+        """
+        try:
+            found = _sha256(path)
+        except OSError as error:
+            raise SceneError(f"{path}: cannot be read ({error.strerror})") from error
+        for asset in self.assets:
+            if asset.sha256 == found:
+                return asset
+        known = sorted({f"{a.file} {a.sha256[:16]}" for a in self.assets if a.sha256})
+        raise SceneError(
+            f"{path}: sha256 {found[:16]} is no file of {self.name} ({', '.join(known) or 'no checksums'})"
+        )
+
+
+def list_items(root: Path | None = None) -> list[CatalogItem]:
+    """Return the scenes in the order of the catalogue.
+
+    Parameters
+    ----------
+    root : Path, optional
+        Folder of another catalogue of the same form; the one that comes with hsad without it.
+
+    Raises
+    ------
+    SceneError
+        When a file of the catalogue is missing or is no JSON.
+    """
+    folder = _folder() if root is None else root
+    return [
+        CatalogItem(content["id"], content)
+        for collection in _linked(folder / "catalog.json", "child")
+        for content in map(_read, _linked(collection, "item"))
+    ]
+
+
+def get_item(name: str, root: Path | None = None) -> CatalogItem:
+    """Return the scene `name`.
+
+    Raises
+    ------
+    ParameterError
+        When there is no such scene; names those that come near, or all.
+    """
+    items = {item.name: item for item in list_items(root)}
+    if name not in items:
+        near = difflib.get_close_matches(name, items, n=3, cutoff=0.5)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"choose from {', '.join(items)}"
+        raise ParameterError(f"{name!r} is no scene of the catalogue; {hint}")
+    return items[name]
+
+
+def fetch(name: str, folder: Path, root: Path | None = None) -> list[Path]:
+    """Put the files of a scene into `folder`: downloaded and verified, or made.
+
+    A file that is there already, with the right checksum, is left as it is.
+
+    Returns
+    -------
+    list of Path
+        The files, the cube first.
+
+    Raises
+    ------
+    ParameterError
+        When there is no such scene.
+    HsadError
+        When the scene cannot be downloaded; says where to ask for it.
+    SceneError
+        When the download fails or has another checksum.
+    OutputError
+        When the folder cannot be written, or holds another file of that name.
+    """
+    item = get_item(name, root)
+    parameters = item.content["properties"].get("hsad:parameters")
+    if parameters is not None:
+        return _make(item, parameters, folder)
+    assets = {asset.file: asset for asset in item.assets}
+    for file, asset in assets.items():
+        if asset.url is None:
+            obtain = item.content["properties"]["hsad:obtain"]
+            raise HsadError(f"{name}: {file} cannot be downloaded; obtain it {obtain}")
+    return [_download(asset, folder) for asset in assets.values()]
+
+
+def _folder() -> Path:
+    """Return the catalogue of this installation: inside the package, or beside it in a source checkout."""
+    package = Path(__file__).resolve().parent
+    for folder in (package / "data_catalog", package.parent / "data_catalog"):
+        if (folder / "catalog.json").is_file():
+            return folder
+    raise SceneError(f"{package / 'data_catalog'}: the catalogue is missing from this installation")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """Return a JSON object of the catalogue."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise SceneError(f"{path}: not a readable part of the catalogue ({error})") from error
+    if not isinstance(content, dict):
+        raise SceneError(f"{path}: not a readable part of the catalogue (no JSON object)")
+    return content
+
+
+def _linked(path: Path, relation: str) -> list[Path]:
+    """Return the files that a catalogue or collection links to."""
+    return [path.parent / link["href"] for link in _read(path)["links"] if link["rel"] == relation]
+
+
+def _scene(asset: Asset) -> str:
+    """Return the name that the command line takes for an array: ``scene.mat:data``."""
+    return f"{asset.file}:{asset.variable}" if asset.variable else asset.file
+
+
+def _sha256(path: Path) -> str:
+    from hsad.products.provenance import sha256_of
+
+    return sha256_of(path)
+
+
+def _download(asset: Asset, folder: Path) -> Path:
+    """Download a file under a temporary name, verify it, then give it its own."""
+    from hsad.products.files import check_output, publish, staging
+
+    path = folder / asset.file
+    if path.is_file() and _sha256(path) == asset.sha256:
+        return path
+    check_output(path, ())
+    url = str(asset.url)
+    with staging(path) as stage:
+        staged = stage / asset.file
+        _copy(url, staged)
+        found = _sha256(staged)
+        if found != asset.sha256:
+            raise SceneError(f"{url}: sha256 {found} instead of {asset.sha256}; nothing was kept")
+        publish(staged, path)
+    return path
+
+
+def _copy(url: str, path: Path) -> None:
+    """Copy what stands at `url` into `path`, by blocks."""
+    import http.client
+    import shutil
+    import urllib.error
+    import urllib.request
+
+    try:
+        with urllib.request.urlopen(url, timeout=_TIMEOUT) as source, path.open("wb") as target:  # noqa: S310  see Asset.url
+            shutil.copyfileobj(source, target)
+    except urllib.error.URLError as error:
+        raise SceneError(f"{url}: the download failed ({error.reason})") from error
+    except (TimeoutError, http.client.HTTPException) as error:
+        raise SceneError(f"{url}: the download failed ({error or type(error).__name__})") from error
+
+
+def _make(item: CatalogItem, parameters: dict[str, Any], folder: Path) -> list[Path]:
+    """Make a synthetic scene and write its cube and its truth."""
+    import hashlib
+
+    from hsad.products import check_output, write_envi
+    from hsad.synthetic import make_scene
+
+    cube, truth = (folder / asset.file for asset in item.assets)
+    check_output(truth, ())
+    scene = make_scene(**parameters)
+    found = hashlib.sha256(scene.truth.values.astype("<i4").tobytes()).hexdigest()
+    if found != item.content["properties"]["hsad:truth_sha256"]:
+        raise HsadError(f"{item.name}: this installation of hsad makes another truth (sha256 {found[:16]})")
+    return [write_envi(scene.cube, cube), write_envi(scene.truth.expand_dims("band", axis=-1), truth)]

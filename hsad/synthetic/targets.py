@@ -1,0 +1,142 @@
+"""The implanted targets: which there are, what shape they have, where they lie."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from hsad.errors import ParameterError
+from hsad.synthetic.spectra import TARGET_MATERIALS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+__all__ = ["Target", "place_targets"]
+
+_GAP = 3  # pixels of background between two targets, or a target and nodata
+_SHAPES: tuple[Literal["rectangle", "ellipse"], ...] = ("rectangle", "ellipse")
+
+
+@dataclass(frozen=True)
+class Target:
+    """One implanted target.
+
+    Attributes
+    ----------
+    number : int
+        Its value in the truth, from 1.
+    row, col : int
+        The pixel at its centre, which is one of its own.
+    size : int
+        Pixels that it covers, wholly or in part.
+    fill : float
+        Share of each of these pixels that it covers; the rest shows the background.
+    contrast : float
+        1: made of `material` alone; towards 0 its spectrum approaches that of the ground at its centre.
+    material : str
+        A key of `hsad.synthetic.spectra.TARGET_MATERIALS`.
+    shape : {"rectangle", "ellipse", "pixel"}
+        At any angle and aspect; a target of one pixel is a pixel.
+    """
+
+    number: int
+    row: int
+    col: int
+    size: int
+    fill: float
+    contrast: float
+    material: str
+    shape: Literal["rectangle", "ellipse", "pixel"]
+
+
+def _check(sizes: Sequence[int], fills: Sequence[float], contrasts: Sequence[float]) -> None:
+    """Refuse what is no target."""
+    for size in sizes:
+        if size < 1 or size != int(size):
+            raise ParameterError(f"target_sizes must be whole numbers of at least 1, not {size}")
+    for name, shares in (("fills", fills), ("contrasts", contrasts)):
+        for share in shares:
+            if not 0 < share <= 1:
+                raise ParameterError(f"{name} must lie above 0 and at most at 1, not {share}")
+
+
+def _footprint(
+    size: int, shape: Literal["rectangle", "ellipse"], rng: np.random.Generator
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return row and column offsets of the `size` innermost pixels of a shape of random angle and aspect."""
+    angle = rng.uniform(0, np.pi)
+    # A bar narrower than a pixel's diagonal would fall apart on the grid.
+    aspect = min(rng.uniform(1, 2.5), max(1.0, size / 6))
+    reach = int(np.ceil(np.sqrt(size * aspect))) + 1
+    row, col = np.mgrid[-reach : reach + 1, -reach : reach + 1]
+    along = (col * np.cos(angle) + row * np.sin(angle)) / np.sqrt(aspect)
+    across = (row * np.cos(angle) - col * np.sin(angle)) * np.sqrt(aspect)
+    distance = np.maximum(abs(along), abs(across)) if shape == "rectangle" else np.hypot(along, across)
+    inside = np.argsort(distance, axis=None, kind="stable")[:size]
+    return row.ravel()[inside], col.ravel()[inside]
+
+
+def place_targets(
+    valid: NDArray[np.bool_],
+    sizes: Sequence[int],
+    fills: Sequence[float],
+    contrasts: Sequence[float],
+    rng: np.random.Generator,
+) -> tuple[tuple[Target, ...], NDArray[np.int32]]:
+    """Return one target for each combination of size, fill and contrast, and the map of their numbers.
+
+    Parameters
+    ----------
+    valid : (rows, cols) ndarray of bool
+        Where targets may lie.
+    sizes, fills, contrasts : sequence
+        See `Target`.
+    rng : numpy.random.Generator
+        Decides shapes, materials and places.
+
+    Returns
+    -------
+    targets : tuple of Target
+        Ordered by number: size varies slowest, contrast fastest.
+    truth : (rows, cols) ndarray of int32
+        0 background, else the number of the target.
+
+    Raises
+    ------
+    ParameterError
+        For a value out of its range, or when the scene has no room for all of them.
+    """
+    from scipy import ndimage
+
+    _check(sizes, fills, contrasts)
+    truth = np.zeros(valid.shape, dtype=np.int32)
+    free = np.pad(valid, 1)
+    combinations = list(enumerate(itertools.product(sizes, fills, contrasts), start=1))
+    # Each material about as often, whatever the size, fill and contrast.
+    materials = rng.permutation(np.resize(list(TARGET_MATERIALS), len(combinations)))
+    targets = []
+    # The largest first, while there is room.
+    for number, (size, fill, contrast) in sorted(combinations, key=lambda c: -c[1][0]):
+        shape = _SHAPES[int(rng.integers(2))]
+        rows, cols = _footprint(size, shape, rng)
+        extent = int(max(abs(rows).max(), abs(cols).max()))
+        room = ndimage.distance_transform_cdt(free, "chessboard")[1:-1, 1:-1] > extent + _GAP
+        places = np.flatnonzero(room)
+        if not len(places):
+            raise ParameterError(
+                f"target_sizes: no room for {len(combinations)} targets of {', '.join(map(str, sizes))} "
+                f"pixels in a scene of {valid.shape[0]} by {valid.shape[1]}; name fewer or smaller ones"
+            )
+        row, col = (int(i) for i in np.unravel_index(rng.choice(places), valid.shape))
+        truth[row + rows, col + cols] = number
+        free[1 + row + rows, 1 + col + cols] = False
+        material = str(materials[number - 1])
+        targets.append(
+            Target(number, row, col, size, fill, contrast, material, "pixel" if size == 1 else shape)
+        )
+    return tuple(sorted(targets, key=lambda target: target.number)), truth

@@ -1,0 +1,358 @@
+"""The catalogue: valid STAC, true of the files it describes, and fetched whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import http.server
+import json
+import threading
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+
+import jsonschema
+import numpy as np
+import pytest
+from scipy import ndimage
+from sklearn.metrics import roc_auc_score
+
+from hsad import catalog
+from hsad.catalog import fetch, get_item, list_items
+from hsad.errors import HsadError, OutputError, ParameterError, SceneError
+from hsad.synthetic import make_scene
+
+ROOT = Path(__file__).resolve().parents[1] / "data_catalog"
+FILES = sorted(ROOT.rglob("*.json"))
+ITEMS = list_items()
+REAL = [item for item in ITEMS if item.content["collection"] != "synthetic"]
+
+AUC = {  # global RX, as published with the shared scenes
+    "abu-airport-2": 0.8404,
+    "abu-airport-4": 0.9526,
+    "abu-beach-3": 0.9998,
+    "abu-beach-4": 0.9887,
+    "abu-urban-2-198bands": 0.9952,
+    "abu-urban-2": 0.9946,
+    "abu-urban-4": 0.9887,
+    "abu-urban-5": 0.9692,
+    "pavia-lzw": 0.9934,
+    "pavia-wu": 0.9982,
+    "sandiego-1": 0.8885,
+    "sandiego-1-v73": 0.8885,  # the cube and the truth of sandiego-1
+    "sandiego-1-vabs": 0.9055,
+}
+
+
+def array(folder, asset):
+    """Read an array of a MATLAB file without hsad."""
+    import h5py
+    import scipy.io
+
+    path = folder / asset.file
+    try:
+        return scipy.io.loadmat(path)[asset.variable]
+    except NotImplementedError:  # version 7.3
+        with h5py.File(path) as file:
+            return file[asset.variable][()].T
+
+
+def global_rx_auc(pixels, truth):
+    """Return the AUC of the squared Mahalanobis distance, from the definitions."""
+    x = pixels - pixels.mean(axis=0, dtype=float)
+    inverse = np.linalg.pinv(x.T @ x / len(x), rcond=1e-12, hermitian=True)
+    return roc_auc_score(truth, ((x @ inverse) * x).sum(axis=1))
+
+
+def assets(item):
+    return {asset.key: asset for asset in item.assets}
+
+
+# --- STAC -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_file_keeps_the_core_rules_of_stac(path):
+    content = json.loads(path.read_text())
+    assert content["stac_version"] == "1.1.0"
+    assert content["type"] == {"catalog": "Catalog", "collection": "Collection"}.get(path.stem, "Feature")
+    relations = [link["rel"] for link in content["links"]]
+    assert relations.count("root") == 1
+    assert relations.count("parent") == (path.stem != "catalog")
+    for link in content["links"]:
+        assert link["href"].startswith(("./", "../", "http://", "https://"))
+        if link["href"].startswith("."):
+            assert (path.parent / link["href"]).is_file(), link
+    if content["type"] != "Feature":
+        assert content["description"]
+        return
+    assert content["id"] == path.stem
+    assert content["collection"] == path.parent.name
+    assert ("bbox" in content) == (content["geometry"] is not None)
+    properties = content["properties"]
+    dates = [properties[key] for key in ("start_datetime", "end_datetime") if key in properties]
+    if properties["datetime"] is None:
+        start, end = (datetime.fromisoformat(date) for date in dates)
+        assert start < end
+    for asset in content["assets"].values():
+        assert asset["href"]
+        assert asset["roles"]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_file_is_valid_by_the_published_schemas(path):
+    pystac = pytest.importorskip("pystac", reason="pystac brings the schemas of STAC 1.1 along")
+    from jsonschema_specifications import REGISTRY
+    from referencing import Resource
+
+    folder = Path(pystac.__file__).parent / "validation" / "jsonschemas"
+    places = {
+        "geojson": "https://geojson.org/schema/",
+        "stac-spec/v1.1.0": "https://schemas.stacspec.org/v1.1.0/item-spec/json-schema/",
+    }
+    schemas, registry = {}, REGISTRY
+    for place, address in places.items():
+        for file in (folder / place).glob("*.json"):
+            schemas[file.stem] = json.loads(file.read_text())
+            # By the name that others call it by: one of them misspells its own.
+            registry = registry.with_resource(address + file.name, Resource.from_contents(schemas[file.stem]))
+    content = json.loads(path.read_text())
+    kind = {"Catalog": "catalog", "Collection": "collection", "Feature": "item"}[content["type"]]
+    jsonschema.Draft7Validator(schemas[kind], registry=registry).validate(content)
+    broken = {**content, "stac_version": "0.9"} if kind != "item" else {**content, "properties": {}}
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.Draft7Validator(schemas[kind], registry=registry).validate(broken)
+
+
+def test_every_file_is_linked_once_and_names_are_unique():
+    names = [item.name for item in ITEMS]
+    assert len(names) == len(set(names)) == 15
+    assert {path.stem for path in FILES} - {"catalog", "collection"} == set(names)
+
+
+@pytest.mark.parametrize("item", ITEMS, ids=lambda item: item.name)
+def test_items_say_what_a_user_must_know(item):
+    summary = item.summary()
+    json.dumps(summary)
+    assert summary["defects"]
+    assert summary["obtain"]
+    assert summary["license"].startswith(("other: The source states no licence", "MIT: "))
+    assert summary["cube"]
+    assert summary["units"]
+    assert item.to_dict()["id"] == item.name
+
+
+def test_the_published_figures_are_recorded():
+    assert {item.name: item.summary()["global_rx_auc"] for item in REAL} == {**AUC, "muufl-sub": None}
+
+
+# --- against the files ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("item", REAL, ids=lambda item: item.name)
+def test_items_are_true_of_their_files(item, data):
+    for asset in item.assets:
+        path = data / "scenes" / asset.file
+        assert path.stat().st_size == asset.size
+        assert hashlib.sha256(path.read_bytes()).hexdigest() == asset.sha256
+        assert item.verify(path).file == asset.file
+        values = array(data / "scenes", asset)
+        assert (values.shape, values.dtype.name) == (asset.shape, asset.dtype)
+    properties, found = item.content["properties"], assets(item)
+    cube = array(data / "scenes", found["cube"])
+    pixels = cube.reshape(-1, cube.shape[-1])
+    if "mask" in found:
+        pixels = pixels[array(data / "scenes", found["mask"]).ravel() != 0]
+    distinct = len(np.unique(pixels, axis=0))
+    assert properties["hsad:duplicate_pixels"] == pytest.approx(1 - distinct / len(pixels), abs=5e-4)
+    if "truth" in found:
+        truth = array(data / "scenes", found["truth"]) != 0
+        objects = ndimage.label(truth, np.ones((3, 3)))[1]
+        assert properties["hsad:truth"] == {"pixels": truth.sum(), "objects": objects}
+        assert global_rx_auc(pixels, truth.ravel()) == pytest.approx(
+            properties["hsad:global_rx_auc"], abs=5e-5
+        )
+
+
+def test_recorded_relations_between_scenes_hold(data):
+    def load(name, key):
+        return array(data / "scenes", assets(get_item(name))[key])
+
+    airport, urban = load("abu-airport-2", "cube"), load("abu-urban-5", "cube")
+    assert np.array_equal(airport[:, :20], urban[:, 80:])
+    assert np.array_equal(load("abu-urban-2", "cube")[..., :198], load("abu-urban-2-198bands", "cube"))
+    one, v73, vabs = (load(name, "cube") for name in ("sandiego-1", "sandiego-1-v73", "sandiego-1-vabs"))
+    assert np.array_equal(one, v73)
+    assert np.array_equal(one, vabs)
+    truths = [load(name, "truth") != 0 for name in ("sandiego-1", "sandiego-1-v73", "sandiego-1-vabs")]
+    assert np.array_equal(truths[0], truths[1])
+    assert (truths[0] != truths[2]).sum() == 13
+    wu, lzw, beach = (load(name, "truth") != 0 for name in ("pavia-wu", "pavia-lzw", "abu-beach-4"))
+    assert [(lzw != beach).sum(), (lzw != wu[4:104, 5:105]).sum(), (beach != wu[4:104, 5:105]).sum()] == [
+        17, 38, 33,
+    ]  # fmt: skip
+    pavia = load("pavia-wu", "cube")[4:104, 5:105].astype(float)
+    for name in ("pavia-lzw", "abu-beach-4"):
+        other = load(name, "cube")
+        for band in (0, 50, 101):
+            assert np.corrcoef(pavia[..., band].ravel(), other[..., band].ravel())[0, 1] == pytest.approx(1)
+    assert (load("muufl-sub", "mask") == 0).sum() == 604
+
+
+def test_the_synthetic_item_is_the_scene_that_its_parameters_make():
+    item = get_item("synthetic-0")
+    properties = item.content["properties"]
+    scene = make_scene(**properties["hsad:parameters"])
+    assert scene.parameters == make_scene().parameters == properties["hsad:parameters"]
+    assert properties["hsad:truth"] == {
+        "pixels": (scene.truth.values > 0).sum(), "objects": len(scene.targets),
+    }  # fmt: skip
+    assert assets(item)["cube"].shape == scene.cube.shape
+    cube = scene.cube.values[..., scene.cube.good_wavelength.values]
+    valid = cube[..., 0] != -9999
+    auc = global_rx_auc(cube[valid], scene.truth.values[valid] > 0)
+    assert auc == pytest.approx(properties["hsad:global_rx_auc"], abs=1e-3)
+    transform = [float(number) for number in scene.cube.spatial_ref.attrs["GeoTransform"].split()]
+    c, a, b, f, d, e = transform
+    assert properties["proj:transform"] == [a, b, c, d, e, f]
+    from rasterio.warp import transform as warp
+
+    ring = item.content["geometry"]["coordinates"][0]
+    x, y = warp("EPSG:4326", properties["proj:code"], *zip(*ring, strict=True))
+    np.testing.assert_allclose(sorted(set(np.round(x, 2))), [c, c + 220 * a], atol=0.02)
+    np.testing.assert_allclose(sorted(set(np.round(y, 2))), [f + 200 * e, f], atol=0.02)
+
+
+# --- use ----------------------------------------------------------------------------------------------------
+
+
+def test_unknown_names_are_answered_with_near_ones():
+    with pytest.raises(
+        ParameterError, match=r"'abu-airport' is no scene of the catalogue; did you mean abu-"
+    ):
+        get_item("abu-airport")
+    with pytest.raises(
+        ParameterError, match=r"'xyz' is no scene .*; choose from abu-airport-2, .*synthetic-0"
+    ):
+        get_item("xyz")
+
+
+def test_the_installed_catalogue_is_found_inside_the_package(tmp_path, monkeypatch):
+    monkeypatch.setattr(catalog, "__file__", str(tmp_path / "site-packages" / "hsad" / "catalog.py"))
+    package = tmp_path / "site-packages" / "hsad"
+    package.mkdir(parents=True)
+    with pytest.raises(SceneError, match="data_catalog: the catalogue is missing from this installation"):
+        list_items()
+    (package / "data_catalog").symlink_to(ROOT)
+    assert [item.name for item in list_items()] == [item.name for item in ITEMS]
+
+
+def test_a_broken_catalogue_is_named(tmp_path):
+    with pytest.raises(SceneError, match=r"catalog.json: not a readable part"):
+        list_items(tmp_path)
+    (tmp_path / "catalog.json").write_text("[]")
+    with pytest.raises(SceneError, match="no JSON object"):
+        list_items(tmp_path)
+
+
+def test_scenes_without_an_address_say_where_to_ask(tmp_path):
+    with pytest.raises(HsadError, match=r"abu-beach-3: abu-beach-3.mat cannot be downloaded; obtain it from"):
+        fetch("abu-beach-3", tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_verify_tells_which_file_it_is_or_that_it_is_none(tmp_path):
+    item = get_item("pavia-wu")
+    other = tmp_path / "pavia-wu-data.mat"
+    with pytest.raises(SceneError, match="cannot be read"):
+        item.verify(other)
+    other.write_bytes(b"not the scene")
+    with pytest.raises(SceneError, match=r"is no file of pavia-wu \(pavia-wu-data.mat 177474d4"):
+        item.verify(other)
+
+
+def test_the_synthetic_scene_is_made_and_opens(tmp_path):
+    import rasterio
+
+    header, truth = fetch("synthetic-0", tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "synthetic-0.hdr", "synthetic-0.img", "synthetic-0-truth.hdr", "synthetic-0-truth.img",
+    }  # fmt: skip
+    with (
+        rasterio.open(header.with_suffix(".img")) as cube,
+        rasterio.open(truth.with_suffix(".img")) as labels,
+    ):
+        assert cube.shape == labels.shape == (200, 220)
+        assert cube.count == 120
+        assert cube.transform == labels.transform
+        assert cube.crs.to_epsg() == labels.crs.to_epsg() == 32632
+        assert (labels.read(1) > 0).sum() == 592
+    with pytest.raises(OutputError, match="exists already"):
+        fetch("synthetic-0", tmp_path)
+
+
+@pytest.fixture
+def served(tmp_path):
+    """A catalogue of one scene whose file is served over HTTP on this machine."""
+    files, root = tmp_path / "files", tmp_path / "catalogue"
+    files.mkdir()
+    (root / "c").mkdir(parents=True)
+    content = np.arange(5000, dtype="<u2").tobytes()
+    (files / "scene one.bin").write_bytes(content)
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *arguments):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(files)))
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    item = {
+        "id": "one",
+        "collection": "c",
+        "properties": {"hsad:obtain": "nowhere"},
+        "assets": {
+            "cube": {
+                "href": f"http://127.0.0.1:{server.server_port}/scene%20one.bin",
+                "data_type": "uint16",
+                "hsad:shape": [10, 10, 50],
+                "file:checksum": "1220" + hashlib.sha256(content).hexdigest(),
+            }
+        },
+    }
+    links = {"catalog.json": ("child", "c/collection.json"), "c/collection.json": ("item", "one.json")}
+    for name, (relation, href) in links.items():
+        (root / name).write_text(json.dumps({"links": [{"rel": relation, "href": href}]}))
+    (root / "c" / "one.json").write_text(json.dumps(item))
+    yield root, files / "scene one.bin", content
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def test_a_download_is_verified_and_kept(served, tmp_path):
+    root, source, content = served
+    target = tmp_path / "target"
+    target.mkdir()
+    assert fetch("one", target, root) == [target / "scene one.bin"]
+    assert (target / "scene one.bin").read_bytes() == content
+    source.unlink()
+    assert fetch("one", target, root) == [target / "scene one.bin"]  # it is there: nothing to download
+
+
+def test_a_failed_download_leaves_nothing(served, tmp_path):
+    root, source, content = served
+    target = tmp_path / "target"
+    with pytest.raises(OutputError, match="does not exist"):
+        fetch("one", target, root)
+    target.mkdir()
+    source.write_bytes(content[:-2])
+    with pytest.raises(SceneError, match=r"scene%20one.bin: sha256 .* instead of .*; nothing was kept"):
+        fetch("one", target, root)
+    source.unlink()
+    with pytest.raises(SceneError, match=r"scene%20one.bin: the download failed .*[Nn]ot [Ff]ound"):
+        fetch("one", target, root)
+    assert not list(target.iterdir())
+    (target / "scene one.bin").write_bytes(b"another file")
+    with pytest.raises(OutputError, match="exists already"):
+        fetch("one", target, root)
+    assert (target / "scene one.bin").read_bytes() == b"another file"

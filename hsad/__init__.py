@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from hsad.detectors import DETECTORS, Detector
     from hsad.detectors.global_rx import GlobalRX
     from hsad.detectors.learned import Learned
+    from hsad.detectors.local import LocalRX
     from hsad.errors import HsadError, HsadWarning
     from hsad.evaluation import evaluate
     from hsad.products.raster import write_scores
@@ -35,6 +36,7 @@ _HOMES = {
     "GlobalRX": "hsad.detectors.global_rx",
     "HsadError": "hsad.errors",
     "HsadWarning": "hsad.errors",
+    "LocalRX": "hsad.detectors.local",
     "Learned": "hsad.detectors.learned",
     "check_cube": "hsad.cube",
     "describe": "hsad.description",
@@ -55,6 +57,7 @@ __all__ = [
     "HsadError",
     "HsadWarning",
     "Learned",
+    "LocalRX",
     "__version__",
     "check_cube",
     "describe",

@@ -8,7 +8,8 @@ values                    the numbers *stored* in the file, unscaled, in the fil
 ``band_name`` (band)      the producer's names of the bands
 ``valid`` (y, x)          bool, optional; a mask that came with the scene
 ``gain``, ``bias``        (band) float64, optional; physical value = stored value · gain + bias
-``spatial_ref``           CRS and ``GeoTransform`` as rioxarray writes them; ``y`` and ``x`` only on an unrotated grid
+``spatial_ref``           CRS and ``GeoTransform`` as rioxarray writes them; ``y`` and ``x`` only on an unrotated grid,
+                          ``row`` (y) and ``column`` (x) numbers on a rotated one
 ``attrs["_FillValue"]``   the nodata value in stored numbers
 ``attrs``                 ``source`` (path), ``reader``, ``interleave``, ``warnings`` (list of str)
 ========================  ==========================================================================================
@@ -90,11 +91,9 @@ class GeoGrid:
 
     def window(self, rows: slice, cols: slice) -> GeoGrid:
         """Return the grid of a window of this one; the transform is shifted exactly."""
-        from affine import Affine
-
         transform = self.transform
         if transform is not None:
-            transform = transform * Affine.translation(cols.start, rows.start)
+            transform = _shifted(transform, cols.start, rows.start)
         return GeoGrid(rows.stop - rows.start, cols.stop - cols.start, self.crs, transform)
 
     def attach(self, array: xr.DataArray) -> xr.DataArray:
@@ -108,6 +107,11 @@ class GeoGrid:
                     y=("y", transform.f + (np.arange(self.rows) + 0.5) * transform.e),
                     x=("x", transform.c + (np.arange(self.cols) + 0.5) * transform.a),
                 )
+            else:
+                # No 1-D x and y can say where a rotated grid's pixels lie; these say which pixels they are.
+                array = array.assign_coords(
+                    row=("y", np.arange(self.rows)), column=("x", np.arange(self.cols))
+                )
             array = array.rio.write_transform(transform)
         if self.crs is not None:
             array = array.rio.write_crs(self.crs)
@@ -115,6 +119,34 @@ class GeoGrid:
             # As an attribute, too: it survives arithmetic under xarray's keep_attrs, an encoding does not.
             array = array.rio.write_grid_mapping("spatial_ref")
         return array
+
+
+def _picked(transform: Affine, columns: NDArray[Any], rows: NDArray[Any]) -> Affine:
+    """Return the transform of the grid of some columns and rows, evenly spaced, of the grid of `transform`.
+
+    Cropping leaves GeoTransform behind, but the coordinates of the pixels tell which they are.
+    """
+    from affine import Affine
+
+    start, step = [], []
+    for name, numbers in (("columns", columns), ("rows", rows)):
+        pixels = np.rint(np.atleast_1d(numbers)).astype(np.int64)
+        steps = np.unique(np.diff(pixels))
+        if len(steps) > 1 or 0 in steps:
+            raise ParameterError(f"the {name} of the cube are not evenly spaced, so it has no transform")
+        step.append(int(steps[0]) if len(steps) else 1)
+        # The first pixel grows about its centre; with a step of 1 nothing but whole pixels is added.
+        start.append(int(pixels[0]) + (1 - step[-1]) / 2)
+    a, b, c, d, e, f, *_ = _shifted(transform, *start)
+    return Affine(a * step[0], b * step[1], c, d * step[0], e * step[1], f)
+
+
+def _shifted(transform: Affine, cols: float, rows: float) -> Affine:
+    """Return a transform moved by some pixels. Affine 3 deprecates ``*``, and Affine 2 lacks ``@``."""
+    from affine import Affine
+
+    a, b, c, d, e, f, *_ = transform
+    return Affine(a, b, a * cols + b * rows + c, d, e, d * cols + e * rows + f)
 
 
 class _RasterArray(xr.backends.BackendArray):
@@ -126,7 +158,7 @@ class _RasterArray(xr.backends.BackendArray):
         self.dtype = raster.dtype
 
     def __getitem__(self, key: xr.core.indexing.ExplicitIndexer) -> NDArray[Any]:
-        return xr.core.indexing.explicit_indexing_adapter(  # type: ignore[no-any-return]  xarray says Any
+        return xr.core.indexing.explicit_indexing_adapter(  # type: ignore[no-any-return]  # xarray says Any
             key, self.shape, xr.core.indexing.IndexingSupport.BASIC, self._read
         )
 
@@ -232,6 +264,8 @@ def chunk_cube(cube: xr.DataArray) -> xr.DataArray:
     row_bytes = raster.shape[1] * raster.shape[2] * raster.dtype.itemsize
     steps = max(1, round(_CHUNK_BYTES / max(1, row_bytes * raster.row_step)))
     chunked = cube.chunk({"y": steps * raster.row_step, "x": -1, "band": -1})
+    # xarray chunks the coordinates, too; they are small, and wanted as they are.
+    chunked = chunked.assign_coords(cube.coords)
     # dask names an array after its content: as long as the name stands, the cube is what the file holds.
     chunked.encoding["hsad_raster"] = raster
     chunked.encoding["hsad_name"] = chunked.data.name
@@ -303,8 +337,10 @@ def geo_grid(array: xr.DataArray) -> GeoGrid:
             dx, dy = (x[-1] - x[0]) / (cols - 1), (y[-1] - y[0]) / (rows - 1)
             transform = Affine(dx, 0, x[0] - dx / 2, 0, dy, y[0] - dy / 2)
         elif transform is not None:
-            # Cropping leaves GeoTransform behind but moves x and y: shift by the whole pixels they moved.
-            column, row = ~transform * (x[0], y[0])
-            transform = transform * Affine.translation(round(column - 0.5), round(row - 0.5))
+            transform = _picked(
+                transform, (x - transform.c) / transform.a - 0.5, (y - transform.f) / transform.e - 0.5
+            )
+    elif transform is not None and "row" in array.coords and "column" in array.coords:
+        transform = _picked(transform, array.coords["column"].values, array.coords["row"].values)
     crs = array.rio.crs
     return GeoGrid(rows, cols, crs, transform)

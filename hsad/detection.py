@@ -136,11 +136,10 @@ def detect_to_file(
         ``output``, ``method``, ``parameters``, ``pixels``, ``valid``, ``max`` of the scores, and what the background
         says of itself.
     """
-    from hsad.products.raster import ScoreWriter
+    from hsad.products import ScoreWriter
 
     run, parameters = RunOptions.split(options)
-    cube = _opened(scene)
-    job = _prepare(cube, method, run, parameters)
+    job = _prepare(_opened(scene), method, run, parameters)
     with ScoreWriter(output, job.grid, job.provenance, overwrite=overwrite) as writer:
         learned = job.learn()
         valid, highest = 0, -np.inf

@@ -90,9 +90,9 @@ def evaluate(scores: str, truth: str, false_alarm_rate: float, plot: str | None,
 
     score_map = open_cube(scores)[..., 0]
     truth_map = open_mask(truth, geo_grid(score_map))
-    figures = compare(score_map.values, truth_map, false_alarm_rate=false_alarm_rate)
+    figures = compare(score_map, truth_map, false_alarm_rate=false_alarm_rate)
     if plot is not None:
-        plot_roc({Path(scores).stem: (*roc_curve(score_map.values, truth_map), figures["auc"])}, plot)
+        plot_roc({Path(scores).stem: roc_curve(score_map, truth_map)}, plot)
     if as_json:
         print_json(figures)
     else:

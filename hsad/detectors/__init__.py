@@ -8,6 +8,7 @@ from typing import Any
 
 from hsad.detectors.base import Background, Block, Detector, Parameter, Scan, parameter
 from hsad.detectors.global_rx import GlobalRX
+from hsad.detectors.local import LocalRX
 from hsad.detectors.reduced import OnComponents
 from hsad.errors import ParameterError
 
@@ -28,7 +29,7 @@ __all__ = [
 ]
 
 #: Every method by name, in the order in which they are listed.
-DETECTORS: dict[str, type[Detector]] = {"rx": GlobalRX}
+DETECTORS: dict[str, type[Detector]] = {"rx": GlobalRX, "lrx": LocalRX}
 
 #: What is used when nobody says which.
 DEFAULT_METHOD = "rx"

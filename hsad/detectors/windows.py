@@ -1,0 +1,48 @@
+"""What the detectors with a dual window share: its parameters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from hsad.detectors.base import Detector, parameter
+from hsad.errors import ParameterError
+
+__all__ = ["Border", "DualWindow"]
+
+Border = Literal["shift", "truncate", "reflect"]
+
+
+@dataclass(frozen=True)
+class DualWindow(Detector):
+    """A detector that compares a pixel with the ring between a guard window and an outer window.
+
+    Attributes
+    ----------
+    outer, inner : int
+        Odd sides of the windows in pixels, ``inner < outer``.
+    border : {"shift", "truncate", "reflect"}
+        What happens near an edge of the scene, see `hsad.kernels.rings`.
+    """
+
+    outer: int = parameter(
+        15,
+        "side of the outer window, odd",
+        check=lambda side: None if side % 2 and side >= 3 else "odd and at least 3",
+    )
+    inner: int = parameter(
+        7,
+        "side of the guard window, odd",
+        check=lambda side: None if side % 2 and side >= 1 else "odd and at least 1",
+    )
+    border: Border = parameter("shift", "at the edge: move the window inside, cut it, or mirror the scene")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.inner >= self.outer:
+            raise ParameterError(f"inner must be smaller than outer ({self.outer}), not {self.inner}")
+
+    @property
+    def reach(self) -> int:
+        """Half the outer window."""
+        return self.outer // 2

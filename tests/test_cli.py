@@ -1,0 +1,264 @@
+"""The command line as programs and people use it: files in, files out, one line when something is wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import rasterio
+
+import hsad
+from hsad.cli import run
+from hsad.products import write_envi
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory):
+    """Return a folder with a synthetic scene as ENVI, its truth, and the cube."""
+    folder = tmp_path_factory.mktemp("scene")
+    made = hsad.make_scene(rows=90, cols=100, bands=40, target_sizes=(1, 9), seed=4)
+    write_envi(made.cube, folder / "scene.hdr")
+    np.save(folder / "truth.npy", made.truth.values)
+    return folder
+
+
+@pytest.fixture
+def hsad_run(capsys):
+    """Return a function that runs a command line and gives status, stdout and stderr."""
+
+    def call(*arguments):
+        status = run([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return call
+
+
+def test_detect_writes_a_georeferenced_map_with_its_companions(scene, tmp_path, hsad_run):
+    status, out, err = hsad_run("detect", scene / "scene.hdr", "-m", "rx", "-o", tmp_path / "scores.tif")
+    assert (status, err) == (0, "")
+    assert "scores.tif" in out
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["scores.json", "scores.qml", "scores.tif"]
+    cube = hsad.open_cube(scene / "scene.hdr")
+    expected = hsad.detect(cube, "rx")
+    with rasterio.open(tmp_path / "scores.tif") as raster:
+        assert np.array_equal(raster.read(1), expected.values, equal_nan=True)
+        assert raster.crs == cube.rio.crs
+        assert raster.transform == cube.rio.transform()
+        assert np.isnan(raster.nodata)
+        assert raster.dtypes == ("float32",)
+        tags = raster.tags()
+    assert tags["HSAD_METHOD"] == "rx"
+    assert json.loads(tags["HSAD_PARAMETERS"]) == {"covariance": "pinv", "ridge": 0.01, "trim": 0.0}
+    assert tags["HSAD_VERSION"] == hsad.__version__
+    assert tags["HSAD_SOURCE"].endswith("scene.hdr")
+
+
+def test_every_option_of_a_run_means_the_same_in_python(scene, tmp_path, hsad_run):
+    valid = np.zeros((90, 100), dtype=np.uint8)
+    valid[10:80, 5:95] = 1
+    np.save(tmp_path / "mask.npy", valid)
+    options = {
+        "bands": "450-900,2000-2300",
+        "pca": 5,
+        "region": "5:85,0:90",
+        "tile": 64,
+        "workers": 1,
+        "memory": "1GB",
+    }
+    arguments = [text for name, value in options.items() for text in (f"--{name}", value)]
+    status, _, _ = hsad_run(
+        "detect", scene / "scene.hdr", "-m", "lrx", "--outer", "9", "--inner", "3", "--covariance", "oas",
+        "--mask", tmp_path / "mask.npy", *arguments, "-o", tmp_path / "s.tif",
+    )  # fmt: skip
+    assert status == 0
+    cube = hsad.open_cube(scene / "scene.hdr")
+    expected = hsad.detect(cube, "lrx", outer=9, inner=3, covariance="oas", mask=valid, **options)
+    with rasterio.open(tmp_path / "s.tif") as raster:
+        assert np.array_equal(raster.read(1), expected.values, equal_nan=True)
+        assert raster.shape == (80, 90)
+        assert raster.transform == cube.rio.transform() * rasterio.Affine.translation(0, 5)
+        assert json.loads(raster.tags()["HSAD_PARAMETERS"])["pca"] == 5
+    # The same window in map units.
+    west, north = raster.transform * (0, 0)
+    east, south = raster.transform * (90, 80)
+    boxed = hsad.detect(cube, "rx", bbox=f"{west},{south},{east},{north}")
+    assert np.array_equal(boxed, hsad.detect(cube, "rx", region="5:85,0:90"), equal_nan=True)
+    assert boxed.rio.transform() == raster.transform
+
+
+def test_a_background_learned_elsewhere(scene, tmp_path, hsad_run):
+    first = ("detect", scene / "scene.hdr", "-m", "rx", "--trim", "0.02", "--pca", "6")
+    assert hsad_run(*first, "-o", tmp_path / "a.tif", "--save-background", tmp_path / "b.npz")[0] == 0
+    assert (
+        hsad_run("detect", scene / "scene.hdr", "--background", tmp_path / "b.npz", "-o", tmp_path / "c.tif")[
+            0
+        ]
+        == 0
+    )
+    with rasterio.open(tmp_path / "a.tif") as one, rasterio.open(tmp_path / "c.tif") as two:
+        assert np.array_equal(one.read(1), two.read(1), equal_nan=True)
+        assert one.tags()["HSAD_PARAMETERS"] == two.tags()["HSAD_PARAMETERS"]
+    status, _, err = hsad_run(
+        "detect",
+        scene / "scene.hdr",
+        "-m",
+        "lrx",
+        "--background",
+        tmp_path / "b.npz",
+        "-o",
+        tmp_path / "d.tif",
+    )
+    assert (status, err) == (1, "hsad: error: method 'lrx': the background was learned by 'rx'\n")
+
+
+def test_evaluate_and_its_plot(scene, tmp_path, hsad_run):
+    hsad_run("detect", scene / "scene.hdr", "-o", tmp_path / "scores.tif")
+    status, out, _ = hsad_run(
+        "evaluate",
+        tmp_path / "scores.tif",
+        "--truth",
+        scene / "truth.npy",
+        "--json",
+        "--plot",
+        tmp_path / "roc.png",
+    )
+    assert status == 0
+    figures = json.loads(out)
+    expected = hsad.evaluate(hsad.detect(scene / "scene.hdr"), np.load(scene / "truth.npy"))
+    assert figures == pytest.approx(expected)
+    assert {"auc", "average_precision", "auc_d_tau", "snpr", "objects", "objects_found"} <= set(figures)
+    assert (tmp_path / "roc.png").read_bytes()[:4] == b"\x89PNG"
+    assert "auc" in hsad_run("evaluate", tmp_path / "scores.tif", "--truth", scene / "truth.npy")[1]
+
+
+def test_info(scene, hsad_run):
+    description = json.loads(hsad_run("info", scene / "scene.hdr", "--json")[1])
+    made = hsad.make_scene(rows=90, cols=100, bands=40, target_sizes=(1, 9), seed=4).cube
+    assert [description[name] for name in ("rows", "cols", "bands", "dtype")] == [90, 100, 40, "int16"]
+    assert description["transform"] == list(made.rio.transform().to_gdal())
+    assert description["crs"] == "EPSG:32632"
+    assert description["wavelength"] == pytest.approx(made.wavelength.values.tolist())
+    assert description["good_bands"] == (np.flatnonzero(made.good_wavelength.values) + 1).tolist()
+    valid = (made.values[..., made.good_wavelength.values] != -9999).all(axis=2)
+    assert description["valid_fraction"] == pytest.approx(valid.mean())
+    assert "wavelength" in hsad_run("info", scene / "scene.hdr")[1]
+
+
+def test_methods_and_catalog(hsad_run):
+    described = json.loads(hsad_run("methods", "--json")[1])
+    assert list(described) == list(hsad.DETECTORS)
+    one = json.loads(hsad_run("methods", "lrx", "--json")[1])
+    assert {"outer": 15, "inner": 7}.items() <= {p["name"]: p["default"] for p in one["parameters"]}.items()
+    assert "--outer" in hsad_run("methods", "lrx")[1]
+    items = json.loads(hsad_run("catalog", "list", "--json")[1])
+    assert "abu-airport-2" in {item["name"] for item in items}
+    assert "sha256" in hsad_run("catalog", "show", "abu-airport-2")[1]
+    status, _, err = hsad_run("catalog", "show", "abu-airport-9")
+    assert status == 1
+    assert "abu-airport-2" in err
+
+
+def test_demo_leaves_files_that_open_in_a_gis(tmp_path, hsad_run):
+    status, out, _ = hsad_run("demo", "-o", tmp_path / "demo", "--json")
+    assert status == 0
+    result = json.loads(out)
+    for row in result["methods"]:
+        assert 0.6 < row["auc"] < 1
+        with rasterio.open(tmp_path / "demo" / f"{row['name']}.tif") as raster:
+            assert raster.crs.to_epsg() == 32632
+            assert raster.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
+            assert raster.overviews(1)
+    assert set(result["files"]) == {path.name for path in (tmp_path / "demo").iterdir()}
+
+
+def test_doctor_finds_a_wrong_proj_folder(hsad_run):
+    assert hsad_run("doctor")[0] == 0
+    environment = {**os.environ, "PROJ_DATA": "/nowhere", "PROJ_LIB": "/nowhere"}
+    result = subprocess.run(
+        [sys.executable, "-m", "hsad", "doctor", "--json"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    findings = {finding["subject"]: finding for finding in json.loads(result.stdout)}
+    assert "/nowhere" in findings["PROJ data"]["found"]
+
+
+SCENE, OUT = "SCENE", "OUT"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        (["detect", "nothing.hdr", "-o", OUT], 1, "nothing.hdr"),
+        (["detect", SCENE, "-o", "nowhere/scores.tif"], 1, "nowhere"),
+        (["detect", SCENE, "-o", "scores.jpg"], 1, "scores.jpg"),
+        (["detect", SCENE, "-m", "crx", "-o", OUT], 1, "unknown method 'crx'.*choose from rx, lrx"),
+        (["detect", SCENE, "-m", "rx", "--outer", "9", "-o", OUT], 1, "rx has no parameter 'outer'.*covariance, ridge"),
+        (["detect", SCENE, "--sigma", "9", "-o", OUT], 1, "No such option '--sigma'.*--covariance"),
+        (["detect", SCENE, "-m", "lrx", "--outer", "8", "-o", OUT], 1, "outer must be odd and at least 3, not 8"),
+        (["detect", SCENE, "-m", "lrx", "--outer", "nine", "-o", OUT], 1, "outer: 'nine' is not a whole number"),
+        (["detect", SCENE, "-m", "lrx", "--inner", "15", "-o", OUT], 1, r"inner must be smaller than outer \(15\)"),
+        (["detect", SCENE, "-m", "lrx", "--outer", "91", "-o", OUT], 1, "window of 91 pixels is larger than the scene"),
+        (["detect", SCENE, "-m", "lrx", "--border", "wrap", "-o", OUT], 1, "'wrap' is not one of shift, truncate"),
+        (["detect", SCENE, "--region", "40:43,40:44", "-o", OUT], 1, "valid pixels are fewer than"),
+        (["detect", SCENE, "--bands", "99999", "-o", OUT], 1, "no band in '99999'"),
+        (["detect", SCENE, "--pca", "0", "-o", OUT], 1, "pca must be at least 1, not 0"),
+        (["detect", SCENE, "--mask", "none.npy", "-o", OUT], 1, "none.npy"),
+        (["detect", SCENE, "--scheduler", "tcp://127.0.0.1:1", "-o", OUT], 1, "no dask scheduler answers"),
+        (["detect", SCENE, "--background", "none.npz", "-o", OUT], 1, "none.npz: no such file"),
+        (["info", "nothing.tif"], 1, "nothing.tif"),
+        (["evaluate", "nothing.tif", "--truth", "t.npy"], 1, "nothing.tif"),
+        (["detect", SCENE], 2, "Missing option '-o'"),
+        (["detect"], 2, "Missing argument 'SCENE'"),
+        (["evaluate", "x.tif"], 2, "Missing option '--truth'"),
+        (["nonsense"], 2, "No such command 'nonsense'"),
+    ],
+)  # fmt: skip
+def test_bad_input_is_one_line_and_leaves_nothing(
+    arguments, status, message, scene, tmp_path, hsad_run, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    names = {SCENE: scene / "scene.hdr", OUT: "scores.tif"}
+    got, out, err = hsad_run(*[names.get(argument, argument) for argument in arguments])
+    assert (got, out) == (status, "")
+    assert err.startswith("hsad: error: ")
+    assert err.count("\n") == 1
+    assert re.search(message, err), err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_existing_output_is_kept_unless_told(scene, tmp_path, hsad_run):
+    output = tmp_path / "scores.tif"
+    output.write_text("mine")
+    status, _, err = hsad_run("detect", scene / "scene.hdr", "-o", output)
+    assert status == 1
+    assert "scores.tif" in err
+    assert output.read_text() == "mine"
+    assert hsad_run("detect", scene / "scene.hdr", "-o", output, "--overwrite")[0] == 0
+    assert output.read_bytes()[:2] in (b"II", b"MM")
+
+
+def test_debug_shows_the_traceback(tmp_path):
+    command = [sys.executable, "-m", "hsad", "info", str(tmp_path / "nothing.hdr")]
+    plain = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (plain.returncode, plain.stderr.count("\n")) == (1, 1)
+    assert (
+        "Traceback"
+        in subprocess.run([*command, "--debug"], capture_output=True, text=True, check=False).stderr
+    )
+
+
+def test_warnings_are_remarks_on_stderr(tmp_path, hsad_run):
+    cube = np.random.default_rng(0).normal(size=(30, 30, 3)).astype(np.float32)
+    write_envi(hsad.check_cube(np.concatenate([cube, cube[..., :1]], axis=2)), tmp_path / "double.hdr")
+    status, _, err = hsad_run("detect", tmp_path / "double.hdr", "-o", tmp_path / "scores.tif")
+    assert status == 0
+    assert err == "hsad: warning: the covariance has rank 3 of 4: the other directions are ignored\n"

@@ -1,0 +1,199 @@
+"""What every detector promises, whatever its method: the same tests for all of them."""
+
+from __future__ import annotations
+
+import dataclasses
+import pickle
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from strategies import scenes
+
+import hsad
+from hsad.detectors import DETECTORS, describe_detector, make_detector
+
+#: Every method, with parameters that suit scenes of a few bands and a few dozen pixels.
+VARIANTS = {
+    "rx": ("rx", {"covariance": "ridge"}),
+    "rx-trim": ("rx", {"covariance": "oas", "trim": 0.05}),
+    "rx-ledoit-wolf": ("rx", {"covariance": "ledoit-wolf"}),
+    "rx-pca": ("rx", {"covariance": "ridge", "pca": 3}),
+    "lrx": ("lrx", {"outer": 7, "inner": 3}),
+    "lrx-truncate": ("lrx", {"outer": 9, "inner": 5, "border": "truncate", "covariance": "oas"}),
+    "lrx-pca": ("lrx", {"outer": 7, "inner": 1, "pca": 3}),
+}
+
+#: Powers of the factor by which a score grows when the spectra are multiplied by a factor.
+HOMOGENEITY = {"rx": 0, "lrx": 0}
+
+every_variant = pytest.mark.parametrize("variant", VARIANTS)
+fixed_scene = settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+
+
+def detector(variant):
+    method, parameters = VARIANTS[variant]
+    return make_detector(method, **parameters)
+
+
+def small_leaf(variant):
+    """Return the detector with leaves of 8 pixels, so that small scenes have many: smaller than its window."""
+    original = detector(variant)
+    inner = getattr(original, "detector", original)
+    cls = dataclasses.dataclass(frozen=True)(
+        type(type(inner).__name__, (type(inner),), {"leaf": 8, "__annotations__": {}})
+    )
+    small = cls(**{p.name: getattr(inner, p.name) for p in inner.parameters()})
+    return small if inner is original else dataclasses.replace(original, detector=small)
+
+
+def a_scene(seed=0, rows=70, cols=90, bands=5):
+    random = np.random.default_rng(seed)
+    scene = random.normal(size=(rows, cols, bands)) @ random.normal(size=(bands, bands)) + 5
+    scene[random.random((rows, cols)) < 0.05] = np.nan
+    scene[rows // 2, cols // 2] = 25.0
+    return scene
+
+
+def test_every_method_is_under_contract():
+    assert {method for method, _ in VARIANTS.values()} == set(DETECTORS)
+    assert set(HOMOGENEITY) == set(DETECTORS)
+
+
+@every_variant
+@given(scene=scenes())
+def test_tiled_equals_whole(variant, scene):
+    small = small_leaf(variant)
+    try:
+        whole = hsad.detect(scene, small, workers=1, tile=10**6)
+    except hsad.HsadError as error:
+        with pytest.raises(type(error)):
+            hsad.detect(scene, small, workers=1, tile=8)
+        return
+    for tile in (1, 8, 16):
+        assert np.array_equal(hsad.detect(scene, small, workers=1, tile=tile), whole, equal_nan=True)
+    # The usual leaf is another order of summation: equal up to rounding.
+    usual = hsad.detect(scene, detector(variant), workers=1)
+    np.testing.assert_allclose(usual, whole, rtol=2e-5, atol=1e-5 * np.nanmax(whole))
+
+
+@every_variant
+def test_threads_and_processes_give_the_same_bits(variant):
+    scene = a_scene(rows=140, cols=150)
+    one = hsad.detect(scene, detector(variant), workers=1)
+    assert np.array_equal(hsad.detect(scene, detector(variant), workers=3, tile=64), one, equal_nan=True)
+
+
+@pytest.mark.cluster
+def test_a_cluster_gives_the_same_bits(cluster):
+    scene = a_scene(rows=70, cols=80)
+    for variant in VARIANTS:
+        one = hsad.detect(scene, detector(variant), workers=1)
+        far = hsad.detect(scene, detector(variant), scheduler=cluster, tile=64)
+        assert np.array_equal(far, one, equal_nan=True), variant
+
+
+@every_variant
+def test_a_lazy_result_is_the_same_and_computes_nothing_early(variant, monkeypatch):
+    scene = a_scene()
+    expected = hsad.detect(scene, detector(variant), workers=1)
+    cls = type(getattr(detector(variant), "detector", detector(variant)))
+    with monkeypatch.context() as patch:
+        for name in ("learn", "score"):
+            patch.setattr(cls, name, lambda *_: pytest.fail("computed early"))
+        lazy = hsad.detect(scene, detector(variant), compute=False)
+    assert np.array_equal(lazy.compute(scheduler="threads"), expected, equal_nan=True)
+
+
+@every_variant
+def test_invalid_pixels_score_nan_and_touch_nothing_else(variant):
+    scene = a_scene()
+    invalid = np.isnan(scene).any(axis=2)
+    expected = hsad.detect(scene, detector(variant), workers=1)
+    assert np.array_equal(np.isnan(expected), invalid)
+    # A mask, nodata in one band only, or infinity mark the same pixels: the same scores.
+    filled = np.where(invalid[..., None], 1e6, scene)
+    assert np.array_equal(
+        hsad.detect(filled, detector(variant), mask=~invalid, workers=1), expected, equal_nan=True
+    )
+    one_band = filled.copy()
+    one_band[invalid, -1] = np.inf
+    assert np.array_equal(hsad.detect(one_band, detector(variant), workers=1), expected, equal_nan=True)
+
+
+@every_variant
+def test_scaling(variant):
+    scene = a_scene()
+    expected = hsad.detect(scene, detector(variant), workers=1)
+    power = HOMOGENEITY[VARIANTS[variant][0]]
+    for factor in (1 / 64, 3.7):
+        scores = hsad.detect(scene * factor, detector(variant), workers=1)
+        np.testing.assert_allclose(scores, expected * factor**power, rtol=1e-4)
+
+
+@every_variant
+def test_turning_or_mirroring_the_scene_turns_or_mirrors_the_scores(variant):
+    scene = a_scene()
+    expected = hsad.detect(scene, detector(variant), workers=1)
+    for move in (lambda a: a[::-1], lambda a: a[:, ::-1], lambda a: a.swapaxes(0, 1)):
+        scores = hsad.detect(np.ascontiguousarray(move(scene)), detector(variant), workers=1)
+        np.testing.assert_allclose(scores, move(expected), rtol=1e-4)
+
+
+@every_variant
+def test_the_order_of_bands_does_not_matter(variant):
+    scene = a_scene()
+    expected = hsad.detect(scene, detector(variant), workers=1)
+    np.testing.assert_allclose(
+        hsad.detect(scene[..., ::-1].copy(), detector(variant), workers=1), expected, rtol=1e-4
+    )
+
+
+@every_variant
+def test_the_input_is_not_modified(variant):
+    scene = a_scene(
+        rows=60, cols=60
+    )  # one leaf, float64: what the detector sees could be the user's own memory
+    before = scene.copy()
+    hsad.detect(scene, detector(variant), workers=1)
+    assert np.array_equal(scene, before, equal_nan=True)
+
+
+@every_variant
+def test_an_anomaly_stands_out(variant):
+    scores = hsad.detect(a_scene(), detector(variant), workers=1)
+    assert np.unravel_index(np.nanargmax(scores), scores.shape) == (35, 45)
+
+
+@every_variant
+def test_a_detector_pickles_prints_and_can_be_made_again(variant):
+    original = detector(variant)
+    assert pickle.loads(pickle.dumps(original)) == original  # noqa: S301
+    method, parameters = describe_detector(original)
+    assert make_detector(method, **parameters) == original
+    assert all(repr(value) in repr(original) for value in parameters.values())
+
+
+@every_variant
+def test_a_saved_background_scores_alike(variant, tmp_path):
+    scene = a_scene()
+    learned = hsad.learn(scene, detector(variant))
+    learned.save(tmp_path / "background.npz")
+    expected = hsad.detect(scene, detector(variant))
+    assert np.array_equal(hsad.score(scene, tmp_path / "background.npz"), expected, equal_nan=True)
+    other = a_scene(seed=1)
+    assert np.array_equal(
+        hsad.score(other, learned), hsad.detect(other, detector(variant), references=[scene]), equal_nan=True
+    )
+
+
+@every_variant
+def test_a_detector_is_shared_by_threads(variant):
+    shared = detector(variant)
+    pieces = [a_scene(seed, rows=30, cols=40 + seed) for seed in range(8)]
+    expected = [hsad.detect(piece, detector(variant), workers=1) for piece in pieces]
+    with ThreadPoolExecutor(8) as pool:
+        scores = pool.map(lambda piece: hsad.detect(piece, shared, workers=1), pieces)
+        for got, wanted in zip(scores, expected, strict=True):
+            assert np.array_equal(got, wanted, equal_nan=True)

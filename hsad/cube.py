@@ -109,9 +109,7 @@ class GeoGrid:
                 )
             else:
                 # No 1-D x and y can say where a rotated grid's pixels lie; these say which pixels they are.
-                array = array.assign_coords(
-                    row=("y", np.arange(self.rows)), column=("x", np.arange(self.cols))
-                )
+                array = array.assign_coords(row=("y", np.arange(self.rows)), column=("x", np.arange(self.cols)))
             array = array.rio.write_transform(transform)
         if self.crs is not None:
             array = array.rio.write_crs(self.crs)
@@ -302,8 +300,11 @@ def check_cube(cube: xr.DataArray | NDArray[Any]) -> xr.DataArray:
         raise ParameterError(f"a cube holds real numbers, this array holds {cube.dtype}")
     if 0 in cube.shape:
         raise ParameterError(f"a cube has at least one pixel and one band, this array is {cube.shape}")
-    if cube.dims == DIMS:
-        return cube
+    return cube if cube.dims == DIMS else _renamed(cube).transpose(*DIMS)
+
+
+def _renamed(cube: xr.DataArray) -> xr.DataArray:
+    """Return the cube with its dimensions called y, x and band, whatever they were called."""
     names: dict[Any, str] = {}
     for target, known in zip(DIMS, (_ROW_NAMES, _COLUMN_NAMES, _BAND_NAMES), strict=True):
         found = [dim for dim in cube.dims if str(dim).lower() in known]
@@ -312,15 +313,13 @@ def check_cube(cube: xr.DataArray | NDArray[Any]) -> xr.DataArray:
     if len(names) != 3:
         raise ParameterError(f"cannot tell rows, columns and bands apart in the dimensions {cube.dims}")
     for dim, target in names.items():
-        if dim == target:
-            continue
         if target == "band" and str(dim).startswith("wavelength") and dim in cube.coords:
             # A dimension coordinate becomes what we call it: a coordinate along the band axis.
             cube = cube.rename({dim: "wavelength"}) if dim != "wavelength" else cube
             cube = cube.swap_dims({"wavelength": "band"})
-        else:
+        elif dim != target:
             cube = cube.rename({dim: target})
-    return cube.transpose(*DIMS)
+    return cube
 
 
 def geo_grid(array: xr.DataArray) -> GeoGrid:
@@ -337,9 +336,7 @@ def geo_grid(array: xr.DataArray) -> GeoGrid:
             dx, dy = (x[-1] - x[0]) / (cols - 1), (y[-1] - y[0]) / (rows - 1)
             transform = Affine(dx, 0, x[0] - dx / 2, 0, dy, y[0] - dy / 2)
         elif transform is not None:
-            transform = _picked(
-                transform, (x - transform.c) / transform.a - 0.5, (y - transform.f) / transform.e - 0.5
-            )
+            transform = _picked(transform, (x - transform.c) / transform.a - 0.5, (y - transform.f) / transform.e - 0.5)
     elif transform is not None and "row" in array.coords and "column" in array.coords:
         transform = _picked(transform, array.coords["column"].values, array.coords["row"].values)
     crs = array.rio.crs

@@ -244,9 +244,7 @@ def _learn_background(job: _Job) -> Background | None:
     return job.learn().background
 
 
-def _prepare(
-    cube: Any, method: str | Detector | None, run: RunOptions, parameters: Mapping[str, Any]
-) -> _Job:
+def _prepare(cube: Any, method: str | Detector | None, run: RunOptions, parameters: Mapping[str, Any]) -> _Job:
     """Turn what the user gave into a job, checking all of it before any work."""
     given = run.background
     if isinstance(given, str | Path):
@@ -296,7 +294,7 @@ def _mask(run: RunOptions, grid: GeoGrid) -> NDArray[np.bool_] | None:
         from hsad.readers import open_mask
 
         return open_mask(run.mask, grid)
-    mask = np.asarray(run.mask) != 0
+    mask: NDArray[np.bool_] = np.asarray(run.mask) != 0
     if mask.shape != (grid.rows, grid.cols):
         raise ParameterError(f"mask: {mask.shape} pixels for a scene of {(grid.rows, grid.cols)}")
     return mask
@@ -326,18 +324,14 @@ def _source(
 def _on_common_bands(*sources: CubeSource) -> tuple[CubeSource, ...]:
     totals = {source.raster.shape[2] for source in sources}
     if len(totals) > 1:
-        raise ParameterError(
-            f"references: scenes of {', '.join(map(str, sorted(totals)))} bands do not compare"
-        )
+        raise ParameterError(f"references: scenes of {', '.join(map(str, sorted(totals)))} bands do not compare")
     common = functools.reduce(np.intersect1d, [source.bands for source in sources])
     if not len(common):
         raise DataError("references: no band holds data in all scenes")
     return tuple(source.select(np.isin(source.bands, common)) for source in sources)
 
 
-def _check_given(
-    given: Learned, method: str | Detector | None, run: RunOptions, parameters: Mapping[str, Any]
-) -> None:
+def _check_given(given: Learned, method: str | Detector | None, run: RunOptions, parameters: Mapping[str, Any]) -> None:
     known, _ = describe_detector(given.detector)
     if method is not None and method not in (known, given.detector):
         raise ParameterError(f"method {method!r}: the background was learned by {known!r}")

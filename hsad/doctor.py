@@ -45,9 +45,7 @@ def examine() -> list[Finding]:
 def _versions() -> Iterator[Finding]:
     from hsad import __version__
 
-    yield Finding(
-        "hsad", "well", f"{__version__} on Python {platform.python_version()}, {platform.platform()}"
-    )
+    yield Finding("hsad", "well", f"{__version__} on Python {platform.python_version()}, {platform.platform()}")
     for package in _PACKAGES:
         try:
             yield Finding(package, "well", importlib.metadata.version(package))
@@ -88,9 +86,7 @@ def _proj() -> Iterator[Finding]:
     try:
         CRS.from_epsg(32633).to_wkt()
     except CRSError as error:
-        remedy = (
-            f"unset {', '.join(named)}: rasterio brings its own PROJ data" if named else "reinstall rasterio"
-        )
+        remedy = f"unset {', '.join(named)}: rasterio brings its own PROJ data" if named else "reinstall rasterio"
         yield Finding("PROJ data", "wrong", f"{stated}: EPSG codes cannot be looked up ({error})", remedy)
     else:
         yield Finding("PROJ data", "well", f"{stated}; EPSG codes are found")
@@ -123,9 +119,7 @@ def _caches() -> Iterator[Finding]:
 
 def _gpu() -> Iterator[Finding]:
     if importlib.util.find_spec("torch") is None:
-        yield Finding(
-            "GPU", "remark", "torch is not installed", "pip install 'hsad[deep]' for the deep methods"
-        )
+        yield Finding("GPU", "remark", "torch is not installed", "pip install 'hsad[deep]' for the deep methods")
         return
     import torch
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["RunOptions", "band_choice", "memory_bytes", "pixel_window"]
 
 
-def option(default: Any, help: str, *, metavar: str | None = None) -> Any:  # noqa: A002  click's own word
+def option(default: Any, help: str, *, metavar: str | None = None) -> Any:  # noqa: A002  the command line's word
     """Declare an option; without a `metavar` it exists in Python only."""
     return dataclasses.field(default=default, metadata={"help": help, "metavar": metavar})
 
@@ -46,9 +46,7 @@ class RunOptions:
     workers: int | None = option(None, "threads; as many as processors by default", metavar="N")
     memory: str | int = option("2GB", "memory that the tiles may take together", metavar="SIZE")
     scheduler: Any = option(None, "address of a running dask scheduler", metavar="ADDRESS")
-    background: str | Path | Learned | None = option(
-        None, "score with what an earlier run learned", metavar="FILE"
-    )
+    background: str | Path | Learned | None = option(None, "score with what an earlier run learned", metavar="FILE")
     references: Sequence[Any] | None = option(
         None, "learn from this scene instead of the scored one; may be repeated", metavar="SCENE"
     )
@@ -159,9 +157,7 @@ def _region(region: str | tuple[slice, slice], grid: GeoGrid) -> tuple[slice, sl
             raise ParameterError(f"region: {region!r} is not ROW0:ROW1,COL0:COL1")
         numbers = [int(text) if text else None for text in found.groups()]
         region = (slice(numbers[0], numbers[1]), slice(numbers[2], numbers[3]))
-    rows, cols = (
-        slice(*part.indices(size)[:2]) for part, size in zip(region, (grid.rows, grid.cols), strict=True)
-    )
+    rows, cols = (slice(*part.indices(size)[:2]) for part, size in zip(region, (grid.rows, grid.cols), strict=True))
     return rows, cols
 
 

@@ -30,9 +30,7 @@ class LocalContrast(Detector):
             top = min(max(y - self.reach, 0), rows - self.window)
             left = min(max(x - self.reach, 0), cols - self.window)
             here = np.s_[top : top + self.window, left : left + self.window]
-            scores[row, col] = np.linalg.norm(
-                block.spectra[y, x] - block.spectra[here][block.valid[here]].mean(0)
-            )
+            scores[row, col] = np.linalg.norm(block.spectra[y, x] - block.spectra[here][block.valid[here]].mean(0))
         return scores
 
 
@@ -72,10 +70,10 @@ class RobustMean(Detector):
 
     def learn(self, scan: Scan):
         means = np.atleast_2d(scan(_total).mean)
-        for _ in range(60):
+        for _ in range(200):
             mean = scan(self._weighted, means).mean
             means = np.vstack([means, mean])
-            if np.abs(means[-1] - means[-2]).max() < 1e-9:
+            if np.abs(means[-1] - means[-2]).max() < 1e-7:
                 return History(means)
         raise AssertionError("did not converge")
 
@@ -85,9 +83,7 @@ class RobustMean(Detector):
     def _state(self, block: Block, means: np.ndarray):
         pixels = block.pixels
         done, state = (
-            block.memo.get("state", (0, np.zeros(len(pixels))))
-            if self.use_memo
-            else (0, np.zeros(len(pixels)))
+            block.memo.get("state", (0, np.zeros(len(pixels)))) if self.use_memo else (0, np.zeros(len(pixels)))
         )
         if done > len(means):  # what another run left: start again
             done, state = 0, np.zeros(len(pixels))

@@ -12,9 +12,7 @@ def scenes(draw, min_side=12, max_side=40, min_bands=1, max_bands=8, invalid=Tru
     rows, cols = (draw(st.integers(min_side, max_side)) for _ in range(2))
     bands = draw(st.integers(min_bands, max_bands))
     random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    spectra = random.normal(size=(rows, cols, bands)) @ random.normal(
-        size=(bands, bands)
-    ) + 10 * random.random(bands)
+    spectra = random.normal(size=(rows, cols, bands)) @ random.normal(size=(bands, bands)) + 10 * random.random(bands)
     if draw(st.booleans()):  # duplicates, as nearest-neighbour resampling makes them
         spectra[:, 1::4] = spectra[:, : spectra[:, 1::4].shape[1] * 4 : 4][:, : spectra[:, 1::4].shape[1]]
     if invalid:

@@ -68,16 +68,12 @@ FILES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__in
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_arrows_run_one_way(path):
     own = room(path)
-    assert own in ROOMS, (
-        f"{own} is no room of the house: say in tests/test_architecture.py what it may import"
-    )
+    assert own in ROOMS, f"{own} is no room of the house: say in tests/test_architecture.py what it may import"
     for module in imports(path) - {"__version__"}:
         if (str(path.relative_to(PACKAGE)), module) in UPWARD:
             continue
         allowed = {own} | ROOMS[own]
-        assert any(module == name or module.startswith(f"{name}.") for name in allowed), (
-            f"{path} imports {module}"
-        )
+        assert any(module == name or module.startswith(f"{name}.") for name in allowed), f"{path} imports {module}"
 
 
 def test_rooms_have_no_cycles():

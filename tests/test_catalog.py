@@ -168,9 +168,7 @@ def test_items_are_true_of_their_files(item, data):
         truth = array(data / "scenes", found["truth"]) != 0
         objects = ndimage.label(truth, np.ones((3, 3)))[1]
         assert properties["hsad:truth"] == {"pixels": truth.sum(), "objects": objects}
-        assert global_rx_auc(pixels, truth.ravel()) == pytest.approx(
-            properties["hsad:global_rx_auc"], abs=5e-5
-        )
+        assert global_rx_auc(pixels, truth.ravel()) == pytest.approx(properties["hsad:global_rx_auc"], abs=5e-5)
 
 
 def test_recorded_relations_between_scenes_hold(data):
@@ -226,13 +224,9 @@ def test_the_synthetic_item_is_the_scene_that_its_parameters_make():
 
 
 def test_unknown_names_are_answered_with_near_ones():
-    with pytest.raises(
-        ParameterError, match=r"'abu-airport' is no scene of the catalogue; did you mean abu-"
-    ):
+    with pytest.raises(ParameterError, match=r"'abu-airport' is no scene of the catalogue; did you mean abu-"):
         get_item("abu-airport")
-    with pytest.raises(
-        ParameterError, match=r"'xyz' is no scene .*; choose from abu-airport-2, .*synthetic-0"
-    ):
+    with pytest.raises(ParameterError, match=r"'xyz' is no scene .*; choose from abu-airport-2, .*synthetic-0"):
         get_item("xyz")
 
 

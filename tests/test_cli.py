@@ -95,12 +95,7 @@ def test_every_option_of_a_run_means_the_same_in_python(scene, tmp_path, hsad_ru
 def test_a_background_learned_elsewhere(scene, tmp_path, hsad_run):
     first = ("detect", scene / "scene.hdr", "-m", "rx", "--trim", "0.02", "--pca", "6")
     assert hsad_run(*first, "-o", tmp_path / "a.tif", "--save-background", tmp_path / "b.npz")[0] == 0
-    assert (
-        hsad_run("detect", scene / "scene.hdr", "--background", tmp_path / "b.npz", "-o", tmp_path / "c.tif")[
-            0
-        ]
-        == 0
-    )
+    assert hsad_run("detect", scene / "scene.hdr", "--background", tmp_path / "b.npz", "-o", tmp_path / "c.tif")[0] == 0
     with rasterio.open(tmp_path / "a.tif") as one, rasterio.open(tmp_path / "c.tif") as two:
         assert np.array_equal(one.read(1), two.read(1), equal_nan=True)
         assert one.tags()["HSAD_PARAMETERS"] == two.tags()["HSAD_PARAMETERS"]
@@ -222,9 +217,7 @@ SCENE, OUT = "SCENE", "OUT"
         (["nonsense"], 2, "No such command 'nonsense'"),
     ],
 )  # fmt: skip
-def test_bad_input_is_one_line_and_leaves_nothing(
-    arguments, status, message, scene, tmp_path, hsad_run, monkeypatch
-):
+def test_bad_input_is_one_line_and_leaves_nothing(arguments, status, message, scene, tmp_path, hsad_run, monkeypatch):
     monkeypatch.chdir(tmp_path)
     names = {SCENE: scene / "scene.hdr", OUT: "scores.tif"}
     got, out, err = hsad_run(*[names.get(argument, argument) for argument in arguments])
@@ -250,10 +243,7 @@ def test_debug_shows_the_traceback(tmp_path):
     command = [sys.executable, "-m", "hsad", "info", str(tmp_path / "nothing.hdr")]
     plain = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (plain.returncode, plain.stderr.count("\n")) == (1, 1)
-    assert (
-        "Traceback"
-        in subprocess.run([*command, "--debug"], capture_output=True, text=True, check=False).stderr
-    )
+    assert "Traceback" in subprocess.run([*command, "--debug"], capture_output=True, text=True, check=False).stderr
 
 
 def test_warnings_are_remarks_on_stderr(tmp_path, hsad_run):

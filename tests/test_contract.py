@@ -114,9 +114,7 @@ def test_invalid_pixels_score_nan_and_touch_nothing_else(variant):
     assert np.array_equal(np.isnan(expected), invalid)
     # A mask, nodata in one band only, or infinity mark the same pixels: the same scores.
     filled = np.where(invalid[..., None], 1e6, scene)
-    assert np.array_equal(
-        hsad.detect(filled, detector(variant), mask=~invalid, workers=1), expected, equal_nan=True
-    )
+    assert np.array_equal(hsad.detect(filled, detector(variant), mask=~invalid, workers=1), expected, equal_nan=True)
     one_band = filled.copy()
     one_band[invalid, -1] = np.inf
     assert np.array_equal(hsad.detect(one_band, detector(variant), workers=1), expected, equal_nan=True)
@@ -145,16 +143,12 @@ def test_turning_or_mirroring_the_scene_turns_or_mirrors_the_scores(variant):
 def test_the_order_of_bands_does_not_matter(variant):
     scene = a_scene()
     expected = hsad.detect(scene, detector(variant), workers=1)
-    np.testing.assert_allclose(
-        hsad.detect(scene[..., ::-1].copy(), detector(variant), workers=1), expected, rtol=1e-4
-    )
+    np.testing.assert_allclose(hsad.detect(scene[..., ::-1].copy(), detector(variant), workers=1), expected, rtol=1e-4)
 
 
 @every_variant
 def test_the_input_is_not_modified(variant):
-    scene = a_scene(
-        rows=60, cols=60
-    )  # one leaf, float64: what the detector sees could be the user's own memory
+    scene = a_scene(rows=60, cols=60)  # one leaf, float64: what the detector sees could be the user's own memory
     before = scene.copy()
     hsad.detect(scene, detector(variant), workers=1)
     assert np.array_equal(scene, before, equal_nan=True)

@@ -70,9 +70,7 @@ def test_every_kind_gives_the_same_bits_on_a_cluster(cluster):
     for detector in KINDS:
         sources = [scene(seed) for seed in (0, 1)]
         whole = run(Engine(Memory(), tile=10**6), detector, sources)
-        assert np.array_equal(
-            run(Engine(Cluster(cluster), tile=32), detector, sources), whole, equal_nan=True
-        )
+        assert np.array_equal(run(Engine(Cluster(cluster), tile=32), detector, sources), whole, equal_nan=True)
 
 
 def test_a_memo_is_only_a_cache():
@@ -128,8 +126,7 @@ def test_the_merge_tree_is_the_same_in_any_order_and_in_any_tiling(rows, cols, l
     level = min(level, grid.top)
     # Strings show the order and the nesting in which they were merged; None is the identity.
     values = {
-        place: None if sum(place) % 4 == 3 else _Nested(f"{place}")
-        for place in grid.leaves(next(grid.tiles(grid.top)))
+        place: None if sum(place) % 4 == 3 else _Nested(f"{place}") for place in grid.leaves(next(grid.tiles(grid.top)))
     }
 
     def merged(places, start, stop):

@@ -23,9 +23,7 @@ def definition(spectra, extra=0.0):
     """Return (x − μ)ᵀ (C + extra·I)⁻¹ (x − μ), C divided by n, for ``(n, d)`` spectra."""
     centred = spectra - spectra.mean(axis=0)
     covariance = centred.T @ centred / len(spectra)
-    return np.sum(
-        centred * np.linalg.solve(covariance + extra * np.eye(spectra.shape[1]), centred.T).T, axis=1
-    )
+    return np.sum(centred * np.linalg.solve(covariance + extra * np.eye(spectra.shape[1]), centred.T).T, axis=1)
 
 
 def learned_scores(scene, **parameters):
@@ -47,9 +45,7 @@ def test_equals_the_definition(scene):
 
 
 def test_equals_spectral_python():
-    scene = np.random.default_rng(0).normal(size=(60, 70, 12)) @ np.random.default_rng(1).normal(
-        size=(12, 12)
-    )
+    scene = np.random.default_rng(0).normal(size=(60, 70, 12)) @ np.random.default_rng(1).normal(size=(12, 12))
     theirs = spectral.rx(scene)  # divides the covariance by n − 1
     n = 60 * 70
     np.testing.assert_allclose(hsad.detect(scene, "rx"), theirs * n / (n - 1), rtol=1e-6)
@@ -61,9 +57,7 @@ def test_shrinkage_equals_scikit_learn(count):
     spectra = random.normal(size=(count, 20)) @ random.normal(size=(20, 20)) + 3
     moments = Moments.of(spectra)
     fourth = np.mean(np.sum((spectra - moments.mean) ** 2, axis=1) ** 2)
-    assert np.isclose(
-        ledoit_wolf_shrinkage(moments.covariance, count, fourth), LedoitWolf().fit(spectra).shrinkage_
-    )
+    assert np.isclose(ledoit_wolf_shrinkage(moments.covariance, count, fourth), LedoitWolf().fit(spectra).shrinkage_)
     assert np.isclose(oas_shrinkage(moments.covariance, count), OAS().fit(spectra).shrinkage_)
     # And the same end to end, through the passes of `learn`.
     scene = spectra.reshape(count // 4, 4, 20)
@@ -81,11 +75,7 @@ def test_trimming_equals_the_plain_loop(covariance):
     kept = np.ones(len(spectra), dtype=bool)
     while True:
         inside = spectra[kept]
-        fitted = (
-            LedoitWolf().fit(inside).covariance_
-            if covariance == "ledoit-wolf"
-            else np.cov(inside.T, bias=True)
-        )
+        fitted = LedoitWolf().fit(inside).covariance_ if covariance == "ledoit-wolf" else np.cov(inside.T, bias=True)
         centred = spectra - inside.mean(axis=0)
         scores = np.sum(centred @ np.linalg.inv(fitted) * centred, axis=1)
         now = scores <= np.sort(scores)[len(scores) - int(0.05 * len(scores)) - 1]
@@ -182,19 +172,14 @@ def test_a_sample_does_not_depend_on_the_cut():
     random = np.random.default_rng(0)
     spectra, numbers = random.normal(size=(1000, 3)), random.permutation(1000)
     whole = Sample.of(spectra, numbers, 40, seed=7)
-    parts = [
-        Sample.of(spectra[part], numbers[part], 40, seed=7) for part in np.array_split(np.arange(1000), 13)
-    ]
+    parts = [Sample.of(spectra[part], numbers[part], 40, seed=7) for part in np.array_split(np.arange(1000), 13)]
     merged = sum(parts[1:], start=parts[0])
     assert np.array_equal(merged.spectra, whole.spectra)
     other = Sample.of(spectra, numbers, 40, seed=8)
     assert not np.array_equal(other.spectra, whole.spectra)
     # A fair sample: which pixels are drawn over many seeds is uniform.
     drawn = np.concatenate(
-        [
-            Sample.of(numbers[:, None].astype(float), numbers, 40, seed=seed).spectra[:, 0]
-            for seed in range(500)
-        ]
+        [Sample.of(numbers[:, None].astype(float), numbers, 40, seed=seed).spectra[:, 0] for seed in range(500)]
     )
     counts = np.bincount(drawn.astype(int), minlength=1000)
     assert abs(counts.mean() - 20) < 1e-12

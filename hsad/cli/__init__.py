@@ -10,12 +10,12 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
-from typing import Any, TextIO
+from typing import TextIO
 
 import click
 
 from hsad.cli.commands import hsad
-from hsad.errors import HsadError, HsadWarning, ParameterError
+from hsad.errors import HsadError, HsadWarning
 
 __all__ = ["main", "run"]
 
@@ -38,37 +38,32 @@ def run(arguments: Sequence[str]) -> int:
             sys.stdout.flush()
         except click.exceptions.Exit as stop:
             return int(stop.exit_code)
-        except click.UsageError as error:
-            return _fail(_usage(error), 1 if _names_unknown_option_of_detect(error) else 2)
-        except HsadError as error:
-            if debug:
-                raise
-            return _fail(str(error), 1)
-        except (KeyboardInterrupt, click.Abort):
-            return _fail("interrupted", 130)
         except BrokenPipeError:
             # The reader of our output has gone (`hsad methods | head`): nothing is left to say.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 1
-        except MemoryError as error:
-            if debug:
+        except (Exception, KeyboardInterrupt) as error:
+            if debug and not isinstance(error, click.ClickException | KeyboardInterrupt):
                 raise
-            return _fail(f"not enough memory ({error}): use --memory, --tile or --pca", 1)
-        except OSError as error:
-            if debug:
-                raise
-            name = f"{error.filename}: " if error.filename else ""
-            return _fail(f"{name}{error.strerror or error}", 1)
-        except Exception as error:
-            if debug:
-                raise
-            return _fail(f"unexpected {type(error).__name__}: {error} (--debug shows where)", 1)
+            message, status = _told(error)
+            click.echo(f"hsad: error: {' '.join(message.split())}", err=True)
+            return status
     return 0
 
 
-def _fail(message: str, status: int) -> int:
-    click.echo(f"hsad: error: {' '.join(message.split())}", err=True)
-    return status
+def _told(error: BaseException) -> tuple[str, int]:
+    """Return what is said of an error, and the exit status."""
+    if isinstance(error, click.UsageError):
+        return _usage(error), 1 if _names_unknown_option_of_detect(error) else 2
+    if isinstance(error, HsadError):
+        return str(error), 1
+    if isinstance(error, KeyboardInterrupt | click.Abort):
+        return "interrupted", 130
+    if isinstance(error, MemoryError):
+        return f"not enough memory ({error}): use --memory, --tile or --pca", 1
+    if isinstance(error, OSError):
+        return f"{f'{error.filename}: ' if error.filename else ''}{error.strerror or error}", 1
+    return f"unexpected {type(error).__name__}: {error} (--debug shows where)", 1
 
 
 def _names_unknown_option_of_detect(error: click.UsageError) -> bool:

@@ -93,9 +93,7 @@ class DetectCommand(HsadCommand):
                 formatter.write_dl(rows)
         for method, cls in DETECTORS.items():
             with formatter.section(f"Parameters of {method} ({cls.title})"):
-                formatter.write_dl(
-                    [(_usage(p), f"{p.help}  [default: {p.default}]") for p in cls.parameters()]
-                )
+                formatter.write_dl([(_usage(p), f"{p.help}  [default: {p.default}]") for p in cls.parameters()])
 
 
 @functools.cache

@@ -13,8 +13,8 @@ from hsad.detectors.reduced import OnComponents
 from hsad.errors import ParameterError
 
 __all__ = [
-    "DETECTORS",
     "DEFAULT_METHOD",
+    "DETECTORS",
     "Background",
     "Block",
     "Detector",
@@ -24,8 +24,8 @@ __all__ = [
     "describe_methods",
     "detector_class",
     "make_detector",
-    "parse_parameters",
     "parameter",
+    "parse_parameters",
 ]
 
 #: Every method by name, in the order in which they are listed.
@@ -67,9 +67,7 @@ def make_detector(method: str | Detector, *, pca: int | None = None, **parameter
     """
     if isinstance(method, Detector):
         if parameters:
-            raise ParameterError(
-                f"{', '.join(parameters)}: give parameters to the detector {method!r} itself"
-            )
+            raise ParameterError(f"{', '.join(parameters)}: give parameters to the detector {method!r} itself")
         detector = method
     else:
         cls = detector_class(method)

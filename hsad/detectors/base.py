@@ -121,9 +121,9 @@ class Background:
 
 def parameter(
     default: T,
-    help: str,
+    help: str,  # noqa: A002  the command line's word
     *,
-    check: Callable[[T], str | None] | None = None,  # noqa: A002  click's own word
+    check: Callable[[T], str | None] | None = None,
 ) -> T:
     """Declare a field of a detector: its default, its help text and its check.
 
@@ -136,7 +136,7 @@ def parameter(
     check : callable, optional
         Returns what the value must be (``"odd and at least 3"``) when it is not, else None.
     """
-    return typing.cast(T, field(default=default, metadata={"help": help, "check": check}))
+    return field(default=default, metadata={"help": help, "check": check})
 
 
 @dataclass(frozen=True)
@@ -195,17 +195,11 @@ def _parameters(cls: type[Detector]) -> tuple[Parameter, ...]:
     for f in dataclasses.fields(cls):
         if "help" not in f.metadata:
             continue  # not a user's parameter: a wrapper's detector
-        options = (
-            typing.get_args(hints[f.name]) if isinstance(hints[f.name], types.UnionType) else (hints[f.name],)
-        )
+        options = typing.get_args(hints[f.name]) if isinstance(hints[f.name], types.UnionType) else (hints[f.name],)
         kinds = [option for option in options if isinstance(option, type)]
-        choices = [
-            c for option in options if typing.get_origin(option) is Literal for c in typing.get_args(option)
-        ]
+        choices = [c for option in options if typing.get_origin(option) is Literal for c in typing.get_args(option)]
         kind = kinds[0] if kinds else str
-        found.append(
-            Parameter(f.name, kind, f.default, tuple(choices), f.metadata["help"], f.metadata["check"])
-        )
+        found.append(Parameter(f.name, kind, f.default, tuple(choices), f.metadata["help"], f.metadata["check"]))
     return tuple(found)
 
 
@@ -257,7 +251,7 @@ class Detector(ABC):
     >>> scene[30, 40] += 9
     >>> scores = hsad.detect(scene, MeanDistance(power=2.0))
     >>> np.unravel_index(scores.argmax(), scores.shape) == (30, 40)
-    (np.True_, np.True_)
+    True
     """
 
     leaf: ClassVar[int] = 64
@@ -284,7 +278,7 @@ class Detector(ABC):
 
     @abstractmethod
     def score(self, block: Block, background: Any) -> NDArray[np.float64]:
-        """Return the scores of the block's core, shape ``(core rows, core cols)``: higher = more anomalous, NaN invalid.
+        """Return the scores of the block's core, ``(core rows, core cols)``: higher = more anomalous, NaN invalid.
 
         `background` is what `learn` returned, or an equal one that was saved and loaded.
         """

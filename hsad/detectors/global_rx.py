@@ -138,9 +138,7 @@ class GlobalRX(Detector):
             totals = scan(_fourth_powers, moments.mean, trimming)
             assert totals is not None  # noqa: S101  the pixels that gave the moments
             fourth = totals.mean
-        whitening = whitener(
-            regularize(covariance, self.covariance, ridge=self.ridge, count=count, fourth=fourth)
-        )
+        whitening = whitener(regularize(covariance, self.covariance, ridge=self.ridge, count=count, fourth=fourth))
         return Gaussian(moments.mean, whitening, count, whitening.shape[1])
 
 
@@ -157,9 +155,7 @@ def _moments(block: Block, gaussian: Gaussian | None = None, limit: float = np.i
     return Moments.of(_kept(block, None if gaussian is None else (gaussian, limit)))
 
 
-def _fourth_powers(
-    block: Block, mean: NDArray[np.float64], trimming: tuple[Gaussian, float] | None
-) -> Totals | None:
+def _fourth_powers(block: Block, mean: NDArray[np.float64], trimming: tuple[Gaussian, float] | None) -> Totals | None:
     pixels = _kept(block, trimming)
     if not len(pixels):
         return None

@@ -115,18 +115,13 @@ class Learned:
             return
         shift = float(np.max(np.abs(wavelength[self.bands] - self.wavelength)))
         if shift > 1.0:
-            raise ParameterError(
-                f"the background's wavelengths differ from the scene's by up to {shift:.1f} nm"
-            )
+            raise ParameterError(f"the background's wavelengths differ from the scene's by up to {shift:.1f} nm")
 
 
 def _pack(value: Any, name: str, arrays: dict[str, NDArray[Any]]) -> Any:
     """Return a JSON value for a field of a background; arrays go to `arrays` under their dotted name."""
     if isinstance(value, Background):
-        fields = {
-            f.name: _pack(getattr(value, f.name), f"{name}.{f.name}", arrays)
-            for f in dataclasses.fields(value)
-        }
+        fields = {f.name: _pack(getattr(value, f.name), f"{name}.{f.name}", arrays) for f in dataclasses.fields(value)}
         return {"class": type(value).__name__, "fields": fields}
     if isinstance(value, np.ndarray):
         arrays[name] = value

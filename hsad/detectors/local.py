@@ -33,9 +33,7 @@ class LocalRX(DualWindow):
     """
 
     title: ClassVar[str] = "local RX: squared Mahalanobis distance to the ring around each pixel"
-    reference: ClassVar[str] = (
-        "Reed & Yu, IEEE Trans. ASSP 38(10):1760, 1990; Kwon et al., Opt. Eng. 42:3342, 2003"
-    )
+    reference: ClassVar[str] = "Reed & Yu, IEEE Trans. ASSP 38(10):1760, 1990; Kwon et al., Opt. Eng. 42:3342, 2003"
 
     covariance: Covariance = parameter("ridge", "how the ring's covariance is made invertible")
     ridge: float = parameter(

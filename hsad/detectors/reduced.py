@@ -53,12 +53,11 @@ class OnComponents(Detector):
     """
 
     detector: Detector
-    pca: int = parameter(
-        10, "number of principal components", check=lambda value: None if value >= 1 else "at least 1"
-    )
+    pca: int = parameter(10, "number of principal components", check=lambda value: None if value >= 1 else "at least 1")
 
     @property
-    def leaf(self) -> int:  # type: ignore[override]  a detector's constant, seen through the wrapper
+    # A detector's constant, seen through the wrapper.
+    def leaf(self) -> int:  # type: ignore[override]
         """The leaf of the detector."""
         return self.detector.leaf
 

@@ -28,14 +28,14 @@ def lazy_scores(
     `learn` runs within one task, again at every ``compute``: learn eagerly and score lazily where the result is
     computed more than once. `source` and `learn` must pickle.
     """
-    import dask
     import dask.array as da
+    from dask.delayed import delayed
 
     level = engine.tile_level(detector, source)
     grid = LeafGrid(source.shape[0], source.shape[1], detector.leaf)
-    background = dask.delayed(learn, pure=False)()
-    recipe = dask.delayed(_identity, pure=False)(source)
-    score = dask.delayed(_tile, pure=False)
+    background = delayed(learn, pure=False)()
+    recipe = delayed(_identity, pure=False)(source)
+    score = delayed(_tile, pure=False)
     rows, cols = grid.nodes(level)
     tiles = []
     for row in range(rows):
@@ -46,14 +46,13 @@ def lazy_scores(
             scores = score(Tile(0, level, row, col), recipe, detector, background)
             line.append(da.from_delayed(scores, shape, np.float32))
         tiles.append(line)
-    return da.block(tiles)
+    whole: da.Array = da.block(tiles)
+    return whole
 
 
 def _identity(value: Any) -> Any:
     return value
 
 
-def _tile(
-    tile: Tile, source: Source, detector: Detector, background: Background | None
-) -> NDArray[np.float32]:
+def _tile(tile: Tile, source: Source, detector: Detector, background: Background | None) -> NDArray[np.float32]:
     return score_tile(tile, source, {}, detector, background).scores

@@ -169,9 +169,7 @@ class Engine:
         """Return the function's values on all blocks of a scene, merged: one pass, outside any learning."""
         return _Scan(self, (source,), Detector.leaf, (_Memos(),))(function, *arguments)
 
-    def score(
-        self, detector: Detector, source: Source, background: Background | None
-    ) -> Iterator[TileScores]:
+    def score(self, detector: Detector, source: Source, background: Background | None) -> Iterator[TileScores]:
         """Yield the scores of every tile of a scene, as they finish.
 
         Raises
@@ -222,9 +220,7 @@ class Engine:
 class _Scan:
     """The `hsad.detectors.base.Scan` that an engine gives to a detector."""
 
-    def __init__(
-        self, engine: Engine, sources: tuple[Source, ...], leaf: int, memos: tuple[_Memos, ...]
-    ) -> None:
+    def __init__(self, engine: Engine, sources: tuple[Source, ...], leaf: int, memos: tuple[_Memos, ...]) -> None:
         self._engine = engine
         self._sources = sources
         self._leaf = leaf
@@ -246,9 +242,7 @@ class _Scan:
         finished = self._engine.runner.run(
             _scan_tile, tiles, self._sources, self._leaf, reach, self._memos, function, *arguments
         )
-        for tile, value in self._engine.progress(
-            finished, total=len(tiles), desc=f"learning, pass {self._passes}"
-        ):
+        for tile, value in self._engine.progress(finished, total=len(tiles), desc=f"learning, pass {self._passes}"):
             trees[tile.scene].add(tile.row, tile.col, value)
         merged: T | None = None
         for tree in trees:
@@ -266,6 +260,4 @@ def check_reach(source: Source, reach: int) -> None:
     """
     rows, cols, _ = source.shape
     if min(rows, cols) < 2 * reach + 1:
-        raise DataError(
-            f"a window of {2 * reach + 1} pixels is larger than the scene of {rows} x {cols} pixels"
-        )
+        raise DataError(f"a window of {2 * reach + 1} pixels is larger than the scene of {rows} x {cols} pixels")

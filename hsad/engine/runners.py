@@ -134,19 +134,19 @@ class Cluster(Runner):
 
         if isinstance(cluster, str):
             try:
-                cluster = Client(cluster, timeout="10s", set_as_default=False)
+                cluster = Client(cluster, timeout="5s", set_as_default=False)
             except (OSError, ValueError) as error:
                 from hsad.errors import ParameterError
 
-                raise ParameterError(
-                    f"scheduler: no dask scheduler answers at {cluster!r} ({error})"
-                ) from error
+                raise ParameterError(f"scheduler: no dask scheduler answers at {cluster!r} ({error})") from error
         self.client = cluster
 
     @property
-    def workers(self) -> int:  # type: ignore[override]  workers come and go
+    # Not a constant here: workers come and go.
+    def workers(self) -> int:  # type: ignore[override]
         """Threads of all workers at this moment, at least one."""
-        return max(1, sum(self.client.nthreads().values()))
+        threads: dict[str, int] = self.client.nthreads()
+        return max(1, sum(threads.values()))
 
     def run(
         self, function: Callable[..., Result], items: Iterable[Item], *shared: Any

@@ -54,7 +54,8 @@ class _ArrayRaster:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        return np.dtype(self.values.dtype)
+        dtype: np.dtype[Any] = self.values.dtype
+        return dtype
 
     def read(self, rows: slice, cols: slice) -> NDArray[Any]:
         window = self.values[rows, cols]
@@ -107,7 +108,7 @@ class CubeSource:
         """Return spectra ``(rows, cols, bands)`` and validity ``(rows, cols)`` of a window."""
         stored = self._stored(rows, cols)
         spectra = np.ascontiguousarray(stored, dtype=np.float64)
-        valid = ~self._missing(stored).any(axis=2)
+        valid = np.asarray(~self._missing(stored).any(axis=2))
         if self.mask is not None:
             valid &= self.mask[rows, cols]
         if spectra is stored and not valid.all():
@@ -136,9 +137,7 @@ class CubeSource:
 
     def _stored(self, rows: slice, cols: slice) -> NDArray[Any]:
         row, col = self.origin
-        stored = self.raster.read(
-            slice(row + rows.start, row + rows.stop), slice(col + cols.start, col + cols.stop)
-        )
+        stored = self.raster.read(slice(row + rows.start, row + rows.stop), slice(col + cols.start, col + cols.stop))
         return stored if len(self.bands) == self.raster.shape[2] else stored[..., self.bands]
 
     def _missing(self, stored: NDArray[Any]) -> NDArray[np.bool_]:

@@ -20,9 +20,7 @@ def clamped(start: int, stop: int, size: int, reach: int) -> slice:
     It is the core with `reach` on both sides, clamped to the axis, but spanning at least ``2·reach + 1`` from an end,
     so that a window shifted inside the scene (`reach` its half width) is read whole for every core pixel.
     """
-    return slice(
-        max(0, min(start - reach, size - 2 * reach - 1)), min(size, max(stop + reach, 2 * reach + 1))
-    )
+    return slice(max(0, min(start - reach, size - 2 * reach - 1)), min(size, max(stop + reach, 2 * reach + 1)))
 
 
 @dataclass(frozen=True)

@@ -69,13 +69,15 @@ def regularize(
     if estimate == "pinv":
         return covariance
     if estimate == "ridge":
-        return covariance + ridge * level * np.eye(bands)
+        ridged: NDArray[np.float64] = covariance + ridge * level * np.eye(bands)
+        return ridged
     shrinkage = (
         ledoit_wolf_shrinkage(covariance, count, fourth)
         if estimate == "ledoit-wolf"
         else oas_shrinkage(covariance, count)
     )
-    return (1 - shrinkage) * covariance + shrinkage * level * np.eye(bands)
+    shrunk: NDArray[np.float64] = (1 - shrinkage) * covariance + shrinkage * level * np.eye(bands)
+    return shrunk
 
 
 def whitener(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -93,4 +95,4 @@ def mahalanobis(
 ) -> NDArray[np.float64]:
     """Return ``(x − mean)ᵀ W Wᵀ (x − mean)`` for each of ``(n, d)`` spectra, shape ``(n,)``."""
     white = (spectra - mean) @ whitening
-    return np.einsum("ij,ij->i", white, white)
+    return np.asarray(np.einsum("ij,ij->i", white, white))

@@ -89,9 +89,7 @@ def mixtures(height: Field, materials: Sequence[str], rng: np.random.Generator) 
     return logits
 
 
-def shading(
-    height: Field, flat: Field, steepness: float, sun_zenith: float, sun_azimuth: float
-) -> tuple[Field, Field]:
+def shading(height: Field, flat: Field, steepness: float, sun_zenith: float, sun_azimuth: float) -> tuple[Field, Field]:
     """Return direct and diffuse illumination relative to flat ground, each of shape ``(rows, cols)``.
 
     Direct light goes with the cosine of incidence, cos i = n · s with the surface normal n and the sun's

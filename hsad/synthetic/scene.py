@@ -223,9 +223,7 @@ def make_scene(
     targets, numbered = place_targets(swath.valid, target_sizes, fills, contrasts, for_targets)
     height = relief((rows, cols), for_ground)
     ground = mixtures(height, list(GROUND), for_ground)
-    direct, diffuse = shading(
-        height, ground[..., list(GROUND).index("water")], _STEEPNESS, _SUN_ZENITH, _SUN_AZIMUTH
-    )
+    direct, diffuse = shading(height, ground[..., list(GROUND).index("water")], _STEEPNESS, _SUN_ZENITH, _SUN_AZIMUTH)
     abundances = _implant(ground, targets, numbered)
     deviation = _variability(sensor.wavelength, variability)
     # A Gaussian whose width varies from place to place has heavier tails than one of fixed width.
@@ -237,9 +235,7 @@ def make_scene(
     stripes = sensor.stripes(int(swath.element.max()) + 1, for_stripes)
     imaging = _Imaging(sensor, swath, deviation, stripes, for_noise)
     stored = imaging.record(abundances, direct, diffuse, deviations)
-    truth = _grid(rows, cols, rotation, pixel_size).attach(
-        xr.DataArray(numbered, dims=("y", "x"), name="truth")
-    )
+    truth = _grid(rows, cols, rotation, pixel_size).attach(xr.DataArray(numbered, dims=("y", "x"), name="truth"))
     # The grid is taken from the truth: rioxarray copies an array whenever it adds to it, and cubes are large.
     cube = xr.DataArray(
         stored,

@@ -17,13 +17,9 @@ __all__ = ["FINE", "Sensor"]
 FINE: NDArray[np.float64] = np.arange(350.0, 2601.0, 1.0)
 """Wavelengths on which spectra are formed before they are seen through bands, nm."""
 
-_PHOTONS = (
-    1.2e5  # electrons of a white surface at the maximum of the spectrum: a signal-to-noise ratio near 300
-)
+_PHOTONS = 1.2e5  # electrons of a white surface at the maximum of the spectrum: a signal-to-noise ratio near 300
 _READ_NOISE = 40.0  # electrons, root mean square
-_DARK_SWIR = (
-    5.0e4  # electrons of thermal emission and dark current at 2500 nm; a factor of e less each 250 nm
-)
+_DARK_SWIR = 5.0e4  # electrons of thermal emission and dark current at 2500 nm; a factor of e less each 250 nm
 
 
 def _transmittance() -> NDArray[np.float64]:

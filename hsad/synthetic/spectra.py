@@ -76,9 +76,7 @@ def _litter(wavelength: Spectrum) -> Spectrum:
 
 def _bright_soil(wavelength: Spectrum) -> Spectrum:
     rise = 0.45 * (1 - np.exp(-(wavelength - 330) / 420))
-    return np.asarray(
-        rise * _absorb(wavelength, (900, 90, 0.08), (1415, 25, 0.12), (1915, 35, 0.2), (2207, 22, 0.12))
-    )
+    return np.asarray(rise * _absorb(wavelength, (900, 90, 0.08), (1415, 25, 0.12), (1915, 35, 0.2), (2207, 22, 0.12)))
 
 
 def _dark_soil(wavelength: Spectrum) -> Spectrum:
@@ -95,9 +93,7 @@ def _water(wavelength: Spectrum) -> Spectrum:
 def _clay_rock(wavelength: Spectrum) -> Spectrum:
     rise = 0.28 + 0.22 * _step(wavelength, 620, 110)
     # Kaolinite: the doublet at 2165 and 2207 nm, OH at 1400 nm; ferric iron at 870 nm.
-    return np.asarray(
-        rise * _absorb(wavelength, (870, 80, 0.1), (1400, 18, 0.2), (2165, 12, 0.16), (2207, 14, 0.3))
-    )
+    return np.asarray(rise * _absorb(wavelength, (870, 80, 0.1), (1400, 18, 0.2), (2165, 12, 0.16), (2207, 14, 0.3)))
 
 
 def _carbonate_rock(wavelength: Spectrum) -> Spectrum:
@@ -125,9 +121,7 @@ def _green_paint(wavelength: Spectrum) -> Spectrum:
 def _blue_tarpaulin(wavelength: Spectrum) -> Spectrum:
     blue = 0.06 + 0.25 * gaussian(wavelength, 465, 40) + 0.42 * _step(wavelength, 820, 60)
     # Polyethylene: CH bonds at 1215, 1390, 1730 and 2310 nm.
-    return np.asarray(
-        blue * _absorb(wavelength, (1215, 15, 0.18), (1400, 25, 0.15), (1730, 20, 0.4), (2310, 25, 0.45))
-    )
+    return np.asarray(blue * _absorb(wavelength, (1215, 15, 0.18), (1400, 25, 0.15), (1730, 20, 0.4), (2310, 25, 0.45)))
 
 
 def _metal(wavelength: Spectrum) -> Spectrum:
@@ -162,9 +156,7 @@ TARGET_MATERIALS: dict[str, Callable[[Spectrum], Spectrum]] = {
 """What the targets are made of; none is part of the background."""
 
 
-def reflectances(
-    materials: dict[str, Callable[[Spectrum], Spectrum]], wavelength: Spectrum
-) -> NDArray[np.float64]:
+def reflectances(materials: dict[str, Callable[[Spectrum], Spectrum]], wavelength: Spectrum) -> NDArray[np.float64]:
     """Return the reflectances of `materials`, shape ``(materials, wavelengths)``, between 0 and 1.
 
     Parameters

@@ -136,7 +136,5 @@ def place_targets(
         truth[row + rows, col + cols] = number
         free[1 + row + rows, 1 + col + cols] = False
         material = str(materials[number - 1])
-        targets.append(
-            Target(number, row, col, size, fill, contrast, material, "pixel" if size == 1 else shape)
-        )
+        targets.append(Target(number, row, col, size, fill, contrast, material, "pixel" if size == 1 else shape))
     return tuple(sorted(targets, key=lambda target: target.number)), truth

@@ -1,0 +1,189 @@
+"""What a file says about its bands, in whatever units and spelling, brought to the form a cube carries.
+
+Lists of bands come as numbers or as text. A list that contradicts the file is dropped, and a remark says so;
+a unit that is missing or cannot be true is inferred from the size of the numbers, and a remark says that,
+too.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+__all__ = ["BandTable", "band_table"]
+
+# Nanometres in one unit. Spellings are compared in lower case, without plural "s", with "metre" as "meter".
+_LENGTHS = {
+    "nm": 1.0,
+    "nanometer": 1.0,
+    "µm": 1e3,
+    "um": 1e3,
+    "micrometer": 1e3,
+    "micron": 1e3,
+    "angstrom": 0.1,
+    "å": 0.1,
+    "mm": 1e6,
+    "millimeter": 1e6,
+    "cm": 1e7,
+    "centimeter": 1e7,
+    "m": 1e9,
+    "meter": 1e9,
+}
+# Wavelength in nm times the value in this unit: wavenumbers and frequencies.
+_RECIPROCALS = {
+    "wavenumber": 1e7,
+    "1/cm": 1e7,
+    "cm-1": 1e7,
+    "cm^-1": 1e7,
+    "ghz": 299_792_458.0,
+    "mhz": 299_792_458e3,
+}
+# From the extreme ultraviolet to the far infrared: outside, the stated unit cannot be true.
+_PLAUSIBLE_NM = (10.0, 1e5)
+_BELOW_IS_MICROMETER = 100.0
+
+
+@dataclass
+class BandTable:
+    """Per-band lists of a cube, as keywords of `hsad.cube.build_cube`, and remarks on what did not fit."""
+
+    wavelength: NDArray[np.float64] | None = None
+    fwhm: NDArray[np.float64] | None = None
+    good_wavelength: NDArray[np.bool_] | None = None
+    band_name: list[str] | None = None
+    remarks: list[str] = field(default_factory=list)
+
+    @property
+    def coordinates(self) -> dict[str, Any]:
+        """Keyword arguments for `hsad.cube.build_cube`."""
+        return {
+            "wavelength": self.wavelength,
+            "fwhm": self.fwhm,
+            "good_wavelength": self.good_wavelength,
+            "band_name": self.band_name,
+        }
+
+
+def band_table(
+    bands: int,
+    *,
+    wavelength: Sequence[Any] | None = None,
+    fwhm: Sequence[Any] | None = None,
+    good: Sequence[Any] | None = None,
+    names: Sequence[str] | None = None,
+    units: str | None = None,
+) -> BandTable:
+    """Check and convert what a file says about its `bands` bands.
+
+    Parameters
+    ----------
+    bands : int
+        Number of bands that the values have.
+    wavelength, fwhm : sequence of float or str, optional
+        Band centres and widths, in `units`.
+    good : sequence of float or str, optional
+        ENVI's bad band list: 0 (or anything below one half) marks a bad band.
+    names : sequence of str, optional
+        Names of the bands.
+    units : str, optional
+        Unit of `wavelength` and `fwhm`; inferred where it is missing, unknown or impossible.
+    """
+    table = BandTable()
+    remarks = table.remarks
+    centres = _numbers("wavelengths", wavelength, bands, remarks)
+    widths = _numbers("fwhm values", fwhm, bands, remarks)
+    flags = _numbers("bad band flags", good, bands, remarks)
+    if flags is not None:
+        table.good_wavelength = flags >= 0.5
+    if names is not None and len(names) > 0:
+        if len(names) == bands:
+            table.band_name = [str(name) for name in names]
+        else:
+            remarks.append(f"the file names {len(names)} bands and has {bands}: the names are ignored")
+    if centres is not None and not _are_wavelengths(centres, units, remarks):
+        centres = None
+    if centres is None:
+        if widths is not None:
+            remarks.append("fwhm values without usable wavelengths are ignored")
+        return table
+    table.wavelength, table.fwhm = _nanometers(centres, widths, units, remarks)
+    _remark_on_order(table.wavelength, remarks)
+    return table
+
+
+def _numbers(what: str, values: Sequence[Any] | None, bands: int, remarks: list[str]) -> NDArray[np.float64] | None:
+    if values is None or len(values) == 0:
+        return None
+    if len(values) != bands:
+        remarks.append(f"the file gives {len(values)} {what} for {bands} bands: they are ignored")
+        return None
+    try:
+        return np.asarray([float(value) for value in values])
+    except ValueError:
+        remarks.append(f"the {what} are not all numbers: they are ignored")
+        return None
+
+
+def _are_wavelengths(values: NDArray[np.float64], units: str | None, remarks: list[str]) -> bool:
+    if not np.all(np.isfinite(values) & (values > 0)):
+        bad = int(np.argmin(np.isfinite(values) & (values > 0)))
+        remarks.append(f"wavelength {values[bad]:g} of band {bad + 1} is not positive: wavelengths are ignored")
+        return False
+    counted = len(values) > 1 and np.array_equal(values, np.arange(1, len(values) + 1))
+    if (units or "").strip().lower() == "index" or (counted and _normal(units) not in _LENGTHS):
+        remarks.append("the wavelengths are band numbers: they are ignored")
+        return False
+    return True
+
+
+def _normal(units: str | None) -> str:
+    text = re.sub(r"\s+", "", (units or "").strip().strip("{}").lower()).replace("μ", "µ")
+    text = text.replace("metre", "meter").replace("ångström", "angstrom")
+    return text if text in _LENGTHS or text in _RECIPROCALS else text.removesuffix("s")
+
+
+def _nanometers(
+    centres: NDArray[np.float64],
+    widths: NDArray[np.float64] | None,
+    units: str | None,
+    remarks: list[str],
+) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
+    """Convert to nm by the stated unit if the result can be true, else by magnitude."""
+    unit = _normal(units)
+    if unit in _RECIPROCALS:
+        converted = _RECIPROCALS[unit] / centres
+        if _plausible(converted):
+            # λ = c/f, hence |Δλ| = λ |Δf| / f.
+            return converted, None if widths is None else converted * widths / centres
+    if unit in _LENGTHS and _plausible(centres * _LENGTHS[unit]):
+        return centres * _LENGTHS[unit], None if widths is None else widths * _LENGTHS[unit]
+    in_micrometers = bool(centres.max() < _BELOW_IS_MICROMETER)
+    known = unit in _LENGTHS or unit in _RECIPROCALS
+    reason = f"cannot be {units}" if known else f"have the unit {units!r}" if unit else "have no unit"
+    taken = "µm, being all below 100" if in_micrometers else "nm, not being all below 100"
+    remarks.append(f"the wavelengths {reason}: taken as {taken}")
+    factor = 1e3 if in_micrometers else 1.0
+    return centres * factor, None if widths is None else widths * factor
+
+
+def _plausible(nanometers: NDArray[np.float64]) -> bool:
+    low, high = _PLAUSIBLE_NM
+    return bool(nanometers.min() >= low and nanometers.max() <= high)
+
+
+def _remark_on_order(wavelength: NDArray[np.float64], remarks: list[str]) -> None:
+    steps = np.diff(wavelength)
+    if len(steps) == 0 or np.all(steps > 0) or np.all(steps < 0):
+        return
+    direction = np.sign(np.median(steps)) or 1.0
+    turns = np.flatnonzero(steps * direction <= 0) + 2
+    listed = ", ".join(map(str, turns[:5])) + (", …" if len(turns) > 5 else "")
+    remarks.append(f"the wavelengths are not in order: they step back at band {listed}")

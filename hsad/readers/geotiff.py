@@ -1,0 +1,286 @@
+"""Rasters that GDAL opens: GeoTIFF and Cloud-Optimized GeoTIFF first of all, VRT and others besides."""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+import warnings
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hsad.cube import build_cube
+from hsad.errors import SceneError
+from hsad.readers.bands import BandTable, band_table
+from hsad.readers.nodata import stored_nodata
+from hsad.readers.stac import stac_bands
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    import xarray as xr
+    from affine import Affine
+    from numpy.typing import NDArray
+    from rasterio.io import DatasetReader
+
+__all__ = ["GdalRaster", "can_read", "gdal_raster", "georeferencing", "name", "open_dataset", "read"]
+
+name = "GDAL"
+
+_SILENT = logging.NullHandler()
+_OPENING = threading.Lock()
+
+_TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_DESCRIBED = re.compile(
+    r"(?<![\w.])(\d+(?:\.\d*)?(?:e[+-]?\d+)?)\s*(nm|nanomet(?:er|re)s?|[uµμ]m|micromet(?:er|re)s?|microns?)\b",
+    re.IGNORECASE,
+)
+_WAVELENGTH_KEYS = ("wavelength", "wavelengths", "center_wavelength", "central_wavelength")
+_UNIT_KEYS = ("wavelength_units", "wavelength_unit")
+_GOOD_KEYS = ("bbl", "good_wavelength", "good_wavelengths")
+
+
+@dataclass(frozen=True)
+class GdalRaster:
+    """Windows of a file through GDAL; the file is opened for each read, in the thread that reads."""
+
+    path: str
+    shape: tuple[int, int, int]
+    dtype: np.dtype[Any]
+    row_step: int
+    indexes: tuple[int, ...]
+
+    def read(self, rows: slice, cols: slice) -> NDArray[Any]:
+        """Return the stored numbers of a window, shape ``(rows, cols, bands)``."""
+        from rasterio.windows import Window
+
+        window = Window(cols.start, rows.start, cols.stop - cols.start, rows.stop - rows.start)
+        with open_dataset(self.path) as dataset:
+            stored = dataset.read(list(self.indexes), window=window, out_dtype=self.dtype)
+        return np.ascontiguousarray(np.moveaxis(stored, 0, 2))
+
+
+@contextmanager
+def open_dataset(path: str) -> Iterator[DatasetReader]:
+    """Open a file with GDAL; its errors, while the file is open too, become a `SceneError` that names it."""
+    import rasterio
+    from rasterio._err import CPLE_BaseError
+    from rasterio.errors import NotGeoreferencedWarning, RasterioError
+
+    # What GDAL has to say on the way to an error is in the error; without this, Python prints it on stderr.
+    logging.getLogger("rasterio").addHandler(_SILENT)
+    try:
+        with rasterio.Env():
+            # The filters of `warnings` belong to the process: two threads must not save and restore them at
+            # once.
+            with _OPENING, warnings.catch_warnings():
+                warnings.simplefilter("ignore", NotGeoreferencedWarning)
+                dataset = rasterio.open(path)
+            with dataset:
+                yield dataset
+    except (RasterioError, CPLE_BaseError) as error:
+        raise SceneError(f"{path}: {_reason(error)}") from error
+
+
+def _reason(error: BaseException) -> str:
+    """Return GDAL's own words on one line: rasterio often keeps them in the cause of its error."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def can_read(path: Path) -> bool:
+    """Tell whether GDAL opens the file, or ought to, since it is a TIFF."""
+    with path.open("rb") as file:
+        if file.read(4) in _TIFF_MAGIC:
+            return True
+    try:
+        with open_dataset(str(path)):
+            return True
+    except SceneError:
+        return False
+
+
+def read(path: Path, variable: str | None = None) -> xr.DataArray:
+    """Return the lazily indexed cube of a raster file.
+
+    The dataset's mask band, where it has one, is read at once and held in memory (one byte a pixel).
+
+    Raises
+    ------
+    SceneError
+        When GDAL cannot open it or read its first and last pixels, when it holds complex numbers, or when an
+        ENVI header is the only thing that makes it a raster and belongs to another file.
+    """
+    if variable is not None:
+        raise SceneError(f"{path}: a raster has no variables, so {variable!r} cannot be chosen")
+    raster = gdal_raster(str(path))
+    with open_dataset(str(path)) as dataset:
+        if dataset.driver == "ENVI":
+            raise SceneError(f"{path}: the ENVI header beside it belongs to another data file")
+        table = _bands(dataset, raster.indexes, path)
+        crs, transform, remarks = georeferencing(dataset)
+        nodata, nodata_remarks = stored_nodata(
+            [dataset.nodatavals[index - 1] for index in raster.indexes], raster.dtype
+        )
+        gain = np.asarray(dataset.scales)[np.asarray(raster.indexes) - 1]
+        bias = np.asarray(dataset.offsets)[np.asarray(raster.indexes) - 1]
+        scaled = bool(np.any(gain != 1) or np.any(bias != 0))
+        interleave = dataset.tags(ns="IMAGE_STRUCTURE").get("INTERLEAVE", "")
+        driver, description = dataset.driver, dataset.tags().get("description")
+        valid = _mask(dataset)
+    attrs = {
+        "interleave": {"PIXEL": "bip", "LINE": "bil", "BAND": "bsq"}.get(interleave, interleave.lower()),
+        "warnings": [*table.remarks, *remarks, *nodata_remarks],
+        "driver": driver,
+    }
+    if description:
+        attrs["description"] = description
+    return build_cube(
+        raster,
+        source=str(path),
+        reader=name,
+        **table.coordinates,
+        valid=valid,
+        gain=gain if scaled else None,
+        bias=bias if scaled else None,
+        nodata=nodata,
+        crs=crs,
+        transform=transform,
+        attrs=attrs,
+    )
+
+
+def gdal_raster(path: str) -> GdalRaster:
+    """Return the recipe for a file's bands, without an alpha band, after a look at its first and last pixel.
+
+    Raises
+    ------
+    SceneError
+        When GDAL cannot open or read it, or it holds no bands or complex numbers.
+    """
+    from rasterio.enums import ColorInterp
+    from rasterio.windows import Window
+
+    with open_dataset(path) as dataset:
+        kinds = zip(dataset.indexes, dataset.colorinterp, strict=True)
+        indexes = tuple(index for index, kind in kinds if kind != ColorInterp.alpha)
+        if not indexes:
+            inside = ", ".join(dataset.subdatasets) or "none"
+            raise SceneError(f"{path}: the {dataset.driver} file has no bands of its own (subdatasets: {inside})")
+        dtypes = {dataset.dtypes[index - 1] for index in indexes}
+        if any("complex" in dtype or dtype == "complex_int16" for dtype in dtypes):
+            raise SceneError(f"{path}: holds complex numbers ({', '.join(sorted(dtypes))}), a cube holds real ones")
+        for index, col, row in ((indexes[0], 0, 0), (indexes[-1], dataset.width - 1, dataset.height - 1)):
+            dataset.read(index, window=Window(col, row, 1, 1))
+        row_step = max(height for height, _ in dataset.block_shapes)
+        return GdalRaster(
+            path,
+            (dataset.height, dataset.width, len(indexes)),
+            np.result_type(*dtypes),
+            min(row_step, dataset.height),
+            indexes,
+        )
+
+
+def georeferencing(dataset: DatasetReader) -> tuple[Any, Affine | None, list[str]]:
+    """Return the CRS and transform of an open dataset (None where it has none), and remarks."""
+    from affine import Affine
+
+    crs, transform = dataset.crs, dataset.transform
+    if not transform.is_identity:
+        # Adding zero turns GDAL's -0.0 into 0.0, in which form the numbers are printed and compared.
+        return crs, Affine(*(value + 0.0 for value in transform[:6])), []
+    remarks = []
+    if dataset.gcps[0] or dataset.rpcs:
+        kind = "ground control points" if dataset.gcps[0] else "rational polynomials (RPC)"
+        remarks.append(f"the file is located by {kind} only: results are not georeferenced")
+    return crs, None, remarks
+
+
+def _mask(dataset: DatasetReader) -> NDArray[np.bool_] | None:
+    from rasterio.enums import MaskFlags
+
+    flags = dataset.mask_flag_enums[0]
+    if MaskFlags.per_dataset not in flags or MaskFlags.nodata in flags:
+        return None
+    return np.asarray(dataset.dataset_mask() != 0)
+
+
+def _bands(dataset: DatasetReader, indexes: Sequence[int], path: Path) -> BandTable:
+    """Gather the bands' wavelengths from the first place, most exact first, that gives one for every band."""
+    whole = _lower(dataset.tags(ns="ENVI"))
+    places: list[dict[str, Any]] = [
+        {
+            "wavelength": _list(_first(whole, _WAVELENGTH_KEYS)),
+            "fwhm": _list(whole.get("fwhm")),
+            "good": _list(_first(whole, _GOOD_KEYS)),
+            "units": _first(whole, _UNIT_KEYS),
+        }
+    ]
+    default_units = _first(_lower(dataset.tags()), _UNIT_KEYS)
+    for domain in ("ENVI", None):
+        tags = [_lower(dataset.tags(index, ns=domain)) for index in indexes]
+        places.append(
+            {
+                "wavelength": _complete(_first(band, _WAVELENGTH_KEYS) for band in tags),
+                "fwhm": _complete(band.get("fwhm") for band in tags),
+                "good": _complete(_first(band, _GOOD_KEYS) for band in tags),
+                "units": _common(_first(band, _UNIT_KEYS) for band in tags) or default_units,
+            }
+        )
+    places.append(stac_bands(path, len(indexes)))
+    imagery = [_lower(dataset.tags(index, ns="IMAGERY")) for index in indexes]
+    places.append(
+        {
+            "wavelength": _complete(band.get("central_wavelength_um") for band in imagery),
+            "fwhm": _complete(band.get("fwhm_um") for band in imagery),
+            "units": "µm",
+        }
+    )
+    descriptions = [dataset.descriptions[index - 1] or "" for index in indexes]
+    found = [_DESCRIBED.search(text) for text in descriptions]
+    places.append(
+        {
+            "wavelength": _complete(match and match.group(1) for match in found),
+            "units": _common(match and match.group(2) for match in found),
+        }
+    )
+    spectral = next((place for place in places if place.get("wavelength")), {})
+    good = next((place["good"] for place in places if place.get("good")), None)
+    return band_table(
+        len(indexes),
+        wavelength=spectral.get("wavelength"),
+        fwhm=spectral.get("fwhm"),
+        good=good,
+        names=descriptions if all(descriptions) else None,
+        units=spectral.get("units"),
+    )
+
+
+def _lower(tags: Mapping[str, str]) -> dict[str, str]:
+    return {key.strip().lower().replace(" ", "_"): value for key, value in tags.items()}
+
+
+def _first(tags: Mapping[str, str], keys: Sequence[str]) -> str | None:
+    return next((tags[key] for key in keys if key in tags), None)
+
+
+def _list(text: str | None) -> list[str] | None:
+    return [item for item in re.split(r"[\s,{}]+", text) if item] if text else None
+
+
+def _complete(values: Iterator[str | None]) -> list[str] | None:
+    """Return the values as a list, None unless every band has one."""
+    listed = list(values)
+    return [str(value) for value in listed] if all(listed) else None
+
+
+def _common(values: Iterator[str | None]) -> str | None:
+    """Return what all bands agree on, or all that they say: no known unit, so that the magnitude decides."""
+    said = list(dict.fromkeys(str(value) for value in values if value))
+    return ", ".join(said) if said else None

@@ -1,0 +1,173 @@
+"""Masks and truths for a grid: from a MATLAB variable, a raster, a numpy file or a vector file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hsad.errors import SceneError
+from hsad.readers.matfile import MatArray, is_matlab, list_arrays, load_array
+from hsad.readers.scene import existing_file, read_cube, split_variable
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from affine import Affine
+    from numpy.typing import NDArray
+
+    from hsad.cube import GeoGrid
+
+__all__ = ["open_mask"]
+
+_VECTOR_SUFFIXES = (".gpkg", ".geojson", ".json", ".shp", ".fgb", ".kml")
+_TRUTH_NAMES = ("map", "gt", "groundtruth", "ground_truth", "planegt", "truth", "mask")
+# Two grids are one if their corners agree to a small part of a pixel; files round their coordinates.
+_PIXEL_TOLERANCE = 1e-2
+
+
+def open_mask(path: str | Path, grid: GeoGrid) -> NDArray[np.bool_]:
+    """Return the pixels of a grid that a file marks, ``(rows, cols)``: those neither zero nor nodata.
+
+    Parameters
+    ----------
+    path : str or Path
+        A MATLAB file (``scene.mat:map`` names the array; without a name it is the only two-dimensional one,
+        or the one with a name that truths have), a raster of one band, a ``.npy`` file, or a vector file.
+        Vectors are reprojected and burnt: a pixel is marked where its centre lies in a polygon.
+    grid : GeoGrid
+        Size and place of the scene. A raster that is georeferenced must lie where the scene lies.
+
+    Raises
+    ------
+    SceneError
+        When the file cannot be read, does not fit the grid, or marks nothing because no feature touches the
+        grid.
+    """
+    located, variable = split_variable(path)
+    existing_file(located)
+    if is_matlab(located):
+        values = _matlab(str(located), variable)
+    elif located.suffix.lower() == ".npy":
+        values = _numpy(located)
+    elif located.suffix.lower() in _VECTOR_SUFFIXES:
+        return _vector(str(located), grid)
+    else:
+        values = _raster(path, grid)
+    if values.shape != (grid.rows, grid.cols):
+        raise SceneError(f"{path}: {_size(values.shape)} pixels for a scene of {_size((grid.rows, grid.cols))}")
+    return np.asarray((values != 0) & ~np.isnan(values))
+
+
+def _size(shape: tuple[int, ...]) -> str:
+    return "×".join(map(str, shape))
+
+
+def _matlab(source: str, variable: str | None) -> NDArray[Any]:
+    arrays = list_arrays(source)
+    flat = [array for array in arrays if len(array.shape) == 2 and min(array.shape) > 0]
+    if variable is not None:
+        found = [array for array in flat if array.name == variable]
+    else:
+        # Numbers and vectors that lie beside a truth are no candidates, unless there is nothing else.
+        found = [array for array in flat if min(array.shape) > 1] or flat
+        if len(found) > 1:
+            found = [array for array in found if array.name.rpartition(".")[2].lower() in _TRUTH_NAMES]
+    if len(found) != 1:
+        what = f"no two-dimensional array called {variable!r}" if variable else _ambiguity(found)
+        raise SceneError(f"{source}: {what}; it holds {', '.join(map(str, arrays)) or 'no numeric array'}")
+    return load_array(source, found[0].name)
+
+
+def _ambiguity(found: list[MatArray]) -> str:
+    if not found:
+        return "no two-dimensional array that is plainly the map: name one, as in file.mat:NAME"
+    return f"{' and '.join(array.name for array in found)} may each be the map: name one, as in file.mat:NAME"
+
+
+def _numpy(path: Path) -> NDArray[Any]:
+    try:
+        values = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise SceneError(f"{path}: not a readable .npy file: {error}") from error
+    if not isinstance(values, np.ndarray) or values.dtype.kind not in "iufb":
+        raise SceneError(f"{path}: does not hold an array of real numbers")
+    return values
+
+
+def _raster(path: str | Path, grid: GeoGrid) -> NDArray[Any]:
+    from hsad.cube import geo_grid
+
+    cube = read_cube(path)
+    if cube.sizes["band"] != 1:
+        raise SceneError(f"{path}: a mask has one band, this file has {cube.sizes['band']}")
+    if cube.shape[:2] != (grid.rows, grid.cols):
+        raise SceneError(f"{path}: {_size(cube.shape[:2])} pixels for a scene of {_size((grid.rows, grid.cols))}")
+    own = geo_grid(cube)
+    if own.crs is not None and grid.crs is not None and own.crs != grid.crs:
+        raise SceneError(f"{path}: its CRS is {own.crs}, the scene's is {grid.crs}")
+    if (
+        own.transform is not None
+        and grid.transform is not None
+        and not _same(own.transform, grid.transform, (grid.rows, grid.cols))
+    ):
+        raise SceneError(
+            f"{path}: its transform is {tuple(own.transform)[:6]}, the scene's is {tuple(grid.transform)[:6]}"
+        )
+    values = cube.values[:, :, 0].astype(np.float64)
+    nodata = cube.attrs.get("_FillValue")
+    if nodata is not None:
+        values[values == nodata] = np.nan
+    if "valid" in cube.coords:
+        values[~cube.coords["valid"].values] = np.nan
+    return values
+
+
+def _same(own: Affine, other: Affine, shape: tuple[int, int]) -> bool:
+    """Tell whether two transforms put the corners of a grid in the same place."""
+    rows, cols = shape
+    corners = np.array([[0, cols, 0, cols], [0, 0, rows, rows], [1, 1, 1, 1]], dtype=np.float64)
+    here, there = (np.array(transform, dtype=np.float64).reshape(3, 3) for transform in (own, other))
+    return bool(np.abs(np.linalg.solve(there, here @ corners) - corners).max() < _PIXEL_TOLERANCE)
+
+
+def _vector(source: str, grid: GeoGrid) -> NDArray[np.bool_]:
+    from pyogrio.errors import DataLayerError, DataSourceError, GeometryError
+    from pyogrio.raw import read as read_vector
+    from rasterio.features import rasterize
+
+    if grid.transform is None:
+        raise SceneError(f"{source}: a vector file fits a georeferenced scene only, this one has no transform")
+    try:
+        meta, _, geometries, _ = read_vector(source, columns=[], force_2d=True)
+    except (DataSourceError, DataLayerError, GeometryError) as error:
+        raise SceneError(f"{source}: not a readable vector file: {' '.join(str(error).split())}") from error
+    shapes = _shapes(geometries, meta.get("crs"), grid)
+    if not shapes:
+        raise SceneError(f"{source}: holds no feature with a geometry")
+    burnt = rasterize(
+        shapes,
+        out_shape=(grid.rows, grid.cols),
+        transform=grid.transform,
+        all_touched=False,
+        dtype="uint8",
+    )
+    if not burnt.any():
+        raise SceneError(f"{source}: none of its {len(shapes)} features covers the centre of a pixel of the scene")
+    return np.asarray(burnt != 0)
+
+
+def _shapes(geometries: NDArray[Any], crs: str | None, grid: GeoGrid) -> list[Any]:
+    """Decode well-known binaries and bring them to the grid's CRS; without a CRS they are in it already."""
+    import shapely  # type: ignore[import-untyped]  # ships no types
+    from rasterio.crs import CRS
+    from rasterio.warp import transform
+
+    shapes = shapely.from_wkb([wkb for wkb in geometries if wkb is not None])
+    shapes = shapes[~shapely.is_empty(shapes)]
+    if crs is None or grid.crs is None or CRS.from_user_input(crs) == grid.crs:
+        return list(shapes)
+    own = CRS.from_user_input(crs)
+    coordinates = shapely.get_coordinates(shapes)
+    moved = transform(own, grid.crs, coordinates[:, 0], coordinates[:, 1])
+    return list(shapely.set_coordinates(shapes, np.column_stack(moved)))

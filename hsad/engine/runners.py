@@ -26,10 +26,15 @@ def available_cpus() -> int:
 
 
 class _BlasGuard:
-    """Limits BLAS to one thread while anybody is inside; the limit is process-wide, so the last one lifts it."""
+    """Limits BLAS to one thread while anybody is inside; the limit is process-wide, so the last one lifts it.
+
+    threadpoolctl lets only that thread change a limit which set it; here whoever comes first sets it and whoever
+    leaves last lifts it, so a thread of its own does both.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._keeper = ThreadPoolExecutor(1, thread_name_prefix="hsad-blas")
         self._inside = 0
         self._limits: Any = None
 
@@ -39,7 +44,7 @@ class _BlasGuard:
 
         with self._lock:
             if self._inside == 0:
-                self._limits = threadpool_limits(1, "blas")
+                self._limits = self._keeper.submit(threadpool_limits, 1, "blas").result()
             self._inside += 1
         try:
             yield
@@ -47,7 +52,7 @@ class _BlasGuard:
             with self._lock:
                 self._inside -= 1
                 if self._inside == 0:
-                    self._limits.restore_original_limits()
+                    self._keeper.submit(self._limits.restore_original_limits).result()
 
 
 #: Context in which BLAS uses one thread: several BLAS threads beside our own make each other slow.

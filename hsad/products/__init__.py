@@ -1,0 +1,47 @@
+"""What hsad leaves behind: score rasters with their STAC item and QGIS style, cubes as ENVI files, figures.
+
+Nothing appears under its final name before it is complete. Products know cubes and grids, never readers,
+detectors or the engine; each name is loaded when it is first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hsad.products.envi import write_envi
+    from hsad.products.figures import plot_roc, plot_scores
+    from hsad.products.files import check_output
+    from hsad.products.provenance import Provenance
+    from hsad.products.raster import ScoreWriter, write_scores
+
+__all__ = [
+    "Provenance",
+    "ScoreWriter",
+    "check_output",
+    "plot_roc",
+    "plot_scores",
+    "write_envi",
+    "write_scores",
+]
+
+_HOMES = {
+    "Provenance": "provenance",
+    "ScoreWriter": "raster",
+    "check_output": "files",
+    "plot_roc": "figures",
+    "plot_scores": "figures",
+    "write_envi": "envi",
+    "write_scores": "raster",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

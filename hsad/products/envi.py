@@ -1,0 +1,280 @@
+"""Cubes as ENVI files: a header that says everything the cube knows, and the stored numbers as they are."""
+
+from __future__ import annotations
+
+import math
+import sys
+import warnings
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, get_args
+
+import numpy as np
+
+from hsad.cube import GeoGrid, check_cube, geo_grid
+from hsad.errors import OutputError, ParameterError, SceneWarning
+from hsad.products.files import check_output, publish, reserve_space, staging
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    import xarray as xr
+    from numpy.typing import NDArray
+
+__all__ = ["ENVI_SUFFIXES", "Interleave", "map_info", "write_envi"]
+
+Interleave = Literal["bil", "bip", "bsq"]
+
+ENVI_SUFFIXES = (".hdr", ".img", ".dat", ".bil", ".bip", ".bsq", ".raw", ".bin", ".envi")
+_BLOCK_BYTES = 32 * 2**20
+_WIDER = {
+    "bool": "uint8",
+    "int8": "int16",
+    "float16": "float32",
+}  # ENVI has no such types; these hold the same
+_UTM_WGS84 = {326: "North", 327: "South"}  # the hundreds of their EPSG codes
+
+
+def write_envi(
+    cube: xr.DataArray | NDArray[Any],
+    path: str | os.PathLike[str],
+    interleave: Interleave = "bil",
+    *,
+    overwrite: bool = False,
+) -> Path:
+    """Write a cube as an ENVI header and data file, by blocks of rows.
+
+    Stored numbers and data type stay as they are (types that ENVI lacks are widened). Wavelengths and
+    fwhm in nm, bad bands, band names, nodata, gain and bias, CRS and transform go into the header. A
+    validity mask, for which ENVI has no place, becomes nodata.
+
+    Parameters
+    ----------
+    cube : (y, x, band) DataArray or ndarray
+        As `hsad.cube` describes it; lazy cubes are read once, block by block.
+    path : path
+        The header (``.hdr``, data beside it as ``.img``) or the data file (header beside it as ``.hdr``).
+    interleave : {"bil", "bip", "bsq"}
+        Order of the data: by line, by pixel, by band.
+    overwrite : bool
+        Whether files with these names may be replaced.
+
+    Returns
+    -------
+    Path
+        The header.
+
+    Raises
+    ------
+    ParameterError
+        Unknown interleave, or not a cube.
+    OutputError
+        When the files cannot be written, or the grid is one that an ENVI header cannot say (sheared).
+
+    Warns
+    -----
+    SceneWarning
+        When the mask of a scene of integers without nodata is left out.
+    """
+    if interleave not in get_args(Interleave):
+        raise ParameterError(f"interleave: {interleave!r}; choose from {', '.join(get_args(Interleave))}")
+    cube = check_cube(cube)
+    target = check_output(path, ENVI_SUFFIXES, overwrite=overwrite)
+    is_header = target.suffix.lower() == ".hdr"
+    header = target if is_header else check_output(target.with_suffix(".hdr"), (), overwrite=overwrite)
+    data = check_output(target.with_suffix(".img"), (), overwrite=overwrite) if is_header else target
+    dtype = np.dtype(_WIDER.get(cube.dtype.name, cube.dtype.name))
+    ignore = _ignore_value(cube, dtype)
+    fields = _header(cube, dtype, interleave, ignore, target)
+    with staging(header) as folder:
+        from spectral.io.envi import write_envi_header
+
+        staged = folder / "data"
+        reserve_space(data, folder, cube.size * dtype.itemsize)
+        with staged.open("wb") as file:
+            for first, block in _row_blocks(cube, ignore):
+                _write_rows(file, first, block.astype(dtype, copy=False), interleave, cube.sizes["y"])
+        write_envi_header(str(folder / "header"), fields)
+        publish(staged, data)
+        publish(folder / "header", header)  # last: without it the data file says nothing
+    return header
+
+
+def map_info(grid: GeoGrid) -> list[str | int | float] | None:
+    """Return the values of the header's ``map info``, None without a transform.
+
+    The pixel sizes carry the signs, so that ``rotation`` lies within ±90 degrees: GDAL takes a rotation of
+    180 for a grid that is stored from south to north. Its reading is ``a = sx·cos``, ``b = sx·sin``,
+    ``d = sy·sin``, ``e = -sy·cos``.
+
+    Raises
+    ------
+    ValueError
+        When no rotation gives its transform: the grid is sheared, or rotated with pixels that are not square.
+    """
+    if grid.transform is None:
+        return None
+    a, b, c, d, e, f, *_ = grid.transform
+    angle = math.atan(b / a) if a else math.copysign(math.pi / 2, b)
+    cosine, sine = (math.cos(angle), math.sin(angle)) if a else (0.0, math.copysign(1.0, b))
+    size_x, size_y = a * cosine + b * sine, d * sine - e * cosine
+    if max(abs(size_y * sine - d), abs(size_y * cosine + e)) > 1e-9 * abs(size_y):
+        raise ValueError("its grid is sheared, or rotated with pixels that are not square")
+    values: list[str | int | float] = [*_projection(grid)]
+    values[1:1] = [1, 1, float(c), float(f), float(size_x), float(size_y)]
+    if angle:
+        values.append(f"rotation={math.degrees(angle)!r}")
+    return values
+
+
+def _projection(grid: GeoGrid) -> list[str | int]:
+    """Return the projection's name and what follows the pixel sizes: zone, datum, units."""
+    crs = grid.crs
+    if crs is None:
+        return ["Arbitrary", "units=Unknown"]
+    code = crs.to_epsg() or 0
+    if code // 100 in _UTM_WGS84 and 1 <= code % 100 <= 60:
+        return ["UTM", code % 100, _UTM_WGS84[code // 100], "WGS-84", "units=Meters"]
+    if crs.is_geographic:
+        return [
+            "Geographic Lat/Lon",
+            *(["WGS-84"] if code == 4326 else []),
+        ]  # with units GDAL reads OGC:CRS84
+    name = _esri_wkt(crs).partition('["')[2].partition('"')[0]
+    return [name or "Arbitrary", f"units={'Meters' if crs.linear_units_factor[1] == 1 else crs.linear_units}"]
+
+
+def _esri_wkt(crs: Any) -> str:
+    """Return a CRS as ENVI writes it; as the WKT it has where ESRI's dialect cannot say it."""
+    from rasterio.errors import CRSError
+
+    try:
+        return str(crs.to_wkt(version="WKT1_ESRI"))
+    except CRSError:
+        return str(crs.wkt)
+
+
+def _header(
+    cube: xr.DataArray, dtype: np.dtype[Any], interleave: str, ignore: float | None, target: Path
+) -> dict[str, Any]:
+    from spectral.io.envi import dtype_to_envi
+
+    if dtype.char not in dtype_to_envi:
+        raise OutputError(f"{target}: ENVI has no data type for {dtype}")
+    description = str(cube.attrs.get("description") or f"written by hsad from {cube.attrs.get('source', 'an array')}")
+    fields: dict[str, Any] = {
+        "description": _plain(description),
+        "samples": cube.sizes["x"],
+        "lines": cube.sizes["y"],
+        "bands": cube.sizes["band"],
+        "header offset": 0,
+        "data type": dtype_to_envi[dtype.char],
+        "interleave": interleave,
+        "byte order": int(sys.byteorder == "big"),
+    }
+    grid = geo_grid(cube)
+    try:
+        info = map_info(grid)
+    except ValueError as error:
+        raise OutputError(f"{target}: {error}, which an ENVI header cannot say; write a GeoTIFF or Zarr") from error
+    if info is not None:
+        fields["map info"] = info
+    if grid.crs is not None:
+        fields["coordinate system string"] = f"{{{_esri_wkt(grid.crs)}}}"
+    if ignore is not None:
+        fields["data ignore value"] = _number(ignore)
+    return fields | _band_fields(cube) | _scaling(cube)
+
+
+def _band_fields(cube: xr.DataArray) -> dict[str, Any]:
+    fields: dict[str, Any] = {}
+    if "band_name" in cube.coords:
+        fields["band names"] = [_plain(str(name)) for name in cube["band_name"].values]
+    if "wavelength" in cube.coords:
+        fields["wavelength units"] = "Nanometers"
+        fields["wavelength"] = _numbers(cube["wavelength"])
+    if "fwhm" in cube.coords:
+        fields["fwhm"] = _numbers(cube["fwhm"])
+    if "good_wavelength" in cube.coords:
+        fields["bbl"] = [int(good) for good in cube["good_wavelength"].values]
+    return fields
+
+
+def _scaling(cube: xr.DataArray) -> dict[str, Any]:
+    """Return how stored numbers become physical values, said once.
+
+    ``reflectance scale factor`` is what software for reflectance divides by; it can say one gain for all
+    bands that is the exact reciprocal of a number. Everything else needs gains and offsets a band.
+    """
+    gain = np.asarray(cube.coords["gain"].values if "gain" in cube.coords else 1.0, dtype=np.float64)
+    bias = np.asarray(cube.coords["bias"].values if "bias" in cube.coords else 0.0, dtype=np.float64)
+    if np.all(gain == 1) and np.all(bias == 0):
+        return {}
+    first = float(gain.flat[0])
+    if np.all(gain == first) and np.all(bias == 0) and first > 0 and 1 / (1 / first) == first:
+        return {"reflectance scale factor": _number(1 / first)}
+    bands = cube.sizes["band"]
+    return {
+        "data gain values": [float(value) for value in np.broadcast_to(gain, bands)],
+        "data offset values": [float(value) for value in np.broadcast_to(bias, bands)],
+    }
+
+
+def _ignore_value(cube: xr.DataArray, dtype: np.dtype[Any]) -> float | None:
+    """Return the file's nodata value: the cube's own, else NaN where a mask needs one and can have it."""
+    stated = cube.attrs.get("_FillValue", cube.encoding.get("_FillValue"))
+    if stated is not None:
+        return float(stated) if dtype.kind == "f" else stated
+    if "valid" not in cube.coords or bool(cube["valid"].all()):
+        return None
+    if dtype.kind == "f":
+        return math.nan
+    warnings.warn(
+        f"{cube.attrs.get('source', 'the cube')}: its mask is left out, for {dtype} has no nodata value here",
+        SceneWarning,
+        stacklevel=3,
+    )
+    return None
+
+
+def _row_blocks(cube: xr.DataArray, ignore: float | None) -> Iterator[tuple[int, NDArray[Any]]]:
+    """Yield the first row and the numbers of each block of rows, masked pixels replaced by nodata."""
+    row_bytes = max(1, cube.sizes["x"] * cube.sizes["band"] * cube.dtype.itemsize)
+    heights = cube.chunksizes.get("y") or (max(1, _BLOCK_BYTES // row_bytes),) * cube.sizes["y"]
+    first = 0
+    for height in heights:
+        if first >= cube.sizes["y"]:
+            return
+        part = cube.isel(y=slice(first, first + height))
+        block = part.values
+        if ignore is not None and "valid" in cube.coords:
+            block = np.where(part["valid"].values[..., None], block, np.asarray(ignore, dtype=block.dtype))
+        yield first, block
+        first += height
+
+
+def _write_rows(file: BinaryIO, first: int, block: NDArray[Any], interleave: str, rows: int) -> None:
+    """Write a block of rows to its place; a full disk raises here, under a memory map it would kill."""
+    if interleave == "bip":
+        file.write(np.ascontiguousarray(block).data)
+    elif interleave == "bil":
+        file.write(np.ascontiguousarray(block.transpose(0, 2, 1)).data)
+    else:
+        row_bytes = block.shape[1] * block.itemsize
+        for band in range(block.shape[2]):
+            file.seek((band * rows + first) * row_bytes)
+            file.write(np.ascontiguousarray(block[:, :, band]).data)
+
+
+def _numbers(values: xr.DataArray) -> list[float]:
+    return [float(value) for value in values.values]
+
+
+def _number(value: float) -> str:
+    """Return a number with all its digits, whole ones without a point."""
+    return str(int(value)) if math.isfinite(value) and value == int(value) else repr(float(value))
+
+
+def _plain(text: str) -> str:
+    """Return text that may stand between the braces of a header."""
+    return " ".join(text.replace("{", "(").replace("}", ")").split())

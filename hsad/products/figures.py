@@ -1,0 +1,343 @@
+"""Figures: a quicklook of a score map, and ROC curves. Drawn without pyplot, hence without global state."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import xarray as xr
+
+from hsad.cube import GeoGrid, geo_grid
+from hsad.errors import ParameterError
+from hsad.products.files import check_output, publish, staging
+from hsad.products.palette import SCORE_PALETTE, is_logarithmic
+from hsad.products.summary import stretch
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["FIGURE_SUFFIXES", "Curve", "plot_roc", "plot_scores"]
+
+FIGURE_SUFFIXES = (".png", ".pdf", ".svg")
+_DPI = 150
+_MAP_INCHES = 6.0
+_TRUTH_COLOR = "#00e5ff"  # the one bright hue that the palette lacks
+_INVALID_COLOR = "#c8ccd0"
+# Okabe and Ito's colours, told apart by colour-blind readers too; the dashes help where they repeat.
+_LINE_COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
+_LINE_STYLES = ("-", "--", "-.", ":")
+
+
+class Curve(Protocol):
+    """A receiver operating characteristic, as `hsad.evaluation.roc_curve` gives it."""
+
+    @property
+    def false_alarm_rate(self) -> NDArray[np.float64]: ...  # noqa: D102  what its name says, 0 to 1, rising
+    @property
+    def detection_rate(self) -> NDArray[np.float64]: ...  # noqa: D102  likewise
+    @property
+    def auc(self) -> float: ...  # noqa: D102  the area under the curve
+
+
+def plot_scores(
+    scores: xr.DataArray | NDArray[Any],
+    path: str | os.PathLike[str] | None = None,
+    *,
+    truth: ArrayLike | None = None,
+    background: ArrayLike | None = None,
+    title: str | None = None,
+) -> Figure:
+    """Draw a quicklook of a score map.
+
+    The colours run from the median to the 99.9th percentile, logarithmically if these differ
+    tenfold. A map of more pixels than the figure has is reduced by taking maxima, so that an anomaly of one
+    pixel stays visible. Georeferenced maps are drawn in their coordinates, rotated grids rotated.
+
+    Parameters
+    ----------
+    scores : (y, x) DataArray or (rows, cols) ndarray
+        Grey where NaN.
+    path : path, optional
+        PNG, PDF or SVG; an existing file is replaced.
+    truth : (rows, cols) array_like, optional
+        Anomalies are greater than zero; a circle is drawn around each of them.
+    background : (rows, cols) or (rows, cols, 3) array_like, optional
+        A picture of the scene, 0 to 1, drawn beside the map.
+    title : str, optional
+        "Anomaly score" and the method, if the map has the attribute, otherwise.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        The figure.
+
+    Raises
+    ------
+    ParameterError
+        When `scores` is no map, or `truth` or `background` is not of its size.
+    OutputError
+        When the file cannot be written.
+    """
+    if scores.ndim != 2:
+        raise ParameterError(f"scores must be a map (rows, cols), not of shape {scores.shape}")
+    values = np.asarray(scores, dtype=np.float64)
+    for name, other in (("truth", truth), ("background", background)):
+        if other is not None and np.shape(other)[:2] != values.shape:
+            raise ParameterError(f"{name} of {np.shape(other)[:2]} pixels for scores of {values.shape}")
+    rows, cols = values.shape
+    grid = GeoGrid(rows, cols, None, None)
+    if isinstance(scores, xr.DataArray):
+        grid = geo_grid(scores)
+        method = scores.attrs.get("method")
+        title = title or (f"Anomaly score ({method})" if method else None)
+    target = None if path is None else check_output(path, FIGURE_SUFFIXES, overwrite=True)
+    figure = _draw_map(
+        values,
+        grid,
+        None if truth is None else np.asarray(truth) > 0,
+        None if background is None else np.asarray(background, dtype=np.float64),
+        title or "Anomaly score",
+    )
+    _save(figure, target)
+    return figure
+
+
+def plot_roc(curves: Mapping[str, Curve], path: str | os.PathLike[str] | None = None) -> Figure:
+    """Draw ROC curves over a logarithmic false-alarm rate, where detectors of rare targets differ.
+
+    Parameters
+    ----------
+    curves : mapping of str to Curve
+        One curve a name; the legend gives the area under each, the largest first.
+    path : path, optional
+        PNG, PDF or SVG; an existing file is replaced.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        The figure.
+
+    Raises
+    ------
+    ParameterError
+        When there is no curve.
+    OutputError
+        When the file cannot be written.
+    """
+    if not curves:
+        raise ParameterError("plot_roc needs at least one curve")
+    target = None if path is None else check_output(path, FIGURE_SUFFIXES, overwrite=True)
+    positive = [curve.false_alarm_rate[curve.false_alarm_rate > 0].min(initial=1.0) for curve in curves.values()]
+    left = 10.0 ** math.floor(min(-1.0, math.log10(min(positive))))
+    figure = _figure((7.0, 5.0))
+    axes = figure.add_subplot()
+    chance = np.geomspace(left, 1.0, 200)
+    axes.plot(chance, chance, color="0.6", linewidth=1, linestyle=(0, (2, 3)), label="chance, AUC 0.5000")
+    ranked = sorted(curves.items(), key=lambda item: -item[1].auc)
+    for number, (name, curve) in enumerate(ranked):
+        axes.plot(
+            np.maximum(curve.false_alarm_rate, left),  # a rate of zero lies at the edge of a logarithmic axis
+            curve.detection_rate,
+            color=_LINE_COLORS[number % len(_LINE_COLORS)],
+            linestyle=_LINE_STYLES[number % len(_LINE_STYLES)],
+            linewidth=1.8,
+            label=f"{name}, AUC {curve.auc:.4f}",
+        )
+    axes.set(xscale="log", xlim=(left, 1.0), ylim=(0.0, 1.02), xlabel="False-alarm rate", ylabel="Detection rate")
+    axes.set_title("Receiver operating characteristic")
+    axes.grid(visible=True, which="major", color="0.85", linewidth=0.7)
+    axes.set_axisbelow(True)
+    handles, labels = axes.get_legend_handles_labels()
+    axes.legend(
+        [*handles[1:], handles[0]],
+        [*labels[1:], labels[0]],
+        loc="upper left",
+        bbox_to_anchor=(1.01, 1.0),
+        frameon=False,
+        borderaxespad=0.0,
+    )
+    figure.set_size_inches(9.0, 5.0)
+    _save(figure, target)
+    return figure
+
+
+def _draw_map(
+    values: NDArray[np.float64],
+    grid: GeoGrid,
+    truth: NDArray[np.bool_] | None,
+    background: NDArray[np.float64] | None,
+    title: str,
+) -> Figure:
+    from matplotlib.colors import LinearSegmentedColormap, LogNorm, Normalize
+
+    width, height = _panel_inches(grid)
+    panels = 1 if background is None else 2
+    figure = _figure((panels * (width + 0.9) + 1.0, height + 1.2))
+    axes = figure.subplots(1, panels, squeeze=False, sharex=True, sharey=True)[0]
+    if background is not None:
+        _show(axes[0], background, grid, cmap="gray")
+        axes[0].set_title("Scene")
+    drawn = _reduced(values)
+    low, high = stretch(drawn)
+    norm = (LogNorm if is_logarithmic(low, high) else Normalize)(low, high)
+    colors = LinearSegmentedColormap.from_list("hsad scores", SCORE_PALETTE)
+    image = _show(axes[-1], drawn, grid, cmap=colors, norm=norm)
+    axes[-1].set_title(title)
+    flat = height < width / 2
+    bar = figure.colorbar(
+        image,
+        ax=axes[-1],
+        extend="both",
+        orientation="horizontal" if flat else "vertical",
+        aspect=40 if flat else 20,
+        pad=0.02,
+    )
+    bar.set_label("Score (higher is more anomalous)")
+    _label_axes(axes, grid)
+    if truth is not None:
+        _circle_objects(axes[-1], truth, grid)
+    return figure
+
+
+def _figure(inches: tuple[float, float]) -> Figure:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=inches, layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _save(figure: Figure, target: Path | None) -> None:
+    if target is None:
+        return
+    with staging(target) as folder:
+        staged = folder / target.name
+        figure.savefig(staged, dpi=_DPI, format=target.suffix[1:].lower())
+        publish(staged, target)
+
+
+def _matrix(grid: GeoGrid) -> tuple[float, ...]:
+    """Return a, b, c, d, e, f from (column, row) to where it is drawn; rows downwards without a transform."""
+    return (1.0, 0.0, 0.0, 0.0, 1.0, 0.0) if grid.transform is None else tuple(grid.transform)[:6]
+
+
+def _bounds(grid: GeoGrid) -> tuple[float, float, float, float]:
+    """Return the smallest and largest x, the smallest and largest y of the grid's corners."""
+    a, b, c, d, e, f = _matrix(grid)
+    corners = [(0, 0), (grid.cols, 0), (0, grid.rows), (grid.cols, grid.rows)]
+    x = [a * column + b * row + c for column, row in corners]
+    y = [d * column + e * row + f for column, row in corners]
+    return min(x), max(x), min(y), max(y)
+
+
+def _aspect(grid: GeoGrid) -> float:
+    """Return how long a unit of y is drawn for one of x: a degree of longitude shrinks towards the poles."""
+    if grid.crs is None or grid.transform is None or not grid.crs.is_geographic:
+        return 1.0
+    *_, south, north = _bounds(grid)
+    return 1.0 / max(0.05, math.cos(math.radians((south + north) / 2)))
+
+
+def _panel_inches(grid: GeoGrid) -> tuple[float, float]:
+    """Return width and height of a map, the longer one `_MAP_INCHES`, neither less than a quarter of it."""
+    west, east, south, north = _bounds(grid)
+    width, height = east - west, (north - south) * _aspect(grid)
+    scale = _MAP_INCHES / max(width, height)
+    return max(width * scale, _MAP_INCHES / 4), max(height * scale, _MAP_INCHES / 4)
+
+
+def _reduced(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the maxima of square groups of pixels, so that no side is longer than the figure's pixels."""
+    step = math.ceil(max(values.shape) / (_MAP_INCHES * _DPI))
+    if step == 1:
+        return values
+    rows, cols = (-(-size // step) for size in values.shape)
+    padded = np.full((rows * step, cols * step), np.nan)
+    padded[: values.shape[0], : values.shape[1]] = values
+    # fmax takes the number where the other is NaN.
+    reduced: NDArray[np.float64] = np.fmax.reduce(padded.reshape(rows, step, cols, step), axis=(1, 3))
+    return reduced
+
+
+def _show(axes: Axes, picture: NDArray[np.float64], grid: GeoGrid, **style: Any) -> Any:
+    """Draw a picture of the whole grid where the grid lies."""
+    from matplotlib.transforms import Affine2D
+
+    a, b, c, d, e, f = _matrix(grid)
+    placed = Affine2D.from_values(a, d, b, e, c, f) + axes.transData
+    image = axes.imshow(
+        picture, extent=(0, grid.cols, grid.rows, 0), interpolation="nearest", transform=placed, **style
+    )
+    axes.set_facecolor(_INVALID_COLOR)
+    west, east, south, north = _bounds(grid)
+    axes.set_xlim(west, east)
+    axes.set_ylim(*((south, north) if grid.transform is not None else (north, south)))
+    axes.set_aspect(_aspect(grid))
+    return image
+
+
+def _label_axes(axes: NDArray[Any], grid: GeoGrid) -> None:
+    """Name the axes: columns and rows, or the coordinates and their CRS."""
+    from matplotlib.ticker import MaxNLocator, StrMethodFormatter
+
+    x_name, y_name = "Column", "Row"
+    if grid.transform is not None:
+        x_name, y_name = "x", "y"
+        if grid.crs is not None:
+            authority = grid.crs.to_authority()
+            where = f" ({':'.join(authority)})" if authority else ""
+            names = ("Longitude", "Latitude") if grid.crs.is_geographic else ("Easting", "Northing")
+            x_name, y_name = names[0] + where, names[1]
+    for panel in axes:
+        panel.set_xlabel(x_name)
+        panel.xaxis.set_major_locator(MaxNLocator(4, min_n_ticks=2))
+        panel.yaxis.set_major_locator(MaxNLocator(5, min_n_ticks=2))
+        for axis in (panel.xaxis, panel.yaxis):
+            axis.set_major_formatter(StrMethodFormatter("{x:.10g}"))
+        panel.tick_params(labelsize=8)
+    axes[0].set_ylabel(y_name)
+
+
+def _circle_objects(axes: Axes, truth: NDArray[np.bool_], grid: GeoGrid) -> None:
+    """Draw a circle around each connected group of true pixels, wide enough to leave the group visible."""
+    from matplotlib.collections import EllipseCollection
+    from matplotlib.lines import Line2D
+    from scipy import ndimage
+
+    labels, count = ndimage.label(truth, structure=np.ones((3, 3)))
+    boxes = ndimage.find_objects(labels)
+    a, b, c, d, e, f = _matrix(grid)
+    centers = [((cols.start + cols.stop) / 2, (rows.start + rows.stop) / 2) for rows, cols in boxes]
+    sizes = [math.hypot(rows.stop - rows.start, cols.stop - cols.start) for rows, cols in boxes]
+    pixel = math.sqrt(abs(a * e - b * d))
+    widths = [(size + max(4.0, 0.02 * max(truth.shape))) * pixel for size in sizes]
+    axes.add_collection(
+        EllipseCollection(
+            list(widths),
+            [width / _aspect(grid) for width in widths],
+            [0.0] * count,
+            units="xy",
+            offsets=[(a * x + b * y + c, d * x + e * y + f) for x, y in centers],
+            offset_transform=axes.transData,
+            facecolors="none",
+            edgecolors=_TRUTH_COLOR,
+            linewidths=1.2,
+        )
+    )
+    handle = Line2D([], [], linestyle="none", marker="o", markersize=8)
+    handle.set(markerfacecolor=SCORE_PALETTE[2], markeredgecolor=_TRUTH_COLOR)
+    axes.figure.legend(
+        [handle],
+        [f"truth: {count} object{'' if count == 1 else 's'}"],
+        loc="outside lower left",
+        frameon=False,
+        fontsize=8,
+    )

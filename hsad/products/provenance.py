@@ -1,0 +1,116 @@
+"""Where scores come from: the method, its parameters, and the very file they were computed from."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hsad.errors import OutputError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["CHECKSUM_LIMIT", "Provenance", "sha256_of", "source_file"]
+
+CHECKSUM_LIMIT = 256 * 2**20
+"""Largest source in bytes that gets a checksum; a larger one is told by its size and time."""
+
+_PREFIX = "HSAD_"
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file as 64 hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def source_file(source: str) -> Path | None:
+    """Return the file or folder that a source names, None where there is none.
+
+    ``scene.mat:NAME``, an array inside a file, names the file ``scene.mat``.
+    """
+    if not source:
+        return None
+    for name in (source, source.rpartition(":")[0]):
+        if name and Path(name).exists():
+            return Path(name)
+    return None
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What the tags of a score raster say; empty strings where it is not known.
+
+    Attributes
+    ----------
+    method : str
+        Name of the detector.
+    parameters : str
+        Its parameters, a JSON object.
+    version : str
+        Version of hsad.
+    source : str
+        The scene, as its reader named it.
+    source_sha256 : str
+        SHA-256 of the file that `source` names (of an ENVI scene opened by its header: the header).
+    source_size, source_time : str
+        Bytes and time of the last change (ISO 8601, UTC) instead, where the source is larger than
+        `CHECKSUM_LIMIT` or a folder.
+    """
+
+    method: str = ""
+    parameters: str = ""
+    version: str = ""
+    source: str = ""
+    source_sha256: str = ""
+    source_size: str = ""
+    source_time: str = ""
+
+    @classmethod
+    def from_attrs(cls, attrs: Mapping[str, Any]) -> Provenance:
+        """Take ``method``, ``parameters``, ``version`` and ``source`` from attributes and look at the source.
+
+        Raises
+        ------
+        OutputError
+            When the source exists but cannot be read.
+        """
+        stated = {name: str(attrs.get(name) or "") for name in ("method", "parameters", "version", "source")}
+        return cls(**stated, **_identity(stated["source"]))
+
+    @classmethod
+    def from_tags(cls, tags: Mapping[str, str]) -> Provenance:
+        """Read what `tags` wrote; other tags are ignored."""
+        return cls(**{f.name: str(tags.get(_tag(f.name), "")) for f in dataclasses.fields(cls)})
+
+    def tags(self) -> dict[str, str]:
+        """Return the tags of a raster: ``HSAD_METHOD``, ``HSAD_PARAMETERS`` and so on, known ones only."""
+        values = {_tag(f.name): str(getattr(self, f.name)) for f in dataclasses.fields(self)}
+        return {tag: value for tag, value in values.items() if value}
+
+
+def _tag(field: str) -> str:
+    return _PREFIX + field.upper()
+
+
+def _identity(source: str) -> dict[str, str]:
+    """Return the checksum of a source, or its size and time where it is large or a folder."""
+    path = source_file(source)
+    if path is None:
+        return {}
+    try:
+        files = [path] if path.is_file() else [p for p in sorted(path.rglob("*")) if p.is_file()]
+        status = [os.stat(p) for p in files]  # noqa: PTH116  one call gives both numbers
+        size = sum(s.st_size for s in status)
+        if path.is_file() and size <= CHECKSUM_LIMIT:
+            return {"source_sha256": sha256_of(path)}
+        changed = max((s.st_mtime for s in status), default=0.0)
+    except OSError as error:
+        raise OutputError(f"{path}: its checksum cannot be computed: {error.strerror}") from error
+    time = datetime.fromtimestamp(changed, UTC).isoformat(timespec="seconds")
+    return {"source_size": str(size), "source_time": time}

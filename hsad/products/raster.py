@@ -1,0 +1,296 @@
+"""The score raster: written by windows while a detector runs, published as a Cloud-Optimized GeoTIFF."""
+
+from __future__ import annotations
+
+import json
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import xarray as xr
+
+from hsad.cube import GeoGrid, geo_grid
+from hsad.errors import OutputError, ParameterError
+from hsad.products.cog import BLOCK, same_values, state_statistics, to_cog
+from hsad.products.files import check_output, gdal_errors, open_raster, publish, reserve_space, staging
+from hsad.products.provenance import Provenance, source_file
+from hsad.products.stac import stac_item
+from hsad.products.styles import raster_style
+from hsad.products.summary import summarize
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+    from types import TracebackType
+
+    from numpy.typing import NDArray
+
+__all__ = ["RASTER_SUFFIXES", "ScoreWriter", "write_scores"]
+
+RASTER_SUFFIXES = (".tif", ".tiff")
+
+
+class ScoreWriter:
+    """Writes scores by windows and publishes them, complete or not at all.
+
+    A context manager. Inside the ``with`` block windows go to a tiled GeoTIFF in a hidden folder beside
+    the output. When the block ends well, this becomes a Cloud-Optimized GeoTIFF (float32, NaN nodata,
+    DEFLATE with the floating-point predictor, averaged overviews) and gets its final name after its
+    companions: the STAC item ``SCORES.json`` and the QGIS style ``SCORES.qml``. When it ends in an error or
+    an interruption, nothing new stands under the final names and what stood there before is untouched.
+
+    Parameters
+    ----------
+    path : path
+        The final name, ``.tif`` or ``.tiff``.
+    grid : GeoGrid
+        Size, CRS and transform, written as they are; either of the latter may be None.
+    attrs : mapping
+        What the scores say about themselves: ``method``, ``parameters`` (a JSON string), ``version`` and
+        ``source`` become the tags ``HSAD_METHOD`` and so on, with the checksum of the source; other
+        attributes are ignored.
+    bands : int
+        Number of bands.
+    descriptions : sequence of str, optional
+        One name a band; "score" otherwise.
+    overwrite : bool
+        Whether files with the final names may be replaced.
+
+    Raises
+    ------
+    OutputError
+        At once when the output cannot be written at all (`check_output`), when it is the scene itself, or
+        when a companion's name belongs to a foreign file; on entering when the disk has no room; later when
+        writing fails.
+
+    Notes
+    -----
+    Not for several threads at a time: one thread writes, or a lock is held.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        grid: GeoGrid,
+        attrs: Mapping[str, Any],
+        *,
+        bands: int = 1,
+        descriptions: Sequence[str] | None = None,
+        overwrite: bool = False,
+    ) -> None:
+        self.path = check_output(path, RASTER_SUFFIXES, overwrite=overwrite)
+        self.grid = grid
+        self.bands = bands
+        self.descriptions = tuple(descriptions or ["score"] * bands)
+        if len(self.descriptions) != bands:
+            raise ParameterError(f"{len(self.descriptions)} descriptions for {bands} bands of {self.path}")
+        _check_companions(self.path, overwrite=overwrite)
+        source = source_file(str(attrs.get("source") or ""))
+        if source is not None and self.path.exists() and self.path.samefile(source):
+            raise OutputError(f"{self.path} is the scene itself; choose another name for the scores")
+        self.provenance = Provenance.from_attrs(attrs)
+
+    def __enter__(self) -> Self:
+        """Make the hidden folder and lay out the whole raster as NaN."""
+        with ExitStack() as stack:
+            self._folder = stack.enter_context(staging(self.path))
+            self._work = self._folder / f"{self.path.name}.work.tif"  # a name that no result has
+            self._dataset = self._lay_out()
+            # Not as a context: its exit would take away the environment that `gdal_errors` made.
+            stack.callback(self._dataset.close)
+            self._stack = stack.pop_all()
+        return self
+
+    def write(self, rows: slice, cols: slice, scores: NDArray[Any]) -> None:
+        """Write a window.
+
+        Parameters
+        ----------
+        rows, cols : slice
+            Where, in pixels of the grid.
+        scores : (rows, cols) or (rows, cols, bands) ndarray
+            The values, stored as float32; NaN where invalid.
+
+        Raises
+        ------
+        OutputError
+            When the file cannot be written.
+        """
+        from rasterio.windows import Window
+
+        shape = (rows.stop - rows.start, cols.stop - cols.start, self.bands)
+        window = Window(cols.start, rows.start, shape[1], shape[0])
+        if scores.shape not in (shape, shape[:2] if self.bands == 1 else shape):
+            raise ParameterError(f"scores of shape {scores.shape} for a window of shape {shape}")
+        with np.errstate(over="ignore"):  # beyond float32 a score is infinite: still the largest
+            stored = scores.reshape(shape).astype(np.float32)
+        with gdal_errors(self.path):
+            self._dataset.write(np.moveaxis(stored, -1, 0), window=window)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Publish the raster and its companions if the block ended well; remove temporary files anyway."""
+        # The stack ends the staging with the error of this method, if there is one, so that it is translated.
+        with self._stack:
+            if kind is None:
+                self._publish()
+
+    def _lay_out(self) -> Any:
+        """Return the work raster, opened, all of its tiles on the disk.
+
+        GDAL writes tiles when its cache is full or the file is closed, and rasterio does not report an error
+        on closing. With every tile laid out first, a disk without room shows here and not as silently missing
+        tiles.
+        """
+        tiles = -(-self.grid.rows // BLOCK) * -(-self.grid.cols // BLOCK)
+        size = tiles * BLOCK * BLOCK * 4 * self.bands
+        # The work raster, and with it the final one (at worst incompressible) with a third for overviews.
+        reserve_space(self.path, self._folder, size * 5 // 2)
+        profile: dict[str, Any] = {} if self.grid.transform is None else {"transform": self.grid.transform}
+        with gdal_errors(self.path):
+            with open_raster(
+                self._work,
+                "w",
+                driver="GTiff",
+                height=self.grid.rows,
+                width=self.grid.cols,
+                count=self.bands,
+                dtype="float32",
+                nodata=np.nan,
+                crs=self.grid.crs,
+                tiled=True,
+                blockxsize=BLOCK,
+                blockysize=BLOCK,
+                BIGTIFF="IF_SAFER",
+                **profile,
+            ) as dataset:
+                dataset.update_tags(**self.provenance.tags())
+                for band, description in enumerate(self.descriptions, start=1):
+                    dataset.set_band_description(band, description)
+            if self._work.stat().st_size < size:
+                raise OutputError(f"{self.path}: no space for the raster ({size / 1e6:.1f} MB)")
+            return open_raster(self._work, "r+")
+
+    def _publish(self) -> None:
+        staged = {name: self._folder / name.name for name in (self.path, *_companions(self.path))}
+        with gdal_errors(self.path):
+            self._dataset.close()
+            bands = summarize(self._work)
+            state_statistics(self._work, bands)
+            to_cog(self._work, staged[self.path])
+            if not same_values(self._work, staged[self.path]):
+                raise OutputError(f"{self.path}: the raster could not be written completely (disk full?)")
+        item, style = _companions(self.path)
+        document = stac_item(
+            staged[self.path],
+            self.path,
+            grid=self.grid,
+            provenance=self.provenance,
+            bands=bands,
+            descriptions=self.descriptions,
+        )
+        staged[item].write_text(json.dumps(document, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        staged[style].write_text(raster_style(bands[0]), encoding="utf-8")
+        for final in (item, style, self.path):  # the raster last: where it stands, everything stands
+            publish(staged[final], final)
+
+
+def write_scores(scores: xr.DataArray | NDArray[Any], path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
+    """Write a score map as a Cloud-Optimized GeoTIFF, with a STAC item and a QGIS style beside it.
+
+    Parameters
+    ----------
+    scores : (y, x) DataArray or (rows, cols) ndarray
+        The map. Its CRS and transform are written exactly; its attributes ``method``, ``parameters`` (a JSON
+        string), ``version`` and ``source`` become tags. A dask-backed map is computed once, tile by tile, and
+        never held as a whole.
+    path : path
+        The raster, ``.tif`` or ``.tiff``; ``SCORES.json`` and ``SCORES.qml`` go beside it.
+    overwrite : bool
+        Whether files with these names may be replaced.
+
+    Returns
+    -------
+    Path
+        The raster.
+
+    Raises
+    ------
+    ParameterError
+        When `scores` is not a two-dimensional map of numbers.
+    OutputError
+        When the files cannot be written; nothing is left behind then.
+    """
+    if scores.ndim != 2 or scores.dtype.kind not in "iufb" or 0 in scores.shape:
+        raise ParameterError(
+            f"scores must be a map of numbers (rows, cols), not {scores.dtype} of shape {scores.shape}"
+        )
+    if isinstance(scores, xr.DataArray):
+        if set(scores.dims) != {"y", "x"}:
+            raise ParameterError(f"scores must have the dimensions y and x, not {scores.dims}")
+        scores = scores.transpose("y", "x")
+        grid, attrs, values = geo_grid(scores), scores.attrs, scores.data
+    else:
+        rows, cols = scores.shape
+        grid, attrs, values = GeoGrid(rows, cols, None, None), {}, scores
+    with ScoreWriter(path, grid, attrs, overwrite=overwrite) as writer:
+        if isinstance(values, np.ndarray):
+            writer.write(slice(0, grid.rows), slice(0, grid.cols), values)
+        else:
+            _compute_blocks(values, writer.write)
+    return writer.path
+
+
+class _Target:
+    """What `dask.array.store` assigns blocks to: each goes to `write`."""
+
+    def __init__(self, write: Callable[[slice, slice, NDArray[Any]], None]) -> None:
+        self.write = write
+
+    def __setitem__(self, window: tuple[slice, slice], values: NDArray[Any]) -> None:
+        self.write(*window, values)
+
+
+def _compute_blocks(values: Any, write: Callable[[slice, slice, NDArray[Any]], None]) -> None:
+    """Compute a dask array at once, so that what blocks share is computed once; `write` each block."""
+    import dask.array
+    import distributed
+
+    try:
+        client: Any = distributed.get_client()
+    except ValueError:
+        target: Any = _Target(write)  # all that `store` needs of an array
+        dask.array.store(values, target, lock=True)
+        return
+    # An open file cannot go to a worker: the blocks come here instead, in the order they are done.
+    windows = [(rows, cols) for rows in _extents(values.chunks[0]) for cols in _extents(values.chunks[1])]
+    futures = client.compute(list(values.to_delayed().ravel()))
+    places = dict(zip(futures, windows, strict=True))
+    as_completed: Any = distributed.as_completed  # which has no type information
+    for future, block in as_completed(futures, with_results=True):
+        rows, cols = places.pop(future)
+        write(rows, cols, block)
+        future.release()
+
+
+def _extents(sizes: Sequence[int]) -> list[slice]:
+    stops = np.cumsum(sizes)
+    return [slice(int(stop - size), int(stop)) for stop, size in zip(stops, sizes, strict=True)]
+
+
+def _companions(path: Path) -> tuple[Path, Path]:
+    """Return the names of the STAC item and the QGIS style of a raster."""
+    return path.with_suffix(".json"), path.with_suffix(".qml")
+
+
+def _check_companions(path: Path, *, overwrite: bool) -> None:
+    """Raise `OutputError` when a companion's name belongs to something that hsad did not write."""
+    for companion, marks in zip(_companions(path), (('"stac_version"', "hsad"), ("<!DOCTYPE qgis",)), strict=True):
+        if companion.is_dir():
+            raise OutputError(f"{companion}: a folder has the name that belongs beside {path.name}")
+        if companion.exists() and not overwrite:
+            text = companion.read_text(encoding="utf-8", errors="replace")
+            if not all(mark in text for mark in marks):
+                raise OutputError(f"{companion} would be replaced; allow overwriting or choose another name")

@@ -1,0 +1,248 @@
+"""STAC items (core 1.1): what a score raster is, where it lies and how it came about, for catalogues."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from hsad.products.provenance import Provenance, sha256_of, source_file
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from hsad.cube import GeoGrid
+    from hsad.products.summary import BandSummary
+
+__all__ = ["EXTENSIONS", "footprint", "stac_item"]
+
+_SCHEMAS = "https://stac-extensions.github.io"
+EXTENSIONS = {
+    "projection": f"{_SCHEMAS}/projection/v2.0.0/schema.json",
+    "processing": f"{_SCHEMAS}/processing/v1.2.0/schema.json",
+    "raster": f"{_SCHEMAS}/raster/v2.0.0/schema.json",
+    "file": f"{_SCHEMAS}/file/v2.1.0/schema.json",
+}
+"""The extensions that the items use, with the versions their fields follow."""
+
+_EDGE_POINTS = 8
+_COG = "image/tiff; application=geotiff; profile=cloud-optimized"
+_SHA256 = "1220"  # multihash: code of SHA-256, length 32
+
+
+def stac_item(
+    raster: Path,
+    final: Path,
+    *,
+    grid: GeoGrid,
+    provenance: Provenance,
+    bands: Sequence[BandSummary],
+    descriptions: Sequence[str],
+) -> dict[str, Any]:
+    """Return the STAC item of a score raster.
+
+    Parameters
+    ----------
+    raster : Path
+        The complete raster, wherever it stands now: its size and checksum go into the item.
+    final : Path
+        The name it will have, with the item and the style beside it.
+    grid : GeoGrid
+        Its grid. Without a CRS that leads to longitudes and latitudes the geometry is null, as STAC asks.
+    provenance : Provenance
+        Where the scores come from.
+    bands : sequence of BandSummary
+        Statistics a band.
+    descriptions : sequence of str
+        Names of the bands.
+
+    Returns
+    -------
+    dict
+        Ready for `json.dumps`: no NaN in it.
+
+    Notes
+    -----
+    ``datetime`` is the time of processing: a cube does not say when its scene was acquired.
+    """
+    now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    geometry = footprint(grid)
+    item: dict[str, Any] = {
+        "type": "Feature",
+        "stac_version": "1.1.0",
+        "stac_extensions": [EXTENSIONS["processing"], EXTENSIONS["raster"], EXTENSIONS["file"]],
+        "id": final.stem,
+        "geometry": geometry,
+        "properties": {
+            "title": f"Anomaly scores of {Path(provenance.source).name}" if provenance.source else "Anomaly scores",
+            "datetime": now,
+            **_processing(provenance, now),
+        },
+        "links": _links(provenance, final),
+        "assets": {
+            "scores": {
+                "href": f"./{quote(final.name)}",
+                "type": _COG,
+                "title": "Anomaly scores; higher is more anomalous",
+                "roles": ["data"],
+                "file:size": raster.stat().st_size,
+                "file:checksum": _SHA256 + sha256_of(raster),
+                "bands": [_band(band, name, grid) for band, name in zip(bands, descriptions, strict=True)],
+            },
+            "style": {
+                "href": f"./{quote(final.with_suffix('.qml').name)}",
+                "type": "application/xml",
+                "title": "QGIS style",
+                "roles": ["metadata"],
+            },
+        },
+    }
+    if geometry is not None:
+        item["bbox"] = _bbox(geometry)
+    projection = _projection(grid)
+    if projection:
+        item["stac_extensions"].append(EXTENSIONS["projection"])
+        item["properties"] |= projection
+    return item
+
+
+def footprint(grid: GeoGrid) -> dict[str, Any] | None:
+    """Return the outline of a grid as GeoJSON in longitude and latitude (WGS 84), None where it has none.
+
+    Each edge carries 8 points, since a straight edge in the grid's CRS is curved in longitude and latitude.
+    An outline across the antimeridian is split there, as RFC 7946 asks. Coordinates are rounded to 1e-7
+    degrees (1 cm).
+    """
+    import rasterio
+    from rasterio._err import CPLE_BaseError  # transform_geom raises these, and they have no public name
+    from rasterio.errors import RasterioError
+    from rasterio.warp import transform_geom
+
+    if grid.crs is None or grid.transform is None:
+        return None
+    corners = [(0, 0), (0, grid.rows), (grid.cols, grid.rows), (grid.cols, 0), (0, 0)]
+    a, b, c, d, e, f, *_ = grid.transform
+    pixels = [
+        (x0 + (x1 - x0) * step / _EDGE_POINTS, y0 + (y1 - y0) * step / _EDGE_POINTS)
+        for (x0, y0), (x1, y1) in itertools.pairwise(corners)
+        for step in range(_EDGE_POINTS)
+    ]
+    ring = [(a * x + b * y + c, d * x + e * y + f) for x, y in pixels]
+    outline = {"type": "Polygon", "coordinates": [[*ring, ring[0]]]}
+    try:
+        with rasterio.Env():
+            projected = transform_geom(grid.crs, "EPSG:4326", outline)
+    except (RasterioError, CPLE_BaseError):
+        return None  # an engineering CRS, or coordinates outside of the projection's domain
+    polygons = projected["coordinates"] if projected["type"] == "MultiPolygon" else [projected["coordinates"]]
+    polygons = [[_counterclockwise(ring) for ring in polygon] for polygon in polygons]
+    if not all(math.isfinite(value) for polygon in polygons for ring in polygon for point in ring for value in point):
+        return None
+    if len(polygons) == 1:
+        return {"type": "Polygon", "coordinates": polygons[0]}
+    return {"type": "MultiPolygon", "coordinates": polygons}
+
+
+def _cpl_errors() -> tuple[type[Exception], ...]:
+    from rasterio._err import (
+        CPLE_BaseError,
+    )  # rasterio lets these out of transform_geom and has no public name
+
+    return (CPLE_BaseError,)
+
+
+def _counterclockwise(ring: Sequence[Sequence[float]]) -> list[list[float]]:
+    points = [[round(float(x), 7), round(float(y), 7)] for x, y, *_ in ring]
+    area = sum(x0 * y1 - x1 * y0 for (x0, y0), (x1, y1) in itertools.pairwise(points))
+    return points if area > 0 else points[::-1]
+
+
+def _bbox(geometry: Mapping[str, Any]) -> list[float]:
+    """Return west, south, east, north; west > east where the antimeridian splits the outline (RFC 7946)."""
+    split = geometry["type"] == "MultiPolygon"
+    polygons = geometry["coordinates"] if split else [geometry["coordinates"]]
+    points = [point for polygon in polygons for ring in polygon for point in ring]
+    lons, lats = zip(*points, strict=True)
+    west, east = (min(x for x in lons if x > 0), max(x for x in lons if x < 0)) if split else (min(lons), max(lons))
+    return [west, min(lats), east, max(lats)]
+
+
+def _projection(grid: GeoGrid) -> dict[str, Any]:
+    if grid.crs is None and grid.transform is None:
+        return {}
+    fields: dict[str, Any] = {"proj:code": None, "proj:shape": [grid.rows, grid.cols]}
+    if grid.transform is not None:
+        fields["proj:transform"] = list(grid.transform)[:6]
+    if grid.crs is not None:
+        authority = grid.crs.to_authority()
+        if authority is not None:
+            fields["proj:code"] = ":".join(authority)
+        else:
+            fields["proj:wkt2"] = grid.crs.to_wkt(version="WKT2_2019")
+    return fields
+
+
+def _processing(provenance: Provenance, now: str) -> dict[str, Any]:
+    fields: dict[str, Any] = {
+        "processing:lineage": " ".join(
+            ["Scored by hsad", *([f"with the method {provenance.method}"] if provenance.method else [])]
+        ),
+        "processing:datetime": now,
+    }
+    if provenance.version:
+        fields["processing:software"] = {"hsad": provenance.version}
+    if provenance.method:
+        fields["processing:expression"] = {
+            "format": "hsad",
+            "expression": {"method": provenance.method, "parameters": _parameters(provenance.parameters)},
+        }
+    return fields
+
+
+def _parameters(text: str) -> Any:
+    """Return the parameters as an object; as the text itself where it is no JSON."""
+    try:
+        return json.loads(text) if text else {}
+    except json.JSONDecodeError:
+        return text
+
+
+def _links(provenance: Provenance, final: Path) -> list[dict[str, Any]]:
+    """Return the link to the source, relative to the item where that is possible."""
+    source = source_file(provenance.source)
+    if source is None:
+        return []
+    try:
+        href = quote(Path(os.path.relpath(source.resolve(), final.resolve().parent)).as_posix())
+    except ValueError:  # another drive
+        href = source.resolve().as_uri()
+    link: dict[str, Any] = {"rel": "derived_from", "href": href, "title": source.name}
+    if provenance.source_sha256:
+        link["file:checksum"] = _SHA256 + provenance.source_sha256
+    return [link]
+
+
+def _band(band: BandSummary, name: str, grid: GeoGrid) -> dict[str, Any]:
+    fields: dict[str, Any] = {
+        "name": name,
+        "data_type": "float32",
+        "nodata": "nan",
+        "raster:sampling": "area",
+    }
+    if grid.transform is not None and grid.crs is not None and grid.crs.is_projected:
+        fields["raster:spatial_resolution"] = math.sqrt(abs(grid.transform.determinant))
+    if band.count:
+        fields["statistics"] = {
+            "minimum": band.minimum,
+            "maximum": band.maximum,
+            "mean": band.mean,
+            "stddev": band.stddev,
+            "count": band.count,
+            "valid_percent": band.valid_percent,
+        }
+    return fields

@@ -1,0 +1,125 @@
+"""QGIS styles: a raster with ``NAME.qml`` beside it is drawn in its colours as soon as it is opened."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree as ET
+
+import numpy as np
+
+from hsad.products.palette import SCORE_PALETTE, STRETCH, is_logarithmic
+
+if TYPE_CHECKING:
+    from hsad.products.summary import BandSummary
+
+__all__ = ["raster_style"]
+
+_VERSION = "3.22.0"  # the oldest QGIS with all of the elements used here
+
+
+def raster_style(band: BandSummary) -> str:
+    """Return a QGIS style for the first band of a score raster.
+
+    Parameters
+    ----------
+    band : BandSummary
+        Its `low` and `high` are where the palette begins and ends; an empty band is stretched from 0 to 1.
+
+    Returns
+    -------
+    str
+        The document: single-band pseudocolor, linear between the palette's colours, which are spaced evenly or
+        logarithmically (`is_logarithmic`); nodata transparent.
+    """
+    low, high = (band.low, band.high) if math.isfinite(band.low) else (0.0, 1.0)
+    root = ET.Element("qgis", version=_VERSION, styleCategories="Symbology", hasScaleBasedVisibilityFlag="0")
+    pipe = ET.SubElement(root, "pipe")
+    provider = ET.SubElement(pipe, "provider")
+    ET.SubElement(
+        provider,
+        "resampling",
+        enabled="false",
+        maxOversampling="2",
+        zoomedInResamplingMethod="nearestNeighbour",
+        zoomedOutResamplingMethod="nearestNeighbour",
+    )
+    renderer = ET.SubElement(
+        pipe,
+        "rasterrenderer",
+        type="singlebandpseudocolor",
+        band="1",
+        opacity="1",
+        alphaBand="-1",
+        nodataColor="",
+        classificationMin=repr(low),
+        classificationMax=repr(high),
+    )
+    ET.SubElement(renderer, "rasterTransparency")
+    origin = ET.SubElement(renderer, "minMaxOrigin")
+    for name, text in (
+        ("limits", "CumulativeCut"),
+        ("extent", "WholeRaster"),
+        ("statAccuracy", "Exact"),
+        ("cumulativeCutLower", f"{STRETCH[0] / 100:g}"),
+        ("cumulativeCutUpper", f"{STRETCH[1] / 100:g}"),
+        ("stdDevFactor", "2"),
+    ):
+        ET.SubElement(origin, name).text = text
+    _shader(ET.SubElement(renderer, "rastershader"), low, high)
+    ET.SubElement(pipe, "brightnesscontrast", brightness="0", contrast="0", gamma="1")
+    ET.SubElement(
+        pipe,
+        "huesaturation",
+        saturation="0",
+        grayscaleMode="0",
+        colorizeOn="0",
+        colorizeStrength="100",
+        colorizeRed="255",
+        colorizeGreen="128",
+        colorizeBlue="128",
+        invertColors="0",
+    )
+    ET.SubElement(pipe, "rasterresampler", maxOversampling="2")
+    ET.SubElement(pipe, "resamplingStage").text = "resamplingFilter"
+    ET.SubElement(root, "blendMode").text = "0"
+    ET.indent(root)
+    doctype = "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n"
+    return doctype + ET.tostring(root, encoding="unicode") + "\n"
+
+
+def _shader(parent: ET.Element, low: float, high: float) -> None:
+    """Add the colours: as items at their values, which QGIS draws, and as the ramp its dialog shows."""
+    shader = ET.SubElement(
+        parent,
+        "colorrampshader",
+        colorRampType="INTERPOLATED",
+        classificationMode="1",
+        clip="0",
+        minimumValue=repr(low),
+        maximumValue=repr(high),
+        labelPrecision="4",
+    )
+    ramp = ET.SubElement(shader, "colorramp", type="gradient", name="[source]")
+    places = np.linspace(0.0, 1.0, len(SCORE_PALETTE))
+    stops = ":".join(
+        f"{place:.6g};{_rgba(color)}" for place, color in zip(places[1:-1], SCORE_PALETTE[1:-1], strict=True)
+    )
+    options = ET.SubElement(ramp, "Option", type="Map")
+    for name, value in (
+        ("color1", _rgba(SCORE_PALETTE[0])),
+        ("color2", _rgba(SCORE_PALETTE[-1])),
+        ("discrete", "0"),
+        ("rampType", "gradient"),
+        ("stops", stops),
+    ):
+        ET.SubElement(options, "Option", type="QString", name=name, value=value)
+    spaced = np.geomspace if is_logarithmic(low, high) else np.linspace
+    for value, color in zip(spaced(low, high, len(SCORE_PALETTE)), SCORE_PALETTE, strict=True):
+        ET.SubElement(shader, "item", value=repr(float(value)), color=color, alpha="255", label=f"{value:.4g}")
+
+
+def _rgba(color: str) -> str:
+    """Return ``#rrggbb`` as QGIS writes colours in ramps: ``r,g,b,a``."""
+    red, green, blue = bytes.fromhex(color[1:])
+    return f"{red},{green},{blue},255"

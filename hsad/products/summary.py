@@ -1,0 +1,98 @@
+"""What the values of a raster are like: range, moments, percentiles to stretch a map between."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hsad.products.files import open_raster
+from hsad.products.palette import STRETCH
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+__all__ = ["BandSummary", "stretch", "summarize"]
+
+_SAMPLE = 4_000_000
+_STRIP_PIXELS = 1_000_000
+
+
+@dataclass(frozen=True)
+class BandSummary:
+    """Statistics of the finite values of one band; NaN where there are none.
+
+    Attributes
+    ----------
+    minimum, maximum, mean, stddev : float
+        Of all finite values (the population's standard deviation).
+    count, size : int
+        Finite values; pixels.
+    low, high : float
+        The percentiles `STRETCH`: of all values up to four million pixels, of an even sample beyond.
+    """
+
+    minimum: float
+    maximum: float
+    mean: float
+    stddev: float
+    count: int
+    size: int
+    low: float
+    high: float
+
+    @property
+    def valid_percent(self) -> float:
+        """Share of the pixels that have a finite value, 0 to 100."""
+        return 100.0 * self.count / self.size
+
+
+def stretch(values: NDArray[np.floating[Any]]) -> tuple[float, float]:
+    """Return the percentiles `STRETCH` of the finite values, apart from each other even if they coincide."""
+    finite = values[np.isfinite(values)]
+    if finite.size == 0:
+        return math.nan, math.nan
+    low, high = (float(value) for value in np.percentile(finite.astype(np.float64), STRETCH))
+    if high <= low:
+        # More than half of the values are equal: stretch up to the largest one, or by a nominal 1.
+        high = float(finite.max())
+    return low, high if high > low else low + 1.0
+
+
+def summarize(path: Path) -> tuple[BandSummary, ...]:
+    """Return the summary of each band of a raster, read in strips."""
+    with open_raster(path) as dataset:
+        rows, cols = dataset.shape
+        return tuple(_summarize_band(dataset, band, rows, cols) for band in dataset.indexes)
+
+
+def _summarize_band(dataset: Any, band: int, rows: int, cols: int) -> BandSummary:
+    from rasterio.windows import Window
+
+    step = max(1, math.ceil(rows * cols / _SAMPLE))
+    height = max(1, _STRIP_PIXELS // cols)
+    count, mean, squares = 0, 0.0, 0.0
+    minimum, maximum = math.inf, -math.inf
+    sample: list[NDArray[Any]] = []
+    for row in range(0, rows, height):
+        strip = dataset.read(band, window=Window(0, row, cols, min(height, rows - row))).ravel()
+        values = strip[np.isfinite(strip)].astype(np.float64)
+        sample.append(strip[::step])
+        if values.size == 0:
+            continue
+        # Chan, Golub & LeVeque's merge of counts, means and sums of squared deviations.
+        shift = values.mean() - mean
+        total = count + values.size
+        squares += float(((values - values.mean()) ** 2).sum()) + shift**2 * count * values.size / total
+        mean += shift * values.size / total
+        count = total
+        minimum, maximum = min(minimum, float(values.min())), max(maximum, float(values.max()))
+    low, high = stretch(np.concatenate(sample))
+    if count == 0:
+        minimum = maximum = mean = squares = math.nan
+    stddev = math.sqrt(squares / count) if count else math.nan
+    return BandSummary(minimum, maximum, float(mean), stddev, count, rows * cols, low, high)

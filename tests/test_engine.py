@@ -28,6 +28,11 @@ def scene(seed, rows=75, cols=101, bands=7, invalid=0.05):
     return source_of(check_cube(spectra))
 
 
+def everything(source):
+    whole = slice(0, source.shape[0]), slice(0, source.shape[1])
+    return source.spectra(source.read(*whole), *whole)
+
+
 def run(engine, detector, sources):
     background = engine.learn(detector, sources)
     scores = np.empty(sources[0].shape[:2], dtype=np.float32)
@@ -54,7 +59,7 @@ class Shuffled(Runner):
 def test_every_kind_gives_the_same_bits_however_it_is_run(detector, scenes):
     sources = [scene(seed) for seed in range(scenes)]
     whole = run(Engine(Memory(), tile=10**6), detector, sources)
-    assert np.array_equal(np.isnan(whole), ~sources[0].read(slice(0, 75), slice(0, 101))[1])
+    assert np.array_equal(np.isnan(whole), ~everything(sources[0])[1])
     for engine in (
         Engine(Memory(), tile=1),
         Engine(Memory(), tile=32),
@@ -81,7 +86,7 @@ def test_a_memo_is_only_a_cache():
 
 def test_a_local_detector_equals_its_definition_on_the_whole_scene():
     source = scene(6, rows=40, cols=33)
-    spectra, valid = source.read(slice(0, 40), slice(0, 33))
+    spectra, valid = everything(source)
     expected = np.full(valid.shape, np.nan)
     for row, col in np.argwhere(valid):
         top, left = (min(max(a - 4, 0), n - 9) for a, n in ((row, 40), (col, 33)))

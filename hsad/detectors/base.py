@@ -40,8 +40,8 @@ class Block:
     """A leaf of a scene with its surroundings, as detectors see it.
 
     Near an edge of the scene the surroundings are clamped, but the block spans at least ``2·reach + 1`` pixels
-    from that edge, so a window that is shifted inside the scene is inside the block too. An edge of the block
-    closer than `reach` to the core is an edge of the scene.
+    from that edge (the whole scene if that is smaller), so a window that is shifted inside the scene is inside the
+    block too. An edge of the block closer than `reach` to the core is an edge of the scene.
 
     Attributes
     ----------
@@ -73,8 +73,9 @@ class Block:
 
     @property
     def pixels(self) -> NDArray[np.float64]:
-        """Valid spectra of the core, shape ``(n, bands)``."""
-        return self.spectra[self.core][self.core_valid]
+        """Valid spectra of the core, shape ``(n, bands)``; not to be written to."""
+        core, valid = self.spectra[self.core], self.core_valid
+        return core.reshape(-1, core.shape[2]) if valid.all() else core[valid]
 
     @property
     def pixel_numbers(self) -> NDArray[np.int64]:
@@ -160,6 +161,8 @@ class Parameter:
         """
         if isinstance(value, str) and value in self.choices:
             return value
+        if self.type is tuple:
+            return self._numbers(value)
         if self.type is str or (isinstance(value, str) and self.choices):
             raise ParameterError(f"{self.name}: {value!r} is not one of {', '.join(map(str, self.choices))}")
         number: Any = value
@@ -176,6 +179,21 @@ class Parameter:
         if wanted is not None:
             raise ParameterError(f"{self.name} must be {wanted}, not {value!r}")
         return bool(number) if self.type is bool else number
+
+    def _numbers(self, value: Any) -> tuple[int, ...]:
+        """Return whole numbers, given as a sequence or as a text with commas."""
+        items = value.split(",") if isinstance(value, str) else value
+        try:
+            numbers = tuple(int(item) for item in items)
+            whole = all(isinstance(item, str) or item == number for item, number in zip(items, numbers, strict=True))
+        except (TypeError, ValueError):
+            numbers, whole = (), False
+        if not numbers or not whole:
+            raise ParameterError(f"{self.name}: {value!r} is not a list of whole numbers such as 1,2,3")
+        wanted = self.check(numbers) if self.check else None
+        if wanted is not None:
+            raise ParameterError(f"{self.name} must be {wanted}, not {value!r}")
+        return numbers
 
     def parse(self, text: Any) -> Any:
         """Return the value that a text on the command line says, checked as by `convert`."""
@@ -195,8 +213,9 @@ def _parameters(cls: type[Detector]) -> tuple[Parameter, ...]:
     for f in dataclasses.fields(cls):
         if "help" not in f.metadata:
             continue  # not a user's parameter: a wrapper's detector
-        options = typing.get_args(hints[f.name]) if isinstance(hints[f.name], types.UnionType) else (hints[f.name],)
-        kinds = [option for option in options if isinstance(option, type)]
+        union = typing.get_origin(hints[f.name]) in (types.UnionType, typing.Union)
+        options = typing.get_args(hints[f.name]) if union else (hints[f.name],)
+        kinds = [kind for option in options if isinstance(kind := typing.get_origin(option) or option, type)]
         choices = [c for option in options if typing.get_origin(option) is Literal for c in typing.get_args(option)]
         kind = kinds[0] if kinds else str
         found.append(Parameter(f.name, kind, f.default, tuple(choices), f.metadata["help"], f.metadata["check"]))
@@ -214,6 +233,8 @@ class Detector(ABC):
     ----------
     reach : int
         Pixels on each side that a score depends on, derived from the parameters (a property where it varies).
+    smallest_side : int
+        Smallest side of a scene that can be scored: ``2·reach + 1``, where the whole reach must lie in the scene.
     leaf : int
         Side, in pixels, of the blocks that are learned from and scored. It is part of the definition of a result
         (sums are formed along a tree of leaves), never a matter of memory; tiles are made of whole leaves.
@@ -271,6 +292,11 @@ class Detector(ABC):
     def reach(self) -> int:
         """Pixels on each side that a score depends on."""
         return 0
+
+    @property
+    def smallest_side(self) -> int:
+        """Smallest side, in pixels, of a scene that can be scored."""
+        return 2 * self.reach + 1
 
     def learn(self, scan: Scan) -> Background | None:  # noqa: ARG002  for those who learn
         """Learn from the scene by scanning its blocks as often as needed; None when there is nothing to learn."""

@@ -61,7 +61,7 @@ def _blocks(
         )
 
     tile_rows, tile_cols = around(grid.window(tile.level, tile.row, tile.col))
-    spectra, valid = source.read(tile_rows, tile_cols)
+    stored = source.read(tile_rows, tile_cols)
     for row, col in grid.leaves(tile):
         core_rows, core_cols = grid.window(0, row, col)
         rows, cols = around((core_rows, core_cols))
@@ -73,17 +73,9 @@ def _blocks(
             slice(core_rows.start - rows.start, core_rows.stop - rows.start),
             slice(core_cols.start - cols.start, core_cols.stop - cols.start),
         )
-        yield (
-            (row, col),
-            Block(
-                np.ascontiguousarray(spectra[here]),
-                np.ascontiguousarray(valid[here]),
-                core,
-                (rows.start, cols.start),
-                scene,
-                memos.setdefault((row, col), {}),
-            ),
-        )
+        spectra, valid = source.spectra(stored[here], rows, cols)
+        memo = memos.setdefault((row, col), {})
+        yield (row, col), Block(spectra, valid, core, (rows.start, cols.start), scene, memo)
 
 
 def _scan_tile(
@@ -160,6 +152,8 @@ class Engine:
         DataError
             When no scene has a valid pixel (from the detector), or a scene is smaller than the detector's window.
         """
+        for source in sources:
+            check_side(source, detector.smallest_side)
         # One thread here too: how BLAS splits a matrix over threads shows in the last digits.
         memos = tuple(self._memos_of(source, detector) for source in sources)
         with one_blas_thread():
@@ -192,7 +186,7 @@ class Engine:
         DataError
             When the scene is smaller than the detector's window.
         """
-        check_reach(source, detector.reach)
+        check_side(source, detector.smallest_side)
         return self._level(source, detector.leaf, detector.reach)
 
     def _memos_of(self, source: Source, detector: Detector) -> _Memos:
@@ -229,8 +223,6 @@ class _Scan:
 
     def __call__(self, function: Callable[..., T | None], *arguments: Any, reach: int = 0) -> T | None:
         self._passes += 1
-        for source in self._sources:
-            check_reach(source, reach)
         levels = [self._engine._level(source, self._leaf, reach) for source in self._sources]  # noqa: SLF001
         grids = [_grid(source, self._leaf) for source in self._sources]
         tiles = [
@@ -251,13 +243,13 @@ class _Scan:
         return merged
 
 
-def check_reach(source: Source, reach: int) -> None:
-    """Refuse a scene that is smaller than the window ``2·reach + 1``.
+def check_side(source: Source, smallest: int) -> None:
+    """Refuse a scene that is smaller than the window of a detector.
 
     Raises
     ------
     DataError
     """
     rows, cols, _ = source.shape
-    if min(rows, cols) < 2 * reach + 1:
-        raise DataError(f"a window of {2 * reach + 1} pixels is larger than the scene of {rows} x {cols} pixels")
+    if min(rows, cols) < smallest:
+        raise DataError(f"a window of {smallest} pixels is larger than the scene of {rows} x {cols} pixels")

@@ -33,6 +33,10 @@ class _BlasGuard:
     """
 
     def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Start with nobody inside, as in a forked child, which has no keeper thread."""
         self._lock = threading.Lock()
         self._keeper = ThreadPoolExecutor(1, thread_name_prefix="hsad-blas")
         self._inside = 0
@@ -57,6 +61,9 @@ class _BlasGuard:
 
 #: Context in which BLAS uses one thread: several BLAS threads beside our own make each other slow.
 one_blas_thread = _BlasGuard()
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=one_blas_thread.reset)
 
 
 class Runner(ABC):

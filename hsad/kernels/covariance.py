@@ -83,16 +83,28 @@ def regularize(
 def whitener(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return W of shape ``(d, rank)`` with W·Wᵀ the (pseudo-)inverse of the covariance.
 
-    Eigenvalues at or below `RANK_TOLERANCE` times the largest count as zero.
+    Eigenvalues at or below `RANK_TOLERANCE` times the largest count as zero. At full rank W is upper triangular.
     """
+    from scipy.linalg import solve_triangular
+
     values, vectors = np.linalg.eigh(covariance)
     kept = values > RANK_TOLERANCE * values[-1]
-    return np.ascontiguousarray(vectors[:, kept] / np.sqrt(values[kept]))
+    if not kept.all():
+        return np.ascontiguousarray(vectors[:, kept] / np.sqrt(values[kept]))
+    factor = np.linalg.cholesky(covariance)
+    return np.ascontiguousarray(solve_triangular(factor, np.eye(len(factor)), lower=True).T)
 
 
 def mahalanobis(
     spectra: NDArray[np.float64], mean: NDArray[np.float64], whitening: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Return ``(x − mean)ᵀ W Wᵀ (x − mean)`` for each of ``(n, d)`` spectra, shape ``(n,)``."""
-    white = (spectra - mean) @ whitening
+    """Return ``(x − mean)ᵀ W Wᵀ (x − mean)`` for each of ``(n, d)`` spectra, shape ``(n,)``; W is `whitener`'s."""
+    from scipy.linalg.blas import dtrmm
+
+    white = spectra - mean
+    if whitening.shape[0] == whitening.shape[1]:
+        # Triangular: half the work of a general product, and in place (BLAS sees the transpose of both).
+        white = dtrmm(1.0, whitening.T, white.T, lower=1, overwrite_b=1).T
+    else:
+        white = white @ whitening
     return np.asarray(np.einsum("ij,ij->i", white, white))

@@ -11,7 +11,8 @@ values                    the numbers *stored* in the file, unscaled, in the fil
 ``spatial_ref``           CRS and ``GeoTransform`` as rioxarray writes them; ``y`` and ``x`` only on an unrotated grid,
                           ``row`` (y) and ``column`` (x) numbers on a rotated one
 ``attrs["_FillValue"]``   the nodata value in stored numbers
-``attrs``                 ``source`` (path), ``reader``, ``interleave``, ``warnings`` (list of str)
+``attrs``                 ``source`` (path), ``reader``, ``interleave``, ``warnings`` (list of str), ``data_file``
+                          (path) where the numbers lie in another file than ``source``
 ========================  ==========================================================================================
 
 All of the coordinates are optional. Scaling is applied in one place only, where the engine turns a window of

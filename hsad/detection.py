@@ -185,7 +185,7 @@ class _Job:
             "method": method,
             "parameters": json.dumps(parameters),
             "version": __version__,
-            "source": str(self.cube.attrs.get("source", "")),
+            **{name: str(self.cube.attrs[name]) for name in ("source", "data_file") if name in self.cube.attrs},
         }
 
     def learn(self) -> Learned:

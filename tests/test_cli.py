@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -57,6 +58,7 @@ def test_detect_writes_a_georeferenced_map_with_its_companions(scene, tmp_path, 
     assert json.loads(tags["HSAD_PARAMETERS"]) == {"covariance": "pinv", "ridge": 0.01, "trim": 0.0}
     assert tags["HSAD_VERSION"] == hsad.__version__
     assert tags["HSAD_SOURCE"].endswith("scene.hdr")
+    assert tags["HSAD_SOURCE_SHA256"] == hashlib.sha256((scene / "scene.img").read_bytes()).hexdigest()
 
 
 def test_every_option_of_a_run_means_the_same_in_python(scene, tmp_path, hsad_run):
@@ -226,6 +228,40 @@ def test_bad_input_is_one_line_and_leaves_nothing(arguments, status, message, sc
     assert err.count("\n") == 1
     assert re.search(message, err), err
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda header, data: data.unlink(), "scene.hdr: .*no data file|scene.hdr: .*data"),
+        (lambda header, data: data.write_bytes(data.read_bytes()[:-7]), "promises 720000 bytes.*719993"),
+        (lambda header, data: header.write_text(header.read_text().replace("bil", "bit")), "interleave.*bsq, bil, bip"),
+        (lambda header, data: header.write_text(header.read_text().replace("samples", "simples")), "samples"),
+        (lambda header, data: header.write_text("nonsense"), "scene.hdr"),
+        (lambda header, data: data.write_bytes(b"\xf1\xd8" * 360000), "no valid pixel"),
+    ],
+)
+def test_a_broken_file_is_one_line_and_leaves_nothing(change, message, scene, tmp_path, hsad_run):
+    header, data = tmp_path / "scene.hdr", tmp_path / "scene.img"
+    header.write_bytes((scene / "scene.hdr").read_bytes())
+    data.write_bytes((scene / "scene.img").read_bytes())
+    change(header, data)
+    before = sorted(tmp_path.iterdir())
+    status, out, err = hsad_run("detect", header, "-o", tmp_path / "scores.tif")
+    assert (status, out, err.count("\n")) == (1, "", 1)
+    assert re.search(message, err), err
+    assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.cluster
+def test_detect_on_a_cluster_gives_the_same_file(scene, tmp_path, hsad_run, cluster):
+    for method in ("rx", "lrx"):
+        arguments = ["detect", scene / "scene.hdr", "-m", method, "--pca", "4"]
+        assert hsad_run(*arguments, "-o", tmp_path / "near.tif", "--overwrite")[0] == 0
+        address = cluster.scheduler.address
+        assert hsad_run(*arguments, "--scheduler", address, "-o", tmp_path / "far.tif", "--overwrite")[0] == 0
+        with rasterio.open(tmp_path / "near.tif") as near, rasterio.open(tmp_path / "far.tif") as far:
+            assert np.array_equal(near.read(1), far.read(1), equal_nan=True)
 
 
 def test_an_existing_output_is_kept_unless_told(scene, tmp_path, hsad_run):

@@ -254,17 +254,12 @@ def test_lazy_scores_are_computed_once_and_by_blocks(tmp_path):
 
 
 @pytest.mark.cluster
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # sockets of the closed cluster
-def test_lazy_scores_from_worker_processes(tmp_path):
+def test_lazy_scores_from_worker_processes(tmp_path, cluster):
     import dask.array
-    from distributed import Client, LocalCluster
 
     scores = some_scores(200, 150)
     lazy = xr.DataArray(dask.array.from_array(scores, chunks=(64, 50)), dims=("y", "x"))
-    with (
-        LocalCluster(n_workers=1, threads_per_worker=1, processes=True, dashboard_address=None) as cluster,
-        Client(cluster),
-    ):
+    with cluster.as_current():
         path = write_scores(lazy, tmp_path / "s.tif")
     np.testing.assert_array_equal(read(path)[0], scores.astype(np.float32))
 

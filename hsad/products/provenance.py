@@ -57,7 +57,7 @@ class Provenance:
     source : str
         The scene, as its reader named it.
     source_sha256 : str
-        SHA-256 of the file that `source` names (of an ENVI scene opened by its header: the header).
+        SHA-256 of the file that holds the scene's numbers.
     source_size, source_time : str
         Bytes and time of the last change (ISO 8601, UTC) instead, where the source is larger than
         `CHECKSUM_LIMIT` or a folder.
@@ -75,13 +75,15 @@ class Provenance:
     def from_attrs(cls, attrs: Mapping[str, Any]) -> Provenance:
         """Take ``method``, ``parameters``, ``version`` and ``source`` from attributes and look at the source.
 
+        The file looked at is ``data_file``, where there is one: an ENVI header names its data.
+
         Raises
         ------
         OutputError
             When the source exists but cannot be read.
         """
         stated = {name: str(attrs.get(name) or "") for name in ("method", "parameters", "version", "source")}
-        return cls(**stated, **_identity(stated["source"]))
+        return cls(**stated, **_identity(str(attrs.get("data_file") or stated["source"])))
 
     @classmethod
     def from_tags(cls, tags: Mapping[str, str]) -> Provenance:

@@ -86,6 +86,7 @@ def read(path: Path, variable: str | None = None) -> xr.DataArray:
     nodata, nodata_remarks = _nodata(header, raster.dtype)
     gain, bias = _scaling(header, layout.shape[2], remarks)
     attrs = {
+        "data_file": str(data),
         "interleave": layout.interleave,
         "warnings": [*remarks, *table.remarks, *nodata_remarks],
         **{

@@ -35,7 +35,7 @@ def describe(cube: xr.DataArray, *, progress: Any = None) -> dict[str, Any]:
     -------
     dict
         ``rows``, ``cols``, ``bands``, ``dtype``, ``interleave``, ``crs``, ``transform`` (GDAL's six numbers),
-        ``wavelength`` and ``fwhm`` (lists, nm), ``good_bands`` (numbers from 1), ``nodata``, ``valid_fraction``,
+        lists of one value a band: ``wavelength`` and ``fwhm`` (nm), ``good_bands`` (bool); ``nodata``, ``valid_fraction``,
         ``reader``, ``source``, ``warnings``; None for what the file does not tell. JSON can hold all of it.
     """
     grid = geo_grid(cube)
@@ -64,7 +64,7 @@ def describe(cube: xr.DataArray, *, progress: Any = None) -> dict[str, Any]:
         "transform": None if grid.transform is None else list(grid.transform.to_gdal()),
         "wavelength": _listed(_column(cube, "wavelength")),
         "fwhm": _listed(_column(cube, "fwhm")),
-        "good_bands": None if good is None else [int(number) for number in np.flatnonzero(good) + 1],
+        "good_bands": None if good is None else good.tolist(),
         "nodata": None if nodata is None else _number(nodata),
         "valid_fraction": valid_fraction,
         "reader": cube.attrs.get("reader"),

@@ -6,6 +6,7 @@ lets a detector learn and score, and hands the scores on with their georeferenci
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import sys
@@ -66,8 +67,8 @@ def detect(cube: Any, method: str | Detector | None = None, **options: Any) -> A
     ((40, 50), True)
     """
     run, parameters = RunOptions.split(options)
-    job = _prepare(cube, method, run, parameters)
-    return job.scores() if run.compute else job.lazy_scores()
+    with _prepared(cube, method, run, parameters) as job:
+        return job.scores() if run.compute else job.lazy_scores()
 
 
 def learn(cubes: Any, method: str | Detector | None = None, **options: Any) -> Learned:
@@ -91,7 +92,8 @@ def learn(cubes: Any, method: str | Detector | None = None, **options: Any) -> L
     scenes = list(cubes) if isinstance(cubes, list | tuple) else [cubes]
     if not scenes:
         raise ParameterError("learn needs at least one scene")
-    return _prepare(scenes[0], method, replace(run, references=scenes), parameters).learn()
+    with _prepared(scenes[0], method, replace(run, references=scenes), parameters) as job:
+        return job.learn()
 
 
 def score(cube: Any, background: Learned | str | Path, **options: Any) -> Any:
@@ -139,8 +141,10 @@ def detect_to_file(
     from hsad.products import ScoreWriter
 
     run, parameters = RunOptions.split(options)
-    job = _prepare(_opened(scene), method, run, parameters)
-    with ScoreWriter(output, job.grid, job.provenance, overwrite=overwrite) as writer:
+    with (
+        _prepared(_opened(scene), method, run, parameters) as job,
+        ScoreWriter(output, job.grid, job.provenance, overwrite=overwrite) as writer,
+    ):
         learned = job.learn()
         valid, highest = 0, -np.inf
         for tile in job.tiles(learned):
@@ -242,6 +246,16 @@ class _Job:
 
 def _learn_background(job: _Job) -> Background | None:
     return job.learn().background
+
+
+@contextlib.contextmanager
+def _prepared(
+    cube: Any, method: str | Detector | None, run: RunOptions, parameters: Mapping[str, Any]
+) -> Iterator[_Job]:
+    """Turn what the user gave into a job, and close its connections in the end."""
+    job = _prepare(cube, method, run, parameters)
+    with contextlib.closing(job.engine.runner):
+        yield job
 
 
 def _prepare(cube: Any, method: str | Detector | None, run: RunOptions, parameters: Mapping[str, Any]) -> _Job:

@@ -121,7 +121,7 @@ def info(scene: str, as_json: bool) -> None:
             span = f"{min(known):g} to {max(known):g} nm" if known else "not numbers"
             click.echo(f"{name:15} {span}, {len(value)} values")
         elif name == "good_bands" and value is not None:
-            click.echo(f"{name:15} {len(value)} of {description['bands']}")
+            click.echo(f"{name:15} {sum(value)} of {description['bands']}")
         elif name == "valid_fraction":
             click.echo(f"{name:15} {value:.4f}")
         else:

@@ -83,6 +83,9 @@ class Runner(ABC):
     ) -> Iterator[tuple[Item, Result]]:
         """Yield each item with ``function(item, *shared)``, as they finish, with a bounded number under way."""
 
+    def close(self) -> None:  # noqa: B027  most runners hold nothing
+        """Let go of what the runner holds; it runs nothing after that."""
+
 
 class Memory(Runner):
     """One task after the other, in the calling thread."""
@@ -144,6 +147,7 @@ class Cluster(Runner):
     def __init__(self, cluster: str | Client) -> None:
         from distributed import Client
 
+        self._own = isinstance(cluster, str)
         if isinstance(cluster, str):
             try:
                 cluster = Client(cluster, timeout="5s", set_as_default=False)
@@ -152,6 +156,11 @@ class Cluster(Runner):
 
                 raise ParameterError(f"scheduler: no dask scheduler answers at {cluster!r} ({error})") from error
         self.client = cluster
+
+    def close(self) -> None:
+        """Close the connection, if it was made here."""
+        if self._own:
+            self.client.close()
 
     @property
     # Not a constant here: workers come and go.

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from hsad.description import describe
     from hsad.detection import detect, detect_to_file, learn, score
     from hsad.detectors import DETECTORS, Detector
+    from hsad.detectors.collaborative import CRD, KernelCRD
     from hsad.detectors.global_rx import GlobalRX
     from hsad.detectors.learned import Learned
     from hsad.detectors.local import LocalRX
@@ -31,11 +32,13 @@ __version__ = "0.1.0"
 
 #: Where each public name lives; it is imported when it is first used, so that `import hsad` stays quick.
 _HOMES = {
+    "CRD": "hsad.detectors.collaborative",
     "DETECTORS": "hsad.detectors",
     "Detector": "hsad.detectors",
     "GlobalRX": "hsad.detectors.global_rx",
     "HsadError": "hsad.errors",
     "HsadWarning": "hsad.errors",
+    "KernelCRD": "hsad.detectors.collaborative",
     "LocalRX": "hsad.detectors.local",
     "Learned": "hsad.detectors.learned",
     "check_cube": "hsad.cube",
@@ -51,11 +54,13 @@ _HOMES = {
 }
 
 __all__ = [
+    "CRD",
     "DETECTORS",
     "Detector",
     "GlobalRX",
     "HsadError",
     "HsadWarning",
+    "KernelCRD",
     "Learned",
     "LocalRX",
     "__version__",

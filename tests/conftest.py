@@ -12,9 +12,7 @@ from hypothesis import HealthCheck, settings
 settings.register_profile(
     "ci", max_examples=15, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
 )
-settings.register_profile(
-    "local", max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
+settings.register_profile("local", max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("ci" if os.environ.get("CI") else "local")
 
 
@@ -24,9 +22,7 @@ def data() -> Path:
     named = os.environ.get("HSAD_DATA")
     folder = Path(named) if named else Path(__file__).resolve().parents[2] / "shared" / "data"
     if not (folder / "scenes").is_dir():
-        pytest.skip(
-            f"no real scenes in {folder}: set HSAD_DATA to the folder that holds scenes/, envi/, odd/"
-        )
+        pytest.skip(f"no real scenes in {folder}: set HSAD_DATA to the folder that holds scenes/, envi/, odd/")
     return folder
 
 

@@ -188,6 +188,15 @@ def test_doctor_finds_a_wrong_proj_folder(hsad_run):
     assert "/nowhere" in findings["PROJ data"]["found"]
 
 
+def test_a_wrong_proj_folder_is_said(scene, tmp_path):
+    environment = {**os.environ, "PROJ_DATA": "/nowhere", "PROJ_LIB": "/nowhere"}
+    command = [sys.executable, "-m", "hsad", "detect", str(scene / "scene.hdr"), "-o", str(tmp_path / "s.tif")]
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert result.returncode == 1
+    assert "PROJ_DATA=/nowhere" in result.stderr.splitlines()[-1]
+    assert list(tmp_path.iterdir()) == []
+
+
 SCENE, OUT = "SCENE", "OUT"
 
 

@@ -55,6 +55,9 @@ def _told(error: BaseException) -> tuple[str, int]:
     """Return what is said of an error, and the exit status."""
     if isinstance(error, click.UsageError):
         return _usage(error), 1 if _names_unknown_option_of_detect(error) else 2
+    if "proj.db" in str(error):
+        named = [f"{name}={os.environ[name]}" for name in ("PROJ_DATA", "PROJ_LIB") if name in os.environ]
+        return f"PROJ's data are not found ({', '.join(named) or 'no PROJ_DATA is set'}): see hsad doctor", 1
     if isinstance(error, HsadError):
         return str(error), 1
     if isinstance(error, KeyboardInterrupt | click.Abort):

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from hsad.detectors.base import Background, Block, Detector, Parameter, Scan, parameter
+from hsad.detectors.collaborative import CRD, KernelCRD
 from hsad.detectors.global_rx import GlobalRX
 from hsad.detectors.local import LocalRX
 from hsad.detectors.reduced import OnComponents
@@ -29,7 +30,7 @@ __all__ = [
 ]
 
 #: Every method by name, in the order in which they are listed.
-DETECTORS: dict[str, type[Detector]] = {"rx": GlobalRX, "lrx": LocalRX}
+DETECTORS: dict[str, type[Detector]] = {"rx": GlobalRX, "lrx": LocalRX, "crd": CRD, "kcrd": KernelCRD}
 
 #: What is used when nobody says which.
 DEFAULT_METHOD = "rx"
@@ -85,7 +86,7 @@ def describe_detector(detector: Detector) -> tuple[str, dict[str, Any]]:
         method, parameters = describe_detector(detector.detector)
         return method, {**parameters, "pca": detector.pca}
     names = {cls: name for name, cls in DETECTORS.items()}
-    parameters = {p.name: getattr(detector, p.name) for p in detector.parameters()}
+    parameters = {p.name: getattr(detector, p.field) for p in detector.parameters()}
     return names.get(type(detector), type(detector).__name__), parameters
 
 

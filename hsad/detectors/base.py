@@ -11,7 +11,7 @@ import dataclasses
 import functools
 import types
 import typing
-from abc import ABC, abstractmethod
+from abc import ABCMeta, abstractmethod
 from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Protocol, TypeVar
@@ -125,6 +125,7 @@ def parameter(
     help: str,  # noqa: A002  the command line's word
     *,
     check: Callable[[T], str | None] | None = None,
+    name: str | None = None,
 ) -> T:
     """Declare a field of a detector: its default, its help text and its check.
 
@@ -136,15 +137,18 @@ def parameter(
         One phrase for the command line and the documentation.
     check : callable, optional
         Returns what the value must be (``"odd and at least 3"``) when it is not, else None.
+    name : str, optional
+        What users call it where a field cannot have that name, as with ``score``, which is a method.
     """
-    return field(default=default, metadata={"help": help, "check": check})
+    return field(default=default, metadata={"help": help, "check": check, "name": name})
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """One parameter of a detector, as the command line and `hsad methods` show it."""
+    """One parameter of a detector, as the command line and `hsad methods` show it; `field` holds its value."""
 
     name: str
+    field: str
     type: type
     default: Any
     choices: tuple[Any, ...]
@@ -218,12 +222,30 @@ def _parameters(cls: type[Detector]) -> tuple[Parameter, ...]:
         kinds = [kind for option in options if isinstance(kind := typing.get_origin(option) or option, type)]
         choices = [c for option in options if typing.get_origin(option) is Literal for c in typing.get_args(option)]
         kind = kinds[0] if kinds else str
-        found.append(Parameter(f.name, kind, f.default, tuple(choices), f.metadata["help"], f.metadata["check"]))
+        found.append(
+            Parameter(
+                f.metadata["name"] or f.name,
+                f.name,
+                kind,
+                f.default,
+                tuple(choices),
+                f.metadata["help"],
+                f.metadata["check"],
+            )
+        )
     return tuple(found)
 
 
+class _ByUsersNames(ABCMeta):
+    """Lets a detector be made with its parameters called as users call them."""
+
+    def __call__(cls, *args: Any, **parameters: Any) -> Any:
+        fields = {p.name: p.field for p in cls.parameters()}  # type: ignore[attr-defined]
+        return super().__call__(*args, **{fields.get(name, name): value for name, value in parameters.items()})
+
+
 @dataclass(frozen=True)
-class Detector(ABC):
+class Detector(metaclass=_ByUsersNames):
     """Base of all detectors: subclass it as a frozen dataclass whose fields are the parameters.
 
     The fields are declared with `parameter` and checked once, when the detector is made. A detector has no other
@@ -281,7 +303,7 @@ class Detector(ABC):
 
     def __post_init__(self) -> None:
         for p in self.parameters():
-            object.__setattr__(self, p.name, p.convert(getattr(self, p.name)))
+            object.__setattr__(self, p.field, p.convert(getattr(self, p.field)))
 
     @classmethod
     def parameters(cls) -> tuple[Parameter, ...]:

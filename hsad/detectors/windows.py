@@ -46,3 +46,8 @@ class DualWindow(Detector):
     def reach(self) -> int:
         """Half the outer window."""
         return self.outer // 2
+
+    @property
+    def smallest_side(self) -> int:
+        """The outer window must lie in the scene."""
+        return self.outer

@@ -13,7 +13,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Histogram", "Moments", "Sample", "Totals", "quantile"]
+__all__ = ["Histogram", "Largest", "Moments", "Sample", "Totals", "quantile"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +38,21 @@ class Totals:
     def mean(self) -> Any:
         """The sum divided by the count."""
         return self.total / self.count
+
+
+@dataclass(frozen=True)
+class Largest:
+    """The largest of some numbers.
+
+    Attributes
+    ----------
+    value : float
+    """
+
+    value: float
+
+    def __add__(self, other: Largest) -> Largest:
+        return Largest(max(self.value, other.value))
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,210 @@
+"""Collaborative representation of a pixel by its ring, in the space of spectra and in that of a kernel."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hsad.detectors.base import Background, Block, Scan, parameter
+from hsad.detectors.windows import DualWindow
+from hsad.errors import DataError, HsadWarning
+from hsad.kernels.summaries import Largest, Sample
+
+__all__ = ["CRD", "KernelCRD", "KernelScale", "Scale"]
+
+Weights = Literal["distance", "none"]
+
+#: A largest magnitude in this range is of order one: such spectra are taken as they are.
+_ORDER_ONE = (0.1, 10.0)
+
+#: Pixels whose mutual distances give the width of a kernel.
+_SAMPLE = 1000
+
+
+@dataclass(frozen=True)
+class Scale(Background):
+    """One factor for all spectra.
+
+    Attributes
+    ----------
+    factor : float
+        Spectra are multiplied by it before λ meets them.
+    """
+
+    factor: float
+
+
+@dataclass(frozen=True)
+class KernelScale(Scale):
+    """One factor for all spectra, and the kernel's γ in units of the scaled spectra.
+
+    Attributes
+    ----------
+    gamma : float
+        γ.
+    """
+
+    gamma: float
+
+
+def _positive(value: float | Literal["auto"]) -> str | None:
+    return None if value == "auto" or value > 0 else "above 0"
+
+
+@dataclass(frozen=True)
+class CRD(DualWindow):
+    """Norm of what is left of a pixel when the pixels of its ring represent it together.
+
+    ``min ‖y − Xα‖² + λ Σ Γᵢ² αᵢ²`` with Γᵢ = ‖y − xᵢ‖ (``weights="distance"``) or 1; the score is ‖y − Xα‖, not
+    squared, in the units of the spectra.
+
+    Notes
+    -----
+    With distance weights the score grows with the spectra and nothing else changes. Without them, and with
+    ``sum_to_one``, λ and the appended 1 mean something only beside spectra of order one: those whose largest
+    magnitude lies outside 0.1 … 10 are divided by it first (one pass), and the score multiplied by it.
+
+    ``center`` and ``normalize`` together destroy detection: after centring, the length of a pixel *is* the signal.
+
+    ``score="objective"`` gives the square root of the minimum itself, less sensitive to the window and to λ.
+
+    ``solver="truncated"`` (a pseudo-inverse that keeps 99.99 % of the trace) and ``border="reflect"`` reproduce
+    published tables; they are not the same detector.
+
+    References
+    ----------
+    W. Li, Q. Du, "Collaborative representation for hyperspectral anomaly detection", IEEE Trans. Geosci. Remote Sens.
+    53(3):1463-1474, 2015.
+    """
+
+    title: ClassVar[str] = "collaborative representation: residual of a pixel represented by its ring"
+    reference: ClassVar[str] = "Li & Du, IEEE TGRS 53(3):1463, 2015"
+
+    lam: float = parameter(1e-3, "regularisation λ", check=_positive)
+    weights: Weights = parameter("distance", "atoms unlike the pixel cost more, or all cost the same")
+    sum_to_one: bool = parameter(False, "ask for coefficients that sum to one")
+    center: bool = parameter(False, "subtract the mean of the ring first")
+    normalize: bool = parameter(False, "scale pixel and atoms to unit length first")
+    solver: Literal["exact", "truncated"] = parameter(
+        "exact", "exact, or the truncated pseudo-inverse of published code"
+    )
+    measure: Literal["residual", "objective"] = parameter(
+        "residual", "norm of the residual, or square root of the whole minimum", name="score"
+    )
+
+    def learn(self, scan: Scan) -> Scale:
+        """Learn by which factor the spectra become of order one, where that matters."""
+        if self.center and self.normalize:
+            warnings.warn("center and normalize together destroy detection: use one of them", HsadWarning, stacklevel=2)
+        scale_free = self.normalize or (self.weights == "distance" and not self.sum_to_one)
+        return Scale(1.0 if scale_free else _factor(scan))
+
+    def score(self, block: Block, background: Scale) -> NDArray[np.float64]:
+        """Return the residuals of the block's core; NaN where the ring has too few valid pixels."""
+        from hsad.kernels.local import crd
+
+        scores = crd(
+            block.spectra * background.factor,
+            block.valid,
+            block.core,
+            outer=self.outer,
+            inner=self.inner,
+            lam=self.lam,
+            weights=self.weights,
+            sum_to_one=self.sum_to_one,
+            center=self.center,
+            normalize=self.normalize,
+            solver=self.solver,
+            score=self.measure,
+            border=self.border,
+        )
+        return scores if self.normalize else scores / background.factor
+
+
+@dataclass(frozen=True)
+class KernelCRD(DualWindow):
+    """Collaborative representation in the feature space of a kernel.
+
+    The score is √(k(y,y) + αᵀKα − 2αᵀk_y) with α = (K + λΓ²)⁻¹k_y and Γᵢ² = k(y,y) + k(xᵢ,xᵢ) − 2k(y,xᵢ).
+
+    Notes
+    -----
+    Spectra whose largest magnitude lies outside 0.1 … 10 are divided by it first. ``gamma="auto"`` takes the median of
+    the squared distances between 1000 pixels of the scene, γ = 1/(2·median), for ``rbf``; for ``polynomial``
+    ((γ aᵀb + 1)³) it takes one over their mean squared length. ``linear`` has no γ and gives `CRD`.
+
+    References
+    ----------
+    W. Li, Q. Du, IEEE Trans. Geosci. Remote Sens. 53(3):1463-1474, 2015, section III.
+    """
+
+    title: ClassVar[str] = "kernel CRD: collaborative representation in a kernel's feature space"
+    reference: ClassVar[str] = "Li & Du, IEEE TGRS 53(3):1463, 2015"
+
+    lam: float = parameter(1e-3, "regularisation λ", check=_positive)
+    weights: Weights = parameter("distance", "atoms unlike the pixel cost more, or all cost the same")
+    kernel: Literal["rbf", "polynomial", "linear"] = parameter("rbf", "the kernel")
+    gamma: float | Literal["auto"] = parameter("auto", "the kernel's γ on spectra of order one", check=_positive)
+
+    def learn(self, scan: Scan) -> KernelScale:
+        """Learn the factor that makes the spectra of order one and, unless it is given, the kernel's γ."""
+        factor = _factor(scan)
+        if self.gamma != "auto":
+            return KernelScale(factor, self.gamma)
+        if self.kernel == "linear":
+            return KernelScale(factor, 1.0)
+        sample = scan(_sample)
+        assert sample is not None  # noqa: S101  there were pixels to find the factor from
+        return KernelScale(factor, _gamma(sample.spectra * factor, self.kernel))
+
+    def score(self, block: Block, background: KernelScale) -> NDArray[np.float64]:
+        """Return the residuals of the block's core; NaN where the ring has too few valid pixels."""
+        from hsad.kernels.local import kernel_crd
+
+        return kernel_crd(
+            block.spectra * background.factor,
+            block.valid,
+            block.core,
+            outer=self.outer,
+            inner=self.inner,
+            lam=self.lam,
+            weights=self.weights,
+            kernel=self.kernel,
+            gamma=background.gamma,
+            border=self.border,
+        )
+
+
+def _factor(scan: Scan) -> float:
+    """Return the factor that brings the largest magnitude of a scene to one; 1 where it is of order one."""
+    largest = scan(_largest)
+    if largest is None:
+        raise DataError("the scene has no valid pixel: each has nodata, NaN or a mask in some band")
+    if largest.value == 0 or _ORDER_ONE[0] <= largest.value <= _ORDER_ONE[1]:
+        return 1.0
+    return 1.0 / largest.value
+
+
+def _largest(block: Block) -> Largest | None:
+    pixels = block.pixels
+    return Largest(float(np.abs(pixels).max())) if len(pixels) else None
+
+
+def _sample(block: Block) -> Sample | None:
+    return Sample.of(block.pixels, block.pixel_numbers, _SAMPLE, scene=block.scene.index)
+
+
+def _gamma(spectra: NDArray[np.float64], kernel: str) -> float:
+    squares = np.einsum("ij,ij->i", spectra, spectra)
+    typical = float(squares.mean())
+    if kernel == "rbf":
+        first, second = np.triu_indices(len(spectra), 1)
+        distances = np.maximum(squares[:, None] + squares - 2 * spectra @ spectra.T, 0.0)[first, second]
+        typical = 2 * float(np.median(distances)) if distances.size else 0.0
+    if typical <= 0:
+        raise DataError("the pixels are too much alike to choose the kernel's gamma by: give it")
+    return 1.0 / typical

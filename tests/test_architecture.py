@@ -31,9 +31,10 @@ ROOMS = {
     "description": {"engine", "detectors.base", "cube", "errors"},
     "accessor": {"detection", "detectors"},
     "doctor": {"engine"},
+    "bench": {"detection", "engine"},
     "demo": {"detection", "evaluation", "products", "readers", "synthetic", "errors"},
     "cli": {
-        "catalog", "cube", "demo", "description", "detection", "detectors", "doctor", "errors", "evaluation",
+        "bench", "catalog", "cube", "demo", "description", "detection", "detectors", "doctor", "errors", "evaluation",
         "options", "products", "readers",
     },
     "__main__": {"cli"},

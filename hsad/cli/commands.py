@@ -215,6 +215,24 @@ def demo(output: str, as_json: bool) -> None:
 
 
 @hsad.command()
+@click.option("--quick", is_flag=True, help="Leave out many bands and the slowest peers.")
+@click.option("--only", default="", metavar="TEXT", help="Measure only cases whose name holds this.")
+@click.option("--plot", metavar="BENCH.png", help="Draw the times.")
+@json_option
+def bench(quick: bool, only: str, plot: str | None, as_json: bool) -> None:
+    """Time hsad side by side with the peers that are installed, in one run."""
+    from hsad.bench import run_bench
+
+    report = run_bench(quick=quick, only=only, progress=progress())
+    if plot is not None:
+        report.plot(plot)
+    if as_json:
+        print_json(report.to_dict())
+    else:
+        click.echo(report.table())
+
+
+@hsad.command()
 @json_option
 def doctor(as_json: bool) -> None:
     """Check versions, threads, GDAL and PROJ data, GPU: what would go wrong, and how to mend it."""

@@ -175,8 +175,10 @@ class Engine:
         tiles = list(_grid(source, detector.leaf).tiles(level))
         memos = self._memos_of(source, detector)
         finished = self.runner.run(score_tile, tiles, source, memos, detector, background)
-        for _, scores in self.progress(finished, total=len(tiles), desc="scoring"):
-            yield scores
+        # Tasks limit BLAS themselves, wherever they run; held here too, that costs nothing for each of them.
+        with one_blas_thread():
+            for _, scores in self.progress(finished, total=len(tiles), desc="scoring"):
+                yield scores
 
     def tile_level(self, detector: Detector, source: Source) -> int:
         """Return the level of the tiles that a scene is scored in: tiles of ``leaf · 2^level`` pixels.

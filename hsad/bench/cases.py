@@ -1,0 +1,141 @@
+"""What is measured: detectors, sizes, windows, the peers of each, and the fewest operations known to do it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hsad.bench import formulas
+from hsad.bench.peers import (
+    OCTAVE_CRD,
+    OCTAVE_LRX,
+    Peer,
+    numpy_loop,
+    octave_loop,
+    otb_lrx,
+    spectral_lrx,
+    spectral_rx,
+)
+
+__all__ = ["Case", "cases"]
+
+Score = Callable[[NDArray[np.float64], int, int, int, int], float]
+
+_LAM = 1e-3
+_GAMMA = 0.05
+_RIDGE = 1e-2
+
+
+@dataclass(frozen=True)
+class Case:
+    """One row of the table.
+
+    Attributes
+    ----------
+    name : str
+    method : str
+    parameters : dict
+        Of the method, beside the window.
+    bands, side : int
+        Size of the cube: ``(side, side, bands)``.
+    outer, inner : int
+        Windows; 0 for a method without.
+    flops : float
+        Operations a pixel needs in the thriftiest algorithm known, see `cases`.
+    reference : callable or None
+        The formula for one pixel, ``reference(cube, row, col, outer, inner)``: accuracy is measured against it.
+    peers : tuple of Peer
+    """
+
+    name: str
+    method: str
+    parameters: dict[str, Any]
+    bands: int
+    side: int
+    outer: int
+    inner: int
+    flops: float
+    reference: Score | None
+    peers: tuple[Peer, ...] = field(default=())
+
+
+def _crd(*, distance: bool) -> Score:
+    def score(cube: NDArray[np.float64], row: int, col: int, outer: int, inner: int) -> float:
+        atoms = formulas.ring_of(cube, row, col, outer, inner)
+        return formulas.crd(cube[row, col], atoms, _LAM, distance=distance)
+
+    return score
+
+
+def _kernel_crd(cube: NDArray[np.float64], row: int, col: int, outer: int, inner: int) -> float:
+    return formulas.kernel_crd(cube[row, col], formulas.ring_of(cube, row, col, outer, inner), _LAM, _GAMMA)
+
+
+def _local_rx(cube: NDArray[np.float64], row: int, col: int, outer: int, inner: int) -> float:
+    return formulas.local_rx(cube[row, col], formulas.ring_of(cube, row, col, outer, inner), _RIDGE)
+
+
+def _gram(bands: int, outer: int) -> float:
+    """Operations a pixel of the inner products of a superblock of 12 × 12 pixels' rings."""
+    return (outer + 11) ** 4 * bands / 144
+
+
+def _weighted(bands: int, outer: int, inner: int) -> float:
+    """CRD with weights of its own for each pixel: a system in the atoms, or one in the bands."""
+    s = outer**2 - inner**2
+    return min(_gram(bands, outer) + s**3 / 3 + 2 * s**2, s * bands**2 + bands**3 / 3) + 6 * s * bands
+
+
+def _plain(bands: int, outer: int, inner: int) -> float:
+    """CRD without weights: what 3 × 3 neighbours share factored once, or a sliding system in the bands."""
+    s = outer**2 - inner**2
+    shared = (outer - 2) ** 2 - (inner + 2) ** 2
+    others = (outer + 2) ** 2 - max(inner - 2, 0) ** 2 - shared
+    tile = (shared**3 / 3 + shared**2 * others + shared * others**2) / 9 + (s - shared) ** 3 / 3
+    dual = _gram(bands, outer) + tile + 2 * s**2 + 4 * s * bands
+    return min(dual, 16 * bands**2 + bands**3 / 3)
+
+
+def _sliding(bands: int) -> float:
+    """Local RX: a covariance that slides (eight additions and products an entry) and its factorization."""
+    return bands**3 / 3 + 16 * bands**2
+
+
+def cases(*, quick: bool = False) -> list[Case]:
+    """Return the rows of the table; `quick` leaves out the large numbers of bands and the slowest peers.
+
+    The operations of `Case.flops` count one multiplication or addition each; divided by the measured speed of a
+    matrix product they give the time that nobody can beat with that algorithm.
+    """
+    window = {"outer": 15, "inner": 5}
+    found = []
+    for bands, side in ((189, 96), (30, 160), (10, 320)):
+        common = {"bands": bands, "side": side, **window}
+        crd_peers = (octave_loop("Octave, textbook CRD", OCTAVE_CRD), numpy_loop("numpy", _crd(distance=True)))
+        lrx_peers: tuple[Peer, ...] = (spectral_lrx(), octave_loop("Octave, textbook LRX", OCTAVE_LRX), numpy_loop("numpy", _local_rx))
+        if not quick and bands == 189:
+            lrx_peers = (*lrx_peers, otb_lrx())
+        found += [
+            Case(f"crd weighted d={bands}", "crd", {"lam": _LAM}, **common, flops=_weighted(bands, **window),
+                 reference=_crd(distance=True), peers=crd_peers),
+            Case(f"crd plain d={bands}", "crd", {"lam": _LAM, "weights": "none"}, **common,
+                 flops=_plain(bands, **window), reference=_crd(distance=False),
+                 peers=(numpy_loop("numpy", _crd(distance=False)),)),
+            Case(f"lrx d={bands}", "lrx", {"ridge": _RIDGE}, **common, flops=_sliding(bands), reference=_local_rx,
+                 peers=lrx_peers),
+        ]  # fmt: skip
+    s = window["outer"] ** 2 - window["inner"] ** 2
+    found.append(
+        Case("kcrd d=189", "kcrd", {"lam": _LAM, "gamma": _GAMMA}, bands=189, side=96, **window,
+             flops=_gram(189, 15) + s**3 / 3 + 4 * s**2, reference=_kernel_crd,
+             peers=(numpy_loop("numpy", _kernel_crd),))
+    )  # fmt: skip
+    found.append(
+        Case("rx d=200", "rx", {}, bands=200, side=512, outer=0, inner=0, flops=2.0 * 200**2, reference=None,
+             peers=(spectral_rx(),))
+    )  # fmt: skip
+    return [case for case in found if not quick or case.bands <= 30]

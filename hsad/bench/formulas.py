@@ -1,0 +1,55 @@
+"""The detectors as a textbook writes them, one pixel after the other in numpy: peers in speed, judges in accuracy."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["crd", "global_rx", "kernel_crd", "local_rx", "ring_of"]
+
+Vector = NDArray[np.float64]
+Matrix = NDArray[np.float64]
+
+
+def ring_of(cube: NDArray[np.float64], row: int, col: int, outer: int, inner: int) -> Matrix:
+    """Return the ring of a pixel far from the edges, ``(d, s)``: one atom a column."""
+    half, guard = outer // 2, inner // 2
+    window = cube[row - half : row + half + 1, col - half : col + half + 1]
+    outside = np.ones(window.shape[:2], dtype=np.bool_)
+    outside[half - guard : half + guard + 1, half - guard : half + guard + 1] = False
+    return np.ascontiguousarray(window[outside].T)
+
+
+def crd(y: Vector, atoms: Matrix, lam: float, *, distance: bool) -> float:
+    """Return ‖y − Xα‖, α = (XᵀX + λΓ²)⁻¹Xᵀy (Li & Du 2015)."""
+    gamma = np.linalg.norm(atoms - y[:, None], axis=0) if distance else np.ones(atoms.shape[1])
+    alpha = np.linalg.solve(atoms.T @ atoms + lam * np.diag(gamma**2), atoms.T @ y)
+    return float(np.linalg.norm(y - atoms @ alpha))
+
+
+def kernel_crd(y: Vector, atoms: Matrix, lam: float, gamma: float) -> float:
+    """Return the residual of `crd` with distance weights in the feature space of exp(−γ‖a − b‖²)."""
+    squares = np.sum(atoms**2, axis=0)
+    gram = np.exp(-gamma * (squares[:, None] + squares - 2 * atoms.T @ atoms))
+    to_y = np.exp(-gamma * np.sum((atoms - y[:, None]) ** 2, axis=0))
+    alpha = np.linalg.solve(gram + lam * np.diag(2 - 2 * to_y), to_y)
+    return float(np.sqrt(max(0.0, 1 + alpha @ gram @ alpha - 2 * alpha @ to_y)))
+
+
+def local_rx(y: Vector, atoms: Matrix, ridge: float) -> float:
+    """Return the squared Mahalanobis distance of y to the ring, its covariance (÷ s) with ridge · tr(C)/d."""
+    mean = atoms.mean(axis=1)
+    centred = atoms - mean[:, None]
+    covariance = centred @ centred.T / atoms.shape[1]
+    bands = len(y)
+    covariance = covariance + ridge * np.trace(covariance) / bands * np.eye(bands)
+    return float((y - mean) @ np.linalg.solve(covariance, y - mean))
+
+
+def global_rx(cube: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the squared Mahalanobis distances of all pixels of a cube, ``(rows, cols)``."""
+    spectra = cube.reshape(-1, cube.shape[2])
+    centred = spectra - spectra.mean(axis=0)
+    covariance = centred.T @ centred / len(spectra)
+    scores = np.sum(centred * np.linalg.solve(covariance, centred.T).T, axis=1)
+    return np.asarray(scores.reshape(cube.shape[:2]))

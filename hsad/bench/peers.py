@@ -1,0 +1,180 @@
+"""Programs that hsad is measured against: each is given a cube and a window and says how long a pixel took."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["OCTAVE_CRD", "OCTAVE_LRX", "Peer", "numpy_loop", "octave_loop", "otb_lrx", "spectral_lrx", "spectral_rx"]
+
+Cube = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A competitor.
+
+    Attributes
+    ----------
+    name : str
+    seconds : callable
+        ``seconds(cube, outer, inner)`` returns the seconds that one pixel took.
+    available : bool
+        Whether the program is installed.
+    """
+
+    name: str
+    seconds: Callable[[Cube, int, int], float]
+    available: bool = True
+
+
+def numpy_loop(name: str, score: Callable[[Cube, int, int, int, int], float], pixels: int = 30) -> Peer:
+    """Return straightforward numpy as a peer: ``score(cube, row, col, outer, inner)`` of some pixels, timed."""
+
+    def seconds(cube: Cube, outer: int, inner: int) -> float:
+        best = np.inf
+        row = cube.shape[0] // 2
+        cols = np.arange(pixels) % (cube.shape[1] - outer) + outer // 2
+        for _ in range(3):
+            started = time.perf_counter()
+            for col in cols:
+                score(cube, row, int(col), outer, inner)
+            best = min(best, time.perf_counter() - started)
+        return best / pixels
+
+    return Peer(name, seconds)
+
+
+def spectral_rx() -> Peer:
+    """Return Spectral Python's global RX."""
+
+    def seconds(cube: Cube, outer: int, inner: int) -> float:  # noqa: ARG001  it looks at the whole scene
+        import spectral
+
+        return _best(lambda: spectral.rx(cube)) / cube[..., 0].size
+
+    return Peer("Spectral Python rx", seconds)
+
+
+def spectral_lrx(rows: int = 22) -> Peer:
+    """Return Spectral Python's local RX on a small piece of the cube."""
+
+    def seconds(cube: Cube, outer: int, inner: int) -> float:
+        import spectral
+
+        piece = np.ascontiguousarray(cube[:rows, :rows])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return _best(lambda: spectral.rx(piece, window=(inner, outer)), 1) / rows**2
+
+    return Peer("Spectral Python rx(window)", seconds)
+
+
+def otb_lrx(rows: int = 20) -> Peer:
+    """Return Orfeo ToolBox's local RX, started as a program on a small piece of the cube."""
+    program = shutil.which("otbcli_LocalRxDetection")
+
+    def seconds(cube: Cube, outer: int, inner: int) -> float:
+        import rasterio
+
+        with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            path = Path(folder) / "cube.tif"
+            piece = np.moveaxis(cube[:rows, :rows], 2, 0).astype(np.float32)
+            profile = {"driver": "GTiff", "dtype": "float32", "count": len(piece), "height": rows, "width": rows}
+            with rasterio.open(path, "w", **profile) as raster:
+                raster.write(piece)
+            command = [str(program), "-in", str(path), "-out", str(Path(folder) / "out.tif")]
+            command += ["-ir", str(inner // 2), "-er", str(outer // 2)]
+            environment = {**os.environ, "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS": "1", "OTB_LOGGER_LEVEL": "CRITICAL"}
+            started = time.perf_counter()
+            subprocess.run(command, check=True, capture_output=True, env=environment)  # noqa: S603  a fixed program
+            return (time.perf_counter() - started) / rows**2
+
+    return Peer("Orfeo ToolBox LocalRxDetection", seconds, program is not None)
+
+
+OCTAVE_CRD = """
+for p = 1:pixels
+  [X, y] = ring(C, rows, half, guard, p);
+  s = columns(X);
+  gamma = sqrt(sum((X - y).^2, 1));
+  A = [X; ones(1, s)];
+  alpha = (A' * A + lambda * diag(gamma.^2)) \\ (A' * [y; 1]);
+  r = norm(y - X * alpha);
+end
+"""
+
+OCTAVE_LRX = """
+for p = 1:pixels
+  [X, y] = ring(C, rows, half, guard, p);
+  K = X * X' / columns(X);
+  r = y' * ((K + 0.01 * trace(K) / rows(X) * eye(rows(X))) \\ y);
+end
+"""
+
+_OCTAVE = """
+1;
+function [X, y] = ring(C, side, half, guard, p)
+  r = half + 1 + mod(p - 1, side - 2 * half);
+  c = half + 1;
+  W = C(:, r - half : r + half, c - half : c + half);
+  M = true(2 * half + 1);
+  M(half - guard + 1 : half + guard + 1, half - guard + 1 : half + guard + 1) = false;
+  X = W(:, M(:));
+  y = C(:, r, c);
+end
+f = fopen("%(path)s"); C = fread(f, Inf, "double"); fclose(f);
+C = reshape(C, %(bands)d, %(side)d, %(side)d);
+rows = %(side)d; half = %(half)d; guard = %(guard)d; lambda = 1e-3; pixels = %(pixels)d;
+best = Inf;
+for repeat = 1:3
+  t = tic();
+  %(loop)s
+  best = min(best, toc(t));
+end
+printf("%%.9f\\n", best / pixels);
+"""
+
+
+def octave_loop(name: str, loop: str, pixels: int = 20) -> Peer:
+    """Return a loop in GNU Octave (one thread) as a peer; Octave times it, without its start."""
+    program = shutil.which("octave-cli")
+
+    def seconds(cube: Cube, outer: int, inner: int) -> float:
+        side = outer + 8
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "cube.bin"
+            np.ascontiguousarray(cube[:side, :side]).tofile(path)
+            values = {"path": path, "bands": cube.shape[2], "side": side, "half": outer // 2, "guard": inner // 2}
+            # `rows` is a number in the loop and a function in the local-RX formula: bands say the same there.
+            text = _OCTAVE % {**values, "pixels": pixels, "loop": loop.replace("rows(X)", str(cube.shape[2]))}
+            script = Path(folder) / "loop.m"
+            script.write_text(text)
+            environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+            result = subprocess.run(  # noqa: S603  a fixed program
+                [str(program), "--no-gui", "--quiet", str(script)],
+                check=True, capture_output=True, text=True, env=environment,
+            )  # fmt: skip
+        return float(result.stdout.split()[-1])
+
+    return Peer(name, seconds, program is not None)
+
+
+def _best(call: Callable[[], object], repeats: int = 3) -> float:
+    best = np.inf
+    for _ in range(repeats):
+        started = time.perf_counter()
+        call()
+        best = min(best, time.perf_counter() - started)
+    return best

@@ -1,0 +1,193 @@
+"""Runs the cases and puts the figures into a table, a dictionary or a plot."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hsad import __version__
+from hsad.bench import formulas
+from hsad.bench.cases import Case, cases
+from hsad.detection import detect
+from hsad.engine.runners import available_cpus, one_blas_thread
+
+__all__ = ["Report", "Row", "run_bench"]
+
+_REPEATS = 5
+
+
+@dataclass(frozen=True)
+class Row:
+    """The figures of one case; times in µs per pixel.
+
+    Attributes
+    ----------
+    name : str
+    hsad : float
+        One thread, the whole call of `hsad.detect`.
+    hsad_two : float
+        Two threads.
+    bound : float
+        Operations of the thriftiest algorithm known, at the speed of a matrix product on this machine.
+    peers : dict of str to float
+        Times of the peers, one thread.
+    difference : float
+        Largest relative difference from the formula written out in float64.
+    """
+
+    name: str
+    hsad: float
+    hsad_two: float
+    bound: float
+    peers: dict[str, float]
+    difference: float
+
+
+@dataclass(frozen=True)
+class Report:
+    """The figures of one run, and where they were measured."""
+
+    machine: str
+    version: str
+    gemm_gflops: float
+    rows: tuple[Row, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report as JSON holds it."""
+        return asdict(self)
+
+    def table(self) -> str:
+        """Return the report as a table in Markdown."""
+        lines = [
+            f"hsad {self.version}, {self.machine}; matrix product {self.gemm_gflops:.0f} GFLOP/s (float64, one thread)",
+            "",
+            "| work | hsad, µs/pixel | two threads | x bound | difference | peers, µs/pixel (ratio) |",
+            "|---|---|---|---|---|---|",
+        ]
+        for row in self.rows:
+            peers = "; ".join(f"{name} {time:.4g} ({time / row.hsad:.1f}x)" for name, time in row.peers.items())
+            lines.append(
+                f"| {row.name} | {row.hsad:.3g} | {row.hsad / row.hsad_two:.2f}x | {row.hsad / row.bound:.1f} "
+                f"| {row.difference:.0e} | {peers or '-'} |"
+            )
+        return "\n".join(lines)
+
+    def plot(self, path: str | Path) -> None:
+        """Draw the times as a figure (PNG, PDF or SVG)."""
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=(9, 1 + 0.45 * len(self.rows)), layout="constrained")
+        axes = figure.subplots()
+        places = np.arange(len(self.rows))
+        names = sorted({name for row in self.rows for name in row.peers})
+        axes.scatter([row.bound for row in self.rows], places, marker="|", s=200, color="0.5", label="bound")
+        axes.scatter([row.hsad for row in self.rows], places, color="#d55e00", label="hsad", zorder=3)
+        for number, name in enumerate(names):
+            found = [
+                (row.peers[name], place) for row, place in zip(self.rows, places, strict=True) if name in row.peers
+            ]
+            axes.scatter(*zip(*found, strict=True), marker="sD^vP"[number % 5], label=name, alpha=0.8)
+        axes.set(xscale="log", xlabel="µs per pixel, one thread", yticks=places, ylim=(len(self.rows) - 0.5, -0.5))
+        axes.set_yticklabels([row.name for row in self.rows])
+        axes.grid(axis="x", alpha=0.3)
+        figure.legend(loc="outside lower center", ncols=3, frameon=False)
+        figure.savefig(path, dpi=150)
+
+
+def run_bench(*, quick: bool = False, only: str = "", progress: Callable[..., Any] | None = None) -> Report:
+    """Time hsad and every peer that is installed, on the same cubes.
+
+    Parameters
+    ----------
+    quick : bool
+        Leave out the large numbers of bands and the slowest peers.
+    only : str
+        Measure only cases whose name holds this.
+    progress : callable, optional
+        As `hsad.engine.run.Progress`.
+
+    Returns
+    -------
+    Report
+    """
+    chosen = [case for case in cases(quick=quick) if only in case.name]
+    with one_blas_thread():
+        speed = _gemm_speed()
+        measured = progress(chosen, total=len(chosen), desc="measuring") if progress else chosen
+        rows = tuple(_measure(case, speed) for case in measured)
+    machine = f"{_processor()}, {available_cpus()} processors, Python {platform.python_version()}"
+    return Report(machine, __version__, speed / 1e9, rows)
+
+
+def _measure(case: Case, speed: float) -> Row:
+    cube = _cube(case.side, case.bands)
+    windows = {"outer": case.outer, "inner": case.inner} if case.outer else {}
+
+    def call(workers: int) -> NDArray[np.float32]:
+        return np.asarray(detect(cube, case.method, workers=workers, **windows, **case.parameters))
+
+    scores = call(1)  # compiles, too
+    pixels = cube[..., 0].size
+    # One after the other, several times: what disturbs the machine disturbs both.
+    times = np.array([[_seconds(lambda: call(1)), _seconds(lambda: call(2))] for _ in range(_REPEATS)]).min(axis=0)
+    peers = {peer.name: peer.seconds(cube, case.outer, case.inner) * 1e6 for peer in case.peers if peer.available}
+    return Row(
+        case.name,
+        times[0] / pixels * 1e6,
+        times[1] / pixels * 1e6,
+        case.flops / speed * 1e6,
+        peers,
+        _difference(case, cube, scores),
+    )
+
+
+def _difference(case: Case, cube: NDArray[np.float64], scores: NDArray[np.float32]) -> float:
+    """Return the largest relative difference from the formula; scores are rounded to float32 (6e-8)."""
+    if case.reference is None:
+        expected = formulas.global_rx(cube)
+        return float(np.max(np.abs(scores.astype(np.float64) - expected) / expected))
+    row = case.side // 2
+    differences = []
+    for col in range(case.outer, case.side - case.outer, 7):
+        expected_score = case.reference(cube, row, col, case.outer, case.inner)
+        differences.append(abs(float(scores[row, col]) - expected_score) / expected_score)
+    return float(max(differences))
+
+
+def _cube(side: int, bands: int) -> NDArray[np.float64]:
+    """Return a cube of smooth spectra with noise, of order one, always the same."""
+    random = np.random.default_rng(0)
+    curves = np.cumsum(random.normal(size=(6, bands)), axis=1) / np.sqrt(bands)
+    mixture = random.random((side, side, 6))
+    cube = 0.5 + 0.1 * mixture @ curves + 0.01 * random.normal(size=(side, side, bands))
+    return np.ascontiguousarray(cube)
+
+
+def _gemm_speed() -> float:
+    """Return how many float64 operations a second a large matrix product does on one thread."""
+    a = np.random.default_rng(0).random((1200, 1200))
+    seconds = min(_seconds(lambda: a @ a) for _ in range(_REPEATS))
+    return 2 * 1200**3 / seconds
+
+
+def _seconds(call: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    call()
+    return time.perf_counter() - started
+
+
+def _processor() -> str:
+    """Return the processor's name as the system gives it."""
+    information = Path("/proc/cpuinfo")
+    if information.exists():
+        for line in information.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()

@@ -1,0 +1,35 @@
+"""How this project compiles a kernel: one decorator, so that every kernel follows the same rules."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from numba import njit
+
+__all__ = ["compiled"]
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+# Sums may be reordered into vectors and products contracted into fused multiply-adds; NaN and infinity keep
+# their meaning. For a given build of the compiled code the result is the same every time.
+_FAST = {"contract", "reassoc", "nsz"}
+
+
+_SOURCES = hashlib.sha256(
+    b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
+).hexdigest()
+
+
+def compiled(function: Function) -> Function:
+    """Compile `function` with numba: without the GIL, cached on disk, division as in numpy, no threads of its own.
+
+    Threads belong to the engine: numba's own threading layers abort the process under dask's threads.
+    """
+    kernel: Any = njit(nogil=True, cache=True, error_model="numpy", fastmath=_FAST)(function)
+    # numba takes a cached kernel for current as long as its own file is unchanged, although the kernels that it
+    # calls, from other files, are compiled into it. So the stamp of a cache is that of all sources together.
+    kernel._cache._cache_file._source_stamp = _SOURCES  # noqa: SLF001  there is no public way
+    return cast("Function", kernel)

@@ -1,0 +1,265 @@
+"""Local RX, CRD and kernel CRD against the papers' formulas as plain loops, for every parameter and border."""
+
+import naive
+import numpy as np
+import pytest
+from scipy.linalg import cholesky
+from sklearn.covariance import ledoit_wolf, oas
+from threadpoolctl import threadpool_limits
+
+from hsad.errors import ParameterError
+from hsad.kernels import factor, local
+from hsad.kernels.choose import dual_cost, primal_cost
+from hsad.kernels.rings import BORDERS
+from hsad.kernels.tasks import CRD, Task, Window
+
+WINDOW = {"outer": 9, "inner": 3}
+BANDS = [3, 20, 90]  # ring of 72 pixels: systems of bands, and systems of ring pixels, s > d and s < d
+
+
+@pytest.fixture(autouse=True)
+def one_blas_thread():
+    with threadpool_limits(1, "blas"):
+        yield
+
+
+def make_scene(bands, rows=14, cols=13, seed=0):
+    """Mixtures of four smooth spectra, of order 1, with duplicates of a pixel and of a row."""
+    rng = np.random.default_rng(seed)
+    endmembers = rng.normal(size=(4, bands)).cumsum(axis=1) * 0.1 + 1
+    scene = rng.random((rows, cols, 4)) @ endmembers + 0.01 * rng.normal(size=(rows, cols, bands))
+    scene[4, 4] = scene[4, 9]
+    scene[5] = scene[6]
+    return scene / np.abs(scene).max()
+
+
+def make_mask(rows=14, cols=13, seed=1):
+    valid = np.random.default_rng(seed).random((rows, cols)) > 0.2
+    valid[:6, :5] = False
+    return valid
+
+
+def whole(spectra):
+    return slice(0, spectra.shape[0]), slice(0, spectra.shape[1])
+
+
+def compare(detector, reference, scene, valid, rtol=1e-6, atol=1e-9, **parameters):
+    """Agreement to `rtol`, and to `atol` of the largest score where a residual all but vanishes."""
+    fast = detector(scene, valid, whole(scene), **WINDOW, **parameters)
+    slow = reference(scene, valid, **WINDOW, **parameters)
+    assert np.array_equal(np.isnan(fast), np.isnan(slow))
+    assert np.isfinite(fast).any()
+    np.testing.assert_allclose(fast, slow, rtol=rtol, atol=atol * np.nanmax(slow))
+
+
+@pytest.fixture(params=BANDS, ids="{} bands".format)
+def scene(request):
+    return make_scene(request.param)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("border", BORDERS)
+class TestBorders:
+    def valid(self, masked):
+        return make_mask() if masked else np.ones((14, 13), bool)
+
+    def test_crd(self, scene, border, masked):
+        compare(local.crd, naive.crd, scene, self.valid(masked), border=border)
+
+    def test_plain_crd(self, scene, border, masked):
+        compare(local.crd, naive.crd, scene, self.valid(masked), rtol=1e-8, border=border, weights="none")
+
+    def test_objective(self, scene, border, masked):
+        compare(local.crd, naive.crd, scene, self.valid(masked), rtol=1e-9, border=border, score="objective")
+
+    def test_local_rx(self, scene, border, masked):
+        compare(local.local_rx, naive.local_rx, scene, self.valid(masked), rtol=1e-9, border=border)
+
+    def test_kernel_crd(self, scene, border, masked):
+        # ``k(y, y) + αᵀKα - 2αᵀk`` cancels to the square root of rounding where y is its own atom.
+        compare(local.kernel_crd, naive.kernel_crd, scene, self.valid(masked), atol=1e-6, border=border, gamma=2.0)
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"sum_to_one": True},
+        {"sum_to_one": True, "score": "objective"},
+        {"sum_to_one": True, "weights": "none"},
+        {"center": True},
+        {"center": True, "weights": "none", "score": "objective"},
+        {"normalize": True},
+        {"normalize": True, "weights": "none"},
+        {"center": True, "normalize": True, "sum_to_one": True},
+        {"lam": 10.0},
+        {"lam": 1e-6},
+        {"lam": 1e-8, "weights": "none"},
+        {"solver": "truncated"},
+        {"solver": "truncated", "center": True},
+        {"softening": 1e-6, "score": "objective"},
+    ],
+    ids=str,
+)
+def test_every_parameter_of_crd(scene, parameters):
+    compare(local.crd, naive.crd, scene, make_mask(), **parameters)
+
+
+@pytest.mark.parametrize("border", BORDERS)
+@pytest.mark.parametrize("weights", ["distance", "none"])
+def test_ring_weights(scene, weights, border):
+    ring_weights = np.random.default_rng(2).uniform(0.3, 1, (14, 13))
+    compare(
+        local.crd,
+        naive.crd,
+        scene,
+        make_mask(),
+        ring_weights=ring_weights,
+        weights=weights,
+        border=border,
+        softening=1e-6,
+    )
+
+
+@pytest.mark.parametrize("covariance", ["pinv", "ledoit-wolf", "oas"])
+@pytest.mark.parametrize("border", BORDERS)
+def test_every_covariance_of_local_rx(scene, covariance, border):
+    # Squared condition numbers of 1e9 and more decide the last digits of a pseudo-inverse.
+    rtol = 1e-5 if covariance == "pinv" else 1e-8
+    compare(local.local_rx, naive.local_rx, scene, make_mask(), rtol, covariance=covariance, border=border)
+
+
+@pytest.mark.parametrize("ridge", [1e-6, 1.0])
+def test_ridges(scene, ridge):
+    compare(local.local_rx, naive.local_rx, scene, make_mask(), ridge=ridge)
+
+
+@pytest.mark.parametrize("weights", ["distance", "none"])
+@pytest.mark.parametrize("kernel", ["polynomial", "rbf"])
+@pytest.mark.parametrize("bands", [20, 60])
+def test_every_kernel(kernel, weights, bands):
+    scene = make_scene(bands)
+    compare(local.kernel_crd, naive.kernel_crd, scene, make_mask(), kernel=kernel, weights=weights, gamma=0.5)
+
+
+def test_linear_kernel_is_crd(scene):
+    valid = make_mask()
+    assert np.array_equal(
+        local.kernel_crd(scene, valid, whole(scene), kernel="linear", **WINDOW),
+        local.crd(scene, valid, whole(scene), **WINDOW),
+        equal_nan=True,
+    )
+
+
+@pytest.mark.parametrize("rule, library", [("ledoit-wolf", ledoit_wolf), ("oas", oas)])
+@pytest.mark.parametrize("bands", [20, 90])
+def test_shrinkage_is_that_of_scikit_learn(rule, library, bands):
+    scene = make_scene(bands)
+    members = naive.ring(np.ones((14, 13), bool), 7, 6, 9, 3, "shift")
+    ring = scene[members]
+    covariance, _ = library(ring)
+    z = scene[7, 6] - ring.mean(axis=0)
+    scores = local.local_rx(scene, np.ones((14, 13), bool), whole(scene), covariance=rule, **WINDOW)
+    assert scores[7, 6] == pytest.approx(z @ np.linalg.solve(covariance, z), rel=1e-9)
+
+
+def test_objective_of_centred_crd_is_local_rx(scene):
+    """``zᵀ(C + εI)⁻¹z = (‖r‖² + λ‖α‖²)/ε`` with λ = sε: the two detectors are one problem."""
+    valid = np.ones((14, 13), bool)
+    pixel = np.s_[7:8, 6:7]
+    ring = scene[naive.ring(valid, 7, 6, 9, 3, "shift")]
+    epsilon = 1e-2 * ring.var(axis=0).sum() / ring.shape[1]
+    rx = local.local_rx(scene, valid, pixel, ridge=1e-2, **WINDOW)
+    crd = local.crd(scene, valid, pixel, lam=72 * epsilon, weights="none", center=True, score="objective", **WINDOW)
+    assert rx[0, 0] == pytest.approx(crd[0, 0] ** 2 / epsilon, rel=1e-9)
+
+
+def test_distance_weighted_crd_scales_with_the_data(scene):
+    valid = make_mask()
+    once = local.crd(scene, valid, whole(scene), **WINDOW)
+    twice = local.crd(4096.0 * scene, valid, whole(scene), **WINDOW)
+    np.testing.assert_allclose(twice, 4096.0 * once, rtol=1e-6, atol=1e-6)
+
+
+def test_pinv_local_rx_is_affine_invariant_with_full_rank():
+    scene, valid = make_scene(6), np.ones((14, 13), bool)
+    transform = np.random.default_rng(3).normal(size=(6, 6))
+    np.testing.assert_allclose(
+        local.local_rx(scene @ transform + 5.0, valid, whole(scene), covariance="pinv", **WINDOW),
+        local.local_rx(scene, valid, whole(scene), covariance="pinv", **WINDOW),
+        rtol=1e-6,
+    )
+
+
+@pytest.mark.parametrize("bands", [20, 90])
+def test_a_core_is_scored_as_the_whole_scene_is(bands):
+    scene, valid = make_scene(bands, 30, 28), make_mask(30, 28)
+    for kernel in (local.crd, local.local_rx, local.kernel_crd):
+        scores = kernel(scene, valid, whole(scene), **WINDOW)
+        # Rows 10-19 with their surroundings, cut from the scene as the engine cuts leaves.
+        part = kernel(scene[6:24, :17].copy(), valid[6:24, :17].copy(), (slice(4, 14), slice(0, 13)), **WINDOW)
+        np.testing.assert_allclose(part, scores[10:20, :13], rtol=1e-7, atol=1e-10 * np.nanmax(scores))
+
+
+def test_constant_bands_and_constant_scenes(scene):
+    scene[:, :, 1] = 0.5
+    valid = np.ones((14, 13), bool)
+    compare(local.crd, naive.crd, scene, valid)
+    compare(local.local_rx, naive.local_rx, scene, valid)
+    flat = np.full_like(scene, 0.5)
+    assert np.array_equal(local.local_rx(flat, valid, whole(flat), **WINDOW), np.zeros((14, 13)))
+    assert np.all(local.crd(flat, valid, whole(flat), **WINDOW) < 1e-6)
+
+
+def test_a_scene_smaller_than_the_window():
+    scene = make_scene(12, 7, 11)
+    valid = np.ones((7, 11), bool)
+    for border in BORDERS:
+        fast = local.local_rx(scene, valid, whole(scene), border=border, **WINDOW)
+        slow = naive.local_rx(scene, valid, border=border, **WINDOW)
+        np.testing.assert_allclose(fast, slow, rtol=1e-8)
+
+
+@pytest.mark.parametrize("order", [1, 7, 8, 24, 25, 33, 72, 100])
+def test_packed_factorization_against_lapack(order):
+    rng = np.random.default_rng(order)
+    square = rng.normal(size=(order, order + 3))
+    matrix = square @ square.T + 0.1 * np.eye(order)
+    size = factor.padded(order)
+    places = [
+        (row, column, factor.panel_start(row // 24) + column * factor.panel_height(row // 24, size) + row % 24)
+        for row in range(size)
+        for column in range(row + 1)
+    ]
+    packed = np.zeros(factor.packed_size(order))
+    for row, column, at in places:
+        packed[at] = matrix[row, column] if row < order else float(row == column)
+    lower, inverse = np.zeros_like(packed), np.zeros(size)
+    factor.factor(packed, size, np.zeros(size), lower, inverse)
+    expected = cholesky(matrix, lower=True)
+    got = np.zeros((size, size))
+    for row, column, at in places:
+        got[row, column] = lower[at]
+    np.testing.assert_allclose(got[:order, :order], expected, rtol=1e-10, atol=1e-12 * expected.max())
+    x = np.zeros(size)
+    x[:order] = b = rng.normal(size=order)
+    factor.back_substitute(lower, size, inverse, x, np.empty(64))
+    np.testing.assert_allclose(x[:order], np.linalg.solve(expected.T, b), rtol=1e-9)
+
+
+def test_few_bands_are_solved_by_bands_and_many_by_ring_pixels():
+    window, task = Window(15, 7, 0), Task(CRD, 1e-3, distance=True)
+    assert primal_cost(10, window, task, weighted=False) < dual_cost(10, window)
+    assert primal_cost(400, window, task, weighted=False) > dual_cost(400, window)
+
+
+@pytest.mark.parametrize(
+    "kernel, parameters, message",
+    [
+        (local.crd, {"weights": "distances"}, "weights: 'distances' is not one of none, distance"),
+        (local.local_rx, {"covariance": "lw"}, "covariance: 'lw' is not one of ridge, pinv, ledoit-wolf, oas"),
+        (local.kernel_crd, {"border": "wrap"}, "border: 'wrap' is not one of shift, truncate, reflect"),
+    ],
+)
+def test_unknown_choices_are_named(kernel, parameters, message):
+    with pytest.raises(ParameterError, match=f"^{message}$"):
+        kernel(make_scene(3), np.ones((14, 13), bool), np.s_[0:1, 0:1], **WINDOW, **parameters)

@@ -35,8 +35,9 @@ def describe(cube: xr.DataArray, *, progress: Any = None) -> dict[str, Any]:
     -------
     dict
         ``rows``, ``cols``, ``bands``, ``dtype``, ``interleave``, ``crs``, ``transform`` (GDAL's six numbers),
-        lists of one value a band: ``wavelength`` and ``fwhm`` (nm), ``good_bands`` (bool); ``nodata``, ``valid_fraction``,
-        ``reader``, ``source``, ``warnings``; None for what the file does not tell. JSON can hold all of it.
+        lists of one value a band: ``wavelength`` and ``fwhm`` (nm), ``good_bands`` (bool); ``nodata``,
+        ``valid_fraction``, ``reader``, ``source``, ``warnings``; None for what the file does not tell. JSON can hold
+        all of it.
     """
     grid = geo_grid(cube)
     warnings = [str(warning) for warning in cube.attrs.get("warnings", [])]

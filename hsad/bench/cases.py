@@ -116,7 +116,11 @@ def cases(*, quick: bool = False) -> list[Case]:
     for bands, side in ((189, 96), (30, 160), (10, 320)):
         common = {"bands": bands, "side": side, **window}
         crd_peers = (octave_loop("Octave, textbook CRD", OCTAVE_CRD), numpy_loop("numpy", _crd(distance=True)))
-        lrx_peers: tuple[Peer, ...] = (spectral_lrx(), octave_loop("Octave, textbook LRX", OCTAVE_LRX), numpy_loop("numpy", _local_rx))
+        lrx_peers: tuple[Peer, ...] = (
+            spectral_lrx(),
+            octave_loop("Octave, textbook LRX", OCTAVE_LRX),
+            numpy_loop("numpy", _local_rx),
+        )
         if not quick and bands == 189:
             lrx_peers = (*lrx_peers, otb_lrx())
         found += [

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -186,6 +188,18 @@ def test_blas_threads_are_limited_while_anybody_is_inside_and_given_back_after()
     leave.set()
     thread.join()
     assert threads() == before
+
+
+def test_a_blas_that_is_loaded_later_is_limited_too():
+    code = (
+        "from hsad.engine.runners import one_blas_thread\n"
+        "with one_blas_thread():\n"
+        "    import numpy, scipy.linalg\n"
+        "    from threadpoolctl import threadpool_info\n"
+        "    print({pool['num_threads'] for pool in threadpool_info() if pool['user_api'] == 'blas'})"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout == "{1}\n"
 
 
 def test_an_error_in_a_task_ends_the_run_and_names_itself():

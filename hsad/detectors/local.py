@@ -25,6 +25,10 @@ class LocalRX(DualWindow):
     ``pinv`` ignores what lies outside the span of the ring, a ridge amplifies it. The ridge is relative to the
     mean variance of the ring (``ridge · tr(C)/d``), so the score does not change when the spectra are scaled.
 
+    With ``pinv``, rings of about as many pixels as bands give wild distances (their smallest variances are nearly 0).
+    Near an edge a shifted ring has more pixels than elsewhere, so this can happen there alone: detect on fewer
+    components (``pca``), or take another covariance.
+
     References
     ----------
     I. S. Reed, X. Yu, IEEE Trans. Acoust., Speech, Signal Process. 38(10):1760-1770, 1990; the dual window:

@@ -35,11 +35,15 @@ class _Memos(dict[tuple[int, int], dict[str, Any]]):
 
 @dataclass(frozen=True)
 class TileScores:
-    """The scores of a tile: its rows and columns in the scene, and a ``(rows, cols)`` float32 array."""
+    """The scores of a tile: its rows and columns in the scene, and a ``(rows, cols)`` float32 array.
+
+    `parts` holds the kinds of evidence behind them, ``(rows, cols, kinds)``: none unless they were asked for.
+    """
 
     rows: slice
     cols: slice
     scores: NDArray[np.float32]
+    parts: NDArray[np.float32]
 
 
 def _grid(source: Source, leaf: int) -> LeafGrid:
@@ -103,19 +107,24 @@ def score_tile(
     memos: MutableMapping[tuple[int, int], dict[str, Any]],
     detector: Detector,
     background: Background | None,
+    parts: bool = False,
 ) -> TileScores:
-    """Return the scores of a tile."""
+    """Return the scores of a tile, and what they are made of if `parts` are wanted."""
     grid = _grid(source, detector.leaf)
     rows, cols = grid.window(tile.level, tile.row, tile.col)
     scores = np.empty((rows.stop - rows.start, cols.stop - cols.start), dtype=np.float32)
+    kinds = np.empty((*scores.shape, len(detector.evidence) if parts else 0), dtype=np.float32)
     with one_blas_thread():
         for (row, col), block in _blocks(tile, source, detector.leaf, detector.reach, memos):
             leaf_rows, leaf_cols = grid.window(0, row, col)
-            scores[
-                leaf_rows.start - rows.start : leaf_rows.stop - rows.start,
-                leaf_cols.start - cols.start : leaf_cols.stop - cols.start,
-            ] = np.where(block.core_valid, detector.score(block, background), np.nan)
-    return TileScores(rows, cols, scores)
+            here = (
+                slice(leaf_rows.start - rows.start, leaf_rows.stop - rows.start),
+                slice(leaf_cols.start - cols.start, leaf_cols.stop - cols.start),
+            )
+            scores[here] = np.where(block.core_valid, detector.score(block, background), np.nan)
+            if parts:
+                kinds[here] = np.where(block.core_valid[..., None], detector.parts(block, background), np.nan)
+    return TileScores(rows, cols, scores, kinds)
 
 
 def _no_progress(iterable: Iterable[Any], **_: Any) -> Iterable[Any]:
@@ -163,8 +172,10 @@ class Engine:
         """Return the function's values on all blocks of a scene, merged: one pass, outside any learning."""
         return _Scan(self, (source,), Detector.leaf, (_Memos(),))(function, *arguments)
 
-    def score(self, detector: Detector, source: Source, background: Background | None) -> Iterator[TileScores]:
-        """Yield the scores of every tile of a scene, as they finish.
+    def score(
+        self, detector: Detector, source: Source, background: Background | None, *, parts: bool = False
+    ) -> Iterator[TileScores]:
+        """Yield the scores of every tile of a scene, as they finish, with the kinds of evidence if `parts`.
 
         Raises
         ------
@@ -174,7 +185,7 @@ class Engine:
         level = self.tile_level(detector, source)
         tiles = list(_grid(source, detector.leaf).tiles(level))
         memos = self._memos_of(source, detector)
-        finished = self.runner.run(score_tile, tiles, source, memos, detector, background)
+        finished = self.runner.run(score_tile, tiles, source, memos, detector, background, parts)
         # Tasks limit BLAS themselves, wherever they run; held here too, that costs nothing for each of them.
         with one_blas_thread():
             for _, scores in self.progress(finished, total=len(tiles), desc="scoring"):

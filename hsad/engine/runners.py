@@ -44,6 +44,7 @@ class _BlasGuard:
 
     @contextlib.contextmanager
     def __call__(self) -> Iterator[None]:
+        import scipy.linalg  # noqa: F401  brings a BLAS of its own, which is to be there when the limit is set
         from threadpoolctl import threadpool_limits
 
         with self._lock:

@@ -18,10 +18,15 @@ if TYPE_CHECKING:
     from hsad.description import describe
     from hsad.detection import detect, detect_to_file, learn, score
     from hsad.detectors import DETECTORS, Detector
+    from hsad.detectors.auto import Auto
+    from hsad.detectors.band_rpca import BandRPCA
     from hsad.detectors.collaborative import CRD, KernelCRD
     from hsad.detectors.global_rx import GlobalRX
     from hsad.detectors.learned import Learned
     from hsad.detectors.local import LocalRX
+    from hsad.detectors.low_rank import LowRank
+    from hsad.detectors.rpca import RPCA
+    from hsad.detectors.srd import SRD
     from hsad.errors import HsadError, HsadWarning
     from hsad.evaluation import evaluate
     from hsad.products.raster import write_scores
@@ -33,6 +38,11 @@ __version__ = "0.1.0"
 #: Where each public name lives; it is imported when it is first used, so that `import hsad` stays quick.
 _HOMES = {
     "CRD": "hsad.detectors.collaborative",
+    "RPCA": "hsad.detectors.rpca",
+    "SRD": "hsad.detectors.srd",
+    "Auto": "hsad.detectors.auto",
+    "BandRPCA": "hsad.detectors.band_rpca",
+    "LowRank": "hsad.detectors.low_rank",
     "DETECTORS": "hsad.detectors",
     "Detector": "hsad.detectors",
     "GlobalRX": "hsad.detectors.global_rx",
@@ -56,6 +66,10 @@ _HOMES = {
 __all__ = [
     "CRD",
     "DETECTORS",
+    "RPCA",
+    "SRD",
+    "Auto",
+    "BandRPCA",
     "Detector",
     "GlobalRX",
     "HsadError",
@@ -63,6 +77,7 @@ __all__ = [
     "KernelCRD",
     "Learned",
     "LocalRX",
+    "LowRank",
     "__version__",
     "check_cube",
     "describe",

@@ -21,9 +21,10 @@ __all__ = ["run_demo"]
 
 #: What is run: a name for the files, the method, its parameters.
 _RUNS: tuple[tuple[str, str, dict[str, Any]], ...] = (
+    ("auto", "auto", {}),
     ("rx", "rx", {}),
     ("rx-trimmed", "rx", {"trim": 0.01}),
-    ("rx-ledoit-wolf", "rx", {"covariance": "ledoit-wolf"}),
+    ("crd", "crd", {"outer": 21, "inner": 13, "pca": 10}),
     ("rx-10-components", "rx", {"pca": 10}),
     ("lrx-10-components", "lrx", {"pca": 10, "outer": 21, "inner": 13}),
 )

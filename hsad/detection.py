@@ -41,7 +41,7 @@ def detect(cube: Any, method: str | Detector | None = None, **options: Any) -> A
     cube : (y, x, band) DataArray, (rows, cols, bands) array_like, or path
         The scene. Band-first cubes and other names of the dimensions are understood.
     method : str or Detector, optional
-        One of `hsad.DETECTORS`, or a detector; ``rx`` by default.
+        One of `hsad.DETECTORS`, or a detector; ``auto`` by default.
     **options
         Any field of `hsad.options.RunOptions` (``bands``, ``pca``, ``mask``, ``region``, ``workers``, …), and
         the parameters of the method.
@@ -50,7 +50,8 @@ def detect(cube: Any, method: str | Detector | None = None, **options: Any) -> A
     -------
     (y, x) DataArray or (rows, cols) ndarray of float32
         Georeferenced like the scene, NaN where a pixel is invalid; an array for an array. With ``compute=False``
-        a dask-backed DataArray or a dask array.
+        a dask-backed DataArray or a dask array. With ``parts=True`` the kinds of evidence are coordinates of the
+        DataArray, or further layers of an array ``(rows, cols, 1 + kinds)``.
 
     Raises
     ------
@@ -143,12 +144,19 @@ def detect_to_file(
     run, parameters = RunOptions.split(options)
     with (
         _prepared(_opened(scene), method, run, parameters) as job,
-        ScoreWriter(output, job.grid, job.provenance, overwrite=overwrite) as writer,
+        ScoreWriter(
+            output,
+            job.grid,
+            job.provenance,
+            bands=1 + len(job.parts),
+            descriptions=["score", *job.parts],
+            overwrite=overwrite,
+        ) as writer,
     ):
         learned = job.learn()
         valid, highest = 0, -np.inf
         for tile in job.tiles(learned):
-            writer.write(tile.rows, tile.cols, tile.scores)
+            writer.write(tile.rows, tile.cols, np.concatenate([tile.scores[..., None], tile.parts], axis=2))
             finite = tile.scores[np.isfinite(tile.scores)]
             valid += finite.size
             highest = max(highest, float(finite.max(initial=-np.inf)))
@@ -180,6 +188,12 @@ class _Job:
     engine: Engine
     given: Learned | None
     as_array: bool
+    with_parts: bool
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The kinds of evidence that the result carries."""
+        return self.detector.evidence if self.with_parts else ()
 
     @property
     def provenance(self) -> dict[str, str]:
@@ -208,16 +222,18 @@ class _Job:
 
     def tiles(self, learned: Learned) -> Iterator[TileScores]:
         """Yield the scores by tiles."""
-        return self.engine.score(self.detector, self.source, learned.background)
+        return self.engine.score(self.detector, self.source, learned.background, parts=self.with_parts)
 
     def scores(self) -> Any:
         """Return all scores."""
         scores = np.empty(self.source.shape[:2], dtype=np.float32)
+        parts = np.empty((*scores.shape, len(self.parts)), dtype=np.float32)
         learned = self.learn()
         for tile in self.tiles(learned):
             scores[tile.rows, tile.cols] = tile.scores
+            parts[tile.rows, tile.cols] = tile.parts
         _require_scores(int(np.isfinite(scores).sum()))
-        return self._result(scores, learned)
+        return self._result(scores, learned, parts)
 
     def lazy_scores(self) -> Any:
         """Return all scores as a dask array."""
@@ -228,9 +244,9 @@ class _Job:
         learning = functools.partial(_learn_background, replace(self, engine=engine))
         return self._result(lazy_scores(self.engine, self.detector, self.source, learning), None)
 
-    def _result(self, scores: Any, learned: Learned | None) -> Any:
+    def _result(self, scores: Any, learned: Learned | None, parts: NDArray[np.float32] | None = None) -> Any:
         if self.as_array:
-            return scores
+            return np.concatenate([scores[..., None], parts], axis=2) if parts is not None and self.parts else scores
         rows, cols = self.window
         result = xr.DataArray(scores, dims=("y", "x"), name="score", attrs=dict(self.provenance))
         result.attrs["long_name"] = f"anomaly score ({result.attrs['method']})"
@@ -241,6 +257,8 @@ class _Job:
             for name, coordinate in self.cube.coords.items()
             if coordinate.ndim and set(coordinate.dims) <= {"y", "x"} and name != "valid"
         }
+        if parts is not None:
+            own |= {name: (("y", "x"), parts[..., kind]) for kind, name in enumerate(self.parts)}
         return self.grid.attach(result.assign_coords(own))
 
 
@@ -268,6 +286,9 @@ def _prepare(cube: Any, method: str | Detector | None, run: RunOptions, paramete
     else:
         _check_given(given, method, run, parameters)
         detector = given.detector
+    if run.parts and not (detector.evidence and run.compute):
+        method_used, _ = describe_detector(detector)
+        raise ParameterError(f"parts: {'compute=False gives none' if detector.evidence else f'{method_used} has none'}")
     opened = _opened(cube)
     grid = geo_grid(opened)
     window = pixel_window(run, grid)
@@ -290,6 +311,7 @@ def _prepare(cube: Any, method: str | Detector | None, run: RunOptions, paramete
         Engine(_runner(run), run.tile, memory_bytes(run.memory), run.progress or Engine.progress),
         given,
         not isinstance(cube, xr.DataArray | str | Path),
+        run.parts,
     )
 
 

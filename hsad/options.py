@@ -50,6 +50,7 @@ class RunOptions:
     references: Sequence[Any] | None = option(
         None, "learn from this scene instead of the scored one; may be repeated", metavar="SCENE"
     )
+    parts: bool = option(False, "also give the kinds of evidence that the score is made of")
     compute: bool = option(True, "False: return a lazy dask-backed result")
     progress: Any = option(None, "wraps the tiles as tqdm does: progress(iterable, total=, desc=)")
 

@@ -206,7 +206,7 @@ SCENE, OUT = "SCENE", "OUT"
         (["detect", "nothing.hdr", "-o", OUT], 1, "nothing.hdr"),
         (["detect", SCENE, "-o", "nowhere/scores.tif"], 1, "nowhere"),
         (["detect", SCENE, "-o", "scores.jpg"], 1, "scores.jpg"),
-        (["detect", SCENE, "-m", "crx", "-o", OUT], 1, "unknown method 'crx'.*choose from rx, lrx"),
+        (["detect", SCENE, "-m", "crx", "-o", OUT], 1, "unknown method 'crx'.*choose from auto, rx, lrx"),
         (["detect", SCENE, "-m", "rx", "--outer", "9", "-o", OUT], 1, "rx has no parameter 'outer'.*covariance, ridge"),
         (["detect", SCENE, "--sigma", "9", "-o", OUT], 1, "No such option '--sigma'.*--covariance"),
         (["detect", SCENE, "-m", "lrx", "--outer", "8", "-o", OUT], 1, "outer must be odd and at least 3, not 8"),
@@ -214,7 +214,7 @@ SCENE, OUT = "SCENE", "OUT"
         (["detect", SCENE, "-m", "lrx", "--inner", "15", "-o", OUT], 1, r"inner must be smaller than outer \(15\)"),
         (["detect", SCENE, "-m", "lrx", "--outer", "91", "-o", OUT], 1, "window of 91 pixels is larger than the scene"),
         (["detect", SCENE, "-m", "lrx", "--border", "wrap", "-o", OUT], 1, "'wrap' is not one of shift, truncate"),
-        (["detect", SCENE, "--region", "40:43,40:44", "-o", OUT], 1, "valid pixels are fewer than"),
+        (["detect", SCENE, "-m", "rx", "--region", "40:43,40:44", "-o", OUT], 1, "valid pixels are fewer than"),
         (["detect", SCENE, "--bands", "99999", "-o", OUT], 1, "no band in '99999'"),
         (["detect", SCENE, "--pca", "0", "-o", OUT], 1, "pca must be at least 1, not 0"),
         (["detect", SCENE, "--mask", "none.npy", "-o", OUT], 1, "none.npy"),
@@ -294,6 +294,6 @@ def test_debug_shows_the_traceback(tmp_path):
 def test_warnings_are_remarks_on_stderr(tmp_path, hsad_run):
     cube = np.random.default_rng(0).normal(size=(30, 30, 3)).astype(np.float32)
     write_envi(hsad.check_cube(np.concatenate([cube, cube[..., :1]], axis=2)), tmp_path / "double.hdr")
-    status, _, err = hsad_run("detect", tmp_path / "double.hdr", "-o", tmp_path / "scores.tif")
+    status, _, err = hsad_run("detect", tmp_path / "double.hdr", "-m", "rx", "-o", tmp_path / "scores.tif")
     assert status == 0
     assert err == "hsad: warning: the covariance has rank 3 of 4: the other directions are ignored\n"

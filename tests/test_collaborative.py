@@ -83,6 +83,19 @@ def test_the_kernel_width_is_learned_once_and_recorded():
     assert np.array_equal(scores.values, by_hand, equal_nan=True)
 
 
+def test_another_device_gives_the_same_or_is_refused_in_one_line():
+    torch = pytest.importorskip("torch")
+    cube = scene(5)
+    for method in ("crd", "kcrd", "lrx"):
+        own = {"outer": 7, "inner": 3, **({"gamma": 1.0} if method == "kcrd" else {})}
+        if torch.cuda.is_available():
+            far, near = (hsad.detect(cube, method, device=device, **own) for device in ("cuda", "cpu"))
+            np.testing.assert_allclose(far, near, rtol=1e-6)
+        else:
+            with pytest.raises(ParameterError, match="cuda"):
+                hsad.detect(cube, method, device="cuda", **own)
+
+
 def test_centring_and_normalising_together_warns():
     with pytest.warns(HsadWarning, match="center and normalize together"):
         hsad.detect(scene(), "crd", outer=7, inner=3, center=True, normalize=True)

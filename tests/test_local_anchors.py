@@ -53,7 +53,5 @@ def test_crd_as_published_with_a_truncated_pseudo_inverse(data, name, outer, inn
 @pytest.mark.parametrize("covariance, expected", [("pinv", 0.9821), ("ridge", 0.9861)])
 def test_local_rx(data, covariance, expected):
     cube, truth = scene(data, "abu-airport-2")
-    scores = score(
-        local.local_rx, cube, outer=19, inner=15, covariance=covariance, ridge=1e-2, border="reflect"
-    )
+    scores = score(local.local_rx, cube, outer=19, inner=15, covariance=covariance, ridge=1e-2, border="reflect")
     assert auc(scores, truth) == pytest.approx(expected, abs=5e-4)

@@ -54,7 +54,7 @@ def test_detect_runs_on_every_scene(data, tmp_path, capsys):
 def test_few_pixels_are_enough_for_a_shrunk_covariance(data, tmp_path):
     path = data / "envi" / "wiser" / "caltech_225_4_3_nm_continuum_removed.hdr"
     output = tmp_path / "scores.tif"
-    assert run(["detect", str(path), "--covariance", "oas", "-o", str(output)]) == 0
+    assert run(["detect", str(path), "-m", "rx", "--covariance", "oas", "-o", str(output)]) == 0
     with rasterio.open(output) as raster, rasterio.open(path.with_suffix("")) as scene:
         assert raster.transform == scene.transform
         assert not raster.transform.is_rectilinear

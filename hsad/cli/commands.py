@@ -28,6 +28,7 @@ def hsad() -> None:
 @click.option("-o", "--output", required=True, metavar="SCORES.tif", help="Score raster to write.")
 @click.option("--save-background", metavar="FILE", help="Keep what was learned, for --background.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing output.")
+@click.option("--parts", is_flag=True, help="Add the kinds of evidence behind the score as further bands (auto).")
 @json_option
 def detect(
     scene: str,

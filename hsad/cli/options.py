@@ -134,7 +134,7 @@ def _usage(p: Parameter) -> str:
     name = p.name.replace("_", "-")
     if p.type is bool:
         return f"--{name}/--no-{name}"
-    numbers = [] if p.type is str else [p.type.__name__.upper()]
+    numbers = [] if p.type is str else ["INT,INT,..." if p.type is tuple else p.type.__name__.upper()]
     return f"--{name} {'|'.join([*numbers, *map(str, p.choices)])}"
 
 

@@ -6,11 +6,16 @@ import difflib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from hsad.detectors.auto import Auto
+from hsad.detectors.band_rpca import BandRPCA
 from hsad.detectors.base import Background, Block, Detector, Parameter, Scan, parameter
 from hsad.detectors.collaborative import CRD, KernelCRD
 from hsad.detectors.global_rx import GlobalRX
 from hsad.detectors.local import LocalRX
+from hsad.detectors.low_rank import LowRank
 from hsad.detectors.reduced import OnComponents
+from hsad.detectors.rpca import RPCA
+from hsad.detectors.srd import SRD
 from hsad.errors import ParameterError
 
 __all__ = [
@@ -30,10 +35,20 @@ __all__ = [
 ]
 
 #: Every method by name, in the order in which they are listed.
-DETECTORS: dict[str, type[Detector]] = {"rx": GlobalRX, "lrx": LocalRX, "crd": CRD, "kcrd": KernelCRD}
+DETECTORS: dict[str, type[Detector]] = {
+    "auto": Auto,
+    "rx": GlobalRX,
+    "lrx": LocalRX,
+    "crd": CRD,
+    "kcrd": KernelCRD,
+    "srd": SRD,
+    "rpca": RPCA,
+    "rpca-bands": BandRPCA,
+    "low-rank": LowRank,
+}
 
 #: What is used when nobody says which.
-DEFAULT_METHOD = "rx"
+DEFAULT_METHOD = "auto"
 
 
 def detector_class(method: str) -> type[Detector]:

@@ -260,6 +260,8 @@ class Detector(metaclass=_ByUsersNames):
     leaf : int
         Side, in pixels, of the blocks that are learned from and scored. It is part of the definition of a result
         (sums are formed along a tree of leaves), never a matter of memory; tiles are made of whole leaves.
+    evidence : tuple of str
+        Names of the kinds of evidence that a score is made of, where there are several; see `parts`.
     title, reference : str
         One line that says what the method is, and where its formula comes from.
 
@@ -298,6 +300,7 @@ class Detector(metaclass=_ByUsersNames):
     """
 
     leaf: ClassVar[int] = 64
+    evidence: ClassVar[tuple[str, ...]] = ()
     title: ClassVar[str] = ""
     reference: ClassVar[str] = ""
 
@@ -330,6 +333,10 @@ class Detector(metaclass=_ByUsersNames):
 
         `background` is what `learn` returned, or an equal one that was saved and loaded.
         """
+
+    def parts(self, block: Block, background: Any) -> NDArray[np.float64]:  # noqa: ARG002  for those that have some
+        """Return each kind of `evidence` at the block's core, shape ``(core rows, core cols, kinds)``."""
+        return np.empty((*block.core_valid.shape, 0))
 
     def detect(self, cube: Any, **options: Any) -> Any:
         """Score every pixel of `cube`; the same as ``hsad.detect(cube, self, **options)``."""

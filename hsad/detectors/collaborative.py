@@ -9,33 +9,18 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from hsad.detectors.base import Background, Block, Scan, parameter
-from hsad.detectors.windows import DualWindow
+from hsad.detectors.base import Block, Scan, parameter
+from hsad.detectors.scale import Scale, order_one_factor
+from hsad.detectors.windows import Device, DualWindow, local_kernel
 from hsad.errors import DataError, HsadWarning
-from hsad.kernels.summaries import Largest, Sample
+from hsad.kernels.summaries import Sample
 
-__all__ = ["CRD", "KernelCRD", "KernelScale", "Scale"]
+__all__ = ["CRD", "KernelCRD", "KernelScale"]
 
 Weights = Literal["distance", "none"]
 
-#: A largest magnitude in this range is of order one: such spectra are taken as they are.
-_ORDER_ONE = (0.1, 10.0)
-
 #: Pixels whose mutual distances give the width of a kernel.
 _SAMPLE = 1000
-
-
-@dataclass(frozen=True)
-class Scale(Background):
-    """One factor for all spectra.
-
-    Attributes
-    ----------
-    factor : float
-        Spectra are multiplied by it before λ meets them.
-    """
-
-    factor: float
 
 
 @dataclass(frozen=True)
@@ -95,19 +80,18 @@ class CRD(DualWindow):
     measure: Literal["residual", "objective"] = parameter(
         "residual", "norm of the residual, or square root of the whole minimum", name="score"
     )
+    device: Device = parameter("cpu", "where it is computed; cuda needs hsad[deep]")
 
     def learn(self, scan: Scan) -> Scale:
         """Learn by which factor the spectra become of order one, where that matters."""
         if self.center and self.normalize:
             warnings.warn("center and normalize together destroy detection: use one of them", HsadWarning, stacklevel=2)
         scale_free = self.normalize or (self.weights == "distance" and not self.sum_to_one)
-        return Scale(1.0 if scale_free else _factor(scan))
+        return Scale(1.0 if scale_free else order_one_factor(scan))
 
     def score(self, block: Block, background: Scale) -> NDArray[np.float64]:
         """Return the residuals of the block's core; NaN where the ring has too few valid pixels."""
-        from hsad.kernels.local import crd
-
-        scores = crd(
+        scores = local_kernel("crd", self.device)(
             block.spectra * background.factor,
             block.valid,
             block.core,
@@ -149,10 +133,11 @@ class KernelCRD(DualWindow):
     weights: Weights = parameter("distance", "atoms unlike the pixel cost more, or all cost the same")
     kernel: Literal["rbf", "polynomial", "linear"] = parameter("rbf", "the kernel")
     gamma: float | Literal["auto"] = parameter("auto", "the kernel's γ on spectra of order one", check=_positive)
+    device: Device = parameter("cpu", "where it is computed; cuda needs hsad[deep]")
 
     def learn(self, scan: Scan) -> KernelScale:
         """Learn the factor that makes the spectra of order one and, unless it is given, the kernel's γ."""
-        factor = _factor(scan)
+        factor = order_one_factor(scan)
         if self.gamma != "auto":
             return KernelScale(factor, self.gamma)
         if self.kernel == "linear":
@@ -163,9 +148,7 @@ class KernelCRD(DualWindow):
 
     def score(self, block: Block, background: KernelScale) -> NDArray[np.float64]:
         """Return the residuals of the block's core; NaN where the ring has too few valid pixels."""
-        from hsad.kernels.local import kernel_crd
-
-        return kernel_crd(
+        return local_kernel("kernel_crd", self.device)(
             block.spectra * background.factor,
             block.valid,
             block.core,
@@ -177,21 +160,6 @@ class KernelCRD(DualWindow):
             gamma=background.gamma,
             border=self.border,
         )
-
-
-def _factor(scan: Scan) -> float:
-    """Return the factor that brings the largest magnitude of a scene to one; 1 where it is of order one."""
-    largest = scan(_largest)
-    if largest is None:
-        raise DataError("the scene has no valid pixel: each has nodata, NaN or a mask in some band")
-    if largest.value == 0 or _ORDER_ONE[0] <= largest.value <= _ORDER_ONE[1]:
-        return 1.0
-    return 1.0 / largest.value
-
-
-def _largest(block: Block) -> Largest | None:
-    pixels = block.pixels
-    return Largest(float(np.abs(pixels).max())) if len(pixels) else None
 
 
 def _sample(block: Block) -> Sample | None:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsad.detectors.base import Block, parameter
-from hsad.detectors.windows import DualWindow
+from hsad.detectors.windows import Device, DualWindow, local_kernel
 from hsad.kernels.covariance import Covariance
 
 __all__ = ["LocalRX"]
@@ -45,12 +45,11 @@ class LocalRX(DualWindow):
         "with --covariance ridge: added to the diagonal, times trace/bands",
         check=lambda value: None if value > 0 else "above 0",
     )
+    device: Device = parameter("cpu", "where it is computed; cuda needs hsad[deep]")
 
     def score(self, block: Block, background: None) -> NDArray[np.float64]:  # noqa: ARG002  nothing is learned
         """Return the squared distances of the block's core; NaN where the ring has too few valid pixels."""
-        from hsad.kernels.local import local_rx
-
-        return local_rx(
+        return local_kernel("local_rx", self.device)(
             block.spectra,
             block.valid,
             block.core,

@@ -66,6 +66,16 @@ class OnComponents(Detector):
         """The reach of the detector."""
         return self.detector.reach
 
+    @property
+    def evidence(self) -> tuple[str, ...]:  # type: ignore[override]
+        """The kinds of evidence of the detector."""
+        return self.detector.evidence
+
+    @property
+    def smallest_side(self) -> int:
+        """The smallest side that the detector needs."""
+        return self.detector.smallest_side
+
     def learn(self, scan: Scan) -> Components:
         """Learn the components in one pass, then let the detector learn on them."""
         moments = scan(_moments)
@@ -86,6 +96,10 @@ class OnComponents(Detector):
     def score(self, block: Block, background: Components) -> NDArray[np.float64]:
         """Return the detector's scores on the projected block."""
         return self.detector.score(background.project(block), background.inner)
+
+    def parts(self, block: Block, background: Components) -> NDArray[np.float64]:
+        """Return the detector's kinds of evidence on the projected block."""
+        return self.detector.parts(background.project(block), background.inner)
 
 
 def _moments(block: Block) -> Moments | None:

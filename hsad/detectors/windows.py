@@ -2,15 +2,40 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from hsad.detectors.base import Detector, parameter
 from hsad.errors import ParameterError
 
-__all__ = ["Border", "DualWindow"]
+__all__ = ["Border", "Device", "DualWindow", "local_kernel", "odd_from"]
 
 Border = Literal["shift", "truncate", "reflect"]
+
+
+Device = Literal["cpu", "cuda"]
+
+
+def local_kernel(name: str, device: Device) -> Callable[..., NDArray[np.float64]]:
+    """Return the kernel of a local detector: compiled for the processor, or batched with torch for a GPU."""
+    if device == "cpu":
+        from hsad.kernels import local
+
+        kernel: Callable[..., NDArray[np.float64]] = getattr(local, name)
+        return kernel
+    from hsad.kernels import batched
+
+    return functools.partial(getattr(batched, name), device=device)
+
+
+def odd_from(least: int) -> Callable[[int], str | None]:
+    """Return the check of a window's side that must be odd and at least this."""
+    return lambda side: None if side % 2 and side >= least else f"odd and at least {least}"
 
 
 @dataclass(frozen=True)
@@ -25,16 +50,8 @@ class DualWindow(Detector):
         What happens near an edge of the scene, see `hsad.kernels.rings`.
     """
 
-    outer: int = parameter(
-        15,
-        "side of the outer window, odd",
-        check=lambda side: None if side % 2 and side >= 3 else "odd and at least 3",
-    )
-    inner: int = parameter(
-        7,
-        "side of the guard window, odd",
-        check=lambda side: None if side % 2 and side >= 1 else "odd and at least 1",
-    )
+    outer: int = parameter(15, "side of the outer window, odd", check=odd_from(3))
+    inner: int = parameter(7, "side of the guard window, odd", check=odd_from(1))
     border: Border = parameter("shift", "at the edge: move the window inside, cut it, or mirror the scene")
 
     def __post_init__(self) -> None:

@@ -24,13 +24,13 @@ Matrix = NDArray[np.float64]
 Vector = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
-_KEPT_TRACE = 0.9999
+KEPT_TRACE = 0.9999
 """Share of the trace that the truncated solver keeps."""
 
-_RANK_CUTOFF = 1e-12
+RANK_CUTOFF = 1e-12
 """Eigenvalues below this share of the largest are zero to the pseudo-inverse."""
 
-_RANK_CERTAIN = 1e-8
+RANK_CERTAIN = 1e-8
 """Pivots above this share of their diagonal prove full rank."""
 
 
@@ -73,7 +73,7 @@ def truncated_crd_patch(
             prepare_crd(patch.x, atoms, count, order, ring_weights, task, work)
             values, vectors = np.linalg.eigh(dense_system(count, order, task.lam, work))
             work.alpha[:order] = 0.0
-            remaining = _KEPT_TRACE * values.sum()
+            remaining = KEPT_TRACE * values.sum()
             for k in range(count - 1, -1, -1):
                 if remaining <= 0 or values[k] <= 0:
                     break
@@ -114,7 +114,7 @@ def pinv_rx_patch(patch: Patch, valid: Mask, wanted: Mask, window: Window, score
             certain = False
             if count <= patch.x.shape[1] and trace > 0:
                 lift(work.a, count, order, trace / (count * count))
-                certain = solve(count, order, 0.0, work) > _RANK_CERTAIN
+                certain = solve(count, order, 0.0, work) > RANK_CERTAIN
                 lift(work.a, count, order, -trace / (count * count))
             if certain:
                 residual(patch.x, atoms, count, work.alpha, work.scale, True, work.r)
@@ -123,7 +123,7 @@ def pinv_rx_patch(patch: Patch, valid: Mask, wanted: Mask, window: Window, score
             elif trace > 0:
                 values, vectors = np.linalg.eigh(dense_system(count, order, 0.0, work))
                 for k in range(count - 1, -1, -1):
-                    if values[k] <= _RANK_CUTOFF * values[count - 1]:
+                    if values[k] <= RANK_CUTOFF * values[count - 1]:
                         break
                     score += count * (projection(vectors, k, count, order, work) / values[k]) ** 2
             scores[row - patch.rows[0], col - patch.cols[0]] = score

@@ -180,6 +180,22 @@ class Histogram:
     def __add__(self, other: Histogram) -> Histogram:
         return Histogram(self.counts + other.counts)
 
+    def quantile(self, share: float) -> float:
+        """Return a quantile of positive numbers from their upper halves alone: one pass instead of two.
+
+        Within a bin, whose ends differ by less than 1 %, the numbers are taken to be spread evenly. NaN when there
+        are none.
+        """
+        cumulative = np.cumsum(self.counts)
+        if not cumulative[-1]:
+            return float("nan")
+        rank = share * cumulative[-1]
+        upper = int(np.searchsorted(cumulative, rank))
+        ends = (np.array([upper, upper + 1], dtype=np.uint32) & np.uint32(0x7FFF)) << np.uint32(16)
+        low, high = ends.view(np.float32).astype(np.float64)
+        below = cumulative[upper] - self.counts[upper]
+        return float(low + (high - low) * (rank - below) / self.counts[upper])
+
 
 def quantile(histogram: Callable[[int | None], Histogram | None], share: float) -> float:
     """Return the smallest number that at least `share` of the counted numbers do not exceed.

@@ -1,0 +1,162 @@
+"""Robust principal component analysis of images: every band's own image is a matrix, decomposed alone."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hsad.detectors.base import Block, Detector, Scan, parameter
+from hsad.detectors.variation import check_varies
+from hsad.errors import ConvergenceWarning, ParameterError
+from hsad.kernels.patch_grid import cut_patches, patch_starts
+from hsad.kernels.pursuit import sparse_part
+
+__all__ = ["BandRPCA"]
+
+_MOST_ITERATIONS = 200
+_OVERLAP = 4
+"""Neighbouring windows share about one part in this many of their sides."""
+
+
+@dataclass(frozen=True)
+class BandRPCA(Detector):
+    """Principal component pursuit of every band image, in overlapping windows: the size of a pixel's sparse parts.
+
+    Rows and columns of the image are those of the matrix; or, with `patch`, its overlapping patches are the columns
+    (the patch-image model). What the rows (or patches) of a window have in common is the background of the band.
+
+    Notes
+    -----
+    The scene is covered by windows of about `window` pixels, evenly spaced between its edges, a quarter of which
+    overlaps the next one. They belong to the scene, not to the tiles it is processed in: results do not depend on
+    tiles. Where windows overlap their sparse parts are averaged, with weights that fall to 0 at the window's edge as a
+    squared sine. The influence of a window changes by a tenth from a pixel to the next (at the default, and least at
+    its edges), so no seam is sharper than that share of the difference of two decompositions. A scene no larger than
+    a window is decomposed whole.
+
+    λ is 1/√(longer side of the window) unless given. An invalid pixel takes the mean of the valid ones in its window.
+
+    References
+    ----------
+    E. J. Candès, X. Li, Y. Ma, J. Wright, "Robust principal component analysis?", J. ACM 58(3):11, 2011; patches:
+    C. Gao et al., "Infrared patch-image model for small target detection in a single image", IEEE TIP
+    22(12):4996-5009, 2013.
+    """
+
+    leaf: ClassVar[int] = 128  # neighbouring leaves decompose the windows between them twice
+    title: ClassVar[str] = "robust PCA of each band's image: size of a pixel's sparse parts over the bands"
+    reference: ClassVar[str] = "Candès et al., J. ACM 58(3):11, 2011; Gao et al., IEEE TIP 22(12):4996, 2013"
+
+    lam: float | Literal["auto"] = parameter(
+        "auto",
+        "weight of the sparse part; auto: 1/sqrt(side of the window)",
+        check=lambda value: None if isinstance(value, float) and 0 < value < 1 else "above 0 and below 1",
+    )
+    measure: Literal["l2", "l1"] = parameter("l2", "norm of the sparse parts over the bands", name="score")
+    patch: int = parameter(
+        0,
+        "side of the patches that are the columns of the matrix; 0: the band image itself is the matrix",
+        check=lambda value: None if value == 0 or value >= 2 else "0 or at least 2",
+    )
+    window: int = parameter(
+        64, "side of the windows that are decomposed", check=lambda value: None if value >= 8 else "at least 8"
+    )
+    tolerance: float = parameter(
+        1e-7,
+        "relative residual at which the iteration ends",
+        check=lambda value: None if 0 < value < 1 else "above 0 and below 1",
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if 2 * self.patch > self.window:
+            raise ParameterError(f"patch must be at most half of window ({self.window}), not {self.patch}")
+
+    @property
+    def reach(self) -> int:
+        """The windows that a pixel lies in end at most ``window`` away."""
+        return self.window
+
+    @property
+    def smallest_side(self) -> int:
+        """Two rows and columns make a matrix; a patch must lie in the scene."""
+        return max(2, self.patch)
+
+    def learn(self, scan: Scan) -> None:
+        """Learn nothing, but look whether there is anything to find."""
+        check_varies(scan)
+
+    def score(self, block: Block, background: None) -> NDArray[np.float64]:  # noqa: ARG002  nothing is learned
+        """Return the norms of the blended sparse parts of the block's core."""
+        core = block.core
+        sparse = np.zeros((*block.core_valid.shape, block.spectra.shape[2]))
+        weights = np.zeros(block.core_valid.shape)
+        for rows, row_weights in self._windows(block, 0):
+            for cols, col_weights in self._windows(block, 1):
+                valid = block.valid[rows, cols]
+                if not valid[_common(rows, core[0], rows), _common(cols, core[1], cols)].any():
+                    continue
+                part = self._sparse_part(block.spectra[rows, cols], valid)
+                weight = np.outer(row_weights, col_weights)
+                here = _common(rows, core[0], core[0]), _common(cols, core[1], core[1])
+                there = _common(rows, core[0], rows), _common(cols, core[1], cols)
+                sparse[here] += weight[there][..., None] * part[there]
+                weights[here] += weight[there]
+        with np.errstate(invalid="ignore"):
+            sparse /= weights[..., None]
+        order = 1 if self.measure == "l1" else 2
+        return np.where(block.core_valid, np.linalg.norm(sparse, ord=order, axis=2), np.nan)
+
+    def _windows(self, block: Block, axis: int) -> Iterator[tuple[slice, NDArray[np.float64]]]:
+        """Yield the windows along an axis that meet the core: where in the block, and the weight of each position."""
+        size = (block.scene.rows, block.scene.cols)[axis]
+        overlap = max(1, self.window // _OVERLAP)
+        steps = -(-max(0, size - self.window) // (self.window - overlap))
+        room = max(0, size - self.window)
+        for step in range(steps + 1):
+            # Rounded outwards, so that a mirrored scene has mirrored windows.
+            start = step * room // steps if steps else 0
+            stop = size - (steps - step) * room // steps if steps else size
+            span = slice(start - block.origin[axis], stop - block.origin[axis])
+            if span.start < block.core[axis].stop and span.stop > block.core[axis].start:
+                inside = np.arange(stop - start) + 0.5
+                ramp = np.minimum(1.0, np.minimum(inside, stop - start - inside) / overlap)
+                yield span, np.sin(0.5 * np.pi * ramp) ** 2
+
+    def _sparse_part(self, image: NDArray[np.float64], valid: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """Return the sparse parts of a window's ``(rows, cols, bands)``."""
+        if not valid.all():
+            image = np.where(valid[..., None], image, image[valid].mean(axis=0))
+        lam = 1 / np.sqrt(max(image.shape[:2])) if self.lam == "auto" else self.lam
+        if self.patch == 0:
+            parts = [self._decompose(band, lam) for band in np.moveaxis(image, 2, 0)]
+            return np.stack(parts, axis=2)
+        stride = self.patch // 2
+        from hsad.kernels.median_merge import merge_by_median
+
+        rows, cols = (patch_starts(size, self.patch, stride) for size in image.shape[:2])
+        patches = cut_patches(image, rows, cols, self.patch)
+        parts = [self._decompose(band, lam) for band in patches]
+        numbers = np.arange(len(rows) * len(cols)).reshape(len(rows), len(cols))
+        return merge_by_median(np.stack(parts), numbers, rows, cols, self.patch, image.shape[:2])
+
+    def _decompose(self, matrix: NDArray[np.float64], lam: float) -> NDArray[np.float64]:
+        sparse, residual = sparse_part(matrix, lam, self.tolerance, _MOST_ITERATIONS)
+        if residual >= self.tolerance:
+            warnings.warn(
+                f"rpca-bands stopped after {_MOST_ITERATIONS} iterations with a residual of {residual:.1e}, above the "
+                f"tolerance of {self.tolerance:.1e}",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
+        return sparse
+
+
+def _common(one: slice, other: slice, within: slice) -> slice:
+    """Return what two slices have in common, counted from the start of `within`."""
+    return slice(max(one.start, other.start) - within.start, min(one.stop, other.stop) - within.start)

@@ -1,0 +1,76 @@
+"""Sparse representation: how badly a few pixels of its surroundings explain a pixel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hsad.detectors.base import Block, Scan, parameter
+from hsad.detectors.scale import Scale, order_one_factor
+from hsad.detectors.windows import DualWindow
+
+__all__ = ["SRD"]
+
+
+@dataclass(frozen=True)
+class SRD(DualWindow):
+    """Norm of what is left of a pixel after it was represented sparsely by the pixels of its ring: ‖y − Xα‖.
+
+    Notes
+    -----
+    ``omp`` takes up to ``atoms`` pixels of the ring: each time the one that correlates best with the residual (by its
+    length, so that bright pixels have no advantage), with least squares on all that were taken. ``ista`` and
+    ``fista`` take ``iterations`` steps of length 1/L, L the largest eigenvalue of XᵀX, from α = 0 towards the minimum
+    of ½‖y − Xα‖² + λ‖α‖₁. That λ means something only beside spectra of order one: those whose largest magnitude lies
+    outside 0.1 … 10 are divided by it first (one pass), and the score multiplied by it. Where λ is not below max |Xᵀy|
+    no pixel of the ring is taken.
+
+    References
+    ----------
+    Y. Chen, N. M. Nasrabadi, T. D. Tran, "Hyperspectral image classification using dictionary-based sparse
+    representation", IEEE TGRS 49(10):3973-3985, 2011, for OMP on spectra; A. Beck, M. Teboulle, "A fast iterative
+    shrinkage-thresholding algorithm for linear inverse problems", SIAM J. Imaging Sci. 2(1):183-202, 2009.
+    """
+
+    title: ClassVar[str] = "sparse representation: residual of a pixel on few pixels of the ring around it"
+    reference: ClassVar[str] = (
+        "Chen et al., IEEE TGRS 49(10):3973, 2011; Beck & Teboulle, SIAM J. Imaging Sci. 2:183, 2009"
+    )
+
+    solver: Literal["omp", "ista", "fista"] = parameter("omp", "matching pursuit, or the lasso by gradient steps")
+    atoms: int = parameter(
+        5, "with --solver omp: most pixels of the ring taken", check=lambda value: None if value >= 1 else "at least 1"
+    )
+    lam: float = parameter(
+        1e-2,
+        "with --solver ista and fista: weight of the sparsity, on spectra of order one",
+        check=lambda value: None if value > 0 else "above 0",
+    )
+    iterations: int = parameter(
+        100, "with --solver ista and fista: number of steps", check=lambda value: None if value >= 1 else "at least 1"
+    )
+
+    def learn(self, scan: Scan) -> Scale:
+        """Learn by which factor the spectra become of order one, where that matters."""
+        return Scale(1.0 if self.solver == "omp" else order_one_factor(scan))
+
+    def score(self, block: Block, background: Scale) -> NDArray[np.float64]:
+        """Return the residual norms of the block's core; NaN where the ring has too few valid pixels."""
+        from hsad.kernels.sparse import sparse_representation
+
+        scores = sparse_representation(
+            block.spectra * background.factor,
+            block.valid,
+            block.core,
+            outer=self.outer,
+            inner=self.inner,
+            solver=self.solver,
+            atoms=self.atoms,
+            lam=self.lam,
+            iterations=self.iterations,
+            border=self.border,
+        )
+        return scores / background.factor

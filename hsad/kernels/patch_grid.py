@@ -1,0 +1,56 @@
+"""Overlapping patches of an image: where they lie, and taking them out.
+
+The patches lie at the same places in the scene whatever block they are seen in, at every `stride` pixels counted from
+both ends towards the middle: a mirrored scene has mirrored patches, and the last row and column are covered.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["cut_patches", "fill_invalid", "patch_starts"]
+
+Stack = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+Numbers = NDArray[np.int64]
+
+
+def patch_starts(size: int, patch: int, stride: int) -> Numbers:
+    """Return the first pixels of the patches along an axis of `size` ≥ `patch` pixels, increasing.
+
+    Neighbours lie at most `stride` apart.
+    """
+    room = size - patch
+    near = np.arange(0, (room + stride) // 2 + 1, stride)
+    near = near[near <= room]
+    return np.unique(np.concatenate([near, room - near])).astype(np.int64)
+
+
+def cut_patches(image: NDArray[Any], rows: Numbers, cols: Numbers, patch: int) -> NDArray[Any]:
+    """Return the patches of ``(rows, cols, bands)`` that start at `rows` × `cols`: ``(bands, patches, patch²)``."""
+    views = np.lib.stride_tricks.sliding_window_view(image, (patch, patch), axis=(0, 1))
+    cut = views[np.ix_(rows, cols)]
+    return np.ascontiguousarray(np.moveaxis(cut.reshape(len(rows) * len(cols), image.shape[2], patch * patch), 1, 0))
+
+
+def fill_invalid(patches: Stack, valid: Mask) -> tuple[Stack, Mask]:
+    """Return the patches that have a valid pixel, invalid pixels set to the mean of the valid ones, and which they are.
+
+    Parameters
+    ----------
+    patches : (bands, patches, patch²) ndarray
+    valid : (patches, patch²) ndarray of bool
+
+    Returns
+    -------
+    (bands, kept, patch²) ndarray, (patches,) ndarray of bool
+    """
+    if valid.all():
+        return patches, np.ones(len(valid), dtype=np.bool_)
+    kept = np.asarray(valid.any(axis=1))
+    patches, valid = patches[:, kept], valid[kept]
+    means = np.where(valid, patches, 0.0).sum(axis=2) / valid.sum(axis=1)
+    return np.where(valid, patches, means[..., None]), kept

@@ -1,0 +1,279 @@
+"""Robust PCA against the inexact ALM with a full SVD, and against what theory promises."""
+
+import gc
+import itertools
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.io import loadmat
+from scipy.ndimage import gaussian_filter
+from scipy.stats import rankdata
+
+import hsad
+from hsad.detectors import rpca, state
+from hsad.detectors.band_rpca import BandRPCA
+from hsad.detectors.rpca import RPCA
+from hsad.detectors.state import Room
+from hsad.errors import ConvergenceWarning, DataError, ParameterError
+from hsad.kernels.patch_grid import patch_starts
+from hsad.kernels.pursuit import sparse_part
+
+
+def inexact_alm(X, lam, tolerance=1e-7):
+    """Lin, Chen, Ma 2010 as published: a full SVD an iteration."""
+    norm = np.linalg.norm(X, 2)
+    Y = X / max(norm, np.abs(X).max() / lam)
+    L, mu, limit = np.zeros_like(X), 1.25 / norm, 1.25e7 / norm
+    for _ in range(200):
+        S = X - L + Y / mu
+        S = np.sign(S) * np.maximum(np.abs(S) - lam / mu, 0)
+        U, s, Vt = np.linalg.svd(X - S + Y / mu, full_matrices=False)
+        L = (U * np.maximum(s - 1 / mu, 0)) @ Vt
+        Y = Y + mu * (X - L - S)
+        mu = min(1.5 * mu, limit)
+        if np.linalg.norm(X - L - S) < tolerance * np.linalg.norm(X):
+            return L, S
+    raise AssertionError("did not converge")
+
+
+def objective(L, S, lam):
+    return np.linalg.svd(L, compute_uv=False).sum() + lam * np.abs(S).sum()
+
+
+def low_rank_and_sparse(shape, rank, share, seed=0):
+    random = np.random.default_rng(seed)
+    L = random.normal(size=(shape[0], rank)) @ random.normal(size=(rank, shape[1]))
+    return L, np.where(random.random(shape) < share, random.uniform(-10, 10, shape), 0.0)
+
+
+def a_scene(rows=80, cols=75, bands=9, seed=0):
+    random = np.random.default_rng(seed)
+    mixed = random.random((rows, cols, 3)) @ random.random((3, bands))
+    scene = mixed + 0.01 * random.normal(size=(rows, cols, bands))
+    scene[rows // 2, cols // 3] += random.random(bands)
+    return scene
+
+
+def auc(scores, truth):
+    ranks, positives = rankdata(scores.ravel()), truth.sum()
+    wins = ranks[truth.ravel()].sum() - positives * (positives + 1) / 2
+    return wins / (positives * (truth.size - positives))
+
+
+@pytest.mark.parametrize("shape", [(300, 20), (40, 150), (60, 60)])
+def test_the_decomposition_is_that_of_the_method_with_a_full_svd(shape):
+    X = np.random.default_rng(0).normal(size=shape) @ np.diag(0.8 ** np.arange(shape[1])) + 2
+    lam = 1 / np.sqrt(max(shape))
+    L, S = inexact_alm(X, lam)
+    sparse, residual = sparse_part(X, lam, 1e-7, 200)
+    assert residual < 1e-7
+    assert objective(X - sparse, sparse, lam) <= objective(L, S, lam) * (1 + 1e-6)
+    np.testing.assert_allclose(sparse, S, atol=1e-5 * np.abs(X).max())
+
+
+@pytest.mark.parametrize("shape, rank, share", [((120, 120), 5, 0.05), ((600, 80), 3, 0.05), ((90, 300), 4, 0.1)])
+def test_exact_recovery_where_theory_promises_it(shape, rank, share):
+    L, S = low_rank_and_sparse(shape, rank, share)
+    sparse, _ = sparse_part(L + S, 1 / np.sqrt(max(shape)), 1e-9, 200)
+    assert np.linalg.norm(sparse - S) < 1e-6 * np.linalg.norm(S)
+    assert np.array_equal(np.abs(sparse) > 1e-3, np.abs(S) > 1e-3)
+
+
+def test_a_scene_in_leaves_is_decomposed_as_one_matrix():
+    scene = a_scene()
+    X = scene.reshape(-1, scene.shape[2])
+    _, S = inexact_alm(X, 1 / np.sqrt(len(X)))
+    for measure, expected in {
+        "l2": np.linalg.norm(S, axis=1),
+        "l1": np.abs(S).sum(axis=1),
+        "rx": np.einsum("ij,jk,ik->i", S - S.mean(0), np.linalg.inv(np.cov(S.T, bias=True)), S - S.mean(0)),
+    }.items():
+        scores = hsad.detect(scene, RPCA(score=measure), workers=2)
+        np.testing.assert_allclose(scores.ravel(), expected, rtol=1e-3, atol=1e-5 * expected.max())
+        assert np.unravel_index(scores.argmax(), scores.shape) == (40, 25)
+
+
+def test_the_report_is_true():
+    scene = a_scene()
+    X = scene.reshape(-1, scene.shape[2])
+    lam = 0.02
+    L, S = inexact_alm(X, lam)
+    summary = hsad.learn(scene, RPCA(lam=lam)).background.summary()
+    assert summary["converged"]
+    assert summary["residual"] < 1e-7
+    assert summary["lam"] == lam
+    assert summary["objective"] == pytest.approx(objective(L, S, lam), rel=1e-5)
+    assert summary["objective"] <= objective(L, S, lam) * (1 + 1e-7)
+    assert summary["rank"] == np.linalg.matrix_rank(L, tol=1e-6 * np.linalg.norm(L, 2))
+    assert summary["nonzero"] == pytest.approx(np.mean(S != 0), abs=1e-3)
+    assert 20 <= summary["iterations"] <= 60
+
+
+def test_several_scenes_are_one_matrix():
+    scenes = [a_scene(30, 40, seed=1), a_scene(50, 35, seed=2)]
+    X = np.concatenate([scene.reshape(-1, scene.shape[2]) for scene in scenes])
+    lam = 1 / np.sqrt(len(X))
+    learned = hsad.learn(scenes, RPCA())
+    L, S = inexact_alm(X, lam)
+    assert learned.background.summary()["objective"] == pytest.approx(objective(L, S, lam), rel=1e-5)
+    scores = hsad.score(scenes[1], learned)
+    expected = np.linalg.norm(S[30 * 40 :], axis=1)
+    np.testing.assert_allclose(scores.ravel(), expected, rtol=1e-3, atol=1e-5 * expected.max())
+
+
+def test_states_that_are_lost_or_on_disk_give_the_same_bits(monkeypatch):
+    scene = a_scene(bands=5)
+    expected = hsad.detect(scene, RPCA(), workers=1)
+    with monkeypatch.context() as patch:
+        patch.setattr(rpca._Kept, "follows", lambda *_: False)
+        assert np.array_equal(hsad.detect(scene, RPCA(), workers=1), expected)
+    with monkeypatch.context() as patch:
+        patch.setattr(state, "_free_memory", lambda: 0)
+        before = set(Path(tempfile.gettempdir()).glob("hsad-*.state"))
+        assert np.array_equal(hsad.detect(scene, RPCA(), workers=2), expected)
+    gc.collect()
+    assert set(Path(tempfile.gettempdir()).glob("hsad-*.state")) <= before
+
+
+def test_a_state_of_another_learning_is_not_used():
+    steps = [rpca.Step(np.eye(3)[:, :rank], np.full(rank, 0.5), 0.7, 0.1) for rank in (0, 1, 2)]
+    kept = rpca._Kept(2, steps[1], state.keep(np.zeros((4, 3)), "memory"))
+    assert kept.follows(steps)
+    assert not kept.follows(steps[:1])
+    assert not kept.follows([steps[0], steps[1]._replace(threshold=0.2), steps[2]])
+    assert not kept.follows([steps[0], steps[2]])
+
+
+def test_where_a_state_goes():
+    here, there = Room({"a": (10_000, 5_000)}), Room({"b": (10_000, 40_000)})
+    assert here.place(5_000, "it") == "memory"
+    assert (here + here).place(4_501, "it") == "memory"
+    assert (here + there).place(10_000, "it") == "memory"
+    assert (here + there).place(20_000, "it") == "disk"
+    with pytest.raises(DataError, match=r"it needs 9\.0 GB, with 4\.0 GB of memory and 5\.0 GB of disk free .* TMPDIR"):
+        Room({"a": (4 * 10**9, 5 * 10**9)}).place(9 * 10**9, "it")
+    assert 10**7 < state._free_memory() < 10**15
+
+
+def test_too_large_a_scene_is_refused_before_the_start(monkeypatch):
+    monkeypatch.setattr(Room, "here", lambda: Room({"a": (1000, 1000)}))
+    with pytest.raises(DataError, match="rpca of 6000 pixels of 9 bands needs"):
+        hsad.detect(a_scene(), RPCA())
+
+
+def test_not_converged_is_said():
+    with pytest.warns(ConvergenceWarning, match=r"rpca stopped after max_iterations = 5 with a residual of \d"):
+        learned = hsad.learn(a_scene(), RPCA(max_iterations=5))
+    summary = learned.background.summary()
+    assert not summary["converged"]
+    assert summary["iterations"] == 5
+    assert summary["residual"] > 1e-7
+
+
+@pytest.mark.parametrize("detector", [RPCA(), BandRPCA()])
+@pytest.mark.parametrize("value, message", [(0.0, "constant"), (7.5, "constant"), (np.nan, "no valid pixel")])
+def test_constant_and_empty_scenes(detector, value, message):
+    with pytest.raises(DataError, match=message):
+        hsad.detect(np.full((20, 20, 3), value), detector)
+
+
+def test_scenes_and_weights_that_leave_nothing():
+    with pytest.raises(DataError, match="at least 2 bands: the scene has 1"):
+        hsad.detect(a_scene()[..., :1], RPCA())
+    with pytest.raises(ParameterError, match="lam 1e-06 is so small that nothing is left of the low-rank part"):
+        hsad.detect(a_scene(), RPCA(lam=1e-6))
+    with pytest.raises(DataError, match=r"lam 0\.99 leaves no sparse part: choose a smaller one"):
+        hsad.detect(a_scene(), RPCA(lam=0.99))
+
+
+@pytest.mark.parametrize("cls", [RPCA, BandRPCA])
+@pytest.mark.parametrize(
+    "parameters, message",
+    [
+        ({"lam": 0.0}, "lam must be above 0 and below 1, not 0.0"),
+        ({"lam": 1.0}, "lam must be above 0 and below 1, not 1.0"),
+        ({"tolerance": 0.0}, "tolerance must be above 0 and below 1, not 0.0"),
+        ({"score": "linf"}, "score: 'linf' is not one of l2, l1"),
+    ],
+)
+def test_bad_parameters(cls, parameters, message):
+    with pytest.raises(ParameterError, match=message):
+        cls(**parameters)
+
+
+def test_patches_larger_than_half_a_window_are_refused():
+    with pytest.raises(ParameterError, match=r"patch must be at most half of window \(20\), not 11"):
+        BandRPCA(window=20, patch=11)
+
+
+@pytest.mark.parametrize("measure, expected", [("rx", 0.8474), ("l2", 0.9359), ("l1", 0.9301)])
+def test_published_numbers(data, measure, expected):
+    content = loadmat(data / "scenes" / "abu-airport-2.mat")
+    scores = hsad.detect(content["data"], RPCA(score=measure))
+    assert auc(scores, content["map"] > 0) == pytest.approx(expected, abs=0.002)
+
+
+def test_a_scene_no_larger_than_a_window_is_decomposed_band_by_band():
+    scene = a_scene(30, 25, bands=3)
+    S = np.stack([inexact_alm(band, 1 / np.sqrt(30))[1] for band in np.moveaxis(scene, 2, 0)], axis=2)
+    for measure, order in (("l2", 2), ("l1", 1)):
+        expected = np.linalg.norm(S, axis=2, ord=order)
+        scores = hsad.detect(scene, BandRPCA(score=measure))
+        np.testing.assert_allclose(scores, expected, atol=1e-5 * expected.max())
+
+
+def test_the_patch_matrix_of_a_band_is_decomposed_and_merged_by_the_median():
+    image = a_scene(26, 23, bands=1)
+    rows, cols = patch_starts(26, 6, 3), patch_starts(23, 6, 3)
+    places = list(itertools.product(rows, cols))
+    columns = np.stack([image[r : r + 6, c : c + 6, 0].ravel() for r, c in places], axis=1)
+    _, S = inexact_alm(columns, 1 / np.sqrt(26), tolerance=1e-9)
+    covering = [[[] for _ in range(23)] for _ in range(26)]
+    for (row, col), column in zip(places, S.T, strict=True):
+        for i, value in enumerate(column):
+            covering[row + i // 6][col + i % 6].append(value)
+    expected = np.abs([[np.median(values) for values in line] for line in covering])
+    scores = hsad.detect(image, BandRPCA(patch=6))
+    np.testing.assert_allclose(scores, expected, atol=1e-4 * expected.max())
+
+
+def windows(size, side, overlap):
+    """Start and stop of the windows along an axis, evenly spaced, and the weight of each position."""
+    steps = int(np.ceil((size - side) / (side - overlap)))
+    for step in range(steps + 1):
+        exact = step * (size - side) / steps
+        start, stop = int(np.floor(exact + 1e-9)), int(np.ceil(exact + side - 1e-9))
+        inside = np.minimum(np.arange(start, stop) - start, stop - 1 - np.arange(start, stop)) + 0.5
+        yield start, stop, np.sin(np.pi / 2 * np.minimum(1, inside / overlap)) ** 2
+
+
+def test_windows_are_blended_so_that_seams_do_not_show():
+    random = np.random.default_rng(0)
+    scene = 1 + gaussian_filter(random.normal(size=(70, 120, 2)), (3, 3, 0)) + 2e-4 * random.normal(size=(70, 120, 2))
+    blended, total, abutting = np.zeros(scene.shape), np.zeros((70, 120, 1)), np.zeros(scene.shape)
+    edges = {"blended": set(), "abutting": set()}
+    for top, bottom, row_weights in windows(70, 32, 8):
+        for left, right, col_weights in windows(120, 32, 8):
+            window = scene[top:bottom, left:right]
+            lam = 1 / np.sqrt(max(window.shape[:2]))
+            S = np.stack([sparse_part(band, lam, 1e-7, 200)[0] for band in np.moveaxis(window, 2, 0)], axis=2)
+            weight = np.outer(row_weights, col_weights)[..., None]
+            blended[top:bottom, left:right] += weight * S
+            total[top:bottom, left:right] += weight
+            abutting[top:bottom, left:right] = S
+            edges["blended"] |= {left, right} - {0, 120}
+            edges["abutting"] |= {left} - {0}
+    expected = np.linalg.norm(blended / total, axis=2)
+    scores = hsad.detect(scene, BandRPCA(window=32))
+    np.testing.assert_allclose(scores, expected, atol=1e-5 * expected.max())
+
+    def step_at_edges(values, name):
+        """Mean difference of neighbours across the edges of windows, against that elsewhere."""
+        steps = np.abs(np.diff(values, axis=1)).mean(axis=0)
+        at_edge = np.isin(np.arange(1, 120), sorted(edges[name]))
+        return steps[at_edge].mean() / steps[~at_edge].mean()
+
+    assert step_at_edges(scores, "blended") == pytest.approx(1, abs=0.2)
+    assert step_at_edges(np.linalg.norm(abutting, axis=2), "abutting") > 2

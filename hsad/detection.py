@@ -142,27 +142,23 @@ def detect_to_file(
     from hsad.products import ScoreWriter
 
     run, parameters = RunOptions.split(options)
-    with (
-        _prepared(_opened(scene), method, run, parameters) as job,
-        ScoreWriter(
-            output,
-            job.grid,
-            job.provenance,
-            bands=1 + len(job.parts),
-            descriptions=["score", *job.parts],
-            overwrite=overwrite,
-        ) as writer,
-    ):
+    with _prepared(_opened(scene), method, run, parameters) as job:
+        bands = ["score", *job.parts]
+        writer = ScoreWriter(
+            output, job.grid, job.provenance, bands=len(bands), descriptions=bands, overwrite=overwrite
+        )
         learned = job.learn()
+        writer.tell_background(learned.summary())
         valid, highest = 0, -np.inf
-        for tile in job.tiles(learned):
-            writer.write(tile.rows, tile.cols, np.concatenate([tile.scores[..., None], tile.parts], axis=2))
-            finite = tile.scores[np.isfinite(tile.scores)]
-            valid += finite.size
-            highest = max(highest, float(finite.max(initial=-np.inf)))
-        _require_scores(valid)
-        if save_background is not None:
-            learned.save(save_background)
+        with writer:
+            for tile in job.tiles(learned):
+                writer.write(tile.rows, tile.cols, np.concatenate([tile.scores[..., None], tile.parts], axis=2))
+                finite = tile.scores[np.isfinite(tile.scores)]
+                valid += finite.size
+                highest = max(highest, float(finite.max(initial=-np.inf)))
+            _require_scores(valid)
+            if save_background is not None:
+                learned.save(save_background)
     method_used, parameters_used = describe_detector(learned.detector)
     return {
         "output": str(output),
@@ -171,7 +167,7 @@ def detect_to_file(
         "pixels": job.grid.rows * job.grid.cols,
         "valid": valid,
         "max": highest,
-        "background": {} if learned.background is None else learned.background.summary(),
+        "background": json.loads(learned.summary() or "{}"),
     }
 
 
@@ -250,8 +246,8 @@ class _Job:
         rows, cols = self.window
         result = xr.DataArray(scores, dims=("y", "x"), name="score", attrs=dict(self.provenance))
         result.attrs["long_name"] = f"anomaly score ({result.attrs['method']})"
-        if learned is not None and learned.background is not None:
-            result.attrs["background"] = json.dumps(learned.background.summary())
+        if learned is not None:
+            result.attrs["background"] = learned.summary()
         own = {
             name: coordinate.isel({"y": rows, "x": cols}, missing_dims="ignore")
             for name, coordinate in self.cube.coords.items()

@@ -57,6 +57,8 @@ def test_detect_writes_a_georeferenced_map_with_its_companions(scene, tmp_path, 
     assert tags["HSAD_METHOD"] == "rx"
     assert json.loads(tags["HSAD_PARAMETERS"]) == {"covariance": "pinv", "ridge": 0.01, "trim": 0.0}
     assert tags["HSAD_VERSION"] == hsad.__version__
+    assert json.loads(tags["HSAD_BACKGROUND"]) == json.loads(expected.attrs["background"])
+    assert json.loads(tags["HSAD_BACKGROUND"])["count"] == int(np.isfinite(expected).sum())
     assert tags["HSAD_SOURCE"].endswith("scene.hdr")
     assert tags["HSAD_SOURCE_SHA256"] == hashlib.sha256((scene / "scene.img").read_bytes()).hexdigest()
 

@@ -15,8 +15,10 @@ from hsad.bench.peers import (
     OCTAVE_LRX,
     Peer,
     numpy_loop,
+    numpy_whole,
     octave_loop,
     otb_lrx,
+    sklearn_omp,
     spectral_lrx,
     spectral_rx,
 )
@@ -46,8 +48,9 @@ class Case:
         Windows; 0 for a method without.
     flops : float
         Operations a pixel needs in the thriftiest algorithm known, see `cases`.
-    reference : callable or None
-        The formula for one pixel, ``reference(cube, row, col, outer, inner)``: accuracy is measured against it.
+    reference : callable
+        The formula, which accuracy is measured against: for one pixel, ``reference(cube, row, col, outer, inner)``,
+        or, of a method without windows, for the whole cube.
     peers : tuple of Peer
     """
 
@@ -59,7 +62,7 @@ class Case:
     outer: int
     inner: int
     flops: float
-    reference: Score | None
+    reference: Callable[..., Any]
     peers: tuple[Peer, ...] = field(default=())
 
 
@@ -77,6 +80,10 @@ def _kernel_crd(cube: NDArray[np.float64], row: int, col: int, outer: int, inner
 
 def _local_rx(cube: NDArray[np.float64], row: int, col: int, outer: int, inner: int) -> float:
     return formulas.local_rx(cube[row, col], formulas.ring_of(cube, row, col, outer, inner), _RIDGE)
+
+
+def _matching_pursuit(cube: NDArray[np.float64], row: int, col: int, outer: int, inner: int) -> float:
+    return formulas.matching_pursuit(cube[row, col], formulas.ring_of(cube, row, col, outer, inner), 5)
 
 
 def _gram(bands: int, outer: int) -> float:
@@ -139,7 +146,16 @@ def cases(*, quick: bool = False) -> list[Case]:
              peers=(numpy_loop("numpy", _kernel_crd),))
     )  # fmt: skip
     found.append(
-        Case("rx d=200", "rx", {}, bands=200, side=512, outer=0, inner=0, flops=2.0 * 200**2, reference=None,
-             peers=(spectral_rx(),))
+        Case("rx d=200", "rx", {}, bands=200, side=512, outer=0, inner=0, flops=2.0 * 200**2,
+             reference=formulas.global_rx, peers=(spectral_rx(),))
+    )  # fmt: skip
+    found.append(
+        Case("srd omp d=189", "srd", {"atoms": 5}, bands=189, side=96, **window,
+             flops=_gram(189, 15) + 5 * 4.0 * s, reference=_matching_pursuit, peers=(sklearn_omp(5),))
+    )  # fmt: skip
+    # Some 40 iterations of one Gram matrix and two thin products of a third of the bands.
+    found.append(
+        Case("rpca d=189", "rpca", {}, bands=189, side=100, outer=0, inner=0, flops=40 * (1 + 4 / 3) * 189**2,
+             reference=formulas.rpca, peers=(numpy_whole("numpy, inexact ALM with full SVDs", formulas.rpca),))
     )  # fmt: skip
     return [case for case in found if not quick or case.bands <= 30]

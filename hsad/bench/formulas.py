@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["crd", "global_rx", "kernel_crd", "local_rx", "ring_of"]
+__all__ = ["crd", "global_rx", "kernel_crd", "local_rx", "matching_pursuit", "ring_of", "rpca"]
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
@@ -53,3 +53,36 @@ def global_rx(cube: NDArray[np.float64]) -> NDArray[np.float64]:
     covariance = centred.T @ centred / len(spectra)
     scores = np.sum(centred * np.linalg.solve(covariance, centred.T).T, axis=1)
     return np.asarray(scores.reshape(cube.shape[:2]))
+
+
+def matching_pursuit(y: Vector, atoms: Matrix, most: int) -> float:
+    """Return ‖y − Xα‖ after `most` steps of orthogonal matching pursuit with atoms of unit length."""
+    unit = atoms / np.linalg.norm(atoms, axis=0)
+    chosen: list[int] = []
+    residual = y
+    for _ in range(most):
+        correlation = np.abs(unit.T @ residual)
+        correlation[chosen] = -1.0
+        chosen.append(int(np.argmax(correlation)))
+        residual = y - unit[:, chosen] @ np.linalg.lstsq(unit[:, chosen], y, rcond=None)[0]
+    return float(np.linalg.norm(residual))
+
+
+def rpca(cube: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return ‖Sᵢ‖ of all pixels: S by the inexact ALM with a full SVD an iteration (Lin et al. 2010)."""
+    x = cube.reshape(-1, cube.shape[2])
+    lam = 1 / np.sqrt(max(x.shape))
+    norm, largest = np.linalg.norm(x, 2), np.abs(x).max()
+    y = x / max(norm, largest / lam)
+    mu, most = 1.25 / norm, 1.25e7 / norm
+    low = np.zeros_like(x)
+    for _ in range(200):
+        d = x - low + y / mu
+        sparse = np.sign(d) * np.maximum(np.abs(d) - lam / mu, 0)
+        u, s, vt = np.linalg.svd(x - sparse + y / mu, full_matrices=False)
+        low = (u * np.maximum(s - 1 / mu, 0)) @ vt
+        y += mu * (x - low - sparse)
+        mu = min(1.5 * mu, most)
+        if np.linalg.norm(x - low - sparse) < 1e-7 * np.linalg.norm(x):
+            break
+    return np.asarray(np.linalg.norm(sparse, axis=1).reshape(cube.shape[:2]))

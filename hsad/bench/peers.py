@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -9,13 +10,26 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["OCTAVE_CRD", "OCTAVE_LRX", "Peer", "numpy_loop", "octave_loop", "otb_lrx", "spectral_lrx", "spectral_rx"]
+from hsad.bench.formulas import ring_of
+
+__all__ = [
+    "OCTAVE_CRD",
+    "OCTAVE_LRX",
+    "Peer",
+    "numpy_loop",
+    "numpy_whole",
+    "octave_loop",
+    "otb_lrx",
+    "sklearn_omp",
+    "spectral_lrx",
+    "spectral_rx",
+]
 
 Cube = NDArray[np.float64]
 
@@ -53,6 +67,29 @@ def numpy_loop(name: str, score: Callable[[Cube, int, int, int, int], float], pi
         return best / pixels
 
     return Peer(name, seconds)
+
+
+def numpy_whole(name: str, score: Callable[[Cube], object]) -> Peer:
+    """Return a straightforward function of the whole cube as a peer."""
+
+    def seconds(cube: Cube, outer: int, inner: int) -> float:  # noqa: ARG001  it has no window
+        return _best(lambda: score(cube), 1) / cube[..., 0].size
+
+    return Peer(name, seconds)
+
+
+def sklearn_omp(atoms: int) -> Peer:
+    """Return a loop over scikit-learn's orthogonal matching pursuit as a peer."""
+
+    def score(cube: Cube, row: int, col: int, outer: int, inner: int) -> float:
+        from sklearn.linear_model import orthogonal_mp
+
+        ring = ring_of(cube, row, col, outer, inner)
+        unit = ring / np.linalg.norm(ring, axis=0)
+        return float(np.linalg.norm(cube[row, col] - unit @ orthogonal_mp(unit, cube[row, col], n_nonzero_coefs=atoms)))
+
+    peer = numpy_loop("scikit-learn orthogonal_mp", score)
+    return replace(peer, available=importlib.util.find_spec("sklearn") is not None)
 
 
 def spectral_rx() -> Peer:

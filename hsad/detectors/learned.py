@@ -45,6 +45,10 @@ class Learned:
     total: int
     wavelength: NDArray[np.float64] | None
 
+    def summary(self) -> str:
+        """Return the single numbers of the background as a JSON object; empty when nothing was learned."""
+        return "" if self.background is None else json.dumps(self.background.summary())
+
     def save(self, path: str | Path) -> None:
         """Write to a file: ``.npz`` arrays with a JSON header, never a pickle.
 

@@ -9,90 +9,82 @@ from llvmlite import ir
 from hsad.kernels.vectors import INT, LANES, VECTOR, ZERO, Emitter, cgutils, vector_kernel
 
 __all__ = [
+    "BANDS_TILE",
     "TILE",
-    "add_plain",
-    "add_weighted",
+    "add_products",
+    "add_squares",
     "copy_atoms",
-    "lane_distances",
+    "invert_distances",
     "lane_factor",
     "lane_solve",
     "lane_solve_row",
-    "subtract_column",
-    "subtract_plain",
 ]
 
 TILE = 4
-"""Side of a tile."""
+"""Side of a tile of a factorization."""
+
+BANDS_TILE = 5
+"""Side of a tile of sums of products: numbers of bands are multiples of five more often than of four."""
 
 _LOST_PIVOT = 1e-15
 """A pivot below this share of its diagonal is rounding."""
 
 
-def _lane_products(mode: str) -> Any:
-    """Make the kernel that adds (or takes away) products of pairs of bands, for eight pixels at once.
+def _lane_products(diagonal: bool) -> Any:
+    """Make the kernel that adds weighted products of pairs of bands, for eight pixels at once.
 
-    The eight lanes are eight pixels. For four bands from `i` and four from `j`, and every atom k:
-    ``m[i, j] += w_k x_k[i] x_k[j]``, where ``x_k[b]`` is the vector at ``x[x_at + b * band_step + offsets[k]]``.
+    The eight lanes are eight pixels. For five bands from `i` and five from `j`, and every atom k:
+    ``m[i, j] += (w x)_k[i] x_k[j]``, where ``x_k[b]`` is the vector at ``x[b * apart + 8 k]``. The weighed bands of
+    the rows stand at ``weighed[(b - i) * apart + 8 k]``: the `diagonal` tile, that of the pairs of five bands, puts
+    them there.
     """
 
     @vector_kernel
     def kernel(
-        emit: Emitter,
-        x: Any,
-        x_at: Any,
-        band_step: Any,
-        i: Any,
-        j: Any,
-        offsets: Any,
-        count: Any,
-        weights: Any,
-        m: Any,
-        m_step: Any,
+        emit: Emitter, x: Any, weights: Any, weighed: Any, apart: Any, i: Any, j: Any, count: Any, m: Any, m_step: Any
     ) -> None:
         builder = emit.builder
-        size = range(TILE)
-
-        def bands(first: Any) -> list[Any]:
-            return [builder.add(x_at, builder.mul(band_step, builder.add(first, ir.Constant(INT, b)))) for b in size]
+        size = range(BANDS_TILE)
+        pairs = [(r, c) for r in size for c in size if c <= r or not diagonal]
 
         def place(row: int, column: int) -> Any:
             line = builder.mul(builder.add(i, ir.Constant(INT, row)), m_step)
             along = builder.mul(builder.add(j, ir.Constant(INT, column)), ir.Constant(INT, LANES))
             return emit.at(m, line, along)
 
-        rows, columns = bands(i), bands(j)
-        tile = [[emit.variable(emit.load(place(r, c))) for c in size] for r in size]
+        rows = [builder.mul(apart, ir.Constant(INT, b)) for b in size]
+        columns = [builder.mul(apart, builder.add(j, ir.Constant(INT, b))) for b in size]
+        tile = {pair: emit.variable(emit.load(place(*pair))) for pair in pairs}
         with cgutils.for_range(builder, count, intp=INT) as loop:
-            offset = builder.load(emit.at(offsets, loop.index))
-            left = [emit.load(emit.at(x, band, offset)) for band in rows]
-            if mode == "weighted":
-                weight = emit.load(emit.at(weights, builder.mul(loop.index, ir.Constant(INT, LANES))))
-                left = [builder.fmul(value, weight) for value in left]
-            elif mode == "subtract":
-                left = [builder.fneg(value) for value in left]
-            for c in size:
-                right = emit.load(emit.at(x, columns[c], offset))
-                for r in size:
-                    builder.store(emit.multiply_add(left[r], right, builder.load(tile[r][c])), tile[r][c])
-        for r in size:
-            for c in size:
-                emit.store(builder.load(tile[r][c]), place(r, c))
+            atom = builder.mul(loop.index, ir.Constant(INT, LANES))
+            right = [emit.load(emit.at(x, column, atom)) for column in columns]
+            if diagonal:
+                weight = emit.load(emit.at(weights, atom))
+                left = [builder.fmul(value, weight) for value in right]
+                for value, row in zip(left, rows, strict=True):
+                    emit.store(value, emit.at(weighed, row, atom))
+            else:
+                left = [emit.load(emit.at(weighed, row, atom)) for row in rows]
+            for r, c in pairs:
+                builder.store(emit.multiply_add(left[r], right[c], builder.load(tile[r, c])), tile[r, c])
+        for pair in pairs:
+            emit.store(builder.load(tile[pair]), place(*pair))
 
     return kernel
 
 
-add_weighted, add_plain, subtract_plain = (_lane_products(mode) for mode in ("weighted", "add", "subtract"))
+add_products, add_squares = _lane_products(diagonal=False), _lane_products(diagonal=True)
 
 
 def _lane_eliminate(height: int, factor: bool) -> Any:  # noqa: C901  the unrolled loops of one algorithm
     """Make the kernel that turns one tile (``height`` × 4) of eight matrices A into their Cholesky factors L.
 
     As `_eliminate`, with eight systems side by side. ``ridge[j]`` is added to the diagonal; in place of its
-    diagonal, L gets the inverse, 0 where a pivot was lost; `share` the least pivot as a share of its diagonal.
+    diagonal, L gets the inverse, 0 where a pivot was lost; `growth` the largest quotient of a diagonal and its pivot.
     """
 
     @vector_kernel
-    def kernel(emit: Emitter, a: Any, lower: Any, step: Any, i: Any, j: Any, ridge: Any, share: Any) -> None:  # noqa: C901  likewise
+    def kernel(emit: Emitter, a: Any, lower: Any, step: Any, i: Any, j: Any, ridge: Any, growth: Any) -> None:  # noqa: C901  likewise
         builder = emit.builder
         size = range(TILE)
         eight = ir.Constant(INT, LANES)
@@ -117,17 +109,19 @@ def _lane_eliminate(height: int, factor: bool) -> Any:  # noqa: C901  the unroll
                     builder.store(emit.multiply_add(left[r], right, builder.load(tile[r][c])), tile[r][c])
         values = [[builder.load(slot) for slot in row] for row in tile]
         if factor:
-            least = emit.load(share)
+            largest = emit.load(growth)
         for c in size:
             if factor:
                 pivot = values[c][c]
-                part = builder.fdiv(pivot, whole[c])
-                least = builder.select(builder.fcmp_ordered("<", part, least), part, least)
-                usable = builder.fcmp_ordered(">", part, ir.Constant(VECTOR, [_LOST_PIVOT] * LANES))
+                rounding = builder.fmul(whole[c], ir.Constant(VECTOR, [_LOST_PIVOT] * LANES))
+                usable = builder.fcmp_ordered(">", pivot, rounding)
                 kind = ir.FunctionType(VECTOR, [VECTOR])
                 sqrt = cgutils.get_or_insert_function(builder.module, kind, f"llvm.sqrt.v{LANES}f64")
                 inverse = builder.fdiv(ir.Constant(VECTOR, [1.0] * LANES), builder.call(sqrt, [pivot]))
                 scale = builder.select(usable, inverse, ZERO)
+                quotient = builder.fmul(whole[c], builder.fmul(scale, scale))
+                quotient = builder.select(usable, quotient, ir.Constant(VECTOR, [1.0 / _LOST_PIVOT] * LANES))
+                largest = builder.select(builder.fcmp_ordered(">", quotient, largest), quotient, largest)
             else:
                 scale = emit.load(place(lower, j, c, across[c]))
             for r in range(c + 1 if factor else 0, height):
@@ -142,7 +136,7 @@ def _lane_eliminate(height: int, factor: bool) -> Any:  # noqa: C901  the unroll
             for c in range(r + 1 if factor else TILE):
                 emit.store(values[r][c], place(lower, i, r, across[c]))
         if factor:
-            emit.store(least, share)
+            emit.store(largest, growth)
 
     return kernel
 
@@ -153,42 +147,48 @@ lane_solve_row = _lane_eliminate(1, factor=False)
 
 
 @vector_kernel
-def subtract_column(emit: Emitter, m: Any, m_at: Any, step: Any, x: Any, x_at: Any, count: Any, out_at: Any) -> None:
-    """Take ``Σ m[m_at + k * step] * x[x_at + 8 k]`` away from the vector ``x[out_at]``."""
-    builder = emit.builder
-    total = emit.variable(emit.load(emit.at(x, out_at)))
-    with cgutils.for_range(builder, count, intp=INT) as loop:
-        left = emit.load(emit.at(m, m_at, builder.mul(loop.index, step)))
-        right = emit.load(emit.at(x, x_at, builder.mul(loop.index, ir.Constant(INT, LANES))))
-        builder.store(emit.multiply_subtract(left, right, builder.load(total)), total)
-    emit.store(builder.load(total), emit.at(x, out_at))
-
-
-@vector_kernel
-def lane_distances(
-    emit: Emitter, x: Any, x_at: Any, band_step: Any, offsets: Any, k: Any, y: Any, first: Any, stop: Any, out: Any
+def copy_atoms(
+    emit: Emitter,
+    x: Any,
+    x_at: Any,
+    band_step: Any,
+    offsets: Any,
+    first: Any,
+    y: Any,
+    bands: Any,
+    out: Any,
+    out_at: Any,
+    apart: Any,
+    squares: Any,
+    squares_at: Any,
 ) -> None:
-    """Write the squared distances of eight pixels to their atoms ``k ... k + 3``, over bands ``first ... stop - 1``."""
+    """Copy four atoms side by side to ``out[out_at + b * apart]``, and write their squared distances from `y`.
+
+    Atom k of eight pixels is the vectors ``x[x_at + offsets[first + k] + b * band_step]``.
+    """
     builder = emit.builder
-    eight = ir.Constant(INT, LANES)
     totals = [emit.variable(ZERO) for _ in range(TILE)]
-    atoms = [builder.add(x_at, builder.load(emit.at(offsets, k, a))) for a in range(TILE)]
-    with cgutils.for_range(builder, builder.sub(stop, first), intp=INT) as loop:
-        band = builder.add(first, loop.index)
-        own = emit.load(emit.at(y, builder.mul(band, eight)))
-        shift = builder.mul(band, band_step)
-        for atom, total in zip(atoms, totals, strict=True):
-            difference = builder.fsub(own, emit.load(emit.at(x, atom, shift)))
+    atoms = [builder.add(x_at, builder.load(emit.at(offsets, first, a))) for a in range(TILE)]
+    with cgutils.for_range(builder, bands, intp=INT) as band:
+        own = emit.load(emit.at(y, builder.mul(band.index, ir.Constant(INT, LANES))))
+        shift = builder.mul(band.index, band_step)
+        to = builder.add(out_at, builder.mul(band.index, apart))
+        for a, (atom, total) in enumerate(zip(atoms, totals, strict=True)):
+            value = emit.load(emit.at(x, atom, shift))
+            emit.store(value, emit.at(out, to, LANES * a))
+            difference = builder.fsub(own, value)
             builder.store(emit.multiply_add(difference, difference, builder.load(total)), total)
     for a, total in enumerate(totals):
-        emit.store(builder.load(total), emit.at(out, builder.mul(k, eight), LANES * a))
+        emit.store(builder.load(total), emit.at(squares, squares_at, LANES * a))
 
 
 @vector_kernel
-def copy_atoms(emit: Emitter, x: Any, x_at: Any, offsets: Any, first: Any, count: Any, out: Any, out_at: Any) -> None:
-    """Copy the vectors at ``x[x_at + offsets[first + k]]`` to ``out[out_at + 8 k]``, k below `count`."""
+def invert_distances(emit: Emitter, squares: Any, count: Any, limits: Any) -> None:
+    """Replace `count` vectors by ``1 / max(square + limits[1], limits[0])``, the limits being vectors too."""
     builder = emit.builder
+    floor, softening = emit.load(emit.at(limits, 0)), emit.load(emit.at(limits, LANES))
     with cgutils.for_range(builder, count, intp=INT) as loop:
-        offset = builder.load(emit.at(offsets, first, loop.index))
-        value = emit.load(emit.at(x, x_at, offset))
-        emit.store(value, emit.at(out, out_at, builder.mul(loop.index, ir.Constant(INT, LANES))))
+        place = emit.at(squares, builder.mul(loop.index, ir.Constant(INT, LANES)))
+        square = builder.fadd(emit.load(place), softening)
+        square = builder.select(builder.fcmp_ordered(">", square, floor), square, floor)
+        emit.store(builder.fdiv(ir.Constant(VECTOR, [1.0] * LANES), square), place)

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from hsad.kernels.choose import dual_cost, primal_allowed, primal_cost
 from hsad.kernels.dual import crd_patch, kernel_crd_patch, rx_patch
-from hsad.kernels.lanes import planes
 from hsad.kernels.leading import pinv_rx_patch, truncated_crd_patch
 from hsad.kernels.patches import patches
 from hsad.kernels.primal import score_primal
@@ -45,16 +44,8 @@ def _score(
     weighted = ring_weights.size > 0
     bands = spectra.shape[2]
     if primal_allowed(task) and primal_cost(bands, window, task, weighted=weighted) < dual_cost(bands, window):
-        images = planes(
-            spectra,
-            valid,
-            ring_weights,
-            window,
-            ones=task.detector == RX or task.sum_to_one,
-            center=task.detector == RX,
-        )
         shares = np.empty_like(scores)
-        score_primal(images, valid, span, window, task, scores, shares)
+        score_primal(spectra, valid, ring_weights, span, window, task, scores, shares)
         scores[~wanted] = np.nan
         wanted &= ~(shares > _TRUSTED_SHARE)
     if wanted.any():

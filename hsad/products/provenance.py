@@ -54,6 +54,8 @@ class Provenance:
         Its parameters, a JSON object.
     version : str
         Version of hsad.
+    background : str
+        What was learned, in single numbers: a JSON object.
     source : str
         The scene, as its reader named it.
     source_sha256 : str
@@ -66,6 +68,7 @@ class Provenance:
     method: str = ""
     parameters: str = ""
     version: str = ""
+    background: str = ""
     source: str = ""
     source_sha256: str = ""
     source_size: str = ""
@@ -82,7 +85,9 @@ class Provenance:
         OutputError
             When the source exists but cannot be read.
         """
-        stated = {name: str(attrs.get(name) or "") for name in ("method", "parameters", "version", "source")}
+        stated = {
+            name: str(attrs.get(name) or "") for name in ("method", "parameters", "version", "background", "source")
+        }
         return cls(**stated, **_identity(str(attrs.get("data_file") or stated["source"])))
 
     @classmethod

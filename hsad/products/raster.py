@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -90,6 +91,10 @@ class ScoreWriter:
         if source is not None and self.path.exists() and self.path.samefile(source):
             raise OutputError(f"{self.path} is the scene itself; choose another name for the scores")
         self.provenance = Provenance.from_attrs(attrs)
+
+    def tell_background(self, background: str) -> None:
+        """Add what was learned to the tags: it may be known only after the output was found to be writable."""
+        self.provenance = replace(self.provenance, background=background)
 
     def __enter__(self) -> Self:
         """Make the hidden folder and lay out the whole raster as NaN."""

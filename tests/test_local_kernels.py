@@ -242,14 +242,14 @@ def test_packed_factorization_against_lapack(order):
     np.testing.assert_allclose(got[:order, :order], expected, rtol=1e-10, atol=1e-12 * expected.max())
     x = np.zeros(size)
     x[:order] = b = rng.normal(size=order)
-    factor.back_substitute(lower, size, inverse, x, np.empty(64))
+    factor.back_substitute(lower, size, size, inverse, x, np.empty(64))
     np.testing.assert_allclose(x[:order], np.linalg.solve(expected.T, b), rtol=1e-9)
 
 
 def test_few_bands_are_solved_by_bands_and_many_by_ring_pixels():
     window, task = Window(15, 7, 0), Task(CRD, 1e-3, distance=True)
-    assert primal_cost(10, window, task, weighted=False) < dual_cost(10, window)
-    assert primal_cost(400, window, task, weighted=False) > dual_cost(400, window)
+    assert primal_cost(10, window, task, weighted=False) < dual_cost(10, window, task)
+    assert primal_cost(400, window, task, weighted=False) > dual_cost(400, window, task)
 
 
 @pytest.mark.parametrize(

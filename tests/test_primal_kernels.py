@@ -103,3 +103,16 @@ def test_a_constant_band_and_a_constant_scene():
     np.testing.assert_allclose(scores, naive.local_rx(scene, valid, outer=7, inner=3), rtol=1e-9)
     flat = np.full_like(scene, 0.5)
     assert np.array_equal(primal(flat, valid, 7, 3, "shift", Task(RX, 1e-2))[valid], np.zeros(valid.sum()))
+
+
+@pytest.mark.parametrize("border", ["shift", "truncate", "reflect"])
+@pytest.mark.parametrize("rows", [(0, 1), (0, 2), (6, 8), (7, 9), (8, 9)])
+def test_cores_of_few_rows_at_the_edges_see_their_whole_rings(border, rows):
+    # A shifted ring reaches further to one side than half its window: beyond the surroundings of such a core.
+    spectra = np.random.default_rng(3).normal(size=(9, 14, 3)) + 5
+    valid = np.ones((9, 14), bool)
+    core = (slice(*rows), slice(3, 14))
+    for weights in ("distance", "none"):
+        own = {"outer": 7, "inner": 3, "border": border, "weights": weights}
+        expected = naive.crd(spectra, valid, **own)[core]
+        np.testing.assert_allclose(local.crd(spectra, valid, core, **own), expected, rtol=1e-7)

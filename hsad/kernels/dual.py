@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from hsad.kernels.compiled import compiled
 from hsad.kernels.factor import multiply, padded
-from hsad.kernels.patches import Patch, pixel_atoms
+from hsad.kernels.patches import Patch, pick_system
 from hsad.kernels.rings import largest_ring
 from hsad.kernels.solve import REFINED_BELOW, Workspace, refine, residual, solve, sum_of_squares, workspace
 from hsad.kernels.systems import (
@@ -20,7 +20,6 @@ from hsad.kernels.systems import (
     distances,
     entry,
     fill_padding,
-    gather,
     normalize_system,
     shift_system,
     shrinkage,
@@ -37,23 +36,24 @@ Mask = NDArray[np.bool_]
 
 @compiled
 def prepare_crd(
-    x: Matrix, atoms: Numbers, count: int, order: int, ring_weights: Vector, task: Task, work: Workspace
+    patch: Patch, atoms: Numbers, count: int, order: int, task: Task, work: Workspace, rare: bool | None
 ) -> None:
     """Turn inner products in `work.a` into the system of CRD; write the scale of the vectors and Γ²."""
-    if task.center:
-        center_system(work.a, count, order, work.scale, work.alpha, work.sums)
-    if task.normalize:
-        normalize_system(work.a, count, order, work.scale)
-    else:
-        work.scale[:order] = 1.0
+    work.scale[:order] = 1.0
+    if rare is not None:
+        if task.center:
+            center_system(work.a, count, order, work.scale, work.alpha, work.sums)
+            work.scale[:order] = 1.0
+        if task.normalize:
+            normalize_system(work.a, count, order, work.scale)
     if task.distance:
-        distances(work.a, x, atoms, count, order, work.scale, task, work.penalty)
+        distances(work.a, patch.x, atoms, count, order, work.scale, task, work.penalty)
     else:
         work.penalty[:count] = 1.0
-    if ring_weights.size > 0:
+    if patch.weights.size > 0:
         for i in range(count):
-            work.penalty[i] /= ring_weights[atoms[i]]
-    if task.sum_to_one:
+            work.penalty[i] /= patch.weights[atoms[i]]
+    if rare is not None and task.sum_to_one:
         work.alpha[:order] = 0.0
         shift_system(work.a, order, work.alpha, 1.0)
     fill_padding(work.a, count, order)
@@ -75,26 +75,36 @@ def crd_score(x: Matrix, count: int, task: Task, work: Workspace) -> float:
 
 @compiled
 def crd_patch(
-    patch: Patch, valid: Mask, wanted: Mask, ring_weights: Vector, window: Window, task: Task, scores: Matrix
+    patch: Patch,
+    valid: Mask,
+    wanted: Mask,
+    window: Window,
+    task: Task,
+    rare: bool | None,
+    scores: Matrix,
+    shares: Matrix,
 ) -> None:
-    """Score the pixels of a patch by CRD; those that have no score keep what `scores` holds."""
+    """Score the pixels of a patch by CRD; those that have no score keep what `scores` holds.
+
+    `shares` gets the least pivots, as shares of their diagonals. With `rare` None, the code that most tasks do not
+    need is not even compiled: centring, normalising, an appended row of ones, and the refinement of α.
+    """
     most = largest_ring(window.outer, window.inner)
     work = workspace(most, patch.x.shape[1])
-    ring = np.empty(most, np.int64)
     atoms = np.empty(padded(most + 1), np.int64)
     for row in range(patch.rows[0], patch.rows[1]):
         for col in range(patch.cols[0], patch.cols[1]):
-            count = pixel_atoms(patch, valid, wanted, row, col, window, ring, atoms)
+            count = pick_system(patch, valid, wanted, row, col, window, atoms, work.a, work.runs)
             if count == 0:
                 continue
             order = padded(count + 1)
-            gather(patch.gram, patch.x.shape[0], atoms, order, work.a)
-            prepare_crd(patch.x, atoms, count, order, ring_weights, task, work)
+            prepare_crd(patch, atoms, count, order, task, work, rare)
             share = solve(count, order, task.lam, work)
             residual(patch.x, atoms, count, work.alpha, work.scale, task.center, work.r)
-            if share < REFINED_BELOW:
+            if rare is not None and share < REFINED_BELOW:
                 refine(patch.x, atoms, count, order, task.lam, task.sum_to_one, task.center, work)
             scores[row - patch.rows[0], col - patch.cols[0]] = crd_score(patch.x, count, task, work)
+            shares[row - patch.rows[0], col - patch.cols[0]] = share
 
 
 @compiled
@@ -102,15 +112,13 @@ def kernel_crd_patch(patch: Patch, valid: Mask, wanted: Mask, window: Window, ta
     """Score the pixels of a patch, whose `gram` holds kernel values, by kernel CRD."""
     most = largest_ring(window.outer, window.inner)
     work = workspace(most, patch.x.shape[1])
-    ring = np.empty(most, np.int64)
     atoms = np.empty(padded(most + 1), np.int64)
     for row in range(patch.rows[0], patch.rows[1]):
         for col in range(patch.cols[0], patch.cols[1]):
-            count = pixel_atoms(patch, valid, wanted, row, col, window, ring, atoms)
+            count = pick_system(patch, valid, wanted, row, col, window, atoms, work.a, work.runs)
             if count == 0:
                 continue
             order = padded(count + 1)
-            gather(patch.gram, patch.x.shape[0], atoms, order, work.a)
             work.scale[:order] = 1.0
             work.penalty[:count] = 1.0
             if task.distance:
@@ -135,15 +143,13 @@ def rx_patch(patch: Patch, valid: Mask, wanted: Mask, window: Window, task: Task
     most = largest_ring(window.outer, window.inner)
     bands = patch.x.shape[1]
     work = workspace(most, bands)
-    ring = np.empty(most, np.int64)
     atoms = np.empty(padded(most + 1), np.int64)
     for row in range(patch.rows[0], patch.rows[1]):
         for col in range(patch.cols[0], patch.cols[1]):
-            count = pixel_atoms(patch, valid, wanted, row, col, window, ring, atoms)
+            count = pick_system(patch, valid, wanted, row, col, window, atoms, work.a, work.runs)
             if count == 0:
                 continue
             order = padded(count + 1)
-            gather(patch.gram, patch.x.shape[0], atoms, order, work.a)
             center_system(work.a, count, order, work.scale, work.alpha, work.sums)
             fill_padding(work.a, count, order)
             work.scale[:order] = 1.0

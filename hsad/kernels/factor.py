@@ -22,11 +22,16 @@ from hsad.kernels.tiles import (
     solve_tile_1,
     solve_tile_2,
     solve_tile_3,
+    update_tile_1,
+    update_tile_2,
+    update_tile_3,
 )
 
 __all__ = [
     "PANEL",
     "back_substitute",
+    "complement",
+    "eliminate",
     "factor",
     "forward_substitute",
     "multiply",
@@ -70,7 +75,13 @@ def packed_size(order: int) -> int:
 
 @compiled
 def factor(a: Vector, order: int, floor: Vector, lower: Vector, inverse: Vector) -> None:
-    """Factor A = L Lᵀ, both packed; `inverse` gets 1/diag L.
+    """Factor A = L Lᵀ, both packed: `eliminate` for all unknowns."""
+    eliminate(a, order, order, floor, lower, inverse)
+
+
+@compiled
+def eliminate(a: Vector, order: int, leading: int, floor: Vector, lower: Vector, inverse: Vector) -> None:
+    """Write the first `leading` columns of the factor L of A = L Lᵀ, both packed; `inverse` gets 1/diag L.
 
     A pivot at or below `floor` was lost to rounding: its row depends on the rows above. It gets the inverse 0,
     which takes its unknown out of the system.
@@ -81,14 +92,16 @@ def factor(a: Vector, order: int, floor: Vector, lower: Vector, inverse: Vector)
         Matrix and factor; they may be the same array.
     order : int
         Padded order.
-    floor, inverse : (order,) ndarray
+    leading : int
+        Whole panels, or all of the order.
+    floor, inverse : (leading,) ndarray
         Smallest pivot to accept, and the inverse of the diagonal of L.
     """
     for panel in range((order + PANEL - 1) // PANEL):
         height = panel_height(panel, order)
         start = panel_start(panel)
         first = PANEL * panel
-        for block in range(0, first, BLOCK):
+        for block in range(0, min(first, leading), BLOCK):
             other = block // PANEL
             columns = panel_start(other) + block - PANEL * other
             a_at = start + block * height
@@ -98,7 +111,7 @@ def factor(a: Vector, order: int, floor: Vector, lower: Vector, inverse: Vector)
                 solve_tile_2(a, a_at, lower, start, height, lower, columns, PANEL, block, inverse, floor, block)
             else:
                 solve_tile_1(a, a_at, lower, start, height, lower, columns, PANEL, block, inverse, floor, block)
-        for block in range(first, first + height, BLOCK):
+        for block in range(first, min(first + height, leading), BLOCK):
             above = block - first
             at = start + above
             a_at = at + block * height
@@ -111,10 +124,39 @@ def factor(a: Vector, order: int, floor: Vector, lower: Vector, inverse: Vector)
 
 
 @compiled
-def back_substitute(lower: Vector, order: int, inverse: Vector, x: Vector, sums: Vector) -> None:
-    """Solve Lᵀ x = x in place; `x` has `order` (padded) numbers, `sums` is a workspace of 64."""
+def complement(a: Vector, order: int, leading: int, lower: Vector, out: Vector, out_at: int, step: int) -> None:
+    """Write the Schur complement A₂₂ - L₂₁L₂₁ᵀ of whole leading panels that were eliminated.
+
+    Column j of its lower triangle begins, with row 0, at ``out[out_at + j * step]``.
+    """
+    for panel in range(leading // PANEL, (order + PANEL - 1) // PANEL):
+        height = panel_height(panel, order)
+        start = panel_start(panel)
+        first = PANEL * panel
+        for block in range(leading, first + height, BLOCK):
+            other = block // PANEL
+            wide = panel_height(other, order)
+            columns = panel_start(other) + block - PANEL * other
+            above = max(0, block - first)
+            at = start + above
+            a_at = at + block * height
+            to = out_at + (block - leading) * step + first + above - leading
+            if height - above == PANEL:
+                update_tile_3(a, a_at, lower, at, height, lower, columns, wide, leading, out, to, step)
+            elif height - above == 2 * BLOCK:
+                update_tile_2(a, a_at, lower, at, height, lower, columns, wide, leading, out, to, step)
+            else:
+                update_tile_1(a, a_at, lower, at, height, lower, columns, wide, leading, out, to, step)
+
+
+@compiled
+def back_substitute(lower: Vector, order: int, unknowns: int, inverse: Vector, x: Vector, sums: Vector) -> None:
+    """Solve Lᵀ x = x in place, with x known from `unknowns` (whole blocks) on and there left as it is.
+
+    `x` has `order` (padded) numbers, `sums` is a workspace of 64. Where no unknown is known, `unknowns` is `order`.
+    """
     panels = (order + PANEL - 1) // PANEL
-    for block in range(order - BLOCK, -1, -BLOCK):
+    for block in range(unknowns - BLOCK, -1, -BLOCK):
         sums[:] = 0.0
         panel = block // PANEL
         height = panel_height(panel, order)

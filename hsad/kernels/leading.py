@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from hsad.kernels.compiled import compiled
 from hsad.kernels.dual import crd_score, prepare_crd
 from hsad.kernels.factor import padded
-from hsad.kernels.patches import Patch, pixel_atoms
+from hsad.kernels.patches import Patch, pick_system
 from hsad.kernels.rings import largest_ring
 from hsad.kernels.solve import Workspace, refine, residual, solve, sum_of_squares, workspace
-from hsad.kernels.systems import center_system, entry, fill_padding, gather, lift
+from hsad.kernels.systems import center_system, entry, fill_padding, lift
 from hsad.kernels.tasks import Task, Window
 
 __all__ = ["pinv_rx_patch", "truncated_crd_patch"]
@@ -55,22 +55,18 @@ def projection(vectors: Matrix, k: int, count: int, order: int, work: Workspace)
 
 
 @compiled
-def truncated_crd_patch(
-    patch: Patch, valid: Mask, wanted: Mask, ring_weights: Vector, window: Window, task: Task, scores: Matrix
-) -> None:
+def truncated_crd_patch(patch: Patch, valid: Mask, wanted: Mask, window: Window, task: Task, scores: Matrix) -> None:
     """Score the pixels of a patch by CRD, solved in the leading eigenvectors that hold 99.99 % of the trace."""
     most = largest_ring(window.outer, window.inner)
     work = workspace(most, patch.x.shape[1])
-    ring = np.empty(most, np.int64)
     atoms = np.empty(padded(most + 1), np.int64)
     for row in range(patch.rows[0], patch.rows[1]):
         for col in range(patch.cols[0], patch.cols[1]):
-            count = pixel_atoms(patch, valid, wanted, row, col, window, ring, atoms)
+            count = pick_system(patch, valid, wanted, row, col, window, atoms, work.a, work.runs)
             if count == 0:
                 continue
             order = padded(count + 1)
-            gather(patch.gram, patch.x.shape[0], atoms, order, work.a)
-            prepare_crd(patch.x, atoms, count, order, ring_weights, task, work)
+            prepare_crd(patch, atoms, count, order, task, work, True)
             values, vectors = np.linalg.eigh(dense_system(count, order, task.lam, work))
             work.alpha[:order] = 0.0
             remaining = KEPT_TRACE * values.sum()
@@ -94,15 +90,13 @@ def pinv_rx_patch(patch: Patch, valid: Mask, wanted: Mask, window: Window, score
     """
     most = largest_ring(window.outer, window.inner)
     work = workspace(most, patch.x.shape[1])
-    ring = np.empty(most, np.int64)
     atoms = np.empty(padded(most + 1), np.int64)
     for row in range(patch.rows[0], patch.rows[1]):
         for col in range(patch.cols[0], patch.cols[1]):
-            count = pixel_atoms(patch, valid, wanted, row, col, window, ring, atoms)
+            count = pick_system(patch, valid, wanted, row, col, window, atoms, work.a, work.runs)
             if count == 0:
                 continue
             order = padded(count + 1)
-            gather(patch.gram, patch.x.shape[0], atoms, order, work.a)
             center_system(work.a, count, order, work.scale, work.alpha, work.sums)
             fill_padding(work.a, count, order)
             work.scale[:order] = 1.0

@@ -9,21 +9,20 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from hsad.kernels.choose import dual_cost, primal_allowed, primal_cost
+from hsad.kernels.choose import can_share, dual_cost, primal_allowed, primal_cost, tile_side
 from hsad.kernels.dual import crd_patch, kernel_crd_patch, rx_patch
 from hsad.kernels.leading import pinv_rx_patch, truncated_crd_patch
-from hsad.kernels.patches import patches
+from hsad.kernels.patches import NO_WEIGHTS, patches
 from hsad.kernels.primal import score_primal
 from hsad.kernels.rings import border_code, has_enough
+from hsad.kernels.shared import shared_patch
+from hsad.kernels.solve import REFINED_BELOW
 from hsad.kernels.tasks import COVARIANCES, CRD, KERNELS, LINEAR, PINV, RX, Task, Window, code
 
 __all__ = ["crd", "kernel_crd", "local_rx"]
 
 Spectra = NDArray[np.float64]
 Core = tuple[slice, slice]
-
-_NO_WEIGHTS = np.empty((0, 0))
-
 
 _TRUSTED_SHARE = 1e-9
 """Where a pivot falls below this share of its diagonal, a system of the bands is solved again from the ring."""
@@ -35,7 +34,7 @@ def _score(
     core: Core,
     window: Window,
     task: Task,
-    ring_weights: NDArray[np.float64] = _NO_WEIGHTS,
+    ring_weights: NDArray[np.float64] = NO_WEIGHTS,
 ) -> NDArray[np.float64]:
     spectra = np.ascontiguousarray(spectra, dtype=np.float64)
     span = (core[0].start, core[0].stop, core[1].start, core[1].stop)
@@ -43,7 +42,7 @@ def _score(
     scores = np.full(wanted.shape, np.nan)
     weighted = ring_weights.size > 0
     bands = spectra.shape[2]
-    if primal_allowed(task) and primal_cost(bands, window, task, weighted=weighted) < dual_cost(bands, window):
+    if primal_allowed(task) and primal_cost(bands, window, task, weighted=weighted) < dual_cost(bands, window, task):
         shares = np.empty_like(scores)
         score_primal(spectra, valid, ring_weights, span, window, task, scores, shares)
         scores[~wanted] = np.nan
@@ -63,22 +62,33 @@ def _score_dual(
     ring_weights: NDArray[np.float64],
     scores: NDArray[np.float64],
 ) -> None:
-    for patch in patches(spectra, wanted, core, window, task):
+    shares = np.zeros_like(scores)
+    shared = can_share(task, window)
+    side = tile_side(window) if shared else 1
+    for patch in patches(spectra, valid, wanted, core, window, task, ring_weights=ring_weights, side=side):
         top, left = patch.rows[0] - core[0].start, patch.cols[0] - core[1].start
         here = np.s_[top : top + patch.rows[1] - patch.rows[0], left : left + patch.cols[1] - patch.cols[0]]
         part, pixels = scores[here], wanted[here]
-        if task.detector == RX:
-            if task.covariance == PINV:
-                pinv_rx_patch(patch, valid, pixels, window, part)
-            else:
-                rx_patch(patch, valid, pixels, window, task, part)
+        if shared:
+            shared_patch(patch, valid, pixels, window, task, side, part, shares[here])
+            pixels = pixels & (shares[here] < REFINED_BELOW)
+            if not pixels.any():
+                continue
+        if task.detector == RX and task.covariance == PINV:
+            pinv_rx_patch(patch, valid, pixels, window, part)
+        elif task.detector == RX:
+            rx_patch(patch, valid, pixels, window, task, part)
         elif task.kernel != LINEAR:
             kernel_crd_patch(patch, valid, pixels, window, task, part)
+        elif task.truncated:
+            truncated_crd_patch(patch, valid, pixels, window, task, part)
+        elif shared or task.center or task.normalize or task.sum_to_one:
+            crd_patch(patch, valid, pixels, window, task, True, part, shares[here])
         else:
-            near = np.s_[patch.origin[0] :, patch.origin[1] : patch.origin[1] + patch.width]
-            weights = np.ascontiguousarray(ring_weights[near]).reshape(-1) if ring_weights.size else np.empty(0)
-            method = truncated_crd_patch if task.truncated else crd_patch
-            method(patch, valid, pixels, weights, window, task, part)
+            crd_patch(patch, valid, pixels, window, task, None, part, shares[here])
+            pixels = pixels & (shares[here] < REFINED_BELOW)
+            if pixels.any():
+                crd_patch(patch, valid, pixels, window, task, True, part, shares[here])
 
 
 def local_rx(
@@ -193,7 +203,7 @@ def crd(
         softening=float(softening),
     )
     window = Window(outer, inner, border_code(border))
-    return _score(spectra, valid, core, window, task, _NO_WEIGHTS if ring_weights is None else ring_weights)
+    return _score(spectra, valid, core, window, task, NO_WEIGHTS if ring_weights is None else ring_weights)
 
 
 def kernel_crd(

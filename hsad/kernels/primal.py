@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from hsad.kernels.compiled import compiled
 from hsad.kernels.lanes import Systems, aligned, finish_crd, finish_rx, lane_systems, note_rounding
-from hsad.kernels.pixels import Pixels, make_pixels
+from hsad.kernels.pixels import Pixels, box_start, make_pixels
 from hsad.kernels.slide_tiles import transpose
 from hsad.kernels.sliding import Slide, make_slide, slide_columns, slide_group, slide_row
 from hsad.kernels.tasks import CRD, RX, Task, Window
@@ -90,12 +90,14 @@ def _score_weighted(
     shares: Matrix,
 ) -> None:
     """Score the core with sums of their own for every pixel."""
+    # The first row that a ring of the core reaches: near an edge a shifted ring reaches further to one side.
+    top = box_start(core[0], pixels.rows, window.outer, window.border)
     for col in range(core[2], core[3], LANES):
         stop = min(col + LANES, core[3])
-        fill_strip(rings, pixels, core[0], col)
+        fill_strip(rings, pixels, top, col)
         for row in range(core[0], core[1]):
             _own_pixels(pixels, row, col, rings.gather, systems.y)
-            packed, at, count = find_atoms(rings, pixels, valid, row, col, stop, window, core[0])
+            packed, at, count = find_atoms(rings, pixels, valid, row, col, stop, window, top)
             a[:] = 0.0
             add_weighted(rings, pixels, task, packed, at, count, systems.y, a, systems.line)
             finish_crd(a, systems, task)

@@ -22,7 +22,16 @@ from numpy.typing import NDArray
 from hsad.errors import ParameterError
 from hsad.kernels.compiled import compiled
 
-__all__ = ["BORDERS", "border_code", "has_enough", "largest_ring", "ring_extent", "ring_pixels", "ring_size"]
+__all__ = [
+    "BORDERS",
+    "border_code",
+    "has_enough",
+    "largest_ring",
+    "ring_extent",
+    "ring_numbers",
+    "ring_pixels",
+    "ring_size",
+]
 
 BORDERS = ("shift", "truncate", "reflect")
 SHIFT, TRUNCATE, REFLECT = range(3)
@@ -128,6 +137,23 @@ def ring_pixels(
     `ring` has room for ``largest_ring(outer, inner)`` numbers; the order is row by row. Under `reflect` a pixel may
     stand in the ring more than once.
     """
+    cols = valid.shape[1]
+    return ring_numbers(valid, row, col, outer, inner, border, cols, 0, ring)
+
+
+@compiled
+def ring_numbers(
+    valid: NDArray[np.bool_],
+    row: int,
+    col: int,
+    outer: int,
+    inner: int,
+    border: int,
+    width: int,
+    origin: int,
+    ring: NDArray[np.int64],
+) -> int:
+    """Do as `ring_pixels` for the numbers row · width + column - origin: those of pixels cut out of the block."""
     rows, cols = valid.shape
     guard = inner // 2
     first_row, stop_row = ring_extent(row, rows, outer, border)
@@ -135,12 +161,12 @@ def ring_pixels(
     count = 0
     for i in range(first_row, stop_row):
         inside = abs(i - row) <= guard
-        at = mirrored(i, rows)
+        at = i if 0 <= i < rows else mirrored(i, rows)
         for j in range(first_col, stop_col):
             if inside and abs(j - col) <= guard:
                 continue
-            beside = mirrored(j, cols)
+            beside = j if 0 <= j < cols else mirrored(j, cols)
             if valid[at, beside]:
-                ring[count] = at * cols + beside
+                ring[count] = at * width + beside - origin
                 count += 1
     return count

@@ -39,6 +39,7 @@ class Workspace(NamedTuple):
     change: Vector
     sums: Vector
     r: Vector
+    runs: Numbers
 
 
 @compiled
@@ -57,6 +58,7 @@ def workspace(most: int, bands: int) -> Workspace:
         np.empty(order),
         np.empty(BLOCK * BLOCK),
         np.empty(bands),
+        np.empty(order, np.int64),
     )
 
 
@@ -81,7 +83,7 @@ def solve(count: int, order: int, lam: float, work: Workspace) -> float:
         work.a[at] -= lam * work.penalty[i]
         work.alpha[i] = work.lower[entry(count, i, order)]
     work.alpha[count:order] = 0.0
-    back_substitute(work.lower, order, work.inverse, work.alpha, work.sums)
+    back_substitute(work.lower, order, order, work.inverse, work.alpha, work.sums)
     return share
 
 
@@ -146,7 +148,7 @@ def refine(
         forward_substitute(work.lower, order, work.inverse, change, work.sums)
         # The rows past the atoms belong to the right-hand side that was factored along.
         change[count:order] = 0.0
-        back_substitute(work.lower, order, work.inverse, change, work.sums)
+        back_substitute(work.lower, order, order, work.inverse, change, work.sums)
         size = sum_of_squares(change, count)
         if not size < previous:
             return

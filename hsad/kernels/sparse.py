@@ -18,9 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsad.kernels.compiled import compiled
-from hsad.kernels.patches import Patch, patches, pixel_atoms
+from hsad.kernels.patches import Patch, patches, pixel_atoms, product
 from hsad.kernels.rings import border_code, has_enough, largest_ring
-from hsad.kernels.systems import GRAM_MARGIN
 from hsad.kernels.tasks import CRD, Task, Window, code
 
 __all__ = ["SOLVERS", "sparse_representation"]
@@ -48,9 +47,8 @@ _STEP_MARGIN = 1.01
 @compiled
 def _products(patch: Patch, atoms: Numbers, count: int, of: int, out: Vector) -> None:
     """Write the inner products of one vector of the patch with the atoms."""
-    row = of * patch.x.shape[0]
     for i in range(count):
-        out[i] = patch.gram[row + atoms[i]]
+        out[i] = product(patch, of, atoms[i])
 
 
 @compiled
@@ -134,8 +132,8 @@ def _match(patch: Patch, atoms: Numbers, count: int, limit: int, work: _Matching
     """Write the weights of at most `limit` atoms, chosen one after the other, into `work.alpha`."""
     _products(patch, atoms, count, atoms[count], work.h)
     for i in range(count):
-        work.squares[i] = patch.gram[atoms[i] * (patch.x.shape[0] + 1)]
-    least = _EXPLAINED * patch.gram[atoms[count] * (patch.x.shape[0] + 1)]
+        work.squares[i] = product(patch, atoms[i], atoms[i])
+    least = _EXPLAINED * product(patch, atoms[count], atoms[count])
     work.usable[:count] = True
     taken = 0
     while taken < limit:
@@ -162,7 +160,7 @@ def omp_patch(patch: Patch, valid: Mask, wanted: Mask, window: Window, most_atom
     """
     most = largest_ring(window.outer, window.inner)
     limit = min(most_atoms, most)
-    ring, atoms = np.empty(most, np.int64), np.empty(most + 1, np.int64)
+    atoms = np.empty(most + 1, np.int64)
     work = _Matching(
         np.empty(most),
         np.empty(most),
@@ -175,7 +173,7 @@ def omp_patch(patch: Patch, valid: Mask, wanted: Mask, window: Window, most_atom
     r = np.empty(patch.x.shape[1])
     for row in range(patch.rows[0], patch.rows[1]):
         for col in range(patch.cols[0], patch.cols[1]):
-            count = pixel_atoms(patch, valid, wanted, row, col, window, ring, atoms)
+            count = pixel_atoms(patch, valid, wanted, row, col, window, atoms)
             if count == 0:
                 continue
             _match(patch, atoms, count, limit, work)
@@ -234,13 +232,13 @@ def lasso_patch(
 ) -> None:
     """Score the pixels of a patch by the residual after so many steps of ISTA or FISTA on ½‖y - Xα‖² + λ‖α‖₁."""
     most = largest_ring(window.outer, window.inner)
-    ring, atoms = np.empty(most, np.int64), np.empty(most + 1, np.int64)
+    atoms = np.empty(most + 1, np.int64)
     gram, b = np.empty((most, most)), np.empty(most)
     alpha, point, gradient = np.empty(most), np.empty(most), np.empty(most)
     r = np.empty(patch.x.shape[1])
     for row in range(patch.rows[0], patch.rows[1]):
         for col in range(patch.cols[0], patch.cols[1]):
-            count = pixel_atoms(patch, valid, wanted, row, col, window, ring, atoms)
+            count = pixel_atoms(patch, valid, wanted, row, col, window, atoms)
             if count == 0:
                 continue
             for i in range(count):
@@ -317,8 +315,7 @@ def sparse_representation(
     span = (core[0].start, core[0].stop, core[1].start, core[1].stop)
     wanted = has_enough(valid, span, outer, inner, window.border)
     scores = np.full(wanted.shape, np.nan)
-    for found in patches(spectra, wanted, core, window, Task(CRD, lam)):
-        patch = found._replace(gram=found.gram[GRAM_MARGIN : GRAM_MARGIN + len(found.x) ** 2])
+    for patch in patches(spectra, valid, wanted, core, window, Task(CRD, lam)):
         top, left = patch.rows[0] - core[0].start, patch.cols[0] - core[1].start
         here = np.s_[top : top + patch.rows[1] - patch.rows[0], left : left + patch.cols[1] - patch.cols[0]]
         if method == OMP:

@@ -12,23 +12,22 @@ from numpy.typing import NDArray
 from hsad.kernels.compiled import compiled
 from hsad.kernels.factor import BLOCK, PANEL, multiply, panel_height, panel_start
 from hsad.kernels.tasks import DISTANCE_FLOOR, LEDOIT_WOLF, LINEAR, Task
-from hsad.kernels.tiles import gather_columns, join_columns, shift_columns
+from hsad.kernels.tiles import gather_columns, gather_rows, join_columns, shift_columns
 
 __all__ = [
-    "GRAM_MARGIN",
     "center_system",
     "distances",
     "entry",
     "fill_padding",
     "gather",
+    "gather_across",
+    "gather_row",
     "lift",
     "normalize_system",
     "shift_system",
     "shrinkage",
     "shrinkage_weight",
 ]
-
-GRAM_MARGIN = 8
 
 Matrix = NDArray[np.float64]
 Vector = NDArray[np.float64]
@@ -43,17 +42,14 @@ def entry(row: int, column: int, order: int) -> int:
 
 
 @compiled
-def gather(gram: Vector, step: int, atoms: Numbers, order: int, a: Vector) -> None:
-    """Pick the packed lower triangle of the rows and columns `atoms` of a Gram matrix with rows `step` apart.
+def gather(table: Vector, starts: Numbers, atoms: Numbers, order: int, a: Vector, runs: Numbers) -> None:
+    """Pick the packed lower triangle of the rows and columns `atoms` of a symmetric table.
 
-    Ring pixels come in runs: mostly, eight of them are two runs. Reading those as two vectors may touch up to
-    seven numbers before and after the matrix, which `gram` must have: it begins `GRAM_MARGIN` numbers early.
+    The products of atom i with itself and all later ones, j ≥ i, lie at ``table[starts[i] + j]``: `atoms` have to
+    ascend. Ring pixels come in runs: mostly, eight of them are two runs. Reading those as two vectors may touch up
+    to seven numbers before and after those of the matrix. `runs` is a workspace of 3 · order / 8.
     """
     for first in range(0, order, BLOCK):
-        panel = first // PANEL
-        height = panel_height(panel, order)
-        at = panel_start(panel) + first - PANEL * panel
-        columns = PANEL * panel + height
         low = atoms[first]
         high = atoms[first + BLOCK - 1] - (BLOCK - 1)
         split = 1
@@ -62,11 +58,58 @@ def gather(gram: Vector, step: int, atoms: Numbers, order: int, a: Vector) -> No
         last = BLOCK - 1
         while last > split and atoms[first + last - 1] == high + last - 1:
             last -= 1
-        if last <= split:
-            low, high = low + GRAM_MARGIN, high + GRAM_MARGIN
-            join_columns(gram, step, atoms, low, high, split, columns, a, at, height)
-        else:
-            gather_columns(gram[GRAM_MARGIN:], step, atoms, first, columns, a, at, height)
+        at = 3 * (first // BLOCK)
+        runs[at], runs[at + 1], runs[at + 2] = low, high, split if last <= split else 0
+    # Column by column, for few columns at a time: those of the table lie a page of memory apart.
+    for column in range(0, order, BLOCK):
+        for first in range(column, order, BLOCK):
+            panel = first // PANEL
+            height = panel_height(panel, order)
+            at = panel_start(panel) + column * height + first - PANEL * panel
+            run = 3 * (first // BLOCK)
+            split = runs[run + 2]
+            if split:
+                join_columns(table, starts, atoms, column, runs[run], runs[run + 1], split, a, at, height)
+            else:
+                gather_columns(table, starts, atoms, column, first, a, at, height)
+
+
+@compiled
+def gather_row(table: Vector, starts: Numbers, atoms: Numbers, row: int, order: int, a: Vector) -> None:
+    """Pick one row of the lower triangle again, for an atom that is not the last in the order of `table`."""
+    panel = row // PANEL
+    height = panel_height(panel, order)
+    at = panel_start(panel) + row - PANEL * panel
+    own = atoms[row]
+    for column in range(row):
+        if atoms[column] > own:
+            a[at + column * height] = table[starts[own] + atoms[column]]
+
+
+@compiled
+def gather_across(
+    table: Vector, starts: Numbers, atoms: Numbers, leading: int, rows: int, order: int, a: Vector
+) -> None:
+    """Pick again what `gather` took from the wrong side: `leading` (whole panels) atoms ascend, and so do the others.
+
+    The first `rows` atoms are concerned; the rows past them are in no order.
+    """
+    for first in range(leading, rows, BLOCK):
+        if first + BLOCK > rows:
+            for row in range(first, rows):
+                gather_row(table, starts, atoms, row, order, a)
+            return
+        panel = first // PANEL
+        height = panel_height(panel, order)
+        at = panel_start(panel) + first - PANEL * panel
+        for column in range(0, leading, BLOCK):
+            if atoms[first + BLOCK - 1] < atoms[column]:
+                gather_rows(table, starts, atoms, column, first, a, at + column * height, height)
+            elif atoms[first] < atoms[column + BLOCK - 1]:
+                for c in range(column, column + BLOCK):
+                    for i in range(BLOCK):
+                        low, high = min(atoms[first + i], atoms[c]), max(atoms[first + i], atoms[c])
+                        a[at + c * height + i] = table[starts[low] + high]
 
 
 @compiled
@@ -168,14 +211,20 @@ def shrinkage(count: int, bands: int, order: int, rule: int, a: Vector) -> float
     trace = 0.0
     fourth = 0.0
     total = 0.0
-    for j in range(count):
-        square = a[entry(j, j, order)]
+    for i in range(count):
+        square = a[entry(i, i, order)]
         trace += square
         fourth += square * square
-        total += square * square
-        for i in range(j + 1, count):
-            value = a[entry(i, j, order)]
-            total += 2.0 * value * value
+    for panel in range((count + PANEL - 1) // PANEL):
+        height = panel_height(panel, order)
+        first = PANEL * panel
+        at = panel_start(panel)
+        stop = min(height, count - first)
+        for column in range(first + stop):
+            for i in range(max(0, column + 1 - first), stop):
+                total += 2.0 * a[at + i] * a[at + i]
+            at += height
+    total += fourth
     return shrinkage_weight(trace / count, total / (count * count), fourth / count, count, bands, rule)
 
 

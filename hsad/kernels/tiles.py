@@ -15,15 +15,50 @@ __all__ = [
     "factor_tile_2",
     "factor_tile_3",
     "gather_columns",
+    "gather_rows",
     "join_columns",
     "shift_columns",
     "solve_tile_1",
     "solve_tile_2",
     "solve_tile_3",
+    "update_tile_1",
+    "update_tile_2",
+    "update_tile_3",
 ]
 
 
-def _eliminate(height: int, factor: bool) -> Any:  # noqa: C901  the unrolled loops of one algorithm
+def subtract_products(
+    emit: Emitter,
+    height: int,
+    tile: tuple[Any, Any],
+    rows: tuple[Any, Any, Any],
+    columns: tuple[Any, Any, Any],
+    count: Any,
+) -> list[list[Any]]:
+    """Emit ``tile - Σ rows[k] columns[k]`` over `count` columns k; return its eight columns of `height` vectors.
+
+    The tile is an array and an offset, in steps of the rows; the operands are arrays, offsets and steps.
+    """
+    builder = emit.builder
+    a, a_at = tile
+    left_array, rows_at, rows_step = rows
+    right_array, columns_at, columns_step = columns
+    slots = []
+    for c in range(LANES):
+        column = builder.add(a_at, builder.mul(rows_step, ir.Constant(INT, c)))
+        slots.append([emit.variable(emit.load(emit.at(a, column, LANES * v))) for v in range(height)])
+    with cgutils.for_range(builder, count, intp=INT) as loop:
+        row = builder.add(rows_at, builder.mul(loop.index, rows_step))
+        column = builder.add(columns_at, builder.mul(loop.index, columns_step))
+        left = [emit.load(emit.at(left_array, row, LANES * v)) for v in range(height)]
+        for c in range(LANES):
+            right = builder.fneg(emit.load_spread(emit.at(right_array, column, c)))
+            for v in range(height):
+                builder.store(emit.multiply_add(left[v], right, builder.load(slots[c][v])), slots[c][v])
+    return [[builder.load(slot) for slot in column] for column in slots]
+
+
+def _eliminate(height: int, factor: bool) -> Any:
     """Make the kernel that turns one tile of A into one tile of its Cholesky factor L.
 
     The tile has ``8·height`` rows and 8 columns. What was eliminated before (``count`` columns) is subtracted,
@@ -48,19 +83,9 @@ def _eliminate(height: int, factor: bool) -> Any:  # noqa: C901  the unrolled lo
         block: Any,
     ) -> None:
         builder = emit.builder
-        tile = []
-        for c in range(LANES):
-            column = builder.add(a_at, builder.mul(rows_step, ir.Constant(INT, c)))
-            tile.append([emit.variable(emit.load(emit.at(a, column, LANES * v))) for v in range(height)])
-        with cgutils.for_range(builder, count, intp=INT) as loop:
-            row = builder.add(rows_at, builder.mul(loop.index, rows_step))
-            column = builder.add(columns_at, builder.mul(loop.index, columns_step))
-            left = [emit.load(emit.at(rows, row, LANES * v)) for v in range(height)]
-            for c in range(LANES):
-                right = builder.fneg(emit.load_spread(emit.at(columns, column, c)))
-                for v in range(height):
-                    builder.store(emit.multiply_add(left[v], right, builder.load(tile[c][v])), tile[c][v])
-        values = [[builder.load(slot) for slot in column] for column in tile]
+        values = subtract_products(
+            emit, height, (a, a_at), (rows, rows_at, rows_step), (columns, columns_at, columns_step), count
+        )
         done = builder.add(columns_at, builder.mul(count, columns_step))
         for c in range(LANES):
             if factor:
@@ -94,6 +119,39 @@ def _eliminate(height: int, factor: bool) -> Any:  # noqa: C901  the unrolled lo
 
 factor_tile_1, factor_tile_2, factor_tile_3 = (_eliminate(height, factor=True) for height in (1, 2, 3))
 solve_tile_1, solve_tile_2, solve_tile_3 = (_eliminate(height, factor=False) for height in (1, 2, 3))
+
+
+def _update(height: int) -> Any:
+    """Make the kernel that subtracts from one tile of A the products of `count` columns that were eliminated."""
+
+    @vector_kernel
+    def kernel(
+        emit: Emitter,
+        a: Any,
+        a_at: Any,
+        rows: Any,
+        rows_at: Any,
+        rows_step: Any,
+        columns: Any,
+        columns_at: Any,
+        columns_step: Any,
+        count: Any,
+        out: Any,
+        out_at: Any,
+        out_step: Any,
+    ) -> None:
+        values = subtract_products(
+            emit, height, (a, a_at), (rows, rows_at, rows_step), (columns, columns_at, columns_step), count
+        )
+        for c in range(LANES):
+            column = emit.builder.add(out_at, emit.builder.mul(out_step, ir.Constant(INT, c)))
+            for v in range(height):
+                emit.store(values[c][v], emit.at(out, column, LANES * v))
+
+    return kernel
+
+
+update_tile_1, update_tile_2, update_tile_3 = (_update(height) for height in (1, 2, 3))
 
 
 @vector_kernel
@@ -137,38 +195,55 @@ def shift_columns(
         emit.store(builder.fadd(emit.load(at), term), at)
 
 
-@vector_kernel
-def gather_columns(
-    emit: Emitter, table: Any, step: Any, atoms: Any, first: Any, columns: Any, out: Any, out_at: Any, out_step: Any
-) -> None:
-    """Copy ``table[atoms[c] * step + atoms[first + lane]]`` of `columns` columns to ``out[out_at + c * out_step]``."""
+def gather_vector(emit: Emitter, table: Any, places: list[Any]) -> Any:
+    """Emit the reading of ``table[places[lane]]``."""
     builder = emit.builder
-    picked = builder.load(builder.bitcast(emit.at(atoms, first), ir.VectorType(INT, LANES).as_pointer()), align=8)
     pointers = ir.VectorType(DOUBLE.as_pointer(), LANES)
     mask = ir.VectorType(ir.IntType(1), LANES)
     kind = ir.FunctionType(VECTOR, [pointers, ir.IntType(32), mask, VECTOR])
     gather = cgutils.get_or_insert_function(builder.module, kind, f"llvm.masked.gather.v{LANES}f64.v{LANES}p0")
-    with cgutils.for_range(builder, columns, intp=INT) as loop:
-        row = emit.at(table, builder.mul(builder.load(emit.at(atoms, loop.index)), step))
-        places = ir.Constant(pointers, ir.Undefined)
-        for lane in range(LANES):
-            number = ir.Constant(ir.IntType(32), lane)
-            address = builder.gep(row, [builder.extract_element(picked, number)])
-            places = builder.insert_element(places, address, number)
-        values = builder.call(gather, [places, ir.Constant(ir.IntType(32), 8), ir.Constant(mask, [1] * LANES), ZERO])
-        emit.store(values, emit.at(out, out_at, builder.mul(loop.index, out_step)))
+    addresses = ir.Constant(pointers, ir.Undefined)
+    for lane, place in enumerate(places):
+        addresses = builder.insert_element(addresses, emit.at(table, place), ir.Constant(ir.IntType(32), lane))
+    return builder.call(gather, [addresses, ir.Constant(ir.IntType(32), 8), ir.Constant(mask, [1] * LANES), ZERO])
+
+
+@vector_kernel
+def gather_columns(
+    emit: Emitter, table: Any, starts: Any, atoms: Any, column: Any, first: Any, out: Any, out_at: Any, out_step: Any
+) -> None:
+    """Copy ``table[starts[atoms[column + c]] + atoms[first + lane]]`` to ``out[out_at + c * out_step]``, c < 8."""
+    builder = emit.builder
+    rows = [builder.load(emit.at(atoms, first, lane)) for lane in range(LANES)]
+    for c in range(LANES):
+        start = builder.load(emit.at(starts, builder.load(emit.at(atoms, column, c))))
+        values = gather_vector(emit, table, [builder.add(start, row) for row in rows])
+        emit.store(values, emit.at(out, out_at, builder.mul(out_step, ir.Constant(INT, c))))
+
+
+@vector_kernel
+def gather_rows(
+    emit: Emitter, table: Any, starts: Any, atoms: Any, column: Any, first: Any, out: Any, out_at: Any, out_step: Any
+) -> None:
+    """Do as `gather_columns` from the other side: ``table[starts[atoms[first + lane]] + atoms[column + c]]``."""
+    builder = emit.builder
+    rows = [builder.load(emit.at(starts, builder.load(emit.at(atoms, first, lane)))) for lane in range(LANES)]
+    for c in range(LANES):
+        number = builder.load(emit.at(atoms, column, c))
+        values = gather_vector(emit, table, [builder.add(row, number) for row in rows])
+        emit.store(values, emit.at(out, out_at, builder.mul(out_step, ir.Constant(INT, c))))
 
 
 @vector_kernel
 def join_columns(
     emit: Emitter,
     table: Any,
-    step: Any,
+    starts: Any,
     atoms: Any,
+    column: Any,
     low: Any,
     high: Any,
     split: Any,
-    columns: Any,
     out: Any,
     out_at: Any,
     out_step: Any,
@@ -180,7 +255,9 @@ def join_columns(
     for lane in range(LANES):
         bound = builder.insert_element(bound, split, ir.Constant(ir.IntType(32), lane))
     below = builder.icmp_signed("<", ir.Constant(places, list(range(LANES))), bound)
-    with cgutils.for_range(builder, columns, intp=INT) as loop:
-        row = builder.mul(builder.load(emit.at(atoms, loop.index)), step)
+    for c in range(LANES):
+        row = builder.load(emit.at(starts, builder.load(emit.at(atoms, column, c))))
         first, second = (emit.load(emit.at(table, row, start)) for start in (low, high))
-        emit.store(builder.select(below, first, second), emit.at(out, out_at, builder.mul(loop.index, out_step)))
+        emit.store(
+            builder.select(below, first, second), emit.at(out, out_at, builder.mul(out_step, ir.Constant(INT, c)))
+        )

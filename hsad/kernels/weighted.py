@@ -93,10 +93,11 @@ def make_rings(pixels: Pixels, window: Window, rows: int) -> Rings:
 
 @compiled
 def fill_strip(rings: Rings, pixels: Pixels, row: int, col: int) -> None:
-    """Copy the surroundings of the columns ``col ... col + 7`` of pixels, from the pixels' row `row` on."""
+    """Copy the surroundings of the columns ``col ... col + 7`` of pixels, from row `row` of the block on."""
     for lane in range(LANES):
         rings.gather[lane] = lane * pixels.step
-    for i in range(rings.strip.size // rings.row_step - 1):
+    row += pixels.margin
+    for i in range(min(rings.strip.size // rings.row_step - 1, pixels.x.size // pixels.row_step - row)):
         for j in range(0, rings.band_step, LANES):
             at = (row + i) * pixels.row_step + (col + j) * pixels.step
             for b in range(0, pixels.step, LANES):
@@ -113,7 +114,7 @@ def find_atoms(
     Returns
     -------
     packed : bool
-        Whether the atoms are in `packed`, else in the strip, whose first row of pixels is `top`.
+        Whether the atoms are in `packed`, else in the strip, whose first row is row `top` of the block.
     at : int
         What to add to the offsets.
     count : int
@@ -122,7 +123,7 @@ def find_atoms(
     reach, guard = window.outer // 2, window.inner // 2
     count = 0
     if window.border != SHIFT or (col >= reach and stop - 1 + reach < pixels.cols):
-        at = (row - top + pixels.margin) * rings.row_step + pixels.margin
+        at = (row - top) * rings.row_step + pixels.margin
         first = box_start(row, pixels.rows, window.outer, window.border)
         for i in range(first - row, first - row + window.outer):
             inside = abs(i) <= guard

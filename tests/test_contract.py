@@ -28,7 +28,6 @@ VARIANTS = {
     "crd": ("crd", {"outer": 7, "inner": 3}),
     "crd-plain": ("crd", {"outer": 9, "inner": 3, "weights": "none", "center": True, "border": "truncate"}),
     "crd-sum-to-one": ("crd", {"outer": 7, "inner": 5, "sum_to_one": True, "score": "objective"}),
-    "crd-truncated": ("crd", {"outer": 7, "inner": 3, "solver": "truncated", "lam": 1e-6}),
     # A given gamma: the one that is learned comes from a sample of pixels, which is another in a mirrored scene.
     "kcrd": ("kcrd", {"outer": 7, "inner": 3, "gamma": 2.0}),
     "kcrd-polynomial": ("kcrd", {"outer": 7, "inner": 3, "kernel": "polynomial", "weights": "none", "gamma": 1.0}),

@@ -115,4 +115,5 @@ def test_cores_of_few_rows_at_the_edges_see_their_whole_rings(border, rows):
     for weights in ("distance", "none"):
         own = {"outer": 7, "inner": 3, "border": border, "weights": weights}
         expected = naive.crd(spectra, valid, **own)[core]
-        np.testing.assert_allclose(local.crd(spectra, valid, core, **own), expected, rtol=1e-7)
+        # A mirrored ring holds the pixel itself: its residual is 0 but for rounding.
+        np.testing.assert_allclose(local.crd(spectra, valid, core, **own), expected, rtol=1e-7, atol=1e-9)

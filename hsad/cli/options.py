@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
+import logging
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -159,4 +160,8 @@ def progress() -> Callable[..., Any] | None:
         return None
     from tqdm import tqdm
 
+    logger = logging.getLogger("hsad")  # says when kernels are compiled: once for a machine, some seconds
+    if not logger.handlers:
+        logger.addHandler(logging.StreamHandler())
+        logger.setLevel(logging.INFO)
     return functools.partial(tqdm, unit="tile", leave=False)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from hsad.cube import check_cube
     from hsad.description import describe
-    from hsad.detection import detect, detect_to_file, learn, score
+    from hsad.detection import detect, learn, score
     from hsad.detectors import DETECTORS, Detector
     from hsad.detectors.auto import Auto
     from hsad.detectors.band_rpca import BandRPCA
@@ -54,7 +54,8 @@ _HOMES = {
     "check_cube": "hsad.cube",
     "describe": "hsad.description",
     "detect": "hsad.detection",
-    "detect_to_file": "hsad.detection",
+    "detect_many": "hsad.runs",
+    "detect_to_file": "hsad.runs",
     "evaluate": "hsad.evaluation",
     "learn": "hsad.detection",
     "make_scene": "hsad.synthetic",
@@ -82,6 +83,7 @@ __all__ = [
     "check_cube",
     "describe",
     "detect",
+    "detect_many",
     "detect_to_file",
     "evaluate",
     "learn",

@@ -1,19 +1,21 @@
-"""The main job: from a scene and a method to scores, in memory, lazily, or straight into a file.
+"""The main job: from a scene and a method to scores, in memory or lazily.
 
 This is where rooms meet: it opens what is given as a path, turns options into a source of spectra and an engine,
-lets a detector learn and score, and hands the scores on with their georeferencing and provenance.
+lets a detector learn and score, and hands the scores on with their georeferencing and provenance. Scores that go
+straight into a file are the business of `hsad.runs`.
 """
 
 from __future__ import annotations
 
 import contextlib
 import functools
+import hashlib
 import json
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
@@ -29,8 +31,13 @@ from hsad.engine.runners import Cluster, Memory, Runner, Threads
 from hsad.engine.source import CubeSource, drop_dead_bands, source_of
 from hsad.errors import DataError, ParameterError
 from hsad.options import RunOptions, band_choice, memory_bytes, pixel_window
+from hsad.products.provenance import source_file
+from hsad.progress import LOGGER, chosen_progress
 
-__all__ = ["detect", "detect_to_file", "learn", "score"]
+if TYPE_CHECKING:
+    from hsad.engine.resume import Journal
+
+__all__ = ["Job", "detect", "learn", "prepared", "require_scores", "score"]
 
 
 def detect(cube: Any, method: str | Detector | None = None, **options: Any) -> Any:
@@ -68,7 +75,7 @@ def detect(cube: Any, method: str | Detector | None = None, **options: Any) -> A
     ((40, 50), True)
     """
     run, parameters = RunOptions.split(options)
-    with _prepared(cube, method, run, parameters) as job:
+    with prepared(cube, method, run, parameters) as job:
         return job.scores() if run.compute else job.lazy_scores()
 
 
@@ -93,7 +100,7 @@ def learn(cubes: Any, method: str | Detector | None = None, **options: Any) -> L
     scenes = list(cubes) if isinstance(cubes, list | tuple) else [cubes]
     if not scenes:
         raise ParameterError("learn needs at least one scene")
-    with _prepared(scenes[0], method, replace(run, references=scenes), parameters) as job:
+    with prepared(scenes[0], method, replace(run, references=scenes), parameters) as job:
         return job.learn()
 
 
@@ -112,67 +119,8 @@ def score(cube: Any, background: Learned | str | Path, **options: Any) -> Any:
     return detect(cube, background=background, **options)
 
 
-def detect_to_file(
-    scene: str | Path,
-    output: str | Path,
-    method: str | Detector | None = None,
-    *,
-    overwrite: bool = False,
-    save_background: str | Path | None = None,
-    **options: Any,
-) -> dict[str, Any]:
-    """Score a scene into a Cloud-Optimized GeoTIFF, tile by tile, with its STAC item and style beside it.
-
-    Parameters
-    ----------
-    scene, output : path
-    method, **options
-        As for `detect`.
-    overwrite : bool
-        Replace an existing output.
-    save_background : path, optional
-        Also keep what was learned.
-
-    Returns
-    -------
-    dict
-        ``output``, ``method``, ``parameters``, ``pixels``, ``valid``, ``max`` of the scores, and what the background
-        says of itself.
-    """
-    from hsad.products import ScoreWriter
-
-    run, parameters = RunOptions.split(options)
-    with _prepared(_opened(scene), method, run, parameters) as job:
-        bands = ["score", *job.parts]
-        writer = ScoreWriter(
-            output, job.grid, job.provenance, bands=len(bands), descriptions=bands, overwrite=overwrite
-        )
-        learned = job.learn()
-        writer.tell_background(learned.summary())
-        valid, highest = 0, -np.inf
-        with writer:
-            for tile in job.tiles(learned):
-                writer.write(tile.rows, tile.cols, np.concatenate([tile.scores[..., None], tile.parts], axis=2))
-                finite = tile.scores[np.isfinite(tile.scores)]
-                valid += finite.size
-                highest = max(highest, float(finite.max(initial=-np.inf)))
-            _require_scores(valid)
-            if save_background is not None:
-                learned.save(save_background)
-    method_used, parameters_used = describe_detector(learned.detector)
-    return {
-        "output": str(output),
-        "method": method_used,
-        "parameters": parameters_used,
-        "pixels": job.grid.rows * job.grid.cols,
-        "valid": valid,
-        "max": highest,
-        "background": json.loads(learned.summary() or "{}"),
-    }
-
-
 @dataclass(frozen=True)
-class _Job:
+class Job:
     """A scene, a detector and the means to bring them together."""
 
     cube: xr.DataArray
@@ -181,6 +129,7 @@ class _Job:
     detector: Detector
     source: CubeSource
     references: tuple[CubeSource, ...]
+    reference_cubes: tuple[xr.DataArray, ...]
     engine: Engine
     given: Learned | None
     as_array: bool
@@ -202,7 +151,23 @@ class _Job:
             **{name: str(self.cube.attrs[name]) for name in ("source", "data_file") if name in self.cube.attrs},
         }
 
-    def learn(self) -> Learned:
+    @property
+    def fingerprint(self) -> dict[str, Any]:
+        """What the scores depend on, as JSON holds it: where it is equal, so are the scores."""
+        method, parameters = describe_detector(self.detector)
+        return {
+            "version": __version__,
+            "method": method,
+            "parameters": parameters,
+            "parts": list(self.parts),
+            "scene": _identity(self.cube, self.source),
+            "references": [
+                _identity(cube, source) for cube, source in zip(self.reference_cubes, self.references, strict=True)
+            ],
+            "background": None if self.given is None else self.given.digest(),
+        }
+
+    def learn(self, journal: Journal | None = None) -> Learned:
         """Return what the detector learns, or what was given."""
         if self.given is not None:
             return self.given
@@ -210,15 +175,15 @@ class _Job:
         bands = self.source.bands
         return Learned(
             self.detector,
-            self.engine.learn(self.detector, self.references),
+            self.engine.learn(self.detector, self.references, journal),
             bands,
             self.cube.sizes["band"],
             None if wavelength is None else wavelength[bands],
         )
 
-    def tiles(self, learned: Learned) -> Iterator[TileScores]:
+    def tiles(self, learned: Learned, journal: Journal | None = None) -> Iterator[TileScores]:
         """Yield the scores by tiles."""
-        return self.engine.score(self.detector, self.source, learned.background, parts=self.with_parts)
+        return self.engine.score(self.detector, self.source, learned.background, parts=self.with_parts, journal=journal)
 
     def scores(self) -> Any:
         """Return all scores."""
@@ -228,7 +193,7 @@ class _Job:
         for tile in self.tiles(learned):
             scores[tile.rows, tile.cols] = tile.scores
             parts[tile.rows, tile.cols] = tile.parts
-        _require_scores(int(np.isfinite(scores).sum()))
+        require_scores(int(np.isfinite(scores).sum()))
         return self._result(scores, learned, parts)
 
     def lazy_scores(self) -> Any:
@@ -258,21 +223,32 @@ class _Job:
         return self.grid.attach(result.assign_coords(own))
 
 
-def _learn_background(job: _Job) -> Background | None:
+def _learn_background(job: Job) -> Background | None:
     return job.learn().background
 
 
+def _identity(cube: xr.DataArray, source: CubeSource) -> dict[str, Any]:
+    """Return what tells one scene from another: its files, the window, and a digest of what is used of it."""
+    named = [source_file(str(cube.attrs[name])) for name in ("source", "data_file") if name in cube.attrs]
+    digest = hashlib.sha256(repr((source.shape, source.origin, source.nodata)).encode())
+    for array in (source.bands, source.gain, source.bias, source.mask):
+        digest.update(b"-" if array is None else np.ascontiguousarray(array).tobytes())
+    files = [file for path in named if path for file in ([path] if path.is_file() else sorted(path.rglob("*")))]
+    return {
+        "files": [[str(file.resolve()), (status := file.stat()).st_size, status.st_mtime_ns] for file in files],
+        "used": digest.hexdigest(),
+    }
+
+
 @contextlib.contextmanager
-def _prepared(
-    cube: Any, method: str | Detector | None, run: RunOptions, parameters: Mapping[str, Any]
-) -> Iterator[_Job]:
+def prepared(cube: Any, method: str | Detector | None, run: RunOptions, parameters: Mapping[str, Any]) -> Iterator[Job]:
     """Turn what the user gave into a job, and close its connections in the end."""
     job = _prepare(cube, method, run, parameters)
     with contextlib.closing(job.engine.runner):
         yield job
 
 
-def _prepare(cube: Any, method: str | Detector | None, run: RunOptions, parameters: Mapping[str, Any]) -> _Job:
+def _prepare(cube: Any, method: str | Detector | None, run: RunOptions, parameters: Mapping[str, Any]) -> Job:
     """Turn what the user gave into a job, checking all of it before any work."""
     given = run.background
     if isinstance(given, str | Path):
@@ -289,22 +265,22 @@ def _prepare(cube: Any, method: str | Detector | None, run: RunOptions, paramete
     grid = geo_grid(opened)
     window = pixel_window(run, grid)
     source = _source(opened, run, given, window, _mask(run, grid))
-    references: tuple[CubeSource, ...] = (source,)
-    if run.references is not None and given is None:
-        scenes = [_opened(scene) for scene in run.references]
-        same = len(scenes) == 1 and run.references[0] is cube
-        if not same:
-            references = tuple(_source(scene, run, None, None, None) for scene in scenes)
-            source, *others = _on_common_bands(source, *references)
-            references = tuple(others)
-    return _Job(
+    reference_cubes, references = [opened], [source]
+    others = run.references is not None and not (len(run.references) == 1 and run.references[0] is cube)
+    if run.references is not None and given is None and others:
+        reference_cubes = [_opened(scene) for scene in run.references]
+        source, *references = _on_common_bands(
+            source, *(_source(scene, run, None, None, None) for scene in reference_cubes)
+        )
+    return Job(
         opened,
         window,
         grid.window(*window),
         detector,
         source,
-        references,
-        Engine(_runner(run), run.tile, memory_bytes(run.memory), run.progress or Engine.progress),
+        tuple(references),
+        tuple(reference_cubes),
+        Engine(_runner(run), run.tile, memory_bytes(run.memory), chosen_progress(run.progress) or Engine.progress),
         given,
         not isinstance(cube, xr.DataArray | str | Path),
         run.parts,
@@ -373,7 +349,9 @@ def _check_given(given: Learned, method: str | Detector | None, run: RunOptions,
 
 def _runner(run: RunOptions) -> Runner:
     if run.scheduler is not None:
-        return Cluster(run.scheduler)
+        cluster = Cluster(run.scheduler)
+        LOGGER.info("the cluster's dashboard: %s", cluster.client.dashboard_link)
+        return cluster
     if run.workers is None and "distributed" in sys.modules:
         from distributed import get_client
 
@@ -388,6 +366,7 @@ def _wavelength(cube: xr.DataArray) -> NDArray[np.float64] | None:
     return cube.coords["wavelength"].values if "wavelength" in cube.coords else None
 
 
-def _require_scores(count: int) -> None:
+def require_scores(count: int) -> None:
+    """Refuse a result in which no pixel has a score."""
     if count == 0:
         raise DataError("the scene has no valid pixel: each has nodata, NaN or a mask in some band")

@@ -6,6 +6,7 @@ Every message is one line that names the file or parameter, the offending value 
 from __future__ import annotations
 
 __all__ = [
+    "ClusterError",
     "ConvergenceWarning",
     "DataError",
     "HsadError",
@@ -14,8 +15,10 @@ __all__ = [
     "OutputError",
     "ParameterError",
     "RankWarning",
+    "ResumeWarning",
     "SceneError",
     "SceneWarning",
+    "TileError",
 ]
 
 
@@ -39,6 +42,14 @@ class OutputError(HsadError):
     """A result cannot be written: no such folder, no permission, no space, or it exists already."""
 
 
+class ClusterError(HsadError):
+    """A dask cluster cannot be used any longer: its scheduler is gone, or all of its workers."""
+
+
+class TileError(HsadError):
+    """Tiles of a scene could not be computed, twice; the message names them. What is finished is kept."""
+
+
 class MissingExtraError(HsadError):
     """A method needs an optional package that is not installed; the message says how to install it."""
 
@@ -57,3 +68,7 @@ class RankWarning(HsadWarning):
 
 class ConvergenceWarning(HsadWarning):
     """An iteration stopped at its limit before it met its tolerance."""
+
+
+class ResumeWarning(HsadWarning):
+    """An unfinished run cannot be continued: the new one starts afresh."""

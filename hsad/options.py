@@ -52,7 +52,9 @@ class RunOptions:
     )
     parts: bool = option(False, "also give the kinds of evidence that the score is made of")
     compute: bool = option(True, "False: return a lazy dask-backed result")
-    progress: Any = option(None, "wraps the tiles as tqdm does: progress(iterable, total=, desc=)")
+    progress: Any = option(
+        None, "True: a bar; 'log': lines of the logger hsad; or a function that wraps the tiles as tqdm does"
+    )
 
     @classmethod
     def split(cls, keywords: dict[str, Any]) -> tuple[RunOptions, dict[str, Any]]:

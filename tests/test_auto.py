@@ -185,7 +185,7 @@ def test_the_parts_come_with_the_score_where_they_are_asked_for(tmp_path):
     assert layers.shape == (60, 64, 3)
     np.testing.assert_allclose(layers[..., 1], scores.coords["spectral"], rtol=1e-3, atol=1e-3)
     savemat(tmp_path / "scene.mat", {"data": np.nan_to_num(array, nan=100.0)})
-    hsad.detection.detect_to_file(tmp_path / "scene.mat", tmp_path / "scores.tif", detector, parts=True)
+    hsad.detect_to_file(tmp_path / "scene.mat", tmp_path / "scores.tif", detector, parts=True)
     with rasterio.open(tmp_path / "scores.tif") as raster:
         assert raster.descriptions == ("score", "spectral", "spatial")
         score, spectral, spatial = raster.read()

@@ -196,7 +196,10 @@ def test_a_wrong_proj_folder_is_said(scene, tmp_path):
     result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert result.returncode == 1
     assert "PROJ_DATA=/nowhere" in result.stderr.splitlines()[-1]
-    assert list(tmp_path.iterdir()) == []
+    # The scores are computed by then: with the right folder they are used.
+    assert [path.name for path in tmp_path.iterdir()] == ["s.tif.unfinished"]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "by an earlier run" in result.stdout
 
 
 SCENE, OUT = "SCENE", "OUT"
@@ -225,7 +228,7 @@ SCENE, OUT = "SCENE", "OUT"
         (["info", "nothing.tif"], 1, "nothing.tif"),
         (["evaluate", "nothing.tif", "--truth", "t.npy"], 1, "nothing.tif"),
         (["detect", SCENE], 2, "Missing option '-o'"),
-        (["detect"], 2, "Missing argument 'SCENE'"),
+        (["detect"], 2, "Missing argument 'SCENE"),
         (["evaluate", "x.tif"], 2, "Missing option '--truth'"),
         (["nonsense"], 2, "No such command 'nonsense'"),
     ],

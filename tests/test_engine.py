@@ -52,8 +52,8 @@ class Shuffled(Runner):
 
     def run(self, function, items, *shared):
         items = list(items)
-        for number in np.random.default_rng(self.seed).permutation(len(items)):
-            yield items[number], function(items[number], *shared)
+        order = np.random.default_rng(self.seed).permutation(len(items))
+        yield from Memory().run(function, [items[number] for number in order], *shared)
 
 
 @pytest.mark.parametrize("detector", KINDS, ids=lambda d: type(d).__name__)

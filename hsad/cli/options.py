@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hsad.cli.errors import Interrupted
+
 if TYPE_CHECKING:
     from hsad.detectors.base import Parameter
 
@@ -50,6 +52,13 @@ class _WithCommonOptions(click.Command):
 
 class HsadCommand(_WithCommonOptions):
     """A command with the common options."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as interruption:
+            raise Interrupted from interruption
 
 
 class HsadGroup(_WithCommonOptions, click.Group):
@@ -154,14 +163,35 @@ def _finite(value: Any) -> Any:
     return value
 
 
-def progress() -> Callable[..., Any] | None:
-    """Return what shows progress on stderr; None with ``--quiet`` or where stderr is no terminal."""
-    if click.get_current_context().find_root().meta.get("hsad.quiet") or not sys.stderr.isatty():
-        return None
-    from tqdm import tqdm
+def progress(log: str | None = None) -> Callable[..., Any] | None:
+    """Return what shows progress on stderr, unless ``--quiet`` is given or stderr is no terminal, and in a log file.
 
-    logger = logging.getLogger("hsad")  # says when kernels are compiled: once for a machine, some seconds
-    if not logger.handlers:
-        logger.addHandler(logging.StreamHandler())
-        logger.setLevel(logging.INFO)
-    return functools.partial(tqdm, unit="tile", leave=False)
+    Raises
+    ------
+    OSError
+        When the log file cannot be written.
+    """
+    from hsad.progress import LOGGER, all_of, bar, log_lines
+
+    ways: list[Callable[..., Any]] = []
+    if not click.get_current_context().find_root().meta.get("hsad.quiet") and sys.stderr.isatty():
+        ways.append(bar)
+        _add_handler(LOGGER, logging.StreamHandler(), "%(message)s", remarks_only=True)
+    if log is not None:
+        ways.append(log_lines)
+        _add_handler(LOGGER, logging.FileHandler(log), "%(asctime)s %(message)s")
+    return all_of(*ways) if ways else None
+
+
+def _add_handler(logger: logging.Logger, handler: logging.Handler, form: str, *, remarks_only: bool = False) -> None:
+    handler.setFormatter(logging.Formatter(form))
+    if remarks_only:  # the bar tells the rest
+        handler.addFilter(lambda record: record.module != "progress")
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+
+    def remove() -> None:
+        logger.removeHandler(handler)
+        handler.close()
+
+    click.get_current_context().call_on_close(remove)

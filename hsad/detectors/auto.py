@@ -153,6 +153,10 @@ class Auto(DualWindow):
         """
         return self._margin + self.outer // 2 + _smoothing_radius(self.smooth) + max(self.areas) - 1
 
+    def footprint(self, bands: int) -> float:
+        """Spectra, the halves of them whose moments are formed, components and maps (measured)."""
+        return 12.0 * bands + 350.0
+
     def learn(self, scan: Scan) -> Evidence:
         """Learn the subspaces in one pass, then the median of each evidence in one."""
         moments = scan(_moments)

@@ -92,7 +92,18 @@ class Block:
 
 
 class Scan(Protocol):
-    """What `Detector.learn` is given: a way to see every block of the scene or scenes, wherever they lie."""
+    """What `Detector.learn` is given: a way to see every block of the scene or scenes, wherever they lie.
+
+    Attributes
+    ----------
+    memory : int
+        Bytes of memory that the run may take.
+    """
+
+    @property
+    def memory(self) -> int:
+        """Bytes of memory that the run may take."""
+        ...
 
     def __call__(self, function: Callable[..., T | None], *arguments: Any, reach: int = 0) -> T | None:
         """Return ``function(block, *arguments)`` of every block, merged with ``+`` along a fixed tree.
@@ -322,6 +333,13 @@ class Detector(metaclass=_ByUsersNames):
     def smallest_side(self) -> int:
         """Smallest side, in pixels, of a scene that can be scored."""
         return 2 * self.reach + 1
+
+    def footprint(self, bands: int) -> float:
+        """Return the bytes that each pixel of a block takes while it is learned from or scored, its spectra included.
+
+        Spectra take ``8 · bands``; so much again three times is enough for most. The engine cuts tiles by it.
+        """
+        return 32.0 * bands
 
     def learn(self, scan: Scan) -> Background | None:  # noqa: ARG002  for those who learn
         """Learn from the scene by scanning its blocks as often as needed; None when there is nothing to learn."""

@@ -76,6 +76,10 @@ class OnComponents(Detector):
         """The smallest side that the detector needs."""
         return self.detector.smallest_side
 
+    def footprint(self, bands: int) -> float:
+        """Spectra twice, while they are projected, and what the detector takes on the components."""
+        return 16.0 * bands + self.detector.footprint(self.pca)
+
     def learn(self, scan: Scan) -> Components:
         """Learn the components in one pass, then let the detector learn on them."""
         moments = scan(_moments)
@@ -87,11 +91,7 @@ class OnComponents(Detector):
         vectors = np.linalg.eigh(moments.covariance)[1][:, ::-1][:, : self.pca]
         largest = np.take_along_axis(vectors, np.abs(vectors).argmax(axis=0)[None], axis=0)
         components = Components(moments.mean, np.ascontiguousarray(vectors * np.sign(largest)), None)
-
-        def projected(function: Callable[..., T | None], *arguments: Any, reach: int = 0) -> T | None:
-            return scan(_on_projected, components, function, *arguments, reach=reach)
-
-        return replace(components, inner=self.detector.learn(projected))
+        return replace(components, inner=self.detector.learn(_ProjectedScan(scan, components)))
 
     def score(self, block: Block, background: Components) -> NDArray[np.float64]:
         """Return the detector's scores on the projected block."""
@@ -100,6 +100,18 @@ class OnComponents(Detector):
     def parts(self, block: Block, background: Components) -> NDArray[np.float64]:
         """Return the detector's kinds of evidence on the projected block."""
         return self.detector.parts(background.project(block), background.inner)
+
+
+class _ProjectedScan:
+    """A scan whose blocks hold components instead of bands."""
+
+    def __init__(self, scan: Scan, components: Components) -> None:
+        self._scan = scan
+        self._components = components
+        self.memory = scan.memory
+
+    def __call__(self, function: Callable[..., T | None], *arguments: Any, reach: int = 0) -> T | None:
+        return self._scan(_on_projected, self._components, function, *arguments, reach=reach)
 
 
 def _moments(block: Block) -> Moments | None:

@@ -141,14 +141,16 @@ class RPCA(Detector):
             raise DataError("rpca needs at least 2 bands: the scene has 1")
         if np.array_equal(extent.low, extent.high):
             raise DataError("the scene is constant: every valid pixel has the same spectrum")
-        place = survey.room.place(8 * extent.count * bands, f"rpca of {extent.count} pixels of {bands} bands")
+        size = 8 * extent.count * bands
+        place = survey.room.place(size, scan.memory, f"rpca of {extent.count} pixels of {bands} bands")
+        with_pixels = survey.room.holds(2 * size, scan.memory)
         lam = float(1 / np.sqrt(max(extent.count, bands)) if self.lam == "auto" else self.lam)
         steps, nuclear = iterate(
             extent,
             lam,
             self.tolerance,
             self.max_iterations,
-            lambda steps: _required(scan(_advance, steps, place)),
+            lambda steps: _required(scan(_advance, steps, place, with_pixels)),
         )
         tally = _required(scan(_finish, steps, place))
         nonzero = tally.nonzero / (extent.count * bands)
@@ -213,11 +215,15 @@ class _Survey:
 
 
 class _Kept(NamedTuple):
-    """A state in a block's memo, and the steps it has been through: how many, and the last one."""
+    """A state in a block's memo, and the steps it has been through: how many, and the last one.
+
+    `pixels` are those of the block, where there is memory for them, too.
+    """
 
     done: int
     last: Step
     array: Kept
+    pixels: NDArray[np.float64] | None = None
 
     def follows(self, steps: Sequence[Step]) -> bool:
         """Tell whether `steps` begin with the steps of this state; another learning leaves others."""
@@ -236,30 +242,38 @@ def _survey(block: Block) -> _Survey | None:
     return None if extent is None else _Survey(extent, Room.here())
 
 
-def _state(block: Block, steps: Sequence[Step]) -> tuple[NDArray[np.float64], Sequence[Step]]:
-    """Return the rows of M as far as they are known, and the steps they have not been through yet."""
+class _Rows(NamedTuple):
+    """The pixels X of a block, the rows of M as far as they are known, and the steps they have not been through."""
+
+    pixels: NDArray[np.float64]
+    state: NDArray[np.float64]
+    missing: Sequence[Step]
+
+
+def _rows(block: Block, steps: Sequence[Step]) -> _Rows | None:
     # Taken out of the memo: an error on the way leaves none rather than half a state.
     kept: _Kept | None = block.memo.pop("state", None)
     if kept is not None and kept.done < len(steps) and kept.follows(steps):
-        return kept.array.load(), steps[kept.done :]
-    return block.pixels.copy(), steps
+        return _Rows(block.pixels if kept.pixels is None else kept.pixels, kept.array.load(), steps[kept.done :])
+    pixels = block.pixels
+    return _Rows(pixels, pixels.copy(), steps) if len(pixels) else None
 
 
-def _advance(block: Block, steps: tuple[Step, ...], place: Place) -> Tally | None:
-    if not block.core_valid.any():
+def _advance(block: Block, steps: tuple[Step, ...], place: Place, with_pixels: bool) -> Tally | None:
+    rows = _rows(block, steps)
+    if rows is None:
         return None
-    state, missing = _state(block, steps)
-    tally = advance(block.pixels, state, missing)
-    block.memo["state"] = _Kept(len(steps), steps[-1], keep(state, place))
+    tally = advance(*rows)
+    block.memo["state"] = _Kept(len(steps), steps[-1], keep(rows.state, place), rows.pixels if with_pixels else None)
     return tally
 
 
 def _finish(block: Block, steps: tuple[Step, ...], place: Place) -> Tally | None:
-    if not block.core_valid.any():
+    rows = _rows(block, steps)
+    if rows is None:
         return None
-    state, missing = _state(block, steps)
-    tally = finish(block.pixels, state, missing)
-    block.memo["sparse"] = _Kept(len(steps), steps[-1], keep(state, place))
+    tally = finish(*rows)
+    block.memo["sparse"] = _Kept(len(steps), steps[-1], keep(rows.state, place))
     return tally
 
 

@@ -62,7 +62,7 @@ class SRD(DualWindow):
         from hsad.kernels.sparse import sparse_representation
 
         scores = sparse_representation(
-            block.spectra * background.factor,
+            block.spectra if background.factor == 1 else block.spectra * background.factor,
             block.valid,
             block.core,
             outer=self.outer,

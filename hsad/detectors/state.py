@@ -22,7 +22,7 @@ Place = Literal["memory", "disk"]
 
 _MEMORY_SHARE = 0.5
 _DISK_SHARE = 0.9
-"""Shares of what is free that a state may take: the scene and everybody else need the rest."""
+"""Shares of what is free, or allowed, that a state may take: the scene and everybody else need the rest."""
 
 
 @dataclass(frozen=True)
@@ -45,23 +45,34 @@ class Room:
     def __add__(self, other: Room) -> Room:
         return Room(self.machines | other.machines)
 
-    def place(self, wanted: int, what: str) -> Place:
-        """Return where a state of `wanted` bytes goes.
+    def holds(self, wanted: int, most: int) -> bool:
+        """Tell whether so many bytes may be kept in memory, for a run that may take `most` bytes in all."""
+        return wanted <= _MEMORY_SHARE * min(self._free[0], most)
+
+    def place(self, wanted: int, most: int, what: str) -> Place:
+        """Return where a state of `wanted` bytes goes, for a run that may take `most` bytes of memory in all.
 
         Raises
         ------
         DataError
             When it fits nowhere; the message says what needs how much.
         """
-        memory, disk = (sum(free) for free in zip(*self.machines.values(), strict=True))
-        if wanted <= _MEMORY_SHARE * memory:
+        if self.holds(wanted, most):
             return "memory"
+        memory, disk = self._free
         if wanted <= _DISK_SHARE * disk:
             return "disk"
         raise DataError(
-            f"{what} needs {_gigabytes(wanted)}, with {_gigabytes(memory)} of memory and {_gigabytes(disk)} of "
-            "disk free for temporary files: choose fewer pixels or bands (region, bands, pca), or set TMPDIR"
+            f"{what} needs {_gigabytes(wanted)}, with {_gigabytes(min(memory, most))} of memory and "
+            f"{_gigabytes(disk)} of disk free for temporary files: choose fewer pixels or bands (region, bands, pca), "
+            "raise memory (half of it may be taken), or set TMPDIR"
         )
+
+    @property
+    def _free(self) -> tuple[int, int]:
+        """Bytes of memory and of disk on all machines together."""
+        memory, disk = (sum(free) for free in zip(*self.machines.values(), strict=True))
+        return memory, disk
 
 
 class Kept(Protocol):

@@ -2,35 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, MutableMapping, Sequence
+import functools
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hsad.detectors.base import Background, Block, Detector, Scene
-from hsad.engine.runners import Memory, Runner, one_blas_thread
+from hsad.engine.memory import Footprint, Memos, Plan, plan
+from hsad.engine.runners import Memory, Outcome, Runner, Threads, one_blas_thread, stop_if_unwanted
 from hsad.engine.source import Source
 from hsad.engine.tiles import LeafGrid, MergeTree, Tile, clamped
-from hsad.errors import DataError, ParameterError
+from hsad.errors import DataError, TileError
+
+if TYPE_CHECKING:
+    from hsad.engine.resume import Journal
 
 __all__ = ["Engine", "Progress", "TileScores", "score_tile"]
 
 T = TypeVar("T")
 
-#: Wraps an iterable to show how far it has come: ``progress(iterable, total=..., desc=...)``, as tqdm does.
+#: Wraps an iterable to show how far it has come: ``progress(iterable, total=..., desc=...)``, as tqdm does. The
+#: iterable has a number `pixels`: those of all its items together.
 Progress = Callable[..., Iterable[Any]]
 
-#: Bytes of a tile in memory for each byte of its spectra: stored numbers, spectra, leaf copies, temporaries.
-_MEMORY_FACTOR = 4.0
+#: As many tiles may fail, where none succeeds in between, before the others are not tried any more.
+_MOST_FAILURES = 16
 
 
-class _Memos(dict[tuple[int, int], dict[str, Any]]):
-    """The caches of a scene's leaves; they stay where they were filled (a worker that is sent them starts afresh)."""
+class _Unread(Block):
+    """A block whose spectra are read when somebody looks at them: not where all that is needed is in its memo."""
 
-    def __reduce__(self) -> tuple[type[_Memos], tuple[()]]:
-        return _Memos, ()
+    @classmethod
+    def of(cls, read: Callable[[], tuple[NDArray[np.float64], NDArray[np.bool_]]], **fields: Any) -> _Unread:
+        """Return a block with these fields, ``read()`` gives the other two."""
+        block = cls.__new__(cls)
+        block.__dict__.update(fields, _read=read)
+        return block
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in ("spectra", "valid"):
+            raise AttributeError(name)
+        spectra, valid = self._read()
+        self.__dict__.update(spectra=spectra, valid=valid)
+        return self.__dict__[name]
 
 
 @dataclass(frozen=True)
@@ -50,10 +67,8 @@ def _grid(source: Source, leaf: int) -> LeafGrid:
     return LeafGrid(source.shape[0], source.shape[1], leaf)
 
 
-def _blocks(
-    tile: Tile, source: Source, leaf: int, reach: int, memos: MutableMapping[tuple[int, int], dict[str, Any]]
-) -> Iterator[tuple[tuple[int, int], Block]]:
-    """Read a tile with its surroundings once and yield its leaves as blocks."""
+def _blocks(tile: Tile, source: Source, leaf: int, reach: int, memos: Memos) -> Iterator[tuple[tuple[int, int], Block]]:
+    """Yield the leaves of a tile as blocks; the tile is read with its surroundings once, when a block is looked at."""
     grid = _grid(source, leaf)
     scene = Scene(tile.scene, grid.rows, grid.cols)
 
@@ -65,8 +80,13 @@ def _blocks(
         )
 
     tile_rows, tile_cols = around(grid.window(tile.level, tile.row, tile.col))
-    stored = source.read(tile_rows, tile_cols)
+    stored = functools.cache(functools.partial(source.read, tile_rows, tile_cols))
+
+    def spectra(here: tuple[slice, slice], rows: slice, cols: slice) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        return source.spectra(stored()[here], rows, cols)
+
     for row, col in grid.leaves(tile):
+        stop_if_unwanted()
         core_rows, core_cols = grid.window(0, row, col)
         rows, cols = around((core_rows, core_cols))
         here = (
@@ -77,9 +97,15 @@ def _blocks(
             slice(core_rows.start - rows.start, core_rows.stop - rows.start),
             slice(core_cols.start - cols.start, core_cols.stop - cols.start),
         )
-        spectra, valid = source.spectra(stored[here], rows, cols)
-        memo = memos.setdefault((row, col), {})
-        yield (row, col), Block(spectra, valid, core, (rows.start, cols.start), scene, memo)
+        block = _Unread.of(
+            functools.partial(spectra, here, rows, cols),
+            core=core,
+            origin=(rows.start, cols.start),
+            scene=scene,
+            memo=memos.setdefault((row, col), {}),
+        )
+        yield (row, col), block
+        memos.settle((row, col))
 
 
 def _scan_tile(
@@ -87,7 +113,7 @@ def _scan_tile(
     sources: Sequence[Source],
     leaf: int,
     reach: int,
-    memos: Sequence[_Memos],
+    memos: Sequence[Memos],
     function: Callable[..., T | None],
     *arguments: Any,
 ) -> T | None:
@@ -104,7 +130,7 @@ def _scan_tile(
 def score_tile(
     tile: Tile,
     source: Source,
-    memos: MutableMapping[tuple[int, int], dict[str, Any]],
+    memos: Memos,
     detector: Detector,
     background: Background | None,
     parts: bool = False,
@@ -125,6 +151,17 @@ def score_tile(
             if parts:
                 kinds[here] = np.where(block.core_valid[..., None], detector.parts(block, background), np.nan)
     return TileScores(rows, cols, scores, kinds)
+
+
+@dataclass(frozen=True)
+class _Work(Iterable[tuple[Tile, Outcome[T]]]):
+    """What is under way, and how many pixels it is about."""
+
+    outcomes: Iterator[tuple[Tile, Outcome[T]]]
+    pixels: int
+
+    def __iter__(self) -> Iterator[tuple[Tile, Outcome[T]]]:
+        return self.outcomes
 
 
 def _no_progress(iterable: Iterable[Any], **_: Any) -> Iterable[Any]:
@@ -151,10 +188,10 @@ class Engine:
     tile: int | None = None
     memory: int = 2 * 2**30
     progress: Progress = _no_progress
-    _memos: dict[tuple[Source, Detector], _Memos] = field(default_factory=dict, repr=False, compare=False)
+    _memos: dict[tuple[Source, Detector], Memos] = field(default_factory=dict, repr=False, compare=False)
 
-    def learn(self, detector: Detector, sources: Sequence[Source]) -> Background | None:
-        """Return what the detector learns from one scene or several.
+    def learn(self, detector: Detector, sources: Sequence[Source], journal: Journal | None = None) -> Background | None:
+        """Return what the detector learns from one scene or several; a journal keeps the results of its scans.
 
         Raises
         ------
@@ -166,30 +203,97 @@ class Engine:
         # One thread here too: how BLAS splits a matrix over threads shows in the last digits.
         memos = tuple(self._memos_of(source, detector) for source in sources)
         with one_blas_thread():
-            return detector.learn(_Scan(self, tuple(sources), detector.leaf, memos))
+            return detector.learn(_Scan(self, tuple(sources), detector.leaf, detector.footprint, memos, journal))
 
     def scan(self, source: Source, function: Callable[..., T | None], *arguments: Any) -> T | None:
         """Return the function's values on all blocks of a scene, merged: one pass, outside any learning."""
-        return _Scan(self, (source,), Detector.leaf, (_Memos(),))(function, *arguments)
+        return _Scan(self, (source,), Detector.leaf, _footprint, (Memos(self.memory),))(function, *arguments)
 
     def score(
-        self, detector: Detector, source: Source, background: Background | None, *, parts: bool = False
+        self,
+        detector: Detector,
+        source: Source,
+        background: Background | None,
+        *,
+        parts: bool = False,
+        journal: Journal | None = None,
     ) -> Iterator[TileScores]:
         """Yield the scores of every tile of a scene, as they finish, with the kinds of evidence if `parts`.
+
+        What a journal has is taken from it, what is new is kept there before it is yielded.
 
         Raises
         ------
         DataError
             When the scene is smaller than the detector's window.
+        TileError
+            With a journal, when tiles failed twice: after all others. Without one, the first error ends the run.
         """
-        level = self.tile_level(detector, source)
-        tiles = list(_grid(source, detector.leaf).tiles(level))
+        check_side(source, detector.smallest_side)
+        planned = self._plan(source, detector.leaf, detector.reach, detector.footprint)
+        grid = _grid(source, detector.leaf)
+        missing = np.ones(source.shape[:2], dtype=np.bool_)
+        for scores in journal.finished() if journal else ():
+            missing[scores.rows, scores.cols] = False
+            yield scores
+        tiles = [
+            tile for tile in grid.tiles(planned.level) if missing[grid.window(tile.level, tile.row, tile.col)].any()
+        ]
         memos = self._memos_of(source, detector)
-        finished = self.runner.run(score_tile, tiles, source, memos, detector, background, parts)
         # Tasks limit BLAS themselves, wherever they run; held here too, that costs nothing for each of them.
         with one_blas_thread():
-            for _, scores in self.progress(finished, total=len(tiles), desc="scoring"):
+            for _, scores in self._results(
+                "scoring", journal, (source,), detector.leaf, planned.workers, score_tile, tiles,
+                source, memos, detector, background, parts,
+            ):  # fmt: skip
+                if journal is not None:
+                    journal.keep(scores)
                 yield scores
+
+    def _results(
+        self,
+        what: str,
+        journal: Journal | None,
+        sources: Sequence[Source],
+        leaf: int,
+        workers: int,
+        function: Callable[..., T],
+        tiles: Sequence[Tile],
+        *shared: Any,
+    ) -> Iterator[tuple[Tile, T]]:
+        """Yield the tiles with the function's results, as they finish; with a journal, despite single failures."""
+
+        def window(tile: Tile) -> tuple[slice, slice]:
+            return _grid(sources[tile.scene], leaf).window(tile.level, tile.row, tile.col)
+
+        failed: dict[Tile, Exception] = {}
+        for description in (what, f"{what}, failed tiles again"):
+            waiting = list(failed) or tiles
+            failed = {}
+            pixels = sum(np.prod([side.stop - side.start for side in window(tile)]) for tile in waiting)
+            in_a_row = 0
+            work = _Work(self._runner_of(workers).run(function, waiting, *shared), int(pixels))
+            for tile, outcome in self.progress(work, total=len(waiting), desc=description):
+                try:
+                    result = outcome.result()
+                except Exception as error:
+                    if journal is None:
+                        raise
+                    failed[tile] = error
+                    in_a_row += 1
+                    if in_a_row == _MOST_FAILURES:
+                        break
+                else:
+                    in_a_row = 0
+                    yield tile, result
+            if not failed:
+                return
+        named = [
+            f"rows {rows.start}:{rows.stop}, columns {cols.start}:{cols.stop} ({type(error).__name__}: {error})"
+            for (rows, cols), error in ((window(tile), error) for tile, error in list(failed.items())[:3])
+        ]
+        more = f" and {len(failed) - len(named)} more" if len(failed) > len(named) else ""
+        raise TileError(f"{what}: {len(failed)} of {len(tiles)} tiles failed twice: {'; '.join(named)}{more}")
 
     def tile_level(self, detector: Detector, source: Source) -> int:
         """Return the level of the tiles that a scene is scored in: tiles of ``leaf · 2^level`` pixels.
@@ -200,43 +304,61 @@ class Engine:
             When the scene is smaller than the detector's window.
         """
         check_side(source, detector.smallest_side)
-        return self._level(source, detector.leaf, detector.reach)
+        return self._plan(source, detector.leaf, detector.reach, detector.footprint).level
 
-    def _memos_of(self, source: Source, detector: Detector) -> _Memos:
-        return self._memos.setdefault((source, detector), _Memos())
+    def _memos_of(self, source: Source, detector: Detector) -> Memos:
+        return self._memos.setdefault((source, detector), Memos(self.memory))
 
-    def _level(self, source: Source, leaf: int, reach: int) -> int:
-        """Return the level of the tiles: how many times a leaf's side is doubled."""
-        top = _grid(source, leaf).top
-        if self.tile is not None:
-            if self.tile < 1:
-                raise ParameterError(f"tile must be at least 1 pixel, not {self.tile}")
-            return min(top, max(0, (self.tile // leaf).bit_length() - 1))
-        # Threads and clusters keep some tasks more under way than they have workers.
-        share = self.memory / (2 * self.runner.workers + 1)
-        bytes_per_pixel = 8 * source.shape[2] * _MEMORY_FACTOR
-        level = 0
-        while level < top and ((leaf << level + 1) + 2 * reach) ** 2 * bytes_per_pixel <= share:
-            level += 1
-        # Enough tiles for everybody.
-        while level > 0 and np.prod(_grid(source, leaf).nodes(level)) < 4 * self.runner.workers:
-            level -= 1
-        return level
+    def _plan(self, source: Source, leaf: int, reach: int, footprint: Footprint) -> Plan:
+        return plan(source, leaf, reach, footprint, self.memory, self.runner.workers, self.tile)
+
+    def _runner_of(self, workers: int) -> Runner:
+        """Return the runner, with no more threads than the memory allows."""
+        return Threads(workers) if isinstance(self.runner, Threads) else self.runner
+
+
+def _footprint(bands: int) -> float:
+    """Return what a pixel takes in a pass outside any detector."""
+    return 32.0 * bands
 
 
 class _Scan:
     """The `hsad.detectors.base.Scan` that an engine gives to a detector."""
 
-    def __init__(self, engine: Engine, sources: tuple[Source, ...], leaf: int, memos: tuple[_Memos, ...]) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        sources: tuple[Source, ...],
+        leaf: int,
+        footprint: Footprint,
+        memos: tuple[Memos, ...],
+        journal: Journal | None = None,
+    ) -> None:
         self._engine = engine
         self._sources = sources
         self._leaf = leaf
+        self._footprint = footprint
         self._memos = memos
+        self._journal = journal
         self._passes = 0
+
+    @property
+    def memory(self) -> int:
+        return self._engine.memory
 
     def __call__(self, function: Callable[..., T | None], *arguments: Any, reach: int = 0) -> T | None:
         self._passes += 1
-        levels = [self._engine._level(source, self._leaf, reach) for source in self._sources]  # noqa: SLF001
+        if self._journal is not None:
+            recalled, found = self._journal.recall_scan(self._passes)
+            if found:
+                known: T | None = recalled
+                return known
+        plans = [
+            self._engine._plan(source, self._leaf, reach, self._footprint)  # noqa: SLF001  the other half of one thing
+            for source in self._sources
+        ]
+        levels = [planned.level for planned in plans]
+        workers = min(planned.workers for planned in plans)
         grids = [_grid(source, self._leaf) for source in self._sources]
         tiles = [
             tile
@@ -244,15 +366,17 @@ class _Scan:
             for tile in grid.tiles(level, index)
         ]
         trees = [MergeTree(grid, level, grid.top) for grid, level in zip(grids, levels, strict=True)]
-        finished = self._engine.runner.run(
-            _scan_tile, tiles, self._sources, self._leaf, reach, self._memos, function, *arguments
-        )
-        for tile, value in self._engine.progress(finished, total=len(tiles), desc=f"learning, pass {self._passes}"):
+        for tile, value in self._engine._results(  # noqa: SLF001  the other half of one thing
+            f"learning, pass {self._passes}", self._journal, self._sources, self._leaf, workers, _scan_tile, tiles,
+            self._sources, self._leaf, reach, self._memos, function, *arguments,
+        ):  # fmt: skip
             trees[tile.scene].add(tile.row, tile.col, value)
         merged: T | None = None
         for tree in trees:
             value = tree.merged[0, 0]
             merged = value if merged is None else merged if value is None else merged + value
+        if self._journal is not None:
+            self._journal.keep_scan(self._passes, merged)
         return merged
 
 

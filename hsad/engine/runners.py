@@ -6,18 +6,35 @@ import contextlib
 import itertools
 import os
 import threading
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from typing import TYPE_CHECKING, Any, TypeVar
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ThreadPoolExecutor, wait
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+
+from hsad.errors import ClusterError, ParameterError
 
 if TYPE_CHECKING:
     from distributed import Client
 
-__all__ = ["Cluster", "Memory", "Runner", "Threads", "available_cpus", "one_blas_thread"]
+__all__ = [
+    "Cluster",
+    "Memory",
+    "Outcome",
+    "Runner",
+    "Stopped",
+    "Threads",
+    "available_cpus",
+    "one_blas_thread",
+    "stop_if_unwanted",
+]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+Result_co = TypeVar("Result_co", covariant=True)
+
+#: Seconds to wait for tasks of a cluster before looking whether anybody is there to do them.
+_PATIENCE = 20.0
 
 
 def available_cpus() -> int:
@@ -67,6 +84,28 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=one_blas_thread.reset)
 
 
+class Outcome(Protocol[Result_co]):
+    """What became of a task."""
+
+    def result(self) -> Result_co:
+        """Return what the task returned, or raise what it raised."""
+        ...
+
+
+class Stopped(BaseException):
+    """Ends a task whose result nobody waits for any more."""
+
+
+_thread = threading.local()
+
+
+def stop_if_unwanted() -> None:
+    """Raise `Stopped` in a thread of a run that was given up: long tasks call this between their parts."""
+    given_up: threading.Event | None = getattr(_thread, "given_up", None)
+    if given_up is not None and given_up.is_set():
+        raise Stopped
+
+
 class Runner(ABC):
     """Runs one function on many items.
 
@@ -81,8 +120,11 @@ class Runner(ABC):
     @abstractmethod
     def run(
         self, function: Callable[..., Result], items: Iterable[Item], *shared: Any
-    ) -> Iterator[tuple[Item, Result]]:
-        """Yield each item with ``function(item, *shared)``, as they finish, with a bounded number under way."""
+    ) -> Iterator[tuple[Item, Outcome[Result]]]:
+        """Yield each item with what became of ``function(item, *shared)``, as they finish.
+
+        A bounded number is under way at a time. An error of the function is in its outcome; it does not end the run.
+        """
 
     def close(self) -> None:  # noqa: B027  most runners hold nothing
         """Let go of what the runner holds; it runs nothing after that."""
@@ -93,10 +135,15 @@ class Memory(Runner):
 
     def run(
         self, function: Callable[..., Result], items: Iterable[Item], *shared: Any
-    ) -> Iterator[tuple[Item, Result]]:
-        """Yield each item with its result, in order."""
+    ) -> Iterator[tuple[Item, Outcome[Result]]]:
+        """Yield each item with its outcome, in order."""
         for item in items:
-            yield item, function(item, *shared)
+            outcome: Future[Result] = Future()
+            try:
+                outcome.set_result(function(item, *shared))
+            except Exception as error:  # noqa: BLE001  the caller decides what it means
+                outcome.set_exception(error)
+            yield item, outcome
 
 
 class Threads(Runner):
@@ -113,10 +160,11 @@ class Threads(Runner):
 
     def run(
         self, function: Callable[..., Result], items: Iterable[Item], *shared: Any
-    ) -> Iterator[tuple[Item, Result]]:
-        """Yield each item with its result, as they finish."""
+    ) -> Iterator[tuple[Item, Outcome[Result]]]:
+        """Yield each item with its outcome, as they finish."""
         queue = iter(items)
-        with ThreadPoolExecutor(self.workers, thread_name_prefix="hsad") as pool:
+        given_up = threading.Event()
+        with ThreadPoolExecutor(self.workers, "hsad", _belongs_to, (given_up,)) as pool:
             running: dict[Future[Result], Item] = {}
             try:
                 while True:
@@ -126,10 +174,15 @@ class Threads(Runner):
                     if not running:
                         return
                     for future in wait(running, return_when=FIRST_COMPLETED).done:
-                        yield running.pop(future), future.result()
+                        yield running.pop(future), future
             finally:
+                given_up.set()
                 for future in running:
                     future.cancel()
+
+
+def _belongs_to(given_up: threading.Event) -> None:
+    _thread.given_up = given_up
 
 
 def _identity(value: Result) -> Result:
@@ -153,8 +206,6 @@ class Cluster(Runner):
             try:
                 cluster = Client(cluster, timeout="5s", set_as_default=False)
             except (OSError, ValueError) as error:
-                from hsad.errors import ParameterError
-
                 raise ParameterError(f"scheduler: no dask scheduler answers at {cluster!r} ({error})") from error
         self.client = cluster
 
@@ -172,29 +223,64 @@ class Cluster(Runner):
 
     def run(
         self, function: Callable[..., Result], items: Iterable[Item], *shared: Any
-    ) -> Iterator[tuple[Item, Result]]:
-        """Yield each item with its result, as they finish."""
-        from distributed import as_completed
+    ) -> Iterator[tuple[Item, Outcome[Result]]]:
+        """Yield each item with its outcome, as they finish.
 
+        Raises
+        ------
+        ClusterError
+            When the scheduler is gone, or no worker is left.
+        """
         # A task that returns its argument, not `scatter`: what a lost worker held can be computed again.
         common = [self.client.submit(_identity, value, pure=False) for value in shared]
+        # What is submitted next may reach the scheduler's books before these: then it would count as lost.
+        unknown = set(common)
+        while unknown:
+            unknown -= self._finished(list(unknown))
         queue = iter(items)
         running: dict[Any, Item] = {}
-
-        def submit(count: int) -> list[Any]:
-            started = []
-            for item in itertools.islice(queue, count):
-                future = self.client.submit(function, item, *common, pure=False)
-                running[future] = item
-                started.append(future)
-            return started
-
-        finished = as_completed(submit(2 * self.workers), loop=self.client.loop)
         try:
-            for future in finished:
-                yield running.pop(future), future.result()
-                for started in submit(2 * self.workers - len(running)):
-                    finished.add(started)
+            while True:
+                for item in itertools.islice(queue, max(0, 2 * self.workers - len(running))):
+                    running[self.client.submit(function, item, *common, pure=False)] = item
+                if not running:
+                    return
+                for future in self._finished(list(running)):
+                    yield running.pop(future), _Fetched(self.client, future)
         finally:
             for future in running:
                 future.cancel()
+
+    def _finished(self, futures: list[Any]) -> set[Any]:
+        """Wait for some of the futures to finish, as long as there is somebody who works on them."""
+        from distributed import wait as wait_for
+
+        alone_since: float | None = None
+        while True:
+            try:
+                with self.client.as_current():
+                    done: set[Any] = wait_for(futures, timeout=_PATIENCE, return_when="FIRST_COMPLETED").done
+            except TimeoutError:
+                if self.client.nthreads():
+                    alone_since = None
+                    continue
+                alone_since = alone_since or time.monotonic()
+                if time.monotonic() - alone_since > _PATIENCE:
+                    raise ClusterError("scheduler: the cluster has no workers left") from None
+            except CancelledError as error:
+                raise ClusterError("scheduler: the connection to the cluster is lost") from error
+            else:
+                return done
+
+
+class _Fetched(Generic[Result]):
+    """The outcome of a task of a cluster, fetched from the worker that has it when it is asked for."""
+
+    def __init__(self, client: Client, future: Any) -> None:
+        self._client = client
+        self._future = future
+
+    def result(self) -> Result:
+        """Return what the task returned, or raise what it raised; it does not pass through the scheduler."""
+        result: Result = self._client.gather(self._future, direct=True)
+        return result

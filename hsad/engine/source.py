@@ -14,7 +14,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from hsad.cube import Raster, raster_of
-from hsad.errors import DataError, ParameterError
+from hsad.errors import DataError, ParameterError, SceneError
 
 __all__ = ["CubeSource", "Source", "drop_dead_bands", "source_of"]
 
@@ -33,6 +33,11 @@ class Source(Protocol):
     @property
     def row_step(self) -> int:
         """Rows that are best read together."""
+        ...
+
+    @property
+    def pixel_bytes(self) -> int:
+        """Bytes of memory that a pixel takes while it is read."""
         ...
 
     def read(self, rows: slice, cols: slice) -> NDArray[Any]:
@@ -111,6 +116,14 @@ class CubeSource:
     def row_step(self) -> int:
         """Rows that are best read together."""
         return self.raster.row_step
+
+    @property
+    def pixel_bytes(self) -> int:
+        """Bytes of memory that a pixel takes while it is read: all bands, and those that are used beside them."""
+        stored = self.raster.shape[2] * self.raster.dtype.itemsize
+        return (
+            stored if len(self.bands) == self.raster.shape[2] else stored + len(self.bands) * self.raster.dtype.itemsize
+        )
 
     def read(self, rows: slice, cols: slice) -> NDArray[Any]:
         """Return the stored numbers of a window, ``(rows, cols, bands)``."""
@@ -223,31 +236,40 @@ def source_of(
 def drop_dead_bands(source: CubeSource) -> CubeSource:
     """Return the source without the bands that hold no data anywhere, which would make every pixel invalid.
 
-    Reads strips until every band has shown data: for most scenes, one.
+    Reads strips, small ones first, until every band has shown data: for most scenes, one.
 
     Raises
     ------
     DataError
         When no band has data.
+    SceneError
+        When the bands that show data elsewhere are not all, and a part of the scene cannot be read.
     """
     found = np.zeros(len(source.bands), dtype=np.bool_)
-    for rows in strips(source):
-        found |= source.present(rows, slice(0, source.size[1]))
+    damage: SceneError | None = None
+    for rows in _strips(source):
+        try:
+            found |= source.present(rows, slice(0, source.size[1]))
+        except SceneError as error:  # scoring will name the tiles, and score the others
+            damage = damage or error
         if found.all():
             return source
+    if damage is not None:
+        raise damage
     if not found.any():
         raise DataError("the scene has no valid pixel: every value is nodata, NaN or masked")
     return source.select(found)
 
 
-def strips(source: CubeSource) -> Iterator[slice]:
-    """Yield the rows of a source in strips of a bounded number of bytes, in steps that suit the file."""
+def _strips(source: CubeSource) -> Iterator[slice]:
+    """Yield the rows of a source in strips, the first as small as suits the file, each twice the one before."""
     rows, cols = source.size
-    row_bytes = cols * source.raster.shape[2] * source.raster.dtype.itemsize
-    step = max(1, _STRIP_BYTES // (row_bytes * source.row_step)) * source.row_step
-    # A strip of the file starts at a multiple of row_step of the raster, not of the window.
-    start = 0
+    step_bytes = cols * source.raster.shape[2] * source.raster.dtype.itemsize * source.row_step
+    start, size = 0, step_bytes
     while start < rows:
-        stop = min(rows, (source.origin[0] + start) // step * step + step - source.origin[0])
+        step = max(1, size // step_bytes) * source.row_step
+        # A strip of the file starts at a multiple of row_step of the raster, not of the window.
+        stop = min(rows, (source.origin[0] + start) // source.row_step * source.row_step + step - source.origin[0])
         yield slice(start, stop)
         start = stop
+        size = min(_STRIP_BYTES, 2 * size)

@@ -45,10 +45,24 @@ _STEP_MARGIN = 1.01
 
 
 @compiled
-def _products(patch: Patch, atoms: Numbers, count: int, of: int, out: Vector) -> None:
-    """Write the inner products of one vector of the patch with the atoms."""
-    for i in range(count):
-        out[i] = product(patch, of, atoms[i])
+def _products(patch: Patch, atoms: Numbers, before: int, count: int, of: int, out: Vector) -> None:
+    """Write the inner products of one vector of the patch with the atoms, of which `before` have lower numbers."""
+    for i in range(before):
+        out[i] = patch.gram[patch.starts[atoms[i]] + of]
+    start = patch.starts[of]
+    for i in range(before, count):
+        out[i] = patch.gram[start + atoms[i]]
+
+
+@compiled
+def _lower(atoms: Numbers, count: int) -> int:
+    """Return how many atoms have a lower number than the pixel itself."""
+    before = count // 2
+    while before > 0 and atoms[before - 1] > atoms[count]:
+        before -= 1
+    while before < count and atoms[before] < atoms[count]:
+        before += 1
+    return before
 
 
 @compiled
@@ -68,12 +82,13 @@ def _residual_norm(patch: Patch, atoms: Numbers, count: int, alpha: Vector, r: V
 
 
 @compiled
-def _best_atom(h: Vector, squares: Vector, usable: Mask, count: int) -> tuple[int, float]:
-    """Return the usable atom with the largest correlation by its length, and that correlation squared."""
+def _best_atom(h: Vector, inverses: Vector, count: int) -> tuple[int, float]:
+    """Return the atom with the largest correlation by its length, and that correlation squared; -1 if there is none."""
     best, most = -1, 0.0
     for i in range(count):
-        if usable[i] and squares[i] > 0 and h[i] * h[i] > most * squares[i]:
-            best, most = i, h[i] * h[i] / squares[i]
+        correlation = h[i] * h[i] * inverses[i]
+        if correlation > most:
+            best, most = i, correlation
     return best, most
 
 
@@ -82,10 +97,10 @@ class _Matching(NamedTuple):
 
     Attributes
     ----------
-    h, squares : (most,) ndarray
-        Inner products of the atoms with the residual, and with themselves.
-    usable : (most,) ndarray of bool
-        Atoms that were not tried yet.
+    h : (most,) ndarray
+        Inner products of the atoms with the residual.
+    inverses : (most,) ndarray
+        1/‖x‖² of the atoms that were not tried yet, 0 of the others and of black ones.
     basis : (limit, most) ndarray
         Inner products of all atoms with the chosen ones, made orthonormal; at the chosen atoms, the Cholesky factor.
     along : (limit,) ndarray
@@ -95,8 +110,7 @@ class _Matching(NamedTuple):
     """
 
     h: Vector
-    squares: Vector
-    usable: Mask
+    inverses: Vector
     basis: Matrix
     along: Vector
     chosen: Numbers
@@ -104,51 +118,55 @@ class _Matching(NamedTuple):
 
 
 @compiled
+def _subtract(weight: float, part: Vector, count: int, of: Vector) -> None:
+    for i in range(count):
+        of[i] -= weight * part[i]
+
+
+@compiled
 def _add_atom(patch: Patch, atoms: Numbers, count: int, best: int, taken: int, work: _Matching) -> bool:
     """Make an atom orthonormal to those taken and take its part out of the residual; False if nothing is left of it."""
-    basis = work.basis
-    pivot = work.squares[best]
+    square = product(patch, atoms[best], atoms[best])
+    pivot = square
     for k in range(taken):
-        pivot -= basis[k, best] * basis[k, best]
-    if pivot <= _DEPENDENT * work.squares[best]:
+        pivot -= work.basis[k, best] * work.basis[k, best]
+    if pivot <= _DEPENDENT * square:
         return False
-    _products(patch, atoms, count, atoms[best], basis[taken])
+    row = work.basis[taken]
+    _products(patch, atoms, best, count, atoms[best], row)
     for k in range(taken):
-        weight = basis[k, best]
-        for i in range(count):
-            basis[taken, i] -= weight * basis[k, i]
+        other = work.basis[k]
+        _subtract(other[best], other, count, row)
     scale = 1 / np.sqrt(pivot)
     along = work.h[best] * scale
+    h = work.h
     for i in range(count):
-        basis[taken, i] *= scale
-        work.h[i] -= along * basis[taken, i]
+        row[i] *= scale
+        h[i] -= along * row[i]
     work.along[taken] = along
     work.chosen[taken] = best
     return True
 
 
 @compiled
-def _match(patch: Patch, atoms: Numbers, count: int, limit: int, work: _Matching) -> None:
-    """Write the weights of at most `limit` atoms, chosen one after the other, into `work.alpha`."""
-    _products(patch, atoms, count, atoms[count], work.h)
-    for i in range(count):
-        work.squares[i] = product(patch, atoms[i], atoms[i])
+def _match(patch: Patch, atoms: Numbers, count: int, limit: int, work: _Matching) -> int:
+    """Write the weights of at most `limit` atoms, chosen one after the other, into `work.alpha`; return how many."""
+    _products(patch, atoms, _lower(atoms, count), count, atoms[count], work.h)
     least = _EXPLAINED * product(patch, atoms[count], atoms[count])
-    work.usable[:count] = True
     taken = 0
     while taken < limit:
-        best, correlation = _best_atom(work.h, work.squares, work.usable, count)
+        best, correlation = _best_atom(work.h, work.inverses, count)
         if best < 0 or correlation <= least:
             break
-        work.usable[best] = False
+        work.inverses[best] = 0.0
         if _add_atom(patch, atoms, count, best, taken, work):
             taken += 1
-    work.alpha[:count] = 0.0
     for k in range(taken - 1, -1, -1):
         rest = work.along[k]
         for j in range(k + 1, taken):
-            rest -= work.basis[k, work.chosen[j]] * work.alpha[work.chosen[j]]
-        work.alpha[work.chosen[k]] = rest / work.basis[k, work.chosen[k]]
+            rest -= work.basis[k, work.chosen[j]] * work.alpha[j]
+        work.alpha[k] = rest / work.basis[k, work.chosen[k]]
+    return taken
 
 
 @compiled
@@ -161,23 +179,36 @@ def omp_patch(patch: Patch, valid: Mask, wanted: Mask, window: Window, most_atom
     most = largest_ring(window.outer, window.inner)
     limit = min(most_atoms, most)
     atoms = np.empty(most + 1, np.int64)
+    chosen = np.empty(limit + 1, np.int64)
     work = _Matching(
         np.empty(most),
         np.empty(most),
-        np.empty(most, np.bool_),
         np.empty((limit, most)),
         np.empty(limit),
         np.empty(limit, np.int64),
-        np.empty(most),
+        np.empty(limit),
     )
+    # Once for all pixels: the squares lie far from each other in the table of products.
+    inverses = np.zeros(len(patch.x))
+    filled = np.zeros(len(patch.x), np.bool_)
     r = np.empty(patch.x.shape[1])
     for row in range(patch.rows[0], patch.rows[1]):
         for col in range(patch.cols[0], patch.cols[1]):
             count = pixel_atoms(patch, valid, wanted, row, col, window, atoms)
             if count == 0:
                 continue
-            _match(patch, atoms, count, limit, work)
-            scores[row - patch.rows[0], col - patch.cols[0]] = _residual_norm(patch, atoms, count, work.alpha, r)
+            for i in range(count):
+                atom = atoms[i]
+                if not filled[atom]:
+                    square = product(patch, atom, atom)
+                    inverses[atom] = 1 / square if square > 0 else 0.0
+                    filled[atom] = True
+                work.inverses[i] = inverses[atom]
+            taken = _match(patch, atoms, count, limit, work)
+            for k in range(taken):
+                chosen[k] = atoms[work.chosen[k]]
+            chosen[taken] = atoms[count]
+            scores[row - patch.rows[0], col - patch.cols[0]] = _residual_norm(patch, chosen, taken, work.alpha, r)
 
 
 @compiled
@@ -242,8 +273,8 @@ def lasso_patch(
             if count == 0:
                 continue
             for i in range(count):
-                _products(patch, atoms, count, atoms[i], gram[i])
-            _products(patch, atoms, count, atoms[count], b)
+                _products(patch, atoms, i, count, atoms[i], gram[i])
+            _products(patch, atoms, _lower(atoms, count), count, atoms[count], b)
             lipschitz = _STEP_MARGIN * _largest_eigenvalue(gram, count, point, gradient)
             step = 1 / lipschitz if lipschitz > 0 else 0.0
             threshold = lam * step

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from hsad.products.figures import plot_roc, plot_scores
     from hsad.products.files import check_output
     from hsad.products.provenance import Provenance
-    from hsad.products.raster import ScoreWriter, write_scores
+    from hsad.products.raster import ScoreWriter, read_provenance, write_scores
 
 __all__ = [
     "Provenance",
@@ -22,6 +22,7 @@ __all__ = [
     "check_output",
     "plot_roc",
     "plot_scores",
+    "read_provenance",
     "write_envi",
     "write_scores",
 ]
@@ -32,6 +33,7 @@ _HOMES = {
     "check_output": "files",
     "plot_roc": "figures",
     "plot_scores": "figures",
+    "read_provenance": "raster",
     "write_envi": "envi",
     "write_scores": "raster",
 }

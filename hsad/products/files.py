@@ -52,8 +52,8 @@ def check_output(path: str | os.PathLike[str], suffixes: Sequence[str], *, overw
 
 
 @contextmanager
-def staging(path: Path) -> Iterator[Path]:
-    """Give a hidden folder beside `path`, on the same file system, and remove it with all that is left in it.
+def staging(path: Path, folder: Path | None = None) -> Iterator[Path]:
+    """Give a hidden folder beside `path` (or in `folder`), on its file system; remove it with all that is left in it.
 
     Raises
     ------
@@ -61,15 +61,15 @@ def staging(path: Path) -> Iterator[Path]:
         When the folder cannot be made, or when anything inside the ``with`` block ends in an ``OSError``.
     """
     try:
-        folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent))
+        stage = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".partial", dir=folder or path.parent))
     except OSError as error:
         raise OutputError(f"{path}: {error.strerror}") from error
     try:
-        yield folder
+        yield stage
     except OSError as error:
         raise OutputError(f"{path}: {error.strerror or error}") from error
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(stage, ignore_errors=True)
 
 
 def reserve_space(path: Path, folder: Path, size: int) -> None:

@@ -56,6 +56,8 @@ class Provenance:
         Version of hsad.
     background : str
         What was learned, in single numbers: a JSON object.
+    run : str
+        Digest of all that the scores depend on, files and options; two rasters with the same one are the same.
     source : str
         The scene, as its reader named it.
     source_sha256 : str
@@ -69,6 +71,7 @@ class Provenance:
     parameters: str = ""
     version: str = ""
     background: str = ""
+    run: str = ""
     source: str = ""
     source_sha256: str = ""
     source_size: str = ""
@@ -76,7 +79,7 @@ class Provenance:
 
     @classmethod
     def from_attrs(cls, attrs: Mapping[str, Any]) -> Provenance:
-        """Take ``method``, ``parameters``, ``version`` and ``source`` from attributes and look at the source.
+        """Take ``method``, ``parameters``, ``version``, ``run`` and ``source`` from attributes and look at the source.
 
         The file looked at is ``data_file``, where there is one: an ENVI header names its data.
 
@@ -86,7 +89,8 @@ class Provenance:
             When the source exists but cannot be read.
         """
         stated = {
-            name: str(attrs.get(name) or "") for name in ("method", "parameters", "version", "background", "source")
+            name: str(attrs.get(name) or "")
+            for name in ("method", "parameters", "version", "background", "run", "source")
         }
         return cls(**stated, **_identity(str(attrs.get("data_file") or stated["source"])))
 

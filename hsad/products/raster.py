@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["RASTER_SUFFIXES", "ScoreWriter", "write_scores"]
+__all__ = ["RASTER_SUFFIXES", "ScoreWriter", "read_provenance", "write_scores"]
 
 RASTER_SUFFIXES = (".tif", ".tiff")
 
@@ -48,8 +48,8 @@ class ScoreWriter:
     grid : GeoGrid
         Size, CRS and transform, written as they are; either of the latter may be None.
     attrs : mapping
-        What the scores say about themselves: ``method``, ``parameters`` (a JSON string), ``version`` and
-        ``source`` become the tags ``HSAD_METHOD`` and so on, with the checksum of the source; other
+        What the scores say about themselves: ``method``, ``parameters`` (a JSON string), ``version``,
+        ``run`` and ``source`` become the tags ``HSAD_METHOD`` and so on, with the checksum of the source; other
         attributes are ignored.
     bands : int
         Number of bands.
@@ -57,6 +57,8 @@ class ScoreWriter:
         One name a band; "score" otherwise.
     overwrite : bool
         Whether files with the final names may be replaced.
+    folder : Path, optional
+        Where temporary files go, on the file system of `path`; beside it otherwise.
 
     Raises
     ------
@@ -79,7 +81,9 @@ class ScoreWriter:
         bands: int = 1,
         descriptions: Sequence[str] | None = None,
         overwrite: bool = False,
+        folder: Path | None = None,
     ) -> None:
+        self._stage_in = folder
         self.path = check_output(path, RASTER_SUFFIXES, overwrite=overwrite)
         self.grid = grid
         self.bands = bands
@@ -99,7 +103,7 @@ class ScoreWriter:
     def __enter__(self) -> Self:
         """Make the hidden folder and lay out the whole raster as NaN."""
         with ExitStack() as stack:
-            self._folder = stack.enter_context(staging(self.path))
+            self._folder = stack.enter_context(staging(self.path, self._stage_in))
             self._work = self._folder / f"{self.path.name}.work.tif"  # a name that no result has
             self._dataset = self._lay_out()
             # Not as a context: its exit would take away the environment that `gdal_errors` made.
@@ -246,6 +250,17 @@ def write_scores(scores: xr.DataArray | NDArray[Any], path: str | os.PathLike[st
         else:
             _compute_blocks(values, writer.write)
     return writer.path
+
+
+def read_provenance(path: Path) -> Provenance:
+    """Return what a score raster says about itself; nothing when it is no raster."""
+    from rasterio.errors import RasterioError
+
+    try:
+        with open_raster(path) as dataset:
+            return Provenance.from_tags(dataset.tags())
+    except RasterioError:
+        return Provenance()
 
 
 class _Target:

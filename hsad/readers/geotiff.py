@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hsad.cube import build_cube
+from hsad.cube import Raster, build_cube
 from hsad.errors import SceneError
 from hsad.readers.bands import BandTable, band_table
 from hsad.readers.nodata import stored_nodata
 from hsad.readers.stac import stac_bands
+from hsad.readers.tiff import plain_tiff
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -118,19 +119,22 @@ def read(path: Path, variable: str | None = None) -> xr.DataArray:
     """
     if variable is not None:
         raise SceneError(f"{path}: a raster has no variables, so {variable!r} cannot be chosen")
-    raster = gdal_raster(str(path))
+    raster: Raster
+    raster = through_gdal = gdal_raster(str(path))
     with open_dataset(str(path)) as dataset:
         if dataset.driver == "ENVI":
             raise SceneError(f"{path}: the ENVI header beside it belongs to another data file")
-        table = _bands(dataset, raster.indexes, path)
+        table = _bands(dataset, through_gdal.indexes, path)
         crs, transform, remarks = georeferencing(dataset)
         nodata, nodata_remarks = stored_nodata(
-            [dataset.nodatavals[index - 1] for index in raster.indexes], raster.dtype
+            [dataset.nodatavals[index - 1] for index in through_gdal.indexes], raster.dtype
         )
-        gain = np.asarray(dataset.scales)[np.asarray(raster.indexes) - 1]
-        bias = np.asarray(dataset.offsets)[np.asarray(raster.indexes) - 1]
+        gain = np.asarray(dataset.scales)[np.asarray(through_gdal.indexes) - 1]
+        bias = np.asarray(dataset.offsets)[np.asarray(through_gdal.indexes) - 1]
         scaled = bool(np.any(gain != 1) or np.any(bias != 0))
         interleave = dataset.tags(ns="IMAGE_STRUCTURE").get("INTERLEAVE", "")
+        if dataset.driver == "GTiff":
+            raster = plain_tiff(str(path), raster.shape, raster.dtype) or raster
         driver, description = dataset.driver, dataset.tags().get("description")
         valid = _mask(dataset)
     attrs = {

@@ -1,0 +1,53 @@
+"""What is said of an error, and the exit status."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from hsad.errors import HsadError
+
+__all__ = ["Interrupted", "told"]
+
+
+class Interrupted(Exception):  # noqa: N818  an interruption is not an error
+    """Ctrl-C within a command; click itself would print an empty line and lose what the library said of it."""
+
+
+def told(error: BaseException) -> tuple[str, int]:
+    """Return what is said of an error, in one line, and the exit status."""
+    message, status = _message(error)
+    notes = getattr(error.__cause__ if isinstance(error, Interrupted) else error, "__notes__", [])
+    return " ".join("; ".join([message, *notes]).split()), status
+
+
+def _message(error: BaseException) -> tuple[str, int]:
+    if isinstance(error, click.UsageError):
+        return _usage(error), 1 if _names_unknown_option_of_detect(error) else 2
+    if "proj.db" in str(error):
+        named = [f"{name}={os.environ[name]}" for name in ("PROJ_DATA", "PROJ_LIB") if name in os.environ]
+        return f"PROJ's data are not found ({', '.join(named) or 'no PROJ_DATA is set'}): see hsad doctor", 1
+    if isinstance(error, HsadError):
+        return str(error), 1
+    if isinstance(error, Interrupted | KeyboardInterrupt | click.Abort):
+        return "interrupted", 130
+    if isinstance(error, MemoryError):
+        return f"not enough memory ({error}): use --memory, --tile or --pca", 1
+    if isinstance(error, OSError):
+        return f"{f'{error.filename}: ' if error.filename else ''}{error.strerror or error}", 1
+    return f"unexpected {type(error).__name__}: {error} (--debug shows where)", 1
+
+
+def _names_unknown_option_of_detect(error: click.UsageError) -> bool:
+    """Tell whether a parameter is unknown: wrong input (1), where other usage errors are wrong usage (2)."""
+    return isinstance(error, click.NoSuchOption) and error.ctx is not None and error.ctx.info_name == "detect"
+
+
+def _usage(error: click.UsageError) -> str:
+    message = error.format_message()
+    if _names_unknown_option_of_detect(error):
+        from hsad.cli.options import parameters_by_name
+
+        return f"{message} Methods take: {', '.join(f'--{name}' for name in parameters_by_name())}"
+    return f"{message} (hsad {error.ctx.info_name} --help)" if error.ctx and error.ctx.parent else message

@@ -1,0 +1,119 @@
+"""How far a run has come: a bar in a terminal or a notebook, lines in a log.
+
+Whoever works through tiles calls ``progress(iterable, total=..., desc=...)`` and goes on with what is returned; the
+iterable has a number `pixels`, those of all its items together.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from hsad.errors import ParameterError
+
+__all__ = ["LOGGER", "all_of", "bar", "chosen_progress", "log_lines"]
+
+#: What is told while a run goes on: lines of progress, kernels that are being compiled.
+LOGGER = logging.getLogger("hsad")
+
+_SECONDS_BETWEEN_LINES = 10.0
+_SECONDS_BETWEEN_LOOKS = 1.0
+"""At the memory, which takes some milliseconds."""
+
+Progress = Callable[..., Iterable[Any]]
+
+
+@dataclass(frozen=True)
+class _Watched:
+    """An iterable that is shown while somebody works through it."""
+
+    items: Iterable[Any]
+    pixels: int
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.items)
+
+
+def _pixels(iterable: Iterable[Any]) -> int:
+    return int(getattr(iterable, "pixels", 0))
+
+
+def chosen_progress(progress: Progress | bool | str | None) -> Progress | None:
+    """Return what shows progress: a bar for True, lines of the logger ``hsad`` for ``"log"``, or what is given.
+
+    Raises
+    ------
+    ParameterError
+    """
+    if progress is None or progress is False:
+        return None
+    if progress is True:
+        return bar
+    if progress == "log":
+        return log_lines
+    if not callable(progress):
+        raise ParameterError(f"progress: {progress!r} is neither True, 'log' nor a function such as tqdm")
+    return progress
+
+
+def all_of(*several: Progress) -> Progress:
+    """Return what shows progress in several ways at once."""
+
+    def show(iterable: Iterable[Any], *, total: int, desc: str) -> Iterable[Any]:
+        pixels = _pixels(iterable)
+        for progress in several:
+            iterable = _Watched(progress(iterable, total=total, desc=desc), pixels)
+        return iterable
+
+    return show
+
+
+def bar(iterable: Iterable[Any], *, total: int, desc: str) -> Iterator[Any]:
+    """Show a bar of pixels (of items, where these are no tiles), with speed, time left and memory."""
+    from tqdm.auto import tqdm
+
+    pixels = _pixels(iterable)
+    share = pixels / total if pixels and total else 1
+    with tqdm(
+        total=pixels or total, desc=desc, unit="px" if pixels else "", unit_scale=bool(pixels), leave=False
+    ) as it:
+        told = 0.0
+        for number, item in enumerate(iterable, start=1):
+            if pixels and time.monotonic() - told >= _SECONDS_BETWEEN_LOOKS:
+                told = time.monotonic()
+                it.set_postfix_str(f"{number}/{total} tiles, {_memory()}", refresh=False)
+            it.update(share)
+            yield item
+
+
+def log_lines(iterable: Iterable[Any], *, total: int, desc: str) -> Iterator[Any]:
+    """Tell the logger ``hsad`` how far it is: at the start, at the end and every ten seconds."""
+    pixels = _pixels(iterable)
+    started = told = time.monotonic()
+    LOGGER.info("%s: %d tiles, %d pixels", desc, total, pixels)
+    for number, item in enumerate(iterable, start=1):
+        yield item
+        now = time.monotonic()
+        if now - told >= _SECONDS_BETWEEN_LINES or number == total:
+            told, seconds = now, max(now - started, 1e-9)
+            LOGGER.info(
+                "%s: %d of %d tiles, %.4g pixels/s, %.0f s left, %s",
+                desc, number, total, pixels * number / total / seconds, seconds * (total - number) / number, _memory(),
+            )  # fmt: skip
+
+
+def _memory() -> str:
+    """Return the memory of this process and of those it started, without pages of files."""
+    import psutil
+
+    own = psutil.Process()
+    used = 0
+    for process in (own, *own.children(recursive=True)):
+        try:
+            used += process.memory_full_info().uss
+        except psutil.Error:  # it has ended, or is not ours to look at
+            continue
+    return f"{used / 1e9:.2f} GB"

@@ -1,0 +1,77 @@
+"""Lists of scenes: text files and STAC item collections."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlparse
+
+from hsad.errors import SceneError
+
+__all__ = ["expand_scenes"]
+
+_LISTS = (".txt", ".lst")
+
+
+def expand_scenes(names: Iterable[str | Path]) -> list[str]:
+    """Return the scenes that are meant, lists replaced by what they list.
+
+    Parameters
+    ----------
+    names : iterable of path
+        Scenes; text files (``.txt``, ``.lst``) of one scene a line, blank lines and those that begin with ``#`` left
+        out; STAC item collections or items (``.json``, ``.geojson``), whose data assets are the scenes. Relative names
+        in a list start from its folder.
+
+    Raises
+    ------
+    SceneError
+        When a list cannot be read or lists nothing, or an item has no data asset that is a local file.
+    """
+    found: list[str] = []
+    for name in names:
+        path = Path(name)
+        suffix = path.suffix.lower()
+        if suffix in _LISTS and path.is_file():
+            listed = _lines(path)
+        elif suffix in (".json", ".geojson") and path.is_file():
+            listed = _assets(path)
+        else:
+            found.append(str(name))
+            continue
+        if not listed:
+            raise SceneError(f"{path}: lists no scene")
+        found += [str(path.parent / entry) for entry in listed]
+    return found
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise SceneError(f"{path}: not a list of scenes ({error})") from error
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def _assets(path: Path) -> list[str]:
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        items = document["features"] if document["type"] == "FeatureCollection" else [document]
+        return [_data_asset(item, path) for item in items]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise SceneError(f"{path}: neither a STAC item nor a collection of items ({error!r})") from error
+
+
+def _data_asset(item: dict[str, Any], path: Path) -> str:
+    """Return the file of an item's data asset: by its role, else by its key, else the only one."""
+    assets = item["assets"]
+    by_role = [asset for asset in assets.values() if "data" in asset.get("roles", ())]
+    candidates = by_role or [assets[key] for key in ("data", "image") if key in assets] or list(assets.values())
+    if len(candidates) != 1 and not by_role:
+        raise SceneError(f"{path}: item {item.get('id')!r} has {len(assets)} assets, none of them marked as data")
+    location = urlparse(candidates[0]["href"])
+    if location.scheme not in ("", "file"):
+        raise SceneError(f"{path}: item {item.get('id')!r} is not a local file: {candidates[0]['href']}")
+    return unquote(location.path) if location.scheme else str(candidates[0]["href"])

@@ -1,0 +1,233 @@
+"""TIFF files whose numbers are not compressed: copied from the mapped file, strip by strip or tile by tile.
+
+GDAL reads them ten times slower, and forgets between two windows what it has read for the first.
+"""
+
+from __future__ import annotations
+
+import itertools
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
+
+import numpy as np
+
+from hsad.errors import SceneError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["TiffRaster", "plain_tiff"]
+
+# Numbers of the tags, TIFF 6.0.
+_WIDTH, _LENGTH, _BITS, _COMPRESSION, _SAMPLES, _PLANAR, _FORMAT = 256, 257, 258, 259, 277, 284, 339
+_STRIP_OFFSETS, _STRIP_ROWS = 273, 278
+_TILE_WIDTH, _TILE_LENGTH, _TILE_OFFSETS = 322, 323, 324
+_NUMBERS = {1: "u1", 3: "u2", 4: "u4", 16: "u8"}
+_KINDS = {1: "u", 2: "i", 3: "f"}
+
+
+class _Entry(NamedTuple):
+    """Where the values of a tag lie in the file, how many, and their type."""
+
+    position: int
+    number: int
+    dtype: str
+
+
+class _Piece(NamedTuple):
+    """Neighbouring blocks along an axis: which, which part of each, and where it goes."""
+
+    blocks: slice
+    inside: slice
+    target: slice
+
+
+@dataclass(frozen=True)
+class TiffRaster:
+    """Windows of an uncompressed TIFF.
+
+    Attributes
+    ----------
+    path : str
+    shape : tuple of int
+        Rows, columns, bands.
+    dtype : numpy.dtype
+        In native byte order.
+    stored : numpy.dtype
+        As in the file.
+    block : tuple of int
+        Rows and columns of a strip or tile.
+    planar : bool
+        Whether each band has strips or tiles of its own.
+    table : _Entry
+        Position, count and type of the table of their offsets.
+    """
+
+    path: str
+    shape: tuple[int, int, int]
+    dtype: np.dtype[Any]
+    stored: np.dtype[Any]
+    block: tuple[int, int]
+    planar: bool
+    table: _Entry
+    row_step: int = 1
+
+    def read(self, rows: slice, cols: slice) -> NDArray[Any]:
+        """Return the stored numbers of a window, shape ``(rows, cols, bands)``."""
+        try:
+            # Mapped pages count as the process's memory while the mapping lives: it ends with this call.
+            mapped = np.memmap(self.path, dtype=np.uint8, mode="r")
+        except (OSError, ValueError) as error:
+            raise SceneError(f"{self.path}: {error}") from error
+        offsets = self.offsets(mapped)
+        window = np.empty((rows.stop - rows.start, cols.stop - cols.start, self.shape[2]), self.dtype)
+        for down, across in itertools.product(_pieces(rows, self.block[0]), _pieces(cols, self.block[1])):
+            self._copy(
+                mapped,
+                offsets[:, down.blocks, across.blocks].astype(np.int64),
+                down,
+                across,
+                window[down.target, across.target],
+            )
+        return window
+
+    def offsets(self, mapped: NDArray[np.uint8]) -> NDArray[Any]:
+        """Return where in the file each block starts, integers of shape ``(planes, blocks down, blocks across)``."""
+        position, count, dtype = self.table
+        table = np.ndarray((count,), dtype, buffer=mapped, offset=position)
+        down, across = (-(-size // side) for size, side in zip(self.shape[:2], self.block, strict=True))
+        return table.reshape(-1, down, across)
+
+    def _copy(
+        self, mapped: NDArray[np.uint8], offsets: NDArray[np.int64], down: _Piece, across: _Piece, target: NDArray[Any]
+    ) -> None:
+        """Copy the same part of some blocks: at once where they are evenly spaced, else half of them at a time."""
+        steps = [_even_step(offsets, axis) for axis in range(3)]
+        if None in steps:
+            axis = next(axis for axis in (1, 2, 0) if steps[axis] is None)
+            middle = offsets.shape[axis] // 2
+            share = target.shape[(2, 0, 1)[axis]] // offsets.shape[axis] * middle
+            for half, part in ((slice(middle), slice(share)), (slice(middle, None), slice(share, None))):
+                here, there = [slice(None)] * 3, [slice(None)] * 3
+                here[axis], there[(2, 0, 1)[axis]] = half, part
+                self._copy(mapped, offsets[tuple(here)], down, across, target[tuple(there)])
+            return
+        plane, block_down, block_across = steps
+        samples = 1 if self.planar else self.shape[2]
+        pixel = samples * self.stored.itemsize
+        row = self.block[1] * pixel
+        (high, wide), (_, many_down, many_across) = (
+            (piece.inside.stop - piece.inside.start for piece in (down, across)),
+            offsets.shape,
+        )
+        blocks = np.ndarray(
+            (len(offsets), many_down, high, many_across, wide, samples),
+            self.stored,
+            buffer=mapped,
+            offset=int(offsets[0, 0, 0]) + down.inside.start * row + across.inside.start * pixel,
+            strides=(plane or 0, block_down or 0, row, block_across or 0, pixel, self.stored.itemsize),
+        )
+        into = target.reshape(many_down, high, many_across, wide, target.shape[2])
+        into[...] = np.moveaxis(blocks[..., 0], 0, -1) if self.planar else blocks[0]
+
+
+def _pieces(window: slice, side: int) -> Iterator[_Piece]:
+    """Cut a range of rows or columns into the part in its first block, in whole blocks, and in the last."""
+    first, last = window.start // side, (window.stop - 1) // side
+    for blocks in sorted({(first, first + 1), (first + 1, last), (last, last + 1)}):
+        start, stop = max(window.start, blocks[0] * side), min(window.stop, blocks[1] * side)
+        if blocks[0] < blocks[1] and start < stop:
+            inside = slice(start - blocks[0] * side, side if blocks[1] - blocks[0] > 1 else stop - blocks[0] * side)
+            yield _Piece(slice(*blocks), inside, slice(start - window.start, stop - window.start))
+
+
+def _even_step(offsets: NDArray[np.int64], axis: int) -> int | None:
+    """Return the distance of neighbours along an axis, None where it varies."""
+    steps = np.diff(offsets, axis=axis)
+    if not steps.size:
+        return 0
+    return int(steps.flat[0]) if np.all(steps == steps.flat[0]) else None
+
+
+def plain_tiff(path: str, shape: tuple[int, int, int], dtype: np.dtype[Any]) -> TiffRaster | None:
+    """Return the recipe for an uncompressed TIFF, None where GDAL has to read it.
+
+    Parameters
+    ----------
+    path : str
+    shape, dtype
+        What GDAL says of the file: rows, columns, bands, and the type of the numbers.
+    """
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123  GDAL's names of files are not always paths
+            raster = _described(path, file)
+        if raster is None or (raster.shape, raster.dtype) != (shape, dtype):
+            return None
+        mapped = np.memmap(path, dtype=np.uint8, mode="r")
+        offsets = raster.offsets(mapped).astype(np.int64)
+    except (OSError, ValueError, TypeError, struct.error):
+        return None
+    planes = shape[2] if raster.planar else 1
+    row_bytes = raster.block[1] * raster.stored.itemsize * shape[2] // planes
+    # The last strip may be shorter; a block at 0 was never written, and GDAL knows what it stands for.
+    last = (shape[0] - 1) % raster.block[0] + 1 if raster.block[1] == shape[1] else raster.block[0]
+    ends = (
+        offsets
+        + row_bytes
+        * np.where(np.arange(offsets.shape[1]) + 1 == offsets.shape[1], last, raster.block[0])[None, :, None]
+    )
+    return raster if len(offsets) == planes and offsets.min() > 0 and ends.max() <= mapped.size else None
+
+
+def _described(path: str, file: BinaryIO) -> TiffRaster | None:
+    order = {b"II": "<", b"MM": ">"}.get(file.read(2))
+    if order is None:
+        return None
+    big = {42: False, 43: True}[struct.unpack(f"{order}H", file.read(2))[0]]
+    if big:
+        file.read(4)
+    file.seek(struct.unpack(f"{order}{'Q' if big else 'I'}", file.read(8 if big else 4))[0])
+    (count,) = struct.unpack(f"{order}{'Q' if big else 'H'}", file.read(8 if big else 2))
+    entries: dict[int, _Entry] = {}
+    for _ in range(count):
+        tag, kind, values = struct.unpack(f"{order}HH{'Q' if big else 'I'}", file.read(12 if big else 8))
+        here, room = file.tell(), 8 if big else 4
+        field = file.read(room)
+        if kind in _NUMBERS:
+            dtype = np.dtype(order + _NUMBERS[kind])
+            inline = values * dtype.itemsize <= room
+            entries[tag] = _Entry(
+                here if inline else struct.unpack(f"{order}{'Q' if big else 'I'}", field)[0], values, dtype.str
+            )
+
+    def values_of(tag: int, default: int) -> NDArray[Any]:
+        if tag not in entries:
+            return np.array([default])
+        position, number, dtype = entries[tag]
+        file.seek(position)
+        return np.frombuffer(file.read(number * np.dtype(dtype).itemsize), dtype)
+
+    def value_of(tag: int, default: int = 0) -> int:
+        return int(values_of(tag, default)[0])
+
+    bits, kinds = set(values_of(_BITS, 1).tolist()), set(values_of(_FORMAT, 1).tolist())
+    if value_of(_COMPRESSION, 1) != 1 or len(bits) != 1 or len(kinds) != 1 or not kinds <= set(_KINDS):
+        return None
+    size = bits.pop()
+    if size not in (8, 16, 32, 64):
+        return None
+    stored = np.dtype(f"{order}{_KINDS[kinds.pop()]}{size // 8}")
+    rows, cols, bands = value_of(_LENGTH), value_of(_WIDTH), value_of(_SAMPLES, 1)
+    tiled = _TILE_OFFSETS in entries
+    block = (value_of(_TILE_LENGTH), value_of(_TILE_WIDTH)) if tiled else (min(rows, value_of(_STRIP_ROWS, rows)), cols)
+    return TiffRaster(
+        path,
+        (rows, cols, bands),
+        stored.newbyteorder("="),
+        stored,
+        block,
+        value_of(_PLANAR, 1) == 2,
+        entries[_TILE_OFFSETS if tiled else _STRIP_OFFSETS],
+    )

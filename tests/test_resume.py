@@ -1,0 +1,229 @@
+"""A run that ends early is continued by the same command, and gives the same pixels, byte for byte."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+
+import numpy as np
+import pytest
+from processes import finished_tiles, hsad, running, same_bytes, unfinished, values, wait_for, write_scene
+
+from hsad.detectors.packing import find_loaded, pack, unpack
+from hsad.engine.resume import Journal
+from hsad.engine.run import TileScores
+from hsad.errors import DataError, OutputError, ResumeWarning
+from hsad.kernels.summaries import Moments
+
+CRD = ("-m", "crd", "--outer", 11, "--inner", 5, "--tile", 64, "--workers", 2)
+RPCA = ("-m", "rpca", "--tile", 64, "--workers", 2)
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory):
+    return write_scene(tmp_path_factory.mktemp("scene"))
+
+
+@pytest.fixture(scope="module")
+def whole(scene, tmp_path_factory):
+    """Scores of runs that nobody disturbed."""
+    folder = tmp_path_factory.mktemp("whole")
+    for name, options in (("crd", CRD), ("rpca", RPCA)):
+        assert hsad("detect", scene, *options, "-o", folder / f"{name}.tif").returncode == 0
+    return {name: values(folder / f"{name}.tif") for name in ("crd", "rpca")}
+
+
+def finish(scene, options, output):
+    """Run to the end and return how many pixels were there already."""
+    done = hsad("detect", scene, *options, "-o", output, "--json")
+    assert done.returncode == 0, done.stderr
+    assert not unfinished(output).exists()
+    return json.loads(done.stdout)["continued"]
+
+
+def test_a_run_that_is_killed_again_and_again_gives_the_same_pixels(scene, whole, tmp_path):
+    output = tmp_path / "s.tif"
+    before = 0
+    for wanted in (1, 5, 12, 20, 28):
+        with running("detect", scene, *CRD, "-o", output) as process:
+            wait_for(lambda wanted=wanted: finished_tiles(output) >= wanted, process)
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+        assert not output.exists()
+        assert finished_tiles(output) >= max(before, wanted)
+        before = finished_tiles(output)
+    # Tiles of another size and one thread: what is finished counts all the same.
+    continued = finish(scene, [*CRD[:-4], "--tile", 256, "--workers", 1], output)
+    assert continued >= before * 64 * (400 % 64)
+    assert same_bytes(values(output), whole["crd"])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["s.json", "s.qml", "s.tif"]
+
+
+def test_learning_goes_on_after_the_last_finished_pass(scene, whole, tmp_path):
+    output = tmp_path / "s.tif"
+
+    def scans():
+        return len(list(unfinished(output).glob("scan-????")))
+
+    before = 0
+    for wanted in (2, 9):
+        with running("detect", scene, *RPCA, "-o", output) as process:
+            wait_for(lambda wanted=wanted: scans() >= wanted, process)
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+        assert scans() >= max(before, wanted)
+        before = scans()
+    finish(scene, RPCA, output)
+    assert same_bytes(values(output), whole["rpca"])
+
+
+def test_an_interruption_is_one_line_that_says_what_is_kept(scene, whole, tmp_path):
+    output = tmp_path / "s.tif"
+    with running("detect", scene, *CRD, "-o", output) as process:
+        wait_for(lambda: finished_tiles(output) >= 3, process)
+        process.send_signal(signal.SIGINT)
+        stdout, stderr = process.communicate()
+    assert process.returncode == 130
+    assert (stdout, stderr.count("\n")) == ("", 1)
+    assert stderr.startswith("hsad: error: interrupted; what is finished is kept in")
+    assert not output.exists()
+    assert finish(scene, CRD, output) >= 3 * 64 * (400 % 64)
+    assert same_bytes(values(output), whole["crd"])
+
+
+def test_other_parameters_or_another_scene_start_afresh_and_say_so(scene, whole, tmp_path):
+    output = tmp_path / "s.tif"
+
+    def leave_unfinished():
+        with running("detect", scene, *CRD, "-o", output) as process:
+            wait_for(lambda: finished_tiles(output) >= 2, process)
+            process.kill()
+            process.wait()
+
+    leave_unfinished()
+    done = hsad("detect", scene, *CRD, "--lam", 0.5, "-o", output, "--json")
+    assert "an unfinished run had other parameters; starting afresh" in done.stderr
+    assert json.loads(done.stdout)["continued"] == 0
+    assert not same_bytes(values(output), whole["crd"])
+
+    output = tmp_path / "t.tif"
+    leave_unfinished()
+    status = scene.with_suffix(".img").stat()
+    os.utime(scene.with_suffix(".img"), ns=(status.st_atime_ns, status.st_mtime_ns + 10**9))
+    done = hsad("detect", scene, *CRD, "-o", output, "--json")
+    os.utime(scene.with_suffix(".img"), ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert "an unfinished run had other scene, references; starting afresh" in done.stderr
+    assert json.loads(done.stdout)["continued"] == 0
+    assert same_bytes(values(output), whole["crd"])
+
+    output = tmp_path / "u.tif"
+    leave_unfinished()
+    done = hsad("detect", scene, *CRD, "-o", output, "--restart", "--json")
+    assert done.stderr == ""
+    assert json.loads(done.stdout)["continued"] == 0
+
+
+def test_of_two_runs_on_one_output_the_second_says_so(scene, whole, tmp_path):
+    output = tmp_path / "s.tif"
+    with running("detect", scene, *CRD, "-o", output) as first:
+        wait_for(lambda: finished_tiles(output) >= 1, first)
+        first.send_signal(signal.SIGSTOP)  # else it might be done before the second has started
+        second = hsad("detect", scene, *CRD, "-o", output)
+        first.send_signal(signal.SIGCONT)
+        assert second.returncode == 1
+        assert second.stderr.count("\n") == 1
+        assert "another run is at work on this output" in second.stderr
+        first.communicate()
+    assert first.returncode == 0
+    assert same_bytes(values(output), whole["crd"])
+
+
+def tile(seed=0):
+    scores = np.random.default_rng(seed).random((8, 9, 3)).astype(np.float32)
+    return TileScores(slice(16, 24), slice(0, 9), scores[..., 0], scores[..., 1:])
+
+
+def leave(folder, fingerprint, error=None):
+    with pytest.raises(KeyboardInterrupt) if error is None else pytest.raises(type(error)):  # noqa: SIM117
+        with Journal(folder, fingerprint) as journal:
+            journal.keep(tile())
+            journal.keep_scan(1, Moments.of(np.eye(3)))
+            journal.keep_scan(2, object())
+            journal.keep_scan(3, None)
+            raise error or KeyboardInterrupt
+
+
+def test_a_journal_gives_back_what_was_kept(tmp_path):
+    leave(tmp_path / "run", {"a": 1})
+    with Journal(tmp_path / "run", {"a": 1}) as journal:
+        (kept,) = journal.finished()
+        assert (kept.rows, kept.cols) == (slice(16, 24), slice(0, 9))
+        assert same_bytes(kept.scores, tile().scores)
+        assert same_bytes(kept.parts, tile().parts)
+        moments, found = journal.recall_scan(1)
+        assert found
+        np.testing.assert_array_equal(moments.scatter, Moments.of(np.eye(3)).scatter)
+        assert journal.recall_scan(2) == (None, False)  # nothing that could be kept without a pickle
+        assert journal.recall_scan(3) == (None, True)
+        assert journal.recall_scan(4) == (None, False)
+    assert not (tmp_path / "run").exists()
+
+
+def test_damaged_files_of_a_journal_are_not_used(tmp_path):
+    leave(tmp_path / "run", {"a": 1})
+    for path in (*(tmp_path / "run").glob("*.tile"), tmp_path / "run" / "scan-0001"):
+        content = bytearray(path.read_bytes())
+        content[-5] ^= 1
+        path.write_bytes(content)
+    (tmp_path / "run" / "scan-0003").write_bytes(b"")
+    with Journal(tmp_path / "run", {"a": 1}) as journal:
+        assert list(journal.finished()) == []
+        assert [journal.recall_scan(number)[1] for number in (1, 2, 3)] == [False] * 3
+
+
+def test_a_damaged_manifest_starts_afresh(tmp_path):
+    leave(tmp_path / "run", {"a": 1})
+    (tmp_path / "run" / "run.json").write_bytes(b"{")
+    with Journal(tmp_path / "run", {"a": 1}) as journal:
+        assert list(journal.finished()) == []
+
+
+def test_a_journal_says_in_what_the_earlier_run_differed(tmp_path):
+    leave(tmp_path / "run", {"a": 1, "b": [2], "c": 3})
+    with (
+        pytest.warns(ResumeWarning, match="an unfinished run had other b, c; starting afresh"),
+        Journal(tmp_path / "run", {"a": 1, "b": [1], "c": 4}) as journal,
+    ):
+        assert list(journal.finished()) == []
+
+
+def test_nothing_stays_of_a_run_that_would_fail_again(tmp_path):
+    leave(tmp_path / "run", {}, DataError("no valid pixel"))
+    assert not (tmp_path / "run").exists()
+    with pytest.raises(OSError, match="boom"), Journal(tmp_path / "run", {}):
+        raise OSError("boom")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_journal_belongs_to_one_run(tmp_path):
+    with Journal(tmp_path / "run", {}) as journal:
+        journal.keep(tile())
+        with pytest.raises(OutputError, match="another run is at work"), Journal(tmp_path / "run", {}):
+            pass
+        assert len(list(journal.finished())) == 1
+
+
+def test_packed_values_come_back_and_a_file_cannot_name_what_it_likes():
+    value = {"a": (1, 2.5, None, "x"), "b": Moments.of(np.arange(12.0).reshape(4, 3)), "c": np.float32(3)}
+    arrays = {}
+    packed = json.loads(json.dumps(pack(value, "value", arrays)))
+    found = unpack(packed, arrays, find_loaded)
+    assert (found["a"], found["c"]) == (value["a"], 3.0)
+    np.testing.assert_array_equal(found["b"].mean, value["b"].mean)
+    for name in ("os:system", "subprocess:Popen", "hsad.kernels.summaries:quantile", "nowhere:Class"):
+        with pytest.raises(KeyError):
+            find_loaded(name)
+    for unfit in (object(), {1, 2}, np.array([object()])):
+        with pytest.raises(TypeError, match="cannot be kept"):
+            pack(unfit, "value", {})

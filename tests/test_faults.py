@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import os
 import shutil
@@ -34,7 +35,7 @@ from sketches import LocalContrast, MeanDistance
 
 import hsad as library
 from hsad.detectors.base import parameter
-from hsad.errors import TileError
+from hsad.errors import ClusterError, TileError
 
 CRD = ("-m", "crd", "--outer", 11, "--inner", 5, "--tile", 64, "--workers", 2)
 
@@ -184,9 +185,9 @@ if __name__ == "__main__":
 """
 
 
-@pytest.fixture
-def cluster_of_its_own():
-    """Yield a cluster of two worker processes that a test may kill, and its address."""
+@contextlib.contextmanager
+def started_cluster():
+    """Start a cluster of two worker processes that a test may kill; give its process and its address."""
     environment = {
         **os.environ,
         "PYTHONPATH": str(Path(__file__).parent),  # workers find the detectors of tests
@@ -196,8 +197,14 @@ def cluster_of_its_own():
         [sys.executable, "-c", CLUSTER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
         text=True, env=environment,
     )  # fmt: skip
-    yield process.stdout.readline().strip()
+    yield process, process.stdout.readline().strip()
     process.communicate("")
+
+
+@pytest.fixture
+def cluster_of_its_own():
+    with started_cluster() as (_, address):
+        yield address
 
 
 def worker_processes(address):
@@ -263,3 +270,39 @@ def test_tiles_that_all_fail_are_not_all_tried(tmp_path):
     with pytest.raises(TileError, match=r"16 of 91 tiles failed twice: rows 0:16, columns 0:16 \(ZeroDivisionError"):
         library.detect_to_file(scene, output, Failing(), tile=16, workers=1)
     assert not output.exists()
+
+
+@pytest.mark.cluster
+def test_a_scheduler_that_is_gone_is_said_and_the_rest_is_kept(scene, whole, tmp_path):
+    output = tmp_path / "s.tif"
+    with started_cluster() as (process, address):
+        with running("detect", scene, *CRD[:-2], "--scheduler", address, "-o", output) as run:
+            wait_for(lambda: finished_tiles(output) >= 3, run)
+            process.kill()
+            _, stderr = run.communicate()
+        assert run.returncode == 1
+        assert "hsad: error: scheduler: the connection to the cluster is lost" in stderr.splitlines()[-1]
+        assert finished_tiles(output) >= 3
+    goes_on(scene, CRD, output, whole)
+
+
+NOWHERE = """
+from dataclasses import dataclass
+from hsad.detectors.base import Detector
+@dataclass(frozen=True)
+class Unknown(Detector):
+    def score(self, block, background):
+        return block.spectra[block.core][..., 0]
+"""
+
+
+@pytest.mark.cluster
+def test_a_detector_that_the_cluster_cannot_import(tmp_path, cluster_of_its_own, monkeypatch):
+    scene, folder = write_scene(tmp_path, rows=60, cols=70, bands=5), tmp_path / "only_here"
+    folder.mkdir()
+    (folder / "nowhere.py").write_text(NOWHERE)
+    monkeypatch.syspath_prepend(folder)
+    detector = importlib.import_module("nowhere").Unknown()
+    with pytest.raises((ClusterError, TileError), match=r"nowhere|import"):
+        library.detect_to_file(scene, tmp_path / "s.tif", detector, scheduler=cluster_of_its_own)
+    assert not (tmp_path / "s.tif").exists()

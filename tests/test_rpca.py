@@ -2,11 +2,15 @@
 
 import gc
 import itertools
+import json
 import tempfile
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
+import xarray as xr
 from scipy.io import loadmat
 from scipy.ndimage import gaussian_filter
 from scipy.stats import rankdata
@@ -137,6 +141,23 @@ def test_states_that_are_lost_or_on_disk_give_the_same_bits(monkeypatch):
     assert set(Path(tempfile.gettempdir()).glob("hsad-*.state")) <= before
 
 
+def test_a_state_that_takes_more_than_half_the_memory_goes_to_disk(monkeypatch):
+    scene = a_scene(bands=5)
+    size = 8 * scene.size
+    expected = hsad.detect(scene, RPCA(), workers=1)
+    places = set()
+
+    def keep(array, place):
+        places.add(place)
+        return state.keep(array, place)
+
+    monkeypatch.setattr(rpca, "keep", keep)
+    for memory, place in ((2 * size - 1, "disk"), (2 * size, "memory"), (4 * size, "memory")):
+        places.clear()
+        assert np.array_equal(hsad.detect(scene, RPCA(), workers=1, tile=64, memory=memory), expected)
+        assert places == {place}
+
+
 def test_a_state_of_another_learning_is_not_used():
     steps = [rpca.Step(np.eye(3)[:, :rank], np.full(rank, 0.5), 0.7, 0.1) for rank in (0, 1, 2)]
     kept = rpca._Kept(2, steps[1], state.keep(np.zeros((4, 3)), "memory"))
@@ -148,12 +169,15 @@ def test_a_state_of_another_learning_is_not_used():
 
 def test_where_a_state_goes():
     here, there = Room({"a": (10_000, 5_000)}), Room({"b": (10_000, 40_000)})
-    assert here.place(5_000, "it") == "memory"
-    assert (here + here).place(4_501, "it") == "memory"
-    assert (here + there).place(10_000, "it") == "memory"
-    assert (here + there).place(20_000, "it") == "disk"
-    with pytest.raises(DataError, match=r"it needs 9\.0 GB, with 4\.0 GB of memory and 5\.0 GB of disk free .* TMPDIR"):
-        Room({"a": (4 * 10**9, 5 * 10**9)}).place(9 * 10**9, "it")
+    plenty = 10**12
+    assert here.place(5_000, plenty, "it") == "memory"
+    assert (here + here).place(4_501, plenty, "it") == "memory"
+    assert (here + there).place(10_000, plenty, "it") == "memory"
+    assert (here + there).place(20_000, plenty, "it") == "disk"
+    assert (here + there).place(10_000, 19_999, "it") == "disk"
+    for room, most in (((4, 5), plenty), ((100, 5), 4 * 10**9)):
+        with pytest.raises(DataError, match=r"it needs 9\.0 GB, with 4\.0 GB of memory and 5\.0 GB of disk free .*TMPDIR"):
+            Room({"a": (room[0] * 10**9, room[1] * 10**9)}).place(9 * 10**9, most, "it")
     assert 10**7 < state._free_memory() < 10**15
 
 
@@ -170,6 +194,19 @@ def test_not_converged_is_said():
     assert not summary["converged"]
     assert summary["iterations"] == 5
     assert summary["residual"] > 1e-7
+
+
+def test_the_tags_of_the_scores_tell_whether_it_converged(tmp_path):
+    for iterations, converged in ((200, True), (5, False)):
+        with warnings.catch_warnings(record=True):
+            warnings.simplefilter("always")
+            cube = xr.DataArray(a_scene(), dims=("y", "x", "band"))
+            scores = hsad.detect(cube, RPCA(max_iterations=iterations))
+            path = hsad.write_scores(scores, tmp_path / "scores.tif", overwrite=True)
+            with rasterio.open(path) as raster:
+                told = json.loads(raster.tags()["HSAD_BACKGROUND"])
+        assert told["converged"] is converged
+        assert {"iterations", "residual", "objective", "rank", "nonzero", "lam"} <= set(told)
 
 
 @pytest.mark.parametrize("detector", [RPCA(), BandRPCA()])

@@ -126,6 +126,9 @@ class Runner(ABC):
         A bounded number is under way at a time. An error of the function is in its outcome; it does not end the run.
         """
 
+    def pin(self, value: Any) -> None:  # noqa: B027  most runners have one process
+        """Keep `value`, as it is in each process that runs tasks, until the runner is closed or gone."""
+
     def close(self) -> None:  # noqa: B027  most runners hold nothing
         """Let go of what the runner holds; it runs nothing after that."""
 
@@ -208,9 +211,18 @@ class Cluster(Runner):
             except (OSError, ValueError) as error:
                 raise ParameterError(f"scheduler: no dask scheduler answers at {cluster!r} ({error})") from error
         self.client = cluster
+        self._pinned: list[Any] = []
+        self._homes: list[str] = []
+
+    def pin(self, value: Any) -> None:
+        """Keep `value`, as it is in each worker, until the runner is closed or gone; its tasks return to their worker."""
+        self._homes = sorted(self.client.nthreads())
+        # A result of its own on each worker: the cluster forgets it with the last future, also if this process dies.
+        self._pinned += [self.client.submit(_identity, value, workers=[home], pure=False) for home in self._homes]
 
     def close(self) -> None:
-        """Close the connection, if it was made here."""
+        """Let go of what is pinned; close the connection, if it was made here."""
+        self._pinned.clear()
         if self._own:
             self.client.close()
 
@@ -229,24 +241,31 @@ class Cluster(Runner):
         Raises
         ------
         ClusterError
-            When the scheduler is gone, or no worker is left.
+            When the scheduler is gone, no worker is left, or the cluster cannot load what it was sent.
         """
         # A task that returns its argument, not `scatter`: what a lost worker held can be computed again.
         common = [self.client.submit(_identity, value, pure=False) for value in shared]
-        # What is submitted next may reach the scheduler's books before these: then it would count as lost.
-        unknown = set(common)
-        while unknown:
-            unknown -= self._finished(list(unknown))
-        queue = iter(items)
+        queue = iter(enumerate(items))
         running: dict[Any, Item] = {}
         try:
             while True:
-                for item in itertools.islice(queue, max(0, 2 * self.workers - len(running))):
-                    running[self.client.submit(function, item, *common, pure=False)] = item
+                for number, item in itertools.islice(queue, max(0, 2 * self.workers - len(running))):
+                    # The same item goes to the same worker every time: what is pinned there may know it.
+                    home = {"workers": self._homes[number % len(self._homes)]} if self._homes else {}
+                    future = self.client.submit(
+                        function, item, *common, pure=False, allow_other_workers=bool(home), **home
+                    )
+                    running[future] = item
                 if not running:
                     return
                 for future in self._finished(list(running)):
                     yield running.pop(future), _Fetched(self.client, future)
+        except (OSError, CancelledError) as error:  # of the cluster: what tasks raise is in their outcomes
+            if self.client.status == "running":
+                raise ClusterError(
+                    f"scheduler: the cluster dropped tasks; can it import all that they need? ({error})"
+                ) from error
+            raise ClusterError("scheduler: the connection to the cluster is lost") from error
         finally:
             for future in running:
                 future.cancel()
@@ -267,8 +286,6 @@ class Cluster(Runner):
                 alone_since = alone_since or time.monotonic()
                 if time.monotonic() - alone_since > _PATIENCE:
                     raise ClusterError("scheduler: the cluster has no workers left") from None
-            except CancelledError as error:
-                raise ClusterError("scheduler: the connection to the cluster is lost") from error
             else:
                 return done
 

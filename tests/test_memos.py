@@ -1,0 +1,81 @@
+"""The caches of leaves: they stay on the worker that filled them, as long as the run."""
+
+import gc
+import pickle
+import time
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import pytest
+import sketches
+
+from hsad.cube import check_cube
+from hsad.detectors.base import Block, Detector, Scan
+from hsad.engine import memory
+from hsad.engine.memory import Memos
+from hsad.engine.run import Engine
+from hsad.engine.runners import Cluster, Runner
+from hsad.engine.source import source_of
+
+
+@dataclass(frozen=True)
+class Visits(Detector):
+    """Counts how often the caches of leaves knew of an earlier visit."""
+
+    leaf: ClassVar[int] = 16
+
+    def learn(self, scan: Scan):
+        return sketches.Mean(np.array([scan(visit), scan(visit), scan(visit)]))
+
+    def score(self, block: Block, background: sketches.Mean):  # noqa: ARG002
+        return np.zeros(block.core_valid.shape)
+
+
+def visit(block):
+    known = block.memo.get("visits", 0)
+    block.memo["visits"] = known + 1
+    return known
+
+
+def arrived():
+    gc.collect()
+    return len(memory._arrived)
+
+
+def source():
+    return source_of(check_cube(np.random.default_rng(0).normal(size=(64, 96, 3))))
+
+
+def visits(runner: Runner):
+    return Engine(runner, tile=16).learn(Visits(), [source()]).mean
+
+
+@pytest.mark.cluster
+def test_workers_find_their_caches_again_and_forget_them_after_the_run(cluster):
+    sketches_module, here = sketches.__file__, __file__
+    cluster.upload_file(sketches_module)
+    cluster.upload_file(here)
+    runner = Cluster(cluster)
+    none, once, twice = visits(runner)
+    # Each of 24 leaves, but for those that a worker took over from the other.
+    assert none == 0
+    assert 12 <= once <= 24
+    assert once < twice <= 48
+    runner.close()
+    for _ in range(100):
+        if not any(cluster.run(arrived).values()):
+            break
+        time.sleep(0.1)
+    assert not any(cluster.run(arrived).values())
+
+
+def test_caches_are_found_by_name_while_somebody_holds_them():
+    sent = pickle.dumps(Memos(1000))
+    memos = pickle.loads(sent)  # noqa: S301
+    memos[0, 0] = {"a": 1}
+    assert pickle.loads(sent) is memos  # noqa: S301
+    assert pickle.loads(pickle.dumps(Memos(1000))) == {}  # noqa: S301
+    del memos
+    gc.collect()
+    assert pickle.loads(sent) == {}  # noqa: S301

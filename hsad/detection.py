@@ -12,7 +12,7 @@ import functools
 import hashlib
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -181,8 +181,8 @@ class Job:
             None if wavelength is None else wavelength[bands],
         )
 
-    def tiles(self, learned: Learned, journal: Journal | None = None) -> Iterator[TileScores]:
-        """Yield the scores by tiles."""
+    def tiles(self, learned: Learned, journal: Journal | None = None) -> Generator[TileScores, None, None]:
+        """Yield the scores by tiles; to be closed by who does not take all of them."""
         return self.engine.score(self.detector, self.source, learned.background, parts=self.with_parts, journal=journal)
 
     def scores(self) -> Any:
@@ -190,9 +190,10 @@ class Job:
         scores = np.empty(self.source.shape[:2], dtype=np.float32)
         parts = np.empty((*scores.shape, len(self.parts)), dtype=np.float32)
         learned = self.learn()
-        for tile in self.tiles(learned):
-            scores[tile.rows, tile.cols] = tile.scores
-            parts[tile.rows, tile.cols] = tile.parts
+        with contextlib.closing(self.tiles(learned)) as tiles:
+            for tile in tiles:
+                scores[tile.rows, tile.cols] = tile.scores
+                parts[tile.rows, tile.cols] = tile.parts
         require_scores(int(np.isfinite(scores).sum()))
         return self._result(scores, learned, parts)
 

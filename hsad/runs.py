@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
@@ -92,8 +93,8 @@ def _run(
         learned = job.learn(journal)
         writer.tell_background(learned.summary())
         valid, highest = 0, -np.inf
-        with writer:
-            for tile in job.tiles(learned, journal):
+        with writer, contextlib.closing(job.tiles(learned, journal)) as tiles:
+            for tile in tiles:
                 writer.write(tile.rows, tile.cols, np.concatenate([tile.scores[..., None], tile.parts], axis=2))
                 finite = tile.scores[np.isfinite(tile.scores)]
                 valid += finite.size

@@ -215,3 +215,33 @@ def test_an_error_in_a_task_ends_the_run_and_names_itself():
 def test_sources_are_small_when_pickled():
     source = scene(0)
     assert pickle.loads(pickle.dumps(source)).shape == source.shape  # noqa: S301
+
+
+class Counted:
+    """A source that counts how often it is pickled: that is how often it is sent."""
+
+    sent = 0
+
+    def __init__(self, source):
+        self._source = source
+
+    def __getattr__(self, name):
+        if name.startswith("__") or name == "_source":
+            raise AttributeError(name)
+        return getattr(self._source, name)
+
+    def __reduce__(self):
+        Counted.sent += 1
+        return _the_source, (self._source,)
+
+
+def _the_source(source):
+    return source
+
+
+@pytest.mark.cluster
+def test_what_passes_have_in_common_is_sent_to_a_cluster_once(cluster):
+    source = Counted(scene(0))
+    background = Engine(Cluster(cluster), tile=32).learn(RobustMean(), [source])
+    assert len(background.means) > 4  # passes
+    assert Counted.sent == 1

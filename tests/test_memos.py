@@ -53,9 +53,6 @@ def visits(runner: Runner):
 
 @pytest.mark.cluster
 def test_workers_find_their_caches_again_and_forget_them_after_the_run(cluster):
-    sketches_module, here = sketches.__file__, __file__
-    cluster.upload_file(sketches_module)
-    cluster.upload_file(here)
     runner = Cluster(cluster)
     none, once, twice = visits(runner)
     # Each of 24 leaves, but for those that a worker took over from the other.

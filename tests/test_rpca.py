@@ -176,7 +176,9 @@ def test_where_a_state_goes():
     assert (here + there).place(20_000, plenty, "it") == "disk"
     assert (here + there).place(10_000, 19_999, "it") == "disk"
     for room, most in (((4, 5), plenty), ((100, 5), 4 * 10**9)):
-        with pytest.raises(DataError, match=r"it needs 9\.0 GB, with 4\.0 GB of memory and 5\.0 GB of disk free .*TMPDIR"):
+        with pytest.raises(
+            DataError, match=r"it needs 9\.0 GB, with 4\.0 GB of memory and 5\.0 GB of disk free .*TMPDIR"
+        ):
             Room({"a": (room[0] * 10**9, room[1] * 10**9)}).place(9 * 10**9, most, "it")
     assert 10**7 < state._free_memory() < 10**15
 

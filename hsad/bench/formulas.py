@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["crd", "global_rx", "kernel_crd", "local_rx", "matching_pursuit", "ring_of", "rpca"]
+__all__ = [
+    "Decomposed",
+    "band_rpca",
+    "crd",
+    "global_rx",
+    "kernel_crd",
+    "lasso",
+    "local_rx",
+    "low_rank",
+    "matching_pursuit",
+    "ring_of",
+    "rpca",
+]
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
@@ -68,9 +82,26 @@ def matching_pursuit(y: Vector, atoms: Matrix, most: int) -> float:
     return float(np.linalg.norm(residual))
 
 
-def rpca(cube: NDArray[np.float64]) -> NDArray[np.float64]:
+class Decomposed(NamedTuple):
+    """Scores ``(rows, cols)``, and the objective ‖L‖_* + λ‖S‖₁."""
+
+    scores: NDArray[np.float64]
+    objective: float
+
+
+def rpca(cube: NDArray[np.float64]) -> Decomposed:
     """Return ‖Sᵢ‖ of all pixels: S by the inexact ALM with a full SVD an iteration (Lin et al. 2010)."""
-    x = cube.reshape(-1, cube.shape[2])
+    sparse, objective = _inexact_alm(cube.reshape(-1, cube.shape[2]))
+    return Decomposed(np.linalg.norm(sparse, axis=1).reshape(cube.shape[:2]), objective)
+
+
+def band_rpca(cube: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return ‖Sᵢ‖ over the bands: the image of each band, no larger than a window, decomposed alone."""
+    parts = [_inexact_alm(band)[0] for band in np.moveaxis(cube, 2, 0)]
+    return np.asarray(np.linalg.norm(parts, axis=0))
+
+
+def _inexact_alm(x: Matrix) -> tuple[Matrix, float]:
     lam = 1 / np.sqrt(max(x.shape))
     norm, largest = np.linalg.norm(x, 2), np.abs(x).max()
     y = x / max(norm, largest / lam)
@@ -80,9 +111,40 @@ def rpca(cube: NDArray[np.float64]) -> NDArray[np.float64]:
         d = x - low + y / mu
         sparse = np.sign(d) * np.maximum(np.abs(d) - lam / mu, 0)
         u, s, vt = np.linalg.svd(x - sparse + y / mu, full_matrices=False)
-        low = (u * np.maximum(s - 1 / mu, 0)) @ vt
+        s = np.maximum(s - 1 / mu, 0)
+        low = (u * s) @ vt
         y += mu * (x - low - sparse)
         mu = min(1.5 * mu, most)
         if np.linalg.norm(x - low - sparse) < 1e-7 * np.linalg.norm(x):
             break
-    return np.asarray(np.linalg.norm(sparse, axis=1).reshape(cube.shape[:2]))
+    return sparse, float(s.sum() + lam * np.abs(sparse).sum())
+
+
+def low_rank(cube: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the residuals after the rank-1 background of patches of 8 × 8 pixels, 4 apart, merged by their median."""
+    side, stride = 8, 4
+    rows, cols = (range(0, size - side + 1, stride) for size in cube.shape[:2])
+    residual = np.empty_like(cube)
+    for band in range(cube.shape[2]):
+        image = cube[..., band]
+        patches = np.stack([image[r : r + side, c : c + side].ravel() for r in rows for c in cols], axis=1)
+        u, s, vt = np.linalg.svd(patches, full_matrices=False)
+        low = iter((s[0] * np.outer(u[:, 0], vt[0])).T)
+        layers = np.full((2, 2, *image.shape), np.nan)
+        for i, r in enumerate(rows):
+            for j, c in enumerate(cols):
+                layers[i % 2, j % 2, r : r + side, c : c + side] = next(low).reshape(side, side)
+        residual[..., band] = image - np.nanmedian(layers.reshape(4, *image.shape), axis=0)
+    return np.asarray(np.linalg.norm(residual, axis=2))
+
+
+def lasso(y: Vector, atoms: Matrix, lam: float, iterations: int, *, accelerated: bool) -> float:
+    """Return ‖y − Xα‖ after so many proximal gradient steps (Beck & Teboulle 2009) of length 1/(1.01 λmax(XᵀX))."""
+    step = 1 / (1.01 * np.linalg.eigvalsh(atoms.T @ atoms)[-1])
+    alpha, point, t = np.zeros(atoms.shape[1]), np.zeros(atoms.shape[1]), 1.0
+    for _ in range(iterations):
+        moved = point + step * (atoms.T @ (y - atoms @ point))
+        shrunk = np.sign(moved) * np.maximum(np.abs(moved) - lam * step, 0)
+        following = (1 + np.sqrt(1 + 4 * t**2)) / 2 if accelerated else 1.0
+        point, alpha, t = shrunk + (t - 1) / following * (shrunk - alpha), shrunk, following
+    return float(np.linalg.norm(y - atoms @ alpha))

@@ -12,18 +12,22 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hsad.bench.formulas import ring_of
+from hsad.bench.formulas import Decomposed, ring_of
 
 __all__ = [
     "OCTAVE_CRD",
     "OCTAVE_LRX",
+    "Measured",
     "Peer",
     "numpy_loop",
     "numpy_whole",
+    "octave_blas",
+    "octave_ialm",
     "octave_loop",
     "otb_lrx",
     "sklearn_omp",
@@ -34,6 +38,13 @@ __all__ = [
 Cube = NDArray[np.float64]
 
 
+class Measured(NamedTuple):
+    """The seconds that one pixel took, and the objective reached, of methods that minimize one."""
+
+    seconds: float
+    objective: float | None = None
+
+
 @dataclass(frozen=True)
 class Peer:
     """A competitor.
@@ -41,21 +52,21 @@ class Peer:
     Attributes
     ----------
     name : str
-    seconds : callable
-        ``seconds(cube, outer, inner)`` returns the seconds that one pixel took.
+    measure : callable
+        ``measure(cube, outer, inner)`` returns a `Measured`.
     available : bool
         Whether the program is installed.
     """
 
     name: str
-    seconds: Callable[[Cube, int, int], float]
+    measure: Callable[[Cube, int, int], Measured]
     available: bool = True
 
 
 def numpy_loop(name: str, score: Callable[[Cube, int, int, int, int], float], pixels: int = 30) -> Peer:
     """Return straightforward numpy as a peer: ``score(cube, row, col, outer, inner)`` of some pixels, timed."""
 
-    def seconds(cube: Cube, outer: int, inner: int) -> float:
+    def measure(cube: Cube, outer: int, inner: int) -> Measured:
         best = np.inf
         row = cube.shape[0] // 2
         cols = np.arange(pixels) % (cube.shape[1] - outer) + outer // 2
@@ -64,18 +75,21 @@ def numpy_loop(name: str, score: Callable[[Cube, int, int, int, int], float], pi
             for col in cols:
                 score(cube, row, int(col), outer, inner)
             best = min(best, time.perf_counter() - started)
-        return best / pixels
+        return Measured(best / pixels)
 
-    return Peer(name, seconds)
+    return Peer(name, measure)
 
 
 def numpy_whole(name: str, score: Callable[[Cube], object]) -> Peer:
     """Return a straightforward function of the whole cube as a peer."""
 
-    def seconds(cube: Cube, outer: int, inner: int) -> float:  # noqa: ARG001  it has no window
-        return _best(lambda: score(cube), 1) / cube[..., 0].size
+    def measure(cube: Cube, outer: int, inner: int) -> Measured:  # noqa: ARG001  it has no window
+        started = time.perf_counter()
+        result = score(cube)
+        seconds = (time.perf_counter() - started) / cube[..., 0].size
+        return Measured(seconds, result.objective if isinstance(result, Decomposed) else None)
 
-    return Peer(name, seconds)
+    return Peer(name, measure)
 
 
 def sklearn_omp(atoms: int) -> Peer:
@@ -95,33 +109,33 @@ def sklearn_omp(atoms: int) -> Peer:
 def spectral_rx() -> Peer:
     """Return Spectral Python's global RX."""
 
-    def seconds(cube: Cube, outer: int, inner: int) -> float:  # noqa: ARG001  it looks at the whole scene
+    def measure(cube: Cube, outer: int, inner: int) -> Measured:  # noqa: ARG001  it looks at the whole scene
         import spectral
 
-        return _best(lambda: spectral.rx(cube)) / cube[..., 0].size
+        return Measured(_best(lambda: spectral.rx(cube)) / cube[..., 0].size)
 
-    return Peer("Spectral Python rx", seconds)
+    return Peer("Spectral Python rx", measure)
 
 
 def spectral_lrx(rows: int = 22) -> Peer:
     """Return Spectral Python's local RX on a small piece of the cube."""
 
-    def seconds(cube: Cube, outer: int, inner: int) -> float:
+    def measure(cube: Cube, outer: int, inner: int) -> Measured:
         import spectral
 
         piece = np.ascontiguousarray(cube[:rows, :rows])
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return _best(lambda: spectral.rx(piece, window=(inner, outer)), 1) / rows**2
+            return Measured(_best(lambda: spectral.rx(piece, window=(inner, outer)), 1) / rows**2)
 
-    return Peer("Spectral Python rx(window)", seconds)
+    return Peer("Spectral Python rx(window)", measure)
 
 
 def otb_lrx(rows: int = 20) -> Peer:
     """Return Orfeo ToolBox's local RX, started as a program on a small piece of the cube."""
     program = shutil.which("otbcli_LocalRxDetection")
 
-    def seconds(cube: Cube, outer: int, inner: int) -> float:
+    def measure(cube: Cube, outer: int, inner: int) -> Measured:
         import rasterio
 
         with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
@@ -136,9 +150,9 @@ def otb_lrx(rows: int = 20) -> Peer:
             environment = {**os.environ, "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS": "1", "OTB_LOGGER_LEVEL": "CRITICAL"}
             started = time.perf_counter()
             subprocess.run(command, check=True, capture_output=True, env=environment)  # noqa: S603  a fixed program
-            return (time.perf_counter() - started) / rows**2
+            return Measured((time.perf_counter() - started) / rows**2)
 
-    return Peer("Orfeo ToolBox LocalRxDetection", seconds, program is not None)
+    return Peer("Orfeo ToolBox LocalRxDetection", measure, program is not None)
 
 
 OCTAVE_CRD = """
@@ -184,11 +198,38 @@ printf("%%.9f\\n", best / pixels);
 """
 
 
+_OCTAVE_IALM = """
+1;
+f = fopen("%(path)s"); D = fread(f, [%(bands)d Inf], "double")'; fclose(f);
+t = tic();
+[m, n] = size(D);
+lambda = 1 / sqrt(max(m, n));
+norm_two = norm(D, 2);
+Y = D / max(norm_two, norm(D(:), Inf) / lambda);
+A = zeros(m, n);
+mu = 1.25 / norm_two;
+mu_bar = mu * 1e7;
+d_norm = norm(D, "fro");
+do
+  T = D - A + Y / mu;
+  E = max(T - lambda / mu, 0) + min(T + lambda / mu, 0);
+  [U, S, V] = svd(D - E + Y / mu, "econ");
+  s = diag(S);
+  r = sum(s > 1 / mu);
+  nuclear = sum(s(1:r) - 1 / mu);
+  A = U(:, 1:r) * diag(s(1:r) - 1 / mu) * V(:, 1:r)';
+  Z = D - A - E;
+  Y = Y + mu * Z;
+  mu = min(1.5 * mu, mu_bar);
+until norm(Z, "fro") < 1e-7 * d_norm
+printf("%%.9f %%.15g\\n", toc(t), nuclear + lambda * norm(E(:), 1));
+"""
+
+
 def octave_loop(name: str, loop: str, pixels: int = 20) -> Peer:
     """Return a loop in GNU Octave (one thread) as a peer; Octave times it, without its start."""
-    program = shutil.which("octave-cli")
 
-    def seconds(cube: Cube, outer: int, inner: int) -> float:
+    def measure(cube: Cube, outer: int, inner: int) -> Measured:
         side = outer + 8
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "cube.bin"
@@ -196,16 +237,50 @@ def octave_loop(name: str, loop: str, pixels: int = 20) -> Peer:
             values = {"path": path, "bands": cube.shape[2], "side": side, "half": outer // 2, "guard": inner // 2}
             # `rows` is a number in the loop and a function in the local-RX formula: bands say the same there.
             text = _OCTAVE % {**values, "pixels": pixels, "loop": loop.replace("rows(X)", str(cube.shape[2]))}
-            script = Path(folder) / "loop.m"
-            script.write_text(text)
-            environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-            result = subprocess.run(  # noqa: S603  a fixed program
-                [str(program), "--no-gui", "--quiet", str(script)],
-                check=True, capture_output=True, text=True, env=environment,
-            )  # fmt: skip
-        return float(result.stdout.split()[-1])
+            return Measured(*_octave(text))
 
-    return Peer(name, seconds, program is not None)
+    return Peer(name, measure, _octave_program() is not None)
+
+
+def octave_ialm() -> Peer:
+    """Return the inexact ALM of LRSLibrary, with an economy SVD an iteration, in GNU Octave (one thread) as a peer."""
+
+    def measure(cube: Cube, outer: int, inner: int) -> Measured:  # noqa: ARG001  it has no window
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "cube.bin"
+            cube.tofile(path)
+            seconds, objective = _octave(_OCTAVE_IALM % {"path": path, "bands": cube.shape[2]})
+        return Measured(seconds / cube[..., 0].size, objective)
+
+    return Peer("Octave, inexact ALM", measure, _octave_program() is not None)
+
+
+def octave_blas() -> str:
+    """Return which BLAS Octave computes with, as it says: its speed is that of the peers; nothing without Octave."""
+    if _octave_program() is None:
+        return ""
+    return " ".join(_run_octave('printf("%s\\n", version("-blas"));').partition("(")[0].split())
+
+
+def _octave_program() -> str | None:
+    return shutil.which("octave-cli")
+
+
+def _octave(text: str) -> list[float]:
+    """Return the numbers that a script prints last."""
+    return [float(number) for number in _run_octave(text).strip().splitlines()[-1].split()]
+
+
+def _run_octave(text: str) -> str:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    with tempfile.TemporaryDirectory() as folder:
+        script = Path(folder) / "script.m"
+        script.write_text(text)
+        result = subprocess.run(  # noqa: S603  a fixed program
+            [str(_octave_program()), "--no-gui", "--quiet", str(script)],
+            check=True, capture_output=True, text=True, env=environment,
+        )  # fmt: skip
+    return result.stdout
 
 
 def _best(call: Callable[[], object], repeats: int = 3) -> float:

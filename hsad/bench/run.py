@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import platform
 import time
 from collections.abc import Callable
@@ -10,10 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import xarray as xr
 from numpy.typing import NDArray
 
 from hsad import __version__
 from hsad.bench.cases import Case, cases
+from hsad.bench.formulas import Decomposed
+from hsad.bench.peers import octave_blas
 from hsad.detection import detect
 from hsad.engine.runners import available_cpus, one_blas_thread
 
@@ -37,8 +41,11 @@ class Row:
         Operations of the thriftiest algorithm known, at the speed of a matrix product on this machine.
     peers : dict of str to float
         Times of the peers, one thread.
-    difference : float
-        Largest relative difference from the formula written out in float64.
+    difference : float or None
+        Largest relative difference from the formula written out in float64; None where that takes too long.
+    objectives : dict of str to float
+        Of methods that minimize something: by how much hsad's objective is above that of each peer, relative to it
+        (below 0: hsad's is smaller).
     """
 
     name: str
@@ -46,7 +53,8 @@ class Row:
     hsad_two: float
     bound: float
     peers: dict[str, float]
-    difference: float
+    difference: float | None
+    objectives: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -71,10 +79,15 @@ class Report:
             "|---|---|---|---|---|---|",
         ]
         for row in self.rows:
-            peers = "; ".join(f"{name} {time:.4g} ({time / row.hsad:.1f}x)" for name, time in row.peers.items())
+            peers = "; ".join(
+                f"{name} {time:.4g} ({time / row.hsad:.1f}x"
+                + (f", objective {row.objectives[name]:+.0e})" if name in row.objectives else ")")
+                for name, time in row.peers.items()
+            )
+            difference = "-" if row.difference is None else f"{row.difference:.0e}"
             lines.append(
                 f"| {row.name} | {row.hsad:.3g} | {row.hsad / row.hsad_two:.2f}x | {row.hsad / row.bound:.1f} "
-                f"| {row.difference:.0e} | {peers or '-'} |"
+                f"| {difference} | {peers or '-'} |"
             )
         return "\n".join(lines)
 
@@ -121,7 +134,10 @@ def run_bench(*, quick: bool = False, only: str = "", progress: Callable[..., An
         speed = _gemm_speed()
         measured = progress(chosen, total=len(chosen), desc="measuring") if progress else chosen
         rows = tuple(_measure(case, speed) for case in measured)
-    machine = f"{_processor()}, {available_cpus()} processors, Python {platform.python_version()}"
+    octave = octave_blas()
+    machine = f"{_processor()}, {available_cpus()} processors, Python {platform.python_version()}" + (
+        f", GNU Octave with {octave}" if octave else ""
+    )
     return Report(machine, __version__, speed / 1e9, rows)
 
 
@@ -129,31 +145,38 @@ def _measure(case: Case, speed: float) -> Row:
     cube = _cube(case.side, case.bands)
     windows = {"outer": case.outer, "inner": case.inner} if case.outer else {}
 
-    def call(workers: int) -> NDArray[np.float32]:
-        return np.asarray(detect(cube, case.method, workers=workers, **windows, **case.parameters))
+    def call(workers: int) -> xr.DataArray:
+        scores: xr.DataArray = detect(given, case.method, workers=workers, **windows, **case.parameters)
+        return scores
 
+    given = xr.DataArray(cube, dims=("y", "x", "band"))
     scores = call(1)  # compiles, too
     pixels = cube[..., 0].size
     # One after the other, several times: what disturbs the machine disturbs both.
-    times = np.array([[_seconds(lambda: call(1)), _seconds(lambda: call(2))] for _ in range(_REPEATS)]).min(axis=0)
-    peers = {peer.name: peer.seconds(cube, case.outer, case.inner) * 1e6 for peer in case.peers if peer.available}
+    times = np.array([[_seconds(lambda: call(1)), _seconds(lambda: call(2))] for _ in range(case.repeats)]).min(axis=0)
+    peers = {peer.name: peer.measure(cube, case.outer, case.inner) for peer in case.peers if peer.available}
+    objective = json.loads(scores.attrs["background"])["objective"] if case.method == "rpca" else None
     return Row(
         case.name,
         times[0] / pixels * 1e6,
         times[1] / pixels * 1e6,
         case.flops / speed * 1e6,
-        peers,
-        _difference(case, cube, scores),
+        {name: peer.seconds * 1e6 for name, peer in peers.items()},
+        _difference(case, cube, scores.values),
+        {name: objective / peer.objective - 1 for name, peer in peers.items() if objective and peer.objective},
     )
 
 
-def _difference(case: Case, cube: NDArray[np.float64], scores: NDArray[np.float32]) -> float:
+def _difference(case: Case, cube: NDArray[np.float64], scores: NDArray[np.float32]) -> float | None:
     """Return the largest relative difference from the formula; scores are rounded to float32 (6e-8).
 
     Of methods that score the scene as a whole it is relative to the largest score: the least are sums that cancel.
     """
+    if case.reference is None:
+        return None
     if not case.outer:
-        expected = case.reference(cube)
+        result = case.reference(cube)
+        expected = result.scores if isinstance(result, Decomposed) else result
         return float(np.max(np.abs(scores.astype(np.float64) - expected)) / np.max(expected))
     row = case.side // 2
     differences = []

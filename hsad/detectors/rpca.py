@@ -214,7 +214,8 @@ class _Survey:
         return _Survey(self.extent + other.extent, self.room + other.room)
 
 
-class _Kept(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class _Kept:
     """A state in a block's memo, and the steps it has been through: how many, and the last one.
 
     `pixels` are those of the block, where there is memory for them, too.

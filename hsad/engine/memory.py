@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import threading
+import uuid
+import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from hsad.engine.blocks import shared_blocks
 from hsad.engine.source import Source
-from hsad.engine.tiles import LeafGrid
+from hsad.engine.tiles import LeafGrid, Tile
 from hsad.errors import ParameterError
 
 __all__ = ["Footprint", "Memos", "Plan", "plan"]
@@ -23,16 +26,38 @@ _PROGRAM = 200 * 10**6
 #: Share of the memory for tiles of more than one leaf; the rest is for what detectors and readers keep.
 _TILES = 1 / 3
 
+#: Share of the memory for decoded blocks of files that must be decoded.
+_BLOCKS = 1 / 3
+
 #: Share of the memory for the caches of leaves.
 _MEMOS = 1 / 10
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The level of the tiles (their side is a leaf's, doubled so many times), and how many tasks run at a time."""
+    """How a pass over a scene is cut.
+
+    Attributes
+    ----------
+    level : int
+        Of the tiles: their side is a leaf's, doubled so many times.
+    workers : int
+        How many tasks run at a time.
+    columns : int
+        How many columns of tiles are worked through, from top to bottom, before the next: as many as decoded blocks
+        are kept for. 0: all tiles in the order of the tree, where windows are read directly.
+    """
 
     level: int
     workers: int
+    columns: int = 0
+
+    def tiles(self, grid: LeafGrid, scene: int = 0) -> list[Tile]:
+        """Return the tiles in the order in which they are best read."""
+        tiles = list(grid.tiles(self.level, scene))
+        if self.columns:
+            tiles.sort(key=lambda tile: (tile.col // self.columns, tile.row, tile.col))
+        return tiles
 
 
 def plan(
@@ -66,27 +91,39 @@ def plan(
         When `memory` does not hold one block.
     """
     grid = LeafGrid(source.shape[0], source.shape[1], leaf)
-    if tile is not None:
-        if tile < 1:
-            raise ParameterError(f"tile must be at least 1 pixel, not {tile}")
-        return Plan(min(grid.top, max(0, (tile // leaf).bit_length() - 1)), workers)
+    room = memory - _PROGRAM
+    if source.unit is not None:
+        shared_blocks.limit = max(0, int(_BLOCKS * room))
+    if tile is None:
+        level, workers = _fitting(source, grid, reach, footprint(source.shape[2]), room, workers)
+    elif tile < 1:
+        raise ParameterError(f"tile must be at least 1 pixel, not {tile}")
+    else:
+        level = min(grid.top, max(0, (tile // leaf).bit_length() - 1))
+    return Plan(level, workers, _columns(source, grid, level, reach))
+
+
+def _fitting(source: Source, grid: LeafGrid, reach: int, footprint: float, room: int, workers: int) -> tuple[int, int]:
+    """Return the level of the tiles, and how many tasks may run at a time, that `room` bytes are enough for."""
 
     def pixels(level: int) -> int:
-        side = (leaf << level) + 2 * reach
+        side = (grid.leaf << level) + 2 * reach
         return min(side, grid.rows) * min(side, grid.cols)
 
-    working = pixels(0) * footprint(source.shape[2])
+    working = pixels(0) * footprint
+    if source.unit is not None:
+        # The decoder's own copy, the block, and what it is put together from.
+        working += 3 * source.unit[0] * source.unit[1] * source.pixel_bytes
 
     def needed(level: int) -> float:
         return pixels(level) * source.pixel_bytes + working
 
-    room = memory - _PROGRAM
     if needed(0) > room:
-        least = -(-(needed(0) + _PROGRAM) // 10**6)
+        side = grid.leaf + 2 * reach
         raise ParameterError(
-            f"memory: {memory / 1e6:.0f} MB do not hold a block of {min(leaf + 2 * reach, grid.rows)} x "
-            f"{min(leaf + 2 * reach, grid.cols)} pixels of {source.shape[2]} bands beside the program: "
-            f"give at least {least:.0f}MB, or fewer bands (bands, pca)"
+            f"memory: {(room + _PROGRAM) / 1e6:.0f}MB does not hold the program and a block of "
+            f"{min(side, grid.rows)} x {min(side, grid.cols)} pixels of {source.shape[2]} bands: "
+            f"give at least {(needed(0) + _PROGRAM) / 1e6 + 1:.0f}MB, or fewer bands (bands)"
         )
     workers = min(workers, int(room // needed(0)))
     level = 0
@@ -95,27 +132,50 @@ def plan(
     # Enough tiles for everybody.
     while level > 0 and np.prod(grid.nodes(level)) < 4 * workers:
         level -= 1
-    return Plan(level, workers)
+    if source.unit is not None:
+        # Smaller tiles need less of a wide strip at a time.
+        strips = source.unit[1] >= grid.cols
+        while level > 0 and _columns(source, grid, level, reach) < min(
+            grid.nodes(level)[1], grid.cols if strips else 2
+        ):
+            level -= 1
+    return level, workers
+
+
+def _columns(source: Source, grid: LeafGrid, level: int, reach: int) -> int:
+    """Return how many tiles of a row of them have room, with what is around them, among the blocks that are kept."""
+    if source.unit is None:
+        return 0
+    side = grid.leaf << level
+    wide = shared_blocks.limit / ((side + 2 * reach + source.unit[0]) * source.pixel_bytes)
+    most = grid.nodes(level)[1]
+    return most if wide >= grid.cols else min(most, max(1, int((wide - 2 * (reach + source.unit[1])) // side)))
 
 
 class Memos(dict[tuple[int, int], dict[str, Any]]):
-    """The caches of a scene's leaves; they stay where they were filled (a worker that is sent them starts afresh).
+    """The caches of a scene's leaves; they stay where they were filled.
+
+    Sent to another process they arrive empty the first time, and as what that process filled since, as long as
+    somebody there holds them (`Runner.pin`).
 
     Parameters
     ----------
     memory : int
         Bytes that the run may take; the arrays of all caches together get a share of it.
+    name : str, optional
+        By which other processes know these caches.
     """
 
-    def __init__(self, memory: int) -> None:
+    def __init__(self, memory: int, name: str | None = None) -> None:
         super().__init__()
         self._memory = memory
+        self._name = name or uuid.uuid4().hex
         self._sizes: dict[tuple[int, int], int] = {}
         self._total = 0
         self._lock = threading.Lock()
 
-    def __reduce__(self) -> tuple[type[Memos], tuple[int]]:
-        return Memos, (self._memory,)
+    def __reduce__(self) -> tuple[Callable[[int, str], Memos], tuple[int, str]]:
+        return _memos_here, (self._memory, self._name)
 
     def settle(self, place: tuple[int, int]) -> None:
         """Empty the cache of a leaf that was used, if all together hold too much."""
@@ -128,6 +188,20 @@ class Memos(dict[tuple[int, int], dict[str, Any]]):
                 size = 0
             self._sizes[place] = size
             self._total = others + size
+
+
+#: Caches that came from other processes, while somebody here holds them.
+_arrived: weakref.WeakValueDictionary[str, Memos] = weakref.WeakValueDictionary()
+_arriving = threading.Lock()
+
+
+def _memos_here(memory: int, name: str) -> Memos:
+    """Return the caches of this name in this process, empty ones if there are none."""
+    with _arriving:
+        memos = _arrived.get(name)
+        if memos is None:
+            memos = _arrived[name] = Memos(memory, name)
+        return memos
 
 
 def _arrays(values: Any) -> Iterator[np.ndarray[Any, Any]]:

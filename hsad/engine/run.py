@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -217,7 +218,7 @@ class Engine:
         *,
         parts: bool = False,
         journal: Journal | None = None,
-    ) -> Iterator[TileScores]:
+    ) -> Generator[TileScores, None, None]:
         """Yield the scores of every tile of a scene, as they finish, with the kinds of evidence if `parts`.
 
         What a journal has is taken from it, what is new is kept there before it is yielded.
@@ -236,16 +237,15 @@ class Engine:
         for scores in journal.finished() if journal else ():
             missing[scores.rows, scores.cols] = False
             yield scores
-        tiles = [
-            tile for tile in grid.tiles(planned.level) if missing[grid.window(tile.level, tile.row, tile.col)].any()
-        ]
+        tiles = [tile for tile in planned.tiles(grid) if missing[grid.window(tile.level, tile.row, tile.col)].any()]
         memos = self._memos_of(source, detector)
         # Tasks limit BLAS themselves, wherever they run; held here too, that costs nothing for each of them.
-        with one_blas_thread():
-            for _, scores in self._results(
-                "scoring", journal, (source,), detector.leaf, planned.workers, score_tile, tiles,
-                source, memos, detector, background, parts,
-            ):  # fmt: skip
+        results = self._results(
+            "scoring", journal, (source,), detector.leaf, planned.workers, score_tile, tiles,
+            source, memos, detector, background, parts,
+        )  # fmt: skip
+        with one_blas_thread(), contextlib.closing(results):
+            for _, scores in results:
                 if journal is not None:
                     journal.keep(scores)
                 yield scores
@@ -260,7 +260,7 @@ class Engine:
         function: Callable[..., T],
         tiles: Sequence[Tile],
         *shared: Any,
-    ) -> Iterator[tuple[Tile, T]]:
+    ) -> Generator[tuple[Tile, T], None, None]:
         """Yield the tiles with the function's results, as they finish; with a journal, despite single failures."""
 
         def window(tile: Tile) -> tuple[slice, slice]:
@@ -272,20 +272,22 @@ class Engine:
             failed = {}
             pixels = sum(np.prod([side.stop - side.start for side in window(tile)]) for tile in waiting)
             in_a_row = 0
-            work = _Work(self._runner_of(workers).run(function, waiting, *shared), int(pixels))
-            for tile, outcome in self.progress(work, total=len(waiting), desc=description):
-                try:
-                    result = outcome.result()
-                except Exception as error:
-                    if journal is None:
-                        raise
-                    failed[tile] = error
-                    in_a_row += 1
-                    if in_a_row == _MOST_FAILURES:
-                        break
-                else:
-                    in_a_row = 0
-                    yield tile, result
+            # Closed here, by this thread: a garbage collection in one of the runner's threads could not wait for them.
+            with contextlib.closing(self._runner_of(workers).run(function, waiting, *shared)) as outcomes:
+                work = _Work(outcomes, int(pixels))
+                for tile, outcome in self.progress(work, total=len(waiting), desc=description):
+                    try:
+                        result = outcome.result()
+                    except Exception as error:
+                        if journal is None:
+                            raise
+                        failed[tile] = error
+                        in_a_row += 1
+                        if in_a_row == _MOST_FAILURES:
+                            break
+                    else:
+                        in_a_row = 0
+                        yield tile, result
             if not failed:
                 return
         named = [
@@ -307,7 +309,10 @@ class Engine:
         return self._plan(source, detector.leaf, detector.reach, detector.footprint).level
 
     def _memos_of(self, source: Source, detector: Detector) -> Memos:
-        return self._memos.setdefault((source, detector), Memos(self.memory))
+        if (source, detector) not in self._memos:
+            self._memos[source, detector] = Memos(self.memory)
+            self.runner.pin(self._memos[source, detector])
+        return self._memos[source, detector]
 
     def _plan(self, source: Source, leaf: int, reach: int, footprint: Footprint) -> Plan:
         return plan(source, leaf, reach, footprint, self.memory, self.runner.workers, self.tile)
@@ -357,15 +362,14 @@ class _Scan:
             self._engine._plan(source, self._leaf, reach, self._footprint)  # noqa: SLF001  the other half of one thing
             for source in self._sources
         ]
-        levels = [planned.level for planned in plans]
         workers = min(planned.workers for planned in plans)
         grids = [_grid(source, self._leaf) for source in self._sources]
         tiles = [
             tile
-            for index, (grid, level) in enumerate(zip(grids, levels, strict=True))
-            for tile in grid.tiles(level, index)
+            for index, (grid, planned) in enumerate(zip(grids, plans, strict=True))
+            for tile in planned.tiles(grid, index)
         ]
-        trees = [MergeTree(grid, level, grid.top) for grid, level in zip(grids, levels, strict=True)]
+        trees = [MergeTree(grid, planned.level, grid.top) for grid, planned in zip(grids, plans, strict=True)]
         for tile, value in self._engine._results(  # noqa: SLF001  the other half of one thing
             f"learning, pass {self._passes}", self._journal, self._sources, self._leaf, workers, _scan_tile, tiles,
             self._sources, self._leaf, reach, self._memos, function, *arguments,

@@ -8,7 +8,7 @@ import os
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
@@ -120,7 +120,7 @@ class Runner(ABC):
     @abstractmethod
     def run(
         self, function: Callable[..., Result], items: Iterable[Item], *shared: Any
-    ) -> Iterator[tuple[Item, Outcome[Result]]]:
+    ) -> Generator[tuple[Item, Outcome[Result]], None, None]:
         """Yield each item with what became of ``function(item, *shared)``, as they finish.
 
         A bounded number is under way at a time. An error of the function is in its outcome; it does not end the run.
@@ -138,7 +138,7 @@ class Memory(Runner):
 
     def run(
         self, function: Callable[..., Result], items: Iterable[Item], *shared: Any
-    ) -> Iterator[tuple[Item, Outcome[Result]]]:
+    ) -> Generator[tuple[Item, Outcome[Result]], None, None]:
         """Yield each item with its outcome, in order."""
         for item in items:
             outcome: Future[Result] = Future()
@@ -163,7 +163,7 @@ class Threads(Runner):
 
     def run(
         self, function: Callable[..., Result], items: Iterable[Item], *shared: Any
-    ) -> Iterator[tuple[Item, Outcome[Result]]]:
+    ) -> Generator[tuple[Item, Outcome[Result]], None, None]:
         """Yield each item with its outcome, as they finish."""
         queue = iter(items)
         given_up = threading.Event()
@@ -213,6 +213,7 @@ class Cluster(Runner):
         self.client = cluster
         self._pinned: list[Any] = []
         self._homes: list[str] = []
+        self._sent: dict[int, tuple[Any, Any]] = {}
 
     def pin(self, value: Any) -> None:
         """Keep `value`, as it is in each worker, until the runner is closed or gone; its tasks return to their worker."""
@@ -223,6 +224,7 @@ class Cluster(Runner):
     def close(self) -> None:
         """Let go of what is pinned; close the connection, if it was made here."""
         self._pinned.clear()
+        self._sent.clear()
         if self._own:
             self.client.close()
 
@@ -235,7 +237,7 @@ class Cluster(Runner):
 
     def run(
         self, function: Callable[..., Result], items: Iterable[Item], *shared: Any
-    ) -> Iterator[tuple[Item, Outcome[Result]]]:
+    ) -> Generator[tuple[Item, Outcome[Result]], None, None]:
         """Yield each item with its outcome, as they finish.
 
         Raises
@@ -244,7 +246,12 @@ class Cluster(Runner):
             When the scheduler is gone, no worker is left, or the cluster cannot load what it was sent.
         """
         # A task that returns its argument, not `scatter`: what a lost worker held can be computed again.
-        common = [self.client.submit(_identity, value, pure=False) for value in shared]
+        # What the pass before had too (the source with its mask, say) is there already.
+        self._sent = {
+            id(value): self._sent.get(id(value)) or (value, self.client.submit(_identity, value, pure=False))
+            for value in shared
+        }
+        common = [self._sent[id(value)][1] for value in shared]
         queue = iter(enumerate(items))
         running: dict[Any, Item] = {}
         try:

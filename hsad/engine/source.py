@@ -14,6 +14,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from hsad.cube import Raster, raster_of
+from hsad.engine.blocks import CodedRaster, shared_blocks, unit_of
 from hsad.errors import DataError, ParameterError, SceneError
 
 __all__ = ["CubeSource", "Source", "drop_dead_bands", "source_of"]
@@ -38,6 +39,11 @@ class Source(Protocol):
     @property
     def pixel_bytes(self) -> int:
         """Bytes of memory that a pixel takes while it is read."""
+        ...
+
+    @property
+    def unit(self) -> tuple[int, int] | None:
+        """Rows and columns that are decoded together, and kept for a while; None where windows are read directly."""
         ...
 
     def read(self, rows: slice, cols: slice) -> NDArray[Any]:
@@ -121,14 +127,20 @@ class CubeSource:
     def pixel_bytes(self) -> int:
         """Bytes of memory that a pixel takes while it is read: all bands, and those that are used beside them."""
         stored = self.raster.shape[2] * self.raster.dtype.itemsize
-        return (
-            stored if len(self.bands) == self.raster.shape[2] else stored + len(self.bands) * self.raster.dtype.itemsize
-        )
+        chosen = len(self.bands) * self.raster.dtype.itemsize
+        return stored if chosen == stored else stored + chosen
+
+    @property
+    def unit(self) -> tuple[int, int] | None:
+        """Rows and columns that are decoded together, and kept for a while; None where windows are read directly."""
+        return unit_of(self.raster) if isinstance(self.raster, CodedRaster) else None
 
     def read(self, rows: slice, cols: slice) -> NDArray[Any]:
         """Return the stored numbers of a window, ``(rows, cols, bands)``."""
         row, col = self.origin
-        stored = self.raster.read(slice(row + rows.start, row + rows.stop), slice(col + cols.start, col + cols.stop))
+        rows, cols = slice(row + rows.start, row + rows.stop), slice(col + cols.start, col + cols.stop)
+        raster = self.raster
+        stored = shared_blocks.read(raster, rows, cols) if isinstance(raster, CodedRaster) else raster.read(rows, cols)
         return stored if len(self.bands) == self.raster.shape[2] else stored[..., self.bands]
 
     def spectra(self, stored: NDArray[Any], rows: slice, cols: slice) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:

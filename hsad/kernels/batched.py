@@ -16,7 +16,7 @@ from hsad.kernels.batched_dual import score_dual, tiles
 from hsad.kernels.batched_primal import score_primal
 from hsad.kernels.batched_rings import Chunk, axis, chunks, rings
 from hsad.kernels.rings import border_code, has_enough, largest_ring, ring_size
-from hsad.kernels.tasks import COVARIANCES, CRD, KERNELS, LINEAR, PINV, RX, Task, Window, code
+from hsad.kernels.tasks import LINEAR, PINV, Task, Window, crd_task, kernel_crd_task, rx_task
 
 if TYPE_CHECKING:
     import torch
@@ -73,7 +73,7 @@ def local_rx(
     ParameterError
         When `device` is not there, or `covariance` or `border` is not one of its choices.
     """
-    task = Task(RX, float(ridge), center=True, covariance=code("covariance", covariance, COVARIANCES))
+    task = rx_task(covariance=covariance, ridge=ridge)
     return _score(spectra, valid, core, Window(outer, inner, border_code(border)), task, None, device)
 
 
@@ -119,16 +119,15 @@ def crd(
     ParameterError
         When `device` is not there, or `weights`, `solver`, `score` or `border` is not one of its choices.
     """
-    task = Task(
-        CRD,
-        float(lam),
-        distance=code("weights", weights, ("none", "distance")) == 1,
+    task = crd_task(
+        lam=lam,
+        weights=weights,
+        sum_to_one=sum_to_one,
         center=center,
         normalize=normalize,
-        sum_to_one=sum_to_one,
-        truncated=code("solver", solver, ("exact", "truncated")) == 1,
-        objective=code("score", score, ("residual", "objective")) == 1,
-        softening=float(softening),
+        solver=solver,
+        score=score,
+        softening=softening,
     )
     return _score(spectra, valid, core, Window(outer, inner, border_code(border)), task, ring_weights, device)
 
@@ -168,13 +167,7 @@ def kernel_crd(
     ParameterError
         When `device` is not there, or `weights`, `kernel` or `border` is not one of its choices.
     """
-    task = Task(
-        CRD,
-        float(lam),
-        distance=code("weights", weights, ("none", "distance")) == 1,
-        kernel=code("kernel", kernel, KERNELS),
-        gamma=float(gamma),
-    )
+    task = kernel_crd_task(lam=lam, weights=weights, kernel=kernel, gamma=gamma)
     return _score(spectra, valid, core, Window(outer, inner, border_code(border)), task, None, device)
 
 

@@ -17,7 +17,7 @@ from hsad.kernels.primal import score_primal
 from hsad.kernels.rings import border_code, has_enough
 from hsad.kernels.shared import shared_patch
 from hsad.kernels.solve import REFINED_BELOW
-from hsad.kernels.tasks import COVARIANCES, CRD, KERNELS, LINEAR, PINV, RX, Task, Window, code
+from hsad.kernels.tasks import LINEAR, PINV, RX, Task, Window, crd_task, kernel_crd_task, rx_task
 
 __all__ = ["crd", "kernel_crd", "local_rx"]
 
@@ -133,7 +133,7 @@ def local_rx(
         When `covariance` or `border` is not one of its choices.
     """
     window = Window(outer, inner, border_code(border))
-    task = Task(RX, float(ridge), center=True, covariance=code("covariance", covariance, COVARIANCES))
+    task = rx_task(covariance=covariance, ridge=ridge)
     return _score(spectra, valid, core, window, task)
 
 
@@ -191,16 +191,15 @@ def crd(
     ParameterError
         When `weights`, `solver`, `score` or `border` is not one of its choices.
     """
-    task = Task(
-        CRD,
-        float(lam),
-        distance=code("weights", weights, ("none", "distance")) == 1,
+    task = crd_task(
+        lam=lam,
+        weights=weights,
+        sum_to_one=sum_to_one,
         center=center,
         normalize=normalize,
-        sum_to_one=sum_to_one,
-        truncated=code("solver", solver, ("exact", "truncated")) == 1,
-        objective=code("score", score, ("residual", "objective")) == 1,
-        softening=float(softening),
+        solver=solver,
+        score=score,
+        softening=softening,
     )
     window = Window(outer, inner, border_code(border))
     return _score(spectra, valid, core, window, task, NO_WEIGHTS if ring_weights is None else ring_weights)
@@ -240,11 +239,5 @@ def kernel_crd(
     ParameterError
         When `weights`, `kernel` or `border` is not one of its choices.
     """
-    task = Task(
-        CRD,
-        float(lam),
-        distance=code("weights", weights, ("none", "distance")) == 1,
-        kernel=code("kernel", kernel, KERNELS),
-        gamma=float(gamma),
-    )
+    task = kernel_crd_task(lam=lam, weights=weights, kernel=kernel, gamma=gamma)
     return _score(spectra, valid, core, Window(outer, inner, border_code(border)), task)

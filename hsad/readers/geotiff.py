@@ -34,6 +34,7 @@ name = "GDAL"
 
 _SILENT = logging.NullHandler()
 _OPENING = threading.Lock()
+_LEAST_CACHE = 16 * 2**20
 
 _TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _DESCRIBED = re.compile(
@@ -52,22 +53,40 @@ class GdalRaster:
     path: str
     shape: tuple[int, int, int]
     dtype: np.dtype[Any]
-    row_step: int
+    block: tuple[int, int]
+    by_pixel: bool
     indexes: tuple[int, ...]
+
+    @property
+    def row_step(self) -> int:
+        """Height of a strip or tile."""
+        return self.block[0]
 
     def read(self, rows: slice, cols: slice) -> NDArray[Any]:
         """Return the stored numbers of a window, shape ``(rows, cols, bands)``."""
         from rasterio.windows import Window
 
         window = Window(cols.start, rows.start, cols.stop - cols.start, rows.stop - rows.start)
-        with open_dataset(self.path) as dataset:
-            stored = dataset.read(list(self.indexes), window=window, out_dtype=self.dtype)
-        return np.ascontiguousarray(np.moveaxis(stored, 0, 2))
+        shape = (window.height, window.width, len(self.indexes))
+        # What GDAL decodes for one band and forgets before the next, it decodes once a band.
+        decoded = shape[2] * self.dtype.itemsize
+        for part, side in ((rows, self.block[0]), (cols, self.block[1])):
+            decoded *= (-(-part.stop // side) - part.start // side) * side
+        with open_dataset(self.path, decoded + _LEAST_CACHE) as dataset:
+            if not self.by_pixel:
+                stored = dataset.read(list(self.indexes), window=window, out_dtype=self.dtype)
+                return np.ascontiguousarray(np.moveaxis(stored, 0, 2))
+            pixels = np.empty(shape, self.dtype)
+            dataset.read(list(self.indexes), window=window, out=pixels.transpose(2, 0, 1))
+        return pixels
 
 
 @contextmanager
-def open_dataset(path: str) -> Iterator[DatasetReader]:
-    """Open a file with GDAL; its errors, while the file is open too, become a `SceneError` that names it."""
+def open_dataset(path: str, cache: int = _LEAST_CACHE) -> Iterator[DatasetReader]:
+    """Open a file with GDAL; its errors, while the file is open too, become a `SceneError` that names it.
+
+    GDAL keeps decoded blocks in `cache` bytes, not in a share of the machine's memory.
+    """
     import rasterio
     from rasterio._err import CPLE_BaseError
     from rasterio.errors import NotGeoreferencedWarning, RasterioError
@@ -75,7 +94,7 @@ def open_dataset(path: str) -> Iterator[DatasetReader]:
     # What GDAL has to say on the way to an error is in the error; without this, Python prints it on stderr.
     logging.getLogger("rasterio").addHandler(_SILENT)
     try:
-        with rasterio.Env():
+        with rasterio.Env(GDAL_CACHEMAX=cache):
             # The filters of `warnings` belong to the process: two threads must not save and restore them at
             # once.
             with _OPENING, warnings.catch_warnings():
@@ -181,12 +200,13 @@ def gdal_raster(path: str) -> GdalRaster:
             raise SceneError(f"{path}: holds complex numbers ({', '.join(sorted(dtypes))}), a cube holds real ones")
         for index, col, row in ((indexes[0], 0, 0), (indexes[-1], dataset.width - 1, dataset.height - 1)):
             dataset.read(index, window=Window(col, row, 1, 1))
-        row_step = max(height for height, _ in dataset.block_shapes)
+        high, wide = (max(sides) for sides in zip(*dataset.block_shapes, strict=True))
         return GdalRaster(
             path,
             (dataset.height, dataset.width, len(indexes)),
             np.result_type(*dtypes),
-            min(row_step, dataset.height),
+            (min(high, dataset.height), min(wide, dataset.width)),
+            dataset.tags(ns="IMAGE_STRUCTURE").get("INTERLEAVE") == "PIXEL",
             indexes,
         )
 

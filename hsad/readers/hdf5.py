@@ -41,8 +41,10 @@ class Hdf5Raster:
         The file and the dataset in it.
     axes : tuple of int
         Axes of the dataset that are rows, columns and bands.
-    shape, dtype, row_step
+    shape, dtype
         As every raster has them.
+    block : tuple of int
+        Rows and columns of a chunk; where there are none, of a line.
     """
 
     path: str
@@ -50,7 +52,12 @@ class Hdf5Raster:
     axes: tuple[int, int, int]
     shape: tuple[int, int, int]
     dtype: np.dtype[Any]
-    row_step: int
+    block: tuple[int, int]
+
+    @property
+    def row_step(self) -> int:
+        """Height of a chunk."""
+        return self.block[0]
 
     @classmethod
     def of(cls, path: str, dataset: h5py.Dataset, axes: tuple[int, int, int]) -> Hdf5Raster:
@@ -64,9 +71,11 @@ class Hdf5Raster:
         if dataset.dtype.kind not in "iufb" or 0 in dataset.shape:
             raise SceneError(f"{path}: {dataset.name} {dataset.shape} holds {dataset.dtype}, a cube holds real numbers")
         rows, cols, bands = (int(dataset.shape[axis]) for axis in axes)
-        row_step = int(dataset.chunks[axes[0]]) if dataset.chunks else 1
+        block = (1, cols)
+        if dataset.chunks:
+            block = (min(rows, int(dataset.chunks[axes[0]])), min(cols, int(dataset.chunks[axes[1]])))
         dtype = dataset.dtype.newbyteorder("=")
-        return cls(path, dataset.name, axes, (rows, cols, bands), dtype, min(row_step, rows))
+        return cls(path, dataset.name, axes, (rows, cols, bands), dtype, block)
 
     def read(self, rows: slice, cols: slice) -> NDArray[Any]:
         """Return the stored numbers of a window, shape ``(rows, cols, bands)``."""

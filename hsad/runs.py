@@ -82,7 +82,7 @@ def _run(
 
     bands = ["score", *job.parts]
     folder = output.with_name(f"{output.name}.unfinished")
-    attrs = {**job.provenance, "run": run_digest(job)}
+    attrs = {**job.provenance, "run": _run_digest(job)}
     writer = ScoreWriter(
         output, job.grid, attrs, bands=len(bands), descriptions=bands, overwrite=overwrite, folder=folder
     )
@@ -115,7 +115,7 @@ def _run(
     }
 
 
-def run_digest(job: Job) -> str:
+def _run_digest(job: Job) -> str:
     """Return a checksum of all that the scores of a job depend on."""
     return hashlib.sha256(json.dumps(job.fingerprint, sort_keys=True).encode()).hexdigest()
 
@@ -198,7 +198,7 @@ def _is_there(output: Path, job: Job) -> bool:
     """Tell whether a file is the very result of a job."""
     from hsad.products import read_provenance
 
-    return output.exists() and read_provenance(output).run == run_digest(job)
+    return output.exists() and read_provenance(output).run == _run_digest(job)
 
 
 def output_names(scenes: Sequence[str | Path]) -> list[str]:

@@ -108,7 +108,7 @@ def test_centring_and_normalising_together_warns():
         ("crd", {"weights": "distances"}, ParameterError, "'distances' is not one of distance, none"),
         ("crd", {"sum_to_one": "yes"}, ParameterError, "sum_to_one: 'yes' is not true or false"),
         ("crd", {"score": "l2"}, ParameterError, "score: 'l2' is not one of residual, objective"),
-        ("kcrd", {"gamma": "median"}, ParameterError, "gamma: 'median' is not one of auto"),
+        ("kcrd", {"gamma": "median"}, ParameterError, "gamma: 'median' is not a number or auto"),
         ("kcrd", {"gamma": -1.0}, ParameterError, "gamma must be above 0, not -1.0"),
         ("kcrd", {"outer": 31}, DataError, "window of 31 pixels is larger than the scene"),
     ],

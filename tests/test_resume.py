@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -10,9 +11,14 @@ import numpy as np
 import pytest
 from processes import finished_tiles, hsad, running, same_bytes, unfinished, values, wait_for, write_scene
 
+from hsad.cube import check_cube
+from hsad.detectors import DETECTORS
+from hsad.detectors.learned import Learned
 from hsad.detectors.packing import find_loaded, pack, unpack
 from hsad.engine.resume import Journal
-from hsad.engine.run import TileScores
+from hsad.engine.run import Engine, TileScores
+from hsad.engine.runners import Runner
+from hsad.engine.source import source_of
 from hsad.errors import DataError, OutputError, ResumeWarning
 from hsad.kernels.summaries import Moments
 
@@ -227,3 +233,25 @@ def test_packed_values_come_back_and_a_file_cannot_name_what_it_likes():
     for unfit in (object(), {1, 2}, np.array([object()])):
         with pytest.raises(TypeError, match="cannot be kept"):
             pack(unfit, "value", {})
+
+
+class Idle(Runner):
+    """Does nothing: what is asked of it should have been kept."""
+
+    def run(self, function, items, *shared):  # noqa: ARG002
+        raise AssertionError(f"{function} runs again")
+        yield
+
+
+@pytest.mark.parametrize("method", DETECTORS)
+def test_what_every_method_learns_follows_from_the_scans_that_are_kept(method, tmp_path):
+    spectra = np.random.default_rng(3).normal(size=(70, 80, 8)).cumsum(axis=2)
+    source, detector = source_of(check_cube(spectra)), DETECTORS[method]()
+    with contextlib.suppress(KeyboardInterrupt), Journal(tmp_path / "run", {}) as journal:
+        background = Engine().learn(detector, [source], journal)
+        journal.keep(tile())
+        raise KeyboardInterrupt
+    with Journal(tmp_path / "run", {}) as journal:
+        again = Engine(Idle()).learn(detector, [source], journal)
+    first, second = (Learned(detector, learned, np.arange(8), 8, None) for learned in (background, again))
+    assert first.digest() == second.digest()

@@ -178,7 +178,7 @@ class Parameter:
             return value
         if self.type is tuple:
             return self._numbers(value)
-        if self.type is str or (isinstance(value, str) and self.choices):
+        if self.type is str:
             raise ParameterError(f"{self.name}: {value!r} is not one of {', '.join(map(str, self.choices))}")
         number: Any = value
         if self.type is not bool or not isinstance(value, bool | np.bool_):
@@ -217,7 +217,7 @@ class Parameter:
                 number = float(text)
             except ValueError:
                 return self.convert(text)
-            return self.convert(number)
+            return self.convert(int(number) if self.type is int and number.is_integer() else number)
         return self.convert(text)
 
 

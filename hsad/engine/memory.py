@@ -112,8 +112,8 @@ def _fitting(source: Source, grid: LeafGrid, reach: int, footprint: float, room:
 
     working = pixels(0) * footprint
     if source.unit is not None:
-        # The decoder's own copy, the block, and what it is put together from.
-        working += 3 * source.unit[0] * source.unit[1] * source.pixel_bytes
+        # The decoder's copy, the block, what it is put together from, and as much in the holes they leave (measured).
+        working += 8 * source.unit[0] * source.unit[1] * source.pixel_bytes
 
     def needed(level: int) -> float:
         return pixels(level) * source.pixel_bytes + working

@@ -180,7 +180,7 @@ class Engine:
     tile : int or None
         Side of a tile in pixels; it is rounded down to a leaf times a power of two.
     memory : int
-        Bytes that the tiles under way may take together, where `tile` is not given.
+        Bytes that a run may take, Python included, where `tile` is not given; see `hsad.engine.memory`.
     progress : callable
         ``progress(iterable, total=..., desc=...)`` returns an iterable that shows how far it has come.
     """

@@ -216,10 +216,11 @@ class Cluster(Runner):
         self._sent: dict[int, tuple[Any, Any]] = {}
 
     def pin(self, value: Any) -> None:
-        """Keep `value`, as it is in each worker, until the runner is closed or gone; its tasks return to their worker."""
-        self._homes = sorted(self.client.nthreads())
+        """Keep `value`, as it is in each worker, until the runner is closed or gone; tasks return to their worker."""
+        threads: dict[str, int] = self.client.nthreads()
+        self._homes = [home for home in sorted(threads) for _ in range(threads[home])]
         # A result of its own on each worker: the cluster forgets it with the last future, also if this process dies.
-        self._pinned += [self.client.submit(_identity, value, workers=[home], pure=False) for home in self._homes]
+        self._pinned += [self.client.submit(_identity, value, workers=[home], pure=False) for home in threads]
 
     def close(self) -> None:
         """Let go of what is pinned; close the connection, if it was made here."""

@@ -30,7 +30,7 @@ def next_state(pixels: Matrix, state: Matrix, low: Matrix, ratio: float, thresho
 
 @compiled
 def sparse_state(pixels: Matrix, state: Matrix, low: Matrix, ratio: float, threshold: float, sums: Matrix) -> float:
-    """Replace M in `state` by S, add Σ|S| and the number of its elements other than 0 to `sums`; return ‖X - L - S‖²."""
+    """Replace M in `state` by S; add Σ|S| and the number of elements other than 0 to `sums`; return ‖X - L - S‖²."""
     x, m, rank = pixels.reshape(-1), state.reshape(-1), low.reshape(-1)
     squares, absolute, nonzero = 0.0, 0.0, 0.0
     for i in range(x.size):

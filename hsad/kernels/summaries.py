@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 __all__ = ["Histogram", "Largest", "Moments", "Sample", "Totals", "quantile"]
 
+_AT_ONCE = 512
+
 
 @dataclass(frozen=True, eq=False)
 class Totals:
@@ -81,9 +83,16 @@ class Moments:
         """Return the moments of ``(n, d)`` spectra, None when there are none."""
         if not len(spectra):
             return None
+        from scipy.linalg.blas import dsyrk
+
+        count, bands = spectra.shape
         mean = spectra.mean(axis=0)
-        centred = spectra - mean
-        return cls(len(spectra), mean, centred.T @ centred)
+        # One half of the matrix, of as many pixels at a time as a processor's cache holds.
+        lower = np.zeros((bands, bands), order="F")
+        for start in range(0, count, _AT_ONCE):
+            centred = spectra[start : start + _AT_ONCE] - mean
+            lower = dsyrk(1.0, centred.T, beta=1.0, c=lower, overwrite_c=1, lower=1)
+        return cls(count, mean, np.tril(lower) + np.tril(lower, -1).T)
 
     def __add__(self, other: Moments) -> Moments:
         count = self.count + other.count

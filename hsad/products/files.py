@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["check_output", "gdal_errors", "open_raster", "publish", "reserve_space", "staging"]
 
+_GDAL_CACHE = 64 * 2**20
+
 
 def check_output(path: str | os.PathLike[str], suffixes: Sequence[str], *, overwrite: bool = False) -> Path:
     """Return `path` if a file can be written there.
@@ -126,7 +128,8 @@ def gdal_errors(path: Path) -> Iterator[None]:
     from rasterio.errors import RasterioError
 
     try:
-        with rasterio.Env():  # keeps GDAL's own messages off stderr
+        # It keeps GDAL's own messages off stderr; and GDAL's cache would be a share of the machine's memory.
+        with rasterio.Env(GDAL_CACHEMAX=_GDAL_CACHE):
             yield
     except (RasterioError, CPLE_BaseError, SystemError) as error:  # SystemError: from a copy to a full disk
         cause = " ".join(str(error.__cause__ or error).split())

@@ -54,7 +54,6 @@ class GdalRaster:
     shape: tuple[int, int, int]
     dtype: np.dtype[Any]
     block: tuple[int, int]
-    by_pixel: bool
     indexes: tuple[int, ...]
 
     @property
@@ -67,18 +66,13 @@ class GdalRaster:
         from rasterio.windows import Window
 
         window = Window(cols.start, rows.start, cols.stop - cols.start, rows.stop - rows.start)
-        shape = (window.height, window.width, len(self.indexes))
         # What GDAL decodes for one band and forgets before the next, it decodes once a band.
-        decoded = shape[2] * self.dtype.itemsize
+        decoded = len(self.indexes) * self.dtype.itemsize
         for part, side in ((rows, self.block[0]), (cols, self.block[1])):
             decoded *= (-(-part.stop // side) - part.start // side) * side
         with open_dataset(self.path, decoded + _LEAST_CACHE) as dataset:
-            if not self.by_pixel:
-                stored = dataset.read(list(self.indexes), window=window, out_dtype=self.dtype)
-                return np.ascontiguousarray(np.moveaxis(stored, 0, 2))
-            pixels = np.empty(shape, self.dtype)
-            dataset.read(list(self.indexes), window=window, out=pixels.transpose(2, 0, 1))
-        return pixels
+            stored = dataset.read(list(self.indexes), window=window, out_dtype=self.dtype)
+        return np.ascontiguousarray(np.moveaxis(stored, 0, 2))
 
 
 @contextmanager
@@ -206,7 +200,6 @@ def gdal_raster(path: str) -> GdalRaster:
             (dataset.height, dataset.width, len(indexes)),
             np.result_type(*dtypes),
             (min(high, dataset.height), min(wide, dataset.width)),
-            dataset.tags(ns="IMAGE_STRUCTURE").get("INTERLEAVE") == "PIXEL",
             indexes,
         )
 

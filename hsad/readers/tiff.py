@@ -57,7 +57,7 @@ class TiffRaster:
         In native byte order.
     stored : numpy.dtype
         As in the file.
-    block : tuple of int
+    tile : tuple of int
         Rows and columns of a strip or tile.
     planar : bool
         Whether each band has strips or tiles of its own.
@@ -69,7 +69,7 @@ class TiffRaster:
     shape: tuple[int, int, int]
     dtype: np.dtype[Any]
     stored: np.dtype[Any]
-    block: tuple[int, int]
+    tile: tuple[int, int]
     planar: bool
     table: _Entry
     row_step: int = 1
@@ -83,7 +83,7 @@ class TiffRaster:
             raise SceneError(f"{self.path}: {error}") from error
         offsets = self.offsets(mapped)
         window = np.empty((rows.stop - rows.start, cols.stop - cols.start, self.shape[2]), self.dtype)
-        for down, across in itertools.product(_pieces(rows, self.block[0]), _pieces(cols, self.block[1])):
+        for down, across in itertools.product(_pieces(rows, self.tile[0]), _pieces(cols, self.tile[1])):
             self._copy(
                 mapped,
                 offsets[:, down.blocks, across.blocks].astype(np.int64),
@@ -97,7 +97,7 @@ class TiffRaster:
         """Return where in the file each block starts, integers of shape ``(planes, blocks down, blocks across)``."""
         position, count, dtype = self.table
         table = np.ndarray((count,), dtype, buffer=mapped, offset=position)
-        down, across = (-(-size // side) for size, side in zip(self.shape[:2], self.block, strict=True))
+        down, across = (-(-size // side) for size, side in zip(self.shape[:2], self.tile, strict=True))
         return table.reshape(-1, down, across)
 
     def _copy(
@@ -117,7 +117,7 @@ class TiffRaster:
         plane, block_down, block_across = steps
         samples = 1 if self.planar else self.shape[2]
         pixel = samples * self.stored.itemsize
-        row = self.block[1] * pixel
+        row = self.tile[1] * pixel
         (high, wide), (_, many_down, many_across) = (
             (piece.inside.stop - piece.inside.start for piece in (down, across)),
             offsets.shape,
@@ -170,13 +170,13 @@ def plain_tiff(path: str, shape: tuple[int, int, int], dtype: np.dtype[Any]) -> 
     except (OSError, ValueError, TypeError, struct.error):
         return None
     planes = shape[2] if raster.planar else 1
-    row_bytes = raster.block[1] * raster.stored.itemsize * shape[2] // planes
+    row_bytes = raster.tile[1] * raster.stored.itemsize * shape[2] // planes
     # The last strip may be shorter; a block at 0 was never written, and GDAL knows what it stands for.
-    last = (shape[0] - 1) % raster.block[0] + 1 if raster.block[1] == shape[1] else raster.block[0]
+    last = (shape[0] - 1) % raster.tile[0] + 1 if raster.tile[1] == shape[1] else raster.tile[0]
     ends = (
         offsets
         + row_bytes
-        * np.where(np.arange(offsets.shape[1]) + 1 == offsets.shape[1], last, raster.block[0])[None, :, None]
+        * np.where(np.arange(offsets.shape[1]) + 1 == offsets.shape[1], last, raster.tile[0])[None, :, None]
     )
     return raster if len(offsets) == planes and offsets.min() > 0 and ends.max() <= mapped.size else None
 

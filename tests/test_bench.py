@@ -1,0 +1,62 @@
+"""The bench: its formulas agree with hsad and with each other, and its table says what was measured."""
+
+import numpy as np
+import pytest
+
+from hsad.bench import formulas, run
+from hsad.bench.cases import Case, cases
+from hsad.bench.peers import Peer, numpy_loop, numpy_whole, octave_blas, octave_ialm
+
+
+def small(name, method, parameters, reference, peer, **sizes):
+    sizes = {"bands": 6, "side": 24, "outer": 0, "inner": 0, **sizes}
+    return Case(name, method, parameters, **sizes, flops=1e3, reference=reference, peers=(peer,), repeats=1)
+
+
+def a_lasso(cube, row, col, outer, inner):
+    ring = formulas.ring_of(cube, row, col, outer, inner)
+    return formulas.lasso(cube[row, col], ring, 1e-2, 100, accelerated=True)
+
+
+SMALL = [
+    small("pursuit", "rpca", {}, formulas.rpca, numpy_whole("svd", formulas.rpca)),
+    small("bands", "rpca-bands", {}, formulas.band_rpca, numpy_whole("svd", formulas.band_rpca)),
+    small("patches", "low-rank", {}, formulas.low_rank, numpy_whole("svd", formulas.low_rank)),
+    small("lasso", "srd", {"solver": "fista"}, a_lasso, numpy_loop("loop", a_lasso, 2), outer=7, inner=3),
+]
+
+
+@pytest.mark.parametrize("case", SMALL, ids=lambda case: case.name)
+def test_hsad_agrees_with_the_formulas(case, monkeypatch):
+    monkeypatch.setattr(run, "cases", lambda *, quick: [case])
+    report = run.run_bench()
+    (row,) = report.rows
+    (peer,) = case.peers
+    assert row.difference < 1e-4
+    assert set(row.peers) == {peer.name}
+    assert min(row.hsad, row.hsad_two, row.bound, *row.peers.values()) > 0
+    line = report.table().splitlines()[-1]
+    assert line.startswith(f"| {case.name} | ")
+    if case.method == "rpca":
+        assert abs(row.objectives[peer.name]) < 1e-6
+        assert f"x, objective {row.objectives[peer.name]:+.0e})" in line
+    else:
+        assert "objective" not in line
+
+
+def test_octave_reaches_the_same_objective():
+    peer = octave_ialm()
+    if not peer.available:
+        pytest.skip("GNU Octave (octave-cli) is not installed")
+    cube = np.random.default_rng(0).random((15, 12, 7))
+    assert peer.measure(cube, 0, 0).objective == pytest.approx(formulas.rpca(cube).objective, rel=1e-9)
+    assert "BLAS" in octave_blas().upper()
+
+
+def test_cases_have_names_of_their_own_and_quick_ones_are_small():
+    everything, quick = cases(), cases(quick=True)
+    assert len({case.name for case in everything}) == len(everything)
+    assert {case.name for case in quick} < {case.name for case in everything}
+    assert all(case.bands * case.side**2 < 2e6 for case in quick)
+    assert all(isinstance(peer, Peer) for case in everything for peer in case.peers)
+    assert {"rx", "crd", "kcrd", "lrx", "srd", "rpca", "rpca-bands", "low-rank"} <= {c.method for c in everything}

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsad.cube import Raster
+from hsad.errors import SceneError
 
 __all__ = ["BlockCache", "CodedRaster", "shared_blocks", "unit_of"]
 
@@ -58,6 +59,12 @@ class BlockCache:
 
     def read(self, raster: CodedRaster, rows: slice, cols: slice) -> NDArray[Any]:
         """Return the stored numbers of a window, ``(rows, cols, bands)``, from blocks."""
+        try:
+            return self._assembled(raster, rows, cols)
+        except SceneError:  # damage beside the window, perhaps, in what is decoded with it
+            return raster.read(rows, cols)
+
+    def _assembled(self, raster: CodedRaster, rows: slice, cols: slice) -> NDArray[Any]:
         high, wide = unit_of(raster)
         window = np.empty((rows.stop - rows.start, cols.stop - cols.start, raster.shape[2]), raster.dtype)
         state = _state(raster.path)

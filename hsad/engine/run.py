@@ -165,6 +165,10 @@ class _Work(Iterable[tuple[Tile, Outcome[T]]]):
         return self.outcomes
 
 
+def _by_place(tile: Tile) -> tuple[int, int, int]:
+    return tile.scene, tile.row, tile.col
+
+
 def _no_progress(iterable: Iterable[Any], **_: Any) -> Iterable[Any]:
     return iterable
 
@@ -292,7 +296,7 @@ class Engine:
                 return
         named = [
             f"rows {rows.start}:{rows.stop}, columns {cols.start}:{cols.stop} ({type(error).__name__}: {error})"
-            for (rows, cols), error in ((window(tile), error) for tile, error in list(failed.items())[:3])
+            for (rows, cols), error in ((window(tile), failed[tile]) for tile in sorted(failed, key=_by_place)[:3])
         ]
         more = f" and {len(failed) - len(named)} more" if len(failed) > len(named) else ""
         raise TileError(f"{what}: {len(failed)} of {len(tiles)} tiles failed twice: {'; '.join(named)}{more}")

@@ -175,8 +175,7 @@ def plain_tiff(path: str, shape: tuple[int, int, int], dtype: np.dtype[Any]) -> 
     last = (shape[0] - 1) % raster.tile[0] + 1 if raster.tile[1] == shape[1] else raster.tile[0]
     ends = (
         offsets
-        + row_bytes
-        * np.where(np.arange(offsets.shape[1]) + 1 == offsets.shape[1], last, raster.tile[0])[None, :, None]
+        + row_bytes * np.where(np.arange(offsets.shape[1]) + 1 == offsets.shape[1], last, raster.tile[0])[None, :, None]
     )
     return raster if len(offsets) == planes and offsets.min() > 0 and ends.max() <= mapped.size else None
 

@@ -42,7 +42,8 @@ def test_distance_weighted_crd(data, name, outer, inner, expected):
 
 
 @pytest.mark.parametrize(
-    "name, outer, inner, expected", [("abu-airport-2", 17, 15, 0.9681), ("abu-airport-4", 19, 15, 0.9445)]
+    "name, outer, inner, expected",
+    [("abu-airport-2", 17, 15, 0.9681), pytest.param("abu-airport-4", 19, 15, 0.9445, marks=pytest.mark.long)],
 )
 def test_crd_as_published_with_a_truncated_pseudo_inverse(data, name, outer, inner, expected):
     cube, truth = scene(data, name)
@@ -50,7 +51,9 @@ def test_crd_as_published_with_a_truncated_pseudo_inverse(data, name, outer, inn
     assert auc(scores, truth) == pytest.approx(expected, abs=5e-4)
 
 
-@pytest.mark.parametrize("covariance, expected", [("pinv", 0.9821), ("ridge", 0.9861)])
+@pytest.mark.parametrize(
+    "covariance, expected", [pytest.param("pinv", 0.9821, marks=pytest.mark.long), ("ridge", 0.9861)]
+)
 def test_local_rx(data, covariance, expected):
     cube, truth = scene(data, "abu-airport-2")
     scores = score(local.local_rx, cube, outer=19, inner=15, covariance=covariance, ridge=1e-2, border="reflect")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 import numpy as np
@@ -63,6 +63,8 @@ class TiffRaster:
         Whether each band has strips or tiles of its own.
     table : _Entry
         Position, count and type of the table of their offsets.
+    size : int
+        Bytes up to the end of the last of them.
     """
 
     path: str
@@ -72,6 +74,7 @@ class TiffRaster:
     tile: tuple[int, int]
     planar: bool
     table: _Entry
+    size: int = 0
     row_step: int = 1
 
     def read(self, rows: slice, cols: slice) -> NDArray[Any]:
@@ -81,6 +84,8 @@ class TiffRaster:
             mapped = np.memmap(self.path, dtype=np.uint8, mode="r")
         except (OSError, ValueError) as error:
             raise SceneError(f"{self.path}: {error}") from error
+        if mapped.size < self.size:
+            raise SceneError(f"{self.path}: its directory promises {self.size} bytes, the file has {mapped.size}")
         offsets = self.offsets(mapped)
         window = np.empty((rows.stop - rows.start, cols.stop - cols.start, self.shape[2]), self.dtype)
         for down, across in itertools.product(_pieces(rows, self.tile[0]), _pieces(cols, self.tile[1])):
@@ -177,7 +182,9 @@ def plain_tiff(path: str, shape: tuple[int, int, int], dtype: np.dtype[Any]) -> 
         offsets
         + row_bytes * np.where(np.arange(offsets.shape[1]) + 1 == offsets.shape[1], last, raster.tile[0])[None, :, None]
     )
-    return raster if len(offsets) == planes and offsets.min() > 0 and ends.max() <= mapped.size else None
+    if len(offsets) != planes or offsets.min() == 0 or ends.max() > mapped.size:
+        return None
+    return replace(raster, size=int(ends.max()))
 
 
 def _described(path: str, file: BinaryIO) -> TiffRaster | None:

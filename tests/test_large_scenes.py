@@ -36,6 +36,15 @@ def test_memory_holds_for_a_scene_that_is_larger(layout, tmp_path):
 
 @linux
 @pytest.mark.long
+def test_memory_does_not_grow_with_the_number_of_pixels(tmp_path):
+    shape = large.Shape(8192, 8192, 3)
+    with large.scene_file("bip", shape, tmp_path) as scene:
+        cost = large.detect(scene, "rx", "--memory", "300MB")
+    assert cost.peak < 300e6
+
+
+@linux
+@pytest.mark.long
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("layout", [*large.ENVI, "striped", "tiled"])
 def test_crd_on_20_gigabytes_keeps_within_2(layout, tmp_path):

@@ -237,11 +237,15 @@ class Engine:
         check_side(source, detector.smallest_side)
         planned = self._plan(source, detector.leaf, detector.reach, detector.footprint)
         grid = _grid(source, detector.leaf)
-        missing = np.ones(source.shape[:2], dtype=np.bool_)
+        missing = np.ones(grid.nodes(0), dtype=np.bool_)  # by leaf
         for scores in journal.finished() if journal else ():
-            missing[scores.rows, scores.cols] = False
+            missing[grid.leaves_within(scores.rows, scores.cols)] = False
             yield scores
-        tiles = [tile for tile in planned.tiles(grid) if missing[grid.window(tile.level, tile.row, tile.col)].any()]
+        tiles = [
+            tile
+            for tile in planned.tiles(grid)
+            if missing[grid.leaves_within(*grid.window(tile.level, tile.row, tile.col))].any()
+        ]
         memos = self._memos_of(source, detector)
         # Tasks limit BLAS themselves, wherever they run; held here too, that costs nothing for each of them.
         results = self._results(

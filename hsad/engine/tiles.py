@@ -75,6 +75,13 @@ class LeafGrid:
             slice(col * side, min(self.cols, (col + 1) * side)),
         )
 
+    def leaves_within(self, rows: slice, cols: slice) -> tuple[slice, slice]:
+        """Return the rows and columns of the leaves that make up a window of pixels."""
+        return (
+            slice(rows.start // self.leaf, -(-rows.stop // self.leaf)),
+            slice(cols.start // self.leaf, -(-cols.stop // self.leaf)),
+        )
+
     def _morton(self, level: int, row: int, col: int, target: int) -> Iterator[tuple[int, int]]:
         rows, cols = self.nodes(level)
         if row >= rows or col >= cols:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BandSummary", "stretch", "summarize"]
 
-_SAMPLE = 4_000_000
+_SAMPLE = 1_000_000
 _STRIP_PIXELS = 1_000_000
 
 
@@ -33,7 +33,7 @@ class BandSummary:
     count, size : int
         Finite values; pixels.
     low, high : float
-        The percentiles `STRETCH`: of all values up to four million pixels, of an even sample beyond.
+        The percentiles `STRETCH`: of all values up to a million pixels, of an even sample beyond.
     """
 
     minimum: float
@@ -81,7 +81,7 @@ def _summarize_band(dataset: Any, band: int, rows: int, cols: int) -> BandSummar
     for row in range(0, rows, height):
         strip = dataset.read(band, window=Window(0, row, cols, min(height, rows - row))).ravel()
         values = strip[np.isfinite(strip)].astype(np.float64)
-        sample.append(strip[::step])
+        sample.append(strip[::step].copy())  # a view would keep the strip
         if values.size == 0:
             continue
         # Chan, Golub & LeVeque's merge of counts, means and sums of squared deviations.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import pickle
 
 import numpy as np
 import pytest
@@ -242,3 +243,16 @@ def test_the_defaults_improve_on_the_recipe(data):
     assert np.mean([f["auc"] for f in found]) > max(0.9960, np.mean(list(MEASURED.values())))
     assert np.mean([f["average_precision"] for f in found]) > 0.76
     assert np.mean([f["objects_found"] / f["objects"] for f in found]) > 0.8
+
+
+def test_maps_are_formed_once_although_every_pass_on_a_cluster_unpickles_what_was_learned():
+    spectra = np.random.default_rng(0).normal(size=(40, 40, 6)) + 5
+    block = Block(spectra, np.ones((40, 40), bool), (slice(0, 40), slice(0, 40)), (0, 0), Scene(0, 40, 40))
+    detector = Auto(outer=7, inner=3, areas=(4,))
+    learned = hsad.learn(spectra, detector).background
+    first = detector.score(block, pickle.loads(pickle.dumps(learned)))  # noqa: S301
+    kept = {name: map_ for name, (_, map_) in block.memo.items()}
+    assert np.array_equal(detector.score(block, pickle.loads(pickle.dumps(learned))), first)  # noqa: S301
+    assert all(block.memo[name][1] is map_ for name, map_ in kept.items())
+    other = hsad.learn(spectra[::-1] * 1.1, detector).background
+    assert not np.array_equal(detector.score(block, other), first)

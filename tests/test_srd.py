@@ -10,7 +10,7 @@ from sklearn.linear_model import orthogonal_mp
 
 import hsad
 from hsad.detectors.srd import SRD
-from hsad.errors import ParameterError
+from hsad.errors import DataError, ParameterError
 from hsad.kernels.sparse import sparse_representation
 
 
@@ -170,3 +170,16 @@ def test_it_finds_what_differs_in_shape():
 def test_bad_parameters(parameters, message):
     with pytest.raises(ParameterError, match=message):
         SRD(**parameters)
+
+
+@pytest.mark.parametrize(
+    "scene, message",
+    [
+        (np.full((20, 20, 3), 2.0), "the scene is constant"),
+        (np.full((20, 20, 3), np.nan), "no valid pixel"),
+        (np.arange(400.0).reshape(20, 20, 1), "srd needs at least 2 bands"),
+    ],
+)
+def test_scenes_in_which_there_is_nothing_to_explain(scene, message):
+    with pytest.raises(DataError, match=message):
+        hsad.detect(scene, "srd")

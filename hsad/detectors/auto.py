@@ -56,6 +56,12 @@ class Subspaces(Background):
     spatial: NDArray[np.float64]
     spectral: NDArray[np.float64]
 
+    def equals(self, other: Subspaces) -> bool:
+        """Tell whether the directions are the same, in whichever process they were formed."""
+        return self is other or all(
+            np.array_equal(one, another) for one, another in zip(vars(self).values(), vars(other).values(), strict=True)
+        )
+
 
 @dataclass(frozen=True, eq=False)
 class Evidence(Background):
@@ -259,7 +265,7 @@ def _kept(
 ) -> NDArray[np.float32]:
     """Return values from the block's memo, if they belong to this evidence; else form and keep them."""
     subspaces, known = block.memo.get(name, (None, None))
-    if subspaces is not evidence.subspaces or known is None:
+    if known is None or not evidence.subspaces.equals(subspaces):
         known = values().astype(np.float32)
         block.memo[name] = (evidence.subspaces, known)
     return np.asarray(known, dtype=np.float32)

@@ -10,7 +10,7 @@ from hsad.detectors.base import Background, Block, Scan
 from hsad.errors import DataError
 from hsad.kernels.summaries import Largest
 
-__all__ = ["Scale", "order_one_factor"]
+__all__ = ["Scale", "factor_of", "order_one_factor"]
 
 #: A largest magnitude in this range is of order one: such spectra are taken as they are.
 _ORDER_ONE = (0.1, 10.0)
@@ -34,9 +34,12 @@ def order_one_factor(scan: Scan) -> float:
     largest = scan(_largest)
     if largest is None:
         raise DataError("the scene has no valid pixel: each has nodata, NaN or a mask in some band")
-    if largest.value == 0 or _ORDER_ONE[0] <= largest.value <= _ORDER_ONE[1]:
-        return 1.0
-    return 1.0 / largest.value
+    return factor_of(largest.value)
+
+
+def factor_of(largest: float) -> float:
+    """Return the factor that brings a largest magnitude to one; 1 where it is 0 or of order one."""
+    return 1.0 if largest == 0 or _ORDER_ONE[0] <= largest <= _ORDER_ONE[1] else 1.0 / largest
 
 
 def _largest(block: Block) -> Largest | None:

@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsad.detectors.base import Block, Scan, parameter
-from hsad.detectors.scale import Scale, order_one_factor
+from hsad.detectors.scale import Scale, factor_of
+from hsad.detectors.variation import check_varies
 from hsad.detectors.windows import DualWindow
+from hsad.errors import DataError
 
 __all__ = ["SRD"]
 
@@ -55,7 +57,10 @@ class SRD(DualWindow):
 
     def learn(self, scan: Scan) -> Scale:
         """Learn by which factor the spectra become of order one, where that matters."""
-        return Scale(1.0 if self.solver == "omp" else order_one_factor(scan))
+        found = check_varies(scan)
+        if len(found.low) < 2:
+            raise DataError("srd needs at least 2 bands: in 1 every pixel of the ring explains every other")
+        return Scale(1.0 if self.solver == "omp" else factor_of(found.largest))
 
     def score(self, block: Block, background: Scale) -> NDArray[np.float64]:
         """Return the residual norms of the block's core; NaN where the ring has too few valid pixels."""

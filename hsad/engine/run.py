@@ -239,13 +239,9 @@ class Engine:
         grid = _grid(source, detector.leaf)
         missing = np.ones(grid.nodes(0), dtype=np.bool_)  # by leaf
         for scores in journal.finished() if journal else ():
-            missing[grid.leaves_within(scores.rows, scores.cols)] = False
+            missing[grid.span(scores.rows, scores.cols)] = False
             yield scores
-        tiles = [
-            tile
-            for tile in planned.tiles(grid)
-            if missing[grid.leaves_within(*grid.window(tile.level, tile.row, tile.col))].any()
-        ]
+        tiles = [tile for tile in planned.tiles(grid) if missing[tile.span].any()]
         memos = self._memos_of(source, detector)
         # Tasks limit BLAS themselves, wherever they run; held here too, that costs nothing for each of them.
         results = self._results(

@@ -32,6 +32,14 @@ class Tile:
     row: int
     col: int
 
+    @property
+    def span(self) -> tuple[slice, slice]:
+        """Rows and columns of its leaves."""
+        return (
+            slice(self.row << self.level, (self.row + 1) << self.level),
+            slice(self.col << self.level, (self.col + 1) << self.level),
+        )
+
 
 @dataclass(frozen=True)
 class LeafGrid:
@@ -75,7 +83,7 @@ class LeafGrid:
             slice(col * side, min(self.cols, (col + 1) * side)),
         )
 
-    def leaves_within(self, rows: slice, cols: slice) -> tuple[slice, slice]:
+    def span(self, rows: slice, cols: slice) -> tuple[slice, slice]:
         """Return the rows and columns of the leaves that make up a window of pixels."""
         return (
             slice(rows.start // self.leaf, -(-rows.stop // self.leaf)),

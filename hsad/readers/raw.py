@@ -19,6 +19,8 @@ __all__ = ["INTERLEAVES", "Gunzip", "Layout", "RawRaster"]
 # The axes of (rows, columns, bands) in the order in which a file runs through them, the slowest first.
 INTERLEAVES = {"bsq": (2, 0, 1), "bil": (0, 2, 1), "bip": (0, 1, 2)}
 
+_PIECE_BYTES = 512 * 1024  # of a window that are transposed in the processor's cache
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -99,7 +101,24 @@ class RawRaster:
             raise SceneError(f"{self.path}: {error}") from error
         if mapped.size < self.layout.size:
             raise SceneError(f"{self.path}: its header promises {self.layout.size} bytes, the file has {mapped.size}")
-        return np.array(self.layout.view(mapped)[rows, cols], dtype=self.dtype, order="C")
+        return self._by_pixel(self.layout.view(mapped)[rows, cols])
+
+    def _by_pixel(self, view: NDArray[Any]) -> NDArray[Any]:
+        """Return a copy in which the bands of a pixel are neighbours.
+
+        Some rows at a time, read in the order of the file: numpy would follow the order of the copy, and go from page
+        to page for each number of a BSQ file.
+        """
+        window = np.empty(view.shape, self.dtype)
+        order = INTERLEAVES[self.layout.interleave]
+        if order == (0, 1, 2):
+            window[:] = view
+            return window
+        step = max(1, _PIECE_BYTES // view[0].nbytes)
+        for row in range(0, len(view), step):
+            piece = np.ascontiguousarray(view[row : row + step].transpose(order))
+            window[row : row + step] = piece.transpose(np.argsort(order))
+        return window
 
 
 @dataclass(frozen=True)

@@ -73,7 +73,8 @@ def _threads() -> Iterator[Finding]:
             "MALLOC_TRIM_THRESHOLD_",
             "remark",
             f"{trim}: glibc returns freed memory at once, which makes numpy many times slower",
-            "unset it, or set distributed.nanny.pre-spawn-environ for dask workers",
+            "unset it; dask sets it for its workers: give them, in distributed.nanny.pre-spawn-environ, "
+            "MALLOC_TRIM_THRESHOLD_: 1073741824 and MALLOC_MMAP_THRESHOLD_: 33554432 (glibc takes no more)",
         )
 
 

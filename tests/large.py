@@ -322,8 +322,8 @@ def cluster(workers: int) -> Iterator[tuple[str, list[int]]]:
     import dask
     from distributed import Client, LocalCluster
 
-    # What `hsad doctor` advises: dask's own settings make numpy slower.
-    thresholds = {f"MALLOC_{name}_THRESHOLD_": str(2**30) for name in ("TRIM", "MMAP")}
+    # What `hsad doctor` advises.
+    thresholds = {"MALLOC_TRIM_THRESHOLD_": str(2**30), "MALLOC_MMAP_THRESHOLD_": str(2**25)}
     with (
         dask.config.set({"distributed.nanny.pre-spawn-environ": thresholds}),
         LocalCluster(n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=None) as local,

@@ -7,6 +7,7 @@ import platform
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from hsad.bench.cases import Case, cases
 from hsad.bench.formulas import Decomposed
 from hsad.bench.peers import octave_blas
 from hsad.detection import detect
+from hsad.detectors import make_detector
 from hsad.engine.runners import available_cpus, one_blas_thread
 
 __all__ = ["Report", "Row", "run_bench"]
@@ -35,8 +37,8 @@ class Row:
     name : str
     hsad : float
         One thread, the whole call of `hsad.detect`.
-    hsad_two : float
-        Two threads.
+    hsad_two : float or None
+        Two threads; None where the cube is one leaf, which is not divided.
     bound : float
         Operations of the thriftiest algorithm known, at the speed of a matrix product on this machine.
     peers : dict of str to float
@@ -50,7 +52,7 @@ class Row:
 
     name: str
     hsad: float
-    hsad_two: float
+    hsad_two: float | None
     bound: float
     peers: dict[str, float]
     difference: float | None
@@ -85,9 +87,9 @@ class Report:
                 for name, time in row.peers.items()
             )
             difference = "-" if row.difference is None else f"{row.difference:.0e}"
+            two = "-" if row.hsad_two is None else f"{row.hsad / row.hsad_two:.2f}x"
             lines.append(
-                f"| {row.name} | {row.hsad:.3g} | {row.hsad / row.hsad_two:.2f}x | {row.hsad / row.bound:.1f} "
-                f"| {difference} | {peers or '-'} |"
+                f"| {row.name} | {row.hsad:.3g} | {two} | {row.hsad / row.bound:.1f} | {difference} | {peers or '-'} |"
             )
         return "\n".join(lines)
 
@@ -153,13 +155,14 @@ def _measure(case: Case, speed: float) -> Row:
     scores = call(1)  # compiles, too
     pixels = cube[..., 0].size
     # One after the other, several times: what disturbs the machine disturbs both.
-    times = np.array([[_seconds(lambda: call(1)), _seconds(lambda: call(2))] for _ in range(case.repeats)]).min(axis=0)
+    threads = (1, 2) if case.side > make_detector(case.method, **case.parameters).leaf else (1,)
+    times = np.array([[_seconds(partial(call, n)) for n in threads] for _ in range(case.repeats)]).min(axis=0)
     peers = {peer.name: peer.measure(cube, case.outer, case.inner) for peer in case.peers if peer.available}
     objective = json.loads(scores.attrs["background"])["objective"] if case.method == "rpca" else None
     return Row(
         case.name,
         times[0] / pixels * 1e6,
-        times[1] / pixels * 1e6,
+        times[1] / pixels * 1e6 if len(times) > 1 else None,
         case.flops / speed * 1e6,
         {name: peer.seconds * 1e6 for name, peer in peers.items()},
         _difference(case, cube, scores.values),

@@ -33,7 +33,7 @@ ROOMS = {
     "description": {"engine", "detectors.base", "cube", "errors"},
     "accessor": {"detection", "detectors"},
     "doctor": {"engine"},
-    "bench": {"detection", "engine"},
+    "bench": {"detection", "detectors", "engine"},
     "demo": {"runs", "detection", "evaluation", "products", "readers", "synthetic", "errors"},
     "cli": {
         "bench", "catalog", "cube", "demo", "description", "detection", "detectors", "doctor", "errors", "evaluation",

@@ -9,14 +9,15 @@ from scipy.linalg import cholesky, solve_triangular
 from threadpoolctl import threadpool_limits
 
 from hsad.errors import MissingExtraError, ParameterError
-from hsad.kernels import batched, local
-from hsad.kernels.rings import BORDERS, ring_pixels
+from hsad.kernels.ring import score as local
+from hsad.kernels.ring.torch import score as batched
+from hsad.kernels.ring.window import BORDERS, ring_pixels
 
 torch = pytest.importorskip("torch")
 
-from hsad.kernels.batched_factor import back_substitute, factor, forward_substitute  # noqa: E402  after the skip
-from hsad.kernels.batched_rings import axis, rings  # noqa: E402  likewise
-from hsad.kernels.tasks import Window  # noqa: E402  likewise
+from hsad.kernels.ring.task import Window  # noqa: E402  likewise
+from hsad.kernels.ring.torch.factor import back_substitute, factor, forward_substitute  # noqa: E402  after the skip
+from hsad.kernels.ring.torch.rings import axis, rings  # noqa: E402  likewise
 
 WINDOW = {"outer": 9, "inner": 3}
 ROWS, COLS = 12, 11

@@ -6,7 +6,7 @@ from scipy.io import loadmat
 from scipy.stats import rankdata
 from threadpoolctl import threadpool_limits
 
-from hsad.kernels import local
+from hsad.kernels.ring import score as local
 
 
 @pytest.fixture(autouse=True)

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 import hsad
 from hsad.detectors.low_rank import LowRank
 from hsad.errors import DataError, ParameterError
-from hsad.kernels.median_merge import merge_by_median
-from hsad.kernels.patch_grid import patch_starts
+from hsad.kernels.low_rank.median_merge import merge_by_median
+from hsad.kernels.low_rank.patch_grid import patch_starts
 
 
 def naive_residual(scene, starts, patch, rank, *, center):

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from hsad.kernels.morphology import area_closing, area_contrast, area_opening
+from hsad.kernels.image.morphology import area_closing, area_contrast, area_opening
 
 
 def opening_by_thresholds(image, valid, area):

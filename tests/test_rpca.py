@@ -21,8 +21,8 @@ from hsad.detectors.band_rpca import BandRPCA
 from hsad.detectors.rpca import RPCA
 from hsad.detectors.state import Room
 from hsad.errors import ConvergenceWarning, DataError, ParameterError
-from hsad.kernels.patch_grid import patch_starts
-from hsad.kernels.pursuit import sparse_part
+from hsad.kernels.low_rank.patch_grid import patch_starts
+from hsad.kernels.low_rank.pursuit import sparse_part
 
 
 def inexact_alm(X, lam, tolerance=1e-7):

@@ -8,11 +8,12 @@ import pytest
 from numba.core import event
 from threadpoolctl import threadpool_limits
 
-from hsad.kernels import compiled, local
-from hsad.kernels.choose import can_share, tile_side
-from hsad.kernels.patches import patches, product
-from hsad.kernels.rings import REFLECT, SHIFT
-from hsad.kernels.tasks import CRD, RX, Task, Window
+from hsad.kernels import compiled
+from hsad.kernels.ring import score as local
+from hsad.kernels.ring.choose import can_share, tile_side
+from hsad.kernels.ring.dual.patches import patches, product
+from hsad.kernels.ring.task import CRD, RX, Task, Window
+from hsad.kernels.ring.window import REFLECT, SHIFT
 
 BANDS = 40
 WHOLE = np.s_[0:26, 0:25]

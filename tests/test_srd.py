@@ -11,7 +11,7 @@ from sklearn.linear_model import orthogonal_mp
 import hsad
 from hsad.detectors.srd import SRD
 from hsad.errors import DataError, ParameterError
-from hsad.kernels.sparse import sparse_representation
+from hsad.kernels.ring.sparse import sparse_representation
 
 
 def a_scene(rows=12, cols=14, bands=20, seed=0):

@@ -174,7 +174,7 @@ class Auto(DualWindow):
 
     def score(self, block: Block, background: Evidence) -> NDArray[np.float64]:
         """Return the fused evidence of the block's core, less the local level of clutter."""
-        from hsad.kernels.clutter import clutter_level
+        from hsad.kernels.image.clutter import clutter_level
 
         wide, core = _widened(block, self._margin)
         parts = self._logarithms(wide, background)
@@ -191,7 +191,7 @@ class Auto(DualWindow):
     @property
     def _margin(self) -> int:
         """Pixels around the core whose evidence its level of clutter needs."""
-        from hsad.kernels.clutter import mean_side
+        from hsad.kernels.image.clutter import mean_side
 
         return self.clutter // 2 + mean_side(self.clutter) // 2 if self.flatten > 0 else 0
 
@@ -216,8 +216,8 @@ class Auto(DualWindow):
 
     def _spectral(self, wide: Block, evidence: Evidence) -> NDArray[np.float32]:
         """Return the objective of the purified representation at the core; NaN where the ring is too empty."""
-        from hsad.kernels.local import crd
-        from hsad.kernels.projection import project
+        from hsad.kernels.image.projection import project
+        from hsad.kernels.ring.score import crd
 
         def objective() -> NDArray[np.float64]:
             near = _narrowed(wide, self.outer // 2)
@@ -244,8 +244,8 @@ class Auto(DualWindow):
 
     def _contrast(self, wide: Block, evidence: Evidence) -> NDArray[np.float32]:
         """Return the smoothed contrast at the core and the rings around it."""
-        from hsad.kernels.morphology import area_contrast
-        from hsad.kernels.projection import project
+        from hsad.kernels.image.morphology import area_contrast
+        from hsad.kernels.image.projection import project
 
         def contrast() -> NDArray[np.float64]:
             subspaces = evidence.subspaces

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from hsad.detectors.base import Block, Detector, Scan, parameter
 from hsad.detectors.variation import check_varies
 from hsad.errors import ConvergenceWarning, ParameterError
-from hsad.kernels.patch_grid import cut_patches, patch_starts
-from hsad.kernels.pursuit import sparse_part
+from hsad.kernels.low_rank.patch_grid import cut_patches, patch_starts
+from hsad.kernels.low_rank.pursuit import sparse_part
 
 __all__ = ["BandRPCA"]
 
@@ -137,7 +137,7 @@ class BandRPCA(Detector):
             parts = [self._decompose(band, lam) for band in np.moveaxis(image, 2, 0)]
             return np.stack(parts, axis=2)
         stride = self.patch // 2
-        from hsad.kernels.median_merge import merge_by_median
+        from hsad.kernels.low_rank.median_merge import merge_by_median
 
         rows, cols = (patch_starts(size, self.patch, stride) for size in image.shape[:2])
         patches = cut_patches(image, rows, cols, self.patch)

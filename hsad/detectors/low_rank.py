@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from hsad.detectors.base import Background, Block, Detector, Scan, parameter
 from hsad.detectors.variation import check_varies
 from hsad.errors import DataError, ParameterError
-from hsad.kernels.patch_grid import cut_patches, fill_invalid, patch_starts
+from hsad.kernels.low_rank.patch_grid import cut_patches, fill_invalid, patch_starts
 from hsad.kernels.summaries import Totals
 
 __all__ = ["LowRank", "PatchBasis"]
@@ -106,7 +106,7 @@ class LowRank(Detector):
 
     def score(self, block: Block, background: PatchBasis) -> NDArray[np.float64]:
         """Return the norms of the residuals of the block's core."""
-        from hsad.kernels.median_merge import merge_by_median
+        from hsad.kernels.low_rank.median_merge import merge_by_median
 
         cut = _cut(block, self, block.core)
         if cut is None:

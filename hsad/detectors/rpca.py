@@ -15,7 +15,7 @@ from hsad.detectors.global_rx import Gaussian
 from hsad.detectors.state import Kept, Place, Room, keep
 from hsad.errors import ConvergenceWarning, DataError, ParameterError
 from hsad.kernels.covariance import whitener
-from hsad.kernels.pursuit import Extent, Step, Tally, advance, finish, iterate
+from hsad.kernels.low_rank.pursuit import Extent, Step, Tally, advance, finish, iterate
 from hsad.kernels.summaries import Moments
 
 __all__ = ["RPCA", "Decomposition"]
@@ -35,7 +35,7 @@ class Decomposition(Background):
     ranks : (iterations + 1,) ndarray of int64
         Columns that belong to each iteration; the first entry, 0, stands for the start.
     ratios, thresholds : (iterations + 1,) ndarray of float64
-        The schedule of the multipliers, see `hsad.kernels.pursuit.Step`.
+        The schedule of the multipliers, see `hsad.kernels.low_rank.pursuit.Step`.
     gaussian : Gaussian or None
         Mean and covariance of S, for ``score="rx"``.
     lam : float

@@ -64,7 +64,7 @@ class SRD(DualWindow):
 
     def score(self, block: Block, background: Scale) -> NDArray[np.float64]:
         """Return the residual norms of the block's core; NaN where the ring has too few valid pixels."""
-        from hsad.kernels.sparse import sparse_representation
+        from hsad.kernels.ring.sparse import sparse_representation
 
         scores = sparse_representation(
             block.spectra if background.factor == 1 else block.spectra * background.factor,

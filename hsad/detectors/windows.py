@@ -24,11 +24,11 @@ Device = Literal["cpu", "cuda"]
 def local_kernel(name: str, device: Device) -> Callable[..., NDArray[np.float64]]:
     """Return the kernel of a local detector: compiled for the processor, or batched with torch for a GPU."""
     if device == "cpu":
-        from hsad.kernels import local
+        from hsad.kernels.ring import score as local
 
         kernel: Callable[..., NDArray[np.float64]] = getattr(local, name)
         return kernel
-    from hsad.kernels import batched
+    from hsad.kernels.ring.torch import score as batched
 
     return functools.partial(getattr(batched, name), device=device)
 
@@ -47,7 +47,7 @@ class DualWindow(Detector):
     outer, inner : int
         Odd sides of the windows in pixels, ``inner < outer``.
     border : {"shift", "truncate", "reflect"}
-        What happens near an edge of the scene, see `hsad.kernels.rings`.
+        What happens near an edge of the scene, see `hsad.kernels.ring.window`.
     """
 
     outer: int = parameter(15, "side of the outer window, odd", check=odd_from(3))

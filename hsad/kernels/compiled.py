@@ -20,7 +20,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 _FAST = {"contract", "reassoc", "nsz"}
 
 _SOURCES = hashlib.sha256(
-    b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
+    b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.rglob("*.py")))
 ).hexdigest()
 
 

@@ -1,0 +1,1 @@
+"""Operations on images: attribute morphology, the local level of clutter, projection on directions."""

@@ -1,0 +1,1 @@
+"""Low-rank decompositions: principal component pursuit, and patches with their merging."""

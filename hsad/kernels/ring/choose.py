@@ -1,0 +1,101 @@
+"""Which of two exact ways is the faster: systems of the order of the ring, or of the order of the bands."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from hsad.kernels.ring.dual.patches import strip_width
+from hsad.kernels.ring.task import CRD, LEDOIT_WOLF, LINEAR, PINV, Task, Window
+from hsad.kernels.ring.window import REFLECT
+
+__all__ = ["COSTS", "Costs", "can_share", "dual_cost", "primal_allowed", "primal_cost", "tile_side"]
+
+
+class Costs(NamedTuple):
+    """Nanoseconds for each kind of work; only their ratios decide.
+
+    Fitted to times of one thread of an AVX-512 server processor: windows (9, 3) and (15, 5), 40 to 240 bands, on
+    either side of where the two ways are equally fast.
+
+    Attributes
+    ----------
+    factor : float
+        One multiply-add of the factorization of one pixel.
+    entry : float
+        One entry of the system picked from the Gram matrix, and what is done to it.
+    atom : float
+        One ring pixel: the loops over single rows, which are too short for vectors.
+    gram : float
+        One multiply-add of the shared inner products.
+    residual : float
+        One number of the spectra of a ring.
+    lane_factor, lane_products, lane_slide : float
+        With eight pixels side by side: one multiply-add of the factorization, one of the sums of products, and the
+        update of one sliding sum.
+    """
+
+    factor: float
+    entry: float
+    atom: float
+    gram: float
+    residual: float
+    lane_factor: float
+    lane_products: float
+    lane_slide: float
+
+
+COSTS = Costs(
+    factor=0.035,
+    entry=1.0,
+    atom=160.0,
+    gram=0.06,
+    residual=0.13,
+    lane_factor=0.07,
+    lane_products=0.032,
+    lane_slide=0.4,
+)
+
+
+def primal_allowed(task: Task) -> bool:
+    """Return whether the systems of the bands can do the task at all."""
+    if task.detector == CRD:
+        return task.kernel == LINEAR and not (task.center or task.truncated or task.normalize)
+    return task.covariance not in (PINV, LEDOIT_WOLF)
+
+
+def can_share(task: Task, window: Window) -> bool:
+    """Return whether the system of a pixel differs from that of its neighbours by its ring alone."""
+    own = task.distance or task.center or task.normalize or task.truncated
+    return task.detector == CRD and not own and window.border != REFLECT
+
+
+def tile_side(window: Window) -> int:
+    """Return the side of the tiles, three pixels; no more than keeps the pixels of a tile out of each other's rings."""
+    return min(3, window.inner // 2 + 1)
+
+
+def primal_cost(bands: int, window: Window, task: Task, *, weighted: bool, costs: Costs = COSTS) -> float:
+    """Return the expected time of a pixel, in ns, with systems of the order of the bands."""
+    entries = bands * (bands + 1) / 2
+    sums = costs.lane_slide * entries
+    if weighted or task.distance:
+        sums = costs.lane_products * (window.outer**2 - window.inner**2) * (entries + bands)
+    return sums + costs.lane_factor * (bands**3 / 6 + bands**2)
+
+
+def dual_cost(bands: int, window: Window, task: Task, costs: Costs = COSTS) -> float:
+    """Return the expected time of a pixel, in ns, with systems of the order of the ring."""
+    side = tile_side(window) if can_share(task, window) else 1
+    width = strip_width(window.outer, side)
+    ring = window.outer**2 - window.inner**2
+    together = window.outer + side - 1
+    products = together * (width + window.outer - 1) ** 2 / width * bands
+    shared = max(0, (window.outer - side + 1) ** 2 - (window.inner + side - 1) ** 2) if side > 1 else 0
+    rest, own = together**2 - shared, ring - shared
+    tile = shared**3 / 6 + shared * rest * (shared + rest) / 2
+    steps, entries = own**3 / 6, own**2 / 2
+    if shared:
+        steps += tile / side**2
+        entries += together**4 / 2 / side**2
+    work = costs.factor * steps + costs.entry * entries + costs.atom * ring
+    return work + costs.gram * products + costs.residual * ring * bands

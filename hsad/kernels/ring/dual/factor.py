@@ -1,0 +1,218 @@
+"""Cholesky factorization of one symmetric positive definite system, in a packed order made for vectors.
+
+The lower triangle is cut into panels of 24 rows (the last one of 8, 16 or 24). A panel holds its columns one after
+the other, each as 24 contiguous numbers: the row operand of a tile update is then three vector loads, and the
+column operand (rows of another panel) eight broadcasts from neighbouring addresses.
+
+A right-hand side is simply one more row of the matrix: factoring turns it into L⁻¹b.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hsad.kernels.compiled import compiled
+from hsad.kernels.simd.tiles import (
+    add_columns,
+    add_dots,
+    factor_tile_1,
+    factor_tile_2,
+    factor_tile_3,
+    solve_tile_1,
+    solve_tile_2,
+    solve_tile_3,
+    update_tile_1,
+    update_tile_2,
+    update_tile_3,
+)
+
+__all__ = [
+    "PANEL",
+    "back_substitute",
+    "complement",
+    "eliminate",
+    "factor",
+    "forward_substitute",
+    "multiply",
+    "packed_size",
+    "padded",
+    "panel_height",
+    "panel_start",
+]
+
+PANEL = 24
+BLOCK = 8
+
+Vector = NDArray[np.float64]
+
+
+@compiled
+def padded(order: int) -> int:
+    """Return the order rounded up to whole blocks."""
+    return (order + BLOCK - 1) // BLOCK * BLOCK
+
+
+@compiled
+def panel_start(panel: int) -> int:
+    """Return where a panel begins in packed storage."""
+    return PANEL * PANEL * panel * (panel + 1) // 2
+
+
+@compiled
+def panel_height(panel: int, order: int) -> int:
+    """Return the number of rows of a panel of a matrix of padded order `order`."""
+    return min(PANEL, order - PANEL * panel)
+
+
+@compiled
+def packed_size(order: int) -> int:
+    """Return the numbers that the packed lower triangle of a matrix of order `order` takes."""
+    order = padded(order)
+    last = (order - 1) // PANEL
+    return panel_start(last) + panel_height(last, order) * order
+
+
+@compiled
+def factor(a: Vector, order: int, floor: Vector, lower: Vector, inverse: Vector) -> None:
+    """Factor A = L Lᵀ, both packed: `eliminate` for all unknowns."""
+    eliminate(a, order, order, floor, lower, inverse)
+
+
+@compiled
+def eliminate(a: Vector, order: int, leading: int, floor: Vector, lower: Vector, inverse: Vector) -> None:
+    """Write the first `leading` columns of the factor L of A = L Lᵀ, both packed; `inverse` gets 1/diag L.
+
+    A pivot at or below `floor` was lost to rounding: its row depends on the rows above. It gets the inverse 0,
+    which takes its unknown out of the system.
+
+    Parameters
+    ----------
+    a, lower : (packed_size(order),) ndarray
+        Matrix and factor; they may be the same array.
+    order : int
+        Padded order.
+    leading : int
+        Whole panels, or all of the order.
+    floor, inverse : (leading,) ndarray
+        Smallest pivot to accept, and the inverse of the diagonal of L.
+    """
+    for panel in range((order + PANEL - 1) // PANEL):
+        height = panel_height(panel, order)
+        start = panel_start(panel)
+        first = PANEL * panel
+        for block in range(0, min(first, leading), BLOCK):
+            other = block // PANEL
+            columns = panel_start(other) + block - PANEL * other
+            a_at = start + block * height
+            if height == PANEL:
+                solve_tile_3(a, a_at, lower, start, height, lower, columns, PANEL, block, inverse, floor, block)
+            elif height == 2 * BLOCK:
+                solve_tile_2(a, a_at, lower, start, height, lower, columns, PANEL, block, inverse, floor, block)
+            else:
+                solve_tile_1(a, a_at, lower, start, height, lower, columns, PANEL, block, inverse, floor, block)
+        for block in range(first, min(first + height, leading), BLOCK):
+            above = block - first
+            at = start + above
+            a_at = at + block * height
+            if height - above == PANEL:
+                factor_tile_3(a, a_at, lower, at, height, lower, at, height, block, inverse, floor, block)
+            elif height - above == 2 * BLOCK:
+                factor_tile_2(a, a_at, lower, at, height, lower, at, height, block, inverse, floor, block)
+            else:
+                factor_tile_1(a, a_at, lower, at, height, lower, at, height, block, inverse, floor, block)
+
+
+@compiled
+def complement(a: Vector, order: int, leading: int, lower: Vector, out: Vector, out_at: int, step: int) -> None:
+    """Write the Schur complement A₂₂ - L₂₁L₂₁ᵀ of whole leading panels that were eliminated.
+
+    Column j of its lower triangle begins, with row 0, at ``out[out_at + j * step]``.
+    """
+    for panel in range(leading // PANEL, (order + PANEL - 1) // PANEL):
+        height = panel_height(panel, order)
+        start = panel_start(panel)
+        first = PANEL * panel
+        for block in range(leading, first + height, BLOCK):
+            other = block // PANEL
+            wide = panel_height(other, order)
+            columns = panel_start(other) + block - PANEL * other
+            above = max(0, block - first)
+            at = start + above
+            a_at = at + block * height
+            to = out_at + (block - leading) * step + first + above - leading
+            if height - above == PANEL:
+                update_tile_3(a, a_at, lower, at, height, lower, columns, wide, leading, out, to, step)
+            elif height - above == 2 * BLOCK:
+                update_tile_2(a, a_at, lower, at, height, lower, columns, wide, leading, out, to, step)
+            else:
+                update_tile_1(a, a_at, lower, at, height, lower, columns, wide, leading, out, to, step)
+
+
+@compiled
+def back_substitute(lower: Vector, order: int, unknowns: int, inverse: Vector, x: Vector, sums: Vector) -> None:
+    """Solve Lᵀ x = x in place, with x known from `unknowns` (whole blocks) on and there left as it is.
+
+    `x` has `order` (padded) numbers, `sums` is a workspace of 64. Where no unknown is known, `unknowns` is `order`.
+    """
+    panels = (order + PANEL - 1) // PANEL
+    for block in range(unknowns - BLOCK, -1, -BLOCK):
+        sums[:] = 0.0
+        panel = block // PANEL
+        height = panel_height(panel, order)
+        at = panel_start(panel) + block * height
+        above = block + BLOCK - PANEL * panel
+        add_dots(lower, at + above, height, x, block + BLOCK, (height - above) // BLOCK, sums)
+        for below in range(panel + 1, panels):
+            rows = panel_height(below, order)
+            add_dots(lower, panel_start(below) + block * rows, rows, x, PANEL * below, rows // BLOCK, sums)
+        at -= PANEL * panel
+        for c in range(BLOCK - 1, -1, -1):
+            column = block + c
+            total = x[column]
+            for i in range(BLOCK):
+                total -= sums[BLOCK * c + i]
+            for i in range(column + 1, block + BLOCK):
+                total -= lower[at + c * height + i] * x[i]
+            x[column] = total * inverse[column]
+
+
+@compiled
+def forward_substitute(lower: Vector, order: int, inverse: Vector, x: Vector, sums: Vector) -> None:
+    """Solve L x = x in place; `sums` is a workspace of 64."""
+    for block in range(0, order, BLOCK):
+        panel = block // PANEL
+        height = panel_height(panel, order)
+        at = panel_start(panel) + block - PANEL * panel
+        sums[:BLOCK] = 0.0
+        add_columns(lower, at, height, block, x, sums, 0)
+        for c in range(BLOCK):
+            total = x[block + c] - sums[c]
+            for k in range(c):
+                total -= lower[at + (block + k) * height + c] * x[block + k]
+            x[block + c] = total * inverse[block + c]
+
+
+@compiled
+def multiply(a: Vector, order: int, x: Vector, out: Vector, sums: Vector) -> None:
+    """Write A x of a packed symmetric matrix into `out`; `sums` is a workspace of 64."""
+    panels = (order + PANEL - 1) // PANEL
+    out[:order] = 0.0
+    for block in range(0, order, BLOCK):
+        panel = block // PANEL
+        height = panel_height(panel, order)
+        row = panel_start(panel) + block - PANEL * panel
+        add_columns(a, row, height, block, x, out, block)
+        sums[:] = 0.0
+        above = block + BLOCK - PANEL * panel
+        at = panel_start(panel) + block * height
+        add_dots(a, at + above, height, x, block + BLOCK, (height - above) // BLOCK, sums)
+        for below in range(panel + 1, panels):
+            rows = panel_height(below, order)
+            add_dots(a, panel_start(below) + block * rows, rows, x, PANEL * below, rows // BLOCK, sums)
+        for c in range(BLOCK):
+            total = 0.0
+            for i in range(BLOCK):
+                total += sums[BLOCK * c + i]
+                total += a[row + (block + min(c, i)) * height + max(c, i)] * x[block + i]
+            out[block + c] += total

@@ -1,0 +1,245 @@
+"""Patches: small rectangles of pixels that share the inner products of all pixels in and around them.
+
+The products are kept as a band: those of a pixel with the pixels of its own and the next rows. Walking down a strip
+of the block, each patch adds the products of the rows that are new to it, in the place of those it no longer needs.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hsad.kernels.compiled import compiled
+from hsad.kernels.ring.dual.factor import padded
+from hsad.kernels.ring.dual.systems import gather, gather_row
+from hsad.kernels.ring.task import POLYNOMIAL, RBF, Task, Window
+from hsad.kernels.ring.window import REFLECT, ring_extent, ring_numbers
+
+__all__ = ["NO_WEIGHTS", "Patch", "patches", "pick_system", "pixel_atoms", "product", "strip_width"]
+
+NO_WEIGHTS = np.empty((0, 0))
+
+_LEAST_WIDTH = 16
+"""Small windows take wide strips: each call into compiled code should have some work to do."""
+
+_ROWS = 6
+
+_MARGIN = 8
+
+_HUGE = 1 << 19
+"""From this size (4 MB) on, numpy asks for memory in huge pages: columns that lie a page apart are found faster."""
+
+
+class Patch(NamedTuple):
+    """A rectangle of pixels to score, the spectra of the strip it lies in, and their inner products or kernel values.
+
+    Attributes
+    ----------
+    rows, cols : tuple of two int
+        First and one past the last pixel to score, in the block.
+    origin : tuple of two int
+        Row and column of the first pixel of `x` in the block.
+    width : int
+        Pixels of `x` in a row.
+    x : (pixels, bands) ndarray
+        Spectra of the strip, row by row, zero where invalid.
+    gram : ndarray
+        The product of the pixels i and j ≥ i is ``gram[starts[i] + j]`` if both are in the rings of the patch.
+    starts : (pixels,) ndarray of int
+        See `gram`.
+    weights : (pixels,) or (0,) ndarray
+        Ring weights of the strip, if there are any.
+    """
+
+    rows: tuple[int, int]
+    cols: tuple[int, int]
+    origin: tuple[int, int]
+    width: int
+    x: NDArray[np.float64]
+    gram: NDArray[np.float64]
+    starts: NDArray[np.int64]
+    weights: NDArray[np.float64]
+
+
+def intervals(span: slice, size: int, side: int) -> list[tuple[int, int]]:
+    """Cut a span into pieces of nearly equal length, none much longer than `size`, of whole tiles of `side`."""
+    length = span.stop - span.start
+    pieces = -(-length // size)
+    edges = np.minimum(side * np.round(np.linspace(0, length, pieces + 1) / side), length)
+    edges[-1] = length
+    return [(low, high) for low, high in itertools.pairwise((span.start + edges.astype(int)).tolist()) if low < high]
+
+
+def strip_width(outer: int, side: int) -> int:
+    """Return how many pixels a strip scores in a row, in whole tiles: about the least work for the products."""
+    return -(-max(outer - 1, _LEAST_WIDTH) // side) * side
+
+
+def surroundings(piece: tuple[int, int], size: int, window: Window) -> slice:
+    """Return the positions along one axis that the rings of a piece read."""
+    low, _ = ring_extent(piece[0], size, window.outer, window.border)
+    _, high = ring_extent(piece[1] - 1, size, window.outer, window.border)
+    return slice(max(0, low), min(size, high))
+
+
+def patches(
+    spectra: NDArray[np.float64],
+    valid: NDArray[np.bool_],
+    wanted: NDArray[np.bool_],
+    core: tuple[slice, slice],
+    window: Window,
+    task: Task,
+    *,
+    ring_weights: NDArray[np.float64] = NO_WEIGHTS,
+    side: int = 1,
+) -> Iterator[Patch]:
+    """Yield the patches of a block's core that hold a wanted pixel, cut along tiles of `side` × `side` pixels.
+
+    A patch is good until the next one is asked for. Where vectors are centred, the mean of a strip is subtracted from
+    its spectra: subtracting one vector from all of them changes nothing that is centred on a ring later, but keeps
+    the digits of the products.
+    """
+    rows, cols, bands = spectra.shape
+    near_rows = surroundings((core[0].start, core[0].stop), rows, window)
+    width = strip_width(window.outer, side)
+    for across in intervals(core[1], width, side):
+        near_cols = surroundings(across, cols, window)
+        left = across[0] - core[1].start
+        here = wanted[:, left : left + across[1] - across[0]]
+        if not here.any():
+            continue
+        x = spectra[near_rows, near_cols].copy()
+        # Most strips are valid throughout: a plain copy is several times faster than a choice for each number.
+        if not valid[near_rows, near_cols].all():
+            x[~valid[near_rows, near_cols]] = 0.0
+        x = x.reshape(-1, bands)
+        if task.center:
+            x -= x.mean(axis=0)
+        weights = np.ascontiguousarray(ring_weights[near_rows, near_cols]).reshape(-1)
+        band = Band(x, near_cols.stop - near_cols.start, window.outer + side - 1, _ROWS + window.outer + side, task)
+        for piece in intervals(core[0], _ROWS, side):
+            top = piece[0] - core[0].start
+            if here[top : top + piece[1] - piece[0]].any():
+                near = surroundings(piece, rows, window)
+                band.reach(near.start - near_rows.start, near.stop - near_rows.start)
+                origin = near_rows.start, near_cols.start
+                yield Patch(piece, across, origin, band.width, x, band.products, band.starts, weights)
+
+
+class Band:
+    """The inner products or kernel values of the pixels of a strip, some rows of it at a time.
+
+    Parameters
+    ----------
+    x : (pixels, bands) ndarray
+        Spectra of the strip.
+    width : int
+        Pixels in a row.
+    reach : int
+        Rows that a pixel's products span, its own among them.
+    slots : int
+        Rows that are kept.
+    task : Task
+        Kernel.
+    """
+
+    def __init__(self, x: NDArray[np.float64], width: int, reach: int, slots: int, task: Task) -> None:
+        self.x, self.width, self._task = x, width, task
+        self._span, self._slots, self._filled = reach * width, slots, 0
+        # Vectors of eight may touch a few numbers before and after; entries above the diagonal are read, not used.
+        margin = self._span + _MARGIN
+        size = slots * width * self._span
+        self.products = np.zeros(max(margin + size + margin, _HUGE))
+        self._rows = self.products[margin : margin + size].reshape(slots, width, self._span)
+        row, col = np.divmod(np.arange(len(x)), width)
+        self.starts = margin + (row % slots * width + col) * self._span - row * width
+        self._squares = np.einsum("ij,ij->i", x, x) if task.kernel == RBF else np.empty(0)
+
+    def reach(self, first: int, stop: int) -> None:
+        """Make the products of the rows ``first ... stop - 1`` available, in place of those of earlier rows."""
+        for row in range(max(first, self._filled), stop):
+            own = slice(row * self.width, (row + 1) * self.width)
+            near = slice(own.start, min(own.start + self._span, len(self.x)))
+            values = self._rows[row % self._slots, :, : near.stop - near.start]
+            np.matmul(self.x[own], self.x[near].T, out=values)
+            if self._task.kernel == RBF:
+                self._apply_rbf(values, own, near)
+            elif self._task.kernel == POLYNOMIAL:
+                values *= self._task.gamma
+                values += 1.0
+                values *= values * values
+        self._filled = max(stop, self._filled)
+
+    def _apply_rbf(self, values: NDArray[np.float64], own: slice, near: slice) -> None:
+        """Turn inner products into ``exp(-γ‖a - b‖²)``."""
+        values *= 2.0
+        values -= self._squares[own, None]
+        values -= self._squares[near]
+        np.fill_diagonal(values, 0.0)
+        np.minimum(values, 0.0, out=values)
+        values *= self._task.gamma
+        np.exp(values, out=values)
+
+
+@compiled
+def product(patch: Patch, i: int, j: int) -> float:
+    """Return the inner product of two pixels of a patch."""
+    return float(patch.gram[patch.starts[min(i, j)] + max(i, j)])
+
+
+@compiled
+def pixel_atoms(
+    patch: Patch,
+    valid: NDArray[np.bool_],
+    wanted: NDArray[np.bool_],
+    row: int,
+    col: int,
+    window: Window,
+    atoms: NDArray[np.int64],
+) -> int:
+    """Write the numbers, in the strip, of the ring pixels and then of the pixel itself; return how many atoms.
+
+    The ring pixels ascend. 0 where the pixel of the patch is not `wanted`.
+    """
+    if not wanted[row - patch.rows[0], col - patch.cols[0]]:
+        return 0
+    origin = patch.origin[0] * patch.width + patch.origin[1]
+    count = ring_numbers(valid, row, col, window.outer, window.inner, window.border, patch.width, origin, atoms)
+    if window.border == REFLECT:
+        # Mirrored rows and columns run backwards.
+        for i in range(1, count):
+            number, j = atoms[i], i
+            while j > 0 and atoms[j - 1] > number:
+                atoms[j] = atoms[j - 1]
+                j -= 1
+            atoms[j] = number
+    atoms[count:] = row * patch.width + col - origin
+    return count
+
+
+@compiled
+def pick_system(
+    patch: Patch,
+    valid: NDArray[np.bool_],
+    wanted: NDArray[np.bool_],
+    row: int,
+    col: int,
+    window: Window,
+    atoms: NDArray[np.int64],
+    a: NDArray[np.float64],
+    runs: NDArray[np.int64],
+) -> int:
+    """Do as `pixel_atoms`, and write the packed products of the atoms and of the pixel, the last row, into `a`.
+
+    `runs` is the workspace of `gather`.
+    """
+    count = pixel_atoms(patch, valid, wanted, row, col, window, atoms)
+    if count > 0:
+        order = padded(count + 1)
+        gather(patch.gram, patch.starts, atoms, order, a, runs)
+        gather_row(patch.gram, patch.starts, atoms, count, order, a)
+    return count

@@ -1,0 +1,263 @@
+"""Plain CRD, where the penalties do not depend on the pixel: a tile of pixels shares one factorization.
+
+Most atoms stand in the rings of all pixels of a small tile. They are eliminated once, from the system of all atoms
+of the tile; each pixel is left with the Schur complement of the atoms that only some of the rings hold.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hsad.kernels.compiled import compiled
+from hsad.kernels.ring.dual.factor import (
+    PANEL,
+    back_substitute,
+    complement,
+    eliminate,
+    factor,
+    multiply,
+    packed_size,
+    padded,
+)
+from hsad.kernels.ring.dual.patches import Patch, pixel_atoms
+from hsad.kernels.ring.dual.single import crd_score
+from hsad.kernels.ring.dual.solve import PIVOT_FLOOR, Workspace, residual, workspace
+from hsad.kernels.ring.dual.systems import entry, fill_padding, gather, gather_across, gather_row, shift_system
+from hsad.kernels.ring.task import LINEAR, Task, Window
+from hsad.kernels.ring.window import largest_ring
+
+__all__ = ["shared_patch"]
+
+Matrix = NDArray[np.float64]
+Vector = NDArray[np.float64]
+Numbers = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+
+_MARGIN = 8
+
+
+class Tile(NamedTuple):
+    """The system of all atoms of a tile, and what was found out about it.
+
+    The shared atoms come first, whole panels of them, then the others, then the pixels of the tile.
+
+    Attributes
+    ----------
+    atoms : (pixels, most) ndarray of int
+        The rings of the pixels, and the pixels themselves.
+    counts : (pixels,) ndarray of int
+        Atoms in each ring.
+    members : ndarray of int
+        The numbers of the vectors of the system.
+    hits, places : (strip pixels,) ndarray of int
+        In how many rings a pixel of the strip stands, and where in `members`.
+    a, lower, inverse, floor
+        The packed system, the part of its factor that is shared, its inverse diagonal, and the smallest pivots.
+    penalty, x, out : ndarray
+        λ Γ², a vector of coefficients of all members, and its product with the system.
+    rest : ndarray
+        Schur complement of the others and the pixels, columns of its lower triangle at `starts`.
+    """
+
+    atoms: NDArray[np.int64]
+    counts: Numbers
+    members: Numbers
+    hits: Numbers
+    places: Numbers
+    a: Vector
+    lower: Vector
+    inverse: Vector
+    floor: Vector
+    penalty: Vector
+    x: Vector
+    out: Vector
+    rest: Vector
+    starts: Numbers
+    runs: Numbers
+
+
+@compiled
+def make_tile(side: int, most: int, outer: int, strip_pixels: int) -> Tile:
+    """Return the arrays for tiles of `side` × `side` pixels with rings of at most `most` pixels."""
+    pixels = side * side
+    order = padded(min(pixels * most, (outer + side - 1) ** 2) + pixels)
+    size = packed_size(order)
+    return Tile(
+        np.empty((pixels, padded(most + 1)), np.int64),
+        np.empty(pixels, np.int64),
+        np.empty(order, np.int64),
+        np.zeros(strip_pixels, np.int64),
+        np.empty(strip_pixels, np.int64),
+        np.empty(size),
+        np.empty(size),
+        np.empty(order),
+        np.zeros(order),
+        np.empty(order),
+        np.empty(order),
+        np.empty(order),
+        np.zeros(order * order + 2 * _MARGIN),
+        _MARGIN + order * np.arange(order),
+        np.empty(order, np.int64),
+    )
+
+
+@compiled
+def list_members(tile: Tile, pixels: int) -> tuple[int, int]:
+    """List the atoms of the rings of a tile; return how many are shared (whole panels), and how many there are."""
+    low, high = tile.atoms[0, 0], tile.atoms[0, 0]
+    for k in range(pixels):
+        low, high = min(low, tile.atoms[k, 0]), max(high, tile.atoms[k, tile.counts[k] - 1])
+        for i in range(tile.counts[k]):
+            tile.hits[tile.atoms[k, i]] += 1
+    shared = 0
+    for number in range(low, high + 1):
+        shared += tile.hits[number] == pixels
+    shared = shared // PANEL * PANEL
+    first, other = 0, shared
+    for number in range(low, high + 1):
+        hits = tile.hits[number]
+        if hits == pixels and first < shared:
+            tile.places[number] = first
+            tile.members[first] = number
+            first += 1
+        elif hits > 0:
+            tile.places[number] = other
+            tile.members[other] = number
+            other += 1
+        tile.hits[number] = 0
+    for k in range(pixels):
+        tile.members[other + k] = tile.atoms[k, tile.counts[k]]
+    tile.members[other + pixels :] = tile.members[other + pixels - 1]
+    return shared, other
+
+
+@compiled
+def eliminate_shared(patch: Patch, tile: Tile, shared: int, atoms: int, pixels: int, task: Task) -> float:
+    """Eliminate the shared atoms of a tile; return their least pivot, as a share of its diagonal."""
+    order = padded(atoms + pixels)
+    gather(patch.gram, patch.starts, tile.members, order, tile.a, tile.runs)
+    gather_across(patch.gram, patch.starts, tile.members, shared, atoms, order, tile.a)
+    for row in range(atoms, atoms + pixels):
+        gather_row(patch.gram, patch.starts, tile.members, row, order, tile.a)
+    if task.sum_to_one:
+        tile.x[:order] = 0.0
+        shift_system(tile.a, order, tile.x, 1.0)
+    fill_padding(tile.a, atoms + pixels - 1, order)
+    for i in range(atoms):
+        weight = patch.weights[tile.members[i]] if patch.weights.size > 0 else 1.0
+        tile.penalty[i] = task.lam / weight
+        at = entry(i, i, order)
+        tile.a[at] += tile.penalty[i]
+        tile.floor[i] = PIVOT_FLOOR * tile.a[at]
+    eliminate(tile.a, order, shared, tile.floor, tile.lower, tile.inverse)
+    complement(tile.a, order, shared, tile.lower, tile.rest, _MARGIN, tile.starts[1] - tile.starts[0])
+    share = 1.0
+    for i in range(shared):
+        inverse = tile.inverse[i]
+        share = 0.0 if inverse == 0 else min(share, PIVOT_FLOOR / (inverse * inverse * tile.floor[i]))
+    return share
+
+
+@compiled
+def solve_pixel(tile: Tile, k: int, shared: int, atoms: int, pixels: int, own: Numbers, work: Workspace) -> float:
+    """Solve the system of one pixel of a tile; return the least pivot, as a share of its diagonal.
+
+    The coefficients of all members are left in ``tile.x``, with -1 for the pixel itself.
+    """
+    count = 0
+    for i in range(tile.counts[k]):
+        place = tile.places[tile.atoms[k, i]]
+        if place >= shared:
+            own[count] = place - shared
+            count += 1
+    order = padded(count + 1)
+    own[count:order] = atoms - shared + k
+    gather(tile.rest, tile.starts, own, order, work.a, work.runs)
+    fill_padding(work.a, count, order)
+    work.floor[count:order] = 0.0
+    for i in range(count):
+        work.floor[i] = tile.floor[shared + own[i]]
+    factor(work.a, order, work.floor, work.lower, work.inverse)
+    share = 1.0
+    for i in range(count):
+        inverse = work.inverse[i]
+        share = 0.0 if inverse == 0 else min(share, PIVOT_FLOOR / (inverse * inverse * work.floor[i]))
+        work.alpha[i] = work.lower[entry(count, i, order)]
+    work.alpha[count:order] = 0.0
+    back_substitute(work.lower, order, order, work.inverse, work.alpha, work.sums)
+    tile.x[: padded(atoms + pixels)] = 0.0
+    for i in range(count):
+        tile.x[shared + own[i]] = work.alpha[i]
+    tile.x[atoms + k] = -1.0
+    back_substitute(tile.lower, padded(atoms + pixels), shared, tile.inverse, tile.x, work.sums)
+    return share
+
+
+@compiled
+def kernel_score(tile: Tile, atoms: int, pixels: int, sums: Vector) -> float:
+    """Return the residual norm in the space of a kernel, ``√(αᵀKα)`` with α = -1 for the pixel itself."""
+    order = padded(atoms + pixels)
+    multiply(tile.a, order, tile.x, tile.out, sums)
+    error = 0.0
+    for i in range(atoms + pixels):
+        error += tile.x[i] * tile.out[i]
+    for i in range(atoms):
+        error -= tile.penalty[i] * tile.x[i] * tile.x[i]
+    return float(np.sqrt(max(0.0, error)))
+
+
+@compiled
+def list_rings(
+    patch: Patch, valid: Mask, wanted: Mask, at: tuple[int, int], side: int, window: Window, tile: Tile
+) -> int:
+    """Write the rings of the wanted pixels of a tile; return how many there are."""
+    pixels = 0
+    for row in range(at[0], min(at[0] + side, patch.rows[1])):
+        for col in range(at[1], min(at[1] + side, patch.cols[1])):
+            tile.counts[pixels] = pixel_atoms(patch, valid, wanted, row, col, window, tile.atoms[pixels])
+            pixels += tile.counts[pixels] > 0
+    return pixels
+
+
+@compiled
+def shared_patch(
+    patch: Patch, valid: Mask, wanted: Mask, window: Window, task: Task, side: int, scores: Matrix, shares: Matrix
+) -> None:
+    """Score the pixels of a patch by plain CRD or kernel CRD, tile by tile.
+
+    `shares` gets the least pivots, as shares of their diagonals: the digits that are left. No mirrored border.
+    """
+    most = largest_ring(window.outer, window.inner)
+    work = workspace(most, patch.x.shape[1])
+    tile = make_tile(side, most, window.outer, patch.x.shape[0])
+    own = np.empty(padded(most + 1), np.int64)
+    work.scale[:] = 1.0
+    work.penalty[:] = 1.0
+    for top in range(patch.rows[0], patch.rows[1], side):
+        for left in range(patch.cols[0], patch.cols[1], side):
+            pixels = list_rings(patch, valid, wanted, (top, left), side, window, tile)
+            if pixels == 0:
+                continue
+            shared, atoms = list_members(tile, pixels)
+            tile_share = eliminate_shared(patch, tile, shared, atoms, pixels, task)
+            for k in range(pixels):
+                share = min(tile_share, solve_pixel(tile, k, shared, atoms, pixels, own, work))
+                if task.kernel == LINEAR:
+                    count = tile.counts[k]
+                    for i in range(count):
+                        number = tile.atoms[k, i]
+                        work.alpha[i] = tile.x[tile.places[number]]
+                        if patch.weights.size > 0:
+                            work.penalty[i] = 1.0 / patch.weights[number]
+                    residual(patch.x, tile.atoms[k], count, work.alpha, work.scale, False, work.r)
+                    score = crd_score(patch.x, count, task, work)
+                else:
+                    score = kernel_score(tile, atoms, pixels, work.sums)
+                number = tile.members[atoms + k]
+                row = number // patch.width + patch.origin[0] - patch.rows[0]
+                col = number % patch.width + patch.origin[1] - patch.cols[0]
+                scores[row, col] = score
+                shares[row, col] = share

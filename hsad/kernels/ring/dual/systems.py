@@ -1,0 +1,249 @@
+"""One pixel's system of inner products, in packed order: picked from a Gram matrix, centred, scaled, weighted.
+
+Row and column i belong to the i-th atom of the ring, the row after the last atom to the pixel itself: its
+products with the atoms are the right-hand side.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hsad.kernels.compiled import compiled
+from hsad.kernels.ring.dual.factor import BLOCK, PANEL, multiply, panel_height, panel_start
+from hsad.kernels.ring.task import DISTANCE_FLOOR, LEDOIT_WOLF, LINEAR, Task
+from hsad.kernels.simd.tiles import gather_columns, gather_rows, join_columns, shift_columns
+
+__all__ = [
+    "center_system",
+    "distances",
+    "entry",
+    "fill_padding",
+    "gather",
+    "gather_across",
+    "gather_row",
+    "lift",
+    "normalize_system",
+    "shift_system",
+    "shrinkage",
+    "shrinkage_weight",
+]
+
+Matrix = NDArray[np.float64]
+Vector = NDArray[np.float64]
+Numbers = NDArray[np.int64]
+
+
+@compiled
+def entry(row: int, column: int, order: int) -> int:
+    """Return where an entry of the lower triangle lies in packed storage."""
+    panel = row // PANEL
+    return panel_start(panel) + column * panel_height(panel, order) + row - PANEL * panel
+
+
+@compiled
+def gather(table: Vector, starts: Numbers, atoms: Numbers, order: int, a: Vector, runs: Numbers) -> None:
+    """Pick the packed lower triangle of the rows and columns `atoms` of a symmetric table.
+
+    The products of atom i with itself and all later ones, j ≥ i, lie at ``table[starts[i] + j]``: `atoms` have to
+    ascend. Ring pixels come in runs: mostly, eight of them are two runs. Reading those as two vectors may touch up
+    to seven numbers before and after those of the matrix. `runs` is a workspace of 3 · order / 8.
+    """
+    for first in range(0, order, BLOCK):
+        low = atoms[first]
+        high = atoms[first + BLOCK - 1] - (BLOCK - 1)
+        split = 1
+        while split < BLOCK and atoms[first + split] == low + split:
+            split += 1
+        last = BLOCK - 1
+        while last > split and atoms[first + last - 1] == high + last - 1:
+            last -= 1
+        at = 3 * (first // BLOCK)
+        runs[at], runs[at + 1], runs[at + 2] = low, high, split if last <= split else 0
+    # Column by column, for few columns at a time: those of the table lie a page of memory apart.
+    for column in range(0, order, BLOCK):
+        for first in range(column, order, BLOCK):
+            panel = first // PANEL
+            height = panel_height(panel, order)
+            at = panel_start(panel) + column * height + first - PANEL * panel
+            run = 3 * (first // BLOCK)
+            split = runs[run + 2]
+            if split:
+                join_columns(table, starts, atoms, column, runs[run], runs[run + 1], split, a, at, height)
+            else:
+                gather_columns(table, starts, atoms, column, first, a, at, height)
+
+
+@compiled
+def gather_row(table: Vector, starts: Numbers, atoms: Numbers, row: int, order: int, a: Vector) -> None:
+    """Pick one row of the lower triangle again, for an atom that is not the last in the order of `table`."""
+    panel = row // PANEL
+    height = panel_height(panel, order)
+    at = panel_start(panel) + row - PANEL * panel
+    own = atoms[row]
+    for column in range(row):
+        if atoms[column] > own:
+            a[at + column * height] = table[starts[own] + atoms[column]]
+
+
+@compiled
+def gather_across(
+    table: Vector, starts: Numbers, atoms: Numbers, leading: int, rows: int, order: int, a: Vector
+) -> None:
+    """Pick again what `gather` took from the wrong side: `leading` (whole panels) atoms ascend, and so do the others.
+
+    The first `rows` atoms are concerned; the rows past them are in no order.
+    """
+    for first in range(leading, rows, BLOCK):
+        if first + BLOCK > rows:
+            for row in range(first, rows):
+                gather_row(table, starts, atoms, row, order, a)
+            return
+        panel = first // PANEL
+        height = panel_height(panel, order)
+        at = panel_start(panel) + first - PANEL * panel
+        for column in range(0, leading, BLOCK):
+            if atoms[first + BLOCK - 1] < atoms[column]:
+                gather_rows(table, starts, atoms, column, first, a, at + column * height, height)
+            elif atoms[first] < atoms[column + BLOCK - 1]:
+                for c in range(column, column + BLOCK):
+                    for i in range(BLOCK):
+                        low, high = min(atoms[first + i], atoms[c]), max(atoms[first + i], atoms[c])
+                        a[at + c * height + i] = table[starts[low] + high]
+
+
+@compiled
+def fill_padding(a: Vector, count: int, order: int) -> None:
+    """Make the rows that fill up the last block those of an identity matrix."""
+    for row in range(count + 1, order):
+        for column in range(row + 1):
+            a[entry(row, column, order)] = 1.0 if column == row else 0.0
+
+
+@compiled
+def shift_system(a: Vector, order: int, terms: Vector, value: float) -> None:
+    """Add ``value + terms[i] + terms[j]`` to every entry; `terms` is left without meaning."""
+    rows = terms.copy()
+    for i in range(order):
+        terms[i] += value
+    for first in range(0, order, BLOCK):
+        panel = first // PANEL
+        height = panel_height(panel, order)
+        at = panel_start(panel) + first - PANEL * panel
+        shift_columns(a, at, height, PANEL * panel + height, terms, rows, first)
+
+
+@compiled
+def center_system(a: Vector, count: int, order: int, means: Vector, members: Vector, sums: Vector) -> None:
+    """Turn inner products into those of vectors less the mean of the first `count` of them.
+
+    `means`, `members` (`order` numbers each) and `sums` (64) are workspace.
+    """
+    for i in range(order):
+        members[i] = 1.0 / count if i < count else 0.0
+    multiply(a, order, members, means, sums)
+    grand = 0.0
+    for i in range(count):
+        grand += means[i] / count
+    for i in range(order):
+        means[i] = -means[i]
+    shift_system(a, order, means, grand)
+
+
+@compiled
+def normalize_system(a: Vector, count: int, order: int, scale: Vector) -> None:
+    """Turn inner products into those of unit vectors; `scale` gets one over the lengths, 1 for a null vector."""
+    for i in range(order):
+        square = a[entry(i, i, order)]
+        scale[i] = 1.0 / np.sqrt(square) if i <= count and square > 0 else 1.0
+    for panel in range((order + PANEL - 1) // PANEL):
+        height = panel_height(panel, order)
+        first = PANEL * panel
+        at = panel_start(panel)
+        for column in range(min(first + height, count + 1)):
+            for i in range(height):
+                a[at + i] *= scale[column] * scale[first + i]
+            at += height
+
+
+@compiled
+def lift(a: Vector, count: int, order: int, value: float) -> None:
+    """Add `value` to the inner products of the atoms, not to the right-hand side."""
+    for panel in range((order + PANEL - 1) // PANEL):
+        height = panel_height(panel, order)
+        first = PANEL * panel
+        at = panel_start(panel)
+        members = min(height, count - first)
+        for _ in range(min(first + height, count)):
+            for i in range(members):
+                a[at + i] += value
+            at += height
+
+
+@compiled
+def squared_distance(x: Matrix, i: int, j: int, scale_i: float, scale_j: float) -> float:
+    """Return ‖scale_i x_i - scale_j x_j‖²."""
+    total = 0.0
+    for b in range(x.shape[1]):
+        difference = scale_i * x[i, b] - scale_j * x[j, b]
+        total += difference * difference
+    return total
+
+
+@compiled
+def distances(
+    a: Vector, x: Matrix, atoms: Numbers, count: int, order: int, scale: Vector, task: Task, penalty: Vector
+) -> None:
+    """Write Γᵢ² = ‖y - xᵢ‖² into `penalty`, from inner products unless they cancel."""
+    own = a[entry(count, count, order)]
+    direct = task.kernel == LINEAR and not (task.center and task.normalize)
+    for i in range(count):
+        square = a[entry(i, i, order)] + own
+        distance = square - 2.0 * a[entry(count, i, order)]
+        if direct and distance < 1e-5 * square:
+            distance = squared_distance(x, atoms[count], atoms[i], scale[count], scale[i])
+        penalty[i] = max(distance + task.softening, DISTANCE_FLOOR * own)
+
+
+@compiled
+def shrinkage(count: int, bands: int, order: int, rule: int, a: Vector) -> float:
+    """Return the weight of the mean variance in a Ledoit-Wolf or OAS covariance, from the centred Gram matrix."""
+    trace = 0.0
+    fourth = 0.0
+    total = 0.0
+    for i in range(count):
+        square = a[entry(i, i, order)]
+        trace += square
+        fourth += square * square
+    for panel in range((count + PANEL - 1) // PANEL):
+        height = panel_height(panel, order)
+        first = PANEL * panel
+        at = panel_start(panel)
+        stop = min(height, count - first)
+        for column in range(first + stop):
+            for i in range(max(0, column + 1 - first), stop):
+                total += 2.0 * a[at + i] * a[at + i]
+            at += height
+    total += fourth
+    return shrinkage_weight(trace / count, total / (count * count), fourth / count, count, bands, rule)
+
+
+@compiled
+def shrinkage_weight(trace: float, square: float, fourth: float, count: int, bands: int, rule: int) -> float:
+    """Return the weight of the mean variance, as Ledoit & Wolf (2004) and Chen et al. (OAS, 2010) estimate it.
+
+    Parameters
+    ----------
+    trace, square : float
+        tr C and ‖C‖² (Frobenius) of the covariance divided by `count`.
+    fourth : float
+        Mean of ‖z‖⁴ over the centred pixels.
+    """
+    level = trace / bands
+    excess = square - bands * level * level
+    if not excess > 0:
+        return 1.0
+    if rule == LEDOIT_WOLF:
+        return min(1.0, max(0.0, (fourth - square) / (count * excess)))
+    mean_square = square / (bands * bands)
+    return min(1.0, (mean_square + level * level) / ((count + 1) * (mean_square - level * level / bands)))

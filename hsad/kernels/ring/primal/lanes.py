@@ -1,0 +1,156 @@
+"""Eight pixels side by side: the systems of their bands, factored together, and the scores from them.
+
+For few bands the d × d system of a pixel is too small for a vector, so a vector holds the same number of eight
+neighbouring pixels instead. A leading row of ones turns sums of products into sums, counts and products at once:
+eliminating it first is centring on the mean of the ring.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hsad.kernels.compiled import compiled
+from hsad.kernels.ring.dual.systems import shrinkage_weight
+from hsad.kernels.ring.task import RIDGE, VARIANCE_FLOOR, Task
+from hsad.kernels.simd.lane_sums import back_substitute_lanes, largest_square, sum_moments, sum_squares
+from hsad.kernels.simd.lane_tiles import TILE, lane_factor, lane_solve, lane_solve_row
+from hsad.kernels.simd.vectors import LANES
+
+__all__ = ["Systems", "aligned", "finish_crd", "finish_rx", "lane_systems", "note_rounding"]
+
+Vector = NDArray[np.float64]
+
+
+def aligned(size: int) -> Vector:
+    """Return an array of zeros that starts at a cache line: numpy aligns to 16 bytes only."""
+    room = np.zeros(size + LANES)
+    return room[-(room.ctypes.data // 8) % LANES :][:size]
+
+
+class Systems(NamedTuple):
+    """Eight symmetric systems side by side, and what solving them needs.
+
+    Attributes
+    ----------
+    order : int
+        Unknowns: `lead` and `bands`, and zeros up to whole tiles.
+    lead, bands : int
+        Leading row of ones (or none), and bands.
+    line : int
+        Distance of the rows of a matrix; the entry (i, j) is the vector at ``i * line + j * 8``.
+    lower : ndarray
+        The factor, with one more row for the right-hand side.
+    ridge, y, solution, out : ndarray
+        Vectors: added to the diagonal, the pixels, the solutions and the scores.
+    growth : ndarray
+        The largest quotient of a diagonal and its pivot.
+    """
+
+    order: int
+    lead: int
+    bands: int
+    line: int
+    lower: Vector
+    ridge: Vector
+    y: Vector
+    solution: Vector
+    out: Vector
+    growth: Vector
+
+
+def lane_systems(lead: int, bands: int, line: int) -> Systems:
+    """Return the arrays for systems whose matrices have rows `line` apart."""
+    order = -(-(lead + bands) // TILE) * TILE
+    return Systems(
+        order,
+        lead,
+        bands,
+        line,
+        lower=aligned((order + 1) * line),
+        ridge=aligned(line),
+        y=aligned(line),
+        solution=aligned(line),
+        out=aligned(LANES),
+        growth=aligned(LANES),
+    )
+
+
+@compiled
+def factor_lanes(a: Vector, systems: Systems) -> None:
+    """Factor A + diag(ridge), with the right-hand side `y` as one more row: it becomes L⁻¹y."""
+    order, lower, line = systems.order, systems.lower, systems.line
+    systems.growth[:] = 1.0
+    for k in range(order * LANES):
+        a[order * line + k] = systems.y[k]
+    for i in range(0, order, TILE):
+        for j in range(0, i, TILE):
+            lane_solve(a, lower, line, i, j, systems.ridge, systems.growth)
+        lane_factor(a, lower, line, i, i, systems.ridge, systems.growth)
+    for j in range(0, order, TILE):
+        lane_solve_row(a, lower, line, order, j, systems.ridge, systems.growth)
+
+
+@compiled
+def finish_crd(a: Vector, systems: Systems, task: Task) -> None:
+    """Write the scores of eight pixels: ``r = λ(XΓ⁻²Xᵀ + λI)⁻¹y``."""
+    order, out = systems.order, systems.out
+    systems.ridge[:] = task.lam
+    factor_lanes(a, systems)
+    if task.objective:
+        sum_squares(systems.lower, order * systems.line, order, out)
+        for lane in range(LANES):
+            out[lane] = np.sqrt(task.lam * out[lane])
+    else:
+        back_substitute_lanes(systems.lower, systems.line, order, systems.solution)
+        sum_squares(systems.solution, systems.lead * LANES, systems.bands, out)
+        for lane in range(LANES):
+            out[lane] = task.lam * np.sqrt(out[lane])
+
+
+@compiled
+def finish_rx(a: Vector, systems: Systems, task: Task, lanes: Vector) -> None:
+    """Write the squared Mahalanobis distances of eight pixels; `lanes` is room for four vectors."""
+    line, bands = systems.line, systems.bands
+    counts, moments, inverse = lanes[:LANES], lanes[LANES : 3 * LANES], lanes[3 * LANES :]
+    for lane in range(LANES):
+        counts[lane] = max(1.0, a[lane])
+        inverse[lane] = 1.0 / counts[lane]
+    sum_moments(a, line, systems.y, bands, inverse, moments)
+    for lane in range(LANES):
+        trace = max(moments[lane] / counts[lane], VARIANCE_FLOOR * moments[LANES + lane])
+        epsilon = task.lam * trace / bands
+        kept = 1.0
+        if task.covariance != RIDGE:
+            square = 0.0
+            for i in range(1, 1 + bands):
+                for j in range(1, i + 1):
+                    value = a[i * line + j * LANES + lane]
+                    value -= a[i * line + lane] * a[j * line + lane] / counts[lane]
+                    square += value * value if i == j else 2.0 * value * value
+            square /= counts[lane] * counts[lane]
+            weight = shrinkage_weight(trace, square, 0.0, counts[lane], bands, task.covariance)
+            # All weight on the mean variance: C counts for nothing, a huge ridge says the same.
+            kept = max(1.0 - weight, 1e-12)
+            epsilon = weight * trace / bands
+        # Where the ring is empty the matrix is zero: any pivot will do.
+        systems.ridge[lane] = 0.0 if a[lane] > 0 else 1.0
+        inverse[lane] = counts[lane] * epsilon / kept
+        counts[lane] /= kept
+    for i in range(1, systems.order):
+        for lane in range(LANES):
+            systems.ridge[i * LANES + lane] = inverse[lane]
+    factor_lanes(a, systems)
+    sum_squares(systems.lower, systems.order * line + LANES, bands, systems.out)
+    for lane in range(LANES):
+        systems.out[lane] = counts[lane] * systems.out[lane] if moments[LANES + lane] > 0 else 0.0
+
+
+@compiled
+def note_rounding(systems: Systems, size: float, lanes: Vector) -> None:
+    """Let `growth` see that the sums carry the rounding of numbers of a given size."""
+    largest_square(systems.lower, systems.line + LANES, systems.lead + systems.bands, lanes)
+    for lane in range(LANES):
+        systems.growth[lane] = max(systems.growth[lane], size * lanes[lane])

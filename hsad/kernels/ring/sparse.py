@@ -1,0 +1,356 @@
+"""Sparse representation of each pixel by its ring: a few atoms (orthogonal matching pursuit), or the lasso.
+
+All inner products come from one Gram matrix for a square of pixels and its surroundings; the bands are
+touched again only for the residual ``y - Xα``, which is formed explicitly.
+
+References
+----------
+R. Rubinstein, M. Zibulevsky, M. Elad, "Efficient implementation of the K-SVD algorithm using batch orthogonal matching
+pursuit", Technion CS-2008-08; A. Beck, M. Teboulle, "A fast iterative shrinkage-thresholding algorithm for linear
+inverse problems", SIAM J. Imaging Sci. 2(1):183, 2009.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hsad.kernels.compiled import compiled
+from hsad.kernels.ring.dual.patches import Patch, patches, pixel_atoms, product
+from hsad.kernels.ring.task import CRD, Task, Window, code
+from hsad.kernels.ring.window import border_code, has_enough, largest_ring
+
+__all__ = ["SOLVERS", "sparse_representation"]
+
+SOLVERS = ("omp", "ista", "fista")
+OMP, ISTA, FISTA = range(3)
+
+Matrix = NDArray[np.float64]
+Vector = NDArray[np.float64]
+Numbers = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+
+_DEPENDENT = 1e-12
+"""An atom with less than this share of its ‖x‖² outside the span of those chosen adds nothing but rounding."""
+
+_EXPLAINED = 1e-24
+"""Nothing is left to explain where the best atom's squared correlation is below this share of ‖y‖²."""
+
+_POWER_STEPS = 100
+_POWER_ACCURACY = 1e-6
+_STEP_MARGIN = 1.01
+"""The largest eigenvalue, found by the power method from below, is taken this much larger: the step stays safe."""
+
+
+@compiled
+def _products(patch: Patch, atoms: Numbers, before: int, count: int, of: int, out: Vector) -> None:
+    """Write the inner products of one vector of the patch with the atoms, of which `before` have lower numbers."""
+    for i in range(before):
+        out[i] = patch.gram[patch.starts[atoms[i]] + of]
+    start = patch.starts[of]
+    for i in range(before, count):
+        out[i] = patch.gram[start + atoms[i]]
+
+
+@compiled
+def _lower(atoms: Numbers, count: int) -> int:
+    """Return how many atoms have a lower number than the pixel itself."""
+    before = count // 2
+    while before > 0 and atoms[before - 1] > atoms[count]:
+        before -= 1
+    while before < count and atoms[before] < atoms[count]:
+        before += 1
+    return before
+
+
+@compiled
+def _residual_norm(patch: Patch, atoms: Numbers, count: int, alpha: Vector, r: Vector) -> float:
+    """Return ‖y - Xα‖; `r` gets the residual."""
+    r[:] = patch.x[atoms[count]]
+    for i in range(count):
+        weight = alpha[i]
+        if weight != 0:
+            atom = patch.x[atoms[i]]
+            for b in range(r.size):
+                r[b] -= weight * atom[b]
+    total = 0.0
+    for b in range(r.size):
+        total += r[b] * r[b]
+    return float(np.sqrt(total))
+
+
+@compiled
+def _best_atom(h: Vector, inverses: Vector, count: int) -> tuple[int, float]:
+    """Return the atom with the largest correlation by its length, and that correlation squared; -1 if there is none."""
+    best, most = -1, 0.0
+    for i in range(count):
+        correlation = h[i] * h[i] * inverses[i]
+        if correlation > most:
+            best, most = i, correlation
+    return best, most
+
+
+class _Matching(NamedTuple):
+    """The arrays that matching pursuit writes to.
+
+    Attributes
+    ----------
+    h : (most,) ndarray
+        Inner products of the atoms with the residual.
+    inverses : (most,) ndarray
+        1/‖x‖² of the atoms that were not tried yet, 0 of the others and of black ones.
+    basis : (limit, most) ndarray
+        Inner products of all atoms with the chosen ones, made orthonormal; at the chosen atoms, the Cholesky factor.
+    along : (limit,) ndarray
+        Inner products of the pixel with the chosen atoms, made orthonormal.
+    chosen : (limit,) ndarray of int64
+    alpha : (most,) ndarray
+    """
+
+    h: Vector
+    inverses: Vector
+    basis: Matrix
+    along: Vector
+    chosen: Numbers
+    alpha: Vector
+
+
+@compiled
+def _subtract(weight: float, part: Vector, count: int, of: Vector) -> None:
+    for i in range(count):
+        of[i] -= weight * part[i]
+
+
+@compiled
+def _add_atom(patch: Patch, atoms: Numbers, count: int, best: int, taken: int, work: _Matching) -> bool:
+    """Make an atom orthonormal to those taken and take its part out of the residual; False if nothing is left of it."""
+    square = product(patch, atoms[best], atoms[best])
+    pivot = square
+    for k in range(taken):
+        pivot -= work.basis[k, best] * work.basis[k, best]
+    if pivot <= _DEPENDENT * square:
+        return False
+    row = work.basis[taken]
+    _products(patch, atoms, best, count, atoms[best], row)
+    for k in range(taken):
+        other = work.basis[k]
+        _subtract(other[best], other, count, row)
+    scale = 1 / np.sqrt(pivot)
+    along = work.h[best] * scale
+    h = work.h
+    for i in range(count):
+        row[i] *= scale
+        h[i] -= along * row[i]
+    work.along[taken] = along
+    work.chosen[taken] = best
+    return True
+
+
+@compiled
+def _match(patch: Patch, atoms: Numbers, count: int, limit: int, work: _Matching) -> int:
+    """Write the weights of at most `limit` atoms, chosen one after the other, into `work.alpha`; return how many."""
+    _products(patch, atoms, _lower(atoms, count), count, atoms[count], work.h)
+    least = _EXPLAINED * product(patch, atoms[count], atoms[count])
+    taken = 0
+    while taken < limit:
+        best, correlation = _best_atom(work.h, work.inverses, count)
+        if best < 0 or correlation <= least:
+            break
+        work.inverses[best] = 0.0
+        if _add_atom(patch, atoms, count, best, taken, work):
+            taken += 1
+    for k in range(taken - 1, -1, -1):
+        rest = work.along[k]
+        for j in range(k + 1, taken):
+            rest -= work.basis[k, work.chosen[j]] * work.alpha[j]
+        work.alpha[k] = rest / work.basis[k, work.chosen[k]]
+    return taken
+
+
+@compiled
+def omp_patch(patch: Patch, valid: Mask, wanted: Mask, window: Window, most_atoms: int, scores: Matrix) -> None:
+    """Score the pixels of a patch by the residual of orthogonal matching pursuit with at most `most_atoms` atoms.
+
+    An atom is chosen by its correlation with the residual, divided by its length; the weights are least squares on
+    the atoms as they are.
+    """
+    most = largest_ring(window.outer, window.inner)
+    limit = min(most_atoms, most)
+    atoms = np.empty(most + 1, np.int64)
+    chosen = np.empty(limit + 1, np.int64)
+    work = _Matching(
+        np.empty(most),
+        np.empty(most),
+        np.empty((limit, most)),
+        np.empty(limit),
+        np.empty(limit, np.int64),
+        np.empty(limit),
+    )
+    # Once for all pixels: the squares lie far from each other in the table of products.
+    inverses = np.zeros(len(patch.x))
+    filled = np.zeros(len(patch.x), np.bool_)
+    r = np.empty(patch.x.shape[1])
+    for row in range(patch.rows[0], patch.rows[1]):
+        for col in range(patch.cols[0], patch.cols[1]):
+            count = pixel_atoms(patch, valid, wanted, row, col, window, atoms)
+            if count == 0:
+                continue
+            for i in range(count):
+                atom = atoms[i]
+                if not filled[atom]:
+                    square = product(patch, atom, atom)
+                    inverses[atom] = 1 / square if square > 0 else 0.0
+                    filled[atom] = True
+                work.inverses[i] = inverses[atom]
+            taken = _match(patch, atoms, count, limit, work)
+            for k in range(taken):
+                chosen[k] = atoms[work.chosen[k]]
+            chosen[taken] = atoms[count]
+            scores[row - patch.rows[0], col - patch.cols[0]] = _residual_norm(patch, chosen, taken, work.alpha, r)
+
+
+@compiled
+def _apply(gram: Matrix, count: int, x: Vector, out: Vector) -> None:
+    """Write the product of a symmetric matrix with a vector."""
+    for i in range(count):
+        line = gram[i]
+        total = 0.0
+        for j in range(count):
+            total += line[j] * x[j]
+        out[i] = total
+
+
+@compiled
+def _largest_eigenvalue(gram: Matrix, count: int, v: Vector, product: Vector) -> float:
+    """Return the largest eigenvalue by the power method, started at the longest atom's row."""
+    start = 0
+    for i in range(count):
+        if gram[i, i] > gram[start, start]:
+            start = i
+    v[:count] = gram[start, :count]
+    value = 0.0
+    for _ in range(_POWER_STEPS):
+        norm = 0.0
+        for i in range(count):
+            norm += v[i] * v[i]
+        norm = np.sqrt(norm)
+        if norm == 0:
+            return 0.0
+        for i in range(count):
+            v[i] /= norm
+        _apply(gram, count, v, product)
+        before, value = value, 0.0
+        for i in range(count):
+            value += v[i] * product[i]
+        v[:count] = product[:count]
+        if abs(value - before) <= _POWER_ACCURACY * value:
+            break
+    return value
+
+
+@compiled
+def lasso_patch(
+    patch: Patch,
+    valid: Mask,
+    wanted: Mask,
+    window: Window,
+    lam: float,
+    iterations: int,
+    accelerated: bool,
+    scores: Matrix,
+) -> None:
+    """Score the pixels of a patch by the residual after so many steps of ISTA or FISTA on ½‖y - Xα‖² + λ‖α‖₁."""
+    most = largest_ring(window.outer, window.inner)
+    atoms = np.empty(most + 1, np.int64)
+    gram, b = np.empty((most, most)), np.empty(most)
+    alpha, point, gradient = np.empty(most), np.empty(most), np.empty(most)
+    r = np.empty(patch.x.shape[1])
+    for row in range(patch.rows[0], patch.rows[1]):
+        for col in range(patch.cols[0], patch.cols[1]):
+            count = pixel_atoms(patch, valid, wanted, row, col, window, atoms)
+            if count == 0:
+                continue
+            for i in range(count):
+                _products(patch, atoms, i, count, atoms[i], gram[i])
+            _products(patch, atoms, _lower(atoms, count), count, atoms[count], b)
+            lipschitz = _STEP_MARGIN * _largest_eigenvalue(gram, count, point, gradient)
+            step = 1 / lipschitz if lipschitz > 0 else 0.0
+            threshold = lam * step
+            alpha[:count] = 0.0
+            point[:count] = 0.0
+            t = 1.0
+            for _ in range(iterations):
+                _apply(gram, count, point, gradient)
+                t_next = (1 + np.sqrt(1 + 4 * t * t)) / 2 if accelerated else 1.0
+                momentum = (t - 1) / t_next
+                t = t_next
+                for i in range(count):
+                    value = point[i] + step * (b[i] - gradient[i])
+                    shrunk = value - min(max(value, -threshold), threshold)
+                    point[i] = shrunk + momentum * (shrunk - alpha[i])
+                    alpha[i] = shrunk
+            scores[row - patch.rows[0], col - patch.cols[0]] = _residual_norm(patch, atoms, count, alpha, r)
+
+
+def sparse_representation(
+    spectra: NDArray[np.float64],
+    valid: Mask,
+    core: tuple[slice, slice],
+    *,
+    outer: int,
+    inner: int,
+    solver: str = "omp",
+    atoms: int = 5,
+    lam: float = 1e-2,
+    iterations: int = 100,
+    border: str = "shift",
+) -> NDArray[np.float64]:
+    """Return ‖y − Xα‖ of representing each pixel y sparsely by its ring X.
+
+    Parameters
+    ----------
+    spectra : (rows, cols, bands) ndarray of float64
+        A block with the surroundings of its core; the values of invalid pixels are not used.
+    valid : (rows, cols) ndarray of bool
+        Pixels with data.
+    core : tuple of two slices
+        Rows and columns to score.
+    outer, inner : int
+        Odd side lengths of the outer and the guard window, in pixels.
+    solver : {"omp", "ista", "fista"}
+        At most `atoms` atoms, by orthogonal matching pursuit; or ½‖y − Xα‖² + λ‖α‖₁ by proximal gradient steps.
+    atoms : int
+        Of ``solver="omp"``.
+    lam : float
+        λ of ``ista`` and ``fista``; from max |Xᵀy| on it leaves no atom.
+    iterations : int
+        Steps of ISTA and FISTA, from α = 0.
+    border : {"shift", "truncate", "reflect"}
+        See `hsad.kernels.ring.window`.
+
+    Returns
+    -------
+    (core rows, core cols) ndarray of float64
+        NaN where the pixel is invalid or fewer than a quarter of its ring is valid.
+
+    Raises
+    ------
+    ParameterError
+        When `solver` or `border` is not one of its choices.
+    """
+    window = Window(outer, inner, border_code(border))
+    method = code("solver", solver, SOLVERS)
+    spectra = np.ascontiguousarray(spectra, dtype=np.float64)
+    span = (core[0].start, core[0].stop, core[1].start, core[1].stop)
+    wanted = has_enough(valid, span, outer, inner, window.border)
+    scores = np.full(wanted.shape, np.nan)
+    for patch in patches(spectra, valid, wanted, core, window, Task(CRD, lam)):
+        top, left = patch.rows[0] - core[0].start, patch.cols[0] - core[1].start
+        here = np.s_[top : top + patch.rows[1] - patch.rows[0], left : left + patch.cols[1] - patch.cols[0]]
+        if method == OMP:
+            omp_patch(patch, valid, wanted[here], window, atoms, scores[here])
+        else:
+            lasso_patch(patch, valid, wanted[here], window, lam, iterations, method == FISTA, scores[here])
+    return scores

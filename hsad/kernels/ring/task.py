@@ -1,0 +1,139 @@
+"""What a local detector asks of a ring: one symmetric system, described by a few numbers.
+
+Collaborative representation, kernel collaborative representation and local RX solve the same problem in the atoms
+(ring pixels) X and the pixel y: minimise ``‖y - Xα‖² + λ Σ Γᵢ² αᵢ²``. They differ in what is done to the vectors
+first (centring, normalising, a kernel, an appended row of ones), in λ and Γ, and in what they report.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from hsad.errors import ParameterError
+
+__all__ = ["DISTANCE_FLOOR", "Task", "Window", "code", "crd_task", "kernel_crd_task", "rx_task"]
+
+COVARIANCES = ("ridge", "pinv", "ledoit-wolf", "oas")
+RIDGE, PINV, LEDOIT_WOLF, OAS = range(4)
+
+KERNELS = ("linear", "polynomial", "rbf")
+LINEAR, POLYNOMIAL, RBF = range(3)
+
+CRD, RX = range(2)
+"""What is reported: the residual (or objective) of a representation, or a squared Mahalanobis distance."""
+
+DISTANCE_FLOOR = 1e-10
+"""An atom that equals y would be free of charge: no Γᵢ² is smaller than this times ‖y‖²."""
+
+
+VARIANCE_FLOOR = 1e-12
+"""The mean variance of a (constant) ring is not taken below this share of ‖z‖²: distances stay finite."""
+
+
+class Window(NamedTuple):
+    """The dual window: side lengths in pixels and the number of the border rule."""
+
+    outer: int
+    inner: int
+    border: int
+
+
+class Task(NamedTuple):
+    """What to solve for every pixel and what to report.
+
+    Attributes
+    ----------
+    detector : int
+        `CRD` or `RX`.
+    lam : float
+        λ of CRD; for RX the ridge, in units of the mean variance.
+    distance : bool
+        Γᵢ = ‖y - xᵢ‖ instead of 1.
+    center, normalize : bool
+        Subtract the mean of the ring from y and the atoms; then scale each to unit length.
+    sum_to_one : bool
+        Append a 1 to y and the atoms (after the two steps above; Γ does not see it).
+    truncated : bool
+        Solve with the leading eigenvectors only.
+    objective : bool
+        Report the square root of the minimum instead of the residual norm.
+    softening : float
+        Added to every Γᵢ².
+    kernel : int
+        `LINEAR`, `POLYNOMIAL` or `RBF`.
+    gamma : float
+        Of the kernel.
+    covariance : int
+        Regularisation of RX.
+    """
+
+    detector: int
+    lam: float
+    distance: bool = False
+    center: bool = False
+    normalize: bool = False
+    sum_to_one: bool = False
+    truncated: bool = False
+    objective: bool = False
+    softening: float = 0.0
+    kernel: int = LINEAR
+    gamma: float = 1.0
+    covariance: int = RIDGE
+
+
+def rx_task(*, covariance: str, ridge: float) -> Task:
+    """Return the task of `hsad.kernels.ring.score.local_rx` with these parameters."""
+    return Task(RX, float(ridge), center=True, covariance=code("covariance", covariance, COVARIANCES))
+
+
+def crd_task(
+    *,
+    lam: float,
+    weights: str,
+    sum_to_one: bool,
+    center: bool,
+    normalize: bool,
+    solver: str,
+    score: str,
+    softening: float,
+) -> Task:
+    """Return the task of `hsad.kernels.ring.score.crd` with these parameters."""
+    return Task(
+        CRD,
+        float(lam),
+        distance=_by_distance(weights),
+        center=center,
+        normalize=normalize,
+        sum_to_one=sum_to_one,
+        truncated=code("solver", solver, ("exact", "truncated")) == 1,
+        objective=code("score", score, ("residual", "objective")) == 1,
+        softening=float(softening),
+    )
+
+
+def kernel_crd_task(*, lam: float, weights: str, kernel: str, gamma: float) -> Task:
+    """Return the task of `hsad.kernels.ring.score.kernel_crd` with these parameters."""
+    return Task(
+        CRD,
+        float(lam),
+        distance=_by_distance(weights),
+        kernel=code("kernel", kernel, KERNELS),
+        gamma=float(gamma),
+    )
+
+
+def _by_distance(weights: str) -> bool:
+    return code("weights", weights, ("none", "distance")) == 1
+
+
+def code(name: str, value: str, choices: tuple[str, ...]) -> int:
+    """Return the number by which compiled kernels know one of `choices`.
+
+    Raises
+    ------
+    ParameterError
+        When `value` is none of them; `name` is the parameter's.
+    """
+    if value not in choices:
+        raise ParameterError(f"{name}: {value!r} is not one of {', '.join(choices)}")
+    return choices.index(value)

@@ -1,0 +1,194 @@
+"""Vector kernels on eight systems side by side: sums of products of bands, and tiles of their factorization."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+
+from hsad.kernels.simd.vectors import INT, LANES, VECTOR, ZERO, Emitter, cgutils, vector_kernel
+
+__all__ = [
+    "BANDS_TILE",
+    "TILE",
+    "add_products",
+    "add_squares",
+    "copy_atoms",
+    "invert_distances",
+    "lane_factor",
+    "lane_solve",
+    "lane_solve_row",
+]
+
+TILE = 4
+"""Side of a tile of a factorization."""
+
+BANDS_TILE = 5
+"""Side of a tile of sums of products: numbers of bands are multiples of five more often than of four."""
+
+_LOST_PIVOT = 1e-15
+"""A pivot below this share of its diagonal is rounding."""
+
+
+def _lane_products(diagonal: bool) -> Any:
+    """Make the kernel that adds weighted products of pairs of bands, for eight pixels at once.
+
+    The eight lanes are eight pixels. For five bands from `i` and five from `j`, and every atom k:
+    ``m[i, j] += (w x)_k[i] x_k[j]``, where ``x_k[b]`` is the vector at ``x[b * apart + 8 k]``. The weighed bands of
+    the rows stand at ``weighed[(b - i) * apart + 8 k]``: the `diagonal` tile, that of the pairs of five bands, puts
+    them there.
+    """
+
+    @vector_kernel
+    def kernel(
+        emit: Emitter, x: Any, weights: Any, weighed: Any, apart: Any, i: Any, j: Any, count: Any, m: Any, m_step: Any
+    ) -> None:
+        builder = emit.builder
+        size = range(BANDS_TILE)
+        pairs = [(r, c) for r in size for c in size if c <= r or not diagonal]
+
+        def place(row: int, column: int) -> Any:
+            line = builder.mul(builder.add(i, ir.Constant(INT, row)), m_step)
+            along = builder.mul(builder.add(j, ir.Constant(INT, column)), ir.Constant(INT, LANES))
+            return emit.at(m, line, along)
+
+        rows = [builder.mul(apart, ir.Constant(INT, b)) for b in size]
+        columns = [builder.mul(apart, builder.add(j, ir.Constant(INT, b))) for b in size]
+        tile = {pair: emit.variable(emit.load(place(*pair))) for pair in pairs}
+        with cgutils.for_range(builder, count, intp=INT) as loop:
+            atom = builder.mul(loop.index, ir.Constant(INT, LANES))
+            right = [emit.load(emit.at(x, column, atom)) for column in columns]
+            if diagonal:
+                weight = emit.load(emit.at(weights, atom))
+                left = [builder.fmul(value, weight) for value in right]
+                for value, row in zip(left, rows, strict=True):
+                    emit.store(value, emit.at(weighed, row, atom))
+            else:
+                left = [emit.load(emit.at(weighed, row, atom)) for row in rows]
+            for r, c in pairs:
+                builder.store(emit.multiply_add(left[r], right[c], builder.load(tile[r, c])), tile[r, c])
+        for pair in pairs:
+            emit.store(builder.load(tile[pair]), place(*pair))
+
+    return kernel
+
+
+add_products, add_squares = _lane_products(diagonal=False), _lane_products(diagonal=True)
+
+
+def _lane_eliminate(height: int, factor: bool) -> Any:  # noqa: C901  the unrolled loops of one algorithm
+    """Make the kernel that turns one tile (``height`` × 4) of eight matrices A into their Cholesky factors L.
+
+    As `_eliminate`, with eight systems side by side. ``ridge[j]`` is added to the diagonal; in place of its
+    diagonal, L gets the inverse, 0 where a pivot was lost; `growth` the largest quotient of a diagonal and its pivot.
+    """
+
+    @vector_kernel
+    def kernel(emit: Emitter, a: Any, lower: Any, step: Any, i: Any, j: Any, ridge: Any, growth: Any) -> None:  # noqa: C901  likewise
+        builder = emit.builder
+        size = range(TILE)
+        eight = ir.Constant(INT, LANES)
+
+        def place(base: Any, first: Any, row: int, column: Any) -> Any:
+            line = builder.mul(builder.add(first, ir.Constant(INT, row)), step)
+            return emit.at(base, line, builder.mul(column, eight))
+
+        across = [builder.add(j, ir.Constant(INT, c)) for c in size]
+        values = [[emit.load(place(a, i, r, across[c])) for c in size] for r in range(height)]
+        if factor:
+            for c in size:
+                more = emit.load(emit.at(ridge, builder.mul(across[c], eight)))
+                values[c][c] = builder.fadd(values[c][c], more)
+        whole = [values[c][c] for c in size] if factor else []
+        tile = [[emit.variable(value) for value in row] for row in values]
+        with cgutils.for_range(builder, j, intp=INT) as loop:
+            left = [builder.fneg(emit.load(place(lower, i, r, loop.index))) for r in range(height)]
+            for c in size:
+                right = emit.load(place(lower, j, c, loop.index))
+                for r in range(height):
+                    builder.store(emit.multiply_add(left[r], right, builder.load(tile[r][c])), tile[r][c])
+        values = [[builder.load(slot) for slot in row] for row in tile]
+        if factor:
+            largest = emit.load(growth)
+        for c in size:
+            if factor:
+                pivot = values[c][c]
+                rounding = builder.fmul(whole[c], ir.Constant(VECTOR, [_LOST_PIVOT] * LANES))
+                usable = builder.fcmp_ordered(">", pivot, rounding)
+                kind = ir.FunctionType(VECTOR, [VECTOR])
+                sqrt = cgutils.get_or_insert_function(builder.module, kind, f"llvm.sqrt.v{LANES}f64")
+                inverse = builder.fdiv(ir.Constant(VECTOR, [1.0] * LANES), builder.call(sqrt, [pivot]))
+                scale = builder.select(usable, inverse, ZERO)
+                quotient = builder.fmul(whole[c], builder.fmul(scale, scale))
+                quotient = builder.select(usable, quotient, ir.Constant(VECTOR, [1.0 / _LOST_PIVOT] * LANES))
+                largest = builder.select(builder.fcmp_ordered(">", quotient, largest), quotient, largest)
+            else:
+                scale = emit.load(place(lower, j, c, across[c]))
+            for r in range(c + 1 if factor else 0, height):
+                values[r][c] = builder.fmul(values[r][c], scale)
+            if factor:
+                values[c][c] = scale
+            for later in range(c + 1, TILE):
+                entry = values[later][c] if factor else emit.load(place(lower, j, later, across[c]))
+                for r in range(later if factor else 0, height):
+                    values[r][later] = emit.multiply_subtract(values[r][c], entry, values[r][later])
+        for r in range(height):
+            for c in range(r + 1 if factor else TILE):
+                emit.store(values[r][c], place(lower, i, r, across[c]))
+        if factor:
+            emit.store(largest, growth)
+
+    return kernel
+
+
+lane_factor = _lane_eliminate(TILE, factor=True)
+lane_solve = _lane_eliminate(TILE, factor=False)
+lane_solve_row = _lane_eliminate(1, factor=False)
+
+
+@vector_kernel
+def copy_atoms(
+    emit: Emitter,
+    x: Any,
+    x_at: Any,
+    band_step: Any,
+    offsets: Any,
+    first: Any,
+    y: Any,
+    bands: Any,
+    out: Any,
+    out_at: Any,
+    apart: Any,
+    squares: Any,
+    squares_at: Any,
+) -> None:
+    """Copy four atoms side by side to ``out[out_at + b * apart]``, and write their squared distances from `y`.
+
+    Atom k of eight pixels is the vectors ``x[x_at + offsets[first + k] + b * band_step]``.
+    """
+    builder = emit.builder
+    totals = [emit.variable(ZERO) for _ in range(TILE)]
+    atoms = [builder.add(x_at, builder.load(emit.at(offsets, first, a))) for a in range(TILE)]
+    with cgutils.for_range(builder, bands, intp=INT) as band:
+        own = emit.load(emit.at(y, builder.mul(band.index, ir.Constant(INT, LANES))))
+        shift = builder.mul(band.index, band_step)
+        to = builder.add(out_at, builder.mul(band.index, apart))
+        for a, (atom, total) in enumerate(zip(atoms, totals, strict=True)):
+            value = emit.load(emit.at(x, atom, shift))
+            emit.store(value, emit.at(out, to, LANES * a))
+            difference = builder.fsub(own, value)
+            builder.store(emit.multiply_add(difference, difference, builder.load(total)), total)
+    for a, total in enumerate(totals):
+        emit.store(builder.load(total), emit.at(squares, squares_at, LANES * a))
+
+
+@vector_kernel
+def invert_distances(emit: Emitter, squares: Any, count: Any, limits: Any) -> None:
+    """Replace `count` vectors by ``1 / max(square + limits[1], limits[0])``, the limits being vectors too."""
+    builder = emit.builder
+    floor, softening = emit.load(emit.at(limits, 0)), emit.load(emit.at(limits, LANES))
+    with cgutils.for_range(builder, count, intp=INT) as loop:
+        place = emit.at(squares, builder.mul(loop.index, ir.Constant(INT, LANES)))
+        square = builder.fadd(emit.load(place), softening)
+        square = builder.select(builder.fcmp_ordered(">", square, floor), square, floor)
+        emit.store(builder.fdiv(ir.Constant(VECTOR, [1.0] * LANES), square), place)

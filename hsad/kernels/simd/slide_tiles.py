@@ -1,0 +1,98 @@
+"""Vector kernels that slide sums of products of bands along a row of pixels, eight pixels at a time.
+
+A sum over a box that moves on by one pixel changes by the pixels at its corners only, once the same is done from
+row to row: the *difference of a difference*. While it is summed a vector holds eight bands of one pixel; then
+eight of them are turned around, to hold one band of eight pixels, as the factorization wants them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+
+from hsad.kernels.simd.lane_tiles import TILE
+from hsad.kernels.simd.vectors import INT, LANES, ZERO, Emitter, cgutils, vector_kernel
+
+__all__ = ["PAIRS", "add_corners", "slide_tile", "transpose"]
+
+
+PAIRS = 4
+"""Pairs of corners at a time: those of a pixel that slides."""
+
+
+def _transposed(emit: Emitter, rows: list[Any]) -> list[Any]:
+    """Return the columns of a matrix of eight vectors: exchange entries at distance 1, then 2, then 4."""
+    place = ir.VectorType(ir.IntType(32), LANES)
+    for step in (1, 2, 4):
+        low = [lane if not lane & step else LANES + (lane ^ step) for lane in range(LANES)]
+        high = [lane | step if not lane & step else LANES + lane for lane in range(LANES)]
+        for row in range(LANES):
+            if not row & step:
+                pair = rows[row], rows[row | step]
+                rows[row] = emit.builder.shuffle_vector(*pair, ir.Constant(place, low))
+                rows[row | step] = emit.builder.shuffle_vector(*pair, ir.Constant(place, high))
+    return rows
+
+
+@vector_kernel
+def add_corners(
+    emit: Emitter, x: Any, corners: Any, first: Any, count: Any, pixels: Any, i: Any, j: Any, changes: Any
+) -> None:
+    """Write what a tile of the sums (bands ``i ... i + 3`` by ``j ... j + 7``) changes by, for a few pixels.
+
+    `corners` holds pairs of offsets of pixels: of each pair the products of bands of the first are added, those of
+    the second taken away. Pixel p has `count` pairs, a multiple of four, from the pair ``first + p * count`` on, and
+    gets the four vectors at ``changes[32 p]``.
+    """
+    builder = emit.builder
+    with cgutils.for_range(builder, pixels, intp=INT) as pixel:
+        tile = [emit.variable(ZERO) for _ in range(TILE)]
+        start = builder.add(first, builder.mul(pixel.index, count))
+        with cgutils.for_range(builder, builder.sdiv(count, ir.Constant(INT, PAIRS)), intp=INT) as few:
+            at = builder.add(start, builder.mul(few.index, ir.Constant(INT, PAIRS)))
+            at = builder.mul(at, ir.Constant(INT, 2))
+            for k in range(2 * PAIRS):
+                multiply = emit.multiply_subtract if k % 2 else emit.multiply_add
+                corner = builder.load(emit.at(corners, at, k))
+                along = emit.load(emit.at(x, corner, j))
+                for r in range(TILE):
+                    own = emit.load_spread(emit.at(x, builder.add(corner, i), r))
+                    builder.store(multiply(own, along, builder.load(tile[r])), tile[r])
+        for r in range(TILE):
+            place = builder.mul(pixel.index, ir.Constant(INT, LANES * TILE))
+            emit.store(builder.load(tile[r]), emit.at(changes, place, LANES * r))
+
+
+@vector_kernel
+def slide_tile(emit: Emitter, changes: Any, slope: Any, slope_at: Any, sums: Any, sums_at: Any, step: Any) -> None:
+    """Add up the changes of a tile from pixel to pixel, and add the results to the sums of eight pixels.
+
+    `slope` is where the addition stands, four vectors of eight bands from `slope_at` on; the sums are four rows,
+    `step` apart, of eight vectors of eight pixels.
+    """
+    builder = emit.builder
+    for r in range(TILE):
+        here = emit.at(slope, slope_at, LANES * r)
+        total = emit.load(here)
+        pixels = []
+        for p in range(LANES):
+            total = builder.fadd(total, emit.load(emit.at(changes, ir.Constant(INT, LANES * (TILE * p + r)))))
+            pixels.append(total)
+        emit.store(total, here)
+        line = builder.add(sums_at, builder.mul(step, ir.Constant(INT, r)))
+        for b, vector in enumerate(_transposed(emit, pixels)):
+            place = emit.at(sums, line, LANES * b)
+            emit.store(builder.fadd(emit.load(place), vector), place)
+
+
+@vector_kernel
+def transpose(emit: Emitter, x: Any, x_at: Any, offsets: Any, first: Any, out: Any, out_at: Any, out_step: Any) -> None:
+    """Write eight bands of eight pixels as vectors of pixels, `out_step` apart.
+
+    Pixel p starts at ``x[x_at + offsets[first + p]]``.
+    """
+    builder = emit.builder
+    pixels = [emit.load(emit.at(x, x_at, builder.load(emit.at(offsets, first, p)))) for p in range(LANES)]
+    for b, vector in enumerate(_transposed(emit, pixels)):
+        emit.store(vector, emit.at(out, out_at, builder.mul(out_step, ir.Constant(INT, b))))

@@ -19,16 +19,16 @@ if TYPE_CHECKING:
     from hsad.detection import detect, learn, score
     from hsad.detectors import DETECTORS, Detector
     from hsad.detectors.auto import Auto
-    from hsad.detectors.band_rpca import BandRPCA
-    from hsad.detectors.collaborative import CRD, KernelCRD
     from hsad.detectors.global_rx import GlobalRX
-    from hsad.detectors.learned import Learned
-    from hsad.detectors.local import LocalRX
-    from hsad.detectors.low_rank import LowRank
-    from hsad.detectors.rpca import RPCA
-    from hsad.detectors.srd import SRD
+    from hsad.detectors.low_rank.band_rpca import BandRPCA
+    from hsad.detectors.low_rank.patches import LowRank
+    from hsad.detectors.low_rank.rpca import RPCA
+    from hsad.detectors.ring.collaborative import CRD, KernelCRD
+    from hsad.detectors.ring.local_rx import LocalRX
+    from hsad.detectors.ring.sparse import SRD
     from hsad.errors import HsadError, HsadWarning
     from hsad.evaluation import evaluate
+    from hsad.job.learned import Learned
     from hsad.products.raster import write_scores
     from hsad.readers import open_cube
     from hsad.synthetic import make_scene
@@ -37,25 +37,25 @@ __version__ = "0.1.0"
 
 #: Where each public name lives; it is imported when it is first used, so that `import hsad` stays quick.
 _HOMES = {
-    "CRD": "hsad.detectors.collaborative",
-    "RPCA": "hsad.detectors.rpca",
-    "SRD": "hsad.detectors.srd",
+    "CRD": "hsad.detectors.ring.collaborative",
+    "RPCA": "hsad.detectors.low_rank.rpca",
+    "SRD": "hsad.detectors.ring.sparse",
     "Auto": "hsad.detectors.auto",
-    "BandRPCA": "hsad.detectors.band_rpca",
-    "LowRank": "hsad.detectors.low_rank",
+    "BandRPCA": "hsad.detectors.low_rank.band_rpca",
+    "LowRank": "hsad.detectors.low_rank.patches",
     "DETECTORS": "hsad.detectors",
     "Detector": "hsad.detectors",
     "GlobalRX": "hsad.detectors.global_rx",
     "HsadError": "hsad.errors",
     "HsadWarning": "hsad.errors",
-    "KernelCRD": "hsad.detectors.collaborative",
-    "LocalRX": "hsad.detectors.local",
-    "Learned": "hsad.detectors.learned",
+    "KernelCRD": "hsad.detectors.ring.collaborative",
+    "LocalRX": "hsad.detectors.ring.local_rx",
+    "Learned": "hsad.job.learned",
     "check_cube": "hsad.cube",
     "describe": "hsad.description",
     "detect": "hsad.detection",
-    "detect_many": "hsad.runs",
-    "detect_to_file": "hsad.runs",
+    "detect_many": "hsad.job.batch",
+    "detect_to_file": "hsad.job.files",
     "evaluate": "hsad.evaluation",
     "learn": "hsad.detection",
     "make_scene": "hsad.synthetic",

@@ -255,7 +255,7 @@ def _sha256(path: Path) -> str:
 
 def _download(asset: Asset, folder: Path) -> Path:
     """Download a file under a temporary name, verify it, then give it its own."""
-    from hsad.products.files import check_output, publish, staging
+    from hsad.files import check_output, publish, staging
 
     path = folder / asset.file
     if path.is_file() and _sha256(path) == asset.sha256:

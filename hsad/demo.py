@@ -12,9 +12,9 @@ import numpy as np
 
 from hsad.errors import OutputError
 from hsad.evaluation import evaluate, roc_curve
+from hsad.job.files import detect_to_file
 from hsad.products import plot_roc, plot_scores, write_envi
 from hsad.readers import open_cube
-from hsad.runs import detect_to_file
 from hsad.synthetic import make_scene
 
 __all__ = ["run_demo"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hsad.cube import geo_grid
-from hsad.detectors.base import Block
+from hsad.detectors.block import Block
 from hsad.engine.run import Engine
 from hsad.engine.runners import Threads
 from hsad.engine.source import drop_dead_bands, source_of

@@ -1,43 +1,18 @@
-"""The main job: from a scene and a method to scores, in memory or lazily.
-
-This is where rooms meet: it opens what is given as a path, turns options into a source of spectra and an engine,
-lets a detector learn and score, and hands the scores on with their georeferencing and provenance. Scores that go
-straight into a file are the business of `hsad.runs`.
-"""
+"""The main job in three functions: detect, learn, score. Scores straight into files: `hsad.job.files`."""
 
 from __future__ import annotations
 
-import contextlib
-import functools
-import hashlib
-import json
-import sys
-from collections.abc import Generator, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
-import xarray as xr
-from numpy.typing import NDArray
+from hsad.detectors.base import Detector
+from hsad.errors import ParameterError
+from hsad.job.job import prepared
+from hsad.job.learned import Learned
+from hsad.job.options import RunOptions
 
-from hsad import __version__
-from hsad.cube import GeoGrid, check_cube, geo_grid
-from hsad.detectors import DEFAULT_METHOD, describe_detector, make_detector
-from hsad.detectors.base import Background, Detector
-from hsad.detectors.learned import Learned
-from hsad.engine.run import Engine, TileScores
-from hsad.engine.runners import Cluster, Memory, Runner, Threads
-from hsad.engine.source import CubeSource, drop_dead_bands, source_of
-from hsad.errors import DataError, ParameterError
-from hsad.options import RunOptions, band_choice, memory_bytes, pixel_window
-from hsad.products.provenance import source_file
-from hsad.progress import LOGGER, chosen_progress
-
-if TYPE_CHECKING:
-    from hsad.engine.resume import Journal
-
-__all__ = ["Job", "detect", "learn", "prepared", "require_scores", "score"]
+__all__ = ["detect", "learn", "score"]
 
 
 def detect(cube: Any, method: str | Detector | None = None, **options: Any) -> Any:
@@ -50,7 +25,7 @@ def detect(cube: Any, method: str | Detector | None = None, **options: Any) -> A
     method : str or Detector, optional
         One of `hsad.DETECTORS`, or a detector; ``auto`` by default.
     **options
-        Any field of `hsad.options.RunOptions` (``bands``, ``pca``, ``mask``, ``region``, ``workers``, …), and
+        Any field of `hsad.job.options.RunOptions` (``bands``, ``pca``, ``mask``, ``region``, ``workers``, …), and
         the parameters of the method.
 
     Returns
@@ -114,261 +89,6 @@ def score(cube: Any, background: Learned | str | Path, **options: Any) -> Any:
     background : Learned or path
         What `learn` returned or saved.
     **options
-        Fields of `hsad.options.RunOptions`.
+        Fields of `hsad.job.options.RunOptions`.
     """
     return detect(cube, background=background, **options)
-
-
-@dataclass(frozen=True)
-class Job:
-    """A scene, a detector and the means to bring them together."""
-
-    cube: xr.DataArray
-    window: tuple[slice, slice]
-    grid: GeoGrid
-    detector: Detector
-    source: CubeSource
-    references: tuple[CubeSource, ...]
-    reference_cubes: tuple[xr.DataArray, ...]
-    engine: Engine
-    given: Learned | None
-    as_array: bool
-    with_parts: bool
-
-    @property
-    def parts(self) -> tuple[str, ...]:
-        """The kinds of evidence that the result carries."""
-        return self.detector.evidence if self.with_parts else ()
-
-    @property
-    def provenance(self) -> dict[str, str]:
-        """What a result says about itself."""
-        method, parameters = describe_detector(self.detector)
-        return {
-            "method": method,
-            "parameters": json.dumps(parameters),
-            "version": __version__,
-            **{name: str(self.cube.attrs[name]) for name in ("source", "data_file") if name in self.cube.attrs},
-        }
-
-    @property
-    def fingerprint(self) -> dict[str, Any]:
-        """What the scores depend on, as JSON holds it: where it is equal, so are the scores."""
-        method, parameters = describe_detector(self.detector)
-        return {
-            "version": __version__,
-            "method": method,
-            "parameters": parameters,
-            "parts": list(self.parts),
-            "scene": _identity(self.cube, self.source),
-            "references": [
-                _identity(cube, source) for cube, source in zip(self.reference_cubes, self.references, strict=True)
-            ],
-            "background": None if self.given is None else self.given.digest(),
-        }
-
-    def learn(self, journal: Journal | None = None) -> Learned:
-        """Return what the detector learns, or what was given."""
-        if self.given is not None:
-            return self.given
-        wavelength = _wavelength(self.cube)
-        bands = self.source.bands
-        return Learned(
-            self.detector,
-            self.engine.learn(self.detector, self.references, journal),
-            bands,
-            self.cube.sizes["band"],
-            None if wavelength is None else wavelength[bands],
-        )
-
-    def tiles(self, learned: Learned, journal: Journal | None = None) -> Generator[TileScores, None, None]:
-        """Yield the scores by tiles; to be closed by who does not take all of them."""
-        return self.engine.score(self.detector, self.source, learned.background, parts=self.with_parts, journal=journal)
-
-    def scores(self) -> Any:
-        """Return all scores."""
-        scores = np.empty(self.source.shape[:2], dtype=np.float32)
-        parts = np.empty((*scores.shape, len(self.parts)), dtype=np.float32)
-        learned = self.learn()
-        with contextlib.closing(self.tiles(learned)) as tiles:
-            for tile in tiles:
-                scores[tile.rows, tile.cols] = tile.scores
-                parts[tile.rows, tile.cols] = tile.parts
-        require_scores(int(np.isfinite(scores).sum()))
-        return self._result(scores, learned, parts)
-
-    def lazy_scores(self) -> Any:
-        """Return all scores as a dask array."""
-        from hsad.engine.lazy import lazy_scores
-
-        # Tasks run wherever the user computes: they carry neither this job's threads nor its progress bar.
-        engine = replace(self.engine, runner=Memory(), progress=Engine.progress)
-        learning = functools.partial(_learn_background, replace(self, engine=engine))
-        return self._result(lazy_scores(self.engine, self.detector, self.source, learning), None)
-
-    def _result(self, scores: Any, learned: Learned | None, parts: NDArray[np.float32] | None = None) -> Any:
-        if self.as_array:
-            return np.concatenate([scores[..., None], parts], axis=2) if parts is not None and self.parts else scores
-        rows, cols = self.window
-        result = xr.DataArray(scores, dims=("y", "x"), name="score", attrs=dict(self.provenance))
-        result.attrs["long_name"] = f"anomaly score ({result.attrs['method']})"
-        if learned is not None:
-            result.attrs["background"] = learned.summary()
-        own = {
-            name: coordinate.isel({"y": rows, "x": cols}, missing_dims="ignore")
-            for name, coordinate in self.cube.coords.items()
-            if coordinate.ndim and set(coordinate.dims) <= {"y", "x"} and name != "valid"
-        }
-        if parts is not None:
-            own |= {name: (("y", "x"), parts[..., kind]) for kind, name in enumerate(self.parts)}
-        return self.grid.attach(result.assign_coords(own))
-
-
-def _learn_background(job: Job) -> Background | None:
-    return job.learn().background
-
-
-def _identity(cube: xr.DataArray, source: CubeSource) -> dict[str, Any]:
-    """Return what tells one scene from another: its files, the window, and a digest of what is used of it."""
-    named = [source_file(str(cube.attrs[name])) for name in ("source", "data_file") if name in cube.attrs]
-    digest = hashlib.sha256(repr((source.shape, source.origin, source.nodata)).encode())
-    for array in (source.bands, source.gain, source.bias, source.mask):
-        digest.update(b"-" if array is None else np.ascontiguousarray(array).tobytes())
-    files = [file for path in named if path for file in ([path] if path.is_file() else sorted(path.rglob("*")))]
-    return {
-        "name": Path(str(cube.attrs.get("source", ""))).name,  # with the array's, of a file that has several
-        "files": [[str(file.resolve()), (status := file.stat()).st_size, status.st_mtime_ns] for file in files],
-        "used": digest.hexdigest(),
-    }
-
-
-@contextlib.contextmanager
-def prepared(cube: Any, method: str | Detector | None, run: RunOptions, parameters: Mapping[str, Any]) -> Iterator[Job]:
-    """Turn what the user gave into a job, and close its connections in the end."""
-    job = _prepare(cube, method, run, parameters)
-    with contextlib.closing(job.engine.runner):
-        yield job
-
-
-def _prepare(cube: Any, method: str | Detector | None, run: RunOptions, parameters: Mapping[str, Any]) -> Job:
-    """Turn what the user gave into a job, checking all of it before any work."""
-    given = run.background
-    if isinstance(given, str | Path):
-        given = Learned.load(given)
-    if given is None:
-        detector = make_detector(method or DEFAULT_METHOD, pca=run.pca, **parameters)
-    else:
-        _check_given(given, method, run, parameters)
-        detector = given.detector
-    if run.parts and not (detector.evidence and run.compute):
-        method_used, _ = describe_detector(detector)
-        raise ParameterError(f"parts: {'compute=False gives none' if detector.evidence else f'{method_used} has none'}")
-    opened = _opened(cube)
-    grid = geo_grid(opened)
-    window = pixel_window(run, grid)
-    source = _source(opened, run, given, window, _mask(run, grid))
-    reference_cubes, references = [opened], [source]
-    others = run.references is not None and not (len(run.references) == 1 and run.references[0] is cube)
-    if run.references is not None and given is None and others:
-        reference_cubes = [_opened(scene) for scene in run.references]
-        source, *references = _on_common_bands(
-            source, *(_source(scene, run, None, None, None) for scene in reference_cubes)
-        )
-    return Job(
-        opened,
-        window,
-        grid.window(*window),
-        detector,
-        source,
-        tuple(references),
-        tuple(reference_cubes),
-        Engine(_runner(run), run.tile, memory_bytes(run.memory), chosen_progress(run.progress) or Engine.progress),
-        given,
-        not isinstance(cube, xr.DataArray | str | Path),
-        run.parts,
-    )
-
-
-def _opened(cube: Any) -> xr.DataArray:
-    if isinstance(cube, str | Path):
-        from hsad.readers import open_cube
-
-        return open_cube(cube)
-    return check_cube(cube)
-
-
-def _mask(run: RunOptions, grid: GeoGrid) -> NDArray[np.bool_] | None:
-    if run.mask is None:
-        return None
-    if isinstance(run.mask, str | Path):
-        from hsad.readers import open_mask
-
-        return open_mask(run.mask, grid)
-    mask: NDArray[np.bool_] = np.asarray(run.mask) != 0
-    if mask.shape != (grid.rows, grid.cols):
-        raise ParameterError(f"mask: {mask.shape} pixels for a scene of {(grid.rows, grid.cols)}")
-    return mask
-
-
-def _source(
-    cube: xr.DataArray,
-    run: RunOptions,
-    given: Learned | None,
-    window: tuple[slice, slice] | None,
-    mask: NDArray[np.bool_] | None,
-) -> CubeSource:
-    if given is None:
-        chosen = None if run.bands is None else band_choice(run.bands, cube)
-        return drop_dead_bands(source_of(cube, chosen=chosen, mask=mask, window=window))
-    given.check_fits(cube.sizes["band"], _wavelength(cube))
-    # The bands of the background, whatever this scene says about them.
-    plain = cube.drop_vars("good_wavelength", errors="ignore")
-    source = source_of(plain, chosen=np.isin(np.arange(given.total), given.bands), mask=mask, window=window)
-    alive = drop_dead_bands(source)
-    if len(alive.bands) < len(source.bands):
-        missing = np.setdiff1d(source.bands, alive.bands) + 1
-        raise DataError(f"the background uses bands that hold no data here: {', '.join(map(str, missing))}")
-    return source
-
-
-def _on_common_bands(*sources: CubeSource) -> tuple[CubeSource, ...]:
-    totals = {source.raster.shape[2] for source in sources}
-    if len(totals) > 1:
-        raise ParameterError(f"references: scenes of {', '.join(map(str, sorted(totals)))} bands do not compare")
-    common = functools.reduce(np.intersect1d, [source.bands for source in sources])
-    if not len(common):
-        raise DataError("references: no band holds data in all scenes")
-    return tuple(source.select(np.isin(source.bands, common)) for source in sources)
-
-
-def _check_given(given: Learned, method: str | Detector | None, run: RunOptions, parameters: Mapping[str, Any]) -> None:
-    known, _ = describe_detector(given.detector)
-    if method is not None and method not in (known, given.detector):
-        raise ParameterError(f"method {method!r}: the background was learned by {known!r}")
-    for name in [*parameters, *(n for n in ("bands", "pca", "references") if getattr(run, n) is not None)]:
-        raise ParameterError(f"{name} is decided by the background: learn anew to change it")
-
-
-def _runner(run: RunOptions) -> Runner:
-    if run.scheduler is not None:
-        cluster = Cluster(run.scheduler)
-        LOGGER.info("the cluster's dashboard: %s", cluster.client.dashboard_link)
-        return cluster
-    if run.workers is None and "distributed" in sys.modules:
-        from distributed import get_client
-
-        try:
-            return Cluster(get_client())
-        except ValueError:  # no client is active: our own threads
-            pass
-    return Memory() if run.workers == 1 else Threads(run.workers)
-
-
-def _wavelength(cube: xr.DataArray) -> NDArray[np.float64] | None:
-    return cube.coords["wavelength"].values if "wavelength" in cube.coords else None
-
-
-def require_scores(count: int) -> None:
-    """Refuse a result in which no pixel has a score."""
-    if count == 0:
-        raise DataError("the scene has no valid pixel: each has nodata, NaN or a mask in some band")

@@ -7,7 +7,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from hsad.detectors.base import Background, Block, Detector, Scan, parameter
+from hsad.detectors.base import Background, Detector, Scan
+from hsad.detectors.block import Block
+from hsad.detectors.parameters import parameter
 from hsad.kernels.summaries import Moments, Sample, Totals
 
 

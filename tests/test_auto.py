@@ -19,7 +19,7 @@ from test_morphology import opening_by_thresholds
 import hsad
 import hsad.detection
 from hsad.detectors.auto import Auto
-from hsad.detectors.base import Block, Scene
+from hsad.detectors.block import Block, Scene
 from hsad.errors import DataError, ParameterError
 
 SMALL = {"outer": 9, "inner": 3, "areas": (4, 9), "smooth": 0.6, "components": 3, "clutter": 7}

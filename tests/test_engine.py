@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 from sketches import LocalContrast, MeanDistance, NearestPrototype, PlaceDistance, RobustMean
 
 from hsad.cube import check_cube
+from hsad.detectors.block import clamped
 from hsad.engine.run import Engine
 from hsad.engine.runners import Cluster, Memory, Runner, Threads, one_blas_thread
 from hsad.engine.source import source_of
-from hsad.engine.tiles import LeafGrid, MergeTree, clamped
+from hsad.engine.tiles import LeafGrid, MergeTree
 from hsad.errors import DataError
 
 KINDS = [LocalContrast(), MeanDistance(), RobustMean(), NearestPrototype(), PlaceDistance()]

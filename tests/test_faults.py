@@ -34,7 +34,7 @@ from rasterio.errors import NotGeoreferencedWarning
 from sketches import LocalContrast, MeanDistance
 
 import hsad as library
-from hsad.detectors.base import parameter
+from hsad.detectors.parameters import parameter
 from hsad.errors import ClusterError, TileError
 
 CRD = ("-m", "crd", "--outer", 11, "--inner", 5, "--tile", 64, "--workers", 2)

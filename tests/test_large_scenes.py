@@ -14,10 +14,10 @@ import rasterio
 
 import hsad
 from hsad.cube import raster_of
-from hsad.engine.blocks import BlockCache
-from hsad.engine.memory import Memos
+from hsad.engine.decoded import BlockCache
+from hsad.engine.memos import Memos
 from hsad.errors import ParameterError
-from hsad.readers.raw import RawRaster
+from hsad.readers.envi.raw import RawRaster
 from hsad.readers.tiff import TiffRaster
 
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")

@@ -11,8 +11,8 @@ from hsad.errors import ParameterError
 from hsad.kernels.ring import score as local
 from hsad.kernels.ring.choose import dual_cost, primal_cost
 from hsad.kernels.ring.dual import factor
-from hsad.kernels.ring.task import CRD, Task, Window
-from hsad.kernels.ring.window import BORDERS
+from hsad.kernels.ring.task import CRD, Task
+from hsad.kernels.ring.window import BORDERS, Window
 
 WINDOW = {"outer": 9, "inner": 3}
 BANDS = [3, 20, 90]  # ring of 72 pixels: systems of bands, and systems of ring pixels, s > d and s < d

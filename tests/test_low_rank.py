@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import hsad
-from hsad.detectors.low_rank import LowRank
+from hsad.detectors.low_rank.patches import LowRank
 from hsad.errors import DataError, ParameterError
 from hsad.kernels.low_rank.median_merge import merge_by_median
 from hsad.kernels.low_rank.patch_grid import patch_starts

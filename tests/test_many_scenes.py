@@ -10,8 +10,8 @@ from processes import hsad, same_bytes, values, write_scene
 
 import hsad as library
 from hsad.errors import ParameterError, SceneError
+from hsad.job.batch import output_names
 from hsad.readers.collection import expand_scenes
-from hsad.runs import output_names
 
 
 @pytest.fixture

@@ -11,9 +11,10 @@ import pytest
 import sketches
 
 from hsad.cube import check_cube
-from hsad.detectors.base import Block, Detector, Scan
+from hsad.detectors.base import Detector, Scan
+from hsad.detectors.block import Block
 from hsad.engine import memory
-from hsad.engine.memory import Memos
+from hsad.engine.memos import Memos
 from hsad.engine.run import Engine
 from hsad.engine.runners import Cluster, Runner
 from hsad.engine.source import source_of

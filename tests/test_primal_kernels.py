@@ -6,8 +6,8 @@ import pytest
 
 from hsad.kernels.ring import score as local
 from hsad.kernels.ring.primal.score import score_primal
-from hsad.kernels.ring.task import CRD, RX, Task, Window
-from hsad.kernels.ring.window import BORDERS, border_code, has_enough
+from hsad.kernels.ring.task import CRD, RX, Task
+from hsad.kernels.ring.window import BORDERS, Window, border_code, has_enough
 
 ROWS, COLS = 16, 21  # three vectors of pixels, the last one not full
 NO_WEIGHTS = np.empty((0, 0))

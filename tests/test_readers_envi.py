@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 import hsad
 from hsad.cube import geo_grid, raster_of
 from hsad.errors import SceneError
-from hsad.readers import envi
-from hsad.readers.envi_header import parse_header
+from hsad.readers.envi import scene as envi
+from hsad.readers.envi.header import parse_header
 
 CODES = {"u1": 1, "i2": 2, "i4": 3, "f4": 4, "f8": 5, "u2": 12, "u4": 13, "i8": 14, "u8": 15}
 AXES = {"bsq": (2, 0, 1), "bil": (0, 2, 1), "bip": (0, 1, 2)}

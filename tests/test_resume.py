@@ -14,13 +14,13 @@ from processes import finished_tiles, hsad, running, same_bytes, unfinished, val
 import hsad as library
 from hsad.cube import check_cube
 from hsad.detectors import DETECTORS
-from hsad.detectors.learned import Learned
 from hsad.detectors.packing import find_loaded, pack, unpack
 from hsad.engine.resume import Journal
 from hsad.engine.run import Engine, TileScores
 from hsad.engine.runners import Runner
 from hsad.engine.source import source_of
 from hsad.errors import DataError, OutputError, ResumeWarning
+from hsad.job.learned import Learned
 from hsad.kernels.summaries import Moments
 
 CRD = ("-m", "crd", "--outer", 11, "--inner", 5, "--tile", 64, "--workers", 2)

@@ -17,9 +17,9 @@ from scipy.stats import rankdata
 
 import hsad
 from hsad.detectors import rpca, state
-from hsad.detectors.band_rpca import BandRPCA
-from hsad.detectors.rpca import RPCA
-from hsad.detectors.state import Room
+from hsad.detectors.low_rank.band_rpca import BandRPCA
+from hsad.detectors.low_rank.rpca import RPCA
+from hsad.detectors.low_rank.state import Room
 from hsad.errors import ConvergenceWarning, DataError, ParameterError
 from hsad.kernels.low_rank.patch_grid import patch_starts
 from hsad.kernels.low_rank.pursuit import sparse_part

@@ -12,8 +12,8 @@ from hsad.kernels import compiled
 from hsad.kernels.ring import score as local
 from hsad.kernels.ring.choose import can_share, tile_side
 from hsad.kernels.ring.dual.patches import patches, product
-from hsad.kernels.ring.task import CRD, RX, Task, Window
-from hsad.kernels.ring.window import REFLECT, SHIFT
+from hsad.kernels.ring.task import CRD, RX, Task
+from hsad.kernels.ring.window import REFLECT, SHIFT, Window
 
 BANDS = 40
 WHOLE = np.s_[0:26, 0:25]

@@ -9,7 +9,7 @@ from scipy.io import loadmat
 from sklearn.linear_model import orthogonal_mp
 
 import hsad
-from hsad.detectors.srd import SRD
+from hsad.detectors.ring.sparse import SRD
 from hsad.errors import DataError, ParameterError
 from hsad.kernels.ring.sparse import sparse_representation
 

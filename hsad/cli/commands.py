@@ -47,9 +47,9 @@ def detect(
     scene that fails stops no other. A run that was ended early is continued by the same command.
     """
     from hsad.detectors import DEFAULT_METHOD, parse_parameters
-    from hsad.options import RunOptions
+    from hsad.job.files import detect_to_file
+    from hsad.job.options import RunOptions
     from hsad.readers.collection import expand_scenes
-    from hsad.runs import detect_to_file
 
     options["references"] = list(options["references"]) or None
     own = {name: options.pop(name) for name in ("overwrite", "restart")}
@@ -83,7 +83,7 @@ def _detect_many(
     """Score scenes into a folder, with a line for each and a summary; status 1 if any failed."""
     from hsad.cli.errors import told
     from hsad.errors import ParameterError
-    from hsad.runs import detect_many
+    from hsad.job.batch import detect_many
 
     if save_background is not None:
         raise ParameterError("save-background keeps what was learned from one scene: there are several here")

@@ -15,7 +15,7 @@ import click
 from hsad.cli.errors import Interrupted
 
 if TYPE_CHECKING:
-    from hsad.detectors.base import Parameter
+    from hsad.detectors.parameters import Parameter
 
 __all__ = [
     "DetectCommand",
@@ -108,7 +108,7 @@ class DetectCommand(HsadCommand):
 
 @functools.cache
 def _run_options() -> tuple[click.Option, ...]:
-    from hsad.options import RunOptions
+    from hsad.job.options import RunOptions
 
     made = []
     for f in dataclasses.fields(RunOptions):

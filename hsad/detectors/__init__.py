@@ -7,15 +7,17 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from hsad.detectors.auto import Auto
-from hsad.detectors.band_rpca import BandRPCA
-from hsad.detectors.base import Background, Block, Detector, Parameter, Scan, parameter
-from hsad.detectors.collaborative import CRD, KernelCRD
+from hsad.detectors.base import Background, Detector, Scan
+from hsad.detectors.block import Block
 from hsad.detectors.global_rx import GlobalRX
-from hsad.detectors.local import LocalRX
-from hsad.detectors.low_rank import LowRank
+from hsad.detectors.low_rank.band_rpca import BandRPCA
+from hsad.detectors.low_rank.patches import LowRank
+from hsad.detectors.low_rank.rpca import RPCA
+from hsad.detectors.parameters import Parameter, parameter
 from hsad.detectors.reduced import OnComponents
-from hsad.detectors.rpca import RPCA
-from hsad.detectors.srd import SRD
+from hsad.detectors.ring.collaborative import CRD, KernelCRD
+from hsad.detectors.ring.local_rx import LocalRX
+from hsad.detectors.ring.sparse import SRD
 from hsad.errors import ParameterError
 
 __all__ = [

@@ -9,8 +9,10 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from hsad.detectors.base import Background, Block, Scan, parameter
-from hsad.detectors.windows import DualWindow, odd_from
+from hsad.detectors.base import Background, Scan
+from hsad.detectors.block import Block, narrowed, surroundings, widened
+from hsad.detectors.parameters import parameter
+from hsad.detectors.ring.windows import DualWindow, odd_from
 from hsad.errors import DataError
 from hsad.kernels.summaries import Histogram, Moments
 
@@ -35,8 +37,6 @@ _CONSTANT = 1e-24
 
 _ROWS = 32
 """Rows whose moments are formed at once: a leaf is large."""
-
-Part = tuple[slice, slice]
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,7 +176,7 @@ class Auto(DualWindow):
         """Return the fused evidence of the block's core, less the local level of clutter."""
         from hsad.kernels.image.clutter import clutter_level
 
-        wide, core = _widened(block, self._margin)
+        wide, core = widened(block, self._margin)
         parts = self._logarithms(wide, background)
         fused = parts[..., 0] + self.spatial_weight * parts[..., 1]
         if self.flatten > 0:
@@ -185,7 +185,7 @@ class Auto(DualWindow):
 
     def parts(self, block: Block, background: Evidence) -> NDArray[np.float64]:
         """Return the spectral and the spatial evidence: logarithms of multiples of the scene's medians."""
-        wide, core = _widened(block, self._margin)
+        wide, core = widened(block, self._margin)
         return np.asarray(self._logarithms(wide, background)[core])
 
     @property
@@ -210,7 +210,7 @@ class Auto(DualWindow):
     def _histogram(self, block: Block, values: _Values, evidence: Evidence) -> Histogram | None:
         if not block.core_valid.any():
             return None
-        wide, core = _widened(block, self._margin)
+        wide, core = widened(block, self._margin)
         scored = values(wide, evidence)[core][block.core_valid]
         return Histogram.of(scored[~np.isnan(scored)])
 
@@ -220,7 +220,7 @@ class Auto(DualWindow):
         from hsad.kernels.ring.score import crd
 
         def objective() -> NDArray[np.float64]:
-            near = _narrowed(wide, self.outer // 2)
+            near = narrowed(wide, self.outer // 2)
             contrast = self._contrast(wide, evidence).astype(np.float64)
             vectors = evidence.subspaces.spectral
             return crd(
@@ -240,7 +240,7 @@ class Auto(DualWindow):
 
     def _spatial(self, wide: Block, evidence: Evidence) -> NDArray[np.float32]:
         """Return the smoothed contrast at the core."""
-        return self._contrast(wide, evidence)[_narrowed(wide, self.outer // 2).core]
+        return self._contrast(wide, evidence)[narrowed(wide, self.outer // 2).core]
 
     def _contrast(self, wide: Block, evidence: Evidence) -> NDArray[np.float32]:
         """Return the smoothed contrast at the core and the rings around it."""
@@ -252,7 +252,7 @@ class Auto(DualWindow):
             components = project(wide.spectra, subspaces.spatial, subspaces.mean @ subspaces.spatial)
             contrasts = area_contrast(components, wide.valid, self.areas, _LEVELS)
             mean = np.exp(np.log(contrasts + _CONTRAST_FLOOR).mean(axis=0))
-            return _smoothed(mean, wide.valid, self.smooth)[_surroundings(wide, self.outer // 2)]
+            return _smoothed(mean, wide.valid, self.smooth)[surroundings(wide, self.outer // 2)]
 
         return _kept(wide, "spatial", evidence, contrast)
 
@@ -285,42 +285,6 @@ def _smoothed(values: NDArray[np.float64], valid: NDArray[np.bool_], sigma: floa
     weight = gaussian_filter(valid.astype(np.float64), sigma, radius=_smoothing_radius(sigma))
     total = gaussian_filter(np.where(valid, values, 0.0), sigma, radius=_smoothing_radius(sigma))
     return np.asarray(np.divide(total, weight, out=np.zeros_like(total), where=valid))
-
-
-def _widened(block: Block, margin: int) -> tuple[Block, Part]:
-    """Return the block with this margin around its core in the core, and where the core lies in the new one."""
-    rows, cols = (
-        slice(max(0, core.start - margin), min(size, core.stop + margin))
-        for core, size in zip(block.core, block.valid.shape, strict=True)
-    )
-    return replace(block, core=(rows, cols)), _moved(block.core, (rows, cols))
-
-
-def _surroundings(block: Block, reach: int) -> Part:
-    """Return the part of a block that a detector of this reach would have been given."""
-    rows, cols = (
-        slice(max(0, min(core.start - reach, size - 2 * reach - 1)), min(size, max(core.stop + reach, 2 * reach + 1)))
-        for core, size in zip(block.core, block.valid.shape, strict=True)
-    )
-    return rows, cols
-
-
-def _narrowed(block: Block, reach: int) -> Block:
-    """Return the block as a detector of this reach would have been given it."""
-    rows, cols = part = _surroundings(block, reach)
-    return replace(
-        block,
-        spectra=block.spectra[part],
-        valid=block.valid[part],
-        core=_moved(block.core, part),
-        origin=(block.origin[0] + rows.start, block.origin[1] + cols.start),
-    )
-
-
-def _moved(core: Part, part: Part) -> Part:
-    """Return where a core lies in a part of the array."""
-    rows, cols = (slice(a.start - b.start, a.stop - b.start) for a, b in zip(core, part, strict=True))
-    return rows, cols
 
 
 def _moments(block: Block) -> Moments | None:

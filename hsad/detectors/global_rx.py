@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from hsad.detectors.base import Background, Block, Detector, Scan, parameter
+from hsad.detectors.base import Background, Detector, Scan
+from hsad.detectors.block import Block
+from hsad.detectors.parameters import parameter
 from hsad.errors import ConvergenceWarning, DataError, RankWarning
 from hsad.kernels.covariance import Covariance, mahalanobis, regularize, whitener
 from hsad.kernels.summaries import Histogram, Moments, Totals, quantile

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hsad.engine.memory import Memos
+from hsad.engine.memos import Memos
 from hsad.engine.run import Engine, score_tile
 from hsad.engine.source import Source
 from hsad.engine.tiles import LeafGrid, Tile

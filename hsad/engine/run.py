@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -11,11 +10,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from hsad.detectors.base import Background, Block, Detector, Scene
-from hsad.engine.memory import Footprint, Memos, Plan, plan
-from hsad.engine.runners import Memory, Outcome, Runner, Threads, one_blas_thread, stop_if_unwanted
+from hsad.detectors.base import Background, Detector
+from hsad.engine.leaves import blocks_of, leaf_grid
+from hsad.engine.memos import Memos
+from hsad.engine.plan import Footprint, Plan, plan
+from hsad.engine.runners import Memory, Outcome, Runner, Threads, one_blas_thread
 from hsad.engine.source import Source
-from hsad.engine.tiles import LeafGrid, MergeTree, Tile, clamped
+from hsad.engine.tiles import MergeTree, Tile
 from hsad.errors import DataError, TileError
 
 if TYPE_CHECKING:
@@ -33,24 +34,6 @@ Progress = Callable[..., Iterable[Any]]
 _MOST_FAILURES = 16
 
 
-class _Unread(Block):
-    """A block whose spectra are read when somebody looks at them: not where all that is needed is in its memo."""
-
-    @classmethod
-    def of(cls, read: Callable[[], tuple[NDArray[np.float64], NDArray[np.bool_]]], **fields: Any) -> _Unread:
-        """Return a block with these fields, ``read()`` gives the other two."""
-        block = cls.__new__(cls)
-        block.__dict__.update(fields, _read=read)
-        return block
-
-    def __getattr__(self, name: str) -> Any:
-        if name not in ("spectra", "valid"):
-            raise AttributeError(name)
-        spectra, valid = self._read()
-        self.__dict__.update(spectra=spectra, valid=valid)
-        return self.__dict__[name]
-
-
 @dataclass(frozen=True)
 class TileScores:
     """The scores of a tile: its rows and columns in the scene, and a ``(rows, cols)`` float32 array.
@@ -64,51 +47,6 @@ class TileScores:
     parts: NDArray[np.float32]
 
 
-def _grid(source: Source, leaf: int) -> LeafGrid:
-    return LeafGrid(source.shape[0], source.shape[1], leaf)
-
-
-def _blocks(tile: Tile, source: Source, leaf: int, reach: int, memos: Memos) -> Iterator[tuple[tuple[int, int], Block]]:
-    """Yield the leaves of a tile as blocks; the tile is read with its surroundings once, when a block is looked at."""
-    grid = _grid(source, leaf)
-    scene = Scene(tile.scene, grid.rows, grid.cols)
-
-    def around(window: tuple[slice, slice]) -> tuple[slice, slice]:
-        rows, cols = window
-        return (
-            clamped(rows.start, rows.stop, grid.rows, reach),
-            clamped(cols.start, cols.stop, grid.cols, reach),
-        )
-
-    tile_rows, tile_cols = around(grid.window(tile.level, tile.row, tile.col))
-    stored = functools.cache(functools.partial(source.read, tile_rows, tile_cols))
-
-    def spectra(here: tuple[slice, slice], rows: slice, cols: slice) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-        return source.spectra(stored()[here], rows, cols)
-
-    for row, col in grid.leaves(tile):
-        stop_if_unwanted()
-        core_rows, core_cols = grid.window(0, row, col)
-        rows, cols = around((core_rows, core_cols))
-        here = (
-            slice(rows.start - tile_rows.start, rows.stop - tile_rows.start),
-            slice(cols.start - tile_cols.start, cols.stop - tile_cols.start),
-        )
-        core = (
-            slice(core_rows.start - rows.start, core_rows.stop - rows.start),
-            slice(core_cols.start - cols.start, core_cols.stop - cols.start),
-        )
-        block = _Unread.of(
-            functools.partial(spectra, here, rows, cols),
-            core=core,
-            origin=(rows.start, cols.start),
-            scene=scene,
-            memo=memos.setdefault((row, col), {}),
-        )
-        yield (row, col), block
-        memos.settle((row, col))
-
-
 def _scan_tile(
     tile: Tile,
     sources: Sequence[Source],
@@ -120,9 +58,9 @@ def _scan_tile(
 ) -> T | None:
     """Return the function's values on the leaves of a tile, merged."""
     source = sources[tile.scene]
-    tree = MergeTree(_grid(source, leaf), 0, tile.level)
+    tree = MergeTree(leaf_grid(source, leaf), 0, tile.level)
     with one_blas_thread():
-        for (row, col), block in _blocks(tile, source, leaf, reach, memos[tile.scene]):
+        for (row, col), block in blocks_of(tile, source, leaf, reach, memos[tile.scene]):
             tree.add(row, col, function(block, *arguments))
     merged: T | None = tree.merged[tile.row, tile.col]
     return merged
@@ -137,12 +75,12 @@ def score_tile(
     parts: bool = False,
 ) -> TileScores:
     """Return the scores of a tile, and what they are made of if `parts` are wanted."""
-    grid = _grid(source, detector.leaf)
+    grid = leaf_grid(source, detector.leaf)
     rows, cols = grid.window(tile.level, tile.row, tile.col)
     scores = np.empty((rows.stop - rows.start, cols.stop - cols.start), dtype=np.float32)
     kinds = np.empty((*scores.shape, len(detector.evidence) if parts else 0), dtype=np.float32)
     with one_blas_thread():
-        for (row, col), block in _blocks(tile, source, detector.leaf, detector.reach, memos):
+        for (row, col), block in blocks_of(tile, source, detector.leaf, detector.reach, memos):
             leaf_rows, leaf_cols = grid.window(0, row, col)
             here = (
                 slice(leaf_rows.start - rows.start, leaf_rows.stop - rows.start),
@@ -184,7 +122,7 @@ class Engine:
     tile : int or None
         Side of a tile in pixels; it is rounded down to a leaf times a power of two.
     memory : int
-        Bytes that a run may take, Python included, where `tile` is not given; see `hsad.engine.memory`.
+        Bytes that a run may take, Python included, where `tile` is not given; see `hsad.engine.plan`.
     progress : callable
         ``progress(iterable, total=..., desc=...)`` returns an iterable that shows how far it has come.
     """
@@ -236,7 +174,7 @@ class Engine:
         """
         check_side(source, detector.smallest_side)
         planned = self._plan(source, detector.leaf, detector.reach, detector.footprint)
-        grid = _grid(source, detector.leaf)
+        grid = leaf_grid(source, detector.leaf)
         missing = np.ones(grid.nodes(0), dtype=np.bool_)  # by leaf
         for scores in journal.finished() if journal else ():
             missing[grid.span(scores.rows, scores.cols)] = False
@@ -268,7 +206,7 @@ class Engine:
         """Yield the tiles with the function's results, as they finish; with a journal, despite single failures."""
 
         def window(tile: Tile) -> tuple[slice, slice]:
-            return _grid(sources[tile.scene], leaf).window(tile.level, tile.row, tile.col)
+            return leaf_grid(sources[tile.scene], leaf).window(tile.level, tile.row, tile.col)
 
         failed: dict[Tile, Exception] = {}
         for description in (what, f"{what}, failed tiles again"):
@@ -367,7 +305,7 @@ class _Scan:
             for source in self._sources
         ]
         workers = min(planned.workers for planned in plans)
-        grids = [_grid(source, self._leaf) for source in self._sources]
+        grids = [leaf_grid(source, self._leaf) for source in self._sources]
         tiles = [
             tile
             for index, (grid, planned) in enumerate(zip(grids, plans, strict=True))

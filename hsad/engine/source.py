@@ -14,7 +14,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from hsad.cube import Raster, raster_of
-from hsad.engine.blocks import CodedRaster, shared_blocks, unit_of
+from hsad.engine.decoded import CodedRaster, shared_blocks, unit_of
 from hsad.errors import DataError, ParameterError, SceneError
 
 __all__ = ["CubeSource", "Source", "drop_dead_bands", "source_of"]

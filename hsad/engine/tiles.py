@@ -11,16 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["LeafGrid", "MergeTree", "Tile", "clamped"]
-
-
-def clamped(start: int, stop: int, size: int, reach: int) -> slice:
-    """Return the range to read for the core [start, stop) of an axis of this size.
-
-    It is the core with `reach` on both sides, clamped to the axis, but spanning at least ``2·reach + 1`` from an end,
-    so that a window shifted inside the scene (`reach` its half width) is read whole for every core pixel.
-    """
-    return slice(max(0, min(start - reach, size - 2 * reach - 1)), min(size, max(stop + reach, 2 * reach + 1)))
+__all__ = ["LeafGrid", "MergeTree", "Tile"]
 
 
 @dataclass(frozen=True)

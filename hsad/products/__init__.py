@@ -10,9 +10,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from hsad.files import check_output
     from hsad.products.envi import write_envi
     from hsad.products.figures import plot_roc, plot_scores
-    from hsad.products.files import check_output
     from hsad.products.provenance import Provenance
     from hsad.products.raster import ScoreWriter, read_provenance, write_scores
 

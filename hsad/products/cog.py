@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hsad.products.files import open_raster
+from hsad.gdal import open_raster
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,7 +11,7 @@ import numpy as np
 
 from hsad.cube import GeoGrid, check_cube, geo_grid
 from hsad.errors import OutputError, ParameterError, SceneWarning
-from hsad.products.files import check_output, publish, reserve_space, staging
+from hsad.files import check_output, publish, reserve_space, staging
 
 if TYPE_CHECKING:
     import os

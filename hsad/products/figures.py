@@ -10,7 +10,7 @@ import xarray as xr
 
 from hsad.cube import GeoGrid, geo_grid
 from hsad.errors import ParameterError
-from hsad.products.files import check_output, publish, staging
+from hsad.files import check_output, publish, staging
 from hsad.products.palette import SCORE_PALETTE, is_logarithmic
 from hsad.products.summary import stretch
 

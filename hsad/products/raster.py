@@ -12,8 +12,9 @@ import xarray as xr
 
 from hsad.cube import GeoGrid, geo_grid
 from hsad.errors import OutputError, ParameterError
+from hsad.files import check_output, publish, reserve_space, staging
+from hsad.gdal import gdal_errors, open_raster
 from hsad.products.cog import BLOCK, same_values, state_statistics, to_cog
-from hsad.products.files import check_output, gdal_errors, open_raster, publish, reserve_space, staging
 from hsad.products.provenance import Provenance, source_file
 from hsad.products.stac import stac_item
 from hsad.products.styles import raster_style

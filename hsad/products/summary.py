@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hsad.products.files import open_raster
+from hsad.gdal import open_raster
 from hsad.products.palette import STRETCH
 
 if TYPE_CHECKING:

@@ -42,7 +42,7 @@ class HsadBackend(BackendEntrypoint):
 
     def guess_can_open(self, filename_or_obj: Any) -> bool:
         """Volunteer for ENVI headers only: other suffixes have backends of their own."""
-        from hsad.readers.envi_header import is_header
+        from hsad.readers.envi.header import is_header
 
         if not isinstance(filename_or_obj, str | os.PathLike):
             return False

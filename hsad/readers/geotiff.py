@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 import re
-import threading
-import warnings
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +10,7 @@ import numpy as np
 
 from hsad.cube import Raster, build_cube
 from hsad.errors import SceneError
+from hsad.gdal import LEAST_CACHE, open_dataset
 from hsad.readers.bands import BandTable, band_table
 from hsad.readers.nodata import stored_nodata
 from hsad.readers.stac import stac_bands
@@ -28,13 +25,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from rasterio.io import DatasetReader
 
-__all__ = ["GdalRaster", "can_read", "gdal_raster", "georeferencing", "name", "open_dataset", "read"]
+__all__ = ["GdalRaster", "can_read", "gdal_raster", "georeferencing", "name", "read"]
 
 name = "GDAL"
 
-_SILENT = logging.NullHandler()
-_OPENING = threading.Lock()
-_LEAST_CACHE = 16 * 2**20
 
 _TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _DESCRIBED = re.compile(
@@ -70,41 +64,9 @@ class GdalRaster:
         decoded = len(self.indexes) * self.dtype.itemsize
         for part, side in ((rows, self.block[0]), (cols, self.block[1])):
             decoded *= (-(-part.stop // side) - part.start // side) * side
-        with open_dataset(self.path, decoded + _LEAST_CACHE) as dataset:
+        with open_dataset(self.path, decoded + LEAST_CACHE) as dataset:
             stored = dataset.read(list(self.indexes), window=window, out_dtype=self.dtype)
         return np.ascontiguousarray(np.moveaxis(stored, 0, 2))
-
-
-@contextmanager
-def open_dataset(path: str, cache: int = _LEAST_CACHE) -> Iterator[DatasetReader]:
-    """Open a file with GDAL; its errors, while the file is open too, become a `SceneError` that names it.
-
-    GDAL keeps decoded blocks in `cache` bytes, not in a share of the machine's memory.
-    """
-    import rasterio
-    from rasterio._err import CPLE_BaseError
-    from rasterio.errors import NotGeoreferencedWarning, RasterioError
-
-    # What GDAL has to say on the way to an error is in the error; without this, Python prints it on stderr.
-    logging.getLogger("rasterio").addHandler(_SILENT)
-    try:
-        with rasterio.Env(GDAL_CACHEMAX=cache):
-            # The filters of `warnings` belong to the process: two threads must not save and restore them at
-            # once.
-            with _OPENING, warnings.catch_warnings():
-                warnings.simplefilter("ignore", NotGeoreferencedWarning)
-                dataset = rasterio.open(path)
-            with dataset:
-                yield dataset
-    except (RasterioError, CPLE_BaseError) as error:
-        raise SceneError(f"{path}: {_reason(error)}") from error
-
-
-def _reason(error: BaseException) -> str:
-    """Return GDAL's own words on one line: rasterio often keeps them in the cause of its error."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return " ".join(str(error).split()) or type(error).__name__
 
 
 def can_read(path: Path) -> bool:

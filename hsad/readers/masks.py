@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hsad.errors import SceneError
-from hsad.readers.matfile import MatArray, is_matlab, list_arrays, load_array
+from hsad.readers.matlab.matfile import MatArray, is_matlab, list_arrays, load_array
 from hsad.readers.scene import existing_file, read_cube, split_variable
 
 if TYPE_CHECKING:

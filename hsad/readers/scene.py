@@ -7,7 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from hsad.errors import SceneError
-from hsad.readers import envi, geotiff, matlab, netcdf
+from hsad.readers import geotiff
+from hsad.readers.envi import scene as envi
+from hsad.readers.matlab import scene as matlab
+from hsad.readers.sensors import emit
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -34,7 +37,7 @@ class Reader(Protocol):
 
 # The first that can read a file reads it: GDAL opens nearly anything, some of it less exactly, so it comes
 # last.
-READERS: tuple[Reader, ...] = (envi, matlab, netcdf, geotiff)
+READERS: tuple[Reader, ...] = (envi, matlab, emit, geotiff)
 
 _WITH_VARIABLE = re.compile(r"^(?P<path>.+\.(?:mat|nc|nc4|h5|hdf5|he5)):(?P<variable>[^/\\:]+)$", re.IGNORECASE)
 

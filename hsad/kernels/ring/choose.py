@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from hsad.kernels.ring.dual.patches import strip_width
-from hsad.kernels.ring.task import CRD, LEDOIT_WOLF, LINEAR, PINV, Task, Window
-from hsad.kernels.ring.window import REFLECT
+from hsad.kernels.ring.task import CRD, LEDOIT_WOLF, LINEAR, PINV, Task
+from hsad.kernels.ring.window import REFLECT, Window
 
 __all__ = ["COSTS", "Costs", "can_share", "dual_cost", "primal_allowed", "primal_cost", "tile_side"]
 

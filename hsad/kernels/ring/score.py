@@ -14,18 +14,15 @@ from hsad.kernels.ring.dual.patches import NO_WEIGHTS, patches
 from hsad.kernels.ring.dual.pinv import pinv_rx_patch, truncated_crd_patch
 from hsad.kernels.ring.dual.shared import shared_patch
 from hsad.kernels.ring.dual.single import crd_patch, kernel_crd_patch, rx_patch
-from hsad.kernels.ring.dual.solve import REFINED_BELOW
+from hsad.kernels.ring.limits import REFINED_BELOW, TRUSTED_SHARE
 from hsad.kernels.ring.primal.score import score_primal
-from hsad.kernels.ring.task import LINEAR, PINV, RX, Task, Window, crd_task, kernel_crd_task, rx_task
-from hsad.kernels.ring.window import border_code, has_enough
+from hsad.kernels.ring.task import LINEAR, PINV, RX, Task, crd_task, kernel_crd_task, rx_task
+from hsad.kernels.ring.window import Window, border_code, has_enough
 
 __all__ = ["crd", "kernel_crd", "local_rx"]
 
 Spectra = NDArray[np.float64]
 Core = tuple[slice, slice]
-
-_TRUSTED_SHARE = 1e-9
-"""Where a pivot falls below this share of its diagonal, a system of the bands is solved again from the ring."""
 
 
 def _score(
@@ -46,7 +43,7 @@ def _score(
         shares = np.empty_like(scores)
         score_primal(spectra, valid, ring_weights, span, window, task, scores, shares)
         scores[~wanted] = np.nan
-        wanted &= ~(shares > _TRUSTED_SHARE)
+        wanted &= ~(shares > TRUSTED_SHARE)
     if wanted.any():
         _score_dual(spectra, valid, wanted, core, window, task, ring_weights, scores)
     return scores

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from hsad.kernels.compiled import compiled
 from hsad.kernels.ring.dual.patches import Patch, patches, pixel_atoms, product
-from hsad.kernels.ring.task import CRD, Task, Window, code
-from hsad.kernels.ring.window import border_code, has_enough, largest_ring
+from hsad.kernels.ring.task import CRD, Task, code
+from hsad.kernels.ring.window import Window, border_code, has_enough, largest_ring
 
 __all__ = ["SOLVERS", "sparse_representation"]
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from hsad.errors import ParameterError
 
-__all__ = ["DISTANCE_FLOOR", "Task", "Window", "code", "crd_task", "kernel_crd_task", "rx_task"]
+__all__ = ["Task", "code", "crd_task", "kernel_crd_task", "rx_task"]
 
 COVARIANCES = ("ridge", "pinv", "ledoit-wolf", "oas")
 RIDGE, PINV, LEDOIT_WOLF, OAS = range(4)
@@ -21,21 +21,6 @@ LINEAR, POLYNOMIAL, RBF = range(3)
 
 CRD, RX = range(2)
 """What is reported: the residual (or objective) of a representation, or a squared Mahalanobis distance."""
-
-DISTANCE_FLOOR = 1e-10
-"""An atom that equals y would be free of charge: no Γᵢ² is smaller than this times ‖y‖²."""
-
-
-VARIANCE_FLOOR = 1e-12
-"""The mean variance of a (constant) ring is not taken below this share of ‖z‖²: distances stay finite."""
-
-
-class Window(NamedTuple):
-    """The dual window: side lengths in pixels and the number of the border rule."""
-
-    outer: int
-    inner: int
-    border: int
 
 
 class Task(NamedTuple):

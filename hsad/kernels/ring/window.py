@@ -16,6 +16,8 @@ Invalid pixels leave every ring.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,6 +26,7 @@ from hsad.kernels.compiled import compiled
 
 __all__ = [
     "BORDERS",
+    "Window",
     "border_code",
     "has_enough",
     "largest_ring",
@@ -38,6 +41,14 @@ SHIFT, TRUNCATE, REFLECT = range(3)
 
 LEAST_SHARE = 4
 """A ring with less than one part in this many of its nominal pixels scores NaN: a corner of `truncate` just passes."""
+
+
+class Window(NamedTuple):
+    """The dual window: side lengths in pixels and the number of the border rule."""
+
+    outer: int
+    inner: int
+    border: int
 
 
 def border_code(border: str) -> int:

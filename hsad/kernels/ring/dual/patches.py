@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from hsad.kernels.compiled import compiled
 from hsad.kernels.ring.dual.factor import padded
 from hsad.kernels.ring.dual.systems import gather, gather_row
-from hsad.kernels.ring.task import POLYNOMIAL, RBF, Task, Window
-from hsad.kernels.ring.window import REFLECT, ring_extent, ring_numbers
+from hsad.kernels.ring.task import POLYNOMIAL, RBF, Task
+from hsad.kernels.ring.window import REFLECT, Window, ring_extent, ring_numbers
 
 __all__ = ["NO_WEIGHTS", "Patch", "patches", "pick_system", "pixel_atoms", "product", "strip_width"]
 

@@ -15,23 +15,15 @@ from hsad.kernels.ring.dual.patches import Patch, pick_system
 from hsad.kernels.ring.dual.single import crd_score, prepare_crd
 from hsad.kernels.ring.dual.solve import Workspace, refine, residual, solve, sum_of_squares, workspace
 from hsad.kernels.ring.dual.systems import center_system, entry, fill_padding, lift
-from hsad.kernels.ring.task import Task, Window
-from hsad.kernels.ring.window import largest_ring
+from hsad.kernels.ring.limits import KEPT_TRACE, RANK_CERTAIN, RANK_CUTOFF
+from hsad.kernels.ring.task import Task
+from hsad.kernels.ring.window import Window, largest_ring
 
 __all__ = ["pinv_rx_patch", "truncated_crd_patch"]
 
 Matrix = NDArray[np.float64]
 Vector = NDArray[np.float64]
 Mask = NDArray[np.bool_]
-
-KEPT_TRACE = 0.9999
-"""Share of the trace that the truncated solver keeps."""
-
-RANK_CUTOFF = 1e-12
-"""Eigenvalues below this share of the largest are zero to the pseudo-inverse."""
-
-RANK_CERTAIN = 1e-8
-"""Pivots above this share of their diagonal prove full rank."""
 
 
 @compiled

@@ -24,10 +24,11 @@ from hsad.kernels.ring.dual.factor import (
 )
 from hsad.kernels.ring.dual.patches import Patch, pixel_atoms
 from hsad.kernels.ring.dual.single import crd_score
-from hsad.kernels.ring.dual.solve import PIVOT_FLOOR, Workspace, residual, workspace
+from hsad.kernels.ring.dual.solve import Workspace, residual, workspace
 from hsad.kernels.ring.dual.systems import entry, fill_padding, gather, gather_across, gather_row, shift_system
-from hsad.kernels.ring.task import LINEAR, Task, Window
-from hsad.kernels.ring.window import largest_ring
+from hsad.kernels.ring.limits import PIVOT_FLOOR
+from hsad.kernels.ring.task import LINEAR, Task
+from hsad.kernels.ring.window import Window, largest_ring
 
 __all__ = ["shared_patch"]
 

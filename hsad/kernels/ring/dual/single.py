@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from hsad.kernels.compiled import compiled
 from hsad.kernels.ring.dual.factor import multiply, padded
 from hsad.kernels.ring.dual.patches import Patch, pick_system
-from hsad.kernels.ring.dual.solve import REFINED_BELOW, Workspace, refine, residual, solve, sum_of_squares, workspace
+from hsad.kernels.ring.dual.solve import Workspace, refine, residual, solve, sum_of_squares, workspace
 from hsad.kernels.ring.dual.systems import (
     center_system,
     distances,
@@ -23,8 +23,9 @@ from hsad.kernels.ring.dual.systems import (
     shift_system,
     shrinkage,
 )
-from hsad.kernels.ring.task import RIDGE, VARIANCE_FLOOR, Task, Window
-from hsad.kernels.ring.window import largest_ring
+from hsad.kernels.ring.limits import REFINED_BELOW, VARIANCE_FLOOR
+from hsad.kernels.ring.task import RIDGE, Task
+from hsad.kernels.ring.window import Window, largest_ring
 
 __all__ = ["crd_patch", "kernel_crd_patch", "prepare_crd", "rx_patch"]
 

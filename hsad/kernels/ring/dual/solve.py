@@ -10,20 +10,13 @@ from numpy.typing import NDArray
 from hsad.kernels.compiled import compiled
 from hsad.kernels.ring.dual.factor import BLOCK, back_substitute, factor, forward_substitute, packed_size, padded
 from hsad.kernels.ring.dual.systems import entry
+from hsad.kernels.ring.limits import PIVOT_FLOOR, REFINEMENTS
 
-__all__ = ["REFINED_BELOW", "Workspace", "refine", "residual", "solve", "sum_of_squares", "workspace"]
+__all__ = ["Workspace", "refine", "residual", "solve", "sum_of_squares", "workspace"]
 
 Matrix = NDArray[np.float64]
 Vector = NDArray[np.float64]
 Numbers = NDArray[np.int64]
-
-PIVOT_FLOOR = 1e-14
-"""A pivot below this share of its diagonal is rounding: the atom depends on those before it."""
-
-REFINED_BELOW = 1e-6
-"""A least pivot below this share of its diagonal calls for refinement."""
-
-REFINEMENTS = 4
 
 
 class Workspace(NamedTuple):

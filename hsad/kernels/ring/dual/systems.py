@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from hsad.kernels.compiled import compiled
 from hsad.kernels.ring.dual.factor import BLOCK, PANEL, multiply, panel_height, panel_start
-from hsad.kernels.ring.task import DISTANCE_FLOOR, LEDOIT_WOLF, LINEAR, Task
+from hsad.kernels.ring.limits import DISTANCE_FLOOR
+from hsad.kernels.ring.shrinkage import shrinkage_weight
+from hsad.kernels.ring.task import LINEAR, Task
 from hsad.kernels.simd.tiles import gather_columns, gather_rows, join_columns, shift_columns
 
 __all__ = [
@@ -26,7 +28,6 @@ __all__ = [
     "normalize_system",
     "shift_system",
     "shrinkage",
-    "shrinkage_weight",
 ]
 
 Matrix = NDArray[np.float64]
@@ -226,24 +227,3 @@ def shrinkage(count: int, bands: int, order: int, rule: int, a: Vector) -> float
             at += height
     total += fourth
     return shrinkage_weight(trace / count, total / (count * count), fourth / count, count, bands, rule)
-
-
-@compiled
-def shrinkage_weight(trace: float, square: float, fourth: float, count: int, bands: int, rule: int) -> float:
-    """Return the weight of the mean variance, as Ledoit & Wolf (2004) and Chen et al. (OAS, 2010) estimate it.
-
-    Parameters
-    ----------
-    trace, square : float
-        tr C and ‖C‖² (Frobenius) of the covariance divided by `count`.
-    fourth : float
-        Mean of ‖z‖⁴ over the centred pixels.
-    """
-    level = trace / bands
-    excess = square - bands * level * level
-    if not excess > 0:
-        return 1.0
-    if rule == LEDOIT_WOLF:
-        return min(1.0, max(0.0, (fourth - square) / (count * excess)))
-    mean_square = square / (bands * bands)
-    return min(1.0, (mean_square + level * level) / ((count + 1) * (mean_square - level * level / bands)))

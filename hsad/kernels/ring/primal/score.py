@@ -13,7 +13,8 @@ from hsad.kernels.ring.primal.lanes import Systems, aligned, finish_crd, finish_
 from hsad.kernels.ring.primal.padded import Pixels, box_start, make_pixels
 from hsad.kernels.ring.primal.sliding import Slide, make_slide, slide_columns, slide_group, slide_row
 from hsad.kernels.ring.primal.weighted import Rings, add_weighted, fill_strip, find_atoms, make_rings
-from hsad.kernels.ring.task import CRD, RX, Task, Window
+from hsad.kernels.ring.task import CRD, RX, Task
+from hsad.kernels.ring.window import Window
 from hsad.kernels.simd.slide_tiles import transpose
 from hsad.kernels.simd.vectors import LANES
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from hsad.kernels.compiled import compiled
 from hsad.kernels.ring.primal.lanes import aligned
 from hsad.kernels.ring.primal.padded import Pixels, box_start
-from hsad.kernels.ring.task import Window
+from hsad.kernels.ring.window import Window
 from hsad.kernels.simd.lane_tiles import TILE
 from hsad.kernels.simd.slide_tiles import PAIRS, add_corners, slide_tile
 from hsad.kernels.simd.vectors import LANES

@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsad.kernels.compiled import compiled
+from hsad.kernels.ring.limits import DISTANCE_FLOOR
 from hsad.kernels.ring.primal.lanes import aligned
 from hsad.kernels.ring.primal.padded import Pixels, box_start
-from hsad.kernels.ring.task import DISTANCE_FLOOR, Task, Window
-from hsad.kernels.ring.window import SHIFT, largest_ring, ring_pixels
+from hsad.kernels.ring.task import Task
+from hsad.kernels.ring.window import SHIFT, Window, largest_ring, ring_pixels
 from hsad.kernels.simd.lane_tiles import (
     BANDS_TILE,
     TILE,

@@ -9,9 +9,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from hsad.kernels.ring.dual.pinv import KEPT_TRACE, RANK_CERTAIN, RANK_CUTOFF
-from hsad.kernels.ring.dual.solve import REFINED_BELOW, REFINEMENTS
-from hsad.kernels.ring.task import DISTANCE_FLOOR, LEDOIT_WOLF, LINEAR, PINV, RBF, RIDGE, RX, VARIANCE_FLOOR, Task
+from hsad.kernels.ring.limits import (
+    DISTANCE_FLOOR,
+    KEPT_TRACE,
+    RANK_CERTAIN,
+    RANK_CUTOFF,
+    REFINED_BELOW,
+    REFINEMENTS,
+    VARIANCE_FLOOR,
+)
+from hsad.kernels.ring.task import LEDOIT_WOLF, LINEAR, PINV, RBF, RIDGE, RX, Task
 from hsad.kernels.ring.torch.factor import Factor, back_substitute, factor, forward_substitute
 from hsad.kernels.ring.torch.rings import Ring
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from hsad.kernels.ring.dual.solve import PIVOT_FLOOR
+from hsad.kernels.ring.limits import PIVOT_FLOOR
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hsad.kernels.ring.dual.pinv import RANK_CERTAIN
-from hsad.kernels.ring.task import DISTANCE_FLOOR, PINV, RIDGE, RX, VARIANCE_FLOOR, Task
+from hsad.kernels.ring.limits import DISTANCE_FLOOR, RANK_CERTAIN, TRUSTED_SHARE, VARIANCE_FLOOR
+from hsad.kernels.ring.task import PINV, RIDGE, RX, Task
 from hsad.kernels.ring.torch.dual import shrinkage_weight
 from hsad.kernels.ring.torch.factor import back_substitute, factor
 from hsad.kernels.ring.torch.rings import Ring
@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 __all__ = ["score_primal"]
-
-_TRUSTED_SHARE = 1e-9
-"""Where a pivot falls below this share of its diagonal, the ring decides instead: its systems can be refined."""
 
 
 def score_primal(spectra: Tensor, ring: Ring, task: Task, ring_weights: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -80,7 +77,7 @@ def crd(x: Tensor, y: Tensor, ring: Ring, task: Task, ring_weights: Tensor | Non
         error = task.lam * half.square().sum(1)
     else:
         error = (task.lam * back_substitute(factored, half)[:, :bands]).square().sum(1)
-    return error.sqrt(), factored.share > _TRUSTED_SHARE
+    return error.sqrt(), factored.share > TRUSTED_SHARE
 
 
 def _unit(vectors: Tensor) -> Tensor:
@@ -98,7 +95,7 @@ def rx(z: Tensor, own: Tensor, ring: Ring, task: Task) -> tuple[Tensor, Tensor]:
     system = systems(z, own, ring.present / counts[:, None])
     diagonal = system.diagonal(dim1=1, dim2=2)
     length, trace = own.square().sum(1), diagonal.sum(1)
-    least = RANK_CERTAIN if task.covariance == PINV else _TRUSTED_SHARE
+    least = RANK_CERTAIN if task.covariance == PINV else TRUSTED_SHARE
     if task.covariance != PINV:
         level = trace.maximum(VARIANCE_FLOOR * length) / bands
         shrunk = task.lam * level

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from hsad.kernels.ring.task import Window
-from hsad.kernels.ring.window import SHIFT, TRUNCATE, ring_size
+from hsad.kernels.ring.window import SHIFT, TRUNCATE, Window, ring_size
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsad.errors import MissingExtraError, ParameterError
-from hsad.kernels.ring.task import LINEAR, PINV, Task, Window, crd_task, kernel_crd_task, rx_task
+from hsad.kernels.ring.task import LINEAR, PINV, Task, crd_task, kernel_crd_task, rx_task
 from hsad.kernels.ring.torch.dual import score_dual, tiles
 from hsad.kernels.ring.torch.primal import score_primal
 from hsad.kernels.ring.torch.rings import Chunk, axis, chunks, rings
-from hsad.kernels.ring.window import border_code, has_enough, largest_ring, ring_size
+from hsad.kernels.ring.window import Window, border_code, has_enough, largest_ring, ring_size
 
 if TYPE_CHECKING:
     import torch

@@ -10,9 +10,11 @@ from typing import ClassVar, Literal, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from hsad.detectors.base import Background, Block, Detector, Scan, parameter
+from hsad.detectors.base import Background, Detector, Scan
+from hsad.detectors.block import Block
 from hsad.detectors.global_rx import Gaussian
-from hsad.detectors.state import Kept, Place, Room, keep
+from hsad.detectors.low_rank.state import Kept, Place, Room, keep
+from hsad.detectors.parameters import parameter
 from hsad.errors import ConvergenceWarning, DataError, ParameterError
 from hsad.kernels.covariance import whitener
 from hsad.kernels.low_rank.pursuit import Extent, Step, Tally, advance, finish, iterate

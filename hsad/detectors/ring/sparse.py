@@ -8,10 +8,11 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from hsad.detectors.base import Block, Scan, parameter
-from hsad.detectors.scale import Scale, factor_of
-from hsad.detectors.variation import check_varies
-from hsad.detectors.windows import DualWindow
+from hsad.detectors.base import Scan
+from hsad.detectors.block import Block
+from hsad.detectors.parameters import parameter
+from hsad.detectors.probe import Scale, check_varies, factor_of
+from hsad.detectors.ring.windows import DualWindow
 from hsad.errors import DataError
 
 __all__ = ["SRD"]

@@ -8,8 +8,9 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from hsad.detectors.base import Block, parameter
-from hsad.detectors.windows import Device, DualWindow, local_kernel
+from hsad.detectors.block import Block
+from hsad.detectors.parameters import parameter
+from hsad.detectors.ring.windows import Device, DualWindow, local_kernel
 from hsad.kernels.covariance import Covariance
 
 __all__ = ["LocalRX"]

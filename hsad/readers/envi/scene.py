@@ -11,10 +11,10 @@ import numpy as np
 from hsad.cube import Raster, build_cube
 from hsad.errors import SceneError
 from hsad.readers.bands import band_table
-from hsad.readers.envi_header import DATA_TYPES, Header, find_data, find_header, is_container, read_header
+from hsad.readers.envi.header import DATA_TYPES, Header, find_data, find_header, is_container, read_header
+from hsad.readers.envi.raw import INTERLEAVES, Gunzip, Layout, RawRaster
 from hsad.readers.loaded import LoadedRaster
 from hsad.readers.nodata import stored_nodata
-from hsad.readers.raw import INTERLEAVES, Gunzip, Layout, RawRaster
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -151,7 +151,8 @@ def _frame_offsets(header: Header, key: str) -> tuple[int, int]:
 
 def _open(header: Header, data: Path, layout: Layout, remarks: list[str]) -> tuple[Raster, Any, Affine | None]:
     """Return the recipe for the numbers, and where they lie."""
-    from hsad.readers.geotiff import gdal_raster, georeferencing, open_dataset
+    from hsad.gdal import open_dataset
+    from hsad.readers.geotiff import gdal_raster, georeferencing
 
     file_type = header.text("file type")
     if file_type.lower() not in _RAW_TYPES:
@@ -180,7 +181,8 @@ def _georeferencing(header: Header, remarks: list[str]) -> tuple[Any, Affine | N
     """
     from rasterio.io import MemoryFile
 
-    from hsad.readers.geotiff import georeferencing, open_dataset
+    from hsad.gdal import open_dataset
+    from hsad.readers.geotiff import georeferencing
 
     keys = ("map info", "projection info", "coordinate system string")
     given = [f"{key} = {{{' '.join(header.text(key).split())}}}" for key in keys if header.text(key)]

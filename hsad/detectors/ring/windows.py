@@ -10,7 +10,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from hsad.detectors.base import Detector, parameter
+from hsad.detectors.base import Detector
+from hsad.detectors.parameters import parameter
 from hsad.errors import ParameterError
 
 __all__ = ["Border", "Device", "DualWindow", "local_kernel", "odd_from"]

@@ -14,7 +14,7 @@ from hsad.errors import SceneError
 from hsad.readers.bands import band_table
 from hsad.readers.hdf5 import Hdf5Raster, open_hdf5
 from hsad.readers.loaded import LoadedRaster
-from hsad.readers.matfile import MatArray, is_hdf5, is_matlab, list_arrays, load_array
+from hsad.readers.matlab.matfile import MatArray, is_hdf5, is_matlab, list_arrays, load_array
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,9 +9,11 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from hsad.detectors.base import Block, Scan, parameter
-from hsad.detectors.scale import Scale, order_one_factor
-from hsad.detectors.windows import Device, DualWindow, local_kernel
+from hsad.detectors.base import Scan
+from hsad.detectors.block import Block
+from hsad.detectors.parameters import parameter
+from hsad.detectors.probe import Scale, order_one_factor
+from hsad.detectors.ring.windows import Device, DualWindow, local_kernel
 from hsad.errors import DataError, HsadWarning
 from hsad.kernels.summaries import Sample
 

@@ -8,8 +8,10 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from hsad.detectors.base import Background, Block, Detector, Scan, parameter
-from hsad.detectors.variation import check_varies
+from hsad.detectors.base import Background, Detector, Scan
+from hsad.detectors.block import Block
+from hsad.detectors.parameters import parameter
+from hsad.detectors.probe import check_varies
 from hsad.errors import DataError, ParameterError
 from hsad.kernels.low_rank.patch_grid import cut_patches, fill_invalid, patch_starts
 from hsad.kernels.summaries import Totals

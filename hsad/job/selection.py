@@ -1,91 +1,26 @@
-"""The options of a run that every method has: their defaults, help texts and how they are written."""
+"""What of a scene is used: bands, a window, a mask."""
 
 from __future__ import annotations
 
-import dataclasses
+import functools
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from hsad.cube import GeoGrid
+from hsad.engine.source import CubeSource, drop_dead_bands, source_of
 from hsad.errors import DataError, ParameterError
 
 if TYPE_CHECKING:
-    import numpy as np
-    import xarray as xr
-    from numpy.typing import NDArray
+    from hsad.job.learned import Learned
+    from hsad.job.options import RunOptions
 
-    from hsad.cube import GeoGrid
-    from hsad.detectors.learned import Learned
-
-__all__ = ["RunOptions", "band_choice", "memory_bytes", "pixel_window"]
-
-
-def option(default: Any, help: str, *, metavar: str | None = None) -> Any:  # noqa: A002  the command line's word
-    """Declare an option; without a `metavar` it exists in Python only."""
-    return dataclasses.field(default=default, metadata={"help": help, "metavar": metavar})
-
-
-@dataclass(frozen=True)
-class RunOptions:
-    """Options of `hsad.detect`, `hsad.learn` and `hsad.score` for every method."""
-
-    bands: str | Sequence[int] | NDArray[Any] | None = option(
-        None, "bands to use: 420-1340,1450-1790 (nm) or @1-50,60-100 (numbers, from 1)", metavar="RANGES"
-    )
-    pca: int | None = option(None, "detect on the first K principal components", metavar="K")
-    mask: str | Path | NDArray[np.bool_] | None = option(
-        None, "pixels to use, non-zero = valid: raster, .npy, .mat:NAME or vector file", metavar="FILE"
-    )
-    region: str | tuple[slice, slice] | None = option(
-        None, "rows and columns to use, from 0, ends excluded", metavar="ROW0:ROW1,COL0:COL1"
-    )
-    bbox: str | Sequence[float] | None = option(None, "window to use, in map units", metavar="W,S,E,N")
-    tile: int | None = option(None, "side of a tile in pixels; changes memory, not the result", metavar="N")
-    workers: int | None = option(None, "threads; as many as processors by default", metavar="N")
-    memory: str | int = option("2GB", "memory that the run may take, Python included", metavar="SIZE")
-    scheduler: Any = option(None, "address of a running dask scheduler", metavar="ADDRESS")
-    background: str | Path | Learned | None = option(None, "score with what an earlier run learned", metavar="FILE")
-    references: Sequence[Any] | None = option(
-        None, "learn from this scene instead of the scored one; may be repeated", metavar="SCENE"
-    )
-    parts: bool = option(False, "also give the kinds of evidence that the score is made of")
-    compute: bool = option(True, "False: return a lazy dask-backed result")
-    progress: Any = option(
-        None, "True: a bar; 'log': lines of the logger hsad; or a function that wraps the tiles as tqdm does"
-    )
-
-    @classmethod
-    def split(cls, keywords: dict[str, Any]) -> tuple[RunOptions, dict[str, Any]]:
-        """Return the options among `keywords`, and the rest: the detector's parameters."""
-        names = {f.name for f in dataclasses.fields(cls)}
-        own = {name: value for name, value in keywords.items() if name in names}
-        return cls(**own), {name: value for name, value in keywords.items() if name not in names}
-
-    def __post_init__(self) -> None:
-        if self.workers is not None and (not isinstance(self.workers, int) or self.workers < 1):
-            raise ParameterError(f"workers must be a whole number of at least 1, not {self.workers!r}")
-        if self.region is not None and self.bbox is not None:
-            raise ParameterError("region and bbox both choose a window: give one of them")
-
-
-def memory_bytes(text: str | int) -> int:
-    """Return the bytes meant by ``4GB``, ``500MiB`` or a number.
-
-    Raises
-    ------
-    ParameterError
-    """
-    from dask.utils import parse_bytes
-
-    try:
-        size = int(parse_bytes(text))
-    except (ValueError, AttributeError) as error:
-        raise ParameterError(f"memory: {text!r} is not a size such as 4GB or 500MB") from error
-    if size <= 0:
-        raise ParameterError(f"memory must be above 0, not {text!r}")
-    return size
+__all__ = ["band_choice", "band_wavelengths", "pixel_mask", "pixel_window", "selected", "with_common_bands"]
 
 
 def band_choice(bands: Any, cube: xr.DataArray) -> NDArray[np.bool_]:
@@ -102,8 +37,6 @@ def band_choice(bands: Any, cube: xr.DataArray) -> NDArray[np.bool_]:
     ParameterError
         When the text has another form, there are no wavelengths to choose by, or no band is meant.
     """
-    import numpy as np
-
     total = cube.sizes["band"]
     if not isinstance(bands, str):
         chosen = np.zeros(total, dtype=np.bool_)
@@ -165,8 +98,6 @@ def _region(region: str | tuple[slice, slice], grid: GeoGrid) -> tuple[slice, sl
 
 
 def _bbox(bbox: str | Sequence[float], grid: GeoGrid) -> tuple[slice, slice]:
-    import numpy as np
-
     try:
         west, south, east, north = (float(v) for v in (bbox.split(",") if isinstance(bbox, str) else bbox))
     except ValueError:
@@ -181,3 +112,77 @@ def _bbox(bbox: str | Sequence[float], grid: GeoGrid) -> tuple[slice, slice]:
         low, high = np.floor(min(values) + 1e-6), np.ceil(max(values) - 1e-6)
         spans.append(slice(int(np.clip(low, 0, size)), int(np.clip(high, 0, size))))
     return spans[0], spans[1]
+
+
+def pixel_mask(run: RunOptions, grid: GeoGrid) -> NDArray[np.bool_] | None:
+    """Return the mask that the options give, ``(rows, cols)``; None without one.
+
+    Raises
+    ------
+    ParameterError
+        When it has another size than the scene.
+    """
+    if run.mask is None:
+        return None
+    if isinstance(run.mask, str | Path):
+        from hsad.readers import open_mask
+
+        return open_mask(run.mask, grid)
+    mask: NDArray[np.bool_] = np.asarray(run.mask) != 0
+    if mask.shape != (grid.rows, grid.cols):
+        raise ParameterError(f"mask: {mask.shape} pixels for a scene of {(grid.rows, grid.cols)}")
+    return mask
+
+
+def selected(
+    cube: xr.DataArray,
+    run: RunOptions,
+    given: Learned | None,
+    window: tuple[slice, slice] | None,
+    mask: NDArray[np.bool_] | None,
+) -> CubeSource:
+    """Return the source of the bands and pixels to use: the user's choice, or what a background was learned from.
+
+    Raises
+    ------
+    ParameterError
+        When the background does not fit the cube.
+    DataError
+        When the background uses bands that hold no data here.
+    """
+    if given is None:
+        chosen = None if run.bands is None else band_choice(run.bands, cube)
+        return drop_dead_bands(source_of(cube, chosen=chosen, mask=mask, window=window))
+    given.check_fits(cube.sizes["band"], band_wavelengths(cube))
+    # The bands of the background, whatever this scene says about them.
+    plain = cube.drop_vars("good_wavelength", errors="ignore")
+    source = source_of(plain, chosen=np.isin(np.arange(given.total), given.bands), mask=mask, window=window)
+    alive = drop_dead_bands(source)
+    if len(alive.bands) < len(source.bands):
+        missing = np.setdiff1d(source.bands, alive.bands) + 1
+        raise DataError(f"the background uses bands that hold no data here: {', '.join(map(str, missing))}")
+    return source
+
+
+def with_common_bands(*sources: CubeSource) -> tuple[CubeSource, ...]:
+    """Return the sources with those bands that hold data in all of them.
+
+    Raises
+    ------
+    ParameterError
+        When the scenes have different numbers of bands.
+    DataError
+        When no band is left.
+    """
+    totals = {source.raster.shape[2] for source in sources}
+    if len(totals) > 1:
+        raise ParameterError(f"references: scenes of {', '.join(map(str, sorted(totals)))} bands do not compare")
+    common = functools.reduce(np.intersect1d, [source.bands for source in sources])
+    if not len(common):
+        raise DataError("references: no band holds data in all scenes")
+    return tuple(source.select(np.isin(source.bands, common)) for source in sources)
+
+
+def band_wavelengths(cube: xr.DataArray) -> NDArray[np.float64] | None:
+    """Return the band centres of a cube in nm, None where it has none."""
+    return cube.coords["wavelength"].values if "wavelength" in cube.coords else None

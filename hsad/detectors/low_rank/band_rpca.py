@@ -10,8 +10,10 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from hsad.detectors.base import Block, Detector, Scan, parameter
-from hsad.detectors.variation import check_varies
+from hsad.detectors.base import Detector, Scan
+from hsad.detectors.block import Block
+from hsad.detectors.parameters import parameter
+from hsad.detectors.probe import check_varies
 from hsad.errors import ConvergenceWarning, ParameterError
 from hsad.kernels.low_rank.patch_grid import cut_patches, patch_starts
 from hsad.kernels.low_rank.pursuit import sparse_part

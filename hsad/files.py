@@ -5,19 +5,16 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-import warnings
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hsad.errors import OutputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-__all__ = ["check_output", "gdal_errors", "open_raster", "publish", "reserve_space", "staging"]
-
-_GDAL_CACHE = 64 * 2**20
+__all__ = ["check_output", "publish", "reserve_space", "staging"]
 
 
 def check_output(path: str | os.PathLike[str], suffixes: Sequence[str], *, overwrite: bool = False) -> Path:
@@ -102,35 +99,3 @@ def publish(staged: Path, final: Path) -> None:
     # What GDAL remembered about an earlier file of this name would overrule the new one.
     final.with_name(f"{final.name}.aux.xml").unlink(missing_ok=True)
     staged.replace(final)
-
-
-def open_raster(path: Path, mode: str = "r", **profile: Any) -> Any:
-    """Open a raster with rasterio; a raster without georeferencing is no cause for a warning."""
-    import rasterio
-    from rasterio.errors import NotGeoreferencedWarning
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        return rasterio.open(path, mode, **profile)
-
-
-@contextmanager
-def gdal_errors(path: Path) -> Iterator[None]:
-    """Turn what GDAL fails with into one line that names the output.
-
-    Raises
-    ------
-    OutputError
-        For the errors of rasterio.
-    """
-    import rasterio
-    from rasterio._err import CPLE_BaseError  # rasterio lets these out, and they have no public name
-    from rasterio.errors import RasterioError
-
-    try:
-        # It keeps GDAL's own messages off stderr; and GDAL's cache would be a share of the machine's memory.
-        with rasterio.Env(GDAL_CACHEMAX=_GDAL_CACHE):
-            yield
-    except (RasterioError, CPLE_BaseError, SystemError) as error:  # SystemError: from a copy to a full disk
-        cause = " ".join(str(error.__cause__ or error).split())
-        raise OutputError(f"{path}: cannot be written: {cause}") from error

@@ -1,0 +1,124 @@
+"""A leaf of a scene with its surroundings, as detectors see it, and the ways to take more or less of it."""
+
+from __future__ import annotations
+
+from collections.abc import MutableMapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Block", "Part", "Scene", "clamped", "narrowed", "surroundings", "widened"]
+
+#: Rows and columns of an array.
+Part = tuple[slice, slice]
+
+
+def clamped(start: int, stop: int, size: int, reach: int) -> slice:
+    """Return the range to read for the core [start, stop) of an axis of this size.
+
+    It is the core with `reach` on both sides, clamped to the axis, but spanning at least ``2·reach + 1`` from an end,
+    so that a window shifted inside the scene (`reach` its half width) is read whole for every core pixel.
+    """
+    return slice(max(0, min(start - reach, size - 2 * reach - 1)), min(size, max(stop + reach, 2 * reach + 1)))
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Which scene a block belongs to: its number among the scenes learned from, and its size in pixels."""
+
+    index: int
+    rows: int
+    cols: int
+
+
+@dataclass(frozen=True)
+class Block:
+    """A leaf of a scene with its surroundings, as detectors see it.
+
+    Near an edge of the scene the surroundings are clamped, but the block spans at least ``2·reach + 1`` pixels
+    from that edge (the whole scene if that is smaller), so a window that is shifted inside the scene is inside the
+    block too. An edge of the block closer than `reach` to the core is an edge of the scene.
+
+    Attributes
+    ----------
+    spectra : (rows, cols, bands) ndarray of float64
+        C-contiguous, with the surroundings; the values of invalid pixels mean nothing (they are 0).
+    valid : (rows, cols) ndarray of bool
+        False where a pixel has no data or is masked.
+    core : tuple of two slices
+        Rows and columns of the pixels to score.
+    origin : tuple of two int
+        Row and column of ``spectra[0, 0]`` in the scene.
+    scene : Scene
+        The scene the block was cut from.
+    memo : mutable mapping
+        A cache for this place, kept between passes where that is possible. It may be empty at any time.
+    """
+
+    spectra: NDArray[np.float64]
+    valid: NDArray[np.bool_]
+    core: tuple[slice, slice]
+    origin: tuple[int, int]
+    scene: Scene
+    memo: MutableMapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def core_valid(self) -> NDArray[np.bool_]:
+        """Validity of the pixels to score, shape ``(core rows, core cols)``."""
+        return self.valid[self.core]
+
+    @property
+    def pixels(self) -> NDArray[np.float64]:
+        """Valid spectra of the core, shape ``(n, bands)``; not to be written to."""
+        core, valid = self.spectra[self.core], self.core_valid
+        return core.reshape(-1, core.shape[2]) if valid.all() else core[valid]
+
+    @property
+    def pixel_numbers(self) -> NDArray[np.int64]:
+        """Absolute numbers (row · scene columns + column) of `pixels`, shape ``(n,)``."""
+        rows, cols = np.nonzero(self.core_valid)
+        row = rows + self.origin[0] + self.core[0].start
+        return np.asarray(row * self.scene.cols + cols + self.origin[1] + self.core[1].start, dtype=np.int64)
+
+    def spread(self, values: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+        """Return one value a valid core pixel as a map of the core, NaN elsewhere."""
+        scores = np.full(self.core_valid.shape, np.nan)
+        scores[self.core_valid] = values
+        return scores
+
+
+def widened(block: Block, margin: int) -> tuple[Block, Part]:
+    """Return the block with this margin around its core in the core, and where the core lies in the new one."""
+    rows, cols = (
+        slice(max(0, core.start - margin), min(size, core.stop + margin))
+        for core, size in zip(block.core, block.valid.shape, strict=True)
+    )
+    return replace(block, core=(rows, cols)), _moved(block.core, (rows, cols))
+
+
+def surroundings(block: Block, reach: int) -> Part:
+    """Return the part of a block that a detector of this reach would have been given."""
+    rows, cols = (
+        clamped(core.start, core.stop, size, reach) for core, size in zip(block.core, block.valid.shape, strict=True)
+    )
+    return rows, cols
+
+
+def narrowed(block: Block, reach: int) -> Block:
+    """Return the block as a detector of this reach would have been given it."""
+    rows, cols = part = surroundings(block, reach)
+    return replace(
+        block,
+        spectra=block.spectra[part],
+        valid=block.valid[part],
+        core=_moved(block.core, part),
+        origin=(block.origin[0] + rows.start, block.origin[1] + cols.start),
+    )
+
+
+def _moved(core: Part, part: Part) -> Part:
+    """Return where a core lies in a part of the array."""
+    rows, cols = (slice(a.start - b.start, a.stop - b.start) for a, b in zip(core, part, strict=True))
+    return rows, cols

@@ -1,0 +1,149 @@
+"""The parameters of a detector: declared once as fields, with their default, help and check."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import types
+import typing
+from abc import ABCMeta
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+import numpy as np
+
+from hsad.errors import ParameterError
+
+if TYPE_CHECKING:
+    from hsad.detectors.base import Detector
+
+__all__ = ["ByUsersNames", "Parameter", "declared", "parameter"]
+
+T = TypeVar("T")
+
+
+def parameter(
+    default: T,
+    help: str,  # noqa: A002  the command line's word
+    *,
+    check: Callable[[T], str | None] | None = None,
+    name: str | None = None,
+) -> T:
+    """Declare a field of a detector: its default, its help text and its check.
+
+    Parameters
+    ----------
+    default
+        The value if the user gives none; the annotation of the field is its type. A ``Literal`` gives choices.
+    help : str
+        One phrase for the command line and the documentation.
+    check : callable, optional
+        Returns what the value must be (``"odd and at least 3"``) when it is not, else None.
+    name : str, optional
+        What users call it where a field cannot have that name, as with ``score``, which is a method.
+    """
+    return field(default=default, metadata={"help": help, "check": check, "name": name})
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter of a detector, as the command line and `hsad methods` show it; `field` holds its value."""
+
+    name: str
+    field: str
+    type: type
+    default: Any
+    choices: tuple[Any, ...]
+    help: str
+    check: Callable[[Any], str | None] | None
+
+    def convert(self, value: Any) -> Any:
+        """Return `value` as this parameter's type, checked.
+
+        Raises
+        ------
+        ParameterError
+            Naming the parameter, the value and the choices or the range.
+        """
+        if isinstance(value, str) and value in self.choices:
+            return value
+        if self.type is tuple:
+            return self._numbers(value)
+        if self.type is str:
+            raise ParameterError(f"{self.name}: {value!r} is not one of {', '.join(map(str, self.choices))}")
+        number: Any = value
+        if self.type is not bool or not isinstance(value, bool | np.bool_):
+            try:
+                number = self.type(value)
+            except (TypeError, ValueError):
+                number = None
+            if isinstance(value, bool | str) or number is None or number != value or not np.isfinite(number):
+                kind = {int: "a whole number", float: "a number", bool: "true or false"}[self.type]
+                alternatives = "".join(f" or {choice}" for choice in self.choices)
+                raise ParameterError(f"{self.name}: {value!r} is not {kind}{alternatives}")
+        wanted = self.check(number) if self.check else None
+        if wanted is not None:
+            raise ParameterError(f"{self.name} must be {wanted}, not {value!r}")
+        return bool(number) if self.type is bool else number
+
+    def _numbers(self, value: Any) -> tuple[int, ...]:
+        """Return whole numbers, given as a sequence or as a text with commas."""
+        items = value.split(",") if isinstance(value, str) else value
+        try:
+            numbers = tuple(int(item) for item in items)
+            whole = all(isinstance(item, str) or item == number for item, number in zip(items, numbers, strict=True))
+        except (TypeError, ValueError):
+            numbers, whole = (), False
+        if not numbers or not whole:
+            raise ParameterError(f"{self.name}: {value!r} is not a list of whole numbers such as 1,2,3")
+        wanted = self.check(numbers) if self.check else None
+        if wanted is not None:
+            raise ParameterError(f"{self.name} must be {wanted}, not {value!r}")
+        return numbers
+
+    def parse(self, text: Any) -> Any:
+        """Return the value that a text on the command line says, checked as by `convert`."""
+        if isinstance(text, str) and text not in self.choices and self.type in (int, float):
+            try:
+                number = float(text)
+            except ValueError:
+                return self.convert(text)
+            return self.convert(int(number) if self.type is int and number.is_integer() else number)
+        return self.convert(text)
+
+
+@functools.cache
+def declared(cls: type[Detector]) -> tuple[Parameter, ...]:
+    """Return the parameters that a detector declares, in the order of its fields."""
+    hints = typing.get_type_hints(cls)
+    found = []
+    for f in dataclasses.fields(cls):
+        if "help" not in f.metadata:
+            continue  # not a user's parameter: a wrapper's detector
+        union = typing.get_origin(hints[f.name]) in (types.UnionType, typing.Union)
+        options = typing.get_args(hints[f.name]) if union else (hints[f.name],)
+        kinds = [kind for option in options if isinstance(kind := typing.get_origin(option) or option, type)]
+        choices = [c for option in options if typing.get_origin(option) is Literal for c in typing.get_args(option)]
+        kind = kinds[0] if kinds else str
+        found.append(
+            Parameter(
+                f.metadata["name"] or f.name,
+                f.name,
+                kind,
+                f.default,
+                tuple(choices),
+                f.metadata["help"],
+                f.metadata["check"],
+            )
+        )
+    return tuple(found)
+
+
+class ByUsersNames(ABCMeta):
+    """Lets a detector be made with its parameters called as users call them."""
+
+    def __call__(cls, *args: Any, **parameters: Any) -> Any:
+        """Make the detector."""
+        fields = {p.name: p.field for p in cls.parameters()}  # type: ignore[attr-defined]
+        return super().__call__(*args, **{fields.get(name, name): value for name, value in parameters.items()})

@@ -1,0 +1,86 @@
+"""What is in a scene, found in one pass: whether anything is valid, whether it varies, of which order it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hsad.detectors.base import Background, Scan
+from hsad.detectors.block import Block
+from hsad.errors import DataError
+from hsad.kernels.summaries import Largest
+
+__all__ = ["Range", "Scale", "check_varies", "factor_of", "order_one_factor"]
+
+#: A largest magnitude in this range is of order one: such spectra are taken as they are.
+_ORDER_ONE = (0.1, 10.0)
+
+
+@dataclass(frozen=True)
+class Scale(Background):
+    """One factor for all spectra.
+
+    Attributes
+    ----------
+    factor : float
+        Spectra are multiplied by it before λ meets them.
+    """
+
+    factor: float
+
+
+def order_one_factor(scan: Scan) -> float:
+    """Return the factor that brings the largest magnitude of a scene to one; 1 where it is of order one."""
+    largest = scan(_largest)
+    if largest is None:
+        raise DataError("the scene has no valid pixel: each has nodata, NaN or a mask in some band")
+    return factor_of(largest.value)
+
+
+def factor_of(largest: float) -> float:
+    """Return the factor that brings a largest magnitude to one; 1 where it is 0 or of order one."""
+    return 1.0 if largest == 0 or _ORDER_ONE[0] <= largest <= _ORDER_ONE[1] else 1.0 / largest
+
+
+def _largest(block: Block) -> Largest | None:
+    pixels = block.pixels
+    return Largest(float(np.abs(pixels).max())) if len(pixels) else None
+
+
+@dataclass(frozen=True, eq=False)
+class Range:
+    """Smallest and largest value of each band, ``(d,)`` each."""
+
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+
+    def __add__(self, other: Range) -> Range:
+        return Range(np.minimum(self.low, other.low), np.maximum(self.high, other.high))
+
+    @property
+    def largest(self) -> float:
+        """The largest magnitude in any band."""
+        return float(max(np.abs(self.low).max(), np.abs(self.high).max()))
+
+
+def check_varies(scan: Scan) -> Range:
+    """Return, in one pass, the range of the valid pixels; refuse a scene in which they all have the same spectrum.
+
+    Raises
+    ------
+    DataError
+        Also when no pixel is valid.
+    """
+    found = scan(_range_of)
+    if found is None:
+        raise DataError("the scene has no valid pixel: each has nodata, NaN or a mask in some band")
+    if np.array_equal(found.low, found.high):
+        raise DataError("the scene is constant: every valid pixel has the same spectrum")
+    return found
+
+
+def _range_of(block: Block) -> Range | None:
+    pixels = block.pixels
+    return Range(pixels.min(axis=0), pixels.max(axis=0)) if len(pixels) else None

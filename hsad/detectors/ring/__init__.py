@@ -1,0 +1,1 @@
+"""Detectors of the dual window: a pixel beside the ring around it."""

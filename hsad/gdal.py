@@ -1,0 +1,84 @@
+"""GDAL through rasterio: one way to open a raster, and its errors as one line that names the file."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import warnings
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hsad.errors import OutputError, SceneError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rasterio.io import DatasetReader
+
+__all__ = ["LEAST_CACHE", "gdal_errors", "open_dataset", "open_raster"]
+
+LEAST_CACHE = 16 * 2**20
+"""Bytes that GDAL keeps of decoded blocks: its default is a share of the machine's memory."""
+
+_WRITING_CACHE = 64 * 2**20
+_SILENT = logging.NullHandler()
+_OPENING = threading.Lock()
+
+
+def open_raster(path: str | Path, mode: str = "r", **profile: Any) -> Any:
+    """Open a raster with rasterio; a raster without georeferencing is no cause for a warning."""
+    import rasterio
+    from rasterio.errors import NotGeoreferencedWarning
+
+    # The filters of `warnings` belong to the process: two threads must not save and restore them at once.
+    with _OPENING, warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        return rasterio.open(path, mode, **profile)
+
+
+@contextmanager
+def gdal_errors(path: Path) -> Iterator[None]:
+    """Turn what GDAL fails with into one line that names the output.
+
+    Raises
+    ------
+    OutputError
+        For the errors of rasterio.
+    """
+    import rasterio
+    from rasterio._err import CPLE_BaseError  # rasterio lets these out, and they have no public name
+    from rasterio.errors import RasterioError
+
+    try:
+        # It keeps GDAL's own messages off stderr; and GDAL's cache would be a share of the machine's memory.
+        with rasterio.Env(GDAL_CACHEMAX=_WRITING_CACHE):
+            yield
+    except (RasterioError, CPLE_BaseError, SystemError) as error:  # SystemError: from a copy to a full disk
+        raise OutputError(f"{path}: cannot be written: {_reason(error)}") from error
+
+
+@contextmanager
+def open_dataset(path: str, cache: int = LEAST_CACHE) -> Iterator[DatasetReader]:
+    """Open a file with GDAL; its errors, while the file is open too, become a `SceneError` that names it.
+
+    GDAL keeps decoded blocks in `cache` bytes, not in a share of the machine's memory.
+    """
+    import rasterio
+    from rasterio._err import CPLE_BaseError
+    from rasterio.errors import RasterioError
+
+    # What GDAL has to say on the way to an error is in the error; without this, Python prints it on stderr.
+    logging.getLogger("rasterio").addHandler(_SILENT)
+    try:
+        with rasterio.Env(GDAL_CACHEMAX=cache), open_raster(path) as dataset:
+            yield dataset
+    except (RasterioError, CPLE_BaseError) as error:
+        raise SceneError(f"{path}: {_reason(error)}") from error
+
+
+def _reason(error: BaseException) -> str:
+    """Return GDAL's own words on one line: rasterio often keeps them in the cause of its error."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return " ".join(str(error).split()) or type(error).__name__

@@ -1,0 +1,1 @@
+"""From what a user gives to scores and files: options, selection, the job itself, files, batches."""

@@ -1,0 +1,124 @@
+"""Many scenes into a folder, one after the other; one that fails stops no other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hsad.detectors.base import Detector
+from hsad.errors import OutputError, ParameterError
+from hsad.job.files import run_digest, run_into
+from hsad.job.job import Job, prepared
+from hsad.job.options import RunOptions
+
+__all__ = ["SceneOutcome", "detect_many", "output_names"]
+
+
+@dataclass(frozen=True)
+class SceneOutcome:
+    """What became of one scene of many.
+
+    Attributes
+    ----------
+    scene, output : str
+    result : dict or None
+        What `detect_to_file` returned; None when it failed, or when the output was there already.
+    error : Exception or None
+        Why it failed.
+    """
+
+    scene: str
+    output: str
+    result: dict[str, Any] | None = None
+    error: Exception | None = None
+
+    @property
+    def state(self) -> str:
+        """``scored``, ``there already`` or ``failed``."""
+        return "scored" if self.result else "failed" if self.error else "there already"
+
+
+def detect_many(
+    scenes: Sequence[str | Path],
+    folder: str | Path,
+    method: str | Detector | None = None,
+    *,
+    overwrite: bool = False,
+    restart: bool = False,
+    **options: Any,
+) -> Iterator[SceneOutcome]:
+    """Score scenes one after the other into a folder, as `detect_to_file` does; one that fails stops no other.
+
+    A scene whose scores are in the folder already, by the same method from the same files, is passed over: a batch
+    that was ended early is continued by the same call.
+
+    Parameters
+    ----------
+    scenes : sequence of path
+    folder : path
+        Made if it does not exist. Scores are named after their scenes, see `output_names`.
+    method, overwrite, restart, **options
+        As for `detect_to_file`.
+
+    Yields
+    ------
+    SceneOutcome
+
+    Raises
+    ------
+    OutputError
+        When the folder cannot be made.
+    """
+    target = Path(folder)
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{target}: {error.strerror}") from error
+    for scene, name in zip(scenes, output_names(scenes), strict=True):
+        output = target / name
+        try:
+            run, parameters = RunOptions.split(options)
+            with prepared(scene, method, run, parameters) as job:
+                result = None
+                if overwrite or not _is_there(output, job):
+                    result = run_into(job, output, overwrite=overwrite, restart=restart, save_background=None)
+        except Exception as error:  # noqa: BLE001  whatever it is: the other scenes are to be scored
+            yield SceneOutcome(str(scene), str(output), error=error)
+        else:
+            yield SceneOutcome(str(scene), str(output), result)
+
+
+def _is_there(output: Path, job: Job) -> bool:
+    """Tell whether a file is the very result of a job."""
+    from hsad.products import read_provenance
+
+    return output.exists() and read_provenance(output).run == run_digest(job)
+
+
+def output_names(scenes: Sequence[str | Path]) -> list[str]:
+    """Return a name for the scores of each scene: its own, with as many folders before it as tell it from others.
+
+    Examples
+    --------
+    >>> output_names(["a/north.hdr", "a/south.hdr", "b/south.img", "scenes.mat:map"])
+    ['north.tif', 'a-south.tif', 'b-south.tif', 'scenes-map.tif']
+
+    Raises
+    ------
+    ParameterError
+        When a scene is named twice.
+    """
+    paths = [Path(f"{scene}".replace(".mat:", "-")) for scene in scenes]
+    parts = [(*path.resolve().parent.parts[1:], path.stem) for path in paths]
+    if len(set(parts)) < len(parts):
+        twice = next(scene for scene, own in zip(scenes, parts, strict=True) if parts.count(own) > 1)
+        raise ParameterError(f"{twice}: the scene (or another of this name in its folder) is named twice")
+    names = []
+    for own in parts:
+        length = 1
+        while sum(other[-length:] == own[-length:] for other in parts) > 1:
+            length += 1
+        names.append("-".join(own[-length:]) + ".tif")
+    return names

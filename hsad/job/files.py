@@ -1,0 +1,118 @@
+"""Scores straight into files, one scene or many: a run that ends early is continued by the same call."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hsad.detectors import describe_detector
+from hsad.detectors.base import Detector
+from hsad.engine.resume import Journal
+from hsad.job.job import Job, prepared, require_scores
+from hsad.job.options import RunOptions
+from hsad.progress import LOGGER
+
+__all__ = ["detect_to_file", "run_digest", "run_into"]
+
+
+def detect_to_file(
+    scene: str | Path,
+    output: str | Path,
+    method: str | Detector | None = None,
+    *,
+    overwrite: bool = False,
+    restart: bool = False,
+    save_background: str | Path | None = None,
+    **options: Any,
+) -> dict[str, Any]:
+    """Score a scene into a Cloud-Optimized GeoTIFF, tile by tile, with its STAC item and style beside it.
+
+    While it runs, what is finished lies in a folder ``SCORES.tif.unfinished`` beside the output. A run that was ended
+    early, in whatever way, is continued by the same call; the result is the same, bit for bit.
+
+    Parameters
+    ----------
+    scene, output : path
+    method, **options
+        As for `hsad.detect`.
+    overwrite : bool
+        Replace an existing output.
+    restart : bool
+        Drop an unfinished run of this output instead of continuing it.
+    save_background : path, optional
+        Also keep what was learned.
+
+    Returns
+    -------
+    dict
+        ``output``, ``method``, ``parameters``, ``pixels``, ``valid``, ``continued`` (pixels that an earlier run had
+        scored), ``max`` of the scores, and ``background``: what it says of itself.
+
+    Raises
+    ------
+    TileError
+        When tiles could not be computed, after all the others; those are kept.
+    OutputError
+        When the output cannot be written, or another run is at work on it.
+    HsadError
+        As `hsad.detect`.
+
+    Warns
+    -----
+    ResumeWarning
+        When there is an unfinished run of this output with other parameters or another scene.
+    """
+    run, parameters = RunOptions.split(options)
+    with prepared(scene, method, run, parameters) as job:
+        return run_into(job, Path(output), overwrite=overwrite, restart=restart, save_background=save_background)
+
+
+def run_into(
+    job: Job, output: Path, *, overwrite: bool, restart: bool, save_background: str | Path | None
+) -> dict[str, Any]:
+    """Score a prepared job into a file; returns what `detect_to_file` returns."""
+    from hsad.products import ScoreWriter, check_output
+
+    bands = ["score", *job.parts]
+    folder = output.with_name(f"{output.name}.unfinished")
+    attrs = {**job.provenance, "run": run_digest(job)}
+    writer = ScoreWriter(
+        output, job.grid, attrs, bands=len(bands), descriptions=bands, overwrite=overwrite, folder=folder
+    )
+    with Journal(folder, job.fingerprint, restart=restart) as journal:
+        check_output(output, (), overwrite=overwrite)  # again: another run may have ended just now
+        continued = sum(tile.scores.size for tile in journal.finished())
+        LOGGER.info("%s: scoring %s", output, job.cube.attrs.get("source"))
+        learned = job.learn(journal)
+        writer.tell_background(learned.summary())
+        valid, highest = 0, -np.inf
+        with writer, contextlib.closing(job.tiles(learned, journal)) as tiles:
+            for tile in tiles:
+                writer.write(tile.rows, tile.cols, np.concatenate([tile.scores[..., None], tile.parts], axis=2))
+                finite = tile.scores[np.isfinite(tile.scores)]
+                valid += finite.size
+                highest = max(highest, float(finite.max(initial=-np.inf)))
+            require_scores(valid)
+            if save_background is not None:
+                learned.save(save_background)
+    method_used, parameters_used = describe_detector(learned.detector)
+    return {
+        "output": str(output),
+        "method": method_used,
+        "parameters": parameters_used,
+        "pixels": job.grid.rows * job.grid.cols,
+        "valid": valid,
+        "continued": continued,
+        "max": highest,
+        "background": json.loads(learned.summary() or "{}"),
+    }
+
+
+def run_digest(job: Job) -> str:
+    """Return a checksum of all that the scores of a job depend on."""
+    return hashlib.sha256(json.dumps(job.fingerprint, sort_keys=True).encode()).hexdigest()

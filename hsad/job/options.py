@@ -1,0 +1,85 @@
+"""The options of a run that every method has: their defaults, help texts and how they are written."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hsad.errors import ParameterError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from hsad.job.learned import Learned
+
+__all__ = ["RunOptions", "memory_bytes"]
+
+
+def option(default: Any, help: str, *, metavar: str | None = None) -> Any:  # noqa: A002  the command line's word
+    """Declare an option; without a `metavar` it exists in Python only."""
+    return dataclasses.field(default=default, metadata={"help": help, "metavar": metavar})
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """Options of `hsad.detect`, `hsad.learn` and `hsad.score` for every method."""
+
+    bands: str | Sequence[int] | NDArray[Any] | None = option(
+        None, "bands to use: 420-1340,1450-1790 (nm) or @1-50,60-100 (numbers, from 1)", metavar="RANGES"
+    )
+    pca: int | None = option(None, "detect on the first K principal components", metavar="K")
+    mask: str | Path | NDArray[np.bool_] | None = option(
+        None, "pixels to use, non-zero = valid: raster, .npy, .mat:NAME or vector file", metavar="FILE"
+    )
+    region: str | tuple[slice, slice] | None = option(
+        None, "rows and columns to use, from 0, ends excluded", metavar="ROW0:ROW1,COL0:COL1"
+    )
+    bbox: str | Sequence[float] | None = option(None, "window to use, in map units", metavar="W,S,E,N")
+    tile: int | None = option(None, "side of a tile in pixels; changes memory, not the result", metavar="N")
+    workers: int | None = option(None, "threads; as many as processors by default", metavar="N")
+    memory: str | int = option("2GB", "memory that the run may take, Python included", metavar="SIZE")
+    scheduler: Any = option(None, "address of a running dask scheduler", metavar="ADDRESS")
+    background: str | Path | Learned | None = option(None, "score with what an earlier run learned", metavar="FILE")
+    references: Sequence[Any] | None = option(
+        None, "learn from this scene instead of the scored one; may be repeated", metavar="SCENE"
+    )
+    parts: bool = option(False, "also give the kinds of evidence that the score is made of")
+    compute: bool = option(True, "False: return a lazy dask-backed result")
+    progress: Any = option(
+        None, "True: a bar; 'log': lines of the logger hsad; or a function that wraps the tiles as tqdm does"
+    )
+
+    @classmethod
+    def split(cls, keywords: dict[str, Any]) -> tuple[RunOptions, dict[str, Any]]:
+        """Return the options among `keywords`, and the rest: the detector's parameters."""
+        names = {f.name for f in dataclasses.fields(cls)}
+        own = {name: value for name, value in keywords.items() if name in names}
+        return cls(**own), {name: value for name, value in keywords.items() if name not in names}
+
+    def __post_init__(self) -> None:
+        if self.workers is not None and (not isinstance(self.workers, int) or self.workers < 1):
+            raise ParameterError(f"workers must be a whole number of at least 1, not {self.workers!r}")
+        if self.region is not None and self.bbox is not None:
+            raise ParameterError("region and bbox both choose a window: give one of them")
+
+
+def memory_bytes(text: str | int) -> int:
+    """Return the bytes meant by ``4GB``, ``500MiB`` or a number.
+
+    Raises
+    ------
+    ParameterError
+    """
+    from dask.utils import parse_bytes
+
+    try:
+        size = int(parse_bytes(text))
+    except (ValueError, AttributeError) as error:
+        raise ParameterError(f"memory: {text!r} is not a size such as 4GB or 500MB") from error
+    if size <= 0:
+        raise ParameterError(f"memory must be above 0, not {text!r}")
+    return size

@@ -1,0 +1,1 @@
+"""ENVI: a header of text beside a file of plain numbers."""

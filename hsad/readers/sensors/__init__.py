@@ -1,0 +1,1 @@
+"""Products as their producers deliver them: one module a family of products."""

@@ -292,7 +292,8 @@ def _make(item: CatalogItem, parameters: dict[str, Any], folder: Path) -> list[P
     """Make a synthetic scene and write its cube and its truth."""
     import hashlib
 
-    from hsad.products import check_output, write_envi
+    from hsad.files import check_output
+    from hsad.products import write_envi
     from hsad.synthetic import make_scene
 
     cube, truth = (folder / asset.file for asset in item.assets)

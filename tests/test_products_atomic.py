@@ -123,7 +123,7 @@ import resource, sys
 from pathlib import Path
 import numpy as np
 from hsad.errors import OutputError
-from hsad.products import files, raster
+from hsad.products import raster
 share = float(sys.argv[1])
 scores = np.random.default_rng(0).random((700, 700))
 size = raster.write_scores(scores, "whole.tif").stat().st_size

@@ -76,7 +76,8 @@ def run_into(
     job: Job, output: Path, *, overwrite: bool, restart: bool, save_background: str | Path | None
 ) -> dict[str, Any]:
     """Score a prepared job into a file; returns what `detect_to_file` returns."""
-    from hsad.products import ScoreWriter, check_output
+    from hsad.files import check_output
+    from hsad.products import ScoreWriter
 
     bands = ["score", *job.parts]
     folder = output.with_name(f"{output.name}.unfinished")

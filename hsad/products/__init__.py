@@ -10,7 +10,6 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hsad.files import check_output
     from hsad.products.envi import write_envi
     from hsad.products.figures import plot_roc, plot_scores
     from hsad.products.provenance import Provenance
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
 __all__ = [
     "Provenance",
     "ScoreWriter",
-    "check_output",
     "plot_roc",
     "plot_scores",
     "read_provenance",
@@ -30,7 +28,6 @@ __all__ = [
 _HOMES = {
     "Provenance": "provenance",
     "ScoreWriter": "raster",
-    "check_output": "files",
     "plot_roc": "figures",
     "plot_scores": "figures",
     "read_provenance": "raster",

@@ -1,0 +1,87 @@
+"""Commands about hsad itself: its methods, a demonstration, its speed, what it runs on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from hsad.cli.options import HsadCommand, json_option, print_json, progress
+
+__all__ = ["bench", "demo", "doctor", "methods"]
+
+
+@click.command(cls=HsadCommand)
+@click.argument("method", required=False)
+@json_option
+def methods(method: str | None, as_json: bool) -> None:
+    """List the detectors, or the parameters of one METHOD."""
+    from hsad.detectors import describe_methods
+
+    described = describe_methods(method)
+    if as_json:
+        print_json(described[method] if method else described)
+        return
+    for name, entry in described.items():
+        click.echo(f"{name:16} {entry['title']}{'  (default)' if entry['default'] else ''}")
+        if method:
+            click.echo(f"{'':16} {entry['reference']}")
+            for p in entry["parameters"]:
+                choices = f" ({', '.join(map(str, p['choices']))})" if p["choices"] else ""
+                click.echo(f"  --{p['name'].replace('_', '-'):18} {p['help']}{choices}  [{p['default']}]")
+
+
+@click.command(cls=HsadCommand)
+@click.option("-o", "--output", default="hsad-demo", show_default=True, metavar="DIR", help="Folder to fill.")
+@json_option
+def demo(output: str, as_json: bool) -> None:
+    """Do the main job end to end, offline: make a scene, detect, write maps and figures, print AUCs."""
+    from hsad.demo import run_demo
+
+    result = run_demo(Path(output), progress=progress())
+    if as_json:
+        print_json(result)
+        return
+    click.echo(f"{'method':24} {'AUC':>7} {'avg. precision':>15} {'objects found':>14} {'seconds':>8}")
+    for row in result["methods"]:
+        found = f"{row['objects_found']} of {row['objects']}"
+        click.echo(
+            f"{row['name']:24} {row['auc']:7.4f} {row['average_precision']:15.4f} {found:>14} {row['seconds']:8.1f}"
+        )
+    click.echo(f"{len(result['files'])} files in {result['folder']}; open the .tif in a GIS")
+
+
+@click.command(cls=HsadCommand)
+@click.option("--quick", is_flag=True, help="Leave out many bands and the slowest peers.")
+@click.option("--only", default="", metavar="TEXT", help="Measure only cases whose name holds this.")
+@click.option("--plot", metavar="BENCH.png", help="Draw the times.")
+@json_option
+def bench(quick: bool, only: str, plot: str | None, as_json: bool) -> None:
+    """Time hsad side by side with the peers that are installed, in one run."""
+    from hsad.bench import run_bench
+
+    report = run_bench(quick=quick, only=only, progress=progress())
+    if plot is not None:
+        report.plot(plot)
+    if as_json:
+        print_json(report.to_dict())
+    else:
+        click.echo(report.table())
+
+
+@click.command(cls=HsadCommand)
+@json_option
+def doctor(as_json: bool) -> None:
+    """Check versions, threads, GDAL and PROJ data, GPU: what would go wrong, and how to mend it."""
+    from hsad.doctor import examine
+
+    findings = examine()
+    if as_json:
+        print_json([finding.__dict__ for finding in findings])
+    else:
+        for finding in findings:
+            click.echo(f"{finding.state:8} {finding.subject:18} {finding.found}")
+            if finding.remedy:
+                click.echo(f"{'':27} {finding.remedy}")
+    if any(finding.state == "wrong" for finding in findings):
+        raise click.exceptions.Exit(1)

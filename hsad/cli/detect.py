@@ -1,0 +1,111 @@
+"""``hsad detect``: scenes into score rasters."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hsad.cli.options import DetectCommand, json_option, print_json, progress
+
+__all__ = ["detect"]
+
+
+@click.command(cls=DetectCommand)
+@click.argument("scenes", metavar="SCENE...", nargs=-1, required=True)
+@click.option("-m", "--method", help="Detector, see `hsad methods`.")
+@click.option("-o", "--output", required=True, metavar="SCORES.tif", help="Score raster, or folder of several.")
+@click.option("--save-background", metavar="FILE", help="Keep what was learned, for --background.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing output.")
+@click.option("--restart", is_flag=True, help="Drop an unfinished run instead of continuing it.")
+@click.option("--parts", is_flag=True, help="Add the kinds of evidence behind the score as further bands (auto).")
+@click.option("--log", metavar="FILE", help="Append lines of progress to this file.")
+@json_option
+def detect(
+    scenes: tuple[str, ...],
+    method: str | None,
+    output: str,
+    save_background: str | None,
+    log: str | None,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Score every pixel of SCENE into a Cloud-Optimized GeoTIFF: higher = more anomalous.
+
+    Several scenes, a list of them (.txt, one a line) or a STAC item collection (.json) go into a folder, -o FOLDER; a
+    scene that fails stops no other. A run that was ended early is continued by the same command.
+    """
+    from hsad.detectors import DEFAULT_METHOD, parse_parameters
+    from hsad.job.files import detect_to_file
+    from hsad.job.options import RunOptions
+    from hsad.readers.collection import expand_scenes
+
+    options["references"] = list(options["references"]) or None
+    own = {name: options.pop(name) for name in ("overwrite", "restart")}
+    run, parameters = RunOptions.split(options)
+    given = {name: text for name, text in parameters.items() if text is not None}
+    if run.background is None:
+        method = method or DEFAULT_METHOD
+        given = parse_parameters(method, given)
+    options = {name: value for name, value in options.items() if name not in parameters}
+    options |= {**given, **own, "progress": progress(log)}
+    named = expand_scenes(scenes)
+    if named != list(scenes) or len(named) > 1 or Path(output).is_dir():
+        _detect_many(named, output, method, options, save_background=save_background, as_json=as_json)
+        return
+    result = detect_to_file(named[0], output, method, save_background=save_background, **options)
+    if as_json:
+        print_json(result)
+    else:
+        click.echo(f"{result['output']}: {_outcome(result)}")
+
+
+def _detect_many(
+    scenes: list[str],
+    folder: str,
+    method: str | None,
+    options: dict[str, Any],
+    *,
+    save_background: str | None,
+    as_json: bool,
+) -> None:
+    """Score scenes into a folder, with a line for each and a summary; status 1 if any failed."""
+    from hsad.cli.errors import told
+    from hsad.errors import ParameterError
+    from hsad.job.batch import detect_many
+
+    if save_background is not None:
+        raise ParameterError("save-background keeps what was learned from one scene: there are several here")
+    outcomes = []
+    for outcome in detect_many(scenes, folder, method, **options):
+        outcomes.append(outcome)
+        if outcome.error is not None:
+            message = told(outcome.error)[0]
+            named = "" if message.startswith(outcome.scene) else f"{outcome.scene}: "
+            click.echo(f"hsad: error: {named}{message}", err=True)
+        elif not as_json:
+            click.echo(f"{outcome.output}: {_outcome(outcome.result) if outcome.result else outcome.state}")
+    counts = {state: sum(o.state == state for o in outcomes) for state in ("scored", "there already", "failed")}
+    if as_json:
+        scored = [
+            {
+                "scene": o.scene, "output": o.output, "state": o.state,
+                "error": told(o.error)[0] if o.error else None, **(o.result or {}),
+            }
+            for o in outcomes
+        ]  # fmt: skip
+        print_json({"scenes": scored, **{state.replace(" ", "_"): count for state, count in counts.items()}})
+    else:
+        click.echo(f"{len(outcomes)} scenes: {', '.join(f'{count} {state}' for state, count in counts.items())}")
+    if counts["failed"]:
+        raise click.exceptions.Exit(1)
+
+
+def _outcome(result: dict[str, Any]) -> str:
+    """Return in one line what became of a scene."""
+    continued = f" ({result['continued']} by an earlier run)" if result["continued"] else ""
+    return (
+        f"{result['method']}, {result['valid']} of {result['pixels']} pixels scored{continued}, "
+        f"highest {result['max']:.6g}"
+    )

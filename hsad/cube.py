@@ -21,7 +21,7 @@ stored numbers into spectra (`hsad.engine.source`), so a cube never holds values
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -35,7 +35,18 @@ if TYPE_CHECKING:
     from affine import Affine
     from rasterio.crs import CRS
 
-__all__ = ["DIMS", "GeoGrid", "Raster", "build_cube", "check_cube", "chunk_cube", "geo_grid", "raster_of"]
+__all__ = [
+    "DIMS",
+    "GeoGrid",
+    "Raster",
+    "build_cube",
+    "check_cube",
+    "chunk_cube",
+    "cube_axes",
+    "geo_grid",
+    "nodata",
+    "raster_of",
+]
 
 DIMS = ("y", "x", "band")
 
@@ -53,6 +64,7 @@ _COLUMN_NAMES = (
     "easting",
     "crosstrack",
 )
+_MICROMETERS = ("um", "µm", "μm", "micrometer", "micrometers", "micron", "microns")
 _CHUNK_BYTES = 32 * 2**20
 
 
@@ -259,7 +271,9 @@ def build_cube(
 
 def chunk_cube(cube: xr.DataArray) -> xr.DataArray:
     """Return the lazily indexed cube of a reader as a dask array: blocks of rows, all columns and bands."""
-    raster: Raster = cube.encoding["hsad_raster"]
+    raster = cube.encoding.get("hsad_raster")
+    if raster is None:  # another package's reader may return any lazy array
+        return cube if cube.chunks is not None else cube.chunk()
     row_bytes = raster.shape[1] * raster.shape[2] * raster.dtype.itemsize
     steps = max(1, round(_CHUNK_BYTES / max(1, row_bytes * raster.row_step)))
     chunked = cube.chunk({"y": steps * raster.row_step, "x": -1, "band": -1})
@@ -279,6 +293,15 @@ def raster_of(cube: xr.DataArray) -> Raster | None:
     return raster if isinstance(raster, Raster) and raster.shape == cube.shape else None
 
 
+def nodata(cube: xr.DataArray) -> float | None:
+    """Return the stored number that means "no data", None where there is none.
+
+    xarray keeps it among the attributes of an array, or in its encoding once it has decoded a file.
+    """
+    value = cube.attrs.get("_FillValue", cube.encoding.get("_FillValue"))
+    return None if value is None else float(np.ravel(value)[0])
+
+
 def check_cube(cube: xr.DataArray | NDArray[Any]) -> xr.DataArray:
     """Return `cube` with the dimensions ``(y, x, band)``.
 
@@ -295,6 +318,8 @@ def check_cube(cube: xr.DataArray | NDArray[Any]) -> xr.DataArray:
         if array.ndim != 3:
             raise ParameterError(f"a cube has 3 dimensions (rows, cols, bands), this array has {array.ndim}")
         cube = xr.DataArray(array, dims=DIMS)
+    # Stacks of one date, as catalogues of scenes give them.
+    cube = cube.squeeze([dim for dim in cube.dims if str(dim).lower() == "time" and cube.sizes[dim] == 1], drop=True)
     if cube.ndim != 3:
         raise ParameterError(f"a cube has 3 dimensions (y, x, band), this array has {cube.dims}")
     if cube.dtype.kind not in "iufb":
@@ -304,22 +329,48 @@ def check_cube(cube: xr.DataArray | NDArray[Any]) -> xr.DataArray:
     return cube if cube.dims == DIMS else _renamed(cube).transpose(*DIMS)
 
 
+def cube_axes(dims: Sequence[Hashable]) -> tuple[int, int, int]:
+    """Return which of three dimensions are rows, columns and bands, by their names.
+
+    Raises
+    ------
+    ParameterError
+        When the names do not tell.
+    """
+    axes = []
+    for known in (_ROW_NAMES, _COLUMN_NAMES, _BAND_NAMES):
+        found = [axis for axis, dim in enumerate(dims) if str(dim).lower() in known]
+        axes += found if len(found) == 1 else []
+    if len(axes) != 3:
+        raise ParameterError(f"cannot tell rows, columns and bands apart in the dimensions {tuple(dims)}")
+    return axes[0], axes[1], axes[2]
+
+
 def _renamed(cube: xr.DataArray) -> xr.DataArray:
     """Return the cube with its dimensions called y, x and band, whatever they were called."""
-    names: dict[Any, str] = {}
-    for target, known in zip(DIMS, (_ROW_NAMES, _COLUMN_NAMES, _BAND_NAMES), strict=True):
-        found = [dim for dim in cube.dims if str(dim).lower() in known]
-        if len(found) == 1:
-            names[found[0]] = target
-    if len(names) != 3:
-        raise ParameterError(f"cannot tell rows, columns and bands apart in the dimensions {cube.dims}")
-    for dim, target in names.items():
-        if target == "band" and str(dim).startswith("wavelength") and dim in cube.coords:
+    names = [cube.dims[axis] for axis in cube_axes(cube.dims)]
+    for dim, target in zip(names, DIMS, strict=True):
+        if target == "band" and str(dim).lower().startswith("wavelength") and dim in cube.coords:
             # A dimension coordinate becomes what we call it: a coordinate along the band axis.
             cube = cube.rename({dim: "wavelength"}) if dim != "wavelength" else cube
             cube = cube.swap_dims({"wavelength": "band"})
         elif dim != target:
             cube = cube.rename({dim: target})
+    if (
+        "wavelength" not in cube.coords
+        and "wavelengths" in cube.coords
+        and cube.coords["wavelengths"].dims == ("band",)
+    ):
+        cube = cube.rename(wavelengths="wavelength")
+    return _in_nanometers(cube)
+
+
+def _in_nanometers(cube: xr.DataArray) -> xr.DataArray:
+    """Return the cube with its wavelengths and widths in nm, if they say that they are in µm."""
+    for name in ("wavelength", "fwhm"):
+        if name in cube.coords and str(cube.coords[name].attrs.get("units", "")).lower() in _MICROMETERS:
+            column = cube.coords[name]
+            cube = cube.assign_coords({name: (column.dims, column.values * 1e3, {**column.attrs, "units": "nm"})})
     return cube
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hsad.cube import geo_grid
+from hsad.cube import geo_grid, nodata
 from hsad.detectors.block import Block
 from hsad.engine.run import Engine
 from hsad.engine.runners import Threads
@@ -54,7 +54,7 @@ def describe(cube: xr.DataArray, *, progress: Any = None) -> dict[str, Any]:
         valid_fraction = (engine.scan(source, _count_valid) or 0) / (grid.rows * grid.cols)
     except (DataError, ParameterError) as error:  # nothing valid, or no good band: it is what there is to say
         warnings.append(str(error))
-    nodata = cube.attrs.get("_FillValue")
+    fill = nodata(cube)
     return {
         "rows": grid.rows,
         "cols": grid.cols,
@@ -66,7 +66,7 @@ def describe(cube: xr.DataArray, *, progress: Any = None) -> dict[str, Any]:
         "wavelength": _listed(_column(cube, "wavelength")),
         "fwhm": _listed(_column(cube, "fwhm")),
         "good_bands": None if good is None else good.tolist(),
-        "nodata": None if nodata is None else _number(nodata),
+        "nodata": None if fill is None else _number(fill),
         "valid_fraction": valid_fraction,
         "reader": cube.attrs.get("reader"),
         "source": cube.attrs.get("source"),

@@ -1,8 +1,9 @@
-"""Files that appear under their final name only when they are complete."""
+"""Names of files, arrays in them, and files that appear under their final name only when they are complete."""
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 from contextlib import contextmanager
@@ -14,7 +15,18 @@ from hsad.errors import OutputError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-__all__ = ["check_output", "publish", "reserve_space", "staging"]
+__all__ = ["check_output", "publish", "reserve_space", "split_variable", "staging"]
+
+# Formats whose files hold several arrays.
+_WITH_VARIABLE = re.compile(r"^(?P<path>.+\.(?:mat|nc|nc4|h5|hdf5|he5|zarr)):(?P<variable>[^\\:]+)$", re.IGNORECASE)
+
+
+def split_variable(path: str | os.PathLike[str]) -> tuple[Path, str | None]:
+    """Split ``scene.mat:NAME`` into file and array name; a path that exists as it stands is not split."""
+    match = _WITH_VARIABLE.match(os.fspath(path))
+    if match is None or Path(path).exists():
+        return Path(path), None
+    return Path(match["path"]), match["variable"]
 
 
 def check_output(path: str | os.PathLike[str], suffixes: Sequence[str], *, overwrite: bool = False) -> Path:

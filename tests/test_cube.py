@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rasterio.crs import CRS
 
-from hsad.cube import GeoGrid, Raster, build_cube, check_cube, chunk_cube, geo_grid, raster_of
+from hsad.cube import GeoGrid, Raster, build_cube, check_cube, chunk_cube, geo_grid, nodata, raster_of
 from hsad.errors import ParameterError, SceneError
 
 SHAPE = (7, 9, 4)
@@ -233,3 +233,40 @@ def test_plain_arrays():
 def test_what_is_no_cube(array, message):
     with pytest.raises(ParameterError, match=message):
         check_cube(array)
+
+
+@pytest.mark.parametrize("place", ["attrs", "encoding"])
+def test_nodata_is_the_same_for_all_who_ask(tmp_path, place):
+    # xarray moves _FillValue from the attributes to the encoding when it decodes a file.
+    from hsad.description import describe
+    from hsad.engine.source import source_of
+    from hsad.products import write_envi
+
+    cube = xr.DataArray(VALUES.astype("f4"), dims=("y", "x", "band"))
+    getattr(cube, place)["_FillValue"] = np.float32(5)
+    assert nodata(cube) == 5
+    assert source_of(cube).nodata == 5
+    assert describe(cube)["nodata"] == 5
+    assert describe(cube)["valid_fraction"] == pytest.approx(1 - 1 / 63)
+    assert "data ignore value = 5" in write_envi(cube, tmp_path / "scene.hdr").read_text()
+
+
+def test_cubes_of_other_libraries():
+    stored = np.arange(24.0).reshape(1, 2, 3, 4)
+    stack = xr.DataArray(
+        stored,
+        dims=("time", "band", "y", "x"),
+        coords={"time": [0], "wavelength": ("band", [0.5, 0.6], {"units": "µm"}), "fwhm": ("band", [9.0, 9.0])},
+    )  # stackstac
+    cube = check_cube(stack)
+    assert cube.dims == ("y", "x", "band")
+    np.testing.assert_array_equal(cube.values, np.moveaxis(stored[0], 0, 2))
+    np.testing.assert_allclose(cube.wavelength, [500, 600])
+    np.testing.assert_allclose(cube.fwhm, 9)
+
+    listed = xr.DataArray(
+        stored[0], dims=("bands", "latitude", "longitude"), coords={"wavelengths": ("bands", [500, 600])}
+    )
+    np.testing.assert_allclose(check_cube(listed).wavelength, [500, 600])  # HyperCoast
+    with pytest.raises(ParameterError, match="3 dimensions"):
+        check_cube(xr.concat([stack, stack], "time"))

@@ -135,3 +135,15 @@ def test_from_python(scenes, tmp_path):
     assert isinstance(outcomes[1].error, SceneError)
     assert outcomes[0].result["valid"] == 2000
     assert np.isfinite(values(tmp_path / "out" / "scene.tif")).all()
+
+
+def test_variables_of_one_file_are_scenes_of_their_own():
+    named = output_names(["s.nc:one", "s.nc:two", "s.h5:group/two", "other/s.nc:one", "s.mat:x.y"])
+    assert len(set(named)) == 5
+    assert named[1:3] == ["s-two.tif", "s-group-two.tif"]
+    assert named[4] == "s-x-y.tif"
+
+
+def test_the_same_name_for_two_results_is_refused():
+    with pytest.raises(ParameterError, match="named twice"):
+        output_names(["s.nc:one", "s.nc:one"])

@@ -17,6 +17,7 @@ from hsad.cube import geo_grid
 FEW_PIXELS = {
     "AV320250308t200738_loc", "AV320250308t200738_obs", "AV320250308t200738_rdn", "prm20231110t071521_loc_two_px",
     "prm20231110t071521_obs_two_px", "prm20231110t071521_rdn_two_px", "caltech_225_4_3_nm_continuum_removed",
+    "ang20140912t192359_corr_v1c_img_400-410_10-20", "ang20150422t163638_corr_v1e_img_4000-4010_550-560",
 }  # fmt: skip
 #: A truth without a cube.
 NO_SCENE = {"pavia-wu-mask", "sandiego-1-vabs-PlaneGT"}

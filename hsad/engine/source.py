@@ -13,9 +13,10 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from hsad.cube import Raster, raster_of
+from hsad.cube import Raster, nodata, raster_of
 from hsad.engine.decoded import CodedRaster, shared_blocks, unit_of
 from hsad.errors import DataError, ParameterError, SceneError
+from hsad.quality import masked_raster, valid_pixels
 
 __all__ = ["CubeSource", "Source", "drop_dead_bands", "source_of"]
 
@@ -211,7 +212,7 @@ def source_of(
     chosen : (bands,) ndarray of bool, optional
         Bands to use; bands marked bad are left out all the same.
     mask : (y, x) ndarray of bool, optional
-        Pixels to use, in addition to the cube's own ``valid``.
+        Pixels to use, in addition to the cube's own ``valid`` and its quality flags.
     window : tuple of two slices, optional
         Rows and columns to use.
 
@@ -226,17 +227,17 @@ def source_of(
         use &= cube.coords["good_wavelength"].values.astype(np.bool_)
     if not use.any():
         raise ParameterError(f"no band is left: of {bands} bands those chosen are all marked as bad")
-    if "valid" in cube.coords:
-        own = cube.coords["valid"].values.astype(np.bool_)
+    own = valid_pixels(cube)
+    if own is not None:
         mask = own if mask is None else mask & own
     row_window, col_window = window or (slice(0, rows), slice(0, cols))
+    fill = nodata(cube)
     raster = raster_of(cube) or _ArrayRaster(cube.data if cube.chunks is not None else cube.values)
     gain, bias = (cube.coords[name].values[use] if name in cube.coords else None for name in ("gain", "bias"))
-    nodata = cube.attrs.get("_FillValue", cube.encoding.get("_FillValue"))
     return CubeSource(
-        raster,
+        masked_raster(cube, raster, fill),
         np.flatnonzero(use),
-        None if nodata is None else float(nodata),
+        fill,
         gain,
         bias,
         None if mask is None else np.ascontiguousarray(mask[row_window, col_window]),

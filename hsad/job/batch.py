@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 from hsad.detectors.base import Detector
 from hsad.errors import OutputError, ParameterError
+from hsad.files import split_variable
 from hsad.job.files import run_digest, run_into
 from hsad.job.job import Job, prepared
 from hsad.job.options import RunOptions
@@ -102,16 +104,15 @@ def output_names(scenes: Sequence[str | Path]) -> list[str]:
 
     Examples
     --------
-    >>> output_names(["a/north.hdr", "a/south.hdr", "b/south.img", "scenes.mat:map"])
-    ['north.tif', 'a-south.tif', 'b-south.tif', 'scenes-map.tif']
+    >>> output_names(["a/north.hdr", "a/south.hdr", "b/south.img", "s.mat:map", "s.nc:a", "s.nc:b"])
+    ['north.tif', 'a-south.tif', 'b-south.tif', 's-map.tif', 's-a.tif', 's-b.tif']
 
     Raises
     ------
     ParameterError
         When a scene is named twice.
     """
-    paths = [Path(f"{scene}".replace(".mat:", "-")) for scene in scenes]
-    parts = [(*path.resolve().parent.parts[1:], path.stem) for path in paths]
+    parts = [_named(scene) for scene in scenes]
     if len(set(parts)) < len(parts):
         twice = next(scene for scene, own in zip(scenes, parts, strict=True) if parts.count(own) > 1)
         raise ParameterError(f"{twice}: the scene (or another of this name in its folder) is named twice")
@@ -122,3 +123,10 @@ def output_names(scenes: Sequence[str | Path]) -> list[str]:
             length += 1
         names.append("-".join(own[-length:]) + ".tif")
     return names
+
+
+def _named(scene: str | Path) -> tuple[str, ...]:
+    """Return the folders of a scene and what its scores are called: after the file, and the array in it."""
+    path, variable = split_variable(scene)
+    name = path.stem if variable is None else f"{path.stem}-{re.sub(r'[/.]+', '-', variable)}"
+    return (*path.resolve().parent.parts[1:], name)

@@ -157,7 +157,8 @@ def _identity(cube: xr.DataArray, source: CubeSource) -> dict[str, Any]:
         digest.update(b"-" if array is None else np.ascontiguousarray(array).tobytes())
     files = [file for path in named if path for file in ([path] if path.is_file() else sorted(path.rglob("*")))]
     return {
-        "name": Path(str(cube.attrs.get("source", ""))).name,  # with the array's, of a file that has several
+        "name": Path(str(cube.attrs.get("source", ""))).name,
+        "variable": cube.attrs.get("variable"),
         "files": [[str(file.resolve()), (status := file.stat()).st_size, status.st_mtime_ns] for file in files],
         "used": digest.hexdigest(),
     }

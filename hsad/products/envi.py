@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal, get_args
 
 import numpy as np
 
-from hsad.cube import GeoGrid, check_cube, geo_grid
+from hsad.cube import GeoGrid, check_cube, geo_grid, nodata
 from hsad.errors import OutputError, ParameterError, SceneWarning
 from hsad.files import check_output, publish, reserve_space, staging
 
@@ -222,9 +222,9 @@ def _scaling(cube: xr.DataArray) -> dict[str, Any]:
 
 def _ignore_value(cube: xr.DataArray, dtype: np.dtype[Any]) -> float | None:
     """Return the file's nodata value: the cube's own, else NaN where a mask needs one and can have it."""
-    stated = cube.attrs.get("_FillValue", cube.encoding.get("_FillValue"))
+    stated = nodata(cube)
     if stated is not None:
-        return float(stated) if dtype.kind == "f" else stated
+        return stated
     if "valid" not in cube.coords or bool(cube["valid"].all()):
         return None
     if dtype.kind == "f":

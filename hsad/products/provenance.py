@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hsad.errors import OutputError
+from hsad.files import split_variable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,12 +35,8 @@ def source_file(source: str) -> Path | None:
 
     ``scene.mat:NAME``, an array inside a file, names the file ``scene.mat``.
     """
-    if not source:
-        return None
-    for name in (source, source.rpartition(":")[0]):
-        if name and Path(name).exists():
-            return Path(name)
-    return None
+    path, _ = split_variable(source)
+    return path if source and path.exists() else None
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import h5py
     from numpy.typing import NDArray
 
-__all__ = ["Hdf5Raster", "open_hdf5"]
+__all__ = ["Hdf5Layer", "Hdf5Raster", "column", "open_hdf5", "stated", "text"]
 
 
 @contextmanager
@@ -84,3 +84,70 @@ class Hdf5Raster:
         with open_hdf5(self.path) as file:
             stored = file[self.dataset][tuple(window)]
         return np.array(stored.transpose(self.axes), dtype=self.dtype, order="C")
+
+
+@dataclass(frozen=True)
+class Hdf5Layer:
+    """Rows of a two-dimensional dataset; the file is opened for each read."""
+
+    path: str
+    dataset: str
+    shape: tuple[int, int]
+
+    @classmethod
+    def of(cls, path: str, dataset: h5py.Dataset) -> Hdf5Layer:
+        """Return the recipe for an open dataset.
+
+        Raises
+        ------
+        SceneError
+            When it has not two dimensions, or holds anything but real numbers.
+        """
+        if dataset.ndim != 2 or dataset.dtype.kind not in "iufb":
+            raise SceneError(f"{path}: {dataset.name} {dataset.shape} of {dataset.dtype} is no image of numbers")
+        return cls(path, dataset.name, (int(dataset.shape[0]), int(dataset.shape[1])))
+
+    def read(self, rows: slice) -> NDArray[Any]:
+        """Return some rows, shape ``(rows, cols)``."""
+        with open_hdf5(self.path) as file:
+            return np.asarray(file[self.dataset][rows])
+
+
+def stated(holder: Any, name: str, source: str) -> Any:
+    """Return an attribute of a file, group or dataset.
+
+    Raises
+    ------
+    SceneError
+        When it is missing; the message names the file and the attribute.
+    """
+    if name not in holder.attrs:
+        where = "" if holder.name == "/" else f" of {holder.name}"
+        raise SceneError(f"{source}: no attribute {name}{where}")
+    return holder.attrs[name]
+
+
+def text(value: Any) -> str:
+    """Return a text however it is stored: bytes, or an array of one string."""
+    value = np.asarray(value).ravel()[0] if np.ndim(value) else value
+    if isinstance(value, np.ndarray):
+        value = value.item()
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
+def column(holder: Any, name: str, source: str) -> NDArray[np.float64]:
+    """Return a dataset of numbers as a vector.
+
+    Raises
+    ------
+    SceneError
+        When it is missing or does not hold numbers.
+    """
+    import h5py
+
+    dataset = holder.get(name)
+    if not isinstance(dataset, h5py.Dataset):
+        raise SceneError(f"{source}: no dataset {holder.name.rstrip('/')}/{name}")
+    if dataset.dtype.kind not in "iufb":
+        raise SceneError(f"{source}: {dataset.name} holds {dataset.dtype}, not numbers")
+    return np.asarray(dataset[...], dtype=np.float64).ravel()

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hsad.errors import SceneError
+from hsad.files import split_variable
 from hsad.readers.matlab.matfile import MatArray, is_matlab, list_arrays, load_array
-from hsad.readers.scene import existing_file, read_cube, split_variable
+from hsad.readers.scene import existing_file, read_cube
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -96,7 +97,7 @@ def _numpy(path: Path) -> NDArray[Any]:
 
 
 def _raster(path: str | Path, grid: GeoGrid) -> NDArray[Any]:
-    from hsad.cube import geo_grid
+    from hsad.cube import geo_grid, nodata
 
     cube = read_cube(path)
     if cube.sizes["band"] != 1:
@@ -115,9 +116,9 @@ def _raster(path: str | Path, grid: GeoGrid) -> NDArray[Any]:
             f"{path}: its transform is {tuple(own.transform)[:6]}, the scene's is {tuple(grid.transform)[:6]}"
         )
     values = cube.values[:, :, 0].astype(np.float64)
-    nodata = cube.attrs.get("_FillValue")
-    if nodata is not None:
-        values[values == nodata] = np.nan
+    fill = nodata(cube)
+    if fill is not None:
+        values[values == fill] = np.nan
     if "valid" in cube.coords:
         values[~cube.coords["valid"].values] = np.nan
     return values

@@ -1,53 +1,18 @@
-"""Opening a scene: the readers in the order in which they are tried, and `open_cube` in front of them."""
+"""Opening a scene: the reader that knows it, and `open_cube` in front of it."""
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from hsad.errors import SceneError
-from hsad.readers import geotiff
-from hsad.readers.envi import scene as envi
-from hsad.readers.matlab import scene as matlab
-from hsad.readers.sensors import emit
+from hsad.files import split_variable
+from hsad.readers.registry import all_readers
 
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["READERS", "Reader", "existing_file", "open_cube", "read_cube", "split_variable"]
-
-
-class Reader(Protocol):
-    """What a format's module offers."""
-
-    @property
-    def name(self) -> str:
-        """The format, as messages and ``attrs["reader"]`` call it."""
-        ...
-
-    def can_read(self, path: Path, /) -> bool:
-        """Tell, from the name and first bytes, whether an existing file is this reader's business."""
-        ...
-
-    def read(self, path: Path, /, variable: str | None = None) -> xr.DataArray:
-        """Return the lazily indexed cube; `variable` picks an array of a file that has several."""
-        ...
-
-
-# The first that can read a file reads it: GDAL opens nearly anything, some of it less exactly, so it comes
-# last.
-READERS: tuple[Reader, ...] = (envi, matlab, emit, geotiff)
-
-_WITH_VARIABLE = re.compile(r"^(?P<path>.+\.(?:mat|nc|nc4|h5|hdf5|he5)):(?P<variable>[^/\\:]+)$", re.IGNORECASE)
-
-
-def split_variable(path: str | Path) -> tuple[Path, str | None]:
-    """Split ``scene.mat:NAME`` into file and array name; a path that exists as it stands is not split."""
-    match = _WITH_VARIABLE.match(str(path))
-    if match is None or Path(path).exists():
-        return Path(path), None
-    return Path(match["path"]), match["variable"]
+__all__ = ["existing_file", "open_cube", "read_cube"]
 
 
 def existing_file(path: Path) -> Path:
@@ -68,14 +33,20 @@ def existing_file(path: Path) -> Path:
 
 
 def read_cube(path: str | Path) -> xr.DataArray:
-    """Return the lazily indexed cube of a file, not chunked; see `open_cube`."""
+    """Return the lazily indexed cube of a file or product folder, not chunked; see `open_cube`."""
     located, variable = split_variable(path)
-    existing_file(located)
-    for reader in READERS:
+    folder = located.is_dir()
+    if not folder:
+        existing_file(located)
+    tried = []
+    for reader in all_readers():
+        if folder and not getattr(reader, "folders", False):
+            continue
         if reader.can_read(located):
             return reader.read(located, variable)
-    tried = ", ".join(reader.name for reader in READERS)
-    raise SceneError(f"{located}: none of the readers knows this file (tried {tried})")
+        tried.append(reader.name)
+    what = "knows a product in this folder" if folder else "knows this file"
+    raise SceneError(f"{located}: none of the readers {what} (tried {', '.join(tried)})")
 
 
 def open_cube(path: str | Path) -> xr.DataArray:
@@ -84,8 +55,9 @@ def open_cube(path: str | Path) -> xr.DataArray:
     Parameters
     ----------
     path : str or Path
-        An ENVI header or data file, a GeoTIFF or another raster that GDAL opens, a MATLAB file, an EMIT
-        granule. ``scene.mat:NAME`` picks an array of a file with several.
+        An ENVI header or data file, a GeoTIFF or another raster that GDAL opens, a MATLAB file, a netCDF or Zarr
+        dataset, or a sensor's product: its folder, its main file or its metadata. ``scene.mat:NAME`` picks an array of
+        a file with several.
 
     Returns
     -------

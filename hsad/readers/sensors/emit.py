@@ -1,87 +1,122 @@
-"""Sensor products in netCDF-4, on the grid of the sensor: EMIT."""
+"""EMIT L1B radiance and L2A reflectance: netCDF-4 on the sensor's grid, with a lookup table that puts it on a map."""
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hsad.cube import build_cube
+from hsad.cube import GeoGrid
 from hsad.errors import SceneError
 from hsad.readers.bands import band_table
-from hsad.readers.hdf5 import Hdf5Raster, open_hdf5
-from hsad.readers.nodata import stored_nodata
+from hsad.readers.hdf5 import Hdf5Layer, Hdf5Raster, column, open_hdf5, text
+from hsad.readers.sensors.product import files_beside, main_file, no_variable, outside_water, product_cube, sibling
+from hsad.swath import TableSwath
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import h5py
     import xarray as xr
+    from numpy.typing import NDArray
 
-__all__ = ["can_read", "name", "read"]
+__all__ = ["can_read", "folders", "name", "read"]
 
-name = "netCDF"
+name = "EMIT"
+folders = True
 
-_SUFFIXES = (".nc", ".nc4", ".h5", ".hdf5", ".he5")
-_SENSOR_AXES = ("downtrack", "crosstrack", "bands")
+_AXES = ("downtrack", "crosstrack", "bands")
+_CUBES = {"reflectance": ("L2A", "1"), "radiance": ("L1B", "µW/cm²/sr/nm")}
+_NAME = re.compile(r"EMIT_L\d\w_[A-Z]+_(?P<version>\d+)_(?P<scene>.+)\.nc4?", re.IGNORECASE)
+_MASKED = ("cloud", "cirrus", "dilated_cloud", "spacecraft")
+# What the mask product calls its layers, in both versions; other layers are amounts or sums of the others.
+_FLAGS = {
+    "cloud": r"cloud flag",
+    "cirrus": r"cirrus flag",
+    "water": r"water flag",
+    "spacecraft": r"spacecraft flag",
+    "dilated_cloud": r"dilated cloud flag",
+    "shadow": r"(cloud )?shadow flag",
+    "snow": r"(snow|ice|snow/ice) flag",
+}
 
 
 def can_read(path: Path) -> bool:
-    """Tell whether the file is HDF5 inside or called as netCDF and HDF5 files are."""
+    """Tell whether a file is an EMIT granule, or a folder holds one."""
+    if path.is_dir():
+        return any(_is_granule(entry) for entry in files_beside(path))
+    return _is_granule(path)
+
+
+def _is_granule(path: Path) -> bool:
     import h5py
 
-    return path.suffix.lower() in _SUFFIXES or bool(h5py.is_hdf5(path))
+    if not (path.suffix.lower() in (".nc", ".nc4") or _NAME.fullmatch(path.name)) or not h5py.is_hdf5(path):
+        return False
+    with open_hdf5(str(path)) as file:
+        return {"downtrack", "crosstrack"} <= set(file) or "location/glt_x" in file
+
+
+def _is_cube(path: Path) -> bool:
+    if not _is_granule(path):
+        return False
+    with open_hdf5(str(path)) as file:
+        return any(key in file for key in _CUBES)
 
 
 def read(path: Path, variable: str | None = None) -> xr.DataArray:
-    """Return the cube of an EMIT granule, the root variable over downtrack, crosstrack, bands.
+    """Return the cube of a granule on the sensor's grid, with the mask product beside it as its flags.
 
-    The root attributes ``geotransform`` and ``spatial_ref`` describe the orthorectified grid, not this one:
-    the cube has no georeferencing.
+    The attributes ``geotransform`` and ``spatial_ref`` of the file belong to the map of the lookup table, not to the
+    cube: results go through the table.
 
     Raises
     ------
     SceneError
-        When the file is not readable or not laid out like that.
+        When the file has no cube (a mask or observation product), or is not laid out as a granule.
     """
+    path = main_file(path, name, _is_cube)
     source = str(path)
-    remarks = ["the pixels are on the sensor's grid: results are not georeferenced"]
+    remarks: list[str] = []
     with open_hdf5(source) as file:
-        cubes = [key for key, item in file.items() if _axes(item) is not None]
-        if variable is not None:
-            cubes = [key for key in cubes if key == variable]
-        if len(cubes) != 1:
-            named = f" called {variable!r}" if variable else ""
-            found = ", ".join(sorted(file)) or "nothing"
-            raise SceneError(
-                f"{source}: not one variable{named} over {', '.join(_SENSOR_AXES)} as EMIT granules have it: "
-                f"the file holds {found}"
-            )
-        dataset = file[cubes[0]]
-        axes = _axes(dataset) or (0, 1, 2)
-        raster = Hdf5Raster.of(source, dataset, axes)
-        bands = raster.shape[2]
+        cube = next((key for key in _CUBES if key in file), None)
+        if variable is not None and variable != cube:
+            no_variable(path, variable, name)
+        if cube is None:
+            found = ", ".join(sorted(key for key in file if not key.startswith("_")))
+            raise SceneError(f"{source}: not an EMIT cube: no reflectance or radiance among {found}")
+        axes = _axes(file[cube])
+        if axes is None:
+            raise SceneError(f"{source}: {cube} {file[cube].shape} is not over {', '.join(_AXES)}")
+        raster = Hdf5Raster.of(source, file[cube], axes)
         table = band_table(
-            bands,
-            wavelength=_column(file, "wavelengths"),
-            fwhm=_column(file, "fwhm"),
-            good=_column(file, "good_wavelengths"),
+            raster.shape[2],
+            wavelength=_listed(file, "wavelengths", source),
+            fwhm=_listed(file, "fwhm", source),
+            good=_listed(file, "good_wavelengths", source),
             units="nm",
         )
-        fill = dataset.attrs.get("_FillValue")
-        stated = [] if fill is None else [float(np.asarray(fill).ravel()[0])]
-    nodata, nodata_remarks = stored_nodata(stated, raster.dtype)
-    return build_cube(
+        fill = file[cube].attrs.get("_FillValue")
+        swath = _swath(file, raster.shape[:2], source)
+    known = table.coordinates
+    if table.good_wavelength is None and table.wavelength is not None:
+        known["good_wavelength"], remarks = outside_water(table.wavelength)
+    if swath is None:
+        remarks.append("the file has no lookup table: results are not georeferenced")
+    level, units = _CUBES[cube]
+    return product_cube(
         raster,
-        source=source,
+        path=path,
         reader=name,
-        **table.coordinates,
-        nodata=nodata,
-        attrs={
-            "interleave": "bip",
-            "variable": cubes[0],
-            "warnings": [*remarks, *table.remarks, *nodata_remarks],
-        },
+        product=f"{name} {level}",
+        nodata=None if fill is None else float(np.ravel(fill)[0]),
+        flags=_flags(path, raster.shape[:2], remarks),
+        masked=_MASKED,
+        swath=swath,
+        remarks=[*remarks, *table.remarks],
+        attrs={"units": units, "interleave": "bip", "variable": cube},
+        **known,
     )
 
 
@@ -92,12 +127,59 @@ def _axes(item: Any) -> tuple[int, int, int] | None:
     if not isinstance(item, h5py.Dataset) or item.ndim != 3:
         return None
     names = [scales[0].name.rpartition("/")[2] if len(scales := list(dim.values())) else "" for dim in item.dims]
-    if sorted(names) != sorted(_SENSOR_AXES):
+    if sorted(names) != sorted(_AXES):
         return None
-    rows, cols, bands = (names.index(axis) for axis in _SENSOR_AXES)
+    rows, cols, bands = (names.index(axis) for axis in _AXES)
     return rows, cols, bands
 
 
-def _column(file: h5py.File, key: str) -> list[float] | None:
-    dataset = file.get(f"sensor_band_parameters/{key}")
-    return None if dataset is None else np.asarray(dataset, dtype=np.float64).ravel().tolist()
+def _listed(file: h5py.File, key: str, source: str) -> list[float] | None:
+    group = file.get("sensor_band_parameters")
+    return None if group is None or key not in group else column(group, key, source).tolist()
+
+
+def _swath(file: h5py.File, shape: tuple[int, int], source: str) -> TableSwath | None:
+    from affine import Affine
+    from rasterio.crs import CRS
+    from rasterio.errors import CRSError
+
+    location = file.get("location")
+    if location is None or not {"glt_x", "glt_y"} <= set(location) or "geotransform" not in file.attrs:
+        return None
+    lines, samples = (Hdf5Layer.of(source, location[key]) for key in ("glt_y", "glt_x"))
+    numbers = np.ravel(file.attrs["geotransform"]).astype(np.float64)
+    if lines.shape != samples.shape or len(numbers) != 6:
+        raise SceneError(f"{source}: glt_x {samples.shape} and glt_y {lines.shape} are no map of one size")
+    try:
+        crs = CRS.from_wkt(text(file.attrs.get("spatial_ref", "")))
+    except CRSError:
+        crs = CRS.from_epsg(4326)
+    grid = GeoGrid(*lines.shape, crs, Affine.from_gdal(*(float(number) for number in numbers)))
+    return TableSwath(shape, grid, lines, samples)
+
+
+def _flags(path: Path, shape: tuple[int, int], remarks: list[str]) -> dict[str, NDArray[np.bool_]]:
+    """Return the flags of the mask product of the same scene, of whatever version it is, beside the cube."""
+    match = _NAME.fullmatch(path.name)
+    scene = re.escape(match["scene"]) if match else ""
+    beside = match and sibling(path, rf"EMIT_L2A_MASK_\d+_{scene}\.nc4?")
+    if not beside:
+        remarks.append("no EMIT_L2A_MASK of this scene beside it: clouds are not masked")
+        return {}
+    source = str(beside)
+    with open_hdf5(source) as file:
+        names = file.get("sensor_band_parameters/mask_bands")
+        if "mask" not in file or names is None or file["mask"].ndim != 3 or len(names) != file["mask"].shape[2]:
+            remarks.append(f"{beside.name} has no mask whose layers have names: clouds are not masked")
+            return {}
+        if file["mask"].shape[:2] != shape:
+            remarks.append(f"{beside.name} is {file['mask'].shape[:2]}, the scene {shape}: clouds are not masked")
+            return {}
+        called = [text(item).strip().lower() for item in names[...]]
+        mask = file["mask"][...]
+    layers = {
+        flag: [number for number, layer in enumerate(called) if re.fullmatch(pattern, layer)]
+        for flag, pattern in _FLAGS.items()
+    }
+    # The layers' fill value, −9999, is no flag.
+    return {flag: np.asarray(mask[..., found[0]] > 0) for flag, found in layers.items() if found}

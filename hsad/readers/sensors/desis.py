@@ -1,0 +1,86 @@
+"""DESIS L1B, L1C and L2A: an int16 GeoTIFF of 235 bands from 401 to 1000 nm, metadata and quality layers beside it."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hsad.gdal import open_dataset
+from hsad.readers.sensors.dlr import BandFields, find_files, is_image, read_bands, read_image
+from hsad.readers.sensors.markup import read_xml
+from hsad.readers.sensors.product import ascending, files_beside, no_variable, product_cube
+from hsad.readers.stacked import stack
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import xarray as xr
+    from numpy.typing import NDArray
+
+__all__ = ["can_read", "folders", "name", "read"]
+
+name = "DESIS"
+folders = True
+
+_FIELDS = BandFields("band", "wavelengthCenterOfBand", "wavelengthWidthOfBand", "gainOfBand", "offsetOfBand")
+_NODATA = -32768.0
+_MASKED = ("cloud", "shadow")
+# The bands of QL_QUALITY-2, from 0; the last two, aerosol and water vapour, are no flags.
+_LAYERS = {"shadow": (0,), "land": (1,), "snow": (2,), "haze": (3, 4), "cloud": (5, 6), "water": (7,)}
+
+
+def can_read(path: Path) -> bool:
+    """Tell whether a folder holds a DESIS product, or a file is part of one."""
+    return any(is_image(entry, "DESIS", _FIELDS.band) for entry in (files_beside(path) if path.is_dir() else [path]))
+
+
+def read(path: Path, variable: str | None = None) -> xr.DataArray:
+    """Return the cube of a DESIS product; L1B lies on the sensor's grid and is not georeferenced.
+
+    Raises
+    ------
+    SceneError
+        When a file or an element of the metadata is missing.
+    """
+    no_variable(path, variable, name)
+    files = find_files(path, "DESIS", can_read)
+    image, grid, stated, remarks = read_image(files.image)
+    bands = read_bands(read_xml(files.metadata), _FIELDS, files.metadata, image.shape[2])
+    order = ascending(bands.wavelength)
+    match = re.search(r"L1B|L1C|L2A", files.stem.upper())
+    level = match[0] if match else ""
+    if level == "L1B":
+        grid = {"crs": None, "transform": None}
+        remarks.append("the pixels are on the sensor's grid: results are not georeferenced")
+    return product_cube(
+        stack(str(files.image), [image], order.tolist()),
+        path=files.image,
+        reader=name,
+        product=f"{name} {level}".strip(),
+        nodata=stated if stated is not None else _NODATA,
+        wavelength=bands.wavelength[order],
+        fwhm=bands.fwhm[order],
+        gain=bands.gain[order],
+        bias=bands.bias[order],
+        flags=_flags(files.layer("QL_QUALITY-2"), image.shape[:2], remarks),
+        masked=_MASKED,
+        remarks=remarks,
+        attrs={"units": "1" if level == "L2A" else "mW/cm²/sr/µm", "interleave": "bsq"},
+        **grid,
+    )
+
+
+def _flags(path: Path | None, shape: tuple[int, int], remarks: list[str]) -> dict[str, NDArray[np.bool_]]:
+    """Return the flags of L2A; the other levels have none."""
+    if path is None:
+        return {}
+    with open_dataset(str(path)) as dataset:
+        if dataset.shape != shape or dataset.count < 8:
+            remarks.append(f"{path.name} is {dataset.count} bands of {dataset.shape}, the scene {shape}: it is ignored")
+            return {}
+        layers = dataset.read(range(1, 9))
+        if dataset.nodata is not None:
+            layers[layers == dataset.nodata] = 0
+    return {flag: np.asarray((layers[list(bands)] > 0).any(axis=0)) for flag, bands in _LAYERS.items()}

@@ -1,0 +1,132 @@
+"""The products of the German ground segment: EnMAP and DESIS, a GeoTIFF with its metadata in XML beside it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from hsad.errors import SceneError
+from hsad.gdal import open_dataset
+from hsad.readers.geotiff import gdal_raster, georeferencing
+from hsad.readers.sensors.markup import number_in, read_xml
+from hsad.readers.sensors.product import files_beside, main_file, sibling
+from hsad.readers.tiff import plain_tiff
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
+
+    from hsad.cube import Raster
+
+__all__ = ["BandFields", "Bands", "Files", "find_files", "is_image", "read_bands", "read_image"]
+
+_IMAGE = re.compile(r"(?P<stem>.*)SPECTRAL_IMAGE(?P<detector>_VNIR|_SWIR)?(?P<cog>_COG)?\.TIFF?", re.IGNORECASE)
+_OTHER = re.compile(r"(?P<stem>.*?)(METADATA\.XML|QL_[A-Z0-9_-]+\.TIFF?)", re.IGNORECASE)
+
+
+class Files(NamedTuple):
+    """The files of a product: the image, its metadata, and how the names of both begin."""
+
+    image: Path
+    metadata: Path
+    stem: str
+
+    def layer(self, name: str) -> Path | None:
+        """Return a quality layer beside the image, None if the user did not download it."""
+        return sibling(self.image, f"{re.escape(self.stem)}{name}(_COG)?\\.TIFF?")
+
+
+class BandFields(NamedTuple):
+    """What an element of a band is called, and its parts."""
+
+    band: str
+    wavelength: str
+    fwhm: str
+    gain: str
+    bias: str
+
+
+class Bands(NamedTuple):
+    """One value a band, in the order of the file."""
+
+    wavelength: np.ndarray[Any, np.dtype[np.float64]]
+    fwhm: np.ndarray[Any, np.dtype[np.float64]]
+    gain: np.ndarray[Any, np.dtype[np.float64]]
+    bias: np.ndarray[Any, np.dtype[np.float64]]
+
+
+def is_image(path: Path, mission: str, band_element: str) -> bool:
+    """Tell whether a file is, or belongs to, the image of a mission: by its name, else by its metadata."""
+    match = _IMAGE.fullmatch(path.name) or _OTHER.fullmatch(path.name)
+    if match is None:
+        return False
+    stem = match["stem"]
+    if stem.upper().startswith(("ENMAP", "DESIS")):
+        return stem.upper().startswith(mission)
+    metadata = sibling(path, re.escape(stem) + r"METADATA\.XML")
+    try:
+        return metadata is not None and bool(_band_elements(read_xml(metadata), band_element))
+    except SceneError:
+        return False
+
+
+def find_files(path: Path, mission: str, can_read: Any) -> Files:
+    """Return the files of the product that a folder, an image, its metadata or a layer belongs to.
+
+    Raises
+    ------
+    SceneError
+        When the image or the metadata are missing.
+    """
+    if path.is_dir():
+        path = main_file(path, mission, lambda entry: _IMAGE.fullmatch(entry.name) is not None and can_read(entry))
+    match = _IMAGE.fullmatch(path.name) or _OTHER.fullmatch(path.name)
+    stem = match["stem"] if match else ""
+    metadata = sibling(path, re.escape(stem) + r"METADATA\.XML")
+    if metadata is None:
+        raise SceneError(f"{path}: not a whole {mission} product: {stem}METADATA.XML is missing beside it")
+    if _IMAGE.fullmatch(path.name):
+        return Files(path, metadata, stem)
+    images = [
+        entry
+        for entry in files_beside(path)
+        if (image := _IMAGE.fullmatch(entry.name)) and image["stem"].lower() == stem.lower()
+    ]
+    if not images:
+        raise SceneError(f"{path}: not a whole {mission} product: {stem}SPECTRAL_IMAGE.TIF is missing beside it")
+    return Files(images[0], metadata, stem)
+
+
+def read_bands(root: Element, fields: BandFields, metadata: Path, count: int) -> Bands:
+    """Return what the metadata say of the bands.
+
+    Raises
+    ------
+    SceneError
+        When an element is missing or no number, or the metadata describe another number of bands.
+    """
+    elements = _band_elements(root, fields.band)
+    if len(elements) != count:
+        raise SceneError(f"{metadata}: describes {len(elements)} bands in bandCharacterisation, the image has {count}")
+    columns = [
+        [number_in(element, name, metadata, default) for element in elements]
+        for name, default in ((fields.wavelength, None), (fields.fwhm, None), (fields.gain, 1.0), (fields.bias, 0.0))
+    ]
+    return Bands(*(np.asarray(column, dtype=np.float64) for column in columns))
+
+
+def _band_elements(root: Element, name: str) -> list[Element]:
+    # Elements of this name stand elsewhere, too: with the geometry of the bands, and their statistics.
+    return [band for parent in root.iter("bandCharacterisation") for band in parent.findall(name)]
+
+
+def read_image(path: Path) -> tuple[Raster, dict[str, Any], float | None, list[str]]:
+    """Return the raster of an image, its CRS and transform, its nodata value, and remarks."""
+    raster: Raster = gdal_raster(str(path))
+    with open_dataset(str(path)) as dataset:
+        crs, transform, remarks = georeferencing(dataset)
+        nodata = dataset.nodata
+    raster = plain_tiff(str(path), raster.shape, raster.dtype) or raster
+    return raster, {"crs": crs, "transform": transform}, nodata, remarks

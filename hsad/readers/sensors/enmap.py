@@ -1,0 +1,147 @@
+"""EnMAP L1C and L2A: an int16 GeoTIFF of 224 bands of two spectrometers, metadata and quality layers beside it."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hsad.errors import SceneError
+from hsad.gdal import open_dataset
+from hsad.readers.geotiff import gdal_raster
+from hsad.readers.sensors.dlr import BandFields, Files, find_files, is_image, read_bands, read_image
+from hsad.readers.sensors.markup import read_xml
+from hsad.readers.sensors.product import (
+    ascending,
+    files_beside,
+    flag_layers,
+    no_variable,
+    outside_water,
+    product_cube,
+)
+from hsad.readers.stacked import stack
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from xml.etree.ElementTree import Element
+
+    import xarray as xr
+    from numpy.typing import NDArray
+
+    from hsad.cube import Raster
+
+__all__ = ["can_read", "folders", "name", "read"]
+
+name = "EnMAP"
+folders = True
+
+_FIELDS = BandFields("bandID", "wavelengthCenterOfBand", "FWHMOfBand", "GainOfBand", "OffsetOfBand")
+_LAYERS = {
+    "cloud": "QL_QUALITY_CLOUD",
+    "shadow": "QL_QUALITY_CLOUDSHADOW",
+    "cirrus": "QL_QUALITY_CIRRUS",
+    "haze": "QL_QUALITY_HAZE",
+    "snow": "QL_QUALITY_SNOW",
+}
+_MASKED = ("cloud", "shadow", "cirrus", "background")
+_BACKGROUND, _WATER = 3, 2  # in QL_QUALITY_CLASSES
+_NODATA = {"L1B": 0.0, "L1C": 0.0, "L2A": -32768.0}
+_UNITS = {"L1C": "W/m²/sr/nm", "L2A": "1"}
+_EMPTY_MEAN = -1000000.0
+
+
+def can_read(path: Path) -> bool:
+    """Tell whether a folder holds an EnMAP product, or a file is part of one."""
+    return any(is_image(entry, "ENMAP", _FIELDS.band) for entry in (files_beside(path) if path.is_dir() else [path]))
+
+
+def read(path: Path, variable: str | None = None) -> xr.DataArray:
+    """Return the cube of an EnMAP product, all bands in the order of their wavelengths.
+
+    Bands of both spectrometers overlap between 902 and 993 nm; all are kept. The bands that the metadata's
+    statistics call empty are bad, and those in the water vapour windows.
+
+    Raises
+    ------
+    SceneError
+        When a file or an element of the metadata is missing, or the product is L1B, which is two images on two grids.
+    """
+    no_variable(path, variable, name)
+    files = find_files(path, "EnMAP", can_read)
+    root = read_xml(files.metadata)
+    level = _level(root, files)
+    if level == "L1B":
+        raise SceneError(f"{files.image}: EnMAP L1B is two images on two grids, not one cube: use L1C or L2A")
+    image, grid, stated, remarks = read_image(files.image)
+    bands = read_bands(root, _FIELDS, files.metadata, image.shape[2])
+    order = ascending(bands.wavelength)
+    raster = stack(str(files.image), [image], order.tolist())
+    good, water = outside_water(bands.wavelength)
+    empty = _empty_bands(root, image.shape[2])
+    if empty.any():
+        remarks.append(f"the metadata call {np.count_nonzero(empty)} bands empty: they are bad")
+    flags = flag_layers(image.shape[:2], {flag: files.layer(layer) for flag, layer in _LAYERS.items()}, remarks)
+    return product_cube(
+        raster,
+        path=files.image,
+        reader=name,
+        product=f"{name} {level}".strip(),
+        nodata=stated if stated is not None else _NODATA.get(level),
+        wavelength=bands.wavelength[order],
+        fwhm=bands.fwhm[order],
+        good_wavelength=(good & ~empty)[order],
+        band_name=[f"band {number + 1}" for number in order],
+        gain=bands.gain[order],
+        bias=bands.bias[order],
+        flags={**flags, **_classes(image.shape[:2], files)},
+        masked=_MASKED,
+        band_mask=_pixel_mask(files, image, order),
+        remarks=[*remarks, *water],
+        attrs={"units": _UNITS.get(level, ""), "interleave": "bsq"},
+        **grid,
+    )
+
+
+def _level(root: Element, files: Files) -> str:
+    """Return the level that the metadata state, else the one in the name of the image; empty where neither does."""
+    stated = next((element.text for element in root.iter("level") if element.text), None)
+    match = re.search(r"L[12][ABC]", (stated or files.image.name).upper())
+    return match[0] if match else ""
+
+
+def _empty_bands(root: Element, count: int) -> NDArray[np.bool_]:
+    empty = np.zeros(count, dtype=np.bool_)
+    for statistics in root.iter("bandStatistics"):
+        for position, band in enumerate(statistics.findall("bandID")[:count]):
+            number = int(band.get("number") or position + 1) - 1
+            mean, deviation = (_number(band.findtext(key)) for key in ("mean", "stdDeviation"))
+            if 0 <= number < count and mean == _EMPTY_MEAN and deviation == 0:
+                empty[number] = True
+    return empty
+
+
+def _number(text: str | None) -> float:
+    try:
+        return float(text or "nan")
+    except ValueError:
+        return float("nan")
+
+
+def _classes(shape: tuple[int, int], files: Files) -> dict[str, NDArray[np.bool_]]:
+    path = files.layer("QL_QUALITY_CLASSES")
+    if path is None:
+        return {}
+    with open_dataset(str(path)) as dataset:
+        if dataset.shape != shape:
+            return {}
+        classes = dataset.read(1)
+    return {"water": classes == _WATER, "background": classes == _BACKGROUND}
+
+
+def _pixel_mask(files: Files, image: Raster, order: NDArray[np.intp]) -> Raster | None:
+    path = files.layer("QL_PIXELMASK")
+    if path is None:
+        return None
+    mask = gdal_raster(str(path))
+    return stack(str(path), [mask], order.tolist()) if mask.shape == image.shape else None

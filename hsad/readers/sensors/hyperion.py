@@ -1,0 +1,121 @@
+"""EO-1 Hyperion L1T: an int16 GeoTIFF a band, and a text of metadata beside them."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hsad.errors import SceneError
+from hsad.readers.sensors.dlr import read_image
+from hsad.readers.sensors.product import files_beside, no_variable, product_cube
+from hsad.readers.stacked import stack
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import xarray as xr
+    from numpy.typing import NDArray
+
+__all__ = ["can_read", "folders", "name", "read"]
+
+name = "Hyperion"
+folders = True
+
+_BAND = re.compile(r"(?P<scene>EO1H.*?)_B(?P<band>\d{3})_L1(T|GST|R)\.TIFF?", re.IGNORECASE)
+_METADATA = re.compile(r"(?P<scene>EO1H.*?)_MTL.*\.TXT", re.IGNORECASE)
+_VNIR, _ALL = 70, 242
+# First and last band centres of the spectrometers in nm (USGS, "Hyperion spectral coverage"); between them bands are
+# evenly spaced, to within 0.02 nm of the published table. The files state no wavelengths.
+_CENTRES = ((355.59, 1057.68), (851.92, 2577.08))
+_CALIBRATED = ((8, 57), (77, 224))
+_FACTORS = {"VNIR": 40.0, "SWIR": 80.0}
+_LARGEST_TEXT = 2**20
+
+
+def can_read(path: Path) -> bool:
+    """Tell whether a folder holds the bands of a scene, or a file is one of them or their metadata."""
+    if path.is_dir():
+        return any(_BAND.fullmatch(entry.name) for entry in files_beside(path))
+    return bool(_BAND.fullmatch(path.name) or _METADATA.fullmatch(path.name))
+
+
+def read(path: Path, variable: str | None = None) -> xr.DataArray:
+    """Return the cube of a scene: all bands that are there, in the order of their wavelengths.
+
+    Radiance is the number divided by 40 in the VNIR and by 80 in the SWIR. Bands without calibration, all but 8-57 and
+    77-224, are bad.
+
+    Raises
+    ------
+    SceneError
+        When there is no band, or the bands are not images of one grid.
+    """
+    no_variable(path, variable, name)
+    bands = _bands(path)
+    centres = wavelengths()[np.asarray(sorted(bands)) - 1]
+    numbers = np.asarray(sorted(bands))[np.argsort(centres, kind="stable")]
+    images, grids = [], []
+    for number in numbers:
+        image, grid, _, _ = read_image(bands[int(number)])
+        if image.shape[2] != 1:
+            raise SceneError(f"{bands[int(number)]}: {image.shape[2]} bands in a file of one")
+        images.append(image)
+        grids.append(grid)
+    for number, grid in zip(numbers, grids, strict=True):
+        if grid != grids[0]:
+            raise SceneError(f"{bands[int(number)]}: it does not lie where {bands[int(numbers[0])].name} lies")
+    factors = _factors(bands[int(numbers[0])])
+    missing = _ALL - len(numbers)
+    good = np.any([(numbers >= low) & (numbers <= high) for low, high in _CALIBRATED], axis=0)
+    source = bands[int(numbers[0])].parent if path.is_dir() else path
+    return product_cube(
+        stack(str(source), images),
+        path=source,
+        reader=name,
+        product="Hyperion L1T",
+        nodata=0.0,
+        wavelength=wavelengths()[numbers - 1],
+        good_wavelength=good,
+        band_name=[f"B{number:03d}" for number in numbers],
+        gain=np.where(numbers <= _VNIR, 1 / factors["VNIR"], 1 / factors["SWIR"]),
+        remarks=[f"{missing} of {_ALL} bands are not there"] if missing else [],
+        attrs={"units": "W/m²/sr/µm", "interleave": "bsq"},
+        **grids[0],
+    )
+
+
+def wavelengths() -> NDArray[np.float64]:
+    """Return the centres of the 242 bands in nm, in the order of their numbers."""
+    (first, last), (low, high) = _CENTRES
+    return np.concatenate([np.linspace(first, last, _VNIR), np.linspace(low, high, _ALL - _VNIR)])
+
+
+def _bands(path: Path) -> dict[int, Path]:
+    """Return the file of each band of the scene that a path belongs to."""
+    own = _BAND.fullmatch(path.name) or _METADATA.fullmatch(path.name)
+    scenes: dict[str, dict[int, Path]] = {}
+    for entry in files_beside(path):
+        match = _BAND.fullmatch(entry.name)
+        if match and 1 <= int(match["band"]) <= _ALL:
+            scenes.setdefault(match["scene"].upper(), {})[int(match["band"])] = entry
+    if own is not None:
+        scenes = {key: bands for key, bands in scenes.items() if key == own["scene"].upper()}
+    if len(scenes) != 1:
+        listed = f": {', '.join(sorted(scenes))}" if scenes else ", no file such as EO1H…_B001_L1T.TIF"
+        raise SceneError(f"{path}: {len(scenes)} Hyperion scenes beside it{listed}")
+    return next(iter(scenes.values()))
+
+
+def _factors(band: Path) -> dict[str, float]:
+    """Return by what numbers are divided: as the metadata say, else as all metadata of L1T say."""
+    factors = dict(_FACTORS)
+    for entry in files_beside(band):
+        if _METADATA.fullmatch(entry.name) and entry.stat().st_size <= _LARGEST_TEXT:
+            content = entry.read_text(encoding="latin-1")
+            for arm in factors:
+                match = re.search(rf"SCALING_FACTOR_{arm}\s*=\s*([\d.]+)", content)
+                if match and float(match[1]) > 0:
+                    factors[arm] = float(match[1])
+    return factors

@@ -1,0 +1,187 @@
+"""PACE OCI L1B and L2: netCDF-4 on the sensor's grid, which latitudes and longitudes put on a map."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hsad.errors import SceneError
+from hsad.readers.hdf5 import Hdf5Layer, Hdf5Raster, column, open_hdf5, text
+from hsad.readers.sensors.product import (
+    ascending,
+    files_beside,
+    main_file,
+    no_variable,
+    outside_water,
+    product_cube,
+)
+from hsad.readers.stacked import stack
+from hsad.swath import Swath, point_swath
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import h5py
+    import xarray as xr
+    from numpy.typing import NDArray
+
+    from hsad.cube import Raster
+
+__all__ = ["can_read", "folders", "name", "read"]
+
+name = "PACE OCI"
+folders = True
+
+_ARMS = ("blue", "red", "SWIR")
+_FILL = -32767.0
+_NOMINAL_FWHM = 5.0  # nm; the product states the widths of the SWIR bands only
+_MASKED = ("cloud", "nodata", "saturated")
+# Names among the meanings of l2_flags.
+_FLAGS = {
+    "cloud": "CLDICE",
+    "nodata": "NAVFAIL",
+    "saturated": "HILT",
+    "atmosphere": "ATMFAIL",
+    "glint": "HIGLINT",
+    "land": "LAND",
+    "coast": "COASTZ",
+    "stray_light": "STRAYLIGHT",
+    "turbid": "TURBIDW",
+    "low_sun": "HISOLZEN",
+    "oblique": "HISATZEN",
+}
+
+
+def can_read(path: Path) -> bool:
+    """Tell whether a file is an OCI granule, or a folder holds one."""
+    if path.is_dir():
+        return any(_is_product(entry) for entry in files_beside(path))
+    return _is_product(path)
+
+
+def _is_product(path: Path) -> bool:
+    import h5py
+
+    if path.suffix.lower() not in (".nc", ".nc4") or not h5py.is_hdf5(path):
+        return False
+    with open_hdf5(str(path)) as file:
+        is_oci = "OCI" in text(file.attrs.get("instrument", "")).upper() or path.name.upper().startswith("PACE_OCI")
+        return is_oci and "sensor_band_parameters" in file
+
+
+def read(path: Path, variable: str | None = None) -> xr.DataArray:
+    """Return the cube of a granule: L1B's three detectors in one, in the order of the wavelengths; L2's ``rhos``.
+
+    Raises
+    ------
+    SceneError
+        When a dataset is missing; the message names it.
+    """
+    no_variable(path, variable, name)
+    path = main_file(path, name, _is_product)
+    source = str(path)
+    with open_hdf5(source) as file:
+        level1 = "observation_data" in file
+        parts, wavelength, fwhm, scales = (_level1 if level1 else _level2)(file, source)
+        shape = parts[0].shape[:2]
+        swath = _swath(file, source)
+        flags = {} if level1 else _flags(file, shape)
+        fill = _fill(file, level1=level1)
+    order = ascending(wavelength)
+    good, remarks = outside_water(wavelength[order])
+    remarks.append(f"widths below 900 nm are nominal ({_NOMINAL_FWHM:g} nm): the product states none")
+    if swath is None:
+        remarks.append("the product has no latitudes and longitudes: results are not georeferenced")
+    gain, bias = (np.asarray(values)[order] for values in zip(*scales, strict=True))
+    scaled = bool(np.any(gain != 1) or np.any(bias != 0))
+    return product_cube(
+        stack(source, parts, order.tolist()),
+        path=path,
+        reader=name,
+        product=f"{name} {'L1B' if level1 else 'L2'}",
+        nodata=fill,
+        wavelength=wavelength[order],
+        fwhm=fwhm[order],
+        good_wavelength=good,
+        gain=gain if scaled else None,
+        bias=bias if scaled else None,
+        flags=flags,
+        masked=_MASKED,
+        swath=swath,
+        remarks=remarks,
+        attrs={"units": "1", "interleave": "bsq" if level1 else "bip"},
+    )
+
+
+_Parts = tuple[list["Raster"], "NDArray[np.float64]", "NDArray[np.float64]", list[tuple[float, float]]]
+
+
+def _level1(file: h5py.File, source: str) -> _Parts:
+    parts: list[Raster] = []
+    wavelengths, widths, scales = [], [], []
+    for arm in _ARMS:
+        key = f"rhot_{arm}"
+        dataset = file["observation_data"].get(key)
+        if dataset is None or dataset.ndim != 3:
+            raise SceneError(f"{source}: no observation_data/{key} over bands, scans, pixels")
+        raster = Hdf5Raster.of(source, dataset, (1, 2, 0))
+        centres = column(file["sensor_band_parameters"], f"{arm}_wavelength", source)
+        _one_a_band(centres, raster, f"{arm}_wavelength", source)
+        bandpass = f"{arm}_bandpass"
+        if bandpass in file["sensor_band_parameters"]:
+            width = column(file["sensor_band_parameters"], bandpass, source)
+            _one_a_band(width, raster, bandpass, source)
+        else:
+            width = np.full(len(centres), _NOMINAL_FWHM)
+        parts.append(raster)
+        wavelengths.append(centres)
+        widths.append(width)
+        scales += [_scale(dataset)] * len(centres)
+    return parts, np.concatenate(wavelengths), np.concatenate(widths), scales
+
+
+def _level2(file: h5py.File, source: str) -> _Parts:
+    dataset = file.get("geophysical_data/rhos")
+    if dataset is None or dataset.ndim != 3:
+        raise SceneError(f"{source}: neither observation_data (L1B) nor geophysical_data/rhos (L2 SFREFL) in it")
+    raster = Hdf5Raster.of(source, dataset, (0, 1, 2))
+    centres = column(file["sensor_band_parameters"], "wavelength_3d", source)
+    _one_a_band(centres, raster, "wavelength_3d", source)
+    return [raster], centres, np.full(len(centres), _NOMINAL_FWHM), [_scale(dataset)] * len(centres)
+
+
+def _one_a_band(values: NDArray[np.float64], raster: Raster, what: str, source: str) -> None:
+    if len(values) != raster.shape[2]:
+        raise SceneError(f"{source}: {len(values)} values of {what} for {raster.shape[2]} bands")
+
+
+def _scale(dataset: Any) -> tuple[float, float]:
+    gain, bias = (
+        float(np.ravel(dataset.attrs.get(key, default))[0]) for key, default in (("scale_factor", 1), ("add_offset", 0))
+    )
+    return gain, bias
+
+
+def _fill(file: h5py.File, *, level1: bool) -> float:
+    dataset = file["observation_data/rhot_blue" if level1 else "geophysical_data/rhos"]
+    return float(np.ravel(dataset.attrs.get("_FillValue", _FILL))[0])
+
+
+def _swath(file: h5py.File, source: str) -> Swath | None:
+    for group in ("geolocation_data", "navigation_data"):
+        if {"latitude", "longitude"} <= set(file.get(group, ())):
+            lat, lon = (Hdf5Layer.of(source, file[group][key]) for key in ("latitude", "longitude"))
+            return point_swath(lat, lon, source)
+    return None
+
+
+def _flags(file: h5py.File, shape: tuple[int, int]) -> dict[str, NDArray[np.bool_]]:
+    dataset = file.get("geophysical_data/l2_flags")
+    if dataset is None or dataset.shape != shape:
+        return {}
+    meanings = text(dataset.attrs.get("flag_meanings", "")).split()
+    masks = np.ravel(dataset.attrs.get("flag_masks", [1 << bit for bit in range(len(meanings))])).astype(np.int64)
+    bit = dict(zip(meanings, (int(mask) for mask in masks), strict=False))
+    values = dataset[...].astype(np.int64)
+    return {flag: np.asarray((values & bit[key]) != 0) for flag, key in _FLAGS.items() if key in bit}

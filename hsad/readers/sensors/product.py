@@ -1,0 +1,168 @@
+"""What the readers of sensor products share: files of a product, flag layers, and the cube that comes of them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hsad.cube import build_cube
+from hsad.errors import SceneError
+from hsad.quality import attach_flags
+from hsad.readers.nodata import stored_nodata
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    import xarray as xr
+    from numpy.typing import ArrayLike, NDArray
+
+    from hsad.cube import Raster
+    from hsad.swath import Swath
+
+__all__ = [
+    "WATER_NM",
+    "ascending",
+    "files_beside",
+    "flag_layers",
+    "main_file",
+    "no_variable",
+    "outside_water",
+    "product_cube",
+    "sibling",
+]
+
+#: Where water vapour leaves an imaging spectrometer nothing but noise, in nm. The bands in it are bad in the products
+#: that mark no bands themselves.
+WATER_NM = ((1350.0, 1440.0), (1800.0, 1960.0))
+
+
+def outside_water(wavelength: ArrayLike) -> tuple[NDArray[np.bool_], list[str]]:
+    """Return which bands are outside the water vapour windows, and a remark if any is inside."""
+    centres = np.asarray(wavelength, dtype=np.float64)
+    good = np.ones(centres.shape, dtype=np.bool_)
+    for low, high in WATER_NM:
+        good &= (centres < low) | (centres > high)
+    windows = " and ".join(f"{low:g}-{high:g}" for low, high in WATER_NM)
+    remark = f"the product marks no bands: the {np.count_nonzero(~good)} within {windows} nm, water vapour, are bad"
+    return good, [] if good.all() else [remark]
+
+
+def files_beside(path: Path) -> list[Path]:
+    """Return the files of the folder that is, or holds, a path, in alphabetical order; nothing below it."""
+    folder = path if path.is_dir() else path.parent
+    try:
+        return sorted(entry for entry in folder.iterdir() if entry.is_file())
+    except OSError as error:
+        raise SceneError(f"{folder}: {(error.strerror or str(error)).lower()}") from error
+
+
+def main_file(path: Path, product: str, is_main: Callable[[Path], bool]) -> Path:
+    """Return the file that a path means: itself, or the only one in the folder that is the main file of a product.
+
+    Raises
+    ------
+    SceneError
+        When a folder holds several.
+    """
+    if path.is_file():
+        return path
+    found = [entry for entry in files_beside(path) if is_main(entry)]
+    if len(found) != 1:
+        names = ", ".join(entry.name for entry in found[:4]) + (", …" if len(found) > 4 else "")
+        raise SceneError(f"{path}: {len(found)} {product} products in this folder, name one: {names}")
+    return found[0]
+
+
+def no_variable(path: Path, variable: str | None, product: str) -> None:
+    """Refuse ``path:NAME`` for a product with one cube."""
+    if variable is not None:
+        raise SceneError(f"{path}: a product of {product} has one cube, so {variable!r} cannot be chosen")
+
+
+def flag_layers(
+    shape: tuple[int, int], files: Mapping[str, Path | None], remarks: list[str]
+) -> dict[str, NDArray[np.bool_]]:
+    """Return where rasters of one band are neither zero nor their nodata value; missing files are left out.
+
+    A layer of another size than the scene is left out with a remark.
+    """
+    from hsad.gdal import open_dataset
+
+    layers: dict[str, NDArray[np.bool_]] = {}
+    for name, path in files.items():
+        if path is None:
+            continue
+        with open_dataset(str(path)) as dataset:
+            if dataset.shape != shape:
+                remarks.append(f"{path.name} is {dataset.shape}, the scene {shape}: it is ignored")
+                continue
+            values, nodata = dataset.read(1), dataset.nodata
+        flagged = values != 0
+        if nodata is not None:
+            flagged &= values != nodata
+        layers[name] = flagged
+    return layers
+
+
+def product_cube(
+    raster: Raster,
+    *,
+    path: Path,
+    reader: str,
+    product: str,
+    nodata: float | None = None,
+    flags: Mapping[str, NDArray[np.bool_]] | None = None,
+    masked: Iterable[str] = (),
+    band_mask: Raster | None = None,
+    swath: Swath | None = None,
+    remarks: Iterable[str] = (),
+    attrs: Mapping[str, Any] | None = None,
+    **known: Any,
+) -> xr.DataArray:
+    """Return the cube of a product.
+
+    Parameters
+    ----------
+    raster, reader, **known
+        As for `hsad.cube.build_cube`.
+    path : Path
+        The main file.
+    product : str
+        What the product is, such as "EnMAP L2A"; kept in the attributes.
+    nodata : float, optional
+        Before scaling; dropped with a remark where it cannot occur.
+    flags, masked, band_mask
+        Quality layers, as for `hsad.quality.attach_flags`.
+    swath : Swath, optional
+        Where the pixels of a sensor's grid lie on a map.
+    remarks : iterable of str
+    attrs : mapping, optional
+        More attributes.
+    """
+    fill, nodata_remarks = stored_nodata([nodata], raster.dtype)
+    cube = build_cube(
+        raster,
+        source=str(path),
+        reader=reader,
+        nodata=fill,
+        attrs={"product": product, **(attrs or {}), "warnings": [*remarks, *nodata_remarks]},
+        **known,
+    )
+    cube = attach_flags(cube, flags or {}, list(masked), band_mask)
+    if swath is not None:
+        cube.encoding["hsad_swath"] = swath
+    return cube
+
+
+def sibling(path: Path, pattern: str) -> Path | None:
+    """Return the first file beside a path whose whole name matches a pattern, whatever its case."""
+    found = (entry for entry in files_beside(path) if re.fullmatch(pattern, entry.name, re.IGNORECASE))
+    return next(found, None)
+
+
+def ascending(wavelength: Sequence[float] | NDArray[np.float64]) -> NDArray[np.intp]:
+    """Return the numbers of the bands in the order of their wavelengths; equal ones keep theirs."""
+    return np.argsort(np.asarray(wavelength, dtype=np.float64), kind="stable")

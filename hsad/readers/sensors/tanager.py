@@ -1,0 +1,152 @@
+"""Tanager-1: HDF-EOS5 with bands first, on a map (``ortho``) or on the sensor's grid (``basic``)."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hsad.errors import SceneError
+from hsad.readers.bands import band_table
+from hsad.readers.hdf5 import Hdf5Layer, Hdf5Raster, open_hdf5, stated, text
+from hsad.readers.sensors.product import files_beside, main_file, no_variable, outside_water, product_cube
+from hsad.swath import Swath, point_swath
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import h5py
+    import xarray as xr
+    from numpy.typing import NDArray
+
+__all__ = ["can_read", "folders", "name", "read"]
+
+name = "Tanager"
+folders = True
+
+_GROUPS = ("HDFEOS/GRIDS/HYP", "HDFEOS/SWATHS/HYP")
+_CUBES = {"surface_reflectance": ("L2A", "1"), "toa_radiance": ("L1B", "W/m²/sr/µm")}
+_MASKED = ("cloud", "cirrus")
+_FLAGS = {"cloud": "beta_cloud_mask", "cirrus": "beta_cirrus_mask"}
+_NODATA = -9999.0
+_SUFFIXES = (".h5", ".hdf5", ".he5")
+
+
+def can_read(path: Path) -> bool:
+    """Tell whether a file is a Tanager product, or a folder holds one."""
+    if path.is_dir():
+        return any(_is_product(entry) for entry in files_beside(path))
+    return _is_product(path)
+
+
+def _is_product(path: Path) -> bool:
+    import h5py
+
+    if path.suffix.lower() not in _SUFFIXES or not h5py.is_hdf5(path):
+        return False
+    with open_hdf5(str(path)) as file:
+        return any(group in file for group in _GROUPS)
+
+
+def read(path: Path, variable: str | None = None) -> xr.DataArray:
+    """Return the cube of a product.
+
+    Raises
+    ------
+    SceneError
+        When a dataset or an attribute is missing; the message names it.
+    """
+    no_variable(path, variable, name)
+    path = main_file(path, name, _is_product)
+    source = str(path)
+    remarks: list[str] = []
+    with open_hdf5(source) as file:
+        group = file[next(group for group in _GROUPS if group in file)]
+        fields = group.get("Data Fields")
+        cube = next((key for key in _CUBES if fields is not None and key in fields), None)
+        if fields is None or cube is None:
+            raise SceneError(f"{source}: none of {', '.join(_CUBES)} in {group.name}/Data Fields")
+        dataset = fields[cube]
+        if dataset.ndim != 3:
+            raise SceneError(f"{source}: {dataset.name} has the shape {dataset.shape}, not bands, rows, columns")
+        raster = Hdf5Raster.of(source, dataset, (1, 2, 0))
+        table = band_table(
+            raster.shape[2],
+            wavelength=np.ravel(stated(dataset, "wavelengths", source)).tolist(),
+            fwhm=np.ravel(dataset.attrs.get("fwhm", ())).tolist(),
+            good=np.ravel(dataset.attrs.get("good_wavelengths", ())).astype(float).tolist(),
+            units="nm",
+        )
+        fill = float(np.ravel(dataset.attrs.get("_FillValue", _NODATA))[0])
+        layers = _layers(fields, raster.shape[:2])
+        grid: dict[str, Any] = {}
+        swath: Swath | None = None
+        if "GRIDS" in group.name:
+            grid = _grid(file, group, raster.shape[:2], source)
+        else:
+            swath = _swath(group, source)
+    known = table.coordinates
+    if table.good_wavelength is None and table.wavelength is not None:
+        known["good_wavelength"], remarks = outside_water(table.wavelength)
+    if not grid and swath is None:
+        remarks.append("the product has no latitudes and longitudes: results are not georeferenced")
+    missing = layers.pop("nodata", None)
+    level, units = _CUBES[cube]
+    return product_cube(
+        raster,
+        path=path,
+        reader=name,
+        product=f"{name} {level}",
+        nodata=fill,
+        valid=None if missing is None else ~missing,
+        flags=layers,
+        masked=_MASKED,
+        swath=swath,
+        remarks=[*remarks, *table.remarks],
+        attrs={"units": units, "interleave": "bsq", "variable": cube},
+        **known,
+        **grid,
+    )
+
+
+def _layers(fields: h5py.Group, shape: tuple[int, int]) -> dict[str, NDArray[np.bool_]]:
+    """Return the masks, in which 1 is set; their fill value of 255 is not."""
+    layers = {"nodata": "nodata_pixels", **_FLAGS}
+    return {
+        flag: np.asarray(fields[key][...] == 1)
+        for flag, key in layers.items()
+        if key in fields and fields[key].shape == shape
+    }
+
+
+def _grid(file: h5py.File, group: h5py.Group, shape: tuple[int, int], source: str) -> dict[str, Any]:
+    """Return CRS and transform; the corners in the structural metadata are those of the outermost pixels."""
+    from affine import Affine
+    from rasterio.crs import CRS
+    from rasterio.errors import CRSError
+
+    code = text(stated(group, "epsg_code", source))
+    try:
+        crs = CRS.from_epsg(int(float(code)))
+    except (CRSError, ValueError) as error:
+        raise SceneError(f"{source}: epsg_code = {code!r} is not known") from error
+    structure = file.get("HDFEOS INFORMATION/StructMetadata.0")
+    described = "" if structure is None else text(structure[()])
+    corners = []
+    for key in ("UpperLeftPointMtrs", "LowerRightMtrs"):
+        match = re.search(rf"{key}=\(([-+.\deE]+),([-+.\deE]+)\)", described.replace(" ", ""))
+        if match is None:
+            raise SceneError(f"{source}: no {key} in HDFEOS INFORMATION/StructMetadata.0")
+        corners += [float(match[1]), float(match[2])]
+    west, north, east, south = corners
+    rows, cols = shape
+    return {"crs": crs, "transform": Affine((east - west) / cols, 0.0, west, 0.0, (south - north) / rows, north)}
+
+
+def _swath(group: h5py.Group, source: str) -> Swath | None:
+    for holder in (group.get("Geolocation Fields"), group.get("Data Fields")):
+        if holder is not None and {"Latitude", "Longitude"} <= set(holder):
+            lat, lon = (Hdf5Layer.of(source, holder[key]) for key in ("Latitude", "Longitude"))
+            return point_swath(lat, lon, source)
+    return None

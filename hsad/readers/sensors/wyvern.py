@@ -1,0 +1,77 @@
+"""Wyvern L1B and L2A: a GeoTIFF whose bands have their wavelengths as tags, and a STAC item beside it."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from hsad.cube import geo_grid, nodata
+from hsad.readers import geotiff
+from hsad.readers.sensors.product import files_beside, main_file, no_variable, product_cube, sibling
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import xarray as xr
+
+__all__ = ["can_read", "folders", "name", "read"]
+
+name = "Wyvern"
+folders = True
+
+_IMAGE = re.compile(r"wyvern_.+\.tiff?", re.IGNORECASE)
+_OTHER_IMAGE = re.compile(r".*(mask|quality|preview|overview|thumbnail)[^/]*", re.IGNORECASE)
+_ITEM = re.compile(r"wyvern_.+\.json", re.IGNORECASE)
+_REFLECTANCE_GAIN = 1e-4
+
+
+def can_read(path: Path) -> bool:
+    """Tell whether a file is a Wyvern image or its STAC item, or a folder holds one."""
+    if path.is_dir():
+        return any(_is_image(entry) for entry in files_beside(path))
+    return _is_image(path) or bool(_ITEM.fullmatch(path.name) and sibling(path, _image_of(path)))
+
+
+def _is_image(path: Path) -> bool:
+    return bool(_IMAGE.fullmatch(path.name)) and not _OTHER_IMAGE.fullmatch(path.name)
+
+
+def _image_of(item: Path) -> str:
+    return re.escape(item.stem) + r"\.tiff?"
+
+
+def read(path: Path, variable: str | None = None) -> xr.DataArray:
+    """Return the cube of an image: float radiance (L1B), or reflectance as integers (L2A), whose gain is 1e-4 and in
+    which 0 is nodata, should the file not say so itself.
+
+    Raises
+    ------
+    SceneError
+        When the image is no readable GeoTIFF.
+    """  # noqa: D205  a sentence that takes two lines
+    no_variable(path, variable, name)
+    path = main_file(path, name, _is_image)
+    if not _is_image(path):
+        path = sibling(path, _image_of(path)) or path
+    image = geotiff.read(path)
+    integers = image.dtype.kind in "iu"
+    known = {key: image.coords[key].values for key in _KEPT if key in image.coords}
+    if integers and "gain" not in known:
+        known["gain"] = _REFLECTANCE_GAIN
+    fill = nodata(image)
+    grid = geo_grid(image)
+    return product_cube(
+        image.encoding["hsad_raster"],
+        path=path,
+        reader=name,
+        product=f"{name} {'L2A' if integers else 'L1B'}",
+        nodata=0.0 if fill is None and integers else fill,
+        remarks=image.attrs["warnings"],
+        attrs={"units": "1" if integers else "W/m²/sr/µm", "interleave": image.attrs["interleave"]},
+        **known,
+        crs=grid.crs,
+        transform=grid.transform,
+    )
+
+
+_KEPT = ("wavelength", "fwhm", "good_wavelength", "band_name", "valid", "gain", "bias")

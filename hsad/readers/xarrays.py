@@ -1,0 +1,380 @@
+"""CF netCDF and Zarr through xarray: any array over two places and a wavelength."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hsad.cube import GeoGrid, build_cube, cube_axes
+from hsad.errors import MissingExtraError, ParameterError, SceneError
+from hsad.quality import attach_flags
+from hsad.readers.bands import BandTable, band_table
+from hsad.readers.nodata import stored_nodata
+from hsad.swath import Swath, point_swath
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import xarray as xr
+    from affine import Affine
+    from numpy.typing import NDArray
+
+__all__ = ["XarrayRaster", "can_read", "folders", "name", "read"]
+
+name = "netCDF or Zarr"
+folders = True
+
+_NETCDF = (".nc", ".nc4", ".cdf", ".h5", ".hdf5", ".he5")
+_ZARR_MARKS = ("zarr.json", ".zgroup", ".zattrs", ".zmetadata")
+_WAVELENGTHS = (
+    "wavelength",
+    "wavelengths",
+    "wavelength_3d",
+    "wvl",
+    "wl",
+    "lambda",
+    "band_wavelength",
+    "center_wavelength",
+)
+_FWHM = ("fwhm", "fwhms", "bandwidth")
+_GOOD = ("good_wavelength", "good_wavelengths", "bbl", "good_bands")
+_NAMES = ("band_name", "band_names")
+
+
+@dataclass(frozen=True)
+class XarrayRaster:
+    """Windows of an array that xarray opens, anew for each read.
+
+    Attributes
+    ----------
+    path, group, variable : str
+        The dataset, a group in it or "", and the array.
+    axes : tuple of int
+        Axes of the array that are rows, columns and bands.
+    shape, dtype
+        As every raster has them.
+    block : tuple of int
+        Rows and columns of a chunk; where there are none, of a line.
+    """
+
+    path: str
+    group: str
+    variable: str
+    axes: tuple[int, int, int]
+    shape: tuple[int, int, int]
+    dtype: np.dtype[Any]
+    block: tuple[int, int]
+
+    @property
+    def row_step(self) -> int:
+        """Height of a chunk."""
+        return self.block[0]
+
+    def read(self, rows: slice, cols: slice) -> NDArray[Any]:
+        """Return the stored numbers of a window, shape ``(rows, cols, bands)``."""
+        with _opened(self.path, self.group) as dataset:
+            array = dataset[self.variable]
+            window = {array.dims[self.axes[0]]: rows, array.dims[self.axes[1]]: cols}
+            stored = array.isel(window).values
+        return np.array(stored.transpose(self.axes), dtype=self.dtype, order="C")
+
+
+@dataclass(frozen=True)
+class _XarrayLayer:
+    """Rows of a two-dimensional array, its rows first."""
+
+    path: str
+    group: str
+    variable: str
+    shape: tuple[int, int]
+
+    def read(self, rows: slice) -> NDArray[Any]:
+        with _opened(self.path, self.group) as dataset:
+            return np.asarray(dataset[self.variable][rows].values)
+
+
+def can_read(path: Path) -> bool:
+    """Tell whether the file or folder is, or is called like, a netCDF, HDF5 or Zarr dataset."""
+    if path.is_dir():
+        return path.suffix.lower() == ".zarr" or any((path / mark).is_file() for mark in _ZARR_MARKS)
+    if path.suffix.lower() in _NETCDF:
+        return True
+    with path.open("rb") as file:
+        start = file.read(8)
+    return start.startswith((b"\x89HDF\r\n\x1a\n", b"CDF\x01", b"CDF\x02", b"CDF\x05"))
+
+
+def read(path: Path, variable: str | None = None) -> xr.DataArray:
+    """Return the cube of a dataset: `variable` (``group/name``), else its only array over rows, columns and bands.
+
+    The stored numbers are read; ``scale_factor`` and ``add_offset`` become gain and bias.
+
+    Raises
+    ------
+    SceneError
+        When the dataset cannot be read, or has no such array, or several.
+    MissingExtraError
+        When it is a Zarr dataset and zarr is not installed.
+    """
+    source = str(path)
+    group, variable = _chosen(source, variable)
+    remarks: list[str] = []
+    with _opened(source, group) as dataset:
+        array = dataset[variable]
+        axes = _axes(array, source)
+        rows, cols, bands = (int(array.shape[axis]) for axis in axes)
+        dtype = array.dtype.newbyteorder("=")
+        chunks = array.encoding.get("chunksizes") or array.encoding.get("preferred_chunks") or ()
+        sizes = list(chunks.values()) if isinstance(chunks, dict) else list(chunks)
+        block = (1, cols)
+        if len(sizes) == 3:
+            block = (min(rows, int(sizes[axes[0]])), min(cols, int(sizes[axes[1]])))
+        raster = XarrayRaster(source, group, variable, axes, (rows, cols, bands), dtype, block)
+        table = _bands(dataset, array, axes[2], bands)
+        fill, nodata_remarks = _nodata(array, dtype)
+        gain, bias = _scaling(dataset, array, axes[2])
+        grid = _grid(dataset, array, axes)
+        swath = _swath(dataset, array, axes, source, group) if grid.transform is None else None
+        valid = _layer(dataset, "valid", array, axes)
+        flags, masked = _flags(dataset, array, axes)
+        said = {key: str(array.attrs[key]) for key in ("units", "long_name", "product") if key in array.attrs}
+    if grid.transform is None and swath is None:
+        remarks.append("neither coordinates along the axes nor latitudes and longitudes: results are not georeferenced")
+    cube = build_cube(
+        raster,
+        source=source,
+        reader=name,
+        **table.coordinates,
+        valid=None if valid is None else valid.astype(np.bool_),
+        gain=gain,
+        bias=bias,
+        nodata=fill,
+        crs=grid.crs,
+        transform=grid.transform,
+        attrs={
+            "interleave": {2: "bip", 1: "bil", 0: "bsq"}[axes[2]],
+            "variable": "/".join(filter(None, (group, variable))),
+            **said,
+            "warnings": [*remarks, *table.remarks, *nodata_remarks],
+        },
+    )
+    if flags:
+        cube = attach_flags(cube, flags, masked)
+    if swath is not None:
+        cube.encoding["hsad_swath"] = swath
+    return cube
+
+
+@contextmanager
+def _opened(source: str, group: str = "") -> Iterator[xr.Dataset]:
+    """Open a dataset, numbers as they are stored; what goes wrong becomes one line that names it."""
+    import xarray as xr
+
+    zarr = Path(source).is_dir()
+    options: dict[str, Any] = {"engine": "zarr", "consolidated": None} if zarr else {}
+    if not zarr and _is_hdf5(source):
+        options = {"engine": "h5netcdf", "phony_dims": "sort"}  # HDF5 without the dimensions of netCDF, too
+    try:
+        with xr.open_dataset(
+            source, group=group or None, mask_and_scale=False, decode_times=False, chunks=None, **options
+        ) as dataset:
+            yield dataset
+    except (ParameterError, SceneError):
+        raise
+    except ImportError as error:
+        raise MissingExtraError(f"{source}: {error}; install hsad[zarr]") from error
+    except Exception as error:  # xarray and its backends raise whatever a damaged file makes them stumble over
+        if zarr and "zarr" in str(error) and "engine" in str(error):
+            raise MissingExtraError(f"{source}: Zarr needs the package zarr: install hsad[zarr]") from error
+        said = " ".join(str(error).split())[:300] or type(error).__name__
+        raise SceneError(f"{source}: xarray cannot read it: {said}") from error
+
+
+def _is_hdf5(source: str) -> bool:
+    import h5py
+
+    return bool(h5py.is_hdf5(source))
+
+
+def _groups(source: str) -> list[str]:
+    """Return the groups of a dataset, the root first."""
+    if Path(source).is_dir():
+        found = [
+            str(mark.parent.relative_to(source)) for mark in sorted(Path(source).rglob("*")) if mark.name in _ZARR_MARKS
+        ]
+        return list(dict.fromkeys(["", *(group for group in found if group != ".")]))
+    if not _is_hdf5(source):
+        return [""]
+    import h5py
+
+    from hsad.readers.hdf5 import open_hdf5
+
+    names: list[str] = []
+    with open_hdf5(source) as file:
+        file.visititems(lambda key, item: names.append(key) if isinstance(item, h5py.Group) else None)
+    return ["", *names]
+
+
+def _chosen(source: str, variable: str | None) -> tuple[str, str]:
+    """Return the group and name of the array that is meant."""
+    if variable is not None and "/" in variable:
+        group, _, variable = variable.rpartition("/")
+        groups = [group]
+    else:
+        groups = _groups(source)
+    cubes: list[tuple[str, str, int]] = []
+    held: list[str] = []
+    for group in groups:
+        with _opened(source, group) as dataset:
+            for key, array in dataset.data_vars.items():
+                label = "/".join(filter(None, (group, str(key))))
+                held.append(f"{label} ({'×'.join(map(str, array.shape))})")
+                if array.ndim == 3 and array.dtype.kind in "iufb" and variable in (None, str(key)):
+                    cubes.append((group, str(key), array.size))
+    if not cubes:
+        what = f"no array of three dimensions called {variable!r}" if variable else "no array of three dimensions"
+        raise SceneError(f"{source}: {what} (rows, columns, wavelengths); it holds {', '.join(held[:12]) or 'nothing'}")
+    largest = max(size for *_, size in cubes)
+    found = [cube for cube in cubes if cube[2] == largest]
+    if len(found) > 1:
+        names = ", ".join("/".join(filter(None, cube[:2])) for cube in found)
+        raise SceneError(f"{source}: {names} may each be the cube: name one, as in {Path(source).name}:NAME")
+    return found[0][:2]
+
+
+def _axes(array: xr.DataArray, source: str) -> tuple[int, int, int]:
+    """Return the array's axes of rows, columns and bands."""
+    try:
+        return cube_axes(array.dims)
+    except ParameterError as error:
+        raise SceneError(f"{source}: {array.name}: {error}") from error
+
+
+def _along(dataset: xr.Dataset, array: xr.DataArray, axis: int, names: tuple[str, ...]) -> xr.Variable | None:
+    """Return the first variable with one of some names that has one value for each place of an axis."""
+    dim = array.dims[axis]
+    by_name = {str(key).lower(): item for key, item in dataset.variables.items() if item.dims == (dim,)}
+    found = next((by_name[name] for name in names if name in by_name), None)
+    if found is None and names is _WAVELENGTHS:
+        found = next(
+            (item for item in by_name.values() if item.attrs.get("standard_name") == "radiation_wavelength"), None
+        )
+    return found
+
+
+def _bands(dataset: xr.Dataset, array: xr.DataArray, axis: int, bands: int) -> BandTable:
+    wavelength, fwhm, good, names = (
+        _along(dataset, array, axis, known) for known in (_WAVELENGTHS, _FWHM, _GOOD, _NAMES)
+    )
+    units = None if wavelength is None else wavelength.attrs.get("units")
+    return band_table(
+        bands,
+        wavelength=_numbers(wavelength),
+        fwhm=_numbers(fwhm),
+        good=_numbers(good),
+        names=None if names is None else [str(item) for item in names.values],
+        units=None if units is None else str(units),
+    )
+
+
+def _numbers(column: Any) -> list[float] | None:
+    if column is None or column.dtype.kind not in "iufb":
+        return None
+    values: list[float] = np.asarray(column.values, dtype=np.float64).tolist()
+    return values
+
+
+def _nodata(array: xr.DataArray, dtype: np.dtype[Any]) -> tuple[float | None, list[str]]:
+    stated = [array.attrs.get(key, array.encoding.get(key)) for key in ("_FillValue", "missing_value", "hsad_nodata")]
+    numbers = [float(np.ravel(value)[0]) for value in stated if value is not None]
+    return stored_nodata(numbers[:1], dtype)
+
+
+def _scaling(dataset: xr.Dataset, array: xr.DataArray, axis: int) -> tuple[Any, Any]:
+    """Return gain and bias: of CF for the whole array, or a band, as hsad writes them."""
+    found = []
+    for key, column, neutral in (("scale_factor", "gain", 1.0), ("add_offset", "bias", 0.0)):
+        stated = array.attrs.get(key, array.encoding.get(key))
+        listed = _along(dataset, array, axis, (column,))
+        value = float(np.ravel(stated)[0]) if stated is not None else neutral if listed is None else listed.values
+        found.append(None if np.all(value == neutral) else value)
+    return found[0], found[1]
+
+
+def _grid(dataset: xr.Dataset, array: xr.DataArray, axes: tuple[int, int, int]) -> GeoGrid:
+    """Return where the array lies: by its grid mapping, and its coordinates or the mapping's GeoTransform."""
+    from affine import Affine
+    from rasterio.crs import CRS
+    from rasterio.errors import CRSError
+
+    rows, cols = (int(array.shape[axis]) for axis in axes[:2])
+    row_dim, col_dim = (array.dims[axis] for axis in axes[:2])
+    named = str(array.attrs.get("grid_mapping", array.encoding.get("grid_mapping", "spatial_ref"))).split(":")[0]
+    stated = dataset.variables[named].attrs if named in dataset.variables else {}
+    crs = None
+    try:
+        wkt = stated.get("crs_wkt") or stated.get("spatial_ref")
+        crs = CRS.from_wkt(str(wkt)) if wkt else None
+    except CRSError:
+        crs = None
+    transform = None
+    if stated.get("GeoTransform"):
+        transform = Affine.from_gdal(*(float(number) for number in str(stated["GeoTransform"]).split()))
+    elif row_dim in dataset.variables and col_dim in dataset.variables and min(rows, cols) > 1:
+        transform = _regular(dataset[col_dim].values, dataset[row_dim].values)
+        degrees = str(dataset[col_dim].attrs.get("units", "")).startswith("degree")
+        if crs is None and transform is not None and (degrees or str(col_dim).lower() in ("lon", "longitude")):
+            crs = CRS.from_epsg(4326)
+    return GeoGrid(rows, cols, crs, transform)
+
+
+def _regular(x: NDArray[Any], y: NDArray[Any]) -> Affine | None:
+    """Return the transform of evenly spaced pixel centres, None where they are not."""
+    from affine import Affine
+
+    steps = []
+    for values in (x, y):
+        if values.dtype.kind not in "iuf":
+            return None
+        step = (float(values[-1]) - float(values[0])) / (len(values) - 1)
+        even = values[0] + step * np.arange(len(values))
+        if step == 0 or np.abs(values - even).max() > 1e-2 * abs(step):
+            return None
+        steps.append(step)
+    wide, high = steps
+    return Affine(wide, 0.0, float(x[0]) - wide / 2, 0.0, high, float(y[0]) - high / 2)
+
+
+def _swath(
+    dataset: xr.Dataset, array: xr.DataArray, axes: tuple[int, int, int], source: str, group: str
+) -> Swath | None:
+    dims = (array.dims[axes[0]], array.dims[axes[1]])
+    layers = {}
+    for target, known in (("lat", ("lat", "latitude")), ("lon", ("lon", "longitude"))):
+        for key, item in dataset.variables.items():
+            if item.dims == dims and str(key).lower() in known:
+                layers[target] = _XarrayLayer(source, group, str(key), (int(item.shape[0]), int(item.shape[1])))
+    return point_swath(layers["lat"], layers["lon"], source) if len(layers) == 2 else None
+
+
+def _layer(dataset: xr.Dataset, key: str, array: xr.DataArray, axes: tuple[int, int, int]) -> NDArray[Any] | None:
+    dims = (array.dims[axes[0]], array.dims[axes[1]])
+    return np.asarray(dataset[key].values) if key in dataset.variables and dataset[key].dims == dims else None
+
+
+def _flags(
+    dataset: xr.Dataset, array: xr.DataArray, axes: tuple[int, int, int]
+) -> tuple[dict[str, NDArray[np.bool_]], list[str]]:
+    """Return the flags of a layer ``quality`` with CF's attributes, and those that count."""
+    bits = _layer(dataset, "quality", array, axes)
+    if bits is None or bits.dtype.kind not in "iu":
+        return {}, []
+    attrs = dataset["quality"].attrs
+    names, masks = str(attrs.get("flag_meanings", "")).split(), np.ravel(attrs.get("flag_masks", ()))
+    layers = {flag: (bits & int(mask)) != 0 for flag, mask in zip(names, masks, strict=False)}
+    masked = array.attrs.get("mask_flags", "")
+    return layers, masked.split() if isinstance(masked, str) else [str(item) for item in masked]

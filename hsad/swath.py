@@ -1,0 +1,205 @@
+"""Where the pixels of a sensor's own grid lie on a map: through a lookup table, or through latitude and longitude.
+
+A cube on a sensor's grid carries its `Swath` as ``encoding["hsad_swath"]``. Detection runs on the sensor's grid, on
+which each pixel stands once; only results go through the swath, in products.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+import numpy as np
+
+from hsad.cube import GeoGrid
+from hsad.errors import SceneError
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from numpy.typing import NDArray
+
+__all__ = ["Layer", "PointSwath", "Swath", "TableSwath", "point_swath", "swath_of"]
+
+_WIDEST_UTM = 8.0  # degrees of longitude; a wider swath goes on a grid of degrees
+_LARGEST_GRID = 2**31  # pixels: a swath that needs more has wrong coordinates in it
+
+
+@runtime_checkable
+class Layer(Protocol):
+    """A small, picklable recipe for an image of one band."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        ...
+
+    def read(self, rows: slice) -> NDArray[Any]:
+        """Return some rows, shape ``(rows, cols)``."""
+        ...
+
+
+@runtime_checkable
+class Swath(Protocol):
+    """Which pixel of the sensor's grid is seen at each pixel of a map."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of the sensor's grid."""
+        ...
+
+    @property
+    def grid(self) -> GeoGrid:
+        """The map."""
+        ...
+
+    def lookup(self, rows: slice) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return row and column of the sensor's pixel for some rows of the map, each ``(rows, cols)``, −1 at voids."""
+        ...
+
+
+@dataclass(frozen=True)
+class TableSwath:
+    """A swath with a lookup table (GLT) of its producer.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Rows and columns of the sensor's grid.
+    grid : GeoGrid
+        The map.
+    lines, samples : Layer
+        Row and column of the sensor's grid for each pixel of the map, counted from 1; 0 is a void, and a negative
+        number is a pixel that was filled with its neighbour's.
+    """
+
+    shape: tuple[int, int]
+    grid: GeoGrid
+    lines: Layer
+    samples: Layer
+
+    def lookup(self, rows: slice) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return row and column of the sensor's pixel for some rows of the map, −1 at voids."""
+        line, sample = (np.abs(layer.read(rows).astype(np.int64)) - 1 for layer in (self.lines, self.samples))
+        # A fill value such as −9999 points outside, and so does a table that belongs to another scene.
+        seen = (line >= 0) & (line < self.shape[0]) & (sample >= 0) & (sample < self.shape[1])
+        return np.where(seen, line, -1), np.where(seen, sample, -1)
+
+
+@dataclass(frozen=True)
+class PointSwath:
+    """A swath whose pixels have a latitude and a longitude each: the nearest one is seen.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Rows and columns of the sensor's grid.
+    grid : GeoGrid
+        The map: the UTM zone of the middle, or degrees where the swath is wide; pixels as large as the sensor's in the
+        middle.
+    latitude, longitude : Layer
+        Degrees, WGS 84.
+    reach : float
+        A map's pixel is void if the nearest of the sensor's is farther, in units of the map.
+    """
+
+    shape: tuple[int, int]
+    grid: GeoGrid
+    latitude: Layer
+    longitude: Layer
+    reach: float
+
+    def lookup(self, rows: slice) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return row and column of the sensor's pixel for some rows of the map, −1 at voids."""
+        tree, numbers = _tree(self)
+        transform = self.grid.transform
+        if transform is None:  # the grid was made with one
+            raise SceneError("a swath without a map")
+        col, row = np.meshgrid(np.arange(self.grid.cols) + 0.5, np.arange(rows.start, rows.stop) + 0.5)
+        places = np.stack([transform.c + col * transform.a, transform.f + row * transform.e], axis=-1)
+        distance, nearest = tree.query(places.reshape(-1, 2), distance_upper_bound=self.reach)
+        found = np.where(np.isfinite(distance), nearest, 0)
+        pixel = np.where(np.isfinite(distance), numbers[found], -1).reshape(col.shape)
+        return np.where(pixel < 0, -1, pixel // self.shape[1]), np.where(pixel < 0, -1, pixel % self.shape[1])
+
+
+def point_swath(latitude: Layer, longitude: Layer, source: str) -> PointSwath | None:
+    """Return the swath of pixels with these coordinates; None where there are no four that are usable.
+
+    Reads both layers once.
+
+    Raises
+    ------
+    SceneError
+        When the coordinates span a map that no scene has.
+    """
+    shape = latitude.shape
+    lat, lon, usable = _coordinates(latitude, longitude)
+    if usable.sum() < 4 or min(shape) < 2:
+        return None
+    crs = _map_crs(lat[usable], lon[usable])
+    x, y = _projected(lat, lon, usable, crs)
+    steps = [
+        np.hypot(np.diff(x, axis=axis), np.diff(y, axis=axis))[np.diff(usable.astype(int), axis=axis) == 0]
+        for axis in (0, 1)
+    ]
+    steps = [step[np.isfinite(step) & (step > 0)] for step in steps]
+    if not all(len(step) for step in steps):
+        return None
+    size = min(float(np.median(step)) for step in steps)
+    # Half a diagonal of the largest pixels: at the edges of a wide swath they are several times those in the middle.
+    reach = 0.75 * math.hypot(*(float(np.percentile(step, 99)) for step in steps))
+    west, east, south, north = (float(edge) for values in (x, y) for edge in (np.nanmin(values), np.nanmax(values)))
+    cols, rows = (math.floor((high - low) / size) + 2 for low, high in ((west, east), (south, north)))
+    if rows * cols > _LARGEST_GRID:
+        raise SceneError(f"{source}: its latitudes and longitudes span a map of {rows} x {cols} pixels")
+    from affine import Affine
+
+    transform = Affine(size, 0.0, west - size / 2, 0.0, -size, north + size / 2)
+    return PointSwath(shape, GeoGrid(rows, cols, crs, transform), latitude, longitude, reach)
+
+
+def swath_of(cube: xr.DataArray) -> Swath | None:
+    """Return the swath of a cube, None where it has none or is no longer the whole of what its file holds."""
+    swath = cube.encoding.get("hsad_swath")
+    return swath if isinstance(swath, Swath) and swath.shape == cube.shape[:2] else None
+
+
+def _coordinates(latitude: Layer, longitude: Layer) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.bool_]]:
+    lat, lon = (np.asarray(layer.read(slice(0, layer.shape[0])), np.float64) for layer in (latitude, longitude))
+    usable = np.isfinite(lat) & np.isfinite(lon) & (np.abs(lat) <= 90) & (np.abs(lon) <= 360)
+    # Padding of some products: a place in the Gulf of Guinea, to the last digit.
+    return lat, lon, usable & ((lat != 0) | (lon != 0))
+
+
+def _map_crs(lat: NDArray[Any], lon: NDArray[Any]) -> Any:
+    from rasterio.crs import CRS
+
+    if np.ptp(lon) > _WIDEST_UTM or np.abs(lat).max() > 84:
+        return CRS.from_epsg(4326)
+    zone = int((np.median(lon) + 180) // 6) % 60 + 1
+    return CRS.from_epsg((32600 if np.median(lat) >= 0 else 32700) + zone)
+
+
+def _projected(
+    lat: NDArray[Any], lon: NDArray[Any], usable: NDArray[np.bool_], crs: Any
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    from rasterio.warp import transform
+
+    x, y = np.full(lat.shape, np.nan), np.full(lat.shape, np.nan)
+    if crs.is_geographic:
+        x[usable], y[usable] = lon[usable], lat[usable]
+    else:
+        x[usable], y[usable] = transform("EPSG:4326", crs, lon[usable], lat[usable])
+    return x, y
+
+
+@functools.lru_cache(maxsize=1)
+def _tree(swath: PointSwath) -> tuple[Any, NDArray[np.int64]]:
+    """Return a search tree of the usable pixels, and their numbers in the sensor's grid."""
+    from scipy.spatial import cKDTree
+
+    lat, lon, usable = _coordinates(swath.latitude, swath.longitude)
+    x, y = _projected(lat, lon, usable, swath.grid.crs)
+    return cKDTree(np.column_stack([x[usable], y[usable]])), np.flatnonzero(usable)

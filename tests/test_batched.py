@@ -11,11 +11,10 @@ from threadpoolctl import threadpool_limits
 from hsad.errors import MissingExtraError, ParameterError
 from hsad.kernels.ring import score as local
 from hsad.kernels.ring.torch import score as batched
-from hsad.kernels.ring.window import BORDERS, ring_pixels
+from hsad.kernels.ring.window import BORDERS, Window, ring_pixels
 
 torch = pytest.importorskip("torch")
 
-from hsad.kernels.ring.task import Window  # noqa: E402  likewise
 from hsad.kernels.ring.torch.factor import back_substitute, factor, forward_substitute  # noqa: E402  after the skip
 from hsad.kernels.ring.torch.rings import axis, rings  # noqa: E402  likewise
 

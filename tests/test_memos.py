@@ -13,7 +13,7 @@ import sketches
 from hsad.cube import check_cube
 from hsad.detectors.base import Detector, Scan
 from hsad.detectors.block import Block
-from hsad.engine import memory
+from hsad.engine import memos as caches
 from hsad.engine.memos import Memos
 from hsad.engine.run import Engine
 from hsad.engine.runners import Cluster, Runner
@@ -41,7 +41,7 @@ def visit(block):
 
 def arrived():
     gc.collect()
-    return len(memory._arrived)
+    return len(caches._arrived)
 
 
 def source():

@@ -16,7 +16,7 @@ from scipy.ndimage import gaussian_filter
 from scipy.stats import rankdata
 
 import hsad
-from hsad.detectors import rpca, state
+from hsad.detectors.low_rank import rpca, state
 from hsad.detectors.low_rank.band_rpca import BandRPCA
 from hsad.detectors.low_rank.rpca import RPCA
 from hsad.detectors.low_rank.state import Room

@@ -18,14 +18,6 @@ if TYPE_CHECKING:
     from hsad.description import describe
     from hsad.detection import detect, learn, score
     from hsad.detectors import DETECTORS, Detector
-    from hsad.detectors.auto import Auto
-    from hsad.detectors.global_rx import GlobalRX
-    from hsad.detectors.low_rank.band_rpca import BandRPCA
-    from hsad.detectors.low_rank.patches import LowRank
-    from hsad.detectors.low_rank.rpca import RPCA
-    from hsad.detectors.ring.collaborative import CRD, KernelCRD
-    from hsad.detectors.ring.local_rx import LocalRX
-    from hsad.detectors.ring.sparse import SRD
     from hsad.errors import HsadError, HsadWarning
     from hsad.evaluation import evaluate
     from hsad.job.learned import Learned
@@ -37,19 +29,10 @@ __version__ = "0.1.0"
 
 #: Where each public name lives; it is imported when it is first used, so that `import hsad` stays quick.
 _HOMES = {
-    "CRD": "hsad.detectors.ring.collaborative",
-    "RPCA": "hsad.detectors.low_rank.rpca",
-    "SRD": "hsad.detectors.ring.sparse",
-    "Auto": "hsad.detectors.auto",
-    "BandRPCA": "hsad.detectors.low_rank.band_rpca",
-    "LowRank": "hsad.detectors.low_rank.patches",
     "DETECTORS": "hsad.detectors",
     "Detector": "hsad.detectors",
-    "GlobalRX": "hsad.detectors.global_rx",
     "HsadError": "hsad.errors",
     "HsadWarning": "hsad.errors",
-    "KernelCRD": "hsad.detectors.ring.collaborative",
-    "LocalRX": "hsad.detectors.ring.local_rx",
     "Learned": "hsad.job.learned",
     "check_cube": "hsad.cube",
     "describe": "hsad.description",
@@ -65,20 +48,11 @@ _HOMES = {
 }
 
 __all__ = [
-    "CRD",
     "DETECTORS",
-    "RPCA",
-    "SRD",
-    "Auto",
-    "BandRPCA",
     "Detector",
-    "GlobalRX",
     "HsadError",
     "HsadWarning",
-    "KernelCRD",
     "Learned",
-    "LocalRX",
-    "LowRank",
     "__version__",
     "check_cube",
     "describe",
@@ -95,16 +69,24 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    home = _HOMES.get(name) or (None if name.startswith("_") else _detector_classes().get(name))
+    if home is None:
         raise AttributeError(f"module 'hsad' has no attribute {name!r}")
-    value = getattr(importlib.import_module(_HOMES[name]), name)
+    value = getattr(importlib.import_module(home), name)
     if "xarray" in sys.modules:
         importlib.import_module("hsad.accessor")  # cube.hsad exists from now on
     return value
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted([*__all__, *_detector_classes()])
+
+
+def _detector_classes() -> dict[str, str]:
+    """Return the modules of the house's detectors by class: they are listed in `hsad.detectors.registry` only."""
+    from hsad.detectors.registry import DETECTORS
+
+    return DETECTORS.class_homes()
 
 
 if "xarray" in sys.modules:

@@ -6,24 +6,23 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from hsad.detectors.base import Detector
 from hsad.errors import ParameterError
-from hsad.job.job import prepared
+from hsad.job.job import Method, prepared
 from hsad.job.learned import Learned
 from hsad.job.options import RunOptions
 
 __all__ = ["detect", "learn", "score"]
 
 
-def detect(cube: Any, method: str | Detector | None = None, **options: Any) -> Any:
+def detect(cube: Any, method: Method | None = None, **options: Any) -> Any:
     """Score every pixel of a scene: higher = more anomalous.
 
     Parameters
     ----------
     cube : (y, x, band) DataArray, (rows, cols, bands) array_like, or path
         The scene. Band-first cubes and other names of the dimensions are understood.
-    method : str or Detector, optional
-        One of `hsad.DETECTORS`, or a detector; ``auto`` by default.
+    method : str, Detector or class of detectors, optional
+        One of `hsad.DETECTORS`, ``package.module:Class``, or what these stand for; ``auto`` by default.
     **options
         Any field of `hsad.job.options.RunOptions` (``bands``, ``pca``, ``mask``, ``region``, ``workers``, …), and
         the parameters of the method.
@@ -54,7 +53,7 @@ def detect(cube: Any, method: str | Detector | None = None, **options: Any) -> A
         return job.scores() if run.compute else job.lazy_scores()
 
 
-def learn(cubes: Any, method: str | Detector | None = None, **options: Any) -> Learned:
+def learn(cubes: Any, method: Method | None = None, **options: Any) -> Learned:
     """Let a method learn the background of one scene or of several.
 
     Parameters

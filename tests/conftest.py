@@ -16,6 +16,15 @@ settings.register_profile("local", max_examples=40, deadline=None, suppress_heal
 settings.load_profile("ci" if os.environ.get("CI") else "local")
 
 
+def pytest_addoption(parser):
+    parser.addoption(
+        "--detector",
+        action="append",
+        metavar="'NAME [PARAMETER=VALUE ...]'",
+        help="Put this detector, of an installed package or package.module:Class, under contract; may be repeated.",
+    )
+
+
 @pytest.fixture(scope="session")
 def data() -> Path:
     """Return the folder of real scenes, or skip: it is not part of the repository."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -35,6 +36,7 @@ ROOMS = {
     "files": {"errors"},
     "gdal": {"errors"},
     "evaluation": {"errors"},
+    "manual": {"errors"},
     "catalog": {"errors", "files", "products", "synthetic"},
     "synthetic": {"cube", "errors"},
     "readers": {"quality", "swath", "cube", "files", "gdal", "errors"},
@@ -51,7 +53,7 @@ ROOMS = {
     "demo": {"job", "detection", "evaluation", "products", "readers", "synthetic", "files", "errors"},
     "cli": {
         "bench", "catalog", "cube", "demo", "description", "detection", "detectors", "doctor", "errors", "evaluation",
-        "files", "job", "products", "progress", "readers",
+        "files", "job", "manual", "products", "progress", "readers",
     },
     "__main__": {"cli"},
 }  # fmt: skip
@@ -166,7 +168,22 @@ def test_start_up_loads_nothing_heavy():
 
 def test_public_names_exist_and_are_declared_once():
     assert set(hsad.__all__) == {*hsad._HOMES, "__version__"}
-    for name in hsad.__all__:
+    for name in dir(hsad):
         assert getattr(hsad, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = hsad.nothing
+
+
+def test_the_readme_is_short_and_names_every_room():
+    text = (PACKAGE.parent / "README.md").read_text()
+    assert len(text.splitlines()) <= 125
+    table = text.partition("## Where things are")[2].partition("## Words")[0]
+    rooms = {path.name for path in PACKAGE.iterdir() if path.is_dir() and list(path.glob("*.py"))}
+    assert {name for name in rooms if not re.search(rf"[`/]{name}`", table)} == set()
+
+
+def test_pages_of_the_manual_have_titles_and_are_named_where_one_reads_on():
+    text = (PACKAGE.parent / "README.md").read_text()
+    for path in (PACKAGE / "manual").glob("*.md"):
+        assert path.read_text().startswith("# "), path
+        assert f"`{path.stem}`" in text, f"{path} is not in the README's list of topics"

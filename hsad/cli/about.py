@@ -8,7 +8,20 @@ import click
 
 from hsad.cli.options import HsadCommand, json_option, print_json, progress
 
-__all__ = ["bench", "demo", "doctor", "methods"]
+__all__ = ["bench", "demo", "doctor", "manual", "methods"]
+
+
+@click.command(cls=HsadCommand, name="help")
+@click.argument("topic", required=False)
+def manual(topic: str | None) -> None:
+    """Show the page of the manual on TOPIC, or list the topics."""
+    from hsad.manual import page, topics
+
+    if topic is not None:
+        click.echo_via_pager(page(topic))
+        return
+    for name, title in topics().items():
+        click.echo(f"{name:20} {title}")
 
 
 @click.command(cls=HsadCommand)
@@ -23,7 +36,9 @@ def methods(method: str | None, as_json: bool) -> None:
         print_json(described[method] if method else described)
         return
     for name, entry in described.items():
-        click.echo(f"{name:16} {entry['title']}{'  (default)' if entry['default'] else ''}")
+        default = "  (default)" if entry["default"] else ""
+        origin = f"  (package {entry['package']})" if entry["package"] else ""
+        click.echo(f"{name:16} {entry['title']}{default}{origin}")
         if method:
             click.echo(f"{'':16} {entry['reference']}")
             for p in entry["parameters"]:

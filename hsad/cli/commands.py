@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from hsad import __version__
-from hsad.cli.about import bench, demo, doctor, methods
+from hsad.cli.about import bench, demo, doctor, manual, methods
 from hsad.cli.detect import detect
 from hsad.cli.options import HsadGroup
 from hsad.cli.scenes import catalog, info
@@ -23,5 +23,5 @@ def hsad() -> None:
     """
 
 
-for command in (detect, evaluate, info, methods, catalog, demo, bench, doctor):
+for command in (detect, evaluate, info, methods, catalog, demo, bench, manual, doctor):
     hsad.add_command(command)

@@ -71,7 +71,6 @@ class HsadGroup(_WithCommonOptions, click.Group):
 _COMMON = _common_options()
 
 
-@functools.cache
 def parameters_by_name() -> dict[str, Parameter]:
     """Return every parameter of every method under its option's name, the first one of each name."""
     from hsad.detectors import DETECTORS
@@ -86,16 +85,27 @@ def parameters_by_name() -> dict[str, Parameter]:
 class DetectCommand(HsadCommand):
     """The command `detect`: its options are the fields of `RunOptions` and the parameters of all methods."""
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse; a detector that is named as ``package.module:Class`` brings options of its own."""
+        for flag, value in zip(args, [*args[1:], ""], strict=True):
+            _, _, joined = flag.partition("--method=")
+            named = joined or (value if flag in {"-m", "--method"} else "")
+            if ":" in named:
+                from hsad.detectors import detector_class
+
+                detector_class(named)
+        return super().parse_args(ctx, args)
+
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         """Return the options, made when they are first needed: importing the detectors takes its time."""
         *own, help_option = super().get_params(ctx)
-        return [*own, *_run_options(), *_parameter_options(), help_option]
+        return [*own, *_run_options(), *_parameter_options(_names_of_detectors()), help_option]
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options in sections: the command's, those of every method, then method by method."""
         from hsad.detectors import DETECTORS
 
-        made = [*_run_options(), *_parameter_options()]
+        made = [*_run_options(), *_parameter_options(_names_of_detectors())]
         own = [p for p in self.get_params(ctx) if isinstance(p, click.Option) and p not in made]
         for title, options in (("Options", own), ("Options of every method", _run_options())):
             rows = [record for p in options if (record := p.get_help_record(ctx)) is not None]
@@ -130,8 +140,14 @@ def _run_options() -> tuple[click.Option, ...]:
     return tuple(made)
 
 
+def _names_of_detectors() -> tuple[str, ...]:
+    from hsad.detectors import DETECTORS
+
+    return tuple(DETECTORS)
+
+
 @functools.cache
-def _parameter_options() -> tuple[click.Option, ...]:
+def _parameter_options(detectors: tuple[str, ...]) -> tuple[click.Option, ...]:  # noqa: ARG001  more options with more
     """Return one option for each name that some method has a parameter of; None when it was not given."""
     made = []
     for name, p in parameters_by_name().items():

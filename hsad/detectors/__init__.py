@@ -6,18 +6,11 @@ import difflib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from hsad.detectors.auto import Auto
 from hsad.detectors.base import Background, Detector, Scan
 from hsad.detectors.block import Block
-from hsad.detectors.global_rx import GlobalRX
-from hsad.detectors.low_rank.band_rpca import BandRPCA
-from hsad.detectors.low_rank.patches import LowRank
-from hsad.detectors.low_rank.rpca import RPCA
 from hsad.detectors.parameters import Parameter, parameter
 from hsad.detectors.reduced import OnComponents
-from hsad.detectors.ring.collaborative import CRD, KernelCRD
-from hsad.detectors.ring.local_rx import LocalRX
-from hsad.detectors.ring.sparse import SRD
+from hsad.detectors.registry import DETECTORS, detector_class
 from hsad.errors import ParameterError
 
 __all__ = [
@@ -36,43 +29,17 @@ __all__ = [
     "parse_parameters",
 ]
 
-#: Every method by name, in the order in which they are listed.
-DETECTORS: dict[str, type[Detector]] = {
-    "auto": Auto,
-    "rx": GlobalRX,
-    "lrx": LocalRX,
-    "crd": CRD,
-    "kcrd": KernelCRD,
-    "srd": SRD,
-    "rpca": RPCA,
-    "rpca-bands": BandRPCA,
-    "low-rank": LowRank,
-}
-
 #: What is used when nobody says which.
 DEFAULT_METHOD = "auto"
 
 
-def detector_class(method: str) -> type[Detector]:
-    """Return the class of a method.
-
-    Raises
-    ------
-    ParameterError
-        When there is no such method; the message lists the choices.
-    """
-    try:
-        return DETECTORS[method]
-    except KeyError:
-        raise ParameterError(f"unknown method {method!r}{_choices(method, list(DETECTORS))}") from None
-
-
-def make_detector(method: str | Detector, *, pca: int | None = None, **parameters: Any) -> Detector:
-    """Return a detector from its name and parameters; a detector is returned as it is.
+def make_detector(method: str | type[Detector] | Detector, *, pca: int | None = None, **parameters: Any) -> Detector:
+    """Return a detector from its name or class and parameters; a detector is returned as it is.
 
     Parameters
     ----------
-    method : str or Detector
+    method : str, Detector, or class of detectors
+        A method's name, ``package.module:Class``, or what these stand for.
     pca : int, optional
         Let the detector see this many principal components instead of the bands.
     **parameters
@@ -88,8 +55,10 @@ def make_detector(method: str | Detector, *, pca: int | None = None, **parameter
             raise ParameterError(f"{', '.join(parameters)}: give parameters to the detector {method!r} itself")
         detector = method
     else:
-        cls = detector_class(method)
-        _check_names(method, cls, parameters)
+        cls = method if isinstance(method, type) else detector_class(method)
+        if not issubclass(cls, Detector):
+            raise ParameterError(f"method: {cls.__name__} is no detector; choose from {', '.join(DETECTORS)}")
+        _check_names(DETECTORS.name_of(cls) if isinstance(method, type) else method, cls, parameters)
         detector = cls(**parameters)
     return detector if pca is None else OnComponents(detector, pca)
 
@@ -97,14 +66,13 @@ def make_detector(method: str | Detector, *, pca: int | None = None, **parameter
 def describe_detector(detector: Detector) -> tuple[str, dict[str, Any]]:
     """Return method and parameters from which `make_detector` makes an equal detector.
 
-    A detector that is not of this package has its class's name as method.
+    A detector that no package offers by name has ``module:Class`` as method.
     """
     if isinstance(detector, OnComponents):
         method, parameters = describe_detector(detector.detector)
         return method, {**parameters, "pca": detector.pca}
-    names = {cls: name for name, cls in DETECTORS.items()}
     parameters = {p.name: getattr(detector, p.field) for p in detector.parameters()}
-    return names.get(type(detector), type(detector).__name__), parameters
+    return DETECTORS.name_of(type(detector)), parameters
 
 
 def parse_parameters(method: str, texts: Mapping[str, Any]) -> dict[str, Any]:
@@ -121,13 +89,14 @@ def parse_parameters(method: str, texts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def describe_methods(method: str | None = None) -> dict[str, dict[str, Any]]:
-    """Return title, reference and parameters of every method, or of one, by name."""
-    classes = DETECTORS if method is None else {method: detector_class(method)}
+    """Return title, reference, package (None: hsad itself) and parameters of every method, or of one, by name."""
+    classes = dict(DETECTORS) if method is None else {method: detector_class(method)}
     return {
         name: {
             "title": cls.title,
             "reference": cls.reference,
             "default": name == DEFAULT_METHOD,
+            "package": DETECTORS.package(name),
             "parameters": [
                 {
                     "name": p.name,

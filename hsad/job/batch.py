@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hsad.detectors.base import Detector
 from hsad.errors import OutputError, ParameterError
 from hsad.files import split_variable
 from hsad.job.files import run_digest, run_into
-from hsad.job.job import Job, prepared
+from hsad.job.job import Job, Method, prepared
 from hsad.job.options import RunOptions
 
 __all__ = ["SceneOutcome", "detect_many", "output_names"]
@@ -45,7 +44,7 @@ class SceneOutcome:
 def detect_many(
     scenes: Sequence[str | Path],
     folder: str | Path,
-    method: str | Detector | None = None,
+    method: Method | None = None,
     *,
     overwrite: bool = False,
     restart: bool = False,

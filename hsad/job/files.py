@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 
 from hsad.detectors import describe_detector
-from hsad.detectors.base import Detector
 from hsad.engine.resume import Journal
-from hsad.job.job import Job, prepared, require_scores
+from hsad.job.job import Job, Method, prepared, require_scores
 from hsad.job.options import RunOptions
 from hsad.progress import LOGGER
 
@@ -23,7 +22,7 @@ __all__ = ["detect_to_file", "run_digest", "run_into"]
 def detect_to_file(
     scene: str | Path,
     output: str | Path,
-    method: str | Detector | None = None,
+    method: Method | None = None,
     *,
     overwrite: bool = False,
     restart: bool = False,

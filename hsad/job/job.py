@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from hsad import __version__
 from hsad.cube import GeoGrid, check_cube, geo_grid
-from hsad.detectors import DEFAULT_METHOD, describe_detector, make_detector
+from hsad.detectors import DEFAULT_METHOD, describe_detector, detector_class, make_detector
 from hsad.detectors.base import Background, Detector
 from hsad.engine.run import Engine, TileScores
 from hsad.engine.runners import Cluster, Memory, Runner, Threads
@@ -37,7 +37,10 @@ from hsad.progress import LOGGER, chosen_progress
 if TYPE_CHECKING:
     from hsad.engine.resume import Journal
 
-__all__ = ["Job", "prepared", "require_scores"]
+__all__ = ["Job", "Method", "prepared", "require_scores"]
+
+#: How a caller names a detector: by its method, as a class (with its parameters apart), or as it is.
+Method = str | type[Detector] | Detector
 
 
 @dataclass(frozen=True)
@@ -165,17 +168,19 @@ def _identity(cube: xr.DataArray, source: CubeSource) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def prepared(cube: Any, method: str | Detector | None, run: RunOptions, parameters: Mapping[str, Any]) -> Iterator[Job]:
+def prepared(cube: Any, method: Method | None, run: RunOptions, parameters: Mapping[str, Any]) -> Iterator[Job]:
     """Turn what the user gave into a job, and close its connections in the end."""
     job = _prepare(cube, method, run, parameters)
     with contextlib.closing(job.engine.runner):
         yield job
 
 
-def _prepare(cube: Any, method: str | Detector | None, run: RunOptions, parameters: Mapping[str, Any]) -> Job:
+def _prepare(cube: Any, method: Method | None, run: RunOptions, parameters: Mapping[str, Any]) -> Job:
     """Turn what the user gave into a job, checking all of it before any work."""
     given = run.background
     if isinstance(given, str | Path):
+        if isinstance(method, str):
+            detector_class(method)  # a background of package.module:Class can be loaded where its class is
         given = Learned.load(given)
     if given is None:
         detector = make_detector(method or DEFAULT_METHOD, pca=run.pca, **parameters)
@@ -219,9 +224,9 @@ def _opened(cube: Any) -> xr.DataArray:
     return check_cube(cube)
 
 
-def _check_given(given: Learned, method: str | Detector | None, run: RunOptions, parameters: Mapping[str, Any]) -> None:
+def _check_given(given: Learned, method: Method | None, run: RunOptions, parameters: Mapping[str, Any]) -> None:
     known, _ = describe_detector(given.detector)
-    if method is not None and method not in (known, given.detector):
+    if method is not None and method not in (known, given.detector, type(given.detector)):
         raise ParameterError(f"method {method!r}: the background was learned by {known!r}")
     for name in [*parameters, *(n for n in ("bands", "pca", "references") if getattr(run, n) is not None)]:
         raise ParameterError(f"{name} is decided by the background: learn anew to change it")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -12,7 +13,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from hsad.detectors import describe_detector, make_detector
+from hsad.detectors import DETECTORS, describe_detector, make_detector
 from hsad.detectors.base import Background, Detector
 from hsad.detectors.packing import LoadError, pack, read_packed, unpack, write_packed
 from hsad.errors import OutputError, ParameterError, SceneError
@@ -106,8 +107,14 @@ class Learned:
             header, arrays = read_packed(path)
             if header["format"] != _FORMAT:
                 raise SceneError(f"{path}: a background of format {header['format']}, not {_FORMAT}")
-            background = unpack(header["background"], arrays, _background_class)
+            if not _is_known(header["method"]):
+                raise SceneError(
+                    f"{path}: learned by {header['method']}, which is not installed here: "
+                    "install its package, or name it as the method, too"
+                )
+            # First the detector: it brings the classes of its background with it.
             detector = make_detector(header["method"], **header["parameters"])
+            background = unpack(header["background"], arrays, _background_class)
             return cls(detector, background, arrays["bands"], header["total"], arrays.get("wavelength"))
         except FileNotFoundError as error:
             raise SceneError(f"{path}: no such file") from error
@@ -130,13 +137,23 @@ class Learned:
             raise ParameterError(f"the background's wavelengths differ from the scene's by up to {shift:.1f} nm")
 
 
+def _is_known(method: str) -> bool:
+    """Tell whether a method is installed or loaded: a file may not have a module of its choice imported."""
+    return method in DETECTORS or method.partition(":")[0] in sys.modules
+
+
 def _background_class(name: str) -> type[Background]:
     """Find a background by the name of its class: only subclasses that exist can be made from a file."""
-    wanted = name.rpartition(":")[2]
+    module, _, wanted = name.rpartition(":")
+    found: list[type[Background]] = []
     waiting = [Background]
     while waiting:
         cls = waiting.pop()
-        if cls.__name__ == wanted:
-            return cls
+        if cls.__qualname__ == wanted:
+            found.append(cls)
         waiting.extend(cls.__subclasses__())
-    raise KeyError(f"unknown kind of background {wanted!r}")
+    # Modules move from version to version; of several classes of one name, it is that of the module.
+    exact = [cls for cls in found if cls.__module__ == module]
+    if not exact and len(found) != 1:
+        raise KeyError(f"unknown kind of background {wanted!r}")
+    return (exact or found)[-1]

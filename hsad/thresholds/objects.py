@@ -1,0 +1,239 @@
+"""Anomalies: connected pixels above a threshold, found strip by strip, the same objects whatever the strips.
+
+Pixels belong to one object when they touch (also by a corner) or, with ``merge`` D, lie at most D rows and D columns
+apart. Memory holds one strip, the outlines, and a few numbers an object.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hsad.errors import ParameterError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from numpy.typing import NDArray
+
+__all__ = ["Objects", "find_objects"]
+
+_EIGHT = np.ones((3, 3), dtype=np.bool_)
+
+
+@dataclass(frozen=True)
+class Objects:
+    """Objects, the highest score first.
+
+    Attributes
+    ----------
+    outline : (n,) ndarray of shapely Polygon or MultiPolygon
+        In pixel coordinates: x is the column, y the row, the first pixel covers 0 to 1. Holes are holes.
+    pixels : (n,) ndarray of int
+        How many.
+    score_max, score_mean : (n,) ndarray of float
+        Over the object's pixels.
+    row, col : (n,) ndarray of int
+        The pixel with the highest score (the first of equal ones).
+    """
+
+    outline: NDArray[Any]
+    pixels: NDArray[np.int64]
+    score_max: NDArray[np.float64]
+    score_mean: NDArray[np.float64]
+    row: NDArray[np.int64]
+    col: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+
+def find_objects(
+    strips: Iterable[tuple[int, NDArray[np.floating[Any]]]],
+    threshold: float,
+    *,
+    min_pixels: int = 1,
+    merge: int = 1,
+) -> Objects:
+    """Return the objects of a score map: groups of pixels whose score is at least the threshold.
+
+    Parameters
+    ----------
+    strips : iterable of (int, (rows, cols) ndarray)
+        The map from the top to the bottom, in strips of any height: first row, and scores (NaN where there is none).
+    threshold : float
+        A pixel belongs to an object when its score is at least this.
+    min_pixels : int
+        Smaller objects are left out.
+    merge : int
+        Pixels at most this many rows and columns apart belong to one object; 1: they touch.
+
+    Returns
+    -------
+    Objects
+
+    Raises
+    ------
+    ParameterError
+        When `min_pixels` or `merge` is below 1, or the threshold is NaN.
+    """
+    for name, value in (("min_pixels", min_pixels), ("merge", merge)):
+        if value < 1:
+            raise ParameterError(f"{name} must be at least 1, not {value}")
+    if np.isnan(threshold):
+        raise ParameterError("threshold must be a number, not nan")
+    parts = _Parts(merge)
+    for first, scores in strips:
+        parts.add(first, scores, scores >= threshold)
+    return parts.objects(min_pixels)
+
+
+class _Parts:
+    """What strips hold of objects: parts with numbers of their own, and which of them belong together."""
+
+    def __init__(self, merge: int) -> None:
+        self.merge = merge
+        self.count = 0
+        self.pairs: list[NDArray[np.int64]] = []
+        self.rows: list[dict[str, NDArray[Any]]] = []
+        self.rings: list[Any] = []
+        self.owners: list[int] = []
+        self.above: NDArray[np.bool_] | None = None  # the mask's last rows
+        self.last: NDArray[np.int64] | None = None  # numbers in the last row of the grown mask
+
+    def add(self, first: int, scores: NDArray[np.floating[Any]], mask: NDArray[np.bool_]) -> None:
+        from scipy import ndimage
+
+        grown = self._grown(mask)
+        labels, count = ndimage.label(grown, structure=_EIGHT)
+        numbers = np.where(labels > 0, labels.astype(np.int64) + self.count, 0)
+        if self.last is not None:
+            self._join(self.last, numbers[0])
+        self.last = numbers[-1]
+        self._measure(first, scores, mask, labels, count)
+        self._outline(first, mask, labels)
+        self.count += count
+
+    def _grown(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Return the mask with each pixel stretched down and to the right: what is `merge` apart touches then."""
+        reach = self.merge - 1
+        if reach == 0:
+            return mask
+        above = np.zeros((reach, mask.shape[1]), dtype=np.bool_) if self.above is None else self.above
+        tall = np.concatenate([above, mask])
+        self.above = tall[-reach:].copy()
+        wide = tall.copy()
+        for step in range(1, reach + 1):
+            wide[:, step:] |= tall[:, :-step]
+        grown = wide[reach:].copy()
+        for step in range(1, reach + 1):
+            grown |= wide[reach - step : len(wide) - step]
+        return grown
+
+    def _join(self, above: NDArray[np.int64], below: NDArray[np.int64]) -> None:
+        for shift in (-1, 0, 1):
+            upper = above[max(0, shift) : len(above) + min(0, shift)]
+            lower = below[max(0, -shift) : len(below) + min(0, -shift)]
+            touching = (upper > 0) & (lower > 0)
+            self.pairs.append(np.unique(np.stack([upper[touching], lower[touching]], axis=1), axis=0))
+
+    def _measure(
+        self,
+        first: int,
+        scores: NDArray[np.floating[Any]],
+        mask: NDArray[np.bool_],
+        labels: NDArray[np.int32],
+        count: int,
+    ) -> None:
+        row, col = np.nonzero(mask)
+        owner = labels[row, col] - 1
+        value = scores[row, col].astype(np.float64)
+        # The highest score of each part, the first of equal ones: by owner, then falling score, then place.
+        order = np.lexsort((np.arange(len(value)), -value, owner))
+        parts, starts = np.unique(owner[order], return_index=True)
+        best = order[starts]
+        self.rows.append(
+            {
+                "part": parts + self.count,
+                "pixels": np.bincount(owner, minlength=count)[parts],
+                "total": np.bincount(owner, weights=value, minlength=count)[parts],
+                "highest": value[best],
+                "row": row[best] + first,
+                "col": col[best],
+            }
+        )
+
+    def _outline(self, first: int, mask: NDArray[np.bool_], labels: NDArray[np.int32]) -> None:
+        from affine import Affine
+        from rasterio.features import shapes
+
+        placed = Affine(1, 0, 0, 0, 1, first)
+        for shape, label in shapes(labels, mask=mask, connectivity=4, transform=placed):
+            self.rings.append(shape["coordinates"])
+            self.owners.append(int(label) - 1 + self.count)
+
+    def objects(self, min_pixels: int) -> Objects:
+        from scipy.sparse import coo_array
+        from scipy.sparse.csgraph import connected_components
+
+        pairs = np.concatenate([np.empty((0, 2), dtype=np.int64), *self.pairs]) - 1
+        graph = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(self.count, self.count))
+        whole = connected_components(graph, directed=False)[1] if self.count else np.empty(0, dtype=np.int64)
+        empty = {name: np.empty(0, dtype=np.int64) for name in ("part", "pixels", "total", "highest", "row", "col")}
+        table = {name: np.concatenate([empty[name], *(rows[name] for rows in self.rows)]) for name in empty}
+        owner = whole[table["part"].astype(np.int64)] if self.count else table["part"]
+        order = np.lexsort((table["col"], table["row"], -table["highest"], owner))
+        found, starts = np.unique(owner[order], return_index=True)
+        pixels = np.bincount(owner, weights=table["pixels"])[found].astype(np.int64) if len(found) else found
+        total = np.bincount(owner, weights=table["total"])[found] if len(found) else found.astype(np.float64)
+        best = order[starts]
+        kept = np.flatnonzero(pixels >= min_pixels)
+        highest, row, col = (table[name][best][kept] for name in ("highest", "row", "col"))
+        ranked = np.lexsort((col, row, -highest))
+        kept = kept[ranked]
+        return Objects(
+            outline=self._outlines(whole, found[kept]),
+            pixels=pixels[kept],
+            score_max=highest[ranked].astype(np.float64),
+            score_mean=total[kept] / np.maximum(pixels[kept], 1),
+            row=row[ranked].astype(np.int64),
+            col=col[ranked].astype(np.int64),
+        )
+
+    def _outlines(self, whole: NDArray[np.int64], wanted: NDArray[np.int64]) -> NDArray[Any]:
+        """Return the outline of each wanted object: its parts put together, without vertices on straight edges."""
+        import shapely
+
+        outlines = np.empty(len(wanted), dtype=object)
+        if not len(wanted):
+            return outlines
+        polygons = np.array([_polygon(rings) for rings in self.rings], dtype=object)
+        owner = whole[np.array(self.owners, dtype=np.int64)]
+        place = np.full(len(whole), -1)
+        place[wanted] = np.arange(len(wanted))
+        rank = place[owner]
+        polygons, rank = polygons[rank >= 0], rank[rank >= 0]
+        order = np.argsort(rank, kind="stable")
+        polygons, rank = polygons[order], rank[order]
+        starts = np.searchsorted(rank, np.arange(len(wanted)))
+        stops = np.append(starts[1:], len(rank))
+        single = stops - starts == 1
+        outlines[single] = polygons[starts[single]]
+        for number in np.flatnonzero(~single):
+            outlines[number] = shapely.union_all(polygons[starts[number] : stops[number]])
+        return np.asarray(shapely.normalize(shapely.simplify(outlines, 0.0)))
+
+
+def _polygon(rings: list[Any]) -> Any:
+    import shapely
+
+    return shapely.Polygon(rings[0], rings[1:])
+
+
+def strips_of(values: NDArray[Any], height: int | None = None) -> Iterator[tuple[int, NDArray[Any]]]:
+    """Yield an array in strips of this height, as a whole without one."""
+    step = height or len(values)
+    for first in range(0, len(values), step):
+        yield first, values[first : first + step]

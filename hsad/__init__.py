@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from hsad.errors import HsadError, HsadWarning
     from hsad.evaluation import evaluate
     from hsad.job.learned import Learned
+    from hsad.products.anomalies import write_anomalies
     from hsad.products.raster import write_scores
     from hsad.readers import open_cube
+    from hsad.report.decide import polygons, threshold
     from hsad.synthetic import make_scene
 
 __version__ = "0.1.0"
@@ -43,7 +45,10 @@ _HOMES = {
     "learn": "hsad.detection",
     "make_scene": "hsad.synthetic",
     "open_cube": "hsad.readers",
+    "polygons": "hsad.report.decide",
     "score": "hsad.detection",
+    "threshold": "hsad.report.decide",
+    "write_anomalies": "hsad.products.anomalies",
     "write_scores": "hsad.products.raster",
 }
 
@@ -63,7 +68,10 @@ __all__ = [
     "learn",
     "make_scene",
     "open_cube",
+    "polygons",
     "score",
+    "threshold",
+    "write_anomalies",
     "write_scores",
 ]
 

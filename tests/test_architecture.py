@@ -46,6 +46,11 @@ ROOMS = {
     "progress": {"errors"},
     "job": {"engine", "detectors", "readers", "products", "progress", "files", "cube", "errors"},
     "detection": {"job", "detectors", "errors"},
+    "thresholds": {"cube", "errors"},
+    "report": {
+        "thresholds", "detection", "job", "engine", "detectors", "kernels", "readers", "products", "progress", "files", "cube",
+        "errors",
+    },
     "description": {"engine", "detectors.block", "cube", "errors"},
     "accessor": {"detection", "detectors"},
     "doctor": {"engine"},
@@ -53,7 +58,7 @@ ROOMS = {
     "demo": {"job", "detection", "evaluation", "products", "readers", "synthetic", "files", "errors"},
     "cli": {
         "bench", "catalog", "cube", "demo", "description", "detection", "detectors", "doctor", "errors", "evaluation",
-        "files", "job", "manual", "products", "progress", "readers",
+        "files", "job", "manual", "products", "progress", "readers", "report",
     },
     "__main__": {"cli"},
 }  # fmt: skip
@@ -76,6 +81,9 @@ LIBRARIES = {
         "doctor",
         "bench",
         "catalog",
+        "thresholds.objects",
+        "report.opened",
+        "report.decide",
     },
     ("torch",): {"kernels.ring.torch", "doctor"},
 }

@@ -11,9 +11,14 @@ import numpy as np
 from hsad.products.palette import SCORE_PALETTE, STRETCH, is_logarithmic
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from hsad.products.summary import BandSummary
 
-__all__ = ["raster_style"]
+__all__ = ["STATE_COLORS", "raster_style", "vector_style"]
+
+STATE_COLORS = {"pending": "#ffb000", "good": "#1fb57a", "bad": "#7f8aa3"}
+"""Of anomalies by the state of their review: told apart by colour-blind readers, on light and on dark maps."""
 
 _VERSION = "3.22.0"  # the oldest QGIS with all of the elements used here
 
@@ -117,6 +122,50 @@ def _shader(parent: ET.Element, low: float, high: float) -> None:
     spaced = np.geomspace if is_logarithmic(low, high) else np.linspace
     for value, color in zip(spaced(low, high, len(SCORE_PALETTE)), SCORE_PALETTE, strict=True):
         ET.SubElement(shader, "item", value=repr(float(value)), color=color, alpha="255", label=f"{value:.4g}")
+
+
+def vector_style(states: Sequence[str]) -> str:
+    """Return a QGIS style for anomalies: outlines in the colour of their state, the rank beside each.
+
+    Parameters
+    ----------
+    states : sequence of str
+        Values of the field ``state``, keys of `STATE_COLORS`.
+
+    Returns
+    -------
+    str
+        The document.
+    """
+    root = ET.Element("qgis", version=_VERSION, styleCategories="Symbology|Labeling", labelsEnabled="1")
+    renderer = ET.SubElement(root, "renderer-v2", type="categorizedSymbol", attr="state", enableorderby="0", forceraster="0")
+    categories = ET.SubElement(renderer, "categories")
+    symbols = ET.SubElement(renderer, "symbols")
+    for number, state in enumerate(states):
+        ET.SubElement(categories, "category", render="true", value=state, symbol=str(number), label=state)
+        symbol = ET.SubElement(symbols, "symbol", type="fill", name=str(number), alpha="1", clip_to_extent="1")
+        layer = ET.SubElement(symbol, "layer", **{"class": "SimpleFill"}, enabled="1", locked="0", **{"pass": "0"})
+        for key, value in (
+            ("color", "0,0,0,0"),
+            ("style", "no"),
+            ("outline_color", _rgba(STATE_COLORS[state])),
+            ("outline_style", "solid"),
+            ("outline_width", "0.6"),
+            ("outline_width_unit", "MM"),
+        ):
+            ET.SubElement(layer, "prop", k=key, v=value)
+    labeling = ET.SubElement(root, "labeling", type="simple")
+    settings = ET.SubElement(labeling, "settings", calloutType="simple")
+    text = ET.SubElement(
+        settings, "text-style", fieldName="id", isExpression="0", fontSize="8", textColor="20,24,32,255", fontFamily="Sans Serif"
+    )
+    ET.SubElement(
+        text, "text-buffer", bufferDraw="1", bufferSize="0.8", bufferSizeUnits="MM", bufferColor="255,255,255,255"
+    )
+    ET.SubElement(settings, "placement", placement="1", quadOffset="2")
+    ET.indent(root)
+    doctype = "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n"
+    return doctype + ET.tostring(root, encoding="unicode") + "\n"
 
 
 def _rgba(color: str) -> str:

@@ -1,0 +1,73 @@
+"""The commands from scores to decisions: threshold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from hsad.cli.options import HsadCommand, json_option, print_json
+
+__all__ = ["threshold"]
+
+
+def threshold_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that choose a threshold, the fields of `ThresholdOptions`, and a clean region."""
+    for option in reversed(
+        [
+            click.option(
+                "--rule",
+                type=click.Choice(["bank", "gpd", "percentile", "chi2", "f", "otsu"]),
+                help="How it is chosen; the bank counts objects, the others pixels. [default: bank where it has a table]",
+            ),
+            click.option("--false-objects", type=float, default=10.0, show_default=True, help="False objects accepted ..."),
+            click.option("--per", type=float, default=1e4, show_default=True, help="... in so many pixels."),
+            click.option("--pfa", type=float, help="Share of background pixels accepted, for rules of pixels. [1e-3]"),
+            click.option("--fdr", type=float, metavar="Q", help="Share of false ones accepted among the objects found."),
+            click.option("--threshold", type=float, metavar="VALUE", help="The score itself."),
+            click.option(
+                "--clean-region", metavar="ROWS,COLS|FILE", help="Background to count false objects in: R0:R1,C0:C1 or a mask."
+            ),
+            click.option("--bands", type=int, metavar="N", help="Degrees of freedom of chi2 and f, where scores do not tell."),
+            click.option("--min-pixels", type=int, default=1, show_default=True, help="Smallest anomaly."),
+            click.option(
+                "--merge", type=int, default=2, show_default=True, help="Pixels so far apart belong to one anomaly; 1: they touch."
+            ),
+        ]
+    ):
+        command = option(command)
+    return command
+
+
+@click.command(cls=HsadCommand)
+@click.argument("scores")
+@click.option("-o", "--output", required=True, metavar="OUT", help=".tif: a mask; .gpkg, .geojson: outlines.")
+@threshold_options
+@click.option("--p-values", metavar="FILE.tif", help="Also write a p-value for every pixel.")
+@click.option("--overwrite", is_flag=True, help="Replace existing outputs.")
+@json_option
+def threshold(scores: str, output: str, as_json: bool, **options: Any) -> None:
+    """Decide which pixels of SCORES are anomalous: a mask, or one outline for each anomaly.
+
+    The answer says where the threshold comes from, how many false anomalies to expect, and when not to trust that.
+    """
+    from hsad.report.decide import threshold_to_file
+
+    result = threshold_to_file(scores, output, **options)
+    if as_json:
+        print_json(result)
+        return
+    number = result["anomalies"]
+    click.echo(f"{output}: {number} {'anomaly' if number == 1 else 'anomalies'}{_expected(result)}")
+    click.echo(result["sentence"])
+
+
+def _expected(result: dict[str, Any]) -> str:
+    """Return what of the anomalies is expected to be false, in words; nothing where it is not known."""
+    false = result["expected_false"]
+    if false is None:
+        return ""
+    number = min(false, result["anomalies"])
+    mark = "" if result["trusted"] else " (do not trust this number here)"
+    return f", about {number:.0f} of them expected false{mark}"

@@ -1,0 +1,146 @@
+"""Scores and their scene, opened side by side: spectra at the pixels of a score map."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from hsad.cube import GeoGrid, check_cube, geo_grid
+from hsad.engine.source import CubeSource, drop_dead_bands, source_of
+from hsad.errors import DataError, ParameterError, SceneError
+from hsad.products.raster import read_provenance
+from hsad.thresholds.scoremap import ScoreMap
+
+__all__ = ["Scene", "open_scores"]
+
+
+def open_scores(scores: Any) -> ScoreMap:
+    """Return a score map from a file, a DataArray or an array.
+
+    Raises
+    ------
+    SceneError
+        When the file cannot be read.
+    """
+    if not isinstance(scores, str | Path):
+        return ScoreMap.of(scores)
+    from hsad.readers import open_cube
+
+    path = str(scores)
+    band = open_cube(path)[..., 0]
+    stated = read_provenance(Path(path))
+    for name in ("method", "parameters", "background", "source"):
+        band.attrs[name] = getattr(stated, name)
+    return ScoreMap.of(band)
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """A scene at the pixels of a score map.
+
+    Attributes
+    ----------
+    cube : (y, x, band) DataArray
+    source : CubeSource
+        Its spectra, without bad and empty bands.
+    origin : (int, int)
+        Row and column of the scene at which the map's first pixel lies.
+    grid : GeoGrid
+        Of the map.
+    """
+
+    cube: xr.DataArray
+    source: CubeSource
+    origin: tuple[int, int]
+    grid: GeoGrid
+
+    @classmethod
+    def of(cls, scene: Any, grid: GeoGrid) -> Self:
+        """Open a scene (path, cube or array) and find the map's place in it.
+
+        Raises
+        ------
+        SceneError
+            When the map does not lie in the scene.
+        """
+        if isinstance(scene, str | Path):
+            from hsad.readers import open_cube
+
+            cube = open_cube(scene)
+        else:
+            cube = check_cube(scene)
+        whole = geo_grid(cube)
+        origin = _place(grid, whole)
+        if origin is None:
+            raise SceneError(
+                f"{cube.attrs.get('source', 'the scene')}: {whole.rows} x {whole.cols} pixels do not hold the scores' "
+                f"{grid.rows} x {grid.cols}"
+            )
+        return cls(cube, drop_dead_bands(source_of(cube)), origin, grid)
+
+    @property
+    def wavelength(self) -> NDArray[np.float64] | None:
+        """Of the used bands, in nm."""
+        if "wavelength" not in self.cube.coords:
+            return None
+        return np.asarray(self.cube.coords["wavelength"].values[self.source.bands], dtype=np.float64)
+
+    @property
+    def name(self) -> str:
+        """What the scene is called."""
+        return str(self.cube.attrs.get("source", "array"))
+
+    def spectra(self, rows: slice, cols: slice) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """Return spectra ``(rows, cols, bands)`` and validity of a window of the map."""
+        here = slice(rows.start + self.origin[0], rows.stop + self.origin[0])
+        there = slice(cols.start + self.origin[1], cols.stop + self.origin[1])
+        return self.source.spectra(self.source.read(here, there), here, there)
+
+    def window(self, row: int, col: int, side: int) -> tuple[slice, slice]:
+        """Return the square of this side around a pixel, moved inside of the map where it would stick out."""
+        self.require(row, col)
+        spans = []
+        for place, size in ((row, self.grid.rows), (col, self.grid.cols)):
+            start = max(0, min(place - side // 2, size - side))
+            spans.append(slice(start, min(size, start + side)))
+        return spans[0], spans[1]
+
+    def require(self, row: int, col: int) -> None:
+        """Refuse a pixel outside of the map."""
+        if not (0 <= row < self.grid.rows and 0 <= col < self.grid.cols):
+            raise ParameterError(f"at {row},{col}: the scores have {self.grid.rows} rows and {self.grid.cols} columns")
+
+    def pixel_at(self, x: float, y: float) -> tuple[int, int]:
+        """Return row and column of the pixel at a longitude and latitude.
+
+        Raises
+        ------
+        DataError
+            When the scores have no georeferencing, or the place lies outside of them.
+        """
+        from rasterio.warp import transform
+
+        if self.grid.crs is None or self.grid.transform is None:
+            raise DataError("lonlat: the scores have no georeferencing; give row and column (at)")
+        (east,), (north,) = transform("EPSG:4326", self.grid.crs, [x], [y])
+        col, row = ~self.grid.transform * (east, north)
+        if not (0 <= row < self.grid.rows and 0 <= col < self.grid.cols):
+            raise DataError(f"lonlat {x:g},{y:g}: lies outside of the scores")
+        return int(row), int(col)
+
+
+def _place(grid: GeoGrid, whole: GeoGrid) -> tuple[int, int] | None:
+    """Return where a grid begins in another, None where it does not lie in it."""
+    if (grid.rows, grid.cols) == (whole.rows, whole.cols):
+        return 0, 0
+    if grid.transform is None or whole.transform is None:
+        return None
+    col, row = ~whole.transform * (grid.transform.c, grid.transform.f)
+    first, left = round(row), round(col)
+    fits = abs(row - first) < 0.1 and abs(col - left) < 0.1 and first >= 0 and left >= 0
+    return (first, left) if fits and first + grid.rows <= whole.rows and left + grid.cols <= whole.cols else None

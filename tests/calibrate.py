@@ -1,0 +1,242 @@
+"""Measure the backgrounds of scenes with known objects: the tables of the bank, and how well they predict each other.
+
+    python tests/calibrate.py --data DIR --output hsad/thresholds/bank.json auto rx crd lrx
+
+Native benchmark scenes, the same binned 2 x 2, and synthetic scenes give the tables. Leaving out one ground at a time (all
+scenes that show the same place), it prints what was stated and what was delivered. ``--cases FILE.py`` names a module whose
+``cases(DIR, families)`` yields further cases (implanted objects): they are judged, but do not enter the tables.
+``--keep DIR`` keeps scores between runs. Read by people who change a detector; no test runs it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import sys
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy.io
+from scipy import ndimage
+
+import hsad
+from hsad.detectors import describe_detector, make_detector
+from hsad.products.provenance import sha256_of
+from hsad.thresholds.bank import BankNull, BankTable, features
+from hsad.thresholds.objects import find_objects
+from hsad.thresholds.scoremap import ScoreMap
+from hsad.thresholds.tail import PEAK_REACH, Tail, peaks_of
+
+#: name, ground (scenes of one ground leave together), cube file and key, truth file and key
+SCENES = (
+    ("airport-2", "airport-2/urban-5", "abu-airport-2.mat", "data", "abu-airport-2.mat", "map"),
+    ("airport-4", "airport-4", "abu-airport-4.mat", "data", "abu-airport-4.mat", "map"),
+    ("beach-3", "beach-3", "abu-beach-3.mat", "data", "abu-beach-3.mat", "map"),
+    ("beach-4", "pavia", "abu-beach-4.mat", "data", "abu-beach-4.mat", "map"),
+    ("urban-2", "urban-2", "abu-urban-2.mat", "data", "abu-urban-2.mat", "map"),
+    ("urban-4", "urban-4", "abu-urban-4.mat", "data", "abu-urban-4.mat", "map"),
+    ("urban-5", "airport-2/urban-5", "abu-urban-5.mat", "data", "abu-urban-5.mat", "map"),
+    ("sandiego-1", "sandiego-1", "sandiego-1.mat", "data", "sandiego-1.mat", "map"),
+    ("pavia-lzw", "pavia", "pavia-lzw.mat", "data", "pavia-lzw.mat", "groundtruth"),
+    ("pavia-wu", "pavia", "pavia-wu-data.mat", "PaviaCenter", "pavia-wu-mask.mat", "mask"),
+)
+SYNTHETIC: tuple[dict[str, Any], ...] = (
+    {}, {"variability": 0.02}, {"variability": 0.08}, {"noise_factor": 3.0}, {"striping": 0.01}, {"variability": 0.05, "smile": 1.0},
+)  # fmt: skip
+#: How much a scene of each kind counts within its ground; all grounds count the same, the synthetic one less.
+WEIGHTS = {"native": 1.0, "binned2": 0.3, "synthetic": 1.0}
+GROUND_WEIGHTS = {"synthetic": 0.3}
+LOGARITHMIC = {"auto": False, "rx": True, "crd": True, "lrx": True}
+RATES = tuple(float(rate) for rate in np.geomspace(200.0, 0.5, 27).round(4))
+STATED = (10.0, 3.0, 1.0)
+SHRINKAGE = 0.05
+MERGE = 2
+NEAR = np.ones((5, 5), dtype=bool)
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """A scene's scores and background: what the bank is made of, and what it is judged by."""
+
+    name: str
+    kind: str
+    ground: str
+    origin: str
+    scores: np.ndarray
+    objects: np.ndarray
+    near: np.ndarray
+    tail: Tail
+    background: np.ndarray
+    units: float
+
+
+def scenes(data: Path) -> Iterator[tuple[str, str, str, str, Any, np.ndarray]]:
+    """Yield name, kind, ground, origin, cube and truth (NaN: left out) of the scenes of the bank."""
+    for name, ground, cube_file, cube_key, truth_file, truth_key in SCENES:
+        path = data / "scenes" / cube_file
+        cube = scipy.io.loadmat(path)[cube_key].astype(np.float32)
+        truth = scipy.io.loadmat(data / "scenes" / truth_file)[truth_key] > 0
+        origin = f"sha256 {sha256_of(path)}"
+        yield name, "native", ground, origin, cube, truth.astype(float)
+        rows, cols = (size // 2 for size in truth.shape)
+        small = cube[: 2 * rows, : 2 * cols].reshape(rows, 2, cols, 2, -1).mean(axis=(1, 3))
+        mask = truth[: 2 * rows, : 2 * cols].reshape(rows, 2, cols, 2).any(axis=(1, 3))
+        yield f"{name} 2x2", "binned2", ground, origin, small, mask.astype(float)
+    for number, variant in enumerate(SYNTHETIC):
+        scene = hsad.make_scene(
+            rows=220, cols=240, seed=50 + number, heading=0.0, target_sizes=[1, 2, 4, 9] * 3, fills=[0.5, 1.0],
+            contrasts=[1.0], **variant,
+        )  # fmt: skip
+        yield f"synthetic {number}", "synthetic", "synthetic", f"make_scene seed {50 + number} {variant}", scene.cube, (
+            scene.truth.values.astype(float)
+        )
+
+
+def further(module: Path, data: Path) -> Iterator[tuple[str, str, str, str, Any, np.ndarray]]:
+    """Yield the cases of another program, each with the ground it was made of."""
+    spec = importlib.util.spec_from_file_location("cases", module)
+    assert spec is not None
+    assert spec.loader is not None
+    loaded = importlib.util.module_from_spec(spec)
+    sys.modules["cases"] = loaded  # dataclasses look their module up
+    spec.loader.exec_module(loaded)
+    ground_of = {name: ground for name, ground, *_ in SCENES}
+    for case in loaded.cases(data, ("faint", "frequent", "large")):
+        base = "-".join(case.name.partition("/")[2].split("-")[:2])
+        yield case.name, case.family, ground_of[base], "", case.cube, case.truth
+
+
+def measured(method: str, case: tuple[str, str, str, str, Any, np.ndarray], keep: Path | None) -> Measured:
+    """Score a scene and take its background's peaks: those more than 2 pixels from an object."""
+    name, kind, ground, origin, cube, truth = case
+    kept = None if keep is None else keep / f"{method}-{name.replace('/', '-').replace(' ', '-')}.npy"
+    if kept is not None and kept.is_file():
+        scores = np.load(kept)
+    else:
+        scores = np.asarray(hsad.detect(cube, method, workers=1), dtype=np.float64)
+        if kept is not None:
+            np.save(kept, scores)
+    objects = np.nan_to_num(truth, nan=0.0) != 0
+    near = ndimage.binary_dilation(objects | np.isnan(truth), NEAR)
+    known = np.isfinite(scores)
+    peaks = peaks_of(scores) & ~near
+    return Measured(
+        name, kind, ground, origin, scores, objects, near, Tail.of(ScoreMap.of(scores)),
+        np.sort(scores[peaks])[::-1], (known & ~near).sum() / 1e4,
+    )  # fmt: skip
+
+
+def table_of(method: str, bank: list[Measured], spread: float = 0.0) -> BankTable:
+    """Fit a table: the level where 10 peaks are left, regressed on the features; then all peaks above their level."""
+    detector = describe_detector(make_detector(method))[1]
+    blank = BankTable(method, detector, LOGARITHMIC[method], (0, 0, 0), (1.0,), (0.0,), ((0, 0), (0, 0)), spread, ())
+    own = np.array([features(scene.tail, blank) for scene in bank])
+    medians = np.array([blank.units_of(scene.tail.quantile(0.5)) for scene in bank])
+    peaks = [blank.units_of(scene.background) - median for scene, median in zip(bank, medians, strict=True)]
+    tens = np.array(
+        [np.interp(10 * s.units, np.arange(1, len(p) + 1) - 0.5, p) for s, p in zip(bank, peaks, strict=True)]
+    )
+    weight = np.array([WEIGHTS[scene.kind] for scene in bank])
+    for ground in {scene.ground for scene in bank}:
+        same = np.array([scene.ground == ground for scene in bank])
+        weight[same] *= GROUND_WEIGHTS.get(ground, 1.0) / weight[same].sum()
+    weight /= weight.sum()
+    mean = weight @ own
+    design = np.column_stack([np.ones(len(bank)), own - mean])
+    normal = (design * weight[:, None]).T @ design + np.diag([0, SHRINKAGE, SHRINKAGE])
+    fitted = np.linalg.solve(normal, (design * weight[:, None]).T @ tens)
+    coefficients = (float(fitted[0] - fitted[1:] @ mean), float(fitted[1]), float(fitted[2]))
+    levels = coefficients[0] + own @ np.array(coefficients[1:])
+    # Of all backgrounds put on top of each other: the mean rate, not the rate of a mean scene.
+    every = np.concatenate([peak - level for peak, level in zip(peaks, levels, strict=True)])
+    share = np.concatenate([np.full(len(p), w / s.units) for p, w, s in zip(peaks, weight, bank, strict=True)])
+    order = np.argsort(-every)
+    heights = np.interp(RATES, np.cumsum(share[order]), every[order])
+    ranges = tuple((float(own[:, i].min()), float(own[:, i].max())) for i in (0, 1))
+    sources = tuple(
+        {"name": s.name, "kind": s.kind, "ground": s.ground, "origin": s.origin, "weight": round(float(w), 4)}
+        for s, w in zip(bank, weight, strict=True)
+    )
+    return BankTable(method, detector, blank.log, coefficients, RATES, tuple(heights), ranges, spread, sources)
+
+
+def judged(method: str, bank: list[Measured], others: list[Measured]) -> list[dict[str, Any]]:
+    """Return stated and delivered false objects of every scene, by the table of the other grounds."""
+    rows = []
+    for scene in [*bank, *others]:
+        table = table_of(method, [other for other in bank if other.ground != scene.ground])
+        null = BankNull(table, scene.tail)
+        detector = describe_detector(make_detector(method))[1]
+        row: dict[str, Any] = {"name": scene.name, "kind": scene.kind, "doubts": null.doubts(10.0, detector)}
+        truth, number = ndimage.label(scene.objects, np.ones((3, 3)))
+        for rate in STATED:
+            found = find_objects([(0, scene.scores)], null.threshold(rate), merge=MERGE)
+            false = sum(not scene.near[int(r), int(c)] for r, c in zip(found.row, found.col, strict=True))
+            hit = np.unique(truth[(scene.scores >= null.threshold(rate)) & (truth > 0)])
+            row[f"{rate:g}"] = (rate * scene.units, false, len(hit), number)
+        rows.append(row)
+    return rows
+
+
+def report(method: str, rows: list[dict[str, Any]]) -> str:
+    """Return the table of stated and delivered false objects, and the pooled ratios."""
+    lines = [f"### {method}", "", "| scene | stated, delivered at 10 | at 3 | at 1 | objects kept at 10, 3, 1 | flagged |", "|---" * 6 + "|"]
+    for row in rows:
+        if row["kind"] == "native":
+            cells = [f"{row[k][0]:.1f}, {row[k][1]}" for k in ("10", "3", "1")]
+            kept = ", ".join(f"{row[k][2]}" for k in ("10", "3", "1"))
+            lines.append(f"| {row['name']} | {' | '.join(cells)} | {kept} of {row['10'][3]} | {'yes' if row['doubts'] else ''} |")
+    lines.append("")
+    lines += ["| kind | scenes (unflagged) | delivered/stated at 10, 3, 1 | within x2 at 10 | off by x5 at 10 (unflagged) | objects kept |", "|---" * 6 + "|"]
+    for kind in dict.fromkeys(row["kind"] for row in rows):
+        own = [row for row in rows if row["kind"] == kind]
+        good = [row for row in own if not row["doubts"]]
+        pooled = [sum(r[k][1] for r in good) / max(sum(r[k][0] for r in good), 1e-9) for k in ("10", "3", "1")]
+        ratio = {r["name"]: abs(np.log(max(r["10"][1], 0.5) / r["10"][0])) for r in own}
+        within = sum(ratio[r["name"]] <= np.log(2) for r in good)
+        off, missed = (sum(ratio[r["name"]] > np.log(5) for r in some) for some in (own, good))
+        kept = [sum(r[k][2] for r in own) / max(sum(r[k][3] for r in own), 1) for k in ("10", "3", "1")]
+        lines.append(
+            f"| {kind} | {len(own)} ({len(good)}) | {', '.join(f'{p:.2f}' for p in pooled)} | {within} of {len(good)} | "
+            f"{off} ({missed}) | {', '.join(f'{k:.2f}' for k in kept)} |"
+        )
+    return "\n".join([*lines, ""])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("methods", nargs="+")
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--output", type=Path, help="bank.json: tables of other methods in it stay")
+    parser.add_argument("--cases", type=Path, help="a module with further cases to judge")
+    parser.add_argument("--keep", type=Path, help="folder of scores, kept between runs")
+    given = parser.parse_args()
+    warnings.simplefilter("ignore")
+    if given.keep is not None:
+        given.keep.mkdir(parents=True, exist_ok=True)
+    tables = {}
+    if given.output is not None and given.output.is_file():
+        tables = {table["method"]: table for table in json.loads(given.output.read_text())["tables"]}
+    for method in given.methods:
+        bank = [measured(method, case, given.keep) for case in scenes(given.data)]
+        others = [] if given.cases is None else [measured(method, c, given.keep) for c in further(given.cases, given.data)]
+        rows = judged(method, bank, others)
+        native = [row for row in rows if row["kind"] == "native"]
+        logs = np.array([np.log(max(row["10"][1], 0.5) / row["10"][0]) for row in native])
+        chance = np.mean([1 / row["10"][0] for row in native])
+        spread = float(np.sqrt(max(np.mean(logs**2) - chance, 0.05)))
+        table = table_of(method, bank, spread)
+        tables[method] = {**vars(table), "parameters": dict(table.parameters)}
+        print(report(method, rows), flush=True)
+    if given.output is not None:
+        head = {"program": "tests/calibrate.py", "peak_reach": PEAK_REACH, "unit_pixels": 10000, "version": hsad.__version__}
+        given.output.write_text(json.dumps({**head, "tables": list(tables.values())}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -48,8 +48,8 @@ ROOMS = {
     "detection": {"job", "detectors", "errors"},
     "thresholds": {"cube", "errors"},
     "report": {
-        "thresholds", "detection", "job", "engine", "detectors", "kernels", "readers", "products", "progress", "files", "cube",
-        "errors",
+        "thresholds", "detection", "job", "engine", "detectors", "kernels", "readers", "products", "progress", "files",
+        "cube", "errors",
     },
     "description": {"engine", "detectors.block", "cube", "errors"},
     "accessor": {"detection", "detectors"},

@@ -19,20 +19,32 @@ def threshold_options(command: Callable[..., Any]) -> Callable[..., Any]:
             click.option(
                 "--rule",
                 type=click.Choice(["bank", "gpd", "percentile", "chi2", "f", "otsu"]),
-                help="How it is chosen; the bank counts objects, the others pixels. [default: bank where it has a table]",
+                help="The bank counts objects, the others pixels. [default: bank where it has a table]",
             ),
-            click.option("--false-objects", type=float, default=10.0, show_default=True, help="False objects accepted ..."),
+            click.option(
+                "--false-objects", type=float, default=10.0, show_default=True, help="False objects accepted ..."
+            ),
             click.option("--per", type=float, default=1e4, show_default=True, help="... in so many pixels."),
             click.option("--pfa", type=float, help="Share of background pixels accepted, for rules of pixels. [1e-3]"),
-            click.option("--fdr", type=float, metavar="Q", help="Share of false ones accepted among the objects found."),
+            click.option(
+                "--fdr", type=float, metavar="Q", help="Share of false ones accepted among the objects found."
+            ),
             click.option("--threshold", type=float, metavar="VALUE", help="The score itself."),
             click.option(
-                "--clean-region", metavar="ROWS,COLS|FILE", help="Background to count false objects in: R0:R1,C0:C1 or a mask."
+                "--clean-region",
+                metavar="ROWS,COLS|FILE",
+                help="Background to count false objects in: R0:R1,C0:C1 or a mask.",
             ),
-            click.option("--bands", type=int, metavar="N", help="Degrees of freedom of chi2 and f, where scores do not tell."),
+            click.option(
+                "--bands", type=int, metavar="N", help="Degrees of freedom of chi2 and f, where scores do not tell."
+            ),
             click.option("--min-pixels", type=int, default=1, show_default=True, help="Smallest anomaly."),
             click.option(
-                "--merge", type=int, default=2, show_default=True, help="Pixels so far apart belong to one anomaly; 1: they touch."
+                "--merge",
+                type=int,
+                default=2,
+                show_default=True,
+                help="Pixels so far apart belong to one anomaly; 1: they touch.",
             ),
         ]
     ):
@@ -68,6 +80,7 @@ def _expected(result: dict[str, Any]) -> str:
     false = result["expected_false"]
     if false is None:
         return ""
-    number = min(false, result["anomalies"])
+    number = f"{min(false, result['anomalies']):.0f}"
     mark = "" if result["trusted"] else " (do not trust this number here)"
-    return f", about {number:.0f} of them expected false{mark}"
+    counted = result["rule"] in ("bank", "clean-region", "given")
+    return f", {'about' if counted else 'at most'} {number} of them expected false{mark}"

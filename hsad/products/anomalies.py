@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sqlite3
+import warnings
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -65,9 +66,10 @@ class Anomalies:
     grid : GeoGrid
         Of the scene.
     columns : mapping of str to (n,) ndarray
-        See `COLUMNS`: ``id`` is the rank from 1; ``score_max`` and ``score_mean`` over the object; ``p_value``: the share
-        of background that reaches the highest score; ``expected_false``: how many of the list down to this rank are
-        expected to be false; ``row`` and ``col``: the pixel with the highest score; ``lon`` and ``lat``: its centre;
+        See `COLUMNS`: ``id`` is the rank from 1; ``score_max`` and ``score_mean`` over the object; ``p_value``: the
+        share of background that reaches the highest score; ``expected_false``: how many of the list down to this rank
+        are expected to be false; ``row`` and ``col``: the pixel with the highest score;
+        ``lon`` and ``lat``: its centre;
         ``kind``: "object", or "region" above 100 pixels; ``state``: one of `STATES`.
     threshold : mapping
         The threshold they lie above, and what is known about it.
@@ -200,25 +202,29 @@ def _write_geopackage(anomalies: Anomalies, path: Path) -> None:
     outlines = [shapely.MultiPolygon([o]) if o.geom_type == "Polygon" else o for o in anomalies.outline]
     crs = None if anomalies.grid.crs is None else anomalies.grid.crs.to_wkt()
     try:
-        write(
-            str(path),
-            np.array(shapely.to_wkb(outlines), dtype=object),
-            values,
-            names,
-            field_mask=masks,
-            layer=LAYER,
-            driver="GPKG",
-            geometry_type="MultiPolygon",
-            crs=crs,
-            layer_metadata={"threshold": json.dumps(dict(anomalies.threshold))},
-        )
+        # Without a CRS there is none to give, which is no cause for pyogrio's warning.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            write(
+                str(path),
+                np.array(shapely.to_wkb(outlines), dtype=object),
+                values,
+                names,
+                field_mask=masks,
+                layer=LAYER,
+                driver="GPKG",
+                geometry_type="MultiPolygon",
+                crs=crs,
+                layer_metadata={"threshold": json.dumps(dict(anomalies.threshold))},
+            )
     except DataSourceError as error:
         raise OutputError(f"{path.name}: cannot be written: {' '.join(str(error).split())}") from error
     with closing(sqlite3.connect(path)) as database, database:
         database.executescript(_STYLE_TABLE)
         database.execute(
             "INSERT INTO layer_styles (f_table_catalog, f_table_schema, f_table_name, f_geometry_column, styleName, "
-            "styleQML, styleSLD, useAsDefault, description, owner, ui) VALUES ('', '', ?, 'geom', ?, ?, '', 1, ?, '', NULL)",
+            "styleQML, styleSLD, useAsDefault, description, owner, ui) "
+            "VALUES ('', '', ?, 'geom', ?, ?, '', 1, ?, '', NULL)",
             (LAYER, LAYER, vector_style(STATES), "anomalies by state, written by hsad"),
         )
         database.execute(
@@ -249,7 +255,7 @@ def read_anomalies(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
     from pyogrio.raw import read
 
     try:
-        meta, _, _, fields = read(str(path), read_geometry=False)
+        meta, _, _, fields = read(str(path), layer=LAYER, read_geometry=False)
     except (DataSourceError, DataLayerError) as error:
         raise SceneError(f"{path}: not a readable vector file: {' '.join(str(error).split())}") from error
     names = list(meta["fields"])

@@ -138,13 +138,15 @@ def vector_style(states: Sequence[str]) -> str:
         The document.
     """
     root = ET.Element("qgis", version=_VERSION, styleCategories="Symbology|Labeling", labelsEnabled="1")
-    renderer = ET.SubElement(root, "renderer-v2", type="categorizedSymbol", attr="state", enableorderby="0", forceraster="0")
+    renderer = ET.SubElement(
+        root, "renderer-v2", type="categorizedSymbol", attr="state", enableorderby="0", forceraster="0"
+    )
     categories = ET.SubElement(renderer, "categories")
     symbols = ET.SubElement(renderer, "symbols")
     for number, state in enumerate(states):
         ET.SubElement(categories, "category", render="true", value=state, symbol=str(number), label=state)
         symbol = ET.SubElement(symbols, "symbol", type="fill", name=str(number), alpha="1", clip_to_extent="1")
-        layer = ET.SubElement(symbol, "layer", **{"class": "SimpleFill"}, enabled="1", locked="0", **{"pass": "0"})
+        layer = ET.SubElement(symbol, "layer", {"class": "SimpleFill", "enabled": "1", "locked": "0", "pass": "0"})
         for key, value in (
             ("color", "0,0,0,0"),
             ("style", "no"),
@@ -157,7 +159,13 @@ def vector_style(states: Sequence[str]) -> str:
     labeling = ET.SubElement(root, "labeling", type="simple")
     settings = ET.SubElement(labeling, "settings", calloutType="simple")
     text = ET.SubElement(
-        settings, "text-style", fieldName="id", isExpression="0", fontSize="8", textColor="20,24,32,255", fontFamily="Sans Serif"
+        settings,
+        "text-style",
+        fieldName="id",
+        isExpression="0",
+        fontSize="8",
+        textColor="20,24,32,255",
+        fontFamily="Sans Serif",
     )
     ET.SubElement(
         text, "text-buffer", bufferDraw="1", bufferSize="0.8", bufferSizeUnits="MM", bufferColor="255,255,255,255"

@@ -140,7 +140,7 @@ def _vector(source: str, grid: GeoGrid) -> NDArray[np.bool_]:
     if grid.transform is None:
         raise SceneError(f"{source}: a vector file fits a georeferenced scene only, this one has no transform")
     try:
-        meta, _, geometries, _ = read_vector(source, columns=[], force_2d=True)
+        meta, _, geometries, _ = read_vector(source, layer=0, columns=[], force_2d=True)
     except (DataSourceError, DataLayerError, GeometryError) as error:
         raise SceneError(f"{source}: not a readable vector file: {' '.join(str(error).split())}") from error
     shapes = _shapes(geometries, meta.get("crs"), grid)
@@ -160,7 +160,7 @@ def _vector(source: str, grid: GeoGrid) -> NDArray[np.bool_]:
 
 def _shapes(geometries: NDArray[Any], crs: str | None, grid: GeoGrid) -> list[Any]:
     """Decode well-known binaries and bring them to the grid's CRS; without a CRS they are in it already."""
-    import shapely  # type: ignore[import-untyped]  # ships no types
+    import shapely
     from rasterio.crs import CRS
     from rasterio.warp import transform
 

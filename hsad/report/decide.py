@@ -156,7 +156,9 @@ def threshold_to_file(
         "HSAD_THRESHOLD": json.dumps(chosen.to_dict()),
     }
     if target.suffix.lower() in RASTER_SUFFIXES:
-        write_decided(_mask_strips(opened, found), opened.grid, target, description="anomalous", tags=tags, overwrite=overwrite)
+        write_decided(
+            _mask_strips(opened, found), opened.grid, target, description="anomalous", tags=tags, overwrite=overwrite
+        )
     else:
         write_anomalies(found, target, overwrite=overwrite)
     if p_values is not None:
@@ -238,7 +240,7 @@ def _clean(region: Any, grid: GeoGrid) -> NDArray[np.bool_] | None:
         from hsad.readers import open_mask
 
         return open_mask(region, grid)
-    mask = np.asarray(region) != 0
+    mask = np.asarray(np.asarray(region) != 0, dtype=np.bool_)
     if mask.shape != (grid.rows, grid.cols):
         raise ParameterError(f"clean region: {mask.shape} pixels for scores of {(grid.rows, grid.cols)}")
     return mask

@@ -80,14 +80,17 @@ def look_around(scene: Scene, scores: ScoreMap, row: int, col: int, threshold: f
     around = spectra[ring] if ring.any() else spectra[valid]
     if not len(around):
         around = np.full((1, spectra.shape[2]), np.nan)
-    return Surroundings(spectra[own].mean(axis=0), around.mean(axis=0), around.std(axis=0), int(own.sum()), int(ring.sum()))
+    return Surroundings(
+        spectra[own].mean(axis=0), around.mean(axis=0), around.std(axis=0), int(own.sum()), int(ring.sum())
+    )
 
 
 def with_spectra(anomalies: Anomalies, scores: ScoreMap, scene: Scene, threshold: float, most: int) -> Anomalies:
     """Return the anomalies with the spectra of the first ones and of their rings, as JSON lists."""
     number = len(anomalies)
     texts: dict[str, NDArray[Any]] = {
-        name: np.full(number, None, dtype=object) for name in ("peak_wavelengths", "mean_spectrum", "background_spectrum")
+        name: np.full(number, None, dtype=object)
+        for name in ("peak_wavelengths", "mean_spectrum", "background_spectrum")
     }
     wavelength = scene.wavelength
     for place in range(min(most, number)):

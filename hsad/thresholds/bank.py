@@ -1,10 +1,10 @@
 """The null that is learned from the backgrounds of other scenes: how many false objects reach a score.
 
-A scene's own tail cannot calibrate itself, since its objects are in it. What a detector's background does above a scene's
-own bulk is nearly the same from scene to scene, so it was measured on scenes whose objects are known and is kept in
+A scene's own tail cannot calibrate itself, since its objects are in it. What a detector's background does above the
+bulk of a scene is nearly the same everywhere, so it was measured on scenes whose objects are known and is kept in
 ``bank.json``, a table a detector (made by ``tests/calibrate.py``). A scene enters with two numbers of its own: how far
-its 90th percentile lies above its median, and which level 40 peaks per 10⁴ pixels reach; a regression over the bank turns
-them into the level from which the heights in the table count.
+its 90th percentile lies above its median, and which level 40 peaks per 10⁴ pixels reach; a regression over the bank
+turns them into the level from which the heights in the table count.
 """
 
 from __future__ import annotations
@@ -128,7 +128,8 @@ class BankNull:
         slope = (logs[-1] - logs[-4]) / (heights[-1] - heights[-4])
         steep = (logs[1] - logs[0]) / (heights[1] - heights[0])
         beyond = np.maximum(above - heights[-1], 0) * slope + np.minimum(above - heights[0], 0) * steep
-        return np.minimum(np.exp(np.minimum(inside + beyond, 50.0)), max(len(self.tail.peaks), 1) / self.tail.units)
+        rates = np.exp(np.minimum(inside + beyond, 50.0))
+        return np.asarray(np.minimum(rates, max(len(self.tail.peaks), 1) / self.tail.units))
 
     def expected(self, scores: NDArray[np.float64] | float) -> NDArray[np.float64]:
         """Return how many false objects of this scene are expected to reach each score."""
@@ -163,18 +164,22 @@ class BankNull:
         for name, value, (low, high) in zip(names, features(self.tail, self.table), self.table.ranges, strict=True):
             room = _MARGIN * (high - low)
             if not low - room <= value <= high + room:
-                side = "light" if value < low else "heavy"
+                side = "lighter" if value < low else "heavier"
                 found.append(
-                    f"the scores' tail is {side}er than any in the bank ({name}: {value:.2f}, not {low:.2f} to {high:.2f})"
+                    f"the scores' tail is {side} than any in the bank ({name}: {value:.2f}, not {low:.2f} "
+                    f"to {high:.2f})"
                 )
         if self.tail.count < _FEW_PIXELS:
             found.append(f"{self.tail.count} pixels are few to tell a background by (under {_FEW_PIXELS})")
         if rate * self.tail.units < 1:
             found.append(
-                f"less than one false object is asked for in {self.tail.count} pixels: no scene of this size can test that"
+                f"less than one false object is asked for in {self.tail.count} pixels: a scene of this size cannot "
+                "test that"
             )
         if rate < min(self.table.rates):
-            found.append(f"{rate:g} per {UNIT_PIXELS:.0f} pixels lies beyond the table (from {min(self.table.rates):g})")
+            found.append(
+                f"{rate:g} per {UNIT_PIXELS:.0f} pixels lies beyond the table (from {min(self.table.rates):g})"
+            )
         uneven = self._unevenness()
         if uneven > _MOST_UNEVEN:
             found.append(
@@ -184,7 +189,7 @@ class BankNull:
         return found
 
     def _unevenness(self) -> float:
-        """Return variance over mean of the quarters' numbers of peaks between 40 and 10 expected ones per 10⁴ pixels."""
+        """Return variance over mean of the quarters' numbers of peaks between the levels of 40 and of 10."""
         peaks = self.tail.peaks
         within = (peaks > self.threshold(_OWN_RATE)) & (peaks <= self.threshold(10.0))
         counts = np.bincount(self.tail.quadrants[within], minlength=4)
@@ -195,7 +200,9 @@ def _differs(known: Mapping[str, Any], name: str, value: Any) -> bool:
     if name in ("device", "pca") and value in ("cpu", "cuda", None):
         return False
     own = known.get(name)
-    return list(own) != list(value) if isinstance(own, list | tuple) and isinstance(value, list | tuple) else own != value
+    return (
+        list(own) != list(value) if isinstance(own, list | tuple) and isinstance(value, list | tuple) else own != value
+    )
 
 
 @functools.cache

@@ -23,7 +23,7 @@ RULES: tuple[str, ...] = get_args(Rule)
 
 _PIXEL_WORDS = {
     "percentile": "the scene's own pixels, so many of which are called anomalous, whatever they are",
-    "gpd": "a generalised Pareto tail fitted above the scene's 95th percentile; conservative, since objects are in the tail",
+    "gpd": "a generalised Pareto tail above the scene's 95th percentile; conservative, since objects are in it",
     "chi2": "the chi-squared law of Gaussian background with {bands} bands; real background exceeds it 50 to 100 times",
     "f": "the F law of Gaussian background; real background exceeds it up to 100 times",
 }
@@ -232,7 +232,9 @@ def _of_fdr(null: BankNull | CleanNull, tail: Tail, share: float) -> float:
 
 def _by_pixels(tail: Tail, scores: ScoreMap, options: ThresholdOptions) -> Threshold:
     if options.threshold is not None and options.rule is None:
-        return Threshold(options.threshold, "given", f"The threshold {options.threshold:.4g} is as given.", options=options)
+        return Threshold(
+            options.threshold, "given", f"The threshold {options.threshold:.4g} is as given.", options=options
+        )
     rule = options.rule or "gpd"
     if rule == "otsu":
         value = otsu(tail) if options.threshold is None else options.threshold

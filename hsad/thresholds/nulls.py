@@ -128,7 +128,9 @@ class CleanNull:
         """Return why the stated rate should not be trusted."""
         if rate * self.region.units >= 1:
             return []
-        return [f"the clean region of {self.region.count} pixels is too small for {rate:g} per {UNIT_PIXELS:.0f} pixels"]
+        return [
+            f"the clean region of {self.region.count} pixels is too small for {rate:g} per {UNIT_PIXELS:.0f} pixels"
+        ]
 
 
 def pixel_null(rule: str, tail: Tail, scores: ScoreMap, bands: int | None) -> PixelNull:

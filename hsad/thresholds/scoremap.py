@@ -1,4 +1,4 @@
-"""A score map as thresholds see it: strips of scores from the top to the bottom, and what the scores say of themselves."""
+"""A score map as thresholds see it: strips from the top to the bottom, and what the scores say of themselves."""
 
 from __future__ import annotations
 

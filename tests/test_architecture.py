@@ -42,7 +42,9 @@ ROOMS = {
     "readers": {"quality", "swath", "cube", "files", "gdal", "errors"},
     "products": {"cube", "files", "gdal", "errors"},
     "detectors": {"kernels", "errors"},
-    "engine": {"detectors.base", "detectors.block", "detectors.packing", "quality", "cube", "errors"},
+    "engine": {
+        "detectors.base", "detectors.block", "detectors.packing", "detectors.probe", "quality", "cube", "errors",
+    },
     "progress": {"errors"},
     "job": {"engine", "detectors", "readers", "products", "progress", "files", "cube", "errors"},
     "detection": {"job", "detectors", "errors"},

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from hsad.detectors.base import Background, Scan
 from hsad.detectors.block import Block, narrowed, surroundings, widened
 from hsad.detectors.parameters import parameter
+from hsad.detectors.probe import require_valid
 from hsad.detectors.ring.windows import DualWindow, odd_from
 from hsad.errors import DataError
 from hsad.kernels.summaries import Histogram, Moments
@@ -165,9 +166,7 @@ class Auto(DualWindow):
 
     def learn(self, scan: Scan) -> Evidence:
         """Learn the subspaces in one pass, then the median of each evidence in one."""
-        moments = scan(_moments)
-        if moments is None:
-            raise DataError("the scene has no valid pixel: each has nodata, NaN or a mask in some band")
+        moments = require_valid(scan(_moments))
         evidence = Evidence(_subspaces(moments, self.components), np.nan, np.nan)
         evidence = replace(evidence, spatial_median=self._median(scan, self._spatial, evidence))
         return replace(evidence, spectral_median=self._median(scan, self._spectral, evidence))

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from hsad.detectors.base import Background, Detector, Scan
 from hsad.detectors.block import Block
 from hsad.detectors.parameters import parameter
+from hsad.detectors.probe import require_valid
 from hsad.errors import ConvergenceWarning, DataError, RankWarning
 from hsad.kernels.covariance import Covariance, mahalanobis, regularize, whitener
 from hsad.kernels.summaries import Histogram, Moments, Totals, quantile
@@ -87,9 +88,7 @@ class GlobalRX(Detector):
 
     def learn(self, scan: Scan) -> Gaussian:
         """Learn mean and covariance in one pass, or in a few where trimming or Ledoit-Wolf ask for them."""
-        moments = scan(_moments)
-        if moments is None:
-            raise DataError("the scene has no valid pixel: each has nodata, NaN or a mask in some band")
+        moments = require_valid(scan(_moments))
         gaussian = self._gaussian(scan, moments, None)
         if self.trim > 0:
             gaussian = self._trimmed(scan, moments, gaussian)

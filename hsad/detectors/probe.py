@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +13,25 @@ from hsad.detectors.block import Block
 from hsad.errors import DataError
 from hsad.kernels.summaries import Largest
 
-__all__ = ["Range", "Scale", "check_varies", "factor_of", "order_one_factor"]
+__all__ = ["Range", "Scale", "check_varies", "factor_of", "order_one_factor", "require_valid"]
+
+T = TypeVar("T")
 
 #: A largest magnitude in this range is of order one: such spectra are taken as they are.
 _ORDER_ONE = (0.1, 10.0)
+
+
+def require_valid(found: T | None) -> T:
+    """Return what was found in the valid pixels of a scene; refuse a scene in which nothing was found.
+
+    Raises
+    ------
+    DataError
+        When it is None: no pixel is valid.
+    """
+    if found is None:
+        raise DataError("the scene has no valid pixel: each has nodata, NaN or a mask in some band")
+    return found
 
 
 @dataclass(frozen=True)
@@ -33,10 +49,7 @@ class Scale(Background):
 
 def order_one_factor(scan: Scan) -> float:
     """Return the factor that brings the largest magnitude of a scene to one; 1 where it is of order one."""
-    largest = scan(_largest)
-    if largest is None:
-        raise DataError("the scene has no valid pixel: each has nodata, NaN or a mask in some band")
-    return factor_of(largest.value)
+    return factor_of(require_valid(scan(_largest)).value)
 
 
 def factor_of(largest: float) -> float:
@@ -73,9 +86,7 @@ def check_varies(scan: Scan) -> Range:
     DataError
         Also when no pixel is valid.
     """
-    found = scan(_range_of)
-    if found is None:
-        raise DataError("the scene has no valid pixel: each has nodata, NaN or a mask in some band")
+    found = require_valid(scan(_range_of))
     if np.array_equal(found.low, found.high):
         raise DataError("the scene is constant: every valid pixel has the same spectrum")
     return found

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from hsad.detectors.base import Background, Detector, Scan
 from hsad.detectors.block import Block
 from hsad.detectors.parameters import parameter
-from hsad.errors import DataError, ParameterError
+from hsad.detectors.probe import require_valid
+from hsad.errors import ParameterError
 from hsad.kernels.summaries import Moments
 
 __all__ = ["Components", "OnComponents"]
@@ -84,9 +85,7 @@ class OnComponents(Detector):
 
     def learn(self, scan: Scan) -> Components:
         """Learn the components in one pass, then let the detector learn on them."""
-        moments = scan(_moments)
-        if moments is None:
-            raise DataError("the scene has no valid pixel: each has nodata, NaN or a mask in some band")
+        moments = require_valid(scan(_moments))
         bands = len(moments.mean)
         if self.pca > bands:
             raise ParameterError(f"pca must be at most the number of bands, {bands}, not {self.pca}")

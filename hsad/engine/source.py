@@ -14,8 +14,9 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from hsad.cube import Raster, nodata, raster_of
+from hsad.detectors.probe import require_valid
 from hsad.engine.decoded import CodedRaster, shared_blocks, unit_of
-from hsad.errors import DataError, ParameterError, SceneError
+from hsad.errors import ParameterError, SceneError
 from hsad.quality import masked_raster, valid_pixels
 
 __all__ = ["CubeSource", "Source", "drop_dead_bands", "source_of"]
@@ -269,9 +270,7 @@ def drop_dead_bands(source: CubeSource) -> CubeSource:
             return source
     if damage is not None:
         raise damage
-    if not found.any():
-        raise DataError("the scene has no valid pixel: every value is nodata, NaN or masked")
-    return source.select(found)
+    return source.select(require_valid(found if found.any() else None))
 
 
 def _strips(source: CubeSource) -> Iterator[slice]:

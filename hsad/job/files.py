@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from hsad.detectors import describe_detector
+from hsad.detectors.probe import require_valid
 from hsad.engine.resume import Journal
-from hsad.job.job import Job, Method, prepared, require_scores
+from hsad.job.job import Job, Method, prepared
 from hsad.job.options import RunOptions
 from hsad.progress import LOGGER
 
@@ -97,7 +98,7 @@ def run_into(
                 finite = tile.scores[np.isfinite(tile.scores)]
                 valid += finite.size
                 highest = max(highest, float(finite.max(initial=-np.inf)))
-            require_scores(valid)
+            require_valid(valid or None)
             if save_background is not None:
                 learned.save(save_background)
     method_used, parameters_used = describe_detector(learned.detector)

@@ -24,10 +24,11 @@ from hsad import __version__
 from hsad.cube import GeoGrid, check_cube, geo_grid
 from hsad.detectors import DEFAULT_METHOD, describe_detector, detector_class, make_detector
 from hsad.detectors.base import Background, Detector
+from hsad.detectors.probe import require_valid
 from hsad.engine.run import Engine, TileScores
 from hsad.engine.runners import Cluster, Memory, Runner, Threads
 from hsad.engine.source import CubeSource
-from hsad.errors import DataError, ParameterError
+from hsad.errors import ParameterError
 from hsad.job.learned import Learned
 from hsad.job.options import RunOptions, memory_bytes
 from hsad.job.selection import band_wavelengths, pixel_mask, pixel_window, selected, with_common_bands
@@ -37,7 +38,7 @@ from hsad.progress import LOGGER, chosen_progress
 if TYPE_CHECKING:
     from hsad.engine.resume import Journal
 
-__all__ = ["Job", "Method", "prepared", "require_scores"]
+__all__ = ["Job", "Method", "prepared"]
 
 #: How a caller names a detector: by its method, as a class (with its parameters apart), or as it is.
 Method = str | type[Detector] | Detector
@@ -118,7 +119,7 @@ class Job:
             for tile in tiles:
                 scores[tile.rows, tile.cols] = tile.scores
                 parts[tile.rows, tile.cols] = tile.parts
-        require_scores(int(np.isfinite(scores).sum()))
+        require_valid(int(np.isfinite(scores).sum()) or None)
         return self._result(scores, learned, parts)
 
     def lazy_scores(self) -> Any:
@@ -245,9 +246,3 @@ def _runner(run: RunOptions) -> Runner:
         except ValueError:  # no client is active: our own threads
             pass
     return Memory() if run.workers == 1 else Threads(run.workers)
-
-
-def require_scores(count: int) -> None:
-    """Refuse a result in which no pixel has a score."""
-    if count == 0:
-        raise DataError("the scene has no valid pixel: each has nodata, NaN or a mask in some band")

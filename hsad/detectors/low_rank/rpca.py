@@ -15,6 +15,7 @@ from hsad.detectors.block import Block
 from hsad.detectors.global_rx import Gaussian
 from hsad.detectors.low_rank.state import Kept, Place, Room, keep
 from hsad.detectors.parameters import parameter
+from hsad.detectors.probe import require_valid
 from hsad.errors import ConvergenceWarning, DataError, ParameterError
 from hsad.kernels.covariance import whitener
 from hsad.kernels.low_rank.pursuit import Extent, Step, Tally, advance, finish, iterate
@@ -135,9 +136,7 @@ class RPCA(Detector):
 
     def learn(self, scan: Scan) -> Decomposition:
         """Decompose the scene (or several, as one matrix): one pass an iteration, and a few more."""
-        survey = scan(_survey)
-        if survey is None:
-            raise DataError("the scene has no valid pixel: each has nodata, NaN or a mask in some band")
+        survey = require_valid(scan(_survey))
         extent = survey.extent
         bands = len(extent.low)
         if bands < 2:

@@ -255,20 +255,17 @@ def _sha256(path: Path) -> str:
 
 def _download(asset: Asset, folder: Path) -> Path:
     """Download a file under a temporary name, verify it, then give it its own."""
-    from hsad.files import check_output, publish, staging
+    from hsad.files import whole_file
 
     path = folder / asset.file
     if path.is_file() and _sha256(path) == asset.sha256:
         return path
-    check_output(path, ())
     url = str(asset.url)
-    with staging(path) as stage:
-        staged = stage / asset.file
+    with whole_file(path, overwrite=False) as staged:
         _copy(url, staged)
         found = _sha256(staged)
         if found != asset.sha256:
             raise SceneError(f"{url}: sha256 {found} instead of {asset.sha256}; nothing was kept")
-        publish(staged, path)
     return path
 
 

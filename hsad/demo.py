@@ -12,6 +12,7 @@ import numpy as np
 
 from hsad.errors import OutputError
 from hsad.evaluation import evaluate, roc_curve
+from hsad.files import check_output, whole_file
 from hsad.job.files import detect_to_file
 from hsad.products import plot_roc, plot_scores, write_envi
 from hsad.readers import open_cube
@@ -29,14 +30,19 @@ _RUNS: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("lrx-10-components", "lrx", {"pca": 10, "outer": 21, "inner": 13}),
 )
 
+#: The files besides the scene and those of each run.
+_SINGLE = ("truth.tif", "targets.json", "roc.png")
 
-def run_demo(folder: Path, *, progress: Any = None) -> dict[str, Any]:
+
+def run_demo(folder: Path, *, overwrite: bool = False, progress: Any = None) -> dict[str, Any]:
     """Make a scene, detect in it with several methods, and leave rasters and figures in a folder.
 
     Parameters
     ----------
     folder : Path
-        Made if it does not exist; files of an earlier demo are replaced.
+        Made if it does not exist.
+    overwrite : bool
+        Whether files in it, such as those of an earlier demo, may be replaced.
     progress : callable, optional
         As `hsad.engine.run.Progress`.
 
@@ -49,32 +55,38 @@ def run_demo(folder: Path, *, progress: Any = None) -> dict[str, Any]:
     Raises
     ------
     OutputError
-        When the folder cannot be written.
+        When the folder cannot be written, or has a file that would be replaced.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"{folder}: the folder cannot be made ({error.strerror})") from error
+    images = (folder / f"{name}{suffix}" for name, *_ in _RUNS for suffix in (".tif", ".png"))
+    for path in (*(folder / name for name in ("scene.hdr", "scene.img", *_SINGLE)), *images):
+        check_output(path, (), overwrite=overwrite)
     scene = make_scene()
     header = folder / "scene.hdr"
-    write_envi(scene.cube, header, overwrite=True)
-    scene.truth.rio.to_raster(folder / "truth.tif", compress="deflate")
+    write_envi(scene.cube, header, overwrite=overwrite)
+    with whole_file(folder / "truth.tif", overwrite=overwrite) as staged:
+        scene.truth.rio.to_raster(staged, compress="deflate")
     targets = [dataclasses.asdict(target) for target in scene.targets]
-    (folder / "targets.json").write_text(json.dumps(targets, indent=2) + "\n", encoding="utf-8")
+    with whole_file(folder / "targets.json", overwrite=overwrite) as staged:
+        staged.write_text(json.dumps(targets, indent=2) + "\n", encoding="utf-8")
 
     truth = scene.truth.values
     rows, curves = [], {}
     for name, method, parameters in _RUNS:
         output = folder / f"{name}.tif"
         started = time.perf_counter()
-        detect_to_file(header, output, method, overwrite=True, progress=progress, **parameters)
+        detect_to_file(header, output, method, overwrite=overwrite, progress=progress, **parameters)
         seconds = time.perf_counter() - started
         scores = open_cube(output)[..., 0]
         figures = evaluate(scores, truth)
-        plot_scores(scores, folder / f"{name}.png", truth=truth, title=f"{name}, AUC {figures['auc']:.4f}")
+        title = f"{name}, AUC {figures['auc']:.4f}"
+        plot_scores(scores, folder / f"{name}.png", truth=truth, title=title, overwrite=overwrite)
         curves[name] = roc_curve(scores, truth)
         rows.append({"name": name, "seconds": seconds, **figures})
-    plot_roc(curves, folder / "roc.png")
+    plot_roc(curves, folder / "roc.png", overwrite=overwrite)
     return {
         "folder": str(folder),
         "files": sorted(path.name for path in folder.iterdir() if path.is_file()),

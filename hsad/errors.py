@@ -13,6 +13,7 @@ __all__ = [
     "HsadWarning",
     "MissingExtraError",
     "OutputError",
+    "OutputWarning",
     "ParameterError",
     "RankWarning",
     "ResumeWarning",
@@ -60,6 +61,10 @@ class HsadWarning(UserWarning):
 
 class SceneWarning(HsadWarning):
     """A file contradicts itself or its format, and hsad went on with what it could establish."""
+
+
+class OutputWarning(HsadWarning):
+    """Something beside the results cannot be written any longer, such as a log; the results can."""
 
 
 class RankWarning(HsadWarning):

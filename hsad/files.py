@@ -1,10 +1,16 @@
-"""Names of files, arrays in them, and files that appear under their final name only when they are complete."""
+"""Names of files, arrays in them, and all that hsad writes: files that appear whole or not at all, logs that grow.
+
+Nothing but a regular file is ever written or replaced, no link is followed, and what stands there stays unless
+overwriting was allowed.
+"""
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
+import stat
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,9 +19,22 @@ from typing import TYPE_CHECKING
 from hsad.errors import OutputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
-__all__ = ["check_output", "publish", "reserve_space", "split_variable", "staging"]
+__all__ = [
+    "check_output",
+    "drop_statistics",
+    "open_log",
+    "publish",
+    "refuse_inputs",
+    "reserve_space",
+    "split_variable",
+    "staging",
+    "statistics",
+    "whole_file",
+]
+
+_LOG_LINE = re.compile(rb"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d")
 
 # Formats whose files hold several arrays.
 _WITH_VARIABLE = re.compile(r"^(?P<path>.+\.(?:mat|nc|nc4|h5|hdf5|he5|zarr)):(?P<variable>[^\\:]+)$", re.IGNORECASE)
@@ -44,9 +63,10 @@ def check_output(path: str | os.PathLike[str], suffixes: Sequence[str], *, overw
     Raises
     ------
     OutputError
-        Wrong ending, no such folder, a folder that is not writable, or a file that exists already.
+        Wrong ending, no such folder, a folder that is not writable, a file that exists already, or anything but a
+        regular file of that name: a folder, a link, a device.
     """
-    target = Path(path)
+    target = _named(path)
     folder = target.parent
     if suffixes and target.suffix.lower() not in suffixes:
         raise OutputError(f"{target}: the name must end with one of {', '.join(suffixes)}")
@@ -55,11 +75,47 @@ def check_output(path: str | os.PathLike[str], suffixes: Sequence[str], *, overw
         raise OutputError(f"{target}: the folder {folder} {what}")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise OutputError(f"{target}: the folder {folder} is not writable")
-    if target.is_dir():
-        raise OutputError(f"{target}: a folder of this name exists already")
-    if target.exists() and not overwrite:
-        raise OutputError(f"{target} exists already; allow overwriting or choose another name")
+    _check_name(target, overwrite=overwrite)
     return target
+
+
+def _named(path: str | os.PathLike[str]) -> Path:
+    """Return the path, if there can be a file of that name at all."""
+    target = Path(path)
+    if not target.name or target.name == ".." or "\0" in str(target):
+        raise OutputError(f"{str(path)!r} is not the name of a file")
+    return target
+
+
+def _check_name(target: Path, *, overwrite: bool) -> None:
+    """Refuse a name that something has which may not be replaced; links are not followed."""
+    try:
+        mode = target.lstat().st_mode
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise OutputError(f"{target}: {error.strerror}") from error
+    if not stat.S_ISREG(mode):
+        raise OutputError(f"{target}: {_kind(mode)} of this name exists already, only a regular file is replaced")
+    if not overwrite:
+        raise OutputError(f"{target} exists already; allow overwriting or choose another name")
+
+
+def _kind(mode: int) -> str:
+    kinds = {stat.S_IFDIR: "a folder", stat.S_IFLNK: "a link", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
+    return kinds.get(stat.S_IFMT(mode), "a device")
+
+
+def refuse_inputs(path: Path, inputs: Iterable[Path]) -> None:
+    """Refuse to write to a file that is read.
+
+    Raises
+    ------
+    OutputError
+    """
+    for read in inputs:
+        if path.exists() and read.exists() and path.samefile(read):
+            raise OutputError(f"{path} is read by this run; choose another name for what it writes")
 
 
 @contextmanager
@@ -104,10 +160,87 @@ def reserve_space(path: Path, folder: Path, size: int) -> None:
         probe.unlink(missing_ok=True)
 
 
-def publish(staged: Path, final: Path) -> None:
-    """Flush a complete file to the disk and give it its final name, replacing what had it."""
+def publish(staged: Path, final: Path, *, overwrite: bool) -> None:
+    """Flush a complete file to the disk and give it its final name.
+
+    Parameters
+    ----------
+    staged : Path
+        In a folder of `staging`, on the file system of `final`.
+    final : Path
+    overwrite : bool
+        Whether it may replace a regular file; otherwise even one that appeared a moment ago stays.
+
+    Raises
+    ------
+    OutputError
+        When something has the name that may not be replaced.
+    """
     with staged.open("r+b") as file:
         os.fsync(file.fileno())
-    # What GDAL remembered about an earlier file of this name would overrule the new one.
-    final.with_name(f"{final.name}.aux.xml").unlink(missing_ok=True)
-    staged.replace(final)
+    _check_name(final, overwrite=overwrite)
+    if overwrite:
+        staged.replace(final)
+        return
+    try:
+        os.link(staged, final)  # unlike a renaming, it fails where the name is taken
+    except FileExistsError:
+        _check_name(final, overwrite=False)
+        raise
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        staged.rename(final)
+
+
+# What file systems without links, such as FAT, answer.
+_NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EACCES, errno.EINVAL}
+
+
+def drop_statistics(raster: Path) -> None:
+    """Remove what GDAL remembered about an earlier file of this name: it would overrule the new one."""
+    statistics(raster).unlink(missing_ok=True)
+
+
+def statistics(raster: Path) -> Path:
+    """Return the name under which GDAL remembers what it found out about a raster."""
+    return raster.with_name(f"{raster.name}.aux.xml")
+
+
+@contextmanager
+def whole_file(path: str | os.PathLike[str], suffixes: Sequence[str] = (), *, overwrite: bool) -> Iterator[Path]:
+    """Give a temporary name to write to; when the block ends well, the file gets its final name.
+
+    Raises
+    ------
+    OutputError
+        As `check_output` before the block, as `staging` and `publish` after it.
+    """
+    target = check_output(path, suffixes, overwrite=overwrite)
+    with staging(target) as folder:
+        yield folder / target.name
+        publish(folder / target.name, target, overwrite=overwrite)
+
+
+def open_log(path: str | os.PathLike[str]) -> int:
+    """Return a descriptor that appends to a log: a new file, an empty one, or one that begins as logs of hsad do.
+
+    Raises
+    ------
+    OutputError
+        When it cannot be opened, is not a regular file, or holds anything else.
+    """
+    target = _named(path)
+    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    try:
+        descriptor = os.open(target, flags | getattr(os, "O_CLOEXEC", 0), 0o666)
+    except OSError as error:
+        what = "a link is not followed" if error.errno == errno.ELOOP else error.strerror
+        raise OutputError(f"{target}: the log cannot be opened: {what}") from error
+    mode = os.fstat(descriptor).st_mode
+    start = os.read(descriptor, 19) if stat.S_ISREG(mode) else b""
+    if not stat.S_ISREG(mode) or (start and not _LOG_LINE.match(start)):
+        os.close(descriptor)
+        what = "a regular file" if not stat.S_ISREG(mode) else "a log of hsad"
+        raise OutputError(f"{target} is not {what}; choose another name for the log")
+    return descriptor

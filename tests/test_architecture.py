@@ -56,7 +56,7 @@ ROOMS = {
     "description": {"engine", "detectors.block", "cube", "errors"},
     "accessor": {"detection", "detectors"},
     "doctor": {"engine"},
-    "bench": {"detection", "detectors", "engine"},
+    "bench": {"detection", "detectors", "engine", "products"},
     "demo": {"job", "detection", "evaluation", "products", "readers", "synthetic", "files", "errors"},
     "cli": {
         "bench", "catalog", "cube", "demo", "description", "detection", "detectors", "doctor", "errors", "evaluation",

@@ -84,7 +84,7 @@ def test_outputs_that_cannot_be_are_refused_before_any_work(tmp_path):
 def test_the_scene_itself_is_never_overwritten(tmp_path):
     scene = tmp_path / "scene.tif"
     scene.write_bytes(b"spectra")
-    with pytest.raises(OutputError, match="is the scene itself"):
+    with pytest.raises(OutputError, match="is read by this run"):
         write_scores(xr.DataArray(SCORES, dims=("y", "x"), attrs={"source": str(scene)}), scene, overwrite=True)
     assert scene.read_bytes() == b"spectra"
 

@@ -93,9 +93,11 @@ class Report:
             )
         return "\n".join(lines)
 
-    def plot(self, path: str | Path) -> None:
+    def plot(self, path: str | Path, *, overwrite: bool = False) -> None:
         """Draw the times as a figure (PNG, PDF or SVG)."""
         from matplotlib.figure import Figure
+
+        from hsad.products.figures import save_figure
 
         figure = Figure(figsize=(9, 1 + 0.45 * len(self.rows)), layout="constrained")
         axes = figure.subplots()
@@ -112,7 +114,7 @@ class Report:
         axes.set_yticklabels([row.name for row in self.rows])
         axes.grid(axis="x", alpha=0.3)
         figure.legend(loc="outside lower center", ncols=3, frameon=False)
-        figure.savefig(path, dpi=150)
+        save_figure(figure, path, overwrite=overwrite)
 
 
 def run_bench(*, quick: bool = False, only: str = "", progress: Callable[..., Any] | None = None) -> Report:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from hsad.cli.options import HsadCommand, json_option, print_json, progress
+from hsad.cli.options import HsadCommand, json_option, overwrite_option, print_json, progress
 
 __all__ = ["bench", "demo", "doctor", "manual", "methods"]
 
@@ -48,12 +48,13 @@ def methods(method: str | None, as_json: bool) -> None:
 
 @click.command(cls=HsadCommand)
 @click.option("-o", "--output", default="hsad-demo", show_default=True, metavar="DIR", help="Folder to fill.")
+@overwrite_option
 @json_option
-def demo(output: str, as_json: bool) -> None:
+def demo(output: str, overwrite: bool, as_json: bool) -> None:
     """Do the main job end to end, offline: make a scene, detect, write maps and figures, print AUCs."""
     from hsad.demo import run_demo
 
-    result = run_demo(Path(output), progress=progress())
+    result = run_demo(Path(output), overwrite=overwrite, progress=progress())
     if as_json:
         print_json(result)
         return
@@ -70,14 +71,19 @@ def demo(output: str, as_json: bool) -> None:
 @click.option("--quick", is_flag=True, help="Leave out many bands and the slowest peers.")
 @click.option("--only", default="", metavar="TEXT", help="Measure only cases whose name holds this.")
 @click.option("--plot", metavar="BENCH.png", help="Draw the times.")
+@overwrite_option
 @json_option
-def bench(quick: bool, only: str, plot: str | None, as_json: bool) -> None:
+def bench(quick: bool, only: str, plot: str | None, overwrite: bool, as_json: bool) -> None:
     """Time hsad side by side with the peers that are installed, in one run."""
     from hsad.bench import run_bench
+    from hsad.files import check_output
+    from hsad.products.figures import FIGURE_SUFFIXES
 
+    if plot is not None:
+        check_output(plot, FIGURE_SUFFIXES, overwrite=overwrite)
     report = run_bench(quick=quick, only=only, progress=progress())
     if plot is not None:
-        report.plot(plot)
+        report.plot(plot, overwrite=overwrite)
     if as_json:
         print_json(report.to_dict())
     else:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from hsad.cli.options import DetectCommand, json_option, print_json, progress
+from hsad.cli.options import DetectCommand, json_option, overwrite_option, print_json, progress
 
 __all__ = ["detect"]
 
@@ -17,10 +17,10 @@ __all__ = ["detect"]
 @click.option("-m", "--method", help="Detector, see `hsad methods`.")
 @click.option("-o", "--output", required=True, metavar="SCORES.tif", help="Score raster, or folder of several.")
 @click.option("--save-background", metavar="FILE", help="Keep what was learned, for --background.")
-@click.option("--overwrite", is_flag=True, help="Replace an existing output.")
+@overwrite_option
 @click.option("--restart", is_flag=True, help="Drop an unfinished run instead of continuing it.")
 @click.option("--parts", is_flag=True, help="Add the kinds of evidence behind the score as further bands (auto).")
-@click.option("--log", metavar="FILE", help="Append lines of progress to this file.")
+@click.option("--log", metavar="FILE", help="Append lines of progress to this log.")
 @json_option
 def detect(
     scenes: tuple[str, ...],

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import json
 import logging
+import os
 import sys
+import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from hsad.cli.errors import Interrupted
+from hsad.errors import OutputWarning
 
 if TYPE_CHECKING:
     from hsad.detectors.parameters import Parameter
@@ -22,12 +26,14 @@ __all__ = [
     "HsadCommand",
     "HsadGroup",
     "json_option",
+    "overwrite_option",
     "parameters_by_name",
     "print_json",
     "progress",
 ]
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+overwrite_option = click.option("--overwrite", is_flag=True, help="Replace existing outputs.")
 
 
 def _common_options() -> list[click.Option]:
@@ -87,7 +93,7 @@ class DetectCommand(HsadCommand):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse; a detector that is named as ``package.module:Class`` brings options of its own."""
-        for flag, value in zip(args, [*args[1:], ""], strict=True):
+        for flag, value in itertools.pairwise([*args, ""]):
             _, _, joined = flag.partition("--method=")
             named = joined or (value if flag in {"-m", "--method"} else "")
             if ":" in named:
@@ -184,9 +190,10 @@ def progress(log: str | None = None) -> Callable[..., Any] | None:
 
     Raises
     ------
-    OSError
-        When the log file cannot be written.
+    OutputError
+        When the file cannot be opened, or is anything but a log.
     """
+    from hsad.files import open_log
     from hsad.progress import LOGGER, all_of, bar, log_lines
 
     ways: list[Callable[..., Any]] = []
@@ -195,8 +202,34 @@ def progress(log: str | None = None) -> Callable[..., Any] | None:
         _add_handler(LOGGER, logging.StreamHandler(), "%(message)s", remarks_only=True)
     if log is not None:
         ways.append(log_lines)
-        _add_handler(LOGGER, logging.FileHandler(log), "%(asctime)s %(message)s")
+        _add_handler(LOGGER, _LogFile(log, open_log(log)), "%(asctime)s %(message)s")
     return all_of(*ways) if ways else None
+
+
+class _LogFile(logging.Handler):
+    """Lines at the end of a file; when it cannot take any more, a warning says so and the run goes on."""
+
+    def __init__(self, path: str, descriptor: int) -> None:
+        super().__init__()
+        self._path = path
+        self._descriptor: int | None = descriptor
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a line, at once and in one piece."""
+        if self._descriptor is None:
+            return
+        try:
+            os.write(self._descriptor, f"{self.format(record)}\n".encode("utf-8", "backslashreplace"))
+        except OSError as error:
+            self.close()
+            warnings.warn(f"{self._path}: no more lines go to the log ({error.strerror})", OutputWarning, stacklevel=2)
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+        super().close()
 
 
 def _add_handler(logger: logging.Logger, handler: logging.Handler, form: str, *, remarks_only: bool = False) -> None:

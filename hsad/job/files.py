@@ -41,7 +41,7 @@ def detect_to_file(
     method, **options
         As for `hsad.detect`.
     overwrite : bool
-        Replace an existing output.
+        Replace an existing output, of scores or of what was learned.
     restart : bool
         Drop an unfinished run of this output instead of continuing it.
     save_background : path, optional
@@ -76,7 +76,7 @@ def run_into(
     job: Job, output: Path, *, overwrite: bool, restart: bool, save_background: str | Path | None
 ) -> dict[str, Any]:
     """Score a prepared job into a file; returns what `detect_to_file` returns."""
-    from hsad.files import check_output
+    from hsad.files import check_output, refuse_inputs
     from hsad.products import ScoreWriter
 
     bands = ["score", *job.parts]
@@ -85,6 +85,12 @@ def run_into(
     writer = ScoreWriter(
         output, job.grid, attrs, bands=len(bands), descriptions=bands, overwrite=overwrite, folder=folder
     )
+    inputs = job.inputs
+    refuse_inputs(output, inputs)
+    if save_background is not None:
+        kept = check_output(save_background, (), overwrite=overwrite)
+        refuse_inputs(kept, inputs)
+        writer.refuse_name(kept)
     with Journal(folder, job.fingerprint, restart=restart) as journal:
         check_output(output, (), overwrite=overwrite)  # again: another run may have ended just now
         continued = sum(tile.scores.size for tile in journal.finished())
@@ -100,7 +106,7 @@ def run_into(
                 highest = max(highest, float(finite.max(initial=-np.inf)))
             require_valid(valid or None)
             if save_background is not None:
-                learned.save(save_background)
+                learned.save(save_background, overwrite=overwrite)
     method_used, parameters_used = describe_detector(learned.detector)
     return {
         "output": str(output),

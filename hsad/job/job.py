@@ -11,7 +11,7 @@ import functools
 import hashlib
 import json
 import sys
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,6 +59,7 @@ class Job:
     given: Learned | None
     as_array: bool
     with_parts: bool
+    inputs: tuple[Path, ...]
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -153,17 +154,21 @@ def _learn_background(job: Job) -> Background | None:
     return job.learn().background
 
 
+def _files(cube: xr.DataArray) -> list[Path]:
+    """Return the files that a cube was opened from, those of a folder included."""
+    named = [source_file(str(cube.attrs[name])) for name in ("source", "data_file") if name in cube.attrs]
+    return [file for path in named if path for file in ([path] if path.is_file() else sorted(path.rglob("*")))]
+
+
 def _identity(cube: xr.DataArray, source: CubeSource) -> dict[str, Any]:
     """Return what tells one scene from another: its files, the window, and a digest of what is used of it."""
-    named = [source_file(str(cube.attrs[name])) for name in ("source", "data_file") if name in cube.attrs]
     digest = hashlib.sha256(repr((source.shape, source.origin, source.nodata)).encode())
     for array in (source.bands, source.gain, source.bias, source.mask):
         digest.update(b"-" if array is None else np.ascontiguousarray(array).tobytes())
-    files = [file for path in named if path for file in ([path] if path.is_file() else sorted(path.rglob("*")))]
     return {
         "name": Path(str(cube.attrs.get("source", ""))).name,
         "variable": cube.attrs.get("variable"),
-        "files": [[str(file.resolve()), (status := file.stat()).st_size, status.st_mtime_ns] for file in files],
+        "files": [[str(file.resolve()), (status := file.stat()).st_size, status.st_mtime_ns] for file in _files(cube)],
         "used": digest.hexdigest(),
     }
 
@@ -214,7 +219,14 @@ def _prepare(cube: Any, method: Method | None, run: RunOptions, parameters: Mapp
         given,
         not isinstance(cube, xr.DataArray | str | Path),
         run.parts,
+        _inputs((opened, *reference_cubes), run),
     )
+
+
+def _inputs(cubes: Iterable[xr.DataArray], run: RunOptions) -> tuple[Path, ...]:
+    """Return the files that are read."""
+    beside = (source_file(str(given)) for given in (run.mask, run.background) if isinstance(given, str | Path))
+    return (*(file for cube in cubes for file in _files(cube)), *filter(None, beside))
 
 
 def _opened(cube: Any) -> xr.DataArray:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,8 @@ from numpy.typing import NDArray
 from hsad.detectors import DETECTORS, describe_detector, make_detector
 from hsad.detectors.base import Background, Detector
 from hsad.detectors.packing import LoadError, pack, read_packed, unpack, write_packed
-from hsad.errors import OutputError, ParameterError, SceneError
+from hsad.errors import ParameterError, SceneError
+from hsad.files import whole_file
 
 __all__ = ["Learned"]
 
@@ -58,27 +58,25 @@ class Learned:
             digest.update(np.ascontiguousarray(arrays[name]).tobytes())
         return digest.hexdigest()
 
-    def save(self, path: str | Path) -> None:
+    def save(self, path: str | Path, *, overwrite: bool = False) -> None:
         """Write to a file: ``.npz`` arrays with a JSON header, never a pickle.
+
+        Parameters
+        ----------
+        path : path
+        overwrite : bool
+            Whether a file of that name may be replaced.
 
         Raises
         ------
         OutputError
-            When the file cannot be written.
+            When the file cannot be written, or exists already.
         """
         from hsad import __version__
 
         header, arrays = self._packed()
-        path = Path(path)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        try:
-            with temporary.open("wb") as file:
-                write_packed(file, {"version": __version__, **header}, arrays)
-            temporary.replace(path)
-        except OSError as error:
-            raise OutputError(f"{path}: cannot write the background ({error.strerror or error})") from error
-        finally:
-            temporary.unlink(missing_ok=True)
+        with whole_file(path, overwrite=overwrite) as staged, staged.open("wb") as file:
+            write_packed(file, {"version": __version__, **header}, arrays)
 
     def _packed(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         method, parameters = describe_detector(self.detector)

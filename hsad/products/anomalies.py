@@ -180,7 +180,7 @@ def write_anomalies(anomalies: Anomalies, path: str | os.PathLike[str], *, overw
         else:
             text = json.dumps(anomalies.to_geojson(), allow_nan=False)
             staged.write_text(text + "\n", encoding="utf-8")
-        publish(staged, target)
+        publish(staged, target, overwrite=overwrite)
     return target
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hsad.files import check_output, publish, reserve_space, staging
+from hsad.files import check_output, drop_statistics, publish, reserve_space, staging, statistics
 from hsad.gdal import gdal_errors, open_raster
 from hsad.products.cog import BLOCK
 
@@ -57,6 +57,7 @@ def write_decided(
     from rasterio.windows import Window
 
     target = check_output(path, (".tif", ".tiff"), overwrite=overwrite)
+    check_output(statistics(target), (), overwrite=True)
     with staging(target) as folder, gdal_errors(target):
         work, staged = folder / "work.tif", folder / "staged.tif"
         dataset: Any = None
@@ -82,5 +83,6 @@ def write_decided(
             work, staged, driver="COG", COMPRESS="DEFLATE", PREDICTOR="YES", BLOCKSIZE=BLOCK,
             OVERVIEW_RESAMPLING="MODE" if is_mask else "NEAREST", BIGTIFF="IF_SAFER", **options,
         )  # fmt: skip
-        publish(staged, target)
+        drop_statistics(target)
+        publish(staged, target, overwrite=overwrite)
     return target

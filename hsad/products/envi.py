@@ -11,7 +11,7 @@ import numpy as np
 
 from hsad.cube import GeoGrid, check_cube, geo_grid, nodata
 from hsad.errors import OutputError, ParameterError, SceneWarning
-from hsad.files import check_output, publish, reserve_space, staging
+from hsad.files import check_output, drop_statistics, publish, reserve_space, staging, statistics
 
 if TYPE_CHECKING:
     import os
@@ -26,6 +26,7 @@ __all__ = ["ENVI_SUFFIXES", "Interleave", "map_info", "write_envi"]
 Interleave = Literal["bil", "bip", "bsq"]
 
 ENVI_SUFFIXES = (".hdr", ".img", ".dat", ".bil", ".bip", ".bsq", ".raw", ".bin", ".envi")
+_DATA_SUFFIXES = {*ENVI_SUFFIXES, "", ".gz"} - {".hdr"}
 _BLOCK_BYTES = 32 * 2**20
 _WIDER = {
     "bool": "uint8",
@@ -83,6 +84,10 @@ def write_envi(
     is_header = target.suffix.lower() == ".hdr"
     header = target if is_header else check_output(target.with_suffix(".hdr"), (), overwrite=overwrite)
     data = check_output(target.with_suffix(".img"), (), overwrite=overwrite) if is_header else target
+    check_output(statistics(data), (), overwrite=True)
+    for other in data.parent.iterdir():
+        if other.stem == data.stem and other.suffix.lower() in _DATA_SUFFIXES and other.name != data.name:
+            raise OutputError(f"{data}: {other.name} beside it would share {header.name}; choose another name")
     dtype = np.dtype(_WIDER.get(cube.dtype.name, cube.dtype.name))
     ignore = _ignore_value(cube, dtype)
     fields = _header(cube, dtype, interleave, ignore, target)
@@ -95,8 +100,9 @@ def write_envi(
             for first, block in _row_blocks(cube, ignore):
                 _write_rows(file, first, block.astype(dtype, copy=False), interleave, cube.sizes["y"])
         write_envi_header(str(folder / "header"), fields)
-        publish(staged, data)
-        publish(folder / "header", header)  # last: without it the data file says nothing
+        drop_statistics(data)
+        publish(staged, data, overwrite=overwrite)
+        publish(folder / "header", header, overwrite=overwrite)  # last: without it the data file says nothing
     return header
 
 

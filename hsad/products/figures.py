@@ -10,20 +10,19 @@ import xarray as xr
 
 from hsad.cube import GeoGrid, geo_grid
 from hsad.errors import ParameterError
-from hsad.files import check_output, publish, staging
+from hsad.files import check_output, whole_file
 from hsad.products.palette import SCORE_PALETTE, is_logarithmic
 from hsad.products.summary import stretch
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Mapping
-    from pathlib import Path
 
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["FIGURE_SUFFIXES", "Curve", "plot_roc", "plot_scores"]
+__all__ = ["FIGURE_SUFFIXES", "Curve", "plot_roc", "plot_scores", "save_figure"]
 
 FIGURE_SUFFIXES = (".png", ".pdf", ".svg")
 _DPI = 150
@@ -53,6 +52,7 @@ def plot_scores(
     truth: ArrayLike | None = None,
     background: ArrayLike | None = None,
     title: str | None = None,
+    overwrite: bool = False,
 ) -> Figure:
     """Draw a quicklook of a score map.
 
@@ -65,13 +65,15 @@ def plot_scores(
     scores : (y, x) DataArray or (rows, cols) ndarray
         Grey where NaN.
     path : path, optional
-        PNG, PDF or SVG; an existing file is replaced.
+        PNG, PDF or SVG.
     truth : (rows, cols) array_like, optional
         Anomalies are greater than zero; a circle is drawn around each of them.
     background : (rows, cols) or (rows, cols, 3) array_like, optional
         A picture of the scene, 0 to 1, drawn beside the map.
     title : str, optional
         "Anomaly score" and the method, if the map has the attribute, otherwise.
+    overwrite : bool
+        Whether a file of that name may be replaced.
 
     Returns
     -------
@@ -97,7 +99,8 @@ def plot_scores(
         grid = geo_grid(scores)
         method = scores.attrs.get("method")
         title = title or (f"Anomaly score ({method})" if method else None)
-    target = None if path is None else check_output(path, FIGURE_SUFFIXES, overwrite=True)
+    if path is not None:
+        check_output(path, FIGURE_SUFFIXES, overwrite=overwrite)
     figure = _draw_map(
         values,
         grid,
@@ -105,11 +108,13 @@ def plot_scores(
         None if background is None else np.asarray(background, dtype=np.float64),
         title or "Anomaly score",
     )
-    _save(figure, target)
+    save_figure(figure, path, overwrite=overwrite)
     return figure
 
 
-def plot_roc(curves: Mapping[str, Curve], path: str | os.PathLike[str] | None = None) -> Figure:
+def plot_roc(
+    curves: Mapping[str, Curve], path: str | os.PathLike[str] | None = None, *, overwrite: bool = False
+) -> Figure:
     """Draw ROC curves over a logarithmic false-alarm rate, where detectors of rare targets differ.
 
     Parameters
@@ -117,7 +122,9 @@ def plot_roc(curves: Mapping[str, Curve], path: str | os.PathLike[str] | None = 
     curves : mapping of str to Curve
         One curve a name; the legend gives the area under each, the largest first.
     path : path, optional
-        PNG, PDF or SVG; an existing file is replaced.
+        PNG, PDF or SVG.
+    overwrite : bool
+        Whether a file of that name may be replaced.
 
     Returns
     -------
@@ -133,7 +140,8 @@ def plot_roc(curves: Mapping[str, Curve], path: str | os.PathLike[str] | None = 
     """
     if not curves:
         raise ParameterError("plot_roc needs at least one curve")
-    target = None if path is None else check_output(path, FIGURE_SUFFIXES, overwrite=True)
+    if path is not None:
+        check_output(path, FIGURE_SUFFIXES, overwrite=overwrite)
     positive = [curve.false_alarm_rate[curve.false_alarm_rate > 0].min(initial=1.0) for curve in curves.values()]
     left = 10.0 ** math.floor(min(-1.0, math.log10(min(positive))))
     figure = _figure((7.0, 5.0))
@@ -164,8 +172,21 @@ def plot_roc(curves: Mapping[str, Curve], path: str | os.PathLike[str] | None = 
         borderaxespad=0.0,
     )
     figure.set_size_inches(9.0, 5.0)
-    _save(figure, target)
+    save_figure(figure, path, overwrite=overwrite)
     return figure
+
+
+def save_figure(figure: Figure, path: str | os.PathLike[str] | None, *, overwrite: bool) -> None:
+    """Write a figure to a PNG, PDF or SVG file; nothing without a path.
+
+    Raises
+    ------
+    OutputError
+        When the file cannot be written.
+    """
+    if path is not None:
+        with whole_file(path, FIGURE_SUFFIXES, overwrite=overwrite) as staged:
+            figure.savefig(staged, dpi=_DPI, format=staged.suffix[1:].lower())
 
 
 def _draw_map(
@@ -213,15 +234,6 @@ def _figure(inches: tuple[float, float]) -> Figure:
     figure = Figure(figsize=inches, layout="constrained")
     FigureCanvasAgg(figure)
     return figure
-
-
-def _save(figure: Figure, target: Path | None) -> None:
-    if target is None:
-        return
-    with staging(target) as folder:
-        staged = folder / target.name
-        figure.savefig(staged, dpi=_DPI, format=target.suffix[1:].lower())
-        publish(staged, target)
 
 
 def _matrix(grid: GeoGrid) -> tuple[float, ...]:

@@ -12,7 +12,7 @@ import xarray as xr
 
 from hsad.cube import GeoGrid, geo_grid
 from hsad.errors import OutputError, ParameterError
-from hsad.files import check_output, publish, reserve_space, staging
+from hsad.files import check_output, drop_statistics, publish, refuse_inputs, reserve_space, staging, statistics
 from hsad.gdal import gdal_errors, open_raster
 from hsad.products.cog import BLOCK, same_values, state_statistics, to_cog
 from hsad.products.provenance import Provenance, source_file
@@ -64,9 +64,9 @@ class ScoreWriter:
     Raises
     ------
     OutputError
-        At once when the output cannot be written at all (`check_output`), when it is the scene itself, or
-        when a companion's name belongs to a foreign file; on entering when the disk has no room; later when
-        writing fails.
+        At once when the output cannot be written at all (`check_output`), when it is the scene itself, when a
+        companion's name belongs to a foreign file or to another raster; on entering when the disk has no room; later
+        when writing fails.
 
     Notes
     -----
@@ -85,6 +85,7 @@ class ScoreWriter:
         folder: Path | None = None,
     ) -> None:
         self._stage_in = folder
+        self._overwrite = overwrite
         self.path = check_output(path, RASTER_SUFFIXES, overwrite=overwrite)
         self.grid = grid
         self.bands = bands
@@ -92,10 +93,21 @@ class ScoreWriter:
         if len(self.descriptions) != bands:
             raise ParameterError(f"{len(self.descriptions)} descriptions for {bands} bands of {self.path}")
         _check_companions(self.path, overwrite=overwrite)
-        source = source_file(str(attrs.get("source") or ""))
-        if source is not None and self.path.exists() and self.path.samefile(source):
-            raise OutputError(f"{self.path} is the scene itself; choose another name for the scores")
+        named = (source_file(str(attrs.get(name) or "")) for name in ("source", "data_file"))
+        inputs = [path for path in named if path is not None]
+        for path_of_ours in (self.path, *_companions(self.path)):
+            refuse_inputs(path_of_ours, inputs)
         self.provenance = Provenance.from_attrs(attrs)
+
+    def refuse_name(self, path: Path) -> None:
+        """Refuse the name of something else that is to be written where this raster and its companions go.
+
+        Raises
+        ------
+        OutputError
+        """
+        if path.absolute() in {name.absolute() for name in (self.path, *_companions(self.path))}:
+            raise OutputError(f"{path} belongs to the score raster; choose another name")
 
     def tell_background(self, background: str) -> None:
         """Add what was learned to the tags: it may be known only after the output was found to be writable."""
@@ -203,8 +215,13 @@ class ScoreWriter:
         )
         staged[item].write_text(json.dumps(document, indent=2, allow_nan=False) + "\n", encoding="utf-8")
         staged[style].write_text(raster_style(bands[0]), encoding="utf-8")
-        for final in (item, style, self.path):  # the raster last: where it stands, everything stands
-            publish(staged[final], final)
+        # Once more: hours may have passed.
+        check_output(self.path, RASTER_SUFFIXES, overwrite=self._overwrite)
+        _check_companions(self.path, overwrite=self._overwrite)
+        publish(staged[item], item, overwrite=True)
+        publish(staged[style], style, overwrite=True)
+        drop_statistics(self.path)
+        publish(staged[self.path], self.path, overwrite=self._overwrite)  # last: where it stands, everything stands
 
 
 def write_scores(scores: xr.DataArray | NDArray[Any], path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
@@ -306,11 +323,21 @@ def _companions(path: Path) -> tuple[Path, Path]:
     return path.with_suffix(".json"), path.with_suffix(".qml")
 
 
+def _same(other: Path, path: Path) -> bool:
+    """Tell whether two names are one: some file systems do not tell upper from lower case."""
+    return other.name == path.name or (path.exists() and other.samefile(path))
+
+
 def _check_companions(path: Path, *, overwrite: bool) -> None:
-    """Raise `OutputError` when a companion's name belongs to something that hsad did not write."""
+    """Raise `OutputError` when a companion's name belongs to another raster or to something hsad did not write."""
+    for other in path.parent.iterdir():
+        if other.stem == path.stem and other.suffix.lower() in RASTER_SUFFIXES and not _same(other, path):
+            raise OutputError(
+                f"{path}: {other.name} beside it would share {path.stem}.json and {path.stem}.qml; choose another name"
+            )
+    check_output(statistics(path), (), overwrite=True)
     for companion, marks in zip(_companions(path), (('"stac_version"', "hsad"), ("<!DOCTYPE qgis",)), strict=True):
-        if companion.is_dir():
-            raise OutputError(f"{companion}: a folder has the name that belongs beside {path.name}")
+        check_output(companion, (), overwrite=True)  # never anything but a regular file
         if companion.exists() and not overwrite:
             text = companion.read_text(encoding="utf-8", errors="replace")
             if not all(mark in text for mark in marks):

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hsad.cube import geo_grid, nodata
+from hsad.cube import GeoGrid, geo_grid, nodata
 from hsad.detectors.block import Block
 from hsad.engine.run import Engine
 from hsad.engine.runners import Threads
 from hsad.engine.source import drop_dead_bands, source_of
 from hsad.errors import DataError, ParameterError
+from hsad.quality import flag_shares
+from hsad.swath import swath_of
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -36,8 +38,9 @@ def describe(cube: xr.DataArray, *, progress: Any = None) -> dict[str, Any]:
     dict
         ``rows``, ``cols``, ``bands``, ``dtype``, ``interleave``, ``crs``, ``transform`` (GDAL's six numbers),
         lists of one value a band: ``wavelength`` and ``fwhm`` (nm), ``good_bands`` (bool); ``nodata``,
-        ``valid_fraction``, ``reader``, ``source``, ``warnings``; None for what the file does not tell. JSON can hold
-        all of it.
+        ``valid_fraction``, ``product``, ``mask_flags`` (those that leave pixels out), ``flags`` (the share of pixels
+        in which each is set), ``grid`` (of a swath: its map), ``reader``, ``source``, ``warnings``; None for what the
+        file does not tell. JSON can hold all of it.
     """
     grid = geo_grid(cube)
     warnings = [str(warning) for warning in cube.attrs.get("warnings", [])]
@@ -55,23 +58,32 @@ def describe(cube: xr.DataArray, *, progress: Any = None) -> dict[str, Any]:
     except (DataError, ParameterError) as error:  # nothing valid, or no good band: it is what there is to say
         warnings.append(str(error))
     fill = nodata(cube)
+    flags, swath = flag_shares(cube), swath_of(cube)
     return {
         "rows": grid.rows,
         "cols": grid.cols,
         "bands": bands,
         "dtype": str(cube.dtype),
         "interleave": cube.attrs.get("interleave"),
-        "crs": None if grid.crs is None else grid.crs.to_string(),
+        "crs": _crs(grid),
         "transform": None if grid.transform is None else list(grid.transform.to_gdal()),
         "wavelength": _listed(_column(cube, "wavelength")),
         "fwhm": _listed(_column(cube, "fwhm")),
         "good_bands": None if good is None else good.tolist(),
         "nodata": None if fill is None else _number(fill),
         "valid_fraction": valid_fraction,
+        "product": cube.attrs.get("product"),
+        "mask_flags": list(cube.attrs["mask_flags"]) if flags else None,
+        "flags": flags or None,
+        "grid": None if swath is None else f"{swath.grid.rows} x {swath.grid.cols} in {_crs(swath.grid)}",
         "reader": cube.attrs.get("reader"),
         "source": cube.attrs.get("source"),
         "warnings": warnings,
     }
+
+
+def _crs(grid: GeoGrid) -> str | None:
+    return None if grid.crs is None else str(grid.crs.to_string())
 
 
 def _count_valid(block: Block) -> int:

@@ -124,9 +124,7 @@ def attach_flags(
         for mask, flagged in zip(masks, layers.values(), strict=True):
             bits[flagged] |= np.uint16(mask)
         stated = {"flag_masks": np.asarray(masks, dtype=np.uint16), "flag_meanings": " ".join(layers)}
-        encoding = dict(cube.encoding)
         cube = cube.assign_coords(quality=(("y", "x"), bits, stated))
-        cube.encoding = encoding
     if band_mask is not None:
         cube.encoding[_BAND_MASK] = band_mask
     cube.attrs["mask_flags"] = [name for name in masked if name in names]

@@ -8,21 +8,34 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from hsad.cube import GeoGrid
-from hsad.errors import SceneError
+from hsad.errors import DataError, SceneError
 
 if TYPE_CHECKING:
     import xarray as xr
     from numpy.typing import NDArray
 
-__all__ = ["Layer", "PointSwath", "Swath", "TableSwath", "point_swath", "swath_of"]
+__all__ = [
+    "Layer",
+    "PointSwath",
+    "Swath",
+    "SwathWindow",
+    "TableSwath",
+    "map_strips",
+    "point_swath",
+    "seen_within",
+    "swath_of",
+    "swath_window",
+]
 
 _WIDEST_UTM = 8.0  # degrees of longitude; a wider swath goes on a grid of degrees
+_STRIP_PIXELS = 2**20
 _LARGEST_GRID = 2**31  # pixels: a swath that needs more has wrong coordinates in it
 
 
@@ -158,6 +171,93 @@ def point_swath(latitude: Layer, longitude: Layer, source: str) -> PointSwath | 
 
     transform = Affine(size, 0.0, west - size / 2, 0.0, -size, north + size / 2)
     return PointSwath(shape, GeoGrid(rows, cols, crs, transform), latitude, longitude, reach)
+
+
+@dataclass(frozen=True)
+class SwathWindow:
+    """A window of the sensor's grid, and the part of the map on which it is seen.
+
+    Attributes
+    ----------
+    swath : Swath
+        Of the whole grid.
+    rows, cols : tuple of int
+        First row or column of the window in the sensor's grid, and the one after the last.
+    origin : tuple of int
+        First row and column of the part of the map.
+    grid : GeoGrid
+        The part of the map.
+    """
+
+    swath: Swath
+    rows: tuple[int, int]
+    cols: tuple[int, int]
+    origin: tuple[int, int]
+    grid: GeoGrid
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of the window."""
+        return self.rows[1] - self.rows[0], self.cols[1] - self.cols[0]
+
+    def lookup(self, rows: slice) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return row and column of the window's pixel for some rows of the map, −1 at voids."""
+        top, left = self.origin
+        line, sample = self.swath.lookup(slice(top + rows.start, top + rows.stop))
+        line, sample = (places[:, left : left + self.grid.cols] for places in (line, sample))
+        seen = _within(line, self.rows) & _within(sample, self.cols)
+        return np.where(seen, line - self.rows[0], -1), np.where(seen, sample - self.cols[0], -1)
+
+
+def swath_window(swath: Swath, rows: slice, cols: slice) -> Swath:
+    """Return the swath of a window of the sensor's grid, on as much of the map as it is seen on.
+
+    Raises
+    ------
+    DataError
+        When it is seen nowhere.
+    """
+    if (rows.start, rows.stop, cols.start, cols.stop) == (0, swath.shape[0], 0, swath.shape[1]):
+        return swath
+    down, across = [], []
+    for strip in map_strips(swath.grid):
+        line, sample = swath.lookup(strip)
+        seen = _within(line, (rows.start, rows.stop)) & _within(sample, (cols.start, cols.stop))
+        down.append(strip.start + np.flatnonzero(seen.any(axis=1)))
+        across.append(np.flatnonzero(seen.any(axis=0)))
+    lines, samples = np.concatenate(down), np.concatenate(across)
+    if not len(lines):
+        raise DataError(f"rows {rows.start}:{rows.stop}, columns {cols.start}:{cols.stop} are seen nowhere on the map")
+    part = slice(int(lines.min()), int(lines.max()) + 1), slice(int(samples.min()), int(samples.max()) + 1)
+    return SwathWindow(
+        swath,
+        (rows.start, rows.stop),
+        (cols.start, cols.stop),
+        (part[0].start, part[1].start),
+        swath.grid.window(*part),
+    )
+
+
+def seen_within(swath: Swath, rows: slice, cols: slice) -> tuple[slice, slice] | None:
+    """Return the window of the sensor's grid that is seen in a window of the map, None if nothing is."""
+    if rows.start >= rows.stop or cols.start >= cols.stop:
+        return None
+    line, sample = (places[:, cols] for places in swath.lookup(rows))
+    seen = line >= 0
+    if not seen.any():
+        return None
+    return tuple(slice(int(places[seen].min()), int(places[seen].max()) + 1) for places in (line, sample))  # type: ignore[return-value]  # two of them
+
+
+def map_strips(grid: GeoGrid) -> Iterator[slice]:
+    """Yield the rows of a map in strips of about a million pixels."""
+    step = max(1, _STRIP_PIXELS // grid.cols)
+    for start in range(0, grid.rows, step):
+        yield slice(start, min(grid.rows, start + step))
+
+
+def _within(places: NDArray[np.int64], part: tuple[int, int]) -> NDArray[np.bool_]:
+    return (places >= part[0]) & (places < part[1])
 
 
 def swath_of(cube: xr.DataArray) -> Swath | None:

@@ -134,7 +134,7 @@ def _run_options() -> tuple[click.Option, ...]:
         multiple = f.name == "references"
         made.append(
             click.Option(
-                [f"--{f.name}"],
+                [f"--{f.name.replace('_', '-')}"],
                 type=kind,
                 metavar=f.metadata["metavar"],
                 help=f.metadata["help"],

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -27,16 +29,33 @@ def info(scene: str, as_json: bool) -> None:
         if name == "warnings":
             for remark in value:
                 click.echo(f"{'remark':15} {remark}")
-        elif name in {"wavelength", "fwhm"} and value is not None:
-            known = [number for number in value if number is not None]
-            span = f"{min(known):g} to {max(known):g} nm" if known else "not numbers"
-            click.echo(f"{name:15} {span}, {len(value)} values")
-        elif name == "good_bands" and value is not None:
-            click.echo(f"{name:15} {sum(value)} of {description['bands']}")
-        elif name == "valid_fraction":
-            click.echo(f"{name:15} {value:.4f}")
-        else:
-            click.echo(f"{name:15} {'-' if value is None else value}")
+        elif value is not None or name not in _OF_PRODUCTS:
+            click.echo(f"{name:15} {'-' if value is None else _SHOWN.get(name, str)(value)}")
+
+
+_OF_PRODUCTS = {"product", "mask_flags", "flags", "grid"}
+
+
+def _span(values: list[float | None]) -> str:
+    known = [number for number in values if number is not None]
+    return (
+        f"{min(known):g} to {max(known):g} nm, {len(values)} values" if known else f"not numbers, {len(values)} values"
+    )
+
+
+def _shares(flags: dict[str, float | None]) -> str:
+    return ", ".join(flag if share is None else f"{flag} {share:.4f}" for flag, share in flags.items())
+
+
+# How values are shown that are not shown as they are.
+_SHOWN: dict[str, Callable[[Any], str]] = {
+    "wavelength": _span,
+    "fwhm": _span,
+    "good_bands": lambda good: f"{sum(good)} of {len(good)}",
+    "valid_fraction": lambda fraction: f"{fraction:.4f}",
+    "mask_flags": lambda flags: ", ".join(flags) or "none",
+    "flags": _shares,
+}
 
 
 @click.group(cls=HsadGroup)

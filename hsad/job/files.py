@@ -82,8 +82,17 @@ def run_into(
     bands = ["score", *job.parts]
     folder = output.with_name(f"{output.name}.unfinished")
     attrs = {**job.provenance, "run": run_digest(job)}
+    if job.swath is not None:
+        attrs["grid"] = "map"
     writer = ScoreWriter(
-        output, job.grid, attrs, bands=len(bands), descriptions=bands, overwrite=overwrite, folder=folder
+        output,
+        job.grid if job.swath is None else job.swath.grid,
+        attrs,
+        bands=len(bands),
+        descriptions=bands,
+        overwrite=overwrite,
+        folder=folder,
+        swath=job.swath,
     )
     inputs = job.inputs
     refuse_inputs(output, inputs)

@@ -31,9 +31,11 @@ from hsad.engine.source import CubeSource
 from hsad.errors import ParameterError
 from hsad.job.learned import Learned
 from hsad.job.options import RunOptions, memory_bytes
-from hsad.job.selection import band_wavelengths, pixel_mask, pixel_window, selected, with_common_bands
+from hsad.job.selection import as_asked, band_wavelengths, map_of, pixel_mask, pixel_window, selected, with_common_bands
+from hsad.products.ortho import orthorectified
 from hsad.products.provenance import source_file
 from hsad.progress import LOGGER, chosen_progress
+from hsad.swath import Swath, swath_of
 
 if TYPE_CHECKING:
     from hsad.engine.resume import Journal
@@ -60,6 +62,8 @@ class Job:
     as_array: bool
     with_parts: bool
     inputs: tuple[Path, ...]
+    swath: Swath | None = None
+    on_map: bool = False
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -75,6 +79,8 @@ class Job:
             "parameters": json.dumps(parameters),
             "version": __version__,
             **{name: str(self.cube.attrs[name]) for name in ("source", "data_file") if name in self.cube.attrs},
+            **({"mask_flags": ",".join(flags)} if (flags := self.cube.attrs.get("mask_flags")) else {}),
+            **({"bad_bands": bad} if (bad := self.cube.attrs.get("bad_bands")) else {}),
         }
 
     @property
@@ -133,6 +139,8 @@ class Job:
         return self._result(lazy_scores(self.engine, self.detector, self.source, learning), None)
 
     def _result(self, scores: Any, learned: Learned | None, parts: NDArray[np.float32] | None = None) -> Any:
+        if self.on_map and self.swath is not None:
+            return self._on_the_map(scores, learned, parts)
         if self.as_array:
             return np.concatenate([scores[..., None], parts], axis=2) if parts is not None and self.parts else scores
         rows, cols = self.window
@@ -143,11 +151,20 @@ class Job:
         own = {
             name: coordinate.isel({"y": rows, "x": cols}, missing_dims="ignore")
             for name, coordinate in self.cube.coords.items()
-            if coordinate.ndim and set(coordinate.dims) <= {"y", "x"} and name != "valid"
+            if coordinate.ndim and set(coordinate.dims) <= {"y", "x"} and name not in {"valid", "quality"}
         }
         if parts is not None:
             own |= {name: (("y", "x"), parts[..., kind]) for kind, name in enumerate(self.parts)}
         return self.grid.attach(result.assign_coords(own))
+
+    def _on_the_map(self, scores: Any, learned: Learned | None, parts: NDArray[np.float32] | None) -> xr.DataArray:
+        if parts is None or self.swath is None:
+            raise ParameterError("grid: 'map' needs all scores: compute=False gives none")
+        grid = self.swath.grid
+        result = xr.DataArray(orthorectified(scores, self.swath), dims=("y", "x"), name="score")
+        result.attrs = {**self.provenance, "grid": "map", "background": learned.summary() if learned else ""}
+        own = {name: (("y", "x"), orthorectified(parts[..., kind], self.swath)) for kind, name in enumerate(self.parts)}
+        return grid.attach(result.assign_coords(own))
 
 
 def _learn_background(job: Job) -> Background | None:
@@ -168,6 +185,7 @@ def _identity(cube: xr.DataArray, source: CubeSource) -> dict[str, Any]:
     return {
         "name": Path(str(cube.attrs.get("source", ""))).name,
         "variable": cube.attrs.get("variable"),
+        "flags": list(cube.attrs.get("mask_flags", ())),  # one of them is not in the mask
         "files": [[str(file.resolve()), (status := file.stat()).st_size, status.st_mtime_ns] for file in _files(cube)],
         "used": digest.hexdigest(),
     }
@@ -196,14 +214,14 @@ def _prepare(cube: Any, method: Method | None, run: RunOptions, parameters: Mapp
     if run.parts and not (detector.evidence and run.compute):
         method_used, _ = describe_detector(detector)
         raise ParameterError(f"parts: {'compute=False gives none' if detector.evidence else f'{method_used} has none'}")
-    opened = _opened(cube)
+    opened = as_asked(_opened(cube), run)
     grid = geo_grid(opened)
-    window = pixel_window(run, grid)
+    window = pixel_window(run, grid, swath_of(opened))
     source = selected(opened, run, given, window, pixel_mask(run, grid))
     reference_cubes, references = [opened], [source]
     others = run.references is not None and not (len(run.references) == 1 and run.references[0] is cube)
     if run.references is not None and given is None and others:
-        reference_cubes = [_opened(scene) for scene in run.references]
+        reference_cubes = [as_asked(_opened(scene), run) for scene in run.references]
         source, *references = with_common_bands(
             source, *(selected(scene, run, None, None, None) for scene in reference_cubes)
         )
@@ -220,6 +238,8 @@ def _prepare(cube: Any, method: Method | None, run: RunOptions, parameters: Mapp
         not isinstance(cube, xr.DataArray | str | Path),
         run.parts,
         _inputs((opened, *reference_cubes), run),
+        map_of(opened, run, window),
+        run.grid == "map",
     )
 
 
@@ -241,7 +261,7 @@ def _check_given(given: Learned, method: Method | None, run: RunOptions, paramet
     known, _ = describe_detector(given.detector)
     if method is not None and method not in (known, given.detector, type(given.detector)):
         raise ParameterError(f"method {method!r}: the background was learned by {known!r}")
-    for name in [*parameters, *(n for n in ("bands", "pca", "references") if getattr(run, n) is not None)]:
+    for name in [*parameters, *(n for n in ("bands", "bad_bands", "pca", "references") if getattr(run, n) is not None)]:
         raise ParameterError(f"{name} is decided by the background: learn anew to change it")
 
 

@@ -35,6 +35,15 @@ class RunOptions:
     mask: str | Path | NDArray[np.bool_] | None = option(
         None, "pixels to use, non-zero = valid: raster, .npy, .mat:NAME or vector file", metavar="FILE"
     )
+    mask_flags: str | Sequence[str] | None = option(
+        None, "quality flags of a product that leave pixels out, or none; `hsad info` lists them", metavar="NAMES"
+    )
+    bad_bands: str | Sequence[int] | None = option(
+        None, "bands to leave out besides those the file marks: 1-5,96-102 (numbers, from 1) or @FILE", metavar="RANGES"
+    )
+    grid: str | None = option(
+        None, "of a sensor's swath: map (default of files) or sensor, the grid of the result", metavar="map|sensor"
+    )
     region: str | tuple[slice, slice] | None = option(
         None, "rows and columns to use, from 0, ends excluded", metavar="ROW0:ROW1,COL0:COL1"
     )
@@ -63,6 +72,8 @@ class RunOptions:
     def __post_init__(self) -> None:
         if self.workers is not None and (not isinstance(self.workers, int) or self.workers < 1):
             raise ParameterError(f"workers must be a whole number of at least 1, not {self.workers!r}")
+        if self.grid not in (None, "map", "sensor"):
+            raise ParameterError(f"grid: {self.grid!r}: choose from map, sensor")
         if self.region is not None and self.bbox is not None:
             raise ParameterError("region and bbox both choose a window: give one of them")
 

@@ -12,15 +12,79 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from hsad.cube import GeoGrid
+from hsad.cube import GeoGrid, geo_grid
 from hsad.engine.source import CubeSource, drop_dead_bands, source_of
 from hsad.errors import DataError, ParameterError
+from hsad.quality import choose_flags
+from hsad.swath import Swath, seen_within, swath_of, swath_window
 
 if TYPE_CHECKING:
     from hsad.job.learned import Learned
     from hsad.job.options import RunOptions
 
-__all__ = ["band_choice", "band_wavelengths", "pixel_mask", "pixel_window", "selected", "with_common_bands"]
+__all__ = ["as_asked", "band_choice", "band_wavelengths", "pixel_mask", "pixel_window", "selected", "with_common_bands"]
+
+
+def as_asked(cube: xr.DataArray, run: RunOptions) -> xr.DataArray:
+    """Return a cube with the quality flags and the bad bands that the options give.
+
+    Raises
+    ------
+    ParameterError
+        When the cube has no such flag or band.
+    """
+    if run.mask_flags is not None:
+        cube = choose_flags(cube, run.mask_flags)
+    if run.bad_bands is not None:
+        bad, listed = _bad_bands(run.bad_bands, cube.sizes["band"])
+        good = ~bad
+        if "good_wavelength" in cube.coords:
+            good &= cube.coords["good_wavelength"].values.astype(np.bool_)
+        cube = cube.assign_coords(good_wavelength=("band", good)).assign_attrs(bad_bands=listed)
+    return cube
+
+
+def _bad_bands(bands: str | Sequence[int], total: int) -> tuple[NDArray[np.bool_], str]:
+    """Return which bands are meant, and their numbers as a text: numbers from 1 there, in Python indices from 0."""
+    bad = np.zeros(total, dtype=np.bool_)
+    if not isinstance(bands, str):
+        try:
+            bad[np.asarray(bands)] = True
+        except IndexError as error:
+            raise ParameterError(f"bad_bands: {error}") from error
+        return bad, ",".join(str(number + 1) for number in np.flatnonzero(bad))
+    text = bands
+    if bands.startswith("@"):
+        try:
+            text = Path(bands[1:]).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ParameterError(f"bad_bands: {bands[1:]}: {getattr(error, 'strerror', None) or error}") from error
+    parts = re.split(r"[\s,;]+", text.strip())
+    for part in parts:
+        found = re.fullmatch(r"(\d+)(?:-(\d+))?", part)
+        low, high = (int(found[1]), int(found[2] or found[1])) if found else (0, 0)
+        if not 1 <= low <= high <= total:
+            raise ParameterError(f"bad_bands: {part!r} in {bands!r} is not a range within 1-{total}")
+        bad[low - 1 : high] = True
+    return bad, ",".join(parts)
+
+
+def map_of(cube: xr.DataArray, run: RunOptions, window: tuple[slice, slice]) -> Swath | None:
+    """Return through what the window's results go on a map; None where they stay on the grid of the cube.
+
+    Raises
+    ------
+    ParameterError
+        When a map is asked for, and the scene has no place.
+    DataError
+        When the window is seen nowhere on the map.
+    """
+    swath = swath_of(cube)
+    if run.grid == "sensor" or swath is None:
+        if run.grid == "map" and geo_grid(cube).transform is None:
+            raise ParameterError("grid: 'map': the scene says nowhere where its pixels lie")
+        return None
+    return swath_window(swath, *window)
 
 
 def band_choice(bands: Any, cube: xr.DataArray) -> NDArray[np.bool_]:
@@ -64,7 +128,7 @@ def band_choice(bands: Any, cube: xr.DataArray) -> NDArray[np.bool_]:
     return chosen
 
 
-def pixel_window(options: RunOptions, grid: GeoGrid) -> tuple[slice, slice]:
+def pixel_window(options: RunOptions, grid: GeoGrid, swath: Swath | None = None) -> tuple[slice, slice]:
     """Return the rows and columns that ``region`` or ``bbox`` choose, the whole grid without them.
 
     Raises
@@ -77,7 +141,12 @@ def pixel_window(options: RunOptions, grid: GeoGrid) -> tuple[slice, slice]:
     if options.region is not None:
         rows, cols = _region(options.region, grid)
     elif options.bbox is not None:
-        rows, cols = _bbox(options.bbox, grid)
+        if grid.transform is None and swath is not None:
+            # The box is on the map; the window of the sensor's grid is what is seen in it.
+            window = seen_within(swath, *_bbox(options.bbox, swath.grid))
+            rows, cols = window or (slice(0, 0), slice(0, 0))
+        else:
+            rows, cols = _bbox(options.bbox, grid)
     else:
         return slice(0, grid.rows), slice(0, grid.cols)
     if rows.start >= rows.stop or cols.start >= cols.stop:

@@ -22,6 +22,8 @@ CHECKSUM_LIMIT = 256 * 2**20
 """Largest source in bytes that gets a checksum; a larger one is told by its size and time."""
 
 _PREFIX = "HSAD_"
+# What scores say of themselves; the rest is found out from their source.
+_STATED = ("method", "parameters", "version", "background", "run", "mask_flags", "bad_bands", "grid", "source")
 
 
 def sha256_of(path: Path) -> str:
@@ -55,6 +57,10 @@ class Provenance:
         What was learned, in single numbers: a JSON object.
     run : str
         Digest of all that the scores depend on, files and options; two rasters with the same one are the same.
+    mask_flags, bad_bands : str
+        Quality flags that made pixels invalid; bands that the user left out beyond those of the scene.
+    grid : str
+        "map" where the scores of a sensor's grid were put on a map.
     source : str
         The scene, as its reader named it.
     source_sha256 : str
@@ -69,6 +75,9 @@ class Provenance:
     version: str = ""
     background: str = ""
     run: str = ""
+    mask_flags: str = ""
+    bad_bands: str = ""
+    grid: str = ""
     source: str = ""
     source_sha256: str = ""
     source_size: str = ""
@@ -76,7 +85,7 @@ class Provenance:
 
     @classmethod
     def from_attrs(cls, attrs: Mapping[str, Any]) -> Provenance:
-        """Take ``method``, ``parameters``, ``version``, ``run`` and ``source`` from attributes and look at the source.
+        """Take what scores say of themselves from attributes, and look at the source.
 
         The file looked at is ``data_file``, where there is one: an ENVI header names its data.
 
@@ -85,10 +94,7 @@ class Provenance:
         OutputError
             When the source exists but cannot be read.
         """
-        stated = {
-            name: str(attrs.get(name) or "")
-            for name in ("method", "parameters", "version", "background", "run", "source")
-        }
+        stated = {name: str(attrs.get(name) or "") for name in _STATED}
         return cls(**stated, **_identity(str(attrs.get("data_file") or stated["source"])))
 
     @classmethod

@@ -15,6 +15,7 @@ from hsad.errors import OutputError, ParameterError
 from hsad.files import check_output, drop_statistics, publish, refuse_inputs, reserve_space, staging, statistics
 from hsad.gdal import gdal_errors, open_raster
 from hsad.products.cog import BLOCK, same_values, state_statistics, to_cog
+from hsad.products.ortho import Spool
 from hsad.products.provenance import Provenance, source_file
 from hsad.products.stac import stac_item
 from hsad.products.styles import raster_style
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from numpy.typing import NDArray
+
+    from hsad.swath import Swath
 
 __all__ = ["RASTER_SUFFIXES", "ScoreWriter", "read_provenance", "write_scores"]
 
@@ -49,15 +52,17 @@ class ScoreWriter:
     grid : GeoGrid
         Size, CRS and transform, written as they are; either of the latter may be None.
     attrs : mapping
-        What the scores say about themselves: ``method``, ``parameters`` (a JSON string), ``version``,
-        ``run`` and ``source`` become the tags ``HSAD_METHOD`` and so on, with the checksum of the source; other
-        attributes are ignored.
+        What the scores say about themselves (see `Provenance.from_attrs`): ``method``, ``parameters`` (a JSON
+        string), ``version``, ``run``, ``source`` and so on become the tags ``HSAD_METHOD`` and so on, with the
+        checksum of the source; other attributes are ignored.
     bands : int
         Number of bands.
     descriptions : sequence of str, optional
         One name a band; "score" otherwise.
     overwrite : bool
         Whether files with the final names may be replaced.
+    swath : Swath, optional
+        Windows are of its sensor's grid, the raster is its map; `grid` is the map then.
     folder : Path, optional
         Where temporary files go, on the file system of `path`; beside it otherwise.
 
@@ -83,9 +88,12 @@ class ScoreWriter:
         descriptions: Sequence[str] | None = None,
         overwrite: bool = False,
         folder: Path | None = None,
+        swath: Swath | None = None,
     ) -> None:
         self._stage_in = folder
         self._overwrite = overwrite
+        self._swath = swath
+        self._spool: Spool | None = None
         self.path = check_output(path, RASTER_SUFFIXES, overwrite=overwrite)
         self.grid = grid
         self.bands = bands
@@ -119,6 +127,8 @@ class ScoreWriter:
             self._folder = stack.enter_context(staging(self.path, self._stage_in))
             self._work = self._folder / f"{self.path.name}.work.tif"  # a name that no result has
             self._dataset = self._lay_out()
+            if self._swath is not None:
+                self._spool = Spool(self._folder / "sensor", self._swath, self.bands)
             # Not as a context: its exit would take away the environment that `gdal_errors` made.
             stack.callback(self._dataset.close)
             self._stack = stack.pop_all()
@@ -139,14 +149,20 @@ class ScoreWriter:
         OutputError
             When the file cannot be written.
         """
-        from rasterio.windows import Window
-
         shape = (rows.stop - rows.start, cols.stop - cols.start, self.bands)
-        window = Window(cols.start, rows.start, shape[1], shape[0])
         if scores.shape not in (shape, shape[:2] if self.bands == 1 else shape):
             raise ParameterError(f"scores of shape {scores.shape} for a window of shape {shape}")
         with np.errstate(over="ignore"):  # beyond float32 a score is infinite: still the largest
             stored = scores.reshape(shape).astype(np.float32)
+        if self._spool is not None:
+            self._spool.write(rows, cols, stored)
+        else:
+            self._write_map(rows, cols, stored)
+
+    def _write_map(self, rows: slice, cols: slice, stored: NDArray[np.float32]) -> None:
+        from rasterio.windows import Window
+
+        window = Window(cols.start, rows.start, cols.stop - cols.start, rows.stop - rows.start)
         with gdal_errors(self.path):
             self._dataset.write(np.moveaxis(stored, -1, 0), window=window)
 
@@ -197,6 +213,8 @@ class ScoreWriter:
 
     def _publish(self) -> None:
         staged = {name: self._folder / name.name for name in (self.path, *_companions(self.path))}
+        if self._spool is not None:
+            self._spool.on_the_map(self._write_map)
         with gdal_errors(self.path):
             self._dataset.close()
             bands = summarize(self._work)

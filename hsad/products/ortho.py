@@ -1,0 +1,67 @@
+"""Results of a sensor's grid put on a map: nearest neighbour, strip by strip, voids NaN."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hsad.swath import map_strips
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from hsad.swath import Swath
+
+__all__ = ["Spool", "orthorectified"]
+
+
+class Spool:
+    """Scores of a sensor's grid in a file, until all are there.
+
+    Parameters
+    ----------
+    path : Path
+        The file; its room on the disk is taken at once.
+    swath : Swath
+        Gives the size of the grid, and the map.
+    bands : int
+        Layers of scores.
+    """
+
+    def __init__(self, path: Path, swath: Swath, bands: int) -> None:
+        rows, cols = swath.shape
+        self._swath = swath
+        void = np.full((1, cols, bands), np.nan, dtype=np.float32)
+        with path.open("wb") as file:
+            for _ in range(rows):  # written, not only promised: a full disk shows here
+                file.write(void.data)
+        self._scores = np.memmap(path, np.float32, "r+", shape=(rows, cols, bands))
+
+    def write(self, rows: slice, cols: slice, scores: NDArray[Any]) -> None:
+        """Keep the scores ``(rows, cols, bands)`` of a window."""
+        self._scores[rows, cols] = scores
+
+    def on_the_map(self, write: Callable[[slice, slice, NDArray[Any]], None]) -> None:
+        """Hand the map to `write`, strip by strip: rows, columns, scores ``(rows, cols, bands)``."""
+        for strip in map_strips(self._swath.grid):
+            write(strip, slice(0, self._swath.grid.cols), _gathered(self._scores, self._swath, strip))
+
+
+def orthorectified(scores: NDArray[Any], swath: Swath) -> NDArray[np.float32]:
+    """Return scores ``(rows, cols)`` or ``(rows, cols, layers)`` of a sensor's grid on the map, NaN at voids."""
+    grid = swath.grid
+    result = np.empty((grid.rows, grid.cols, *scores.shape[2:]), dtype=np.float32)
+    for strip in map_strips(grid):
+        result[strip] = _gathered(scores, swath, strip)
+    return result
+
+
+def _gathered(scores: NDArray[Any], swath: Swath, strip: slice) -> NDArray[np.float32]:
+    line, sample = swath.lookup(strip)
+    gathered = scores[line, sample].astype(np.float32)
+    gathered[line < 0] = np.nan
+    return gathered

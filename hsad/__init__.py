@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from hsad.products.raster import write_scores
     from hsad.readers import open_cube
     from hsad.report.decide import polygons, threshold
+    from hsad.report.explain import explain
     from hsad.synthetic import make_scene
 
 __version__ = "0.1.0"
@@ -42,6 +43,7 @@ _HOMES = {
     "detect_many": "hsad.job.batch",
     "detect_to_file": "hsad.job.files",
     "evaluate": "hsad.evaluation",
+    "explain": "hsad.report.explain",
     "learn": "hsad.detection",
     "make_scene": "hsad.synthetic",
     "open_cube": "hsad.readers",
@@ -65,6 +67,7 @@ __all__ = [
     "detect_many",
     "detect_to_file",
     "evaluate",
+    "explain",
     "learn",
     "make_scene",
     "open_cube",

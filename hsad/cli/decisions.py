@@ -1,4 +1,4 @@
-"""The commands from scores to decisions: threshold."""
+"""The commands from scores to decisions: threshold, explain."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import click
 
 from hsad.cli.options import HsadCommand, json_option, print_json
 
-__all__ = ["threshold"]
+__all__ = ["explain", "threshold"]
 
 
 def threshold_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -84,3 +84,43 @@ def _expected(result: dict[str, Any]) -> str:
     mark = "" if result["trusted"] else " (do not trust this number here)"
     counted = result["rule"] in ("bank", "clean-region", "given")
     return f", {'about' if counted else 'at most'} {number} of them expected false{mark}"
+
+
+class _Numbers(click.ParamType):
+    """Two numbers with a comma between them."""
+
+    def __init__(self, kind: type, metavar: str) -> None:
+        self.kind, self.name = kind, metavar
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the pair; what has another form is wrong usage."""
+        if isinstance(value, tuple):
+            return value
+        try:
+            first, second = map(self.kind, str(value).split(","))
+        except ValueError:
+            self.fail(f"{value!r} is not {self.name}", param, ctx)
+        return first, second
+
+
+@click.command(cls=HsadCommand)
+@click.argument("scene")
+@click.argument("scores")
+@click.option("--id", "number", type=int, metavar="N", help="An anomaly of --anomalies.")
+@click.option("--anomalies", metavar="A.gpkg", help="Anomalies to look up and to compare with.")
+@click.option("--at", type=_Numbers(int, "ROW,COL"), metavar="ROW,COL", help="A pixel, from 0.")
+@click.option("--lonlat", type=_Numbers(float, "X,Y"), metavar="X,Y", help="Longitude and latitude.")
+@click.option("--library", metavar="FILE", help="Spectral library (.sli, .csv): nearest names, as hints.")
+@click.option("-o", "--output", metavar="FIGURE.png", help="Draw it.")
+@json_option
+def explain(scene: str, scores: str, output: str | None, as_json: bool, **where: Any) -> None:
+    """Say why a pixel or an anomaly of SCORES stands out in SCENE."""
+    from hsad.report.explain import explain_scores
+
+    found = explain_scores(scene, scores, **where)
+    if output is not None:
+        found.plot(output)
+    if as_json:
+        print_json(found.to_dict())
+    else:
+        click.echo(found.sentence)

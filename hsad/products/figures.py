@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["FIGURE_SUFFIXES", "Curve", "plot_roc", "plot_scores", "save_figure"]
+__all__ = ["FIGURE_SUFFIXES", "Curve", "new_figure", "plot_roc", "plot_scores", "save_figure"]
 
 FIGURE_SUFFIXES = (".png", ".pdf", ".svg")
 _DPI = 150
@@ -144,7 +144,7 @@ def plot_roc(
         check_output(path, FIGURE_SUFFIXES, overwrite=overwrite)
     positive = [curve.false_alarm_rate[curve.false_alarm_rate > 0].min(initial=1.0) for curve in curves.values()]
     left = 10.0 ** math.floor(min(-1.0, math.log10(min(positive))))
-    figure = _figure((7.0, 5.0))
+    figure = new_figure((7.0, 5.0))
     axes = figure.add_subplot()
     chance = np.geomspace(left, 1.0, 200)
     axes.plot(chance, chance, color="0.6", linewidth=1, linestyle=(0, (2, 3)), label="chance, AUC 0.5000")
@@ -200,7 +200,7 @@ def _draw_map(
 
     width, height = _panel_inches(grid)
     panels = 1 if background is None else 2
-    figure = _figure((panels * (width + 0.9) + 1.0, height + 1.2))
+    figure = new_figure((panels * (width + 0.9) + 1.0, height + 1.2))
     axes = figure.subplots(1, panels, squeeze=False, sharex=True, sharey=True)[0]
     if background is not None:
         _show(axes[0], background, grid, cmap="gray")
@@ -227,7 +227,8 @@ def _draw_map(
     return figure
 
 
-def _figure(inches: tuple[float, float]) -> Figure:
+def new_figure(inches: tuple[float, float]) -> Figure:
+    """Return a figure of this size without pyplot's global state."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

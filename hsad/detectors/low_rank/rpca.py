@@ -21,7 +21,7 @@ from hsad.kernels.covariance import whitener
 from hsad.kernels.low_rank.pursuit import Extent, Step, Tally, advance, finish, iterate
 from hsad.kernels.summaries import Moments
 
-__all__ = ["RPCA", "Decomposition"]
+__all__ = ["RPCA", "Decomposition", "sparse_part"]
 
 T = TypeVar("T")
 
@@ -190,7 +190,7 @@ class RPCA(Detector):
         pixels = block.pixels
         if not len(pixels):
             return block.spread(np.empty(0))
-        sparse = _sparse_part(block, background.steps)
+        sparse = sparse_part(block, background.steps)
         if background.gaussian is not None:
             return block.spread(background.gaussian.distance(sparse))
         if self.measure == "l1":
@@ -280,7 +280,7 @@ def _finish(block: Block, steps: tuple[Step, ...], place: Place) -> Tally | None
     return tally
 
 
-def _sparse_part(block: Block, steps: Sequence[Step]) -> NDArray[np.float64]:
+def sparse_part(block: Block, steps: Sequence[Step]) -> NDArray[np.float64]:
     """Return the sparse parts of the block's pixels, not to be written to: kept from learning, or made anew."""
     kept: _Kept | None = block.memo.get("sparse")
     if kept is not None and kept.done == len(steps) and kept.follows(steps):
@@ -292,7 +292,7 @@ def _sparse_part(block: Block, steps: Sequence[Step]) -> NDArray[np.float64]:
 
 
 def _moments(block: Block, steps: tuple[Step, ...]) -> Moments | None:
-    return Moments.of(_sparse_part(block, steps)) if block.core_valid.any() else None
+    return Moments.of(sparse_part(block, steps)) if block.core_valid.any() else None
 
 
 def _required(value: T | None) -> T:

@@ -6,7 +6,7 @@ import click
 
 from hsad import __version__
 from hsad.cli.about import bench, demo, doctor, manual, methods
-from hsad.cli.decisions import explain, threshold
+from hsad.cli.decisions import explain, report, review, threshold
 from hsad.cli.detect import detect
 from hsad.cli.options import HsadGroup
 from hsad.cli.scenes import catalog, info
@@ -24,5 +24,19 @@ def hsad() -> None:
     """
 
 
-for command in (detect, threshold, explain, evaluate, info, methods, catalog, demo, bench, manual, doctor):
+for command in (
+    detect,
+    threshold,
+    explain,
+    report,
+    review,
+    evaluate,
+    info,
+    methods,
+    catalog,
+    demo,
+    bench,
+    manual,
+    doctor,
+):
     hsad.add_command(command)

@@ -1,4 +1,4 @@
-"""The commands from scores to decisions: threshold, explain."""
+"""The commands from scores to decisions: threshold, explain, report, review."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import click
 
 from hsad.cli.options import HsadCommand, json_option, print_json
 
-__all__ = ["explain", "threshold"]
+__all__ = ["explain", "report", "review", "threshold"]
 
 
 def threshold_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -86,21 +86,19 @@ def _expected(result: dict[str, Any]) -> str:
     return f", {'about' if counted else 'at most'} {number} of them expected false{mark}"
 
 
-class _Numbers(click.ParamType):
-    """Two numbers with a comma between them."""
+def _pair(kind: type, form: str) -> Callable[[click.Context, click.Parameter, str | None], Any]:
+    """Return what turns a text into two numbers; another form is wrong usage."""
 
-    def __init__(self, kind: type, metavar: str) -> None:
-        self.kind, self.name = kind, metavar
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return the pair; what has another form is wrong usage."""
-        if isinstance(value, tuple):
-            return value
+    def parsed(context: click.Context, option: click.Parameter, text: str | None) -> Any:
+        if text is None:
+            return None
         try:
-            first, second = map(self.kind, str(value).split(","))
+            first, second = map(kind, text.split(","))
         except ValueError:
-            self.fail(f"{value!r} is not {self.name}", param, ctx)
+            raise click.BadParameter(f"{text!r} is not {form}", context, option) from None
         return first, second
+
+    return parsed
 
 
 @click.command(cls=HsadCommand)
@@ -108,8 +106,8 @@ class _Numbers(click.ParamType):
 @click.argument("scores")
 @click.option("--id", "number", type=int, metavar="N", help="An anomaly of --anomalies.")
 @click.option("--anomalies", metavar="A.gpkg", help="Anomalies to look up and to compare with.")
-@click.option("--at", type=_Numbers(int, "ROW,COL"), metavar="ROW,COL", help="A pixel, from 0.")
-@click.option("--lonlat", type=_Numbers(float, "X,Y"), metavar="X,Y", help="Longitude and latitude.")
+@click.option("--at", callback=_pair(int, "ROW,COL"), metavar="ROW,COL", help="A pixel, from 0.")
+@click.option("--lonlat", callback=_pair(float, "X,Y"), metavar="X,Y", help="Longitude and latitude.")
 @click.option("--library", metavar="FILE", help="Spectral library (.sli, .csv): nearest names, as hints.")
 @click.option("-o", "--output", metavar="FIGURE.png", help="Draw it.")
 @json_option
@@ -124,3 +122,44 @@ def explain(scene: str, scores: str, output: str | None, as_json: bool, **where:
         print_json(found.to_dict())
     else:
         click.echo(found.sentence)
+
+
+@click.command(cls=HsadCommand)
+@click.argument("scene")
+@click.argument("scores")
+@click.option("-o", "--output", required=True, metavar="REPORT.html", help="The page.")
+@threshold_options
+@click.option("--no-reasons", is_flag=True, help="Leave out the detector's own account: it learns the scene once more.")
+@click.option("--open", "open_it", is_flag=True, help="Open it in a browser.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing page.")
+@json_option
+def report(
+    scene: str, scores: str, output: str, no_reasons: bool, open_it: bool, as_json: bool, **options: Any
+) -> None:
+    """Write a page to review the anomalies of SCORES in: map, ranked list, spectra, reasons; no network needed."""
+    from hsad.report.page import report_to_file
+
+    result = report_to_file(scene, scores, output, reasons=not no_reasons, **options)
+    if open_it:
+        click.launch(output)
+    if as_json:
+        print_json(result)
+    else:
+        click.echo(f"{output}: {result['summary']}")
+        click.echo(result["sentence"])
+
+
+@click.command(cls=HsadCommand)
+@click.argument("anomalies", metavar="A.gpkg")
+@click.argument("reviewed", metavar="REVIEWED.geojson")
+@json_option
+def review(anomalies: str, reviewed: str, as_json: bool) -> None:
+    """Write the states that were marked in the report's page back into the GeoPackage."""
+    from hsad.report.review import apply_review
+
+    result = apply_review(anomalies, reviewed)
+    if as_json:
+        print_json(result)
+    else:
+        states = ", ".join(f"{count} {state}" for state, count in result["states"].items())
+        click.echo(f"{anomalies}: {result['changed']} changed; {states}")

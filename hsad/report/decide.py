@@ -30,7 +30,7 @@ from hsad.thresholds.choose import Threshold, ThresholdOptions, choose_threshold
 from hsad.thresholds.objects import find_objects
 from hsad.thresholds.scoremap import ScoreMap
 
-__all__ = ["anomalies_of", "polygons", "threshold", "threshold_to_file"]
+__all__ = ["anomalies_of", "choose_anomalies", "polygons", "threshold", "threshold_to_file"]
 
 MERGE = 2
 """Pixels this many rows and columns apart belong to one anomaly: the bank's false objects are counted so."""
@@ -109,9 +109,22 @@ def polygons(
         ``len``, ``records()``, ``to_geojson()``; `hsad.write_anomalies` keeps them.
     """
     opened = open_scores(scores)
-    chosen = choose_threshold(opened, _options(options), _clean(clean_region, opened.grid))
     beside = None if scene is None else Scene.of(scene, opened.grid)
-    return anomalies_of(opened, chosen, beside, min_pixels=min_pixels, merge=merge)
+    return choose_anomalies(opened, beside, min_pixels=min_pixels, merge=merge, clean_region=clean_region, **options)
+
+
+def choose_anomalies(
+    scores: ScoreMap,
+    scene: Scene | None,
+    *,
+    min_pixels: int = 1,
+    merge: int = MERGE,
+    clean_region: Any = None,
+    **options: Any,
+) -> Anomalies:
+    """Do as `polygons` with what is open already."""
+    chosen = choose_threshold(scores, _options(options), _clean(clean_region, scores.grid))
+    return anomalies_of(scores, chosen, scene, min_pixels=min_pixels, merge=merge)
 
 
 def threshold_to_file(
@@ -148,8 +161,7 @@ def threshold_to_file(
         raise OutputError(f"{target}: the name must end with one of {', '.join(allowed)}")
     opened = open_scores(scores)
     chosen = choose_threshold(opened, _options(options), _clean(clean_region, opened.grid))
-    scene = _scene_of(opened)
-    found = anomalies_of(opened, chosen, scene, min_pixels=min_pixels, merge=merge)
+    found = anomalies_of(opened, chosen, _scene_of(opened), min_pixels=min_pixels, merge=merge)
     tags = {
         "HSAD_METHOD": opened.method,
         "HSAD_SOURCE": opened.source,

@@ -187,7 +187,7 @@ class Explainer:
 
     def _compared(self, row: int, col: int, reason: Reason) -> tuple[NDArray[np.float64], NDArray[np.float64], str]:
         """Return mean and spread of what the pixel is shown beside: its ring, or the scene where that is learned."""
-        background = self.learned.background
+        background: Any = self.learned.background
         if reason.ring is None and hasattr(background, "mean") and hasattr(background, "whitening"):
             covariance = np.linalg.pinv(background.whitening @ background.whitening.T, hermitian=True)
             return np.asarray(background.mean), np.sqrt(np.maximum(np.diag(covariance), 0.0)), "the scene"

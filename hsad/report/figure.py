@@ -72,7 +72,8 @@ def plot_explanation(explanation: Explanation, path: Any = None) -> Any:
     if explanation.wavelength is not None:
         _shade(axes, place)
     figure.text(0.01, 0.005, _wrapped(explanation.sentence), fontsize=7.5, color="0.25", va="bottom")
-    figure.get_layout_engine().set(rect=(0, 0.1 if panels == 2 else 0.16, 1, 0.9 if panels == 2 else 0.84))
+    below = 0.1 if panels == 2 else 0.16
+    figure.set_layout_engine("constrained", rect=(0, below, 1, 1 - below))
     save_figure(figure, path, overwrite=True)
     return figure
 

@@ -1,0 +1,302 @@
+"""The page to review anomalies in: one HTML file that needs no network and no other file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hsad import __version__
+from hsad.errors import DataError
+from hsad.files import check_output, publish, staging
+from hsad.products.anomalies import COLUMNS, Anomalies
+from hsad.products.palette import SCORE_PALETTE
+from hsad.products.styles import STATE_COLORS
+from hsad.report.decide import choose_anomalies
+from hsad.report.explain import ABSORPTION, explainer
+from hsad.report.opened import Scene, open_scores
+from hsad.report.pictures import data_url, overview, picture_step, score_picture
+from hsad.report.surroundings import look_around
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from hsad.thresholds.scoremap import ScoreMap
+
+__all__ = ["report_to_file", "summary_line", "write_page"]
+
+_SPECTRA = 200
+_REASONS = 60
+_GAP = 3.0
+_LEFT_OUT = {"peak_wavelengths", "mean_spectrum", "background_spectrum"}
+
+
+def report_to_file(
+    scene: Any,
+    scores: str | Path,
+    output: str | Path,
+    *,
+    reasons: bool = True,
+    overwrite: bool = False,
+    **options: Any,
+) -> dict[str, Any]:
+    """Write the review page of a score raster.
+
+    Parameters
+    ----------
+    scene, scores, output : path
+        The scene, its scores, and the page (``.html``).
+    reasons : bool
+        Whether the detector's own account of the highest anomalies is computed: it has to learn the scene once more.
+    overwrite : bool
+    **options
+        As for `hsad.polygons`: how anomalies are chosen.
+
+    Returns
+    -------
+    dict
+        ``output``, ``anomalies`` (their number), ``summary`` (one line), and what `Threshold.to_dict` says.
+
+    Raises
+    ------
+    HsadError
+        When a file cannot be read, the scores do not lie in the scene, or the page cannot be written.
+    """
+    target = check_output(output, (".html", ".htm"), overwrite=overwrite)
+    opened = open_scores(scores)
+    beside = Scene.of(scene, opened.grid)
+    anomalies = choose_anomalies(opened, beside, **options)
+    write_page(target, anomalies, opened, beside, scene if reasons else None)
+    return {
+        "output": str(target),
+        "anomalies": len(anomalies),
+        "summary": summary_line(anomalies),
+        **{name: value for name, value in anomalies.threshold.items() if name != "anomalies"},
+    }
+
+
+def summary_line(anomalies: Anomalies) -> str:
+    """Return how many anomalies there are, and how many of them are expected to be false."""
+    number, false = len(anomalies), anomalies.threshold["expected_false"]
+    text = f"{number} {'anomaly' if number == 1 else 'anomalies'}"
+    if false is None or not number:
+        return text
+    counted = anomalies.threshold["rule"] in ("bank", "clean-region", "given")
+    doubt = "" if anomalies.threshold["trusted"] else " (a number not to be trusted here)"
+    return f"{text}, {'about' if counted else 'at most'} {min(false, number):.0f} of them expected false{doubt}"
+
+
+def write_page(path: Path, anomalies: Anomalies, scores: ScoreMap, scene: Scene, explained: Any) -> None:
+    """Write the page; `explained` is the scene to let the detector learn for reasons, None for none.
+
+    Raises
+    ------
+    OutputError
+        When it cannot be written; nothing is left behind then.
+    """
+    from jinja2 import Environment
+    from markupsafe import Markup
+
+    picture, colours = overview(scene)
+    data = _data(anomalies, scores, scene, explained)
+    data["picture"] = data_url(picture)
+    assets = files("hsad.report") / "assets"
+    source = Path(scores.source or scene.name).name
+    page = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(
+        (assets / "report.html.j2").read_text("utf-8")
+    )
+    text = page.render(
+        title=f"Anomalies in {source}",
+        summary=summary_line(anomalies),
+        sentence=_without_doubts(anomalies.threshold),
+        doubts=anomalies.threshold["doubts"],
+        facts=_facts(anomalies, scores, scene, colours),
+        # Our own files, and JSON in which nothing can end the element it stands in: the rest is escaped.
+        style=Markup((assets / "report.css").read_text("utf-8")),  # noqa: S704
+        script=Markup((assets / "report.js").read_text("utf-8")),  # noqa: S704
+        data=Markup(_json(data)),  # noqa: S704
+    )
+    with staging(path) as folder:
+        staged = folder / "page.html"
+        staged.write_text(text + "\n", encoding="utf-8")
+        publish(staged, path)
+
+
+def _without_doubts(threshold: Mapping[str, Any]) -> str:
+    """Return where the threshold comes from; the doubts stand in a box of their own."""
+    doubts = "; ".join(threshold["doubts"])
+    return str(threshold["sentence"]).replace(f"Do not trust this number here: {doubts}. ", "")
+
+
+def _json(data: Mapping[str, Any]) -> str:
+    """Return JSON that may stand in a script element whatever texts are in it."""
+    text = json.dumps(data, allow_nan=False, separators=(",", ":"), ensure_ascii=False)
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _facts(anomalies: Anomalies, scores: ScoreMap, scene: Scene, colours: str) -> list[tuple[str, str]]:
+    grid, threshold = scores.grid, anomalies.threshold
+    interval, false = threshold["interval"], threshold["expected_false"]
+    rows = [
+        ("Scene", f"{scene.name}, {grid.rows} x {grid.cols} pixels, {len(scene.source.bands)} bands used"),
+        ("Picture", colours),
+        ("CRS", "none" if grid.crs is None else str(grid.crs.to_string())),
+        ("Method", scores.method or "not known"),
+        ("Parameters", ", ".join(f"{name} = {value}" for name, value in scores.parameters.items())),
+        ("Learned", ", ".join(f"{name} = {_number(value)}" for name, value in scores.background.items())),
+        ("Threshold", f"{threshold['threshold']:.6g} by rule {threshold['rule']}"),
+        (
+            "Expected false",
+            "not known" if false is None else f"{false:.3g}",
+        ),
+        ("90 % interval", "-" if interval is None else f"{interval[0]:.3g} to {interval[1]:.3g}"),
+        ("Doubts", "; ".join(threshold["doubts"]) or "none"),
+        ("Smallest, merged", f"{threshold['min_pixels']} pixels; {threshold['merge']} pixels apart"),
+        ("hsad", __version__),
+    ]
+    return [(name, text) for name, text in rows if text]
+
+
+def _number(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _data(anomalies: Anomalies, scores: ScoreMap, scene: Scene, explained: Any) -> dict[str, Any]:
+    """Return what the page's script reads."""
+    grid = scores.grid
+    grey, low, high, logarithmic = score_picture(scores)
+    columns = [name for name in COLUMNS if name not in _LEFT_OUT]
+    records = anomalies.records()
+    table = {name: [record[name] for record in records] for name in columns}
+    digest = hashlib.sha256(json.dumps([table, scores.source, anomalies.threshold["threshold"]]).encode()).hexdigest()
+    axis, axis_name = _axis(scene)
+    return {
+        "name": Path(scores.source or scene.name).stem,
+        "key": digest[:16],
+        "rows": grid.rows,
+        "cols": grid.cols,
+        "step": picture_step(grid.rows, grid.cols),
+        "transform": None if grid.transform is None else list(grid.transform)[:6],
+        "crs": None if grid.crs is None else str(grid.crs.to_string())[:40],
+        "geographic": bool(grid.crs is not None and grid.crs.is_geographic),
+        "metres": _metres(scores),
+        "palette": _palette(),
+        "low": low,
+        "high": high,
+        "log": logarithmic,
+        "grey": data_url(grey),
+        "columns": columns,
+        "colors": STATE_COLORS,
+        "anomalies": table,
+        "shapes": _shapes(anomalies),
+        "outlines": [feature["geometry"] for feature in anomalies.to_geojson()["features"]],
+        "axis": [_short(value) for value in axis],
+        "axis_name": axis_name,
+        "breaks": _breaks(axis),
+        "shaded": _shaded(scene, axis),
+        "spectra": _spectra(anomalies, scores, scene),
+        "reasons": {} if explained is None else _reasons(anomalies, scores, scene, explained),
+    }
+
+
+def _palette() -> list[list[int]]:
+    """Return 256 colours: the first for no score, the others from low to high."""
+    known = np.array([list(bytes.fromhex(color[1:])) for color in SCORE_PALETTE], dtype=np.float64)
+    places = np.linspace(0, len(known) - 1, 255)
+    channels = [np.interp(places, np.arange(len(known)), known[:, channel]) for channel in range(3)]
+    return [[0, 0, 0], *np.round(np.stack(channels, axis=1)).astype(int).tolist()]
+
+
+def _metres(scores: ScoreMap) -> float | None:
+    """Return how many metres a pixel's side is long, None where that is not known."""
+    from hsad.products.anomalies import pixel_areas
+
+    area = pixel_areas(scores.grid, np.array([scores.grid.rows // 2]))[0]
+    return float(np.sqrt(area)) if np.isfinite(area) else None
+
+
+def _shapes(anomalies: Anomalies) -> list[list[list[float]]]:
+    """Return the rings of each outline in pixels, each as x, y, x, y and so on."""
+    import shapely
+
+    if not len(anomalies):
+        return []
+    outline = anomalies.outline
+    if anomalies.grid.transform is not None:
+        a, b, c, d, e, f, *_ = ~anomalies.grid.transform
+        points = shapely.get_coordinates(outline) @ np.array([[a, d], [b, e]]) + np.array([c, f])
+        outline = shapely.set_coordinates(outline.copy(), np.round(points, 2))
+    found = []
+    for shape in outline:
+        parts = getattr(shape, "geoms", [shape])
+        rings = [ring for part in parts for ring in (part.exterior, *part.interiors)]
+        found.append([np.asarray(ring.coords)[:-1].ravel().tolist() for ring in rings])
+    return found
+
+
+def _axis(scene: Scene) -> tuple[NDArray[np.float64], str]:
+    if scene.wavelength is None:
+        return scene.source.bands.astype(np.float64) + 1.0, "Band"
+    return scene.wavelength, "Wavelength (nm)"
+
+
+def _breaks(axis: NDArray[np.float64]) -> list[int]:
+    """Return at which bands a line begins anew: after a gap, or where wavelengths step back."""
+    steps = np.diff(axis)
+    rising = steps[steps > 0]
+    usual = float(np.median(rising)) if rising.size else 1.0
+    return [int(band) + 1 for band in np.flatnonzero((steps > _GAP * usual) | (steps <= 0))]
+
+
+def _shaded(scene: Scene, axis: NDArray[np.float64]) -> list[list[float]]:
+    """Return the stretches of the axis to shade: absorption bands, and gaps of bands that are left out."""
+    gaps = [[float(axis[band - 1]), float(axis[band])] for band in _breaks(axis) if axis[band] > axis[band - 1]]
+    return gaps if scene.wavelength is None else [*map(list, ABSORPTION), *gaps]
+
+
+def _spectra(anomalies: Anomalies, scores: ScoreMap, scene: Scene) -> dict[int, dict[str, list[float | None]]]:
+    found = {}
+    for place in range(min(_SPECTRA, len(anomalies))):
+        row, col = int(anomalies.columns["row"][place]), int(anomalies.columns["col"][place])
+        around = look_around(scene, scores, row, col, anomalies.threshold["threshold"])
+        found[place + 1] = {
+            "s": _list(around.spectrum),
+            "b": _list(around.background),
+            "d": _list(around.spread),
+        }
+    return found
+
+
+def _reasons(anomalies: Anomalies, scores: ScoreMap, scene: Scene, explained: Any) -> dict[int, dict[str, Any]]:
+    """Return the detector's own account of the highest anomalies."""
+    if not scores.method or not len(anomalies):
+        return {}
+    found: dict[int, dict[str, Any]] = {}
+    with explainer(explained, scores.method, scores.parameters) as ready:
+        same = np.array_equal(ready.learned.bands, scene.source.bands)
+        for place in range(min(_REASONS, len(anomalies))):
+            row, col = int(anomalies.columns["row"][place]), int(anomalies.columns["col"][place])
+            try:
+                why = ready.at(row + scene.origin[0], col + scene.origin[1])
+            except DataError:
+                continue
+            parts, made = (why.reason.contributions, why.reason.reconstruction) if same else (None, None)
+            found[place + 1] = {
+                "text": why.sentence,
+                "parts": None if parts is None else _list(parts),
+                "made": None if made is None else _list(made),
+            }
+    return found
+
+
+def _short(value: float) -> float | None:
+    return float(f"{value:.4g}") if np.isfinite(value) else None
+
+
+def _list(values: NDArray[np.float64]) -> list[float | None]:
+    return [_short(float(value)) for value in values]

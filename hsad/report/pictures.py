@@ -1,0 +1,120 @@
+"""Pictures of a scene and of its scores for a page: reduced to a bounded size, as PNG within a data URL."""
+
+from __future__ import annotations
+
+import base64
+import io
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hsad.products.palette import is_logarithmic
+from hsad.products.summary import stretch
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from hsad.report.opened import Scene
+    from hsad.thresholds.scoremap import ScoreMap
+
+__all__ = ["data_url", "overview", "picture_step", "score_picture"]
+
+_MOST = 1600
+_RGB_NM = (640.0, 550.0, 470.0)
+_FALSE_NM = (2200.0, 1650.0, 850.0)
+_FAR_NM = 60.0
+_PERCENTILES = (2.0, 98.0)
+_STRIP_ROWS = 64
+
+
+def picture_step(rows: int, cols: int) -> int:
+    """Return how many pixels of a side become one, so that no side of a picture is longer than 1600."""
+    return max(1, math.ceil(max(rows, cols) / _MOST))
+
+
+def overview(scene: Scene) -> tuple[NDArray[np.uint8], str]:
+    """Return the scene as a picture ``(rows, cols, 3)``, and which bands its colours show.
+
+    True colour where there are bands of red, green and blue; else infrared ones as false colour; else three bands at
+    even places of the spectrum. Every `picture_step`-th pixel is read.
+    """
+    bands, named = _colours(scene)
+    step = picture_step(scene.grid.rows, scene.grid.cols)
+    strips = []
+    height = _STRIP_ROWS if step <= _STRIP_ROWS else 1
+    for first in range(0, scene.grid.rows, height * (step if height == 1 else 1)):
+        rows = slice(first, min(scene.grid.rows, first + height))
+        spectra, valid = scene.spectra(rows, slice(0, scene.grid.cols))
+        skip = -first % step
+        part = spectra[skip::step, ::step][..., bands]
+        part[~valid[skip::step, ::step]] = np.nan
+        strips.append(part)
+    values = np.concatenate(strips)
+    picture = np.zeros(values.shape, dtype=np.uint8)
+    for channel in range(3):
+        known = values[..., channel][np.isfinite(values[..., channel])]
+        if known.size:
+            low, high = np.percentile(known, _PERCENTILES)
+            scaled = (values[..., channel] - low) / max(float(high - low), 1e-30)
+            picture[..., channel] = np.nan_to_num(np.clip(scaled, 0, 1) ** 0.8 * 255)
+    return picture, named
+
+
+def _colours(scene: Scene) -> tuple[list[int], str]:
+    wavelength = scene.wavelength
+    if wavelength is not None:
+        for kind, wanted in (("true colour", _RGB_NM), ("false colour", _FALSE_NM)):
+            bands = [int(np.abs(wavelength - nm).argmin()) for nm in wanted]
+            if all(abs(wavelength[band] - nm) <= _FAR_NM for band, nm in zip(bands, wanted, strict=True)):
+                return bands, f"{kind}: {', '.join(f'{wavelength[band]:.0f}' for band in bands)} nm"
+    number = len(scene.source.bands)
+    bands = [round((number - 1) * share) for share in (0.75, 0.5, 0.25)]
+    return bands, f"bands {', '.join(str(scene.source.bands[band] + 1) for band in bands)}"
+
+
+def score_picture(scores: ScoreMap) -> tuple[NDArray[np.uint8], float, float, bool]:
+    """Return scores as grey ``(rows, cols)``: 0 where there is none, 1 to 255 from low to high; low, high, logarithmic.
+
+    Groups of `picture_step` pixels show their highest score, so that an anomaly of one pixel stays visible.
+    """
+    step = picture_step(scores.grid.rows, scores.grid.cols)
+    waiting: list[NDArray[np.float64]] = []
+    reduced = []
+    for first, strip in scores.strips():
+        waiting.append(strip)
+        tall = np.concatenate(waiting)
+        last = first + len(strip) == scores.grid.rows
+        whole = len(tall) if last else len(tall) // step * step
+        if whole:
+            reduced.append(_highest(tall[:whole], step))
+        waiting = [tall[whole:]]
+    values = np.concatenate(reduced)
+    low, high = stretch(values)
+    if not math.isfinite(low):
+        return np.zeros(values.shape, dtype=np.uint8), 0.0, 1.0, False
+    logarithmic = is_logarithmic(low, high)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        share = (
+            np.log(np.maximum(values, low) / low) / np.log(high / low) if logarithmic else (values - low) / (high - low)
+        )
+    grey = 1 + np.round(np.clip(share, 0, 1) * 254)
+    return np.where(np.isfinite(values), grey, 0).astype(np.uint8), low, high, logarithmic
+
+
+def _highest(values: NDArray[np.float64], step: int) -> NDArray[np.float64]:
+    if step == 1:
+        return values
+    rows, cols = (-(-size // step) for size in values.shape)
+    padded = np.full((rows * step, cols * step), np.nan)
+    padded[: values.shape[0], : values.shape[1]] = values
+    return np.asarray(np.fmax.reduce(padded.reshape(rows, step, cols, step), axis=(1, 3)))
+
+
+def data_url(picture: NDArray[np.uint8]) -> str:
+    """Return a picture as a PNG within a URL."""
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.fromarray(picture).save(file, "PNG", optimize=True)
+    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"

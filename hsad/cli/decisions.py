@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from hsad.cli.options import HsadCommand, json_option, print_json
+from hsad.cli.options import HsadCommand, json_option, overwrite_option, print_json
 
 __all__ = ["explain", "report", "review", "threshold"]
 
@@ -57,7 +57,7 @@ def threshold_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("-o", "--output", required=True, metavar="OUT", help=".tif: a mask; .gpkg, .geojson: outlines.")
 @threshold_options
 @click.option("--p-values", metavar="FILE.tif", help="Also write a p-value for every pixel.")
-@click.option("--overwrite", is_flag=True, help="Replace existing outputs.")
+@overwrite_option
 @json_option
 def threshold(scores: str, output: str, as_json: bool, **options: Any) -> None:
     """Decide which pixels of SCORES are anomalous: a mask, or one outline for each anomaly.
@@ -110,14 +110,19 @@ def _pair(kind: type, form: str) -> Callable[[click.Context, click.Parameter, st
 @click.option("--lonlat", callback=_pair(float, "X,Y"), metavar="X,Y", help="Longitude and latitude.")
 @click.option("--library", metavar="FILE", help="Spectral library (.sli, .csv): nearest names, as hints.")
 @click.option("-o", "--output", metavar="FIGURE.png", help="Draw it.")
+@overwrite_option
 @json_option
-def explain(scene: str, scores: str, output: str | None, as_json: bool, **where: Any) -> None:
+def explain(scene: str, scores: str, output: str | None, overwrite: bool, as_json: bool, **where: Any) -> None:
     """Say why a pixel or an anomaly of SCORES stands out in SCENE."""
+    from hsad.files import check_output
+    from hsad.products.figures import FIGURE_SUFFIXES
     from hsad.report.explain import explain_scores
 
+    if output is not None:
+        check_output(output, FIGURE_SUFFIXES, overwrite=overwrite)
     found = explain_scores(scene, scores, **where)
     if output is not None:
-        found.plot(output)
+        found.plot(output, overwrite=overwrite)
     if as_json:
         print_json(found.to_dict())
     else:
@@ -131,7 +136,7 @@ def explain(scene: str, scores: str, output: str | None, as_json: bool, **where:
 @threshold_options
 @click.option("--no-reasons", is_flag=True, help="Leave out the detector's own account: it learns the scene once more.")
 @click.option("--open", "open_it", is_flag=True, help="Open it in a browser.")
-@click.option("--overwrite", is_flag=True, help="Replace an existing page.")
+@overwrite_option
 @json_option
 def report(
     scene: str, scores: str, output: str, no_reasons: bool, open_it: bool, as_json: bool, **options: Any

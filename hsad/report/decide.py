@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from hsad.cube import GeoGrid
 from hsad.errors import OutputError, ParameterError
+from hsad.files import check_output
 from hsad.job.options import RunOptions
 from hsad.job.selection import pixel_window
 from hsad.products.anomalies import (
@@ -159,6 +160,10 @@ def threshold_to_file(
     allowed = (*RASTER_SUFFIXES, *VECTOR_SUFFIXES)
     if target.suffix.lower() not in allowed:
         raise OutputError(f"{target}: the name must end with one of {', '.join(allowed)}")
+    for result in filter(None, (target, p_values)):
+        check_output(result, (), overwrite=overwrite)
+        if Path(result).exists() and Path(result).samefile(scores):
+            raise OutputError(f"{result} is the score raster itself; choose another name")
     opened = open_scores(scores)
     chosen = choose_threshold(opened, _options(options), _clean(clean_region, opened.grid))
     found = anomalies_of(opened, chosen, _scene_of(opened), min_pixels=min_pixels, merge=merge)

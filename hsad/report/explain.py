@@ -116,11 +116,11 @@ class Explanation:
             "hints": [{"name": name, "angle": degrees} for name, degrees in self.hints],
         }
 
-    def plot(self, path: Any = None) -> Any:
+    def plot(self, path: Any = None, *, overwrite: bool = False) -> Any:
         """Draw it, and write it to a file (PNG, PDF, SVG); return the figure."""
         from hsad.report.figure import plot_explanation
 
-        return plot_explanation(self, path)
+        return plot_explanation(self, path, overwrite=overwrite)
 
 
 @dataclass(frozen=True, eq=False)

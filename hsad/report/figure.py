@@ -20,21 +20,23 @@ _OBJECT, _BACKGROUND, _RECONSTRUCTION = "#d55e00", "#0072b2", "#009e73"
 _GAP = 3.0
 
 
-def plot_explanation(explanation: Explanation, path: Any = None) -> Any:
+def plot_explanation(explanation: Explanation, path: Any = None, *, overwrite: bool = False) -> Any:
     """Draw an explanation; absorption bands of water vapour are shaded, gaps between bands are gaps.
 
     Parameters
     ----------
     explanation : Explanation
     path : path, optional
-        PNG, PDF or SVG; an existing file is replaced.
+        PNG, PDF or SVG.
+    overwrite : bool
+        Whether it may replace a file.
 
     Returns
     -------
     matplotlib.figure.Figure
     """
     if path is not None:
-        check_output(path, FIGURE_SUFFIXES, overwrite=True)
+        check_output(path, FIGURE_SUFFIXES, overwrite=overwrite)
     reason = explanation.reason
     lower = reason.contributions if reason.contributions is not None else reason.residual
     panels = 1 if lower is None else 2
@@ -74,7 +76,7 @@ def plot_explanation(explanation: Explanation, path: Any = None) -> Any:
     figure.text(0.01, 0.005, _wrapped(explanation.sentence), fontsize=7.5, color="0.25", va="bottom")
     below = 0.1 if panels == 2 else 0.16
     figure.set_layout_engine("constrained", rect=(0, below, 1, 1 - below))
-    save_figure(figure, path, overwrite=True)
+    save_figure(figure, path, overwrite=overwrite)
     return figure
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from hsad import __version__
 from hsad.errors import DataError
-from hsad.files import check_output, publish, staging
+from hsad.files import check_output, whole_file
 from hsad.products.anomalies import COLUMNS, Anomalies
 from hsad.products.palette import SCORE_PALETTE
 from hsad.products.styles import STATE_COLORS
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["report_to_file", "summary_line", "write_page"]
 
+PAGE_SUFFIXES = (".html", ".htm")
 _SPECTRA = 200
 _REASONS = 60
 _GAP = 3.0
@@ -67,11 +68,11 @@ def report_to_file(
     HsadError
         When a file cannot be read, the scores do not lie in the scene, or the page cannot be written.
     """
-    target = check_output(output, (".html", ".htm"), overwrite=overwrite)
+    target = check_output(output, PAGE_SUFFIXES, overwrite=overwrite)
     opened = open_scores(scores)
     beside = Scene.of(scene, opened.grid)
     anomalies = choose_anomalies(opened, beside, **options)
-    write_page(target, anomalies, opened, beside, scene if reasons else None)
+    write_page(target, anomalies, opened, beside, scene if reasons else None, overwrite=overwrite)
     return {
         "output": str(target),
         "anomalies": len(anomalies),
@@ -91,7 +92,9 @@ def summary_line(anomalies: Anomalies) -> str:
     return f"{text}, {'about' if counted else 'at most'} {min(false, number):.0f} of them expected false{doubt}"
 
 
-def write_page(path: Path, anomalies: Anomalies, scores: ScoreMap, scene: Scene, explained: Any) -> None:
+def write_page(
+    path: Path, anomalies: Anomalies, scores: ScoreMap, scene: Scene, explained: Any, *, overwrite: bool = False
+) -> None:
     """Write the page; `explained` is the scene to let the detector learn for reasons, None for none.
 
     Raises
@@ -121,10 +124,8 @@ def write_page(path: Path, anomalies: Anomalies, scores: ScoreMap, scene: Scene,
         script=Markup((assets / "report.js").read_text("utf-8")),  # noqa: S704
         data=Markup(_json(data)),  # noqa: S704
     )
-    with staging(path) as folder:
-        staged = folder / "page.html"
+    with whole_file(path, PAGE_SUFFIXES, overwrite=overwrite) as staged:
         staged.write_text(text + "\n", encoding="utf-8")
-        publish(staged, path)
 
 
 def _without_doubts(threshold: Mapping[str, Any]) -> str:

@@ -160,12 +160,14 @@ def threshold_to_file(
     allowed = (*RASTER_SUFFIXES, *VECTOR_SUFFIXES)
     if target.suffix.lower() not in allowed:
         raise OutputError(f"{target}: the name must end with one of {', '.join(allowed)}")
-    for result in filter(None, (target, p_values)):
+    for result in (target, *([] if p_values is None else [Path(p_values)])):
         check_output(result, (), overwrite=overwrite)
-        if Path(result).exists() and Path(result).samefile(scores):
+        if result.exists() and Path(scores).exists() and result.samefile(scores):
             raise OutputError(f"{result} is the score raster itself; choose another name")
     opened = open_scores(scores)
     chosen = choose_threshold(opened, _options(options), _clean(clean_region, opened.grid))
+    if p_values is not None and chosen.null is None:
+        raise ParameterError(f"p-values: rule {chosen.rule} does not say how background is distributed")
     found = anomalies_of(opened, chosen, _scene_of(opened), min_pixels=min_pixels, merge=merge)
     tags = {
         "HSAD_METHOD": opened.method,
@@ -179,8 +181,6 @@ def threshold_to_file(
     else:
         write_anomalies(found, target, overwrite=overwrite)
     if p_values is not None:
-        if chosen.null is None:
-            raise ParameterError(f"p-values: rule {chosen.rule} does not say how background is distributed")
         strips = ((first, chosen.p_value(strip).astype(np.float32)) for first, strip in opened.strips())
         write_decided(strips, opened.grid, p_values, description="p-value", tags=tags, overwrite=overwrite)
     return {"output": str(target), "anomalies": len(found), **chosen.to_dict()}

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from hsad.cli.options import DetectCommand, json_option, overwrite_option, print_json, progress
+from hsad.cli.options import DetectCommand, json_option, overwrite_option, parameters_by_name, print_json, progress
+
+if TYPE_CHECKING:
+    from hsad.job.files import RunOutcome
 
 __all__ = ["detect"]
 
@@ -36,20 +39,15 @@ def detect(
     Several scenes, a list of them (.txt, one a line) or a STAC item collection (.json) go into a folder, -o FOLDER; a
     scene that fails stops no other. A run that was ended early is continued by the same command.
     """
-    from hsad.detectors import DEFAULT_METHOD, parse_parameters
+    from hsad.detectors import DEFAULT_METHOD, read_parameters
     from hsad.job.files import detect_to_file
-    from hsad.job.options import RunOptions
     from hsad.readers.collection import expand_scenes
 
     options["references"] = list(options["references"]) or None
     own = {name: options.pop(name) for name in ("overwrite", "restart")}
-    run, parameters = RunOptions.split(options)
-    given = {name: text for name, text in parameters.items() if text is not None}
-    if run.background is None:
-        method = method or DEFAULT_METHOD
-        given = parse_parameters(method, given)
-    options = {name: value for name, value in options.items() if name not in parameters}
-    options |= {**given, **own, "progress": progress(log)}
+    texts = {name: options.pop(name) for p in parameters_by_name().values() if (name := p.name) in options}
+    given = {name: text for name, text in texts.items() if text is not None}
+    options |= {**read_parameters(method or DEFAULT_METHOD, given), **own, "progress": progress(log)}
     named = expand_scenes(scenes)
     if named != list(scenes) or len(named) > 1 or Path(output).is_dir():
         _detect_many(named, output, method, options, save_background=save_background, as_json=as_json)
@@ -58,7 +56,7 @@ def detect(
     if as_json:
         print_json(result)
     else:
-        click.echo(f"{result['output']}: {_outcome(result)}")
+        click.echo(f"{result.output}: {_outcome(result)}")
 
 
 def _detect_many(
@@ -102,10 +100,7 @@ def _detect_many(
         raise click.exceptions.Exit(1)
 
 
-def _outcome(result: dict[str, Any]) -> str:
+def _outcome(result: RunOutcome) -> str:
     """Return in one line what became of a scene."""
-    continued = f" ({result['continued']} by an earlier run)" if result["continued"] else ""
-    return (
-        f"{result['method']}, {result['valid']} of {result['pixels']} pixels scored{continued}, "
-        f"highest {result['max']:.6g}"
-    )
+    continued = f" ({result.continued} by an earlier run)" if result.continued else ""
+    return f"{result.method}, {result.valid} of {result.pixels} pixels scored{continued}, highest {result.max:.6g}"

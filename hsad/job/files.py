@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +12,40 @@ import numpy as np
 from hsad.detectors import describe_detector
 from hsad.detectors.probe import require_valid
 from hsad.engine.resume import Journal
-from hsad.job.job import Job, Method, prepared
-from hsad.job.options import RunOptions
+from hsad.job.job import Job, prepared
+from hsad.job.request import Method, Request
 from hsad.progress import LOGGER
+from hsad.record import Record
 
-__all__ = ["detect_to_file", "run_digest", "run_into"]
+__all__ = ["RunOutcome", "detect_to_file", "run_into"]
+
+
+@dataclass(frozen=True)
+class RunOutcome(Record):
+    """What became of a scene that was scored into a file.
+
+    Attributes
+    ----------
+    output, method : str
+    parameters : dict
+    pixels, valid : int
+        Pixels of the output, and those of them with a score.
+    continued : int
+        Pixels that an earlier run had scored.
+    max : float
+        The highest score.
+    background : dict
+        What was learned, in single numbers.
+    """
+
+    output: str
+    method: str
+    parameters: dict[str, Any]
+    pixels: int
+    valid: int
+    continued: int
+    max: float
+    background: dict[str, Any]
 
 
 def detect_to_file(
@@ -29,7 +57,7 @@ def detect_to_file(
     restart: bool = False,
     save_background: str | Path | None = None,
     **options: Any,
-) -> dict[str, Any]:
+) -> RunOutcome:
     """Score a scene into a Cloud-Optimized GeoTIFF, tile by tile, with its STAC item and style beside it.
 
     While it runs, what is finished lies in a folder ``SCORES.tif.unfinished`` beside the output. A run that was ended
@@ -49,9 +77,7 @@ def detect_to_file(
 
     Returns
     -------
-    dict
-        ``output``, ``method``, ``parameters``, ``pixels``, ``valid``, ``continued`` (pixels that an earlier run had
-        scored), ``max`` of the scores, and ``background``: what it says of itself.
+    RunOutcome
 
     Raises
     ------
@@ -67,21 +93,20 @@ def detect_to_file(
     ResumeWarning
         When there is an unfinished run of this output with other parameters or another scene.
     """
-    run, parameters = RunOptions.split(options)
-    with prepared(scene, method, run, parameters) as job:
+    with prepared(scene, Request.of(method, options)) as job:
         return run_into(job, Path(output), overwrite=overwrite, restart=restart, save_background=save_background)
 
 
 def run_into(
     job: Job, output: Path, *, overwrite: bool, restart: bool, save_background: str | Path | None
-) -> dict[str, Any]:
+) -> RunOutcome:
     """Score a prepared job into a file; returns what `detect_to_file` returns."""
     from hsad.files import check_output, refuse_inputs
     from hsad.products import ScoreWriter
 
     bands = ["score", *job.parts]
     folder = output.with_name(f"{output.name}.unfinished")
-    attrs = {**job.provenance, "run": run_digest(job)}
+    attrs = {**job.provenance, "run": job.digest}
     if job.swath is not None:
         attrs["grid"] = "map"
     writer = ScoreWriter(
@@ -109,26 +134,21 @@ def run_into(
         valid, highest = 0, -np.inf
         with writer, contextlib.closing(job.tiles(learned, journal)) as tiles:
             for tile in tiles:
-                writer.write(tile.rows, tile.cols, np.concatenate([tile.scores[..., None], tile.parts], axis=2))
+                writer.write(tile.rows, tile.cols, tile.layers)
                 finite = tile.scores[np.isfinite(tile.scores)]
                 valid += finite.size
                 highest = max(highest, float(finite.max(initial=-np.inf)))
             require_valid(valid or None)
             if save_background is not None:
                 learned.save(save_background, overwrite=overwrite)
-    method_used, parameters_used = describe_detector(learned.detector)
-    return {
-        "output": str(output),
-        "method": method_used,
-        "parameters": parameters_used,
-        "pixels": job.grid.rows * job.grid.cols,
-        "valid": valid,
-        "continued": continued,
-        "max": highest,
-        "background": json.loads(learned.summary() or "{}"),
-    }
-
-
-def run_digest(job: Job) -> str:
-    """Return a checksum of all that the scores of a job depend on."""
-    return hashlib.sha256(json.dumps(job.fingerprint, sort_keys=True).encode()).hexdigest()
+    method, parameters = describe_detector(learned.detector)
+    return RunOutcome(
+        output=str(output),
+        method=method,
+        parameters=parameters,
+        pixels=job.grid.rows * job.grid.cols,
+        valid=valid,
+        continued=continued,
+        max=highest,
+        background=learned.summary(),
+    )

@@ -125,20 +125,21 @@ def run_into(
         kept = check_output(save_background, (), overwrite=overwrite)
         refuse_inputs(kept, inputs)
         writer.refuse_name(kept)
-    with Journal(folder, job.fingerprint, restart=restart) as journal:
+    with Journal(folder, job.fingerprint, restart=restart, unchanged=job.check_unchanged) as journal:
         check_output(output, (), overwrite=overwrite)  # again: another run may have ended just now
-        continued = sum(tile.scores.size for tile in journal.finished())
         LOGGER.info("%s: scoring %s", output, job.cube.attrs.get("source"))
         learned = job.learn(journal)
         writer.tell_background(learned.summary())
-        valid, highest = 0, -np.inf
+        continued, valid, highest = 0, 0, -np.inf
         with writer, contextlib.closing(job.tiles(learned, journal)) as tiles:
             for tile in tiles:
                 writer.write(tile.rows, tile.cols, tile.layers)
                 finite = tile.scores[np.isfinite(tile.scores)]
                 valid += finite.size
+                continued += tile.scores.size if tile.earlier else 0
                 highest = max(highest, float(finite.max(initial=-np.inf)))
             require_valid(valid or None)
+            job.check_unchanged()
             if save_background is not None:
                 learned.save(save_background, overwrite=overwrite)
     method, parameters = describe_detector(learned.detector)

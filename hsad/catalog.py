@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from hsad.errors import HsadError, ParameterError, SceneError
+from hsad.errors import HsadError, OutputError, ParameterError, SceneError
 
 __all__ = ["Asset", "CatalogItem", "fetch", "get_item", "list_items"]
 
@@ -94,6 +94,18 @@ class CatalogItem:
             for key, asset in self.content["assets"].items()
         )
 
+    @property
+    def how(self) -> str:
+        """How one comes by its files: ``download``, ``made here`` (from parameters) or ``on request``."""
+        if "hsad:parameters" in self.content["properties"]:
+            return "made here"
+        return "download" if all(asset.url for asset in self.assets) else "on request"
+
+    @property
+    def links(self) -> tuple[str, ...]:
+        """Addresses of the pages where the scene comes from."""
+        return tuple(link["href"] for link in self.content.get("links", []) if link["rel"] == "via")
+
     def to_dict(self) -> dict[str, Any]:
         """Return the STAC item."""
         return self.content
@@ -123,6 +135,7 @@ class CatalogItem:
             "license": f"{properties['license']}: {properties['hsad:license_note']}",
             "citation": properties.get("sci:citation"),
             "obtain": properties["hsad:obtain"],
+            "links": list(self.links),
             "defects": properties["hsad:defects"],
         }
 
@@ -187,7 +200,7 @@ def get_item(name: str, root: Path | None = None) -> CatalogItem:
 def fetch(name: str, folder: Path, root: Path | None = None) -> list[Path]:
     """Put the files of a scene into `folder`: downloaded and verified, or made.
 
-    A file that is there already, with the right checksum, is left as it is.
+    The folder is made. A file that is there already, with the right checksum, is left as it is.
 
     Returns
     -------
@@ -208,13 +221,23 @@ def fetch(name: str, folder: Path, root: Path | None = None) -> list[Path]:
     item = get_item(name, root)
     parameters = item.content["properties"].get("hsad:parameters")
     if parameters is not None:
+        _make_folder(folder)
         return _make(item, parameters, folder)
     assets = {asset.file: asset for asset in item.assets}
     for file, asset in assets.items():
         if asset.url is None:
             obtain = item.content["properties"]["hsad:obtain"]
-            raise HsadError(f"{name}: {file} cannot be downloaded; obtain it {obtain}")
+            links = "".join(f": {link}" for link in item.links)
+            raise HsadError(f"{name}: {file} cannot be downloaded; obtain it {obtain}{links}")
+    _make_folder(folder)
     return [_download(asset, folder) for asset in assets.values()]
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{folder}: the folder cannot be made ({error.strerror})") from error
 
 
 def _folder() -> Path:

@@ -6,6 +6,7 @@ import importlib.metadata
 import importlib.util
 import os
 import platform
+import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,6 +19,16 @@ _PACKAGES = (
     "numpy", "scipy", "numba", "xarray", "dask", "distributed", "rasterio", "rioxarray", "pyogrio", "h5py",
     "spectral", "matplotlib", "threadpoolctl",
 )  # fmt: skip
+
+
+_EXTRAS = {
+    "deep": "deep methods and --device cuda",
+    "notebooks": "notebooks with a browser",
+    "test": "what the tests need",
+}
+
+#: pip of this very interpreter: a bare `pip` may be another's.
+_PIP = f"{sys.executable} -m pip"
 
 
 @dataclass(frozen=True)
@@ -34,6 +45,7 @@ def examine() -> list[Finding]:
     """Return what there is to say about versions, threads, GDAL and PROJ, caches and the GPU."""
     return [
         *_versions(),
+        *_extras(),
         *_threads(),
         *_proj(),
         *_gdal(),
@@ -50,7 +62,34 @@ def _versions() -> Iterator[Finding]:
         try:
             yield Finding(package, "well", importlib.metadata.version(package))
         except importlib.metadata.PackageNotFoundError:
-            yield Finding(package, "wrong", "not installed", f"pip install {package}")
+            yield Finding(package, "wrong", "not installed", f"{_PIP} install {package}")
+
+
+def _extras() -> Iterator[Finding]:
+    """Say what of the optional parts is missing, and the command that works from a clone as from a package index."""
+    from packaging.requirements import Requirement
+
+    wanted: dict[str, list[str]] = {extra: [] for extra in _EXTRAS}
+    for text in importlib.metadata.requires("hsad") or []:
+        requirement = Requirement(text)
+        for extra in _EXTRAS:
+            if requirement.marker and requirement.marker.evaluate({"extra": extra}) and not requirement.extras:
+                wanted[extra].append(requirement.name)
+    for extra, what in _EXTRAS.items():
+        missing = [name for name in wanted[extra] if not _is_installed(name)]
+        if missing:
+            command = f"{_PIP} install {' '.join(missing)}"
+            yield Finding(f"extra {extra}", "remark", f"{what}: {', '.join(missing)} not installed", command)
+        else:
+            yield Finding(f"extra {extra}", "well", f"{what}: all installed")
+
+
+def _is_installed(package: str) -> bool:
+    try:
+        importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
 
 
 def _threads() -> Iterator[Finding]:
@@ -120,7 +159,7 @@ def _caches() -> Iterator[Finding]:
 
 def _gpu() -> Iterator[Finding]:
     if importlib.util.find_spec("torch") is None:
-        yield Finding("GPU", "remark", "torch is not installed", "pip install 'hsad[deep]' for the deep methods")
+        yield Finding("GPU", "remark", "torch is not installed: neither --device cuda nor deep methods")
         return
     import torch
 

@@ -98,7 +98,7 @@ def _check_name(target: Path, *, overwrite: bool) -> None:
     if not stat.S_ISREG(mode):
         raise OutputError(f"{target}: {_kind(mode)} of this name exists already, only a regular file is replaced")
     if not overwrite:
-        raise OutputError(f"{target} exists already; allow overwriting or choose another name")
+        raise OutputError(f"{target} exists already; --overwrite (overwrite=True) replaces it, or choose another name")
 
 
 def _kind(mode: int) -> str:

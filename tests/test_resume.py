@@ -19,7 +19,6 @@ from hsad.engine.resume import Journal
 from hsad.engine.run import Engine, TileScores
 from hsad.engine.runners import Runner
 from hsad.engine.source import source_of
-from hsad.engine.tiles import LeafGrid
 from hsad.errors import DataError, OutputError, ResumeWarning
 from hsad.job.learned import Learned
 from hsad.kernels.summaries import Moments
@@ -86,20 +85,47 @@ def test_learning_goes_on_after_the_last_finished_pass(scene, whole, tmp_path):
     assert same_bytes(values(output), whole["rpca"])
 
 
-def test_an_interruption_is_one_line_that_says_what_is_kept(scene, tmp_path):
+def ignore_interruptions():
+    """What a shell does for a job in the background."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+@pytest.mark.parametrize("before", [None, ignore_interruptions], ids=["", "ignored by the shell"])
+def test_an_interruption_is_one_line_that_says_what_is_kept(scene, tmp_path, before):
     output = tmp_path / "s.tif"
     slow = ("-m", "crd", "--outer", 21, "--inner", 5, "--tile", 64, "--workers", 1)
-    with running("detect", scene, *slow, "-o", output) as process:
+    with running("detect", scene, *slow, "-o", output, preexec_fn=before) as process:
         wait_for(lambda: finished_tiles(output) >= 3, process)
         process.send_signal(signal.SIGINT)
         stdout, stderr = process.communicate()
     assert process.returncode == 130, stderr
-    assert (stdout, stderr.count("\n")) == ("", 1)
-    assert stderr.startswith("hsad: error: interrupted; what is finished is kept in")
+    assert stdout == ""
+    answered, ended = stderr.splitlines()
+    assert answered == "hsad: stopping; Ctrl-C again ends at once"
+    assert ended.startswith("hsad: error: interrupted; what is finished is kept in")
     assert not output.exists()
+    if before is not None:
+        return
     assert finish(scene, slow, output) >= 3 * 64 * (400 % 64)
     whole = library.detect(scene, "crd", outer=21, inner=5)
     assert same_bytes(values(output), whole.values[None])
+
+
+def test_a_kernel_that_takes_long_does_not_hold_up_an_interruption(scene, tmp_path):
+    """The scene is one leaf of a window as large as it can be: minutes of one compiled call in the main thread."""
+    output = tmp_path / "s.tif"
+    slow = ("-m", "crd", "--outer", 301, "--inner", 3, "--workers", 1)
+    with running("detect", scene, *slow, "-o", output, "--log", tmp_path / "log") as process:
+        wait_for(
+            lambda: "scoring: " in (tmp_path / "log").read_text() if (tmp_path / "log").exists() else False, process
+        )
+        process.send_signal(signal.SIGINT)
+        assert process.stderr.readline().startswith("hsad: stopping")
+        process.send_signal(signal.SIGINT)
+        _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert stderr.splitlines()[-1].startswith("hsad: error: interrupted")
+    assert not output.exists()
 
 
 def test_other_parameters_or_another_scene_start_afresh_and_say_so(scene, whole, tmp_path):
@@ -149,12 +175,9 @@ def test_of_two_runs_on_one_output_the_second_says_so(scene, whole, tmp_path):
     assert same_bytes(values(output), whole["crd"])
 
 
-GRID = LeafGrid(24, 9, 8)
-
-
 def tile(seed=0):
     scores = np.random.default_rng(seed).random((8, 9, 3)).astype(np.float32)
-    return TileScores(slice(16, 24), slice(0, 9), scores)
+    return TileScores(slice(16, 24), slice(0, 9), scores[..., 0], scores[..., 1:])
 
 
 def leave(folder, fingerprint, error=None):
@@ -170,9 +193,10 @@ def leave(folder, fingerprint, error=None):
 def test_a_journal_gives_back_what_was_kept(tmp_path):
     leave(tmp_path / "run", {"a": 1})
     with Journal(tmp_path / "run", {"a": 1}) as journal:
-        (kept,) = journal.finished(GRID, 3)
+        (kept,) = journal.finished()
         assert (kept.rows, kept.cols) == (slice(16, 24), slice(0, 9))
-        assert same_bytes(kept.layers, tile().layers)
+        assert same_bytes(kept.scores, tile().scores)
+        assert same_bytes(kept.parts, tile().parts)
         moments, found = journal.recall_scan(1)
         assert found
         np.testing.assert_array_equal(moments.scatter, Moments.of(np.eye(3)).scatter)
@@ -190,19 +214,15 @@ def test_damaged_files_of_a_journal_are_not_used(tmp_path):
         path.write_bytes(content)
     (tmp_path / "run" / "scan-0003").write_bytes(b"")
     with Journal(tmp_path / "run", {"a": 1}) as journal:
-        assert list(journal.finished(GRID, 3)) == []
+        assert list(journal.finished()) == []
         assert [journal.recall_scan(number)[1] for number in (1, 2, 3)] == [False] * 3
 
 
-def test_a_folder_with_a_damaged_manifest_is_left_to_its_owner(tmp_path):
+def test_a_damaged_manifest_starts_afresh(tmp_path):
     leave(tmp_path / "run", {"a": 1})
     (tmp_path / "run" / "run.json").write_bytes(b"{")
-    with (
-        pytest.raises(OutputError, match=r"holds no run\.json of an unfinished run"),
-        Journal(tmp_path / "run", {"a": 1}),
-    ):
-        pass
-    assert len(list((tmp_path / "run").glob("*.tile"))) == 1
+    with Journal(tmp_path / "run", {"a": 1}) as journal:
+        assert list(journal.finished()) == []
 
 
 def test_a_journal_says_in_what_the_earlier_run_differed(tmp_path):
@@ -211,7 +231,7 @@ def test_a_journal_says_in_what_the_earlier_run_differed(tmp_path):
         pytest.warns(ResumeWarning, match="an unfinished run had other b, c; starting afresh"),
         Journal(tmp_path / "run", {"a": 1, "b": [1], "c": 4}) as journal,
     ):
-        assert list(journal.finished(GRID, 3)) == []
+        assert list(journal.finished()) == []
 
 
 def test_nothing_stays_of_a_run_that_would_fail_again(tmp_path):
@@ -227,7 +247,7 @@ def test_a_journal_belongs_to_one_run(tmp_path):
         journal.keep(tile())
         with pytest.raises(OutputError, match="another run is at work"), Journal(tmp_path / "run", {}):
             pass
-        assert len(list(journal.finished(GRID, 3))) == 1
+        assert len(list(journal.finished())) == 1
 
 
 def test_packed_values_come_back_and_a_file_cannot_name_what_it_likes():

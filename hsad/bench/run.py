@@ -22,6 +22,7 @@ from hsad.bench.peers import octave_blas
 from hsad.detection import detect
 from hsad.detectors import make_detector
 from hsad.engine.runners import available_cpus, one_blas_thread
+from hsad.errors import ParameterError
 
 __all__ = ["Report", "Row", "run_bench"]
 
@@ -133,7 +134,11 @@ def run_bench(*, quick: bool = False, only: str = "", progress: Callable[..., An
     -------
     Report
     """
-    chosen = [case for case in cases(quick=quick) if only in case.name]
+    known = cases(quick=quick)
+    chosen = [case for case in known if only in case.name]
+    if not chosen:
+        names = ", ".join(case.name for case in known)
+        raise ParameterError(f"--only (only=): no case has {only!r} in its name; there are {names}")
     with one_blas_thread():
         speed = _gemm_speed()
         measured = progress(chosen, total=len(chosen), desc="measuring") if progress else chosen

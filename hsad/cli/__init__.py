@@ -16,6 +16,7 @@ import click
 
 from hsad.cli.commands import hsad
 from hsad.cli.errors import told
+from hsad.cli.interrupt import answered_at_once
 from hsad.errors import HsadWarning
 
 __all__ = ["main", "run"]
@@ -23,7 +24,9 @@ __all__ = ["main", "run"]
 
 def main() -> None:
     """Run the command line of this process and end it."""
-    sys.exit(run(sys.argv[1:]))
+    with answered_at_once():
+        status = run(sys.argv[1:])
+    sys.exit(status)
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import click
 
+from hsad.cli.completion import SHELLS, completion_script, detector_names, topic_names
 from hsad.cli.options import HsadCommand, json_option, overwrite_option, print_json, progress
 
-__all__ = ["bench", "demo", "doctor", "manual", "methods"]
+__all__ = ["bench", "completion", "demo", "doctor", "manual", "methods"]
 
 
 @click.command(cls=HsadCommand, name="help")
-@click.argument("topic", required=False)
+@click.argument("topic", required=False, shell_complete=topic_names)
 def manual(topic: str | None) -> None:
     """Show the page of the manual on TOPIC, or list the topics."""
     from hsad.manual import page, topics
@@ -25,7 +26,18 @@ def manual(topic: str | None) -> None:
 
 
 @click.command(cls=HsadCommand)
-@click.argument("method", required=False)
+@click.argument("shell", type=click.Choice(SHELLS))
+def completion(shell: str) -> None:
+    """Print the script with which SHELL completes commands, options, methods, scenes and files.
+
+    One line makes it last, in ~/.bashrc: eval "$(hsad completion bash)", in ~/.zshrc the same with zsh, in
+    ~/.config/fish/config.fish: hsad completion fish | source
+    """
+    click.echo(completion_script(click.get_current_context().find_root().command, shell))
+
+
+@click.command(cls=HsadCommand)
+@click.argument("method", required=False, shell_complete=detector_names)
 @json_option
 def methods(method: str | None, as_json: bool) -> None:
     """List the detectors, or the parameters of one METHOD."""

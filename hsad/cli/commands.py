@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from hsad import __version__
-from hsad.cli.about import bench, demo, doctor, manual, methods
+from hsad.cli.about import bench, completion, demo, doctor, manual, methods
 from hsad.cli.decisions import explain, report, review, threshold
 from hsad.cli.detect import detect
 from hsad.cli.options import HsadGroup
@@ -37,6 +37,7 @@ for command in (
     demo,
     bench,
     manual,
+    completion,
     doctor,
 ):
     hsad.add_command(command)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import difflib
 import os
 
 import click
@@ -9,6 +11,8 @@ import click
 from hsad.errors import HsadError
 
 __all__ = ["Interrupted", "told"]
+
+_OF_DETECT = ("--method", "--output", "--plot", "--save-background", "--overwrite", "--restart", "--parts", "--log")
 
 
 class Interrupted(Exception):  # noqa: N818  an interruption is not an error
@@ -46,8 +50,23 @@ def _names_unknown_option_of_detect(error: click.UsageError) -> bool:
 
 def _usage(error: click.UsageError) -> str:
     message = error.format_message()
-    if _names_unknown_option_of_detect(error):
-        from hsad.cli.options import parameters_by_name
-
-        return f"{message} Methods take: {', '.join(f'--{name}' for name in parameters_by_name())}"
+    if isinstance(error, click.NoSuchOption) and _names_unknown_option_of_detect(error):
+        return _unknown_option(error)
     return f"{message} (hsad {error.ctx.info_name} --help)" if error.ctx and error.ctx.parent else message
+
+
+def _unknown_option(error: click.NoSuchOption) -> str:
+    """Return what is said of an option that `detect` does not have: what its method takes, and what is near."""
+    from hsad.cli.options import NAMED_METHOD
+    from hsad.detectors import DEFAULT_METHOD, DETECTORS, describe_methods
+    from hsad.job.options import RunOptions
+
+    named = error.ctx.meta.get(NAMED_METHOD, DEFAULT_METHOD) if error.ctx is not None else DEFAULT_METHOD
+    method = named if named in DETECTORS else DEFAULT_METHOD
+    own = [f"--{p['name'].replace('_', '-')}" for p in describe_methods(method)[method]["parameters"]]
+    of_all = [f"--{f.name.replace('_', '-')}" for f in dataclasses.fields(RunOptions) if f.metadata["metavar"]]
+    near = difflib.get_close_matches(error.option_name, [*own, *of_all, *_OF_DETECT], n=1)
+    hint = f" (did you mean {near[0]}?)" if near else ""
+    return (
+        f"No such option {error.option_name!r}{hint}. The method {method} takes: {', '.join(own) or 'none of its own'}"
+    )

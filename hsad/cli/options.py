@@ -10,11 +10,12 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from hsad.cli.completion import TextOrFile, one_of
 from hsad.cli.errors import Interrupted
 from hsad.errors import OutputWarning
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from hsad.detectors.parameters import Parameter
 
 __all__ = [
+    "NAMED_METHOD",
     "DetectCommand",
     "HsadCommand",
     "HsadGroup",
@@ -32,6 +34,9 @@ __all__ = [
     "progress",
 ]
 
+#: Where the method that a command line names is kept in the context.
+NAMED_METHOD = "hsad.method"
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 overwrite_option = click.option("--overwrite", is_flag=True, help="Replace existing outputs.")
 
@@ -39,7 +44,7 @@ overwrite_option = click.option("--overwrite", is_flag=True, help="Replace exist
 def _common_options() -> list[click.Option]:
     """Return the options that every command takes; `hsad.cli.run` and `progress` look at them."""
     return [
-        click.Option(["--quiet"], is_flag=True, expose_value=False, callback=_set_quiet, help="No progress."),
+        click.Option(["-q", "--quiet"], is_flag=True, expose_value=False, callback=_set_quiet, help="No progress."),
         click.Option(["--debug"], is_flag=True, expose_value=False, help="Show tracebacks and all warnings."),
     ]
 
@@ -53,6 +58,9 @@ class _WithCommonOptions(click.Command):
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         """Return the command's options with the common ones before ``--help``."""
         *own, help_option = super().get_params(ctx)
+        for param in own:
+            if param.type is click.STRING:  # most texts are names of files, so all complete to these
+                param.type = _TEXT
         return [*own, *_COMMON, help_option]
 
 
@@ -73,8 +81,16 @@ class HsadGroup(_WithCommonOptions, click.Group):
     command_class = HsadCommand
     group_class = type
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse; a group alone asks for its help page."""
+        if not args and not ctx.resilient_parsing:  # the latter while a shell asks what to offer
+            click.echo(ctx.get_help())
+            ctx.exit()
+        return super().parse_args(ctx, args)
+
 
 _COMMON = _common_options()
+_TEXT = TextOrFile()
 
 
 def parameters_by_name() -> dict[str, Parameter]:
@@ -96,6 +112,8 @@ class DetectCommand(HsadCommand):
         for flag, value in itertools.pairwise([*args, ""]):
             _, _, joined = flag.partition("--method=")
             named = joined or (value if flag in {"-m", "--method"} else "")
+            if named:
+                ctx.meta[NAMED_METHOD] = named  # options that are unknown to it are told with its own
             if ":" in named:
                 from hsad.detectors import detector_class
 
@@ -130,7 +148,7 @@ def _run_options() -> tuple[click.Option, ...]:
     for f in dataclasses.fields(RunOptions):
         if f.metadata["metavar"] is None:
             continue
-        kind = click.INT if f.metadata["metavar"] in {"K", "N"} else click.STRING
+        kind = click.INT if f.metadata["metavar"] in {"K", "N"} else _TEXT
         multiple = f.name == "references"
         made.append(
             click.Option(
@@ -158,7 +176,10 @@ def _parameter_options(detectors: tuple[str, ...]) -> tuple[click.Option, ...]: 
     made = []
     for name, p in parameters_by_name().items():
         declaration = f"--{name}/--no-{name}" if p.type is bool else f"--{name}"
-        made.append(click.Option([declaration], type=None if p.type is bool else str, default=None))
+        words: Any = one_of(functools.partial(map, str, p.choices))
+        made.append(
+            click.Option([declaration], type=None if p.type is bool else str, default=None, shell_complete=words)
+        )
     return tuple(made)
 
 
@@ -171,12 +192,12 @@ def _usage(p: Parameter) -> str:
 
 
 def print_json(value: Any) -> None:
-    """Print a value, a `hsad.record.Record` for one, as one JSON object; numbers that JSON cannot hold become null."""
+    """Print a value as one JSON object; numbers that JSON cannot hold become null."""
     click.echo(json.dumps(_finite(value), indent=2, allow_nan=False))
 
 
 def _finite(value: Any) -> Any:
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return {str(key): _finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_finite(item) for item in value]

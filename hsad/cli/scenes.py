@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from hsad.cli.completion import scene_names
 from hsad.cli.options import HsadCommand, HsadGroup, json_option, print_json, progress
 
 __all__ = ["catalog", "info"]
@@ -75,11 +76,14 @@ def catalog_list(as_json: bool) -> None:
         return
     for item in items:
         entry = item.summary()
-        click.echo(f"{entry['name']:24} {entry['title']}")
+        size = f"{entry['rows']} x {entry['cols']} x {entry['bands']}"
+        click.echo(f"{entry['name']:24} {size:>18}  {item.how:10}  {entry['title']}")
+        click.echo(f"{'':24} sha256 {(entry['sha256'] or '-')[:16]}; known defects: {len(entry['defects'])}")
+    click.echo("hsad catalog show NAME: origin, licence, checksum, known defects")
 
 
 @catalog.command()
-@click.argument("name")
+@click.argument("name", shell_complete=scene_names)
 @json_option
 def show(name: str, as_json: bool) -> None:
     """Show what is known about the scene NAME."""
@@ -94,7 +98,7 @@ def show(name: str, as_json: bool) -> None:
 
 
 @catalog.command()
-@click.argument("name")
+@click.argument("name", shell_complete=scene_names)
 @click.option("-o", "--output", default=".", show_default=True, metavar="DIR", help="Folder to put it in.")
 def fetch(name: str, output: str) -> None:
     """Download (or make) the scene NAME and verify its checksum."""

@@ -36,27 +36,15 @@ _MOST_FAILURES = 16
 
 @dataclass(frozen=True)
 class TileScores:
-    """The scores of a tile, and the kinds of evidence behind them where they were asked for.
+    """The scores of a tile: its rows and columns in the scene, and a ``(rows, cols)`` float32 array.
 
-    Attributes
-    ----------
-    rows, cols : slice
-        Of the scene.
-    layers : (rows, cols, 1 + kinds) ndarray of float32
-        The scores, then each kind of evidence.
-    earlier : bool
-        Whether a run that ended early had computed them.
+    `parts` holds the kinds of evidence behind them, ``(rows, cols, kinds)``: none unless they were asked for.
     """
 
     rows: slice
     cols: slice
-    layers: NDArray[np.float32]
-    earlier: bool = False
-
-    @property
-    def scores(self) -> NDArray[np.float32]:
-        """The scores, ``(rows, cols)``."""
-        return self.layers[..., 0]
+    scores: NDArray[np.float32]
+    parts: NDArray[np.float32]
 
 
 def _scan_tile(
@@ -89,8 +77,8 @@ def score_tile(
     """Return the scores of a tile, and what they are made of if `parts` are wanted."""
     grid = leaf_grid(source, detector.leaf)
     rows, cols = grid.window(tile.level, tile.row, tile.col)
-    kinds = len(detector.evidence) if parts else 0
-    layers = np.empty((rows.stop - rows.start, cols.stop - cols.start, 1 + kinds), dtype=np.float32)
+    scores = np.empty((rows.stop - rows.start, cols.stop - cols.start), dtype=np.float32)
+    kinds = np.empty((*scores.shape, len(detector.evidence) if parts else 0), dtype=np.float32)
     with one_blas_thread():
         for (row, col), block in blocks_of(tile, source, detector.leaf, detector.reach, memos):
             leaf_rows, leaf_cols = grid.window(0, row, col)
@@ -98,12 +86,10 @@ def score_tile(
                 slice(leaf_rows.start - rows.start, leaf_rows.stop - rows.start),
                 slice(leaf_cols.start - cols.start, leaf_cols.stop - cols.start),
             )
-            leaf_layers = layers[here]
-            leaf_layers[..., 0] = detector.score(block, background)
-            if kinds:
-                leaf_layers[..., 1:] = detector.parts(block, background)
-            leaf_layers[~block.core_valid] = np.nan
-    return TileScores(rows, cols, layers)
+            scores[here] = np.where(block.core_valid, detector.score(block, background), np.nan)
+            if parts:
+                kinds[here] = np.where(block.core_valid[..., None], detector.parts(block, background), np.nan)
+    return TileScores(rows, cols, scores, kinds)
 
 
 @dataclass(frozen=True)
@@ -156,7 +142,7 @@ class Engine:
             When no scene has a valid pixel (from the detector), or a scene is smaller than the detector's window.
         """
         for source in sources:
-            check_side(source, detector.smallest_side)
+            check_side(source, detector)
         # One thread here too: how BLAS splits a matrix over threads shows in the last digits.
         memos = tuple(self._memos_of(source, detector) for source in sources)
         with one_blas_thread():
@@ -186,12 +172,11 @@ class Engine:
         TileError
             With a journal, when tiles failed twice: after all others. Without one, the first error ends the run.
         """
-        check_side(source, detector.smallest_side)
+        check_side(source, detector)
         planned = self._plan(source, detector.leaf, detector.reach, detector.footprint)
         grid = leaf_grid(source, detector.leaf)
         missing = np.ones(grid.nodes(0), dtype=np.bool_)  # by leaf
-        layers = 1 + (len(detector.evidence) if parts else 0)
-        for scores in journal.finished(grid, layers) if journal else ():
+        for scores in journal.finished() if journal else ():
             missing[grid.span(scores.rows, scores.cols)] = False
             yield scores
         tiles = [tile for tile in planned.tiles(grid) if missing[tile.span].any()]
@@ -262,7 +247,7 @@ class Engine:
         DataError
             When the scene is smaller than the detector's window.
         """
-        check_side(source, detector.smallest_side)
+        check_side(source, detector)
         return self._plan(source, detector.leaf, detector.reach, detector.footprint).level
 
     def _memos_of(self, source: Source, detector: Detector) -> Memos:
@@ -341,13 +326,21 @@ class _Scan:
         return merged
 
 
-def check_side(source: Source, smallest: int) -> None:
+def check_side(source: Source, detector: Detector) -> None:
     """Refuse a scene that is smaller than the window of a detector.
 
     Raises
     ------
     DataError
+        It names the parameter that says how large the window is.
     """
     rows, cols, _ = source.shape
-    if min(rows, cols) < smallest:
-        raise DataError(f"a window of {smallest} pixels is larger than the scene of {rows} x {cols} pixels")
+    smallest = detector.smallest_side
+    if min(rows, cols) >= smallest:
+        return
+    inner = getattr(detector, "detector", detector)  # of a detector on components
+    named = [p.name for p in inner.parameters() if getattr(inner, p.field) == smallest]
+    raise DataError(
+        f"{f'{named[0]}: ' if named else ''}a window of {smallest} pixels is larger than the scene of "
+        f"{rows} x {cols} pixels: choose a smaller one, or a method without a window, such as rx"
+    )

@@ -10,9 +10,9 @@ from typing import Any
 
 from hsad.errors import OutputError, ParameterError
 from hsad.files import split_variable
-from hsad.job.files import RunOutcome, run_into
-from hsad.job.job import Job, prepared
-from hsad.job.request import Method, Request
+from hsad.job.files import run_digest, run_into
+from hsad.job.job import Job, Method, prepared
+from hsad.job.options import RunOptions
 
 __all__ = ["SceneOutcome", "detect_many", "output_names"]
 
@@ -24,7 +24,7 @@ class SceneOutcome:
     Attributes
     ----------
     scene, output : str
-    result : RunOutcome or None
+    result : dict or None
         What `detect_to_file` returned; None when it failed, or when the output was there already.
     error : Exception or None
         Why it failed.
@@ -32,7 +32,7 @@ class SceneOutcome:
 
     scene: str
     output: str
-    result: RunOutcome | None = None
+    result: dict[str, Any] | None = None
     error: Exception | None = None
 
     @property
@@ -71,10 +71,7 @@ def detect_many(
     ------
     OutputError
         When the folder cannot be made.
-    HsadError
-        When an option is wrong; what is wrong with a scene is in its outcome.
     """
-    request = Request.of(method, options)
     target = Path(folder)
     try:
         target.mkdir(parents=True, exist_ok=True)
@@ -83,7 +80,8 @@ def detect_many(
     for scene, name in zip(scenes, output_names(scenes), strict=True):
         output = target / name
         try:
-            with prepared(scene, request) as job:
+            run, parameters = RunOptions.split(options)
+            with prepared(scene, method, run, parameters) as job:
                 result = None
                 if overwrite or not _is_there(output, job):
                     result = run_into(job, output, overwrite=overwrite, restart=restart, save_background=None)
@@ -97,7 +95,7 @@ def _is_there(output: Path, job: Job) -> bool:
     """Tell whether a file is the very result of a job."""
     from hsad.products import read_provenance
 
-    return output.exists() and read_provenance(output).run == job.digest
+    return output.exists() and read_provenance(output).run == run_digest(job)
 
 
 def output_names(scenes: Sequence[str | Path]) -> list[str]:

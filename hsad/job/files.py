@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -12,40 +13,18 @@ import numpy as np
 from hsad.detectors import describe_detector
 from hsad.detectors.probe import require_valid
 from hsad.engine.resume import Journal
-from hsad.job.job import Job, prepared
-from hsad.job.request import Method, Request
+from hsad.job.job import Job, Method, prepared
+from hsad.job.options import RunOptions
+from hsad.job.strongest import Strongest
+from hsad.products import ScoreWriter
+from hsad.products.envi import ENVI_SUFFIXES, check_envi
+from hsad.products.raster import RASTER_SUFFIXES
 from hsad.progress import LOGGER
-from hsad.record import Record
 
-__all__ = ["RunOutcome", "detect_to_file", "run_into"]
+__all__ = ["OUTPUT_SUFFIXES", "detect_to_file", "run_digest", "run_into"]
 
-
-@dataclass(frozen=True)
-class RunOutcome(Record):
-    """What became of a scene that was scored into a file.
-
-    Attributes
-    ----------
-    output, method : str
-    parameters : dict
-    pixels, valid : int
-        Pixels of the output, and those of them with a score.
-    continued : int
-        Pixels that an earlier run had scored.
-    max : float
-        The highest score.
-    background : dict
-        What was learned, in single numbers.
-    """
-
-    output: str
-    method: str
-    parameters: dict[str, Any]
-    pixels: int
-    valid: int
-    continued: int
-    max: float
-    background: dict[str, Any]
+#: What the name of a score raster may end with: a GeoTIFF, or an ENVI file.
+OUTPUT_SUFFIXES = (*RASTER_SUFFIXES, *ENVI_SUFFIXES)
 
 
 def detect_to_file(
@@ -57,8 +36,10 @@ def detect_to_file(
     restart: bool = False,
     save_background: str | Path | None = None,
     **options: Any,
-) -> RunOutcome:
+) -> dict[str, Any]:
     """Score a scene into a Cloud-Optimized GeoTIFF, tile by tile, with its STAC item and style beside it.
+
+    A name that ends as those of ENVI files do (``.img``, ``.hdr``, …) gives an ENVI file with its header instead.
 
     While it runs, what is finished lies in a folder ``SCORES.tif.unfinished`` beside the output. A run that was ended
     early, in whatever way, is continued by the same call; the result is the same, bit for bit.
@@ -77,7 +58,10 @@ def detect_to_file(
 
     Returns
     -------
-    RunOutcome
+    dict
+        ``output``, ``method``, ``parameters``, ``pixels``, ``valid``, ``continued`` (pixels that an earlier run had
+        scored), ``max`` of the scores, ``strongest``: up to three places, with ``score``, ``row``, ``col``, ``place``
+        (as one reads it) and, on a map, ``x`` and ``y``; and ``background``: what it says of itself.
 
     Raises
     ------
@@ -93,63 +77,91 @@ def detect_to_file(
     ResumeWarning
         When there is an unfinished run of this output with other parameters or another scene.
     """
-    with prepared(scene, Request.of(method, options)) as job:
+    run, parameters = RunOptions.split(options)
+    with prepared(scene, method, run, parameters) as job:
         return run_into(job, Path(output), overwrite=overwrite, restart=restart, save_background=save_background)
 
 
 def run_into(
     job: Job, output: Path, *, overwrite: bool, restart: bool, save_background: str | Path | None
-) -> RunOutcome:
+) -> dict[str, Any]:
     """Score a prepared job into a file; returns what `detect_to_file` returns."""
     from hsad.files import check_output, refuse_inputs
-    from hsad.products import ScoreWriter
 
-    bands = ["score", *job.parts]
+    check_output(output, OUTPUT_SUFFIXES, overwrite=overwrite)
     folder = output.with_name(f"{output.name}.unfinished")
-    attrs = {**job.provenance, "run": job.digest}
-    if job.swath is not None:
-        attrs["grid"] = "map"
-    writer = ScoreWriter(
-        output,
-        job.grid if job.swath is None else job.swath.grid,
-        attrs,
-        bands=len(bands),
-        descriptions=bands,
-        overwrite=overwrite,
-        folder=folder,
-        swath=job.swath,
-    )
-    inputs = job.inputs
-    refuse_inputs(output, inputs)
-    if save_background is not None:
-        kept = check_output(save_background, (), overwrite=overwrite)
-        refuse_inputs(kept, inputs)
-        writer.refuse_name(kept)
-    with Journal(folder, job.fingerprint, restart=restart, unchanged=job.check_unchanged) as journal:
+    with contextlib.ExitStack() as stack:
+        writer = _writer(job, output, folder, stack, overwrite=overwrite)
+        inputs = job.inputs
+        refuse_inputs(output, inputs)
+        if save_background is not None:
+            kept = check_output(save_background, (), overwrite=overwrite)
+            refuse_inputs(kept, inputs)
+            writer.refuse_name(kept)
+        journal = stack.enter_context(Journal(folder, job.fingerprint, restart=restart))
         check_output(output, (), overwrite=overwrite)  # again: another run may have ended just now
+        continued = sum(tile.scores.size for tile in journal.finished())
         LOGGER.info("%s: scoring %s", output, job.cube.attrs.get("source"))
         learned = job.learn(journal)
         writer.tell_background(learned.summary())
-        continued, valid, highest = 0, 0, -np.inf
+        valid, strongest = 0, Strongest()
         with writer, contextlib.closing(job.tiles(learned, journal)) as tiles:
             for tile in tiles:
-                writer.write(tile.rows, tile.cols, tile.layers)
-                finite = tile.scores[np.isfinite(tile.scores)]
-                valid += finite.size
-                continued += tile.scores.size if tile.earlier else 0
-                highest = max(highest, float(finite.max(initial=-np.inf)))
+                writer.write(tile.rows, tile.cols, np.concatenate([tile.scores[..., None], tile.parts], axis=2))
+                valid += int(np.isfinite(tile.scores).sum())
+                strongest.add(tile.rows, tile.cols, tile.scores)
             require_valid(valid or None)
-            job.check_unchanged()
             if save_background is not None:
                 learned.save(save_background, overwrite=overwrite)
-    method, parameters = describe_detector(learned.detector)
-    return RunOutcome(
-        output=str(output),
-        method=method,
-        parameters=parameters,
-        pixels=job.grid.rows * job.grid.cols,
-        valid=valid,
-        continued=continued,
-        max=highest,
-        background=learned.summary(),
+        if writer.path != output:
+            _write_envi(writer.path, output, job.provenance, overwrite=overwrite)
+    method_used, parameters_used = describe_detector(learned.detector)
+    places = strongest.places(job.grid)
+    return {
+        "output": str(output),
+        "method": method_used,
+        "parameters": parameters_used,
+        "pixels": job.grid.rows * job.grid.cols,
+        "valid": valid,
+        "continued": continued,
+        "max": places[0]["score"],
+        "strongest": places,
+        "background": json.loads(learned.summary() or "{}"),
+    }
+
+
+def _writer(job: Job, output: Path, folder: Path, stack: contextlib.ExitStack, *, overwrite: bool) -> ScoreWriter:
+    """Return what writes the scores of a job: to the output, or for ENVI to a raster that it is made of in the end."""
+    from hsad.files import staging
+
+    attrs = {**job.provenance, "run": run_digest(job)}
+    if job.swath is not None:
+        attrs["grid"] = "map"
+    grid = job.grid if job.swath is None else job.swath.grid
+    raster, work = output, folder
+    if output.suffix.lower() in ENVI_SUFFIXES:
+        check_envi(output, grid, overwrite=overwrite)
+        work = stack.enter_context(staging(output))
+        raster = work / "scores.tif"
+    bands = ["score", *job.parts]
+    return ScoreWriter(
+        raster, grid, attrs, bands=len(bands), descriptions=bands, overwrite=overwrite, folder=work, swath=job.swath
     )
+
+
+def _write_envi(raster: Path, output: Path, provenance: dict[str, str], *, overwrite: bool) -> None:
+    """Write the scores of a raster as an ENVI file, which has one field for what they say about themselves."""
+    from hsad.products import write_envi
+    from hsad.readers import open_cube
+
+    scores = open_cube(raster)
+    scores.attrs["description"] = (
+        f"anomaly scores by hsad {provenance['version']}: method {provenance['method']}, "
+        f"parameters {provenance['parameters']}, source {provenance.get('source', 'an array')}"
+    )
+    write_envi(scores, output, overwrite=overwrite)
+
+
+def run_digest(job: Job) -> str:
+    """Return a checksum of all that the scores of a job depend on."""
+    return hashlib.sha256(json.dumps(job.fingerprint, sort_keys=True).encode()).hexdigest()

@@ -11,7 +11,7 @@ import functools
 import hashlib
 import json
 import sys
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,17 +22,15 @@ from numpy.typing import NDArray
 
 from hsad import __version__
 from hsad.cube import GeoGrid, check_cube, geo_grid
-from hsad.detectors import describe_detector
+from hsad.detectors import DEFAULT_METHOD, describe_detector, detector_class, make_detector
 from hsad.detectors.base import Background, Detector
 from hsad.detectors.probe import require_valid
 from hsad.engine.run import Engine, TileScores
 from hsad.engine.runners import Cluster, Memory, Runner, Threads
 from hsad.engine.source import CubeSource
 from hsad.errors import ParameterError
-from hsad.job.identity import Files, identity
 from hsad.job.learned import Learned
 from hsad.job.options import RunOptions, memory_bytes
-from hsad.job.request import Request
 from hsad.job.selection import as_asked, band_wavelengths, map_of, pixel_mask, pixel_window, selected, with_common_bands
 from hsad.products.ortho import orthorectified
 from hsad.products.provenance import source_file
@@ -42,12 +40,15 @@ from hsad.swath import Swath, swath_of
 if TYPE_CHECKING:
     from hsad.engine.resume import Journal
 
-__all__ = ["Job", "prepared"]
+__all__ = ["Job", "Method", "prepared"]
+
+#: How a caller names a detector: by its method, as a class (with its parameters apart), or as it is.
+Method = str | type[Detector] | Detector
 
 
 @dataclass(frozen=True)
 class Job:
-    """A scene, a detector and the means to bring them together; `files` are those of the scene and its references."""
+    """A scene, a detector and the means to bring them together."""
 
     cube: xr.DataArray
     window: tuple[slice, slice]
@@ -60,7 +61,6 @@ class Job:
     given: Learned | None
     as_array: bool
     with_parts: bool
-    files: tuple[Files, ...]
     inputs: tuple[Path, ...]
     swath: Swath | None = None
     on_map: bool = False
@@ -83,7 +83,7 @@ class Job:
             **({"bad_bands": bad} if (bad := self.cube.attrs.get("bad_bands")) else {}),
         }
 
-    @functools.cached_property
+    @property
     def fingerprint(self) -> dict[str, Any]:
         """What the scores depend on, as JSON holds it: where it is equal, so are the scores."""
         method, parameters = describe_detector(self.detector)
@@ -92,29 +92,12 @@ class Job:
             "method": method,
             "parameters": parameters,
             "parts": list(self.parts),
-            "scene": identity(self.cube, self.files[0], self.source),
+            "scene": _identity(self.cube, self.source),
             "references": [
-                identity(cube, files, source)
-                for cube, files, source in zip(self.reference_cubes, self.files[1:], self.references, strict=True)
+                _identity(cube, source) for cube, source in zip(self.reference_cubes, self.references, strict=True)
             ],
             "background": None if self.given is None else self.given.digest(),
         }
-
-    @functools.cached_property
-    def digest(self) -> str:
-        """A checksum of all that the scores depend on."""
-        return hashlib.sha256(json.dumps(self.fingerprint, sort_keys=True).encode()).hexdigest()
-
-    def check_unchanged(self) -> None:
-        """Refuse to go on with files that were written since the job was prepared; what is in memory stays as it is.
-
-        Raises
-        ------
-        SceneError
-        """
-        for cube, files in zip((self.cube, *self.reference_cubes), self.files, strict=True):
-            if cube.chunks is not None:
-                files.check_unchanged()
 
     def learn(self, journal: Journal | None = None) -> Learned:
         """Return what the detector learns, or what was given."""
@@ -122,11 +105,9 @@ class Job:
             return self.given
         wavelength = band_wavelengths(self.cube)
         bands = self.source.bands
-        background = self.engine.learn(self.detector, self.references, journal)
-        self.check_unchanged()
         return Learned(
             self.detector,
-            background,
+            self.engine.learn(self.detector, self.references, journal),
             bands,
             self.cube.sizes["band"],
             None if wavelength is None else wavelength[bands],
@@ -138,16 +119,15 @@ class Job:
 
     def scores(self) -> Any:
         """Return all scores."""
-        layers = np.empty((*self.source.shape[:2], 1 + len(self.parts)), dtype=np.float32)
+        scores = np.empty(self.source.shape[:2], dtype=np.float32)
+        parts = np.empty((*scores.shape, len(self.parts)), dtype=np.float32)
         learned = self.learn()
         with contextlib.closing(self.tiles(learned)) as tiles:
             for tile in tiles:
-                layers[tile.rows, tile.cols] = tile.layers
-        require_valid(int(np.isfinite(layers[..., 0]).sum()) or None)
-        self.check_unchanged()
-        if self.as_array:
-            return layers if self.parts else layers[..., 0]
-        return self._map(layers[..., 0], learned, layers[..., 1:])
+                scores[tile.rows, tile.cols] = tile.scores
+                parts[tile.rows, tile.cols] = tile.parts
+        require_valid(int(np.isfinite(scores).sum()) or None)
+        return self._result(scores, learned, parts)
 
     def lazy_scores(self) -> Any:
         """Return all scores as a dask array."""
@@ -156,15 +136,18 @@ class Job:
         # Tasks run wherever the user computes: they carry neither this job's threads nor its progress bar.
         engine = replace(self.engine, runner=Memory(), progress=Engine.progress)
         learning = functools.partial(_learn_background, replace(self, engine=engine))
-        scores = lazy_scores(self.engine, self.detector, self.source, learning)
-        return scores if self.as_array else self._map(scores, None)
+        return self._result(lazy_scores(self.engine, self.detector, self.source, learning), None)
 
-    def _map(self, scores: Any, learned: Learned | None, parts: NDArray[np.float32] | None = None) -> xr.DataArray:
+    def _result(self, scores: Any, learned: Learned | None, parts: NDArray[np.float32] | None = None) -> Any:
         if self.on_map and self.swath is not None:
             return self._on_the_map(scores, learned, parts)
+        if self.as_array:
+            return np.concatenate([scores[..., None], parts], axis=2) if parts is not None and self.parts else scores
         rows, cols = self.window
-        result = xr.DataArray(scores, dims=("y", "x"), name="score", attrs=self._said(learned))
+        result = xr.DataArray(scores, dims=("y", "x"), name="score", attrs=dict(self.provenance))
         result.attrs["long_name"] = f"anomaly score ({result.attrs['method']})"
+        if learned is not None:
+            result.attrs["background"] = learned.summary()
         own = {
             name: coordinate.isel({"y": rows, "x": cols}, missing_dims="ignore")
             for name, coordinate in self.cube.coords.items()
@@ -174,18 +157,12 @@ class Job:
             own |= {name: (("y", "x"), parts[..., kind]) for kind, name in enumerate(self.parts)}
         return self.grid.attach(result.assign_coords(own))
 
-    def _said(self, learned: Learned | None) -> dict[str, str]:
-        """Return what a map says about itself, in texts, which files of every format can hold."""
-        if learned is None:
-            return self.provenance
-        return {**self.provenance, "background": json.dumps(learned.summary()) if learned.background else ""}
-
     def _on_the_map(self, scores: Any, learned: Learned | None, parts: NDArray[np.float32] | None) -> xr.DataArray:
         if parts is None or self.swath is None:
             raise ParameterError("grid: 'map' needs all scores: compute=False gives none")
         grid = self.swath.grid
         result = xr.DataArray(orthorectified(scores, self.swath), dims=("y", "x"), name="score")
-        result.attrs = {**self._said(learned), "grid": "map"}
+        result.attrs = {**self.provenance, "grid": "map", "background": learned.summary() if learned else ""}
         own = {name: (("y", "x"), orthorectified(parts[..., kind], self.swath)) for kind, name in enumerate(self.parts)}
         return grid.attach(result.assign_coords(own))
 
@@ -194,17 +171,49 @@ def _learn_background(job: Job) -> Background | None:
     return job.learn().background
 
 
+def _files(cube: xr.DataArray) -> list[Path]:
+    """Return the files that a cube was opened from, those of a folder included."""
+    named = [source_file(str(cube.attrs[name])) for name in ("source", "data_file") if name in cube.attrs]
+    return [file for path in named if path for file in ([path] if path.is_file() else sorted(path.rglob("*")))]
+
+
+def _identity(cube: xr.DataArray, source: CubeSource) -> dict[str, Any]:
+    """Return what tells one scene from another: its files, the window, and a digest of what is used of it."""
+    digest = hashlib.sha256(repr((source.shape, source.origin, source.nodata)).encode())
+    for array in (source.bands, source.gain, source.bias, source.mask):
+        digest.update(b"-" if array is None else np.ascontiguousarray(array).tobytes())
+    return {
+        "name": Path(str(cube.attrs.get("source", ""))).name,
+        "variable": cube.attrs.get("variable"),
+        "flags": list(cube.attrs.get("mask_flags", ())),  # one of them is not in the mask
+        "files": [[str(file.resolve()), (status := file.stat()).st_size, status.st_mtime_ns] for file in _files(cube)],
+        "used": digest.hexdigest(),
+    }
+
+
 @contextlib.contextmanager
-def prepared(cube: Any, request: Request) -> Iterator[Job]:
-    """Turn a scene and what is asked for into a job, and close its connections in the end."""
-    job = _prepare(cube, request)
+def prepared(cube: Any, method: Method | None, run: RunOptions, parameters: Mapping[str, Any]) -> Iterator[Job]:
+    """Turn what the user gave into a job, and close its connections in the end."""
+    job = _prepare(cube, method, run, parameters)
     with contextlib.closing(job.engine.runner):
         yield job
 
 
-def _prepare(cube: Any, request: Request) -> Job:
-    """Turn a scene and what is asked for into a job, checking all of it before any work."""
-    run, given = request.run, request.given
+def _prepare(cube: Any, method: Method | None, run: RunOptions, parameters: Mapping[str, Any]) -> Job:
+    """Turn what the user gave into a job, checking all of it before any work."""
+    given = run.background
+    if isinstance(given, str | Path):
+        if isinstance(method, str):
+            detector_class(method)  # a background of package.module:Class can be loaded where its class is
+        given = Learned.load(given)
+    if given is None:
+        detector = make_detector(method or DEFAULT_METHOD, pca=run.pca, **parameters)
+    else:
+        _check_given(given, method, run, parameters)
+        detector = given.detector
+    if run.parts and not (detector.evidence and run.compute):
+        method_used, _ = describe_detector(detector)
+        raise ParameterError(f"parts: {'compute=False gives none' if detector.evidence else f'{method_used} has none'}")
     opened = as_asked(_opened(cube), run)
     grid = geo_grid(opened)
     window = pixel_window(run, grid, swath_of(opened))
@@ -216,12 +225,11 @@ def _prepare(cube: Any, request: Request) -> Job:
         source, *references = with_common_bands(
             source, *(selected(scene, run, None, None, None) for scene in reference_cubes)
         )
-    files = tuple(map(Files.of, (opened, *reference_cubes)))
     return Job(
         opened,
         window,
         grid.window(*window),
-        request.detector,
+        detector,
         source,
         tuple(references),
         tuple(reference_cubes),
@@ -229,17 +237,16 @@ def _prepare(cube: Any, request: Request) -> Job:
         given,
         not isinstance(cube, xr.DataArray | str | Path),
         run.parts,
-        files,
-        _inputs(files, run),
+        _inputs((opened, *reference_cubes), run),
         map_of(opened, run, window),
         run.grid == "map",
     )
 
 
-def _inputs(scenes: Iterable[Files], run: RunOptions) -> tuple[Path, ...]:
+def _inputs(cubes: Iterable[xr.DataArray], run: RunOptions) -> tuple[Path, ...]:
     """Return the files that are read."""
     beside = (source_file(str(given)) for given in (run.mask, run.background) if isinstance(given, str | Path))
-    return (*(file for files in scenes for file in files.states), *filter(None, beside))
+    return (*(file for cube in cubes for file in _files(cube)), *filter(None, beside))
 
 
 def _opened(cube: Any) -> xr.DataArray:
@@ -248,6 +255,14 @@ def _opened(cube: Any) -> xr.DataArray:
 
         return open_cube(cube)
     return check_cube(cube)
+
+
+def _check_given(given: Learned, method: Method | None, run: RunOptions, parameters: Mapping[str, Any]) -> None:
+    known, _ = describe_detector(given.detector)
+    if method is not None and method not in (known, given.detector, type(given.detector)):
+        raise ParameterError(f"method {method!r}: the background was learned by {known!r}")
+    for name in [*parameters, *(n for n in ("bands", "bad_bands", "pca", "references") if getattr(run, n) is not None)]:
+        raise ParameterError(f"{name} is decided by the background: learn anew to change it")
 
 
 def _runner(run: RunOptions) -> Runner:

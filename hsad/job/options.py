@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,7 +28,7 @@ def option(default: Any, help: str, *, metavar: str | None = None) -> Any:  # no
 class RunOptions:
     """Options of `hsad.detect`, `hsad.learn` and `hsad.score` for every method."""
 
-    bands: str | Sequence[int] | NDArray[Any] | None = option(
+    bands: str | Sequence[Any] | NDArray[np.bool_] | None = option(
         None, "bands to use: 420-1340,1450-1790 (nm) or @1-50,60-100 (numbers, from 1)", metavar="RANGES"
     )
     pca: int | None = option(None, "detect on the first K principal components", metavar="K")
@@ -63,7 +63,7 @@ class RunOptions:
     )
 
     @classmethod
-    def split(cls, keywords: Mapping[str, Any]) -> tuple[RunOptions, dict[str, Any]]:
+    def split(cls, keywords: dict[str, Any]) -> tuple[RunOptions, dict[str, Any]]:
         """Return the options among `keywords`, and the rest: the detector's parameters."""
         names = {f.name for f in dataclasses.fields(cls)}
         own = {name: value for name, value in keywords.items() if name in names}

@@ -92,38 +92,64 @@ def band_choice(bands: Any, cube: xr.DataArray) -> NDArray[np.bool_]:
 
     Parameters
     ----------
-    bands : str or sequence of int or of bool
-        Ranges of wavelengths in nm, ends included; numbers from 1 after ``@``; or, in Python, indices from 0.
+    bands : str, pair of float, sequence of pairs of float, or (bands,) array_like of bool
+        ``"420-1340,1450-1790"``, ``(420, 1340)`` and ``[(420, 1340), (1450, 1790)]`` are ranges of wavelengths in nm,
+        ends included; ``"@1-50"`` are numbers from 1. Numbers alone are never indices: ``"@..."`` or booleans are.
     cube : (y, x, band) DataArray
 
     Raises
     ------
     ParameterError
-        When the text has another form, there are no wavelengths to choose by, or no band is meant.
+        When it has another form, there are no wavelengths to choose by, or no band is meant.
     """
     total = cube.sizes["band"]
     if not isinstance(bands, str):
-        chosen = np.zeros(total, dtype=np.bool_)
-        try:
-            chosen[np.asarray(bands)] = True
-        except IndexError as error:
-            raise ParameterError(f"bands: {error}") from error
-        return chosen
+        given = np.asarray(bands)
+        if given.dtype == np.bool_:
+            if given.shape != (total,):
+                raise ParameterError(f"bands: {given.size} values of true or false for {total} bands")
+            return given.copy()
+        return _in_ranges(_ranges(given, bands, total), cube, numbers=False)
     numbers = bands.startswith("@")
-    if not numbers and "wavelength" not in cube.coords:
-        raise ParameterError(f"bands: the scene has no wavelengths to choose {bands!r} by: use @1-{total}")
-    positions = np.arange(1, total + 1) if numbers else cube.coords["wavelength"].values
-    chosen = np.zeros(total, dtype=np.bool_)
+    ranges = []
     for part in bands.removeprefix("@").split(","):
         found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)(?:\s*-\s*(\d+(?:\.\d+)?))?\s*", part)
         if not found:
             raise ParameterError(f"bands: {part!r} is not a range such as 420-1340 (nm) or @1-50 (numbers)")
-        low = float(found[1])
-        high = float(found[2] or low)
+        ranges.append((float(found[1]), float(found[2] or found[1])))
+    return _in_ranges(ranges, cube, numbers=numbers)
+
+
+def _ranges(given: NDArray[Any], bands: Any, total: int) -> list[tuple[float, float]]:
+    """Return the ranges of wavelengths that numbers stand for: a pair, or pairs."""
+    if given.dtype.kind not in "iuf" or given.shape[-1:] != (2,) or given.ndim > 2:
+        raise ParameterError(
+            f"bands: {bands!r} is no range of wavelengths in nm such as (420, 1340), and no list of such; "
+            f"band numbers are written '@1-{total}'"
+        )
+    return [(float(low), float(high)) for low, high in given.reshape(-1, 2)]
+
+
+def _in_ranges(ranges: Sequence[tuple[float, float]], cube: xr.DataArray, *, numbers: bool) -> NDArray[np.bool_]:
+    """Return the bands whose wavelengths, or numbers from 1, lie in ranges."""
+    total = cube.sizes["band"]
+    written = ",".join(f"{low:g}" if low == high else f"{low:g}-{high:g}" for low, high in ranges)
+    if not numbers and "wavelength" not in cube.coords:
+        raise ParameterError(
+            f"bands: the scene has no wavelengths to choose {written} nm by: choose by number, @1-{total}"
+        )
+    positions = np.arange(1, total + 1) if numbers else cube.coords["wavelength"].values
+    chosen = np.zeros(total, dtype=np.bool_)
+    for low, high in ranges:
         within = (positions >= low) & (positions <= high)
         if not within.any():
-            span = f"{positions.min():g}-{positions.max():g}"
-            raise ParameterError(f"bands: no band in {part.strip()!r}; the scene has {span}")
+            asked = f"{low:g}" if low == high else f"{low:g}-{high:g}"
+            if numbers:
+                raise ParameterError(f"bands: no band has the number {asked}; the scene has @1-{total}")
+            raise ParameterError(
+                f"bands: no band lies at {asked} nm; the scene has {positions.min():g}-{positions.max():g} nm "
+                f"(by number: @1-{total})"
+            )
         chosen |= within
     return chosen
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import xarray as xr
     from numpy.typing import NDArray
 
-__all__ = ["ENVI_SUFFIXES", "Interleave", "map_info", "write_envi"]
+__all__ = ["ENVI_SUFFIXES", "Interleave", "check_envi", "map_info", "write_envi"]
 
 Interleave = Literal["bil", "bip", "bsq"]
 
@@ -104,6 +104,22 @@ def write_envi(
         publish(staged, data, overwrite=overwrite)
         publish(folder / "header", header, overwrite=overwrite)  # last: without it the data file says nothing
     return header
+
+
+def check_envi(path: Path, grid: GeoGrid, *, overwrite: bool) -> None:
+    """Refuse an ENVI file that could not be written in the end: its names are taken, or its grid cannot be said.
+
+    Raises
+    ------
+    OutputError
+    """
+    target = check_output(path, ENVI_SUFFIXES, overwrite=overwrite)
+    other = ".img" if target.suffix.lower() == ".hdr" else ".hdr"
+    check_output(target.with_suffix(other), (), overwrite=overwrite)
+    try:
+        map_info(grid)
+    except ValueError as error:
+        raise OutputError(f"{target}: {error}, which an ENVI header cannot say; write a GeoTIFF") from error
 
 
 def map_info(grid: GeoGrid) -> list[str | int | float] | None:

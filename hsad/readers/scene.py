@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from hsad.errors import SceneError
 from hsad.files import split_variable
+from hsad.readers.pointer import refuse_pointer
 from hsad.readers.registry import all_readers
 
 if TYPE_CHECKING:
@@ -21,12 +22,12 @@ def existing_file(path: Path) -> Path:
     Raises
     ------
     SceneError
-        When it does not exist, is a folder, or may not be opened.
+        When it does not exist, is a folder, may not be opened, or only stands for a file that Git LFS keeps.
     """
     if path.is_dir():
         raise SceneError(f"{path}: a folder, not a file: name the scene's file in it")
     try:
-        path.open("rb").close()
+        refuse_pointer(path)
     except OSError as error:
         raise SceneError(f"{path}: {(error.strerror or str(error)).lower()}") from error
     return path

@@ -19,24 +19,39 @@ from hsad.thresholds.scoremap import ScoreMap
 __all__ = ["Scene", "open_scores"]
 
 
-def open_scores(scores: Any) -> ScoreMap:
+def open_scores(scores: Any, band: int | None = None) -> ScoreMap:
     """Return a score map from a file, a DataArray or an array.
+
+    Parameters
+    ----------
+    scores : path, DataArray or array
+        A file has one band, or is a raster that hsad wrote, whose first band holds the scores.
+    band : int, optional
+        Number of the band, from 1, of a file that has several.
 
     Raises
     ------
     SceneError
-        When the file cannot be read.
+        When the file cannot be read, or is no score map: it has several bands, and nobody said which.
+    ParameterError
+        When it has no such band.
     """
     if not isinstance(scores, str | Path):
         return ScoreMap.of(scores)
     from hsad.readers import open_cube
 
     path = str(scores)
-    band = open_cube(path)[..., 0]
+    opened = open_cube(path)
+    bands = opened.sizes["band"]
     stated = read_provenance(Path(path))
+    if band is None and bands > 1 and not stated.method:
+        raise SceneError(f"{path}: a cube of {bands} bands, not a score map of one: --band N says which are scores")
+    if band is not None and not 1 <= band <= bands:
+        raise ParameterError(f"band: {path} has no band {band}, it has 1-{bands}")
+    chosen = opened[..., (band or 1) - 1]
     for name in ("method", "parameters", "background", "source"):
-        band.attrs[name] = getattr(stated, name)
-    return ScoreMap.of(band)
+        chosen.attrs[name] = getattr(stated, name)
+    return ScoreMap.of(chosen)
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from hsad.errors import SceneError
+from hsad.readers.pointer import refuse_pointer
 
 __all__ = [
     "DATA_TYPES",
@@ -239,6 +240,7 @@ def find_data(header: Header, size: int, given: Path | None = None) -> Path:
         return min(fitting, key=lambda item: (item[0], item[2] != given, item[1]))[2]
     if misfits:
         length, path = max(misfits)
+        refuse_pointer(path)
         if compressed:
             raise SceneError(f"{path}: the header says 'file compression = 1' but the file is not in gzip format")
         raise SceneError(f"{path}: its header promises {size} bytes, the file has {length}")

@@ -1,0 +1,68 @@
+"""What a shell offers at the Tab key: commands and options by click, words and files from here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import click
+from click.shell_completion import CompletionItem, get_completion_class
+
+__all__ = ["SHELLS", "TextOrFile", "completion_script", "detector_names", "one_of", "scene_names", "topic_names"]
+
+SHELLS = ("bash", "zsh", "fish")
+
+
+class TextOrFile(click.types.StringParamType):
+    """Text; the shell completes it to files."""
+
+    def shell_complete(
+        self,
+        ctx: click.Context,  # noqa: ARG002
+        param: click.Parameter,  # noqa: ARG002
+        incomplete: str,
+    ) -> list[CompletionItem]:
+        """Leave it to the shell."""
+        return [CompletionItem(incomplete, type="file")]
+
+
+def completion_script(program: click.Command, shell: str) -> str:
+    """Return the script that makes a shell ask `program` what to offer."""
+    made = get_completion_class(shell)
+    if made is None:
+        raise click.UsageError(f"no completion for {shell}: choose from {', '.join(SHELLS)}")
+    complete = made(program, {}, "hsad", "_HSAD_COMPLETE")
+    # Not `source()`: that of bash starts bash to look at its version.
+    return complete.source_template % complete.source_vars()
+
+
+def one_of(words: Callable[[], Iterable[str]]) -> Callable[..., list[CompletionItem]]:
+    """Return what completes to one of some words, which are looked up when they are needed."""
+
+    def complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG001
+        return [CompletionItem(word) for word in words() if word.startswith(incomplete)]
+
+    return complete
+
+
+def _detectors() -> Iterable[str]:
+    from hsad.detectors import DETECTORS
+
+    return list(DETECTORS)
+
+
+def _scenes() -> Iterable[str]:
+    from hsad.catalog import list_items
+
+    return [item.name for item in list_items()]
+
+
+def _topics() -> Iterable[str]:
+    from hsad.manual import topics
+
+    return list(topics())
+
+
+detector_names: Any = one_of(_detectors)
+scene_names: Any = one_of(_scenes)
+topic_names: Any = one_of(_topics)

@@ -1,0 +1,79 @@
+"""Ctrl-C: an answer at once, an end within seconds, and at the second one an end at once.
+
+Python runs a handler of its own only when the main thread comes back from what it computes, which may take long. The
+system's part of a handler writes to a socket at once, and a thread that waits at the other end answers. What is
+finished lies in files by then: nothing is lost by an end without farewell.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+
+import click
+
+__all__ = ["answered_at_once", "keeps"]
+
+#: Seconds that what is under way has to end by itself.
+_PATIENCE = 1.5
+
+_STATUS = 130
+
+_folders: list[Path] = []
+
+
+def keeps(folder: Path) -> None:
+    """Remember where a command keeps what is finished, to be named at an abrupt end."""
+    _folders.append(folder)
+
+
+@contextlib.contextmanager
+def answered_at_once() -> Iterator[None]:
+    """Answer interruptions within the block; also where a shell's background job has them ignored."""
+    ours, theirs = socket.socketpair()
+    theirs.setblocking(False)  # what `set_wakeup_fd` asks for
+    before = signal.signal(signal.SIGINT, _interrupt)
+    descriptor = signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
+    threading.Thread(target=_watch, args=(ours,), name="hsad-interrupt", daemon=True).start()
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(descriptor)
+        signal.signal(signal.SIGINT, before if before is not None else signal.SIG_DFL)
+        theirs.close()  # the thread sees the end
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001  the signature of handlers
+    raise KeyboardInterrupt
+
+
+def _watch(ours: socket.socket) -> None:
+    """Answer the first interruption, and see to it that it, or a second one, ends the process."""
+    with ours:
+        if not _interrupted(ours):
+            return
+        click.echo("hsad: stopping; Ctrl-C again ends at once", err=True)
+        ours.settimeout(_PATIENCE)
+        try:
+            if not _interrupted(ours):
+                return
+        except TimeoutError:
+            pass
+    kept = [folder for folder in _folders if any(folder.glob("*.tile")) or any(folder.glob("scan-*"))]
+    note = f"; what is finished is kept in {kept[-1]}: the same command goes on from there" if kept else ""
+    click.echo(f"hsad: error: interrupted{note}", err=True)
+    os._exit(_STATUS)
+
+
+def _interrupted(ours: socket.socket) -> bool:
+    """Wait for an interruption; False when the block has ended."""
+    while data := ours.recv(64):
+        if signal.SIGINT in data:
+            return True
+    return False

@@ -14,7 +14,7 @@ from hsad.detectors.block import Block, clamped
 from hsad.detectors.block import Scene as BlockScene
 from hsad.errors import DataError, ParameterError
 from hsad.job.job import Job, prepared
-from hsad.job.options import RunOptions
+from hsad.job.request import Request
 from hsad.products.anomalies import read_anomalies
 from hsad.report.library import Library, angle
 from hsad.report.opened import Scene, open_scores
@@ -209,8 +209,7 @@ class Explainer:
 def explainer(cube: Any, method: Any, parameters: Mapping[str, Any], library: Any = None) -> Iterator[Explainer]:
     """Let a method learn a scene, for accounts of any number of its pixels."""
     opened = library if library is None or isinstance(library, Library) else Library.open(library)
-    run, own = RunOptions.split(dict(parameters))
-    with prepared(cube, method, run, own) as job:
+    with prepared(cube, Request.of(method, parameters)) as job:
         yield Explainer(job, job.learn(), opened)
 
 

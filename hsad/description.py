@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,16 +15,66 @@ from hsad.engine.runners import Threads
 from hsad.engine.source import drop_dead_bands, source_of
 from hsad.errors import DataError, ParameterError
 from hsad.quality import flag_shares
+from hsad.record import Record
 from hsad.swath import swath_of
 
 if TYPE_CHECKING:
     import xarray as xr
     from numpy.typing import NDArray
 
-__all__ = ["describe"]
+__all__ = ["SceneDescription", "describe"]
 
 
-def describe(cube: xr.DataArray, *, progress: Any = None) -> dict[str, Any]:
+@dataclass(frozen=True)
+class SceneDescription(Record):
+    """What there is to know about a scene; None for what its file does not tell. JSON can hold all of it.
+
+    Attributes
+    ----------
+    rows, cols, bands : int
+    dtype : str
+    interleave, crs : str or None
+    transform : list of float or None
+        GDAL's six numbers.
+    wavelength, fwhm : list of float or None
+        One number a band, in nm; None for those that are no numbers.
+    good_bands : list of bool or None
+    nodata : float, int or None
+    valid_fraction : float
+        Share of the pixels that have data in every band.
+    product : str or None
+    mask_flags : list of str or None
+        Quality flags that leave pixels out.
+    flags : dict or None
+        The share of pixels in which each flag is set, by its name.
+    grid : str or None
+        Of a swath: its map.
+    reader, source : str or None
+    warnings : list of str
+    """
+
+    rows: int
+    cols: int
+    bands: int
+    dtype: str
+    interleave: str | None
+    crs: str | None
+    transform: list[float] | None
+    wavelength: list[float | None] | None
+    fwhm: list[float | None] | None
+    good_bands: list[bool] | None
+    nodata: float | int | None
+    valid_fraction: float
+    product: str | None
+    mask_flags: list[str] | None
+    flags: dict[str, float | None] | None
+    grid: str | None
+    reader: str | None
+    source: str | None
+    warnings: list[str]
+
+
+def describe(cube: xr.DataArray, *, progress: Any = None) -> SceneDescription:
     """Describe a cube as `hsad info` shows it.
 
     Parameters
@@ -35,12 +86,7 @@ def describe(cube: xr.DataArray, *, progress: Any = None) -> dict[str, Any]:
 
     Returns
     -------
-    dict
-        ``rows``, ``cols``, ``bands``, ``dtype``, ``interleave``, ``crs``, ``transform`` (GDAL's six numbers),
-        lists of one value a band: ``wavelength`` and ``fwhm`` (nm), ``good_bands`` (bool); ``nodata``,
-        ``valid_fraction``, ``product``, ``mask_flags`` (those that leave pixels out), ``flags`` (the share of pixels
-        in which each is set), ``grid`` (of a swath: its map), ``reader``, ``source``, ``warnings``; None for what the
-        file does not tell. JSON can hold all of it.
+    SceneDescription
     """
     grid = geo_grid(cube)
     warnings = [str(warning) for warning in cube.attrs.get("warnings", [])]
@@ -59,27 +105,27 @@ def describe(cube: xr.DataArray, *, progress: Any = None) -> dict[str, Any]:
         warnings.append(str(error))
     fill = nodata(cube)
     flags, swath = flag_shares(cube), swath_of(cube)
-    return {
-        "rows": grid.rows,
-        "cols": grid.cols,
-        "bands": bands,
-        "dtype": str(cube.dtype),
-        "interleave": cube.attrs.get("interleave"),
-        "crs": _crs(grid),
-        "transform": None if grid.transform is None else list(grid.transform.to_gdal()),
-        "wavelength": _listed(_column(cube, "wavelength")),
-        "fwhm": _listed(_column(cube, "fwhm")),
-        "good_bands": None if good is None else good.tolist(),
-        "nodata": None if fill is None else _number(fill),
-        "valid_fraction": valid_fraction,
-        "product": cube.attrs.get("product"),
-        "mask_flags": list(cube.attrs["mask_flags"]) if flags else None,
-        "flags": flags or None,
-        "grid": None if swath is None else f"{swath.grid.rows} x {swath.grid.cols} in {_crs(swath.grid)}",
-        "reader": cube.attrs.get("reader"),
-        "source": cube.attrs.get("source"),
-        "warnings": warnings,
-    }
+    return SceneDescription(
+        rows=grid.rows,
+        cols=grid.cols,
+        bands=bands,
+        dtype=str(cube.dtype),
+        interleave=cube.attrs.get("interleave"),
+        crs=_crs(grid),
+        transform=None if grid.transform is None else list(grid.transform.to_gdal()),
+        wavelength=_listed(_column(cube, "wavelength")),
+        fwhm=_listed(_column(cube, "fwhm")),
+        good_bands=None if good is None else good.tolist(),
+        nodata=None if fill is None else _number(fill),
+        valid_fraction=valid_fraction,
+        product=cube.attrs.get("product"),
+        mask_flags=list(cube.attrs["mask_flags"]) if flags else None,
+        flags=flags or None,
+        grid=None if swath is None else f"{swath.grid.rows} x {swath.grid.cols} in {_crs(swath.grid)}",
+        reader=cube.attrs.get("reader"),
+        source=cube.attrs.get("source"),
+        warnings=warnings,
+    )
 
 
 def _crs(grid: GeoGrid) -> str | None:

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from hsad.errors import ParameterError
-from hsad.job.job import Method, prepared
+from hsad.job.job import prepared
 from hsad.job.learned import Learned
-from hsad.job.options import RunOptions
+from hsad.job.request import Method, Request
 
 __all__ = ["detect", "learn", "score"]
 
@@ -48,9 +48,9 @@ def detect(cube: Any, method: Method | None = None, **options: Any) -> Any:
     >>> scores.shape, bool(scores[20, 30] == scores.max())
     ((40, 50), True)
     """
-    run, parameters = RunOptions.split(options)
-    with prepared(cube, method, run, parameters) as job:
-        return job.scores() if run.compute else job.lazy_scores()
+    request = Request.of(method, options)
+    with prepared(cube, request) as job:
+        return job.scores() if request.run.compute else job.lazy_scores()
 
 
 def learn(cubes: Any, method: Method | None = None, **options: Any) -> Learned:
@@ -68,13 +68,14 @@ def learn(cubes: Any, method: Method | None = None, **options: Any) -> Learned:
     Learned
         For `score`; ``save`` keeps it in a file.
     """
-    run, parameters = RunOptions.split(options)
+    request = Request.of(method, options)
+    run = request.run
     if run.background is not None or run.references is not None:
         raise ParameterError("background and references say where scores come from: learn takes neither")
     scenes = list(cubes) if isinstance(cubes, list | tuple) else [cubes]
     if not scenes:
         raise ParameterError("learn needs at least one scene")
-    with prepared(scenes[0], method, replace(run, references=scenes), parameters) as job:
+    with prepared(scenes[0], replace(request, run=replace(run, references=scenes))) as job:
         return job.learn()
 
 

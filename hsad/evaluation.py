@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hsad.errors import DataError, ParameterError
+from hsad.record import Record
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["ROC", "evaluate", "roc_curve"]
+__all__ = ["ROC", "Evaluation", "evaluate", "roc_curve"]
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,64 @@ class ROC:
         return float(np.sum(np.diff(self.detection_rate) * self.precision[1:]))
 
 
+@dataclass(frozen=True)
+class Evaluation(Record):
+    """How well scores agree with a truth.
+
+    Attributes
+    ----------
+    pixels : int
+        Pixels with a score.
+    positives : int
+        Those of them that are anomalous.
+    auc : float
+        AUC(D,F): area under detection rate over false-alarm rate, ties averaged.
+    average_precision : float
+        Area under precision over detection rate, in steps, as scikit-learn has it.
+    auc_d_tau : float
+        AUC(D,τ): area under the detection rate over τ, see the notes of `evaluate`.
+    auc_f_tau : float
+        AUC(F,τ): area under the false-alarm rate over τ.
+    auc_td : float
+        AUC(D,F) + AUC(D,τ).
+    auc_bs : float
+        AUC(D,F) - AUC(F,τ).
+    auc_tdbs : float
+        AUC(D,τ) - AUC(F,τ).
+    auc_odp : float
+        AUC(D,τ) + 1 - AUC(F,τ).
+    auc_oa : float
+        AUC(D,F) + AUC(D,τ) - AUC(F,τ).
+    snpr : float
+        AUC(D,τ) / AUC(F,τ); infinite or NaN when AUC(F,τ) is 0.
+    false_alarm_rate : float
+        At which objects are counted, as given.
+    threshold : float
+        The lowest score above which that share of background is not exceeded.
+    objects : int
+        8-connected components of the truth with at least one scored pixel.
+    objects_found : int
+        Those with at least one pixel above the threshold.
+    """
+
+    pixels: int
+    positives: int
+    auc: float
+    average_precision: float
+    auc_d_tau: float
+    auc_f_tau: float
+    auc_td: float
+    auc_bs: float
+    auc_tdbs: float
+    auc_odp: float
+    auc_oa: float
+    snpr: float
+    false_alarm_rate: float
+    threshold: float
+    objects: int
+    objects_found: int
+
+
 def roc_curve(scores: ArrayLike, truth: ArrayLike) -> ROC:
     """Return the receiver operating characteristic of `scores` against `truth`.
 
@@ -71,7 +130,7 @@ def roc_curve(scores: ArrayLike, truth: ArrayLike) -> ROC:
     return _roc(scored.anomalous, scored.background)
 
 
-def evaluate(scores: ArrayLike, truth: ArrayLike, *, false_alarm_rate: float = 1e-3) -> dict[str, float]:
+def evaluate(scores: ArrayLike, truth: ArrayLike, *, false_alarm_rate: float = 1e-3) -> Evaluation:
     """Compare scores with a truth, pixel by pixel and object by object.
 
     Pixels whose score or truth is NaN are left out.
@@ -88,25 +147,8 @@ def evaluate(scores: ArrayLike, truth: ArrayLike, *, false_alarm_rate: float = 1
 
     Returns
     -------
-    dict of str to float or int
-        ======================  =========================================================================
-        ``pixels``              pixels with a score
-        ``positives``           those of them that are anomalous
-        ``auc``                 AUC(D,F): area under detection rate over false-alarm rate, ties averaged
-        ``average_precision``   area under precision over detection rate, in steps, as scikit-learn has it
-        ``auc_d_tau``           AUC(D,τ): area under the detection rate over τ (see Notes)
-        ``auc_f_tau``           AUC(F,τ): area under the false-alarm rate over τ
-        ``auc_td``              AUC(D,F) + AUC(D,τ)
-        ``auc_bs``              AUC(D,F) - AUC(F,τ)
-        ``auc_tdbs``            AUC(D,τ) - AUC(F,τ)
-        ``auc_odp``             AUC(D,τ) + 1 - AUC(F,τ)
-        ``auc_oa``              AUC(D,F) + AUC(D,τ) - AUC(F,τ)
-        ``snpr``                AUC(D,τ) / AUC(F,τ); infinite or NaN when AUC(F,τ) is 0
-        ``false_alarm_rate``    as given
-        ``threshold``           the lowest score above which that share of background is not exceeded
-        ``objects``             8-connected components of the truth with at least one scored pixel
-        ``objects_found``       those with at least one pixel above the threshold
-        ======================  =========================================================================
+    Evaluation
+        A field may also be looked up by its name: ``result["auc"]``.
 
     Raises
     ------
@@ -132,7 +174,7 @@ def evaluate(scores: ArrayLike, truth: ArrayLike, *, false_alarm_rate: float = 1
     >>> scores = [[0.0, 1.0, 2.0], [3.0, 4.0, 5.0]]
     >>> truth = [[0, 0, 0], [0, 1, 1]]
     >>> result = evaluate(scores, truth)
-    >>> result["auc"], result["objects_found"], result["objects"]
+    >>> result.auc, result.objects_found, result["objects"]
     (1.0, 1, 1)
     """
     if not 0 <= false_alarm_rate < 1:
@@ -142,24 +184,24 @@ def evaluate(scores: ArrayLike, truth: ArrayLike, *, false_alarm_rate: float = 1
     d_tau, f_tau = _normalised_means(scored.anomalous, scored.background)
     allowed = math.floor(false_alarm_rate * scored.background.size + 1e-9)  # 0.29 · 100 is 28.999…
     threshold = float(np.partition(scored.background, -allowed - 1)[-allowed - 1])
-    return {
-        "pixels": scored.anomalous.size + scored.background.size,
-        "positives": scored.anomalous.size,
-        "auc": roc.auc,
-        "average_precision": roc.average_precision,
-        "auc_d_tau": d_tau,
-        "auc_f_tau": f_tau,
-        "auc_td": roc.auc + d_tau,
-        "auc_bs": roc.auc - f_tau,
-        "auc_tdbs": d_tau - f_tau,
-        "auc_odp": d_tau + 1 - f_tau,
-        "auc_oa": roc.auc + d_tau - f_tau,
-        "snpr": d_tau / f_tau if f_tau else (math.inf if d_tau else math.nan),
-        "false_alarm_rate": false_alarm_rate,
-        "threshold": threshold,
-        "objects": _count(scored.objects),
-        "objects_found": _count(scored.objects[scored.anomalous > threshold]),
-    }
+    return Evaluation(
+        pixels=scored.anomalous.size + scored.background.size,
+        positives=scored.anomalous.size,
+        auc=roc.auc,
+        average_precision=roc.average_precision,
+        auc_d_tau=d_tau,
+        auc_f_tau=f_tau,
+        auc_td=roc.auc + d_tau,
+        auc_bs=roc.auc - f_tau,
+        auc_tdbs=d_tau - f_tau,
+        auc_odp=d_tau + 1 - f_tau,
+        auc_oa=roc.auc + d_tau - f_tau,
+        snpr=d_tau / f_tau if f_tau else (math.inf if d_tau else math.nan),
+        false_alarm_rate=false_alarm_rate,
+        threshold=threshold,
+        objects=_count(scored.objects),
+        objects_found=_count(scored.objects[scored.anomalous > threshold]),
+    )
 
 
 @dataclass(frozen=True)

@@ -177,7 +177,7 @@ def test_of_two_runs_on_one_output_the_second_says_so(scene, whole, tmp_path):
 
 def tile(seed=0):
     scores = np.random.default_rng(seed).random((8, 9, 3)).astype(np.float32)
-    return TileScores(slice(16, 24), slice(0, 9), scores[..., 0], scores[..., 1:])
+    return TileScores(slice(16, 24), slice(0, 9), scores)
 
 
 def leave(folder, fingerprint, error=None):
@@ -195,8 +195,7 @@ def test_a_journal_gives_back_what_was_kept(tmp_path):
     with Journal(tmp_path / "run", {"a": 1}) as journal:
         (kept,) = journal.finished()
         assert (kept.rows, kept.cols) == (slice(16, 24), slice(0, 9))
-        assert same_bytes(kept.scores, tile().scores)
-        assert same_bytes(kept.parts, tile().parts)
+        assert same_bytes(kept.layers, tile().layers)
         moments, found = journal.recall_scan(1)
         assert found
         np.testing.assert_array_equal(moments.scatter, Moments.of(np.eye(3)).scatter)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from hsad.cli.completion import detector_names
 from hsad.cli.interrupt import keeps
-from hsad.cli.options import DetectCommand, json_option, overwrite_option, print_json, progress
+from hsad.cli.options import DetectCommand, json_option, overwrite_option, parameters_by_name, print_json, progress
+
+if TYPE_CHECKING:
+    from hsad.job.files import RunOutcome
 
 __all__ = ["detect"]
 
@@ -40,21 +43,16 @@ def detect(
     Several scenes, a list of them (.txt, one a line) or a STAC item collection (.json) go into a folder, -o FOLDER; a
     scene that fails stops no other. A run that was ended early is continued by the same command.
     """
-    from hsad.detectors import DEFAULT_METHOD, parse_parameters
+    from hsad.detectors import DEFAULT_METHOD, read_parameters
     from hsad.errors import ParameterError
     from hsad.job.files import OUTPUT_SUFFIXES, detect_to_file
-    from hsad.job.options import RunOptions
     from hsad.readers.collection import expand_scenes
 
     options["references"] = list(options["references"]) or None
     own = {name: options.pop(name) for name in ("overwrite", "restart")}
-    run, parameters = RunOptions.split(options)
-    given = {name: text for name, text in parameters.items() if text is not None}
-    if run.background is None:
-        method = method or DEFAULT_METHOD
-        given = parse_parameters(method, given)
-    options = {name: value for name, value in options.items() if name not in parameters}
-    options |= {**given, **own, "progress": progress(log)}
+    texts = {name: options.pop(name) for p in parameters_by_name().values() if (name := p.name) in options}
+    given = {name: text for name, text in texts.items() if text is not None}
+    options |= {**read_parameters(method or DEFAULT_METHOD, given), **own, "progress": progress(log)}
     named = expand_scenes(scenes)
     if named != list(scenes) or len(named) > 1 or Path(output).is_dir():
         if Path(output).suffix.lower() in OUTPUT_SUFFIXES and not Path(output).is_dir():
@@ -66,7 +64,7 @@ def detect(
     if as_json:
         print_json(result)
     else:
-        click.echo(f"{result['output']}: {_outcome(result)}")
+        click.echo(f"{result.output}: {_outcome(result)}")
 
 
 def _detect_many(
@@ -110,9 +108,9 @@ def _detect_many(
         raise click.exceptions.Exit(1)
 
 
-def _outcome(result: dict[str, Any]) -> str:
+def _outcome(result: RunOutcome) -> str:
     """Return in one line what became of a scene."""
-    continued = f" ({result['continued']} by an earlier run)" if result["continued"] else ""
-    line = f"{result['method']}, {result['valid']} of {result['pixels']} pixels scored{continued}"
-    highest, *others = (f"{place['score']:.6g} at {place['place']}" for place in result["strongest"])
-    return f"{line}, highest {highest}" + (f"; then {', '.join(others)}" if others else "")
+    continued = f" ({result.continued} by an earlier run)" if result.continued else ""
+    highest, *others = (f"{place.score:.6g} at {place.place}" for place in result.strongest)
+    then = f"; then {', '.join(others)}" if others else ""
+    return f"{result.method}, {result.valid} of {result.pixels} pixels scored{continued}, highest {highest}{then}"

@@ -10,7 +10,7 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -192,12 +192,12 @@ def _usage(p: Parameter) -> str:
 
 
 def print_json(value: Any) -> None:
-    """Print a value as one JSON object; numbers that JSON cannot hold become null."""
+    """Print a value, a `hsad.record.Record` for one, as one JSON object; numbers that JSON cannot hold become null."""
     click.echo(json.dumps(_finite(value), indent=2, allow_nan=False))
 
 
 def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return {str(key): _finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_finite(item) for item in value]

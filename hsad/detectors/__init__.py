@@ -26,7 +26,7 @@ __all__ = [
     "detector_class",
     "make_detector",
     "parameter",
-    "parse_parameters",
+    "read_parameters",
 ]
 
 #: What is used when nobody says which.
@@ -75,17 +75,18 @@ def describe_detector(detector: Detector) -> tuple[str, dict[str, Any]]:
     return DETECTORS.name_of(type(detector)), parameters
 
 
-def parse_parameters(method: str, texts: Mapping[str, Any]) -> dict[str, Any]:
-    """Return parameters of a method from how they are written on a command line.
+def read_parameters(method: str, texts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return parameters as they are written on a command line with numbers in the place of texts that say one.
+
+    The detector that is made with them checks them.
 
     Raises
     ------
     ParameterError
-        When the method has no such parameter, or a text does not say a value of its type.
+        When there is no such method.
     """
-    cls = detector_class(method)
-    _check_names(method, cls, texts)
-    return {p.name: p.parse(texts[p.name]) for p in cls.parameters() if p.name in texts}
+    known = {p.name: p for p in detector_class(method).parameters()}
+    return {name: known[name].read(text) if name in known else text for name, text in texts.items()}
 
 
 def describe_methods(method: str | None = None) -> dict[str, dict[str, Any]]:

@@ -102,15 +102,15 @@ class Parameter:
             raise ParameterError(f"{self.name} must be {wanted}, not {value!r}")
         return numbers
 
-    def parse(self, text: Any) -> Any:
-        """Return the value that a text on the command line says, checked as by `convert`."""
-        if isinstance(text, str) and text not in self.choices and self.type in (int, float):
-            try:
-                number = float(text)
-            except ValueError:
-                return self.convert(text)
-            return self.convert(int(number) if self.type is int and number.is_integer() else number)
-        return self.convert(text)
+    def read(self, text: Any) -> Any:
+        """Return the number that a text on the command line says, where it should; `convert` checks it."""
+        if not isinstance(text, str) or text in self.choices or self.type not in (int, float):
+            return text
+        try:
+            number = float(text)
+        except ValueError:
+            return text
+        return int(number) if self.type is int and number.is_integer() else number
 
 
 @functools.cache

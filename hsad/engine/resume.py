@@ -119,10 +119,9 @@ class Journal:
 
     def keep(self, tile: TileScores) -> None:
         """Keep the scores of a finished tile."""
-        layers = np.concatenate([tile.scores[..., None], tile.parts], axis=2)
         name = f"{tile.rows.start}-{tile.rows.stop}-{tile.cols.start}-{tile.cols.stop}.tile"
         buffer = io.BytesIO()
-        np.save(buffer, layers, allow_pickle=False)
+        np.save(buffer, tile.layers, allow_pickle=False)
         with self._writing():
             self._write(self.folder / name, buffer.getvalue())
 
@@ -134,7 +133,7 @@ class Journal:
                 continue
             top, bottom, left, right = map(int, path.stem.split("-"))
             layers = np.load(io.BytesIO(content), allow_pickle=False)
-            yield TileScores(slice(top, bottom), slice(left, right), layers[..., 0], layers[..., 1:])
+            yield TileScores(slice(top, bottom), slice(left, right), layers)
 
     @property
     def _manifest(self) -> dict[str, Any]:

@@ -36,15 +36,24 @@ _MOST_FAILURES = 16
 
 @dataclass(frozen=True)
 class TileScores:
-    """The scores of a tile: its rows and columns in the scene, and a ``(rows, cols)`` float32 array.
+    """The scores of a tile, and the kinds of evidence behind them where they were asked for.
 
-    `parts` holds the kinds of evidence behind them, ``(rows, cols, kinds)``: none unless they were asked for.
+    Attributes
+    ----------
+    rows, cols : slice
+        Of the scene.
+    layers : (rows, cols, 1 + kinds) ndarray of float32
+        The scores, then each kind of evidence.
     """
 
     rows: slice
     cols: slice
-    scores: NDArray[np.float32]
-    parts: NDArray[np.float32]
+    layers: NDArray[np.float32]
+
+    @property
+    def scores(self) -> NDArray[np.float32]:
+        """The scores, ``(rows, cols)``."""
+        return self.layers[..., 0]
 
 
 def _scan_tile(
@@ -77,8 +86,8 @@ def score_tile(
     """Return the scores of a tile, and what they are made of if `parts` are wanted."""
     grid = leaf_grid(source, detector.leaf)
     rows, cols = grid.window(tile.level, tile.row, tile.col)
-    scores = np.empty((rows.stop - rows.start, cols.stop - cols.start), dtype=np.float32)
-    kinds = np.empty((*scores.shape, len(detector.evidence) if parts else 0), dtype=np.float32)
+    kinds = len(detector.evidence) if parts else 0
+    layers = np.empty((rows.stop - rows.start, cols.stop - cols.start, 1 + kinds), dtype=np.float32)
     with one_blas_thread():
         for (row, col), block in blocks_of(tile, source, detector.leaf, detector.reach, memos):
             leaf_rows, leaf_cols = grid.window(0, row, col)
@@ -86,10 +95,12 @@ def score_tile(
                 slice(leaf_rows.start - rows.start, leaf_rows.stop - rows.start),
                 slice(leaf_cols.start - cols.start, leaf_cols.stop - cols.start),
             )
-            scores[here] = np.where(block.core_valid, detector.score(block, background), np.nan)
-            if parts:
-                kinds[here] = np.where(block.core_valid[..., None], detector.parts(block, background), np.nan)
-    return TileScores(rows, cols, scores, kinds)
+            leaf_layers = layers[here]
+            leaf_layers[..., 0] = detector.score(block, background)
+            if kinds:
+                leaf_layers[..., 1:] = detector.parts(block, background)
+            leaf_layers[~block.core_valid] = np.nan
+    return TileScores(rows, cols, layers)
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from typing import Any
 
 from hsad.errors import OutputError, ParameterError
 from hsad.files import split_variable
-from hsad.job.files import run_digest, run_into
-from hsad.job.job import Job, Method, prepared
-from hsad.job.options import RunOptions
+from hsad.job.files import RunOutcome, run_into
+from hsad.job.job import Job, prepared
+from hsad.job.request import Method, Request
 
 __all__ = ["SceneOutcome", "detect_many", "output_names"]
 
@@ -24,7 +24,7 @@ class SceneOutcome:
     Attributes
     ----------
     scene, output : str
-    result : dict or None
+    result : RunOutcome or None
         What `detect_to_file` returned; None when it failed, or when the output was there already.
     error : Exception or None
         Why it failed.
@@ -32,7 +32,7 @@ class SceneOutcome:
 
     scene: str
     output: str
-    result: dict[str, Any] | None = None
+    result: RunOutcome | None = None
     error: Exception | None = None
 
     @property
@@ -71,7 +71,10 @@ def detect_many(
     ------
     OutputError
         When the folder cannot be made.
+    HsadError
+        When an option is wrong; what is wrong with a scene is in its outcome.
     """
+    request = Request.of(method, options)
     target = Path(folder)
     try:
         target.mkdir(parents=True, exist_ok=True)
@@ -80,8 +83,7 @@ def detect_many(
     for scene, name in zip(scenes, output_names(scenes), strict=True):
         output = target / name
         try:
-            run, parameters = RunOptions.split(options)
-            with prepared(scene, method, run, parameters) as job:
+            with prepared(scene, request) as job:
                 result = None
                 if overwrite or not _is_there(output, job):
                     result = run_into(job, output, overwrite=overwrite, restart=restart, save_background=None)
@@ -95,7 +97,7 @@ def _is_there(output: Path, job: Job) -> bool:
     """Tell whether a file is the very result of a job."""
     from hsad.products import read_provenance
 
-    return output.exists() and read_provenance(output).run == run_digest(job)
+    return output.exists() and read_provenance(output).run == job.digest
 
 
 def output_names(scenes: Sequence[str | Path]) -> list[str]:

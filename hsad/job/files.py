@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +12,50 @@ import numpy as np
 from hsad.detectors import describe_detector
 from hsad.detectors.probe import require_valid
 from hsad.engine.resume import Journal
-from hsad.job.job import Job, Method, prepared
-from hsad.job.options import RunOptions
-from hsad.job.strongest import Strongest
+from hsad.job.job import Job, prepared
+from hsad.job.request import Method, Request
+from hsad.job.strongest import Place, Strongest
 from hsad.products import ScoreWriter
 from hsad.products.envi import ENVI_SUFFIXES, check_envi
 from hsad.products.raster import RASTER_SUFFIXES
 from hsad.progress import LOGGER
+from hsad.record import Record
 
-__all__ = ["OUTPUT_SUFFIXES", "detect_to_file", "run_digest", "run_into"]
+__all__ = ["OUTPUT_SUFFIXES", "RunOutcome", "detect_to_file", "run_into"]
 
 #: What the name of a score raster may end with: a GeoTIFF, or an ENVI file.
 OUTPUT_SUFFIXES = (*RASTER_SUFFIXES, *ENVI_SUFFIXES)
+
+
+@dataclass(frozen=True)
+class RunOutcome(Record):
+    """What became of a scene that was scored into a file.
+
+    Attributes
+    ----------
+    output, method : str
+    parameters : dict
+    pixels, valid : int
+        Pixels of the output, and those of them with a score.
+    continued : int
+        Pixels that an earlier run had scored.
+    max : float
+        The highest score.
+    strongest : list of Place
+        Up to three places with the highest scores, apart from each other.
+    background : dict
+        What was learned, in single numbers.
+    """
+
+    output: str
+    method: str
+    parameters: dict[str, Any]
+    pixels: int
+    valid: int
+    continued: int
+    max: float
+    strongest: list[Place]
+    background: dict[str, Any]
 
 
 def detect_to_file(
@@ -36,7 +67,7 @@ def detect_to_file(
     restart: bool = False,
     save_background: str | Path | None = None,
     **options: Any,
-) -> dict[str, Any]:
+) -> RunOutcome:
     """Score a scene into a Cloud-Optimized GeoTIFF, tile by tile, with its STAC item and style beside it.
 
     A name that ends as those of ENVI files do (``.img``, ``.hdr``, …) gives an ENVI file with its header instead.
@@ -58,10 +89,7 @@ def detect_to_file(
 
     Returns
     -------
-    dict
-        ``output``, ``method``, ``parameters``, ``pixels``, ``valid``, ``continued`` (pixels that an earlier run had
-        scored), ``max`` of the scores, ``strongest``: up to three places, with ``score``, ``row``, ``col``, ``place``
-        (as one reads it) and, on a map, ``x`` and ``y``; and ``background``: what it says of itself.
+    RunOutcome
 
     Raises
     ------
@@ -77,14 +105,13 @@ def detect_to_file(
     ResumeWarning
         When there is an unfinished run of this output with other parameters or another scene.
     """
-    run, parameters = RunOptions.split(options)
-    with prepared(scene, method, run, parameters) as job:
+    with prepared(scene, Request.of(method, options)) as job:
         return run_into(job, Path(output), overwrite=overwrite, restart=restart, save_background=save_background)
 
 
 def run_into(
     job: Job, output: Path, *, overwrite: bool, restart: bool, save_background: str | Path | None
-) -> dict[str, Any]:
+) -> RunOutcome:
     """Score a prepared job into a file; returns what `detect_to_file` returns."""
     from hsad.files import check_output, refuse_inputs
 
@@ -107,7 +134,7 @@ def run_into(
         valid, strongest = 0, Strongest()
         with writer, contextlib.closing(job.tiles(learned, journal)) as tiles:
             for tile in tiles:
-                writer.write(tile.rows, tile.cols, np.concatenate([tile.scores[..., None], tile.parts], axis=2))
+                writer.write(tile.rows, tile.cols, tile.layers)
                 valid += int(np.isfinite(tile.scores).sum())
                 strongest.add(tile.rows, tile.cols, tile.scores)
             require_valid(valid or None)
@@ -115,26 +142,26 @@ def run_into(
                 learned.save(save_background, overwrite=overwrite)
         if writer.path != output:
             _write_envi(writer.path, output, job.provenance, overwrite=overwrite)
-    method_used, parameters_used = describe_detector(learned.detector)
+    method, parameters = describe_detector(learned.detector)
     places = strongest.places(job.grid)
-    return {
-        "output": str(output),
-        "method": method_used,
-        "parameters": parameters_used,
-        "pixels": job.grid.rows * job.grid.cols,
-        "valid": valid,
-        "continued": continued,
-        "max": places[0]["score"],
-        "strongest": places,
-        "background": json.loads(learned.summary() or "{}"),
-    }
+    return RunOutcome(
+        output=str(output),
+        method=method,
+        parameters=parameters,
+        pixels=job.grid.rows * job.grid.cols,
+        valid=valid,
+        continued=continued,
+        max=places[0].score,
+        strongest=places,
+        background=learned.summary(),
+    )
 
 
 def _writer(job: Job, output: Path, folder: Path, stack: contextlib.ExitStack, *, overwrite: bool) -> ScoreWriter:
     """Return what writes the scores of a job: to the output, or for ENVI to a raster that it is made of in the end."""
     from hsad.files import staging
 
-    attrs = {**job.provenance, "run": run_digest(job)}
+    attrs = {**job.provenance, "run": job.digest}
     if job.swath is not None:
         attrs["grid"] = "map"
     grid = job.grid if job.swath is None else job.swath.grid
@@ -160,8 +187,3 @@ def _write_envi(raster: Path, output: Path, provenance: dict[str, str], *, overw
         f"parameters {provenance['parameters']}, source {provenance.get('source', 'an array')}"
     )
     write_envi(scores, output, overwrite=overwrite)
-
-
-def run_digest(job: Job) -> str:
-    """Return a checksum of all that the scores of a job depend on."""
-    return hashlib.sha256(json.dumps(job.fingerprint, sort_keys=True).encode()).hexdigest()

@@ -11,7 +11,7 @@ import functools
 import hashlib
 import json
 import sys
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from hsad import __version__
 from hsad.cube import GeoGrid, check_cube, geo_grid
-from hsad.detectors import DEFAULT_METHOD, describe_detector, detector_class, make_detector
+from hsad.detectors import describe_detector
 from hsad.detectors.base import Background, Detector
 from hsad.detectors.probe import require_valid
 from hsad.engine.run import Engine, TileScores
@@ -31,6 +31,7 @@ from hsad.engine.source import CubeSource
 from hsad.errors import ParameterError
 from hsad.job.learned import Learned
 from hsad.job.options import RunOptions, memory_bytes
+from hsad.job.request import Request
 from hsad.job.selection import as_asked, band_wavelengths, map_of, pixel_mask, pixel_window, selected, with_common_bands
 from hsad.products.ortho import orthorectified
 from hsad.products.provenance import source_file
@@ -40,10 +41,7 @@ from hsad.swath import Swath, swath_of
 if TYPE_CHECKING:
     from hsad.engine.resume import Journal
 
-__all__ = ["Job", "Method", "prepared"]
-
-#: How a caller names a detector: by its method, as a class (with its parameters apart), or as it is.
-Method = str | type[Detector] | Detector
+__all__ = ["Job", "prepared"]
 
 
 @dataclass(frozen=True)
@@ -83,7 +81,7 @@ class Job:
             **({"bad_bands": bad} if (bad := self.cube.attrs.get("bad_bands")) else {}),
         }
 
-    @property
+    @functools.cached_property
     def fingerprint(self) -> dict[str, Any]:
         """What the scores depend on, as JSON holds it: where it is equal, so are the scores."""
         method, parameters = describe_detector(self.detector)
@@ -98,6 +96,11 @@ class Job:
             ],
             "background": None if self.given is None else self.given.digest(),
         }
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """A checksum of all that the scores depend on."""
+        return hashlib.sha256(json.dumps(self.fingerprint, sort_keys=True).encode()).hexdigest()
 
     def learn(self, journal: Journal | None = None) -> Learned:
         """Return what the detector learns, or what was given."""
@@ -119,15 +122,15 @@ class Job:
 
     def scores(self) -> Any:
         """Return all scores."""
-        scores = np.empty(self.source.shape[:2], dtype=np.float32)
-        parts = np.empty((*scores.shape, len(self.parts)), dtype=np.float32)
+        layers = np.empty((*self.source.shape[:2], 1 + len(self.parts)), dtype=np.float32)
         learned = self.learn()
         with contextlib.closing(self.tiles(learned)) as tiles:
             for tile in tiles:
-                scores[tile.rows, tile.cols] = tile.scores
-                parts[tile.rows, tile.cols] = tile.parts
-        require_valid(int(np.isfinite(scores).sum()) or None)
-        return self._result(scores, learned, parts)
+                layers[tile.rows, tile.cols] = tile.layers
+        require_valid(int(np.isfinite(layers[..., 0]).sum()) or None)
+        if self.as_array:
+            return layers if self.parts else layers[..., 0]
+        return self._map(layers[..., 0], learned, layers[..., 1:])
 
     def lazy_scores(self) -> Any:
         """Return all scores as a dask array."""
@@ -136,18 +139,15 @@ class Job:
         # Tasks run wherever the user computes: they carry neither this job's threads nor its progress bar.
         engine = replace(self.engine, runner=Memory(), progress=Engine.progress)
         learning = functools.partial(_learn_background, replace(self, engine=engine))
-        return self._result(lazy_scores(self.engine, self.detector, self.source, learning), None)
+        scores = lazy_scores(self.engine, self.detector, self.source, learning)
+        return scores if self.as_array else self._map(scores, None)
 
-    def _result(self, scores: Any, learned: Learned | None, parts: NDArray[np.float32] | None = None) -> Any:
+    def _map(self, scores: Any, learned: Learned | None, parts: NDArray[np.float32] | None = None) -> xr.DataArray:
         if self.on_map and self.swath is not None:
             return self._on_the_map(scores, learned, parts)
-        if self.as_array:
-            return np.concatenate([scores[..., None], parts], axis=2) if parts is not None and self.parts else scores
         rows, cols = self.window
-        result = xr.DataArray(scores, dims=("y", "x"), name="score", attrs=dict(self.provenance))
+        result = xr.DataArray(scores, dims=("y", "x"), name="score", attrs=self._said(learned))
         result.attrs["long_name"] = f"anomaly score ({result.attrs['method']})"
-        if learned is not None:
-            result.attrs["background"] = learned.summary()
         own = {
             name: coordinate.isel({"y": rows, "x": cols}, missing_dims="ignore")
             for name, coordinate in self.cube.coords.items()
@@ -157,12 +157,18 @@ class Job:
             own |= {name: (("y", "x"), parts[..., kind]) for kind, name in enumerate(self.parts)}
         return self.grid.attach(result.assign_coords(own))
 
+    def _said(self, learned: Learned | None) -> dict[str, str]:
+        """Return what a map says about itself, in texts, which files of every format can hold."""
+        if learned is None:
+            return self.provenance
+        return {**self.provenance, "background": json.dumps(learned.summary()) if learned.background else ""}
+
     def _on_the_map(self, scores: Any, learned: Learned | None, parts: NDArray[np.float32] | None) -> xr.DataArray:
         if parts is None or self.swath is None:
             raise ParameterError("grid: 'map' needs all scores: compute=False gives none")
         grid = self.swath.grid
         result = xr.DataArray(orthorectified(scores, self.swath), dims=("y", "x"), name="score")
-        result.attrs = {**self.provenance, "grid": "map", "background": learned.summary() if learned else ""}
+        result.attrs = {**self._said(learned), "grid": "map"}
         own = {name: (("y", "x"), orthorectified(parts[..., kind], self.swath)) for kind, name in enumerate(self.parts)}
         return grid.attach(result.assign_coords(own))
 
@@ -192,28 +198,16 @@ def _identity(cube: xr.DataArray, source: CubeSource) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def prepared(cube: Any, method: Method | None, run: RunOptions, parameters: Mapping[str, Any]) -> Iterator[Job]:
-    """Turn what the user gave into a job, and close its connections in the end."""
-    job = _prepare(cube, method, run, parameters)
+def prepared(cube: Any, request: Request) -> Iterator[Job]:
+    """Turn a scene and what is asked for into a job, and close its connections in the end."""
+    job = _prepare(cube, request)
     with contextlib.closing(job.engine.runner):
         yield job
 
 
-def _prepare(cube: Any, method: Method | None, run: RunOptions, parameters: Mapping[str, Any]) -> Job:
-    """Turn what the user gave into a job, checking all of it before any work."""
-    given = run.background
-    if isinstance(given, str | Path):
-        if isinstance(method, str):
-            detector_class(method)  # a background of package.module:Class can be loaded where its class is
-        given = Learned.load(given)
-    if given is None:
-        detector = make_detector(method or DEFAULT_METHOD, pca=run.pca, **parameters)
-    else:
-        _check_given(given, method, run, parameters)
-        detector = given.detector
-    if run.parts and not (detector.evidence and run.compute):
-        method_used, _ = describe_detector(detector)
-        raise ParameterError(f"parts: {'compute=False gives none' if detector.evidence else f'{method_used} has none'}")
+def _prepare(cube: Any, request: Request) -> Job:
+    """Turn a scene and what is asked for into a job, checking all of it before any work."""
+    run, given = request.run, request.given
     opened = as_asked(_opened(cube), run)
     grid = geo_grid(opened)
     window = pixel_window(run, grid, swath_of(opened))
@@ -229,7 +223,7 @@ def _prepare(cube: Any, method: Method | None, run: RunOptions, parameters: Mapp
         opened,
         window,
         grid.window(*window),
-        detector,
+        request.detector,
         source,
         tuple(references),
         tuple(reference_cubes),
@@ -255,14 +249,6 @@ def _opened(cube: Any) -> xr.DataArray:
 
         return open_cube(cube)
     return check_cube(cube)
-
-
-def _check_given(given: Learned, method: Method | None, run: RunOptions, parameters: Mapping[str, Any]) -> None:
-    known, _ = describe_detector(given.detector)
-    if method is not None and method not in (known, given.detector, type(given.detector)):
-        raise ParameterError(f"method {method!r}: the background was learned by {known!r}")
-    for name in [*parameters, *(n for n in ("bands", "bad_bands", "pca", "references") if getattr(run, n) is not None)]:
-        raise ParameterError(f"{name} is decided by the background: learn anew to change it")
 
 
 def _runner(run: RunOptions) -> Runner:

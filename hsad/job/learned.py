@@ -46,9 +46,9 @@ class Learned:
     total: int
     wavelength: NDArray[np.float64] | None
 
-    def summary(self) -> str:
-        """Return the single numbers of the background as a JSON object; empty when nothing was learned."""
-        return "" if self.background is None else json.dumps(self.background.summary())
+    def summary(self) -> dict[str, Any]:
+        """Return the single numbers of the background; nothing when nothing was learned."""
+        return {} if self.background is None else self.background.summary()
 
     def digest(self) -> str:
         """Return a checksum of the detector, the bands and the background."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -63,7 +63,7 @@ class RunOptions:
     )
 
     @classmethod
-    def split(cls, keywords: dict[str, Any]) -> tuple[RunOptions, dict[str, Any]]:
+    def split(cls, keywords: Mapping[str, Any]) -> tuple[RunOptions, dict[str, Any]]:
         """Return the options among `keywords`, and the rest: the detector's parameters."""
         names = {f.name for f in dataclasses.fields(cls)}
         own = {name: value for name, value in keywords.items() if name in names}

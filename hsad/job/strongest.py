@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hsad.cube import GeoGrid
+from hsad.grid import GeoGrid
+from hsad.record import Record
 
-__all__ = ["Strongest"]
+__all__ = ["Place", "Strongest"]
 
 #: So many of the highest pixels are remembered: those around the highest one may be many.
 _REMEMBERED = 500
@@ -20,6 +21,29 @@ _APART = 10
 
 #: So many places are told.
 _PLACES = 3
+
+
+@dataclass(frozen=True)
+class Place(Record):
+    """A place of a score map.
+
+    Attributes
+    ----------
+    score : float
+    row, col : int
+        From 0.
+    place : str
+        Where it lies, as one reads it.
+    x, y : float or None
+        On a map, the centre of the pixel in map units.
+    """
+
+    score: float
+    row: int
+    col: int
+    place: str
+    x: float | None
+    y: float | None
 
 
 @dataclass
@@ -41,16 +65,14 @@ class Strongest:
         order = np.lexsort((pixels[:, 1], pixels[:, 0], -values))[:_REMEMBERED]
         self.scores, self.pixels = values[order], pixels[order]
 
-    def places(self, grid: GeoGrid) -> list[dict[str, Any]]:
-        """Return the strongest places, apart from each other: ``score``, ``row``, ``col``; on a map ``x`` and ``y``."""
-        chosen: list[dict[str, Any]] = []
+    def places(self, grid: GeoGrid) -> list[Place]:
+        """Return the strongest places, apart from each other, the highest first."""
+        chosen: list[Place] = []
         for score, (row, col) in zip(self.scores.tolist(), self.pixels.tolist(), strict=True):
-            if any(max(abs(row - place["row"]), abs(col - place["col"])) < _APART for place in chosen):
+            if any(max(abs(row - place.row), abs(col - place.col)) < _APART for place in chosen):
                 continue
-            place: dict[str, Any] = {"score": score, "row": row, "col": col, "place": grid.place(row, col)}
-            if grid.transform is not None:
-                place["x"], place["y"] = grid.center(row, col)
-            chosen.append(place)
+            x, y = grid.center(row, col) if grid.transform is not None else (None, None)
+            chosen.append(Place(score, row, col, grid.place(row, col), x, y))
             if len(chosen) == _PLACES:
                 break
         return chosen

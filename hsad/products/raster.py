@@ -117,9 +117,9 @@ class ScoreWriter:
         if path.absolute() in {name.absolute() for name in (self.path, *_companions(self.path))}:
             raise OutputError(f"{path} belongs to the score raster; choose another name")
 
-    def tell_background(self, background: str) -> None:
+    def tell_background(self, background: Mapping[str, Any]) -> None:
         """Add what was learned to the tags: it may be known only after the output was found to be writable."""
-        self.provenance = replace(self.provenance, background=background)
+        self.provenance = replace(self.provenance, background=json.dumps(background) if background else "")
 
     def __enter__(self) -> Self:
         """Make the hidden folder and lay out the whole raster as NaN."""

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from strategies import scenes
 
 import hsad
-from hsad.detectors import DETECTORS, describe_detector, make_detector, parse_parameters
+from hsad.detectors import DETECTORS, describe_detector, make_detector, read_parameters
 
 #: Every method, with parameters that suit scenes of a few bands and a few dozen pixels.
 VARIANTS = {
@@ -60,7 +60,7 @@ def detector(variant):
         method, parameters = VARIANTS[variant]
     else:
         method, *given = variant.split()
-        parameters = parse_parameters(method, dict(text.split("=") for text in given))
+        parameters = read_parameters(method, dict(text.split("=") for text in given))
     return make_detector(method, **parameters)
 
 

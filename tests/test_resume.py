@@ -19,6 +19,7 @@ from hsad.engine.resume import Journal
 from hsad.engine.run import Engine, TileScores
 from hsad.engine.runners import Runner
 from hsad.engine.source import source_of
+from hsad.engine.tiles import LeafGrid
 from hsad.errors import DataError, OutputError, ResumeWarning
 from hsad.job.learned import Learned
 from hsad.kernels.summaries import Moments
@@ -175,6 +176,9 @@ def test_of_two_runs_on_one_output_the_second_says_so(scene, whole, tmp_path):
     assert same_bytes(values(output), whole["crd"])
 
 
+GRID = LeafGrid(24, 9, 8)
+
+
 def tile(seed=0):
     scores = np.random.default_rng(seed).random((8, 9, 3)).astype(np.float32)
     return TileScores(slice(16, 24), slice(0, 9), scores)
@@ -193,7 +197,7 @@ def leave(folder, fingerprint, error=None):
 def test_a_journal_gives_back_what_was_kept(tmp_path):
     leave(tmp_path / "run", {"a": 1})
     with Journal(tmp_path / "run", {"a": 1}) as journal:
-        (kept,) = journal.finished()
+        (kept,) = journal.finished(GRID, 3)
         assert (kept.rows, kept.cols) == (slice(16, 24), slice(0, 9))
         assert same_bytes(kept.layers, tile().layers)
         moments, found = journal.recall_scan(1)
@@ -213,15 +217,19 @@ def test_damaged_files_of_a_journal_are_not_used(tmp_path):
         path.write_bytes(content)
     (tmp_path / "run" / "scan-0003").write_bytes(b"")
     with Journal(tmp_path / "run", {"a": 1}) as journal:
-        assert list(journal.finished()) == []
+        assert list(journal.finished(GRID, 3)) == []
         assert [journal.recall_scan(number)[1] for number in (1, 2, 3)] == [False] * 3
 
 
-def test_a_damaged_manifest_starts_afresh(tmp_path):
+def test_a_folder_with_a_damaged_manifest_is_left_to_its_owner(tmp_path):
     leave(tmp_path / "run", {"a": 1})
     (tmp_path / "run" / "run.json").write_bytes(b"{")
-    with Journal(tmp_path / "run", {"a": 1}) as journal:
-        assert list(journal.finished()) == []
+    with (
+        pytest.raises(OutputError, match=r"holds no run\.json of an unfinished run"),
+        Journal(tmp_path / "run", {"a": 1}),
+    ):
+        pass
+    assert len(list((tmp_path / "run").glob("*.tile"))) == 1
 
 
 def test_a_journal_says_in_what_the_earlier_run_differed(tmp_path):
@@ -230,7 +238,7 @@ def test_a_journal_says_in_what_the_earlier_run_differed(tmp_path):
         pytest.warns(ResumeWarning, match="an unfinished run had other b, c; starting afresh"),
         Journal(tmp_path / "run", {"a": 1, "b": [1], "c": 4}) as journal,
     ):
-        assert list(journal.finished()) == []
+        assert list(journal.finished(GRID, 3)) == []
 
 
 def test_nothing_stays_of_a_run_that_would_fail_again(tmp_path):
@@ -246,7 +254,7 @@ def test_a_journal_belongs_to_one_run(tmp_path):
         journal.keep(tile())
         with pytest.raises(OutputError, match="another run is at work"), Journal(tmp_path / "run", {}):
             pass
-        assert len(list(journal.finished())) == 1
+        assert len(list(journal.finished(GRID, 3))) == 1
 
 
 def test_packed_values_come_back_and_a_file_cannot_name_what_it_likes():

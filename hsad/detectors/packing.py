@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import struct
 import sys
 import zipfile
+import zlib
 from collections.abc import Callable
 from typing import IO, Any
 
@@ -15,7 +17,10 @@ from numpy.typing import NDArray
 __all__ = ["LoadError", "find_loaded", "pack", "read_packed", "unpack", "write_packed"]
 
 #: What reading a damaged or foreign file can end in.
-LoadError = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile)
+LoadError = (
+    OSError, ValueError, LookupError, TypeError, AttributeError, EOFError, RuntimeError, MemoryError, ArithmeticError,
+    zipfile.BadZipFile, zlib.error, struct.error,
+)  # fmt: skip
 
 
 def pack(value: Any, name: str, arrays: dict[str, NDArray[Any]]) -> Any:

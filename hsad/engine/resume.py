@@ -1,9 +1,10 @@
 """What survives a run that ends early: the results of finished scans, the scores of finished tiles.
 
 They lie in a folder beside the output, each in a file of its own that begins with its checksum and got its name when
-it was complete: whatever a kill, a full disk or a power cut leaves behind is either whole or not used. What a detector
-learns follows from the results of its scans, so a run that starts again takes those from here, and the finished tiles
-too, whatever size its own tiles have.
+it was complete: whatever a kill, a full disk or a power cut leaves behind is either whole or not used. The checksum is
+that of the run, the file's name and its content: what another run left, or what lay under another name, is not used
+either. What a detector learns follows from the results of its scans, so a run that starts again takes those from here,
+and the finished tiles too, whatever size its own tiles have.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ import contextlib
 import hashlib
 import io
 import json
+import re
 import shutil
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -25,20 +27,27 @@ from numpy.typing import NDArray
 
 from hsad.detectors.packing import LoadError, find_loaded, pack, read_packed, unpack, write_packed
 from hsad.engine.run import TileScores
-from hsad.errors import DataError, OutputError, ParameterError, ResumeWarning
+from hsad.engine.tiles import LeafGrid
+from hsad.errors import DataError, OutputError, ParameterError, ResumeWarning, SceneError
 
 __all__ = ["Journal"]
 
-_FORMAT = 1
+_FORMAT = 2
 _MANIFEST = "run.json"
 _LOCK = "lock"
+_TILE = re.compile(r"(\d+)-(\d+)-(\d+)-(\d+)\.tile")
+
+#: The names of what is written here: files, half-written ones, and the folders in which a raster is put together.
+_FILES = re.compile(rf"lock|run\.json|scan-\d{{4}}|{_TILE.pattern}|(run|scan-\d{{4}}|\d+-\d+-\d+-\d+)\.part")
+_FOLDERS = re.compile(r"\..+\.partial")
 
 
 class Journal:
     """The folder of an unfinished run. A context manager: inside it, the folder is ours alone.
 
     When the block ends well the folder goes; when it ends in an error the folder stays if there is something in it
-    that a new start would use.
+    that a new start would use. A folder that another program made is refused, and nothing is removed but what has a
+    name that is written here.
 
     Parameters
     ----------
@@ -48,11 +57,15 @@ class Journal:
         What the results depend on, as JSON holds it: only a run with an equal one continues this one.
     restart : bool
         Drop what an earlier run left.
+    unchanged : callable, optional
+        Raises `SceneError` when what is read has changed since the fingerprint was taken: asked before anything is
+        kept.
 
     Raises
     ------
     OutputError
-        On entering, when another run holds the folder or it cannot be made; later when it cannot be written to.
+        On entering, when the folder is not one of ours, another run holds it, or it cannot be made; later when it
+        cannot be written to.
 
     Warns
     -----
@@ -60,16 +73,27 @@ class Journal:
         On entering, when an earlier run had another fingerprint; it says in what they differ.
     """
 
-    def __init__(self, folder: Path, fingerprint: Mapping[str, Any], *, restart: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        fingerprint: Mapping[str, Any],
+        *,
+        restart: bool = False,
+        unchanged: Callable[[], None] | None = None,
+    ) -> None:
         self.folder = folder
         self._fingerprint = json.loads(json.dumps(fingerprint))
+        self._run = hashlib.sha256(json.dumps(self._fingerprint, sort_keys=True).encode()).hexdigest()
         self._restart = restart
+        self._unchanged = unchanged
+        self._outdated = False
         self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
         """Make or take over the folder."""
         with contextlib.ExitStack() as stack:
             with self._writing():
+                self._check_ours()
                 self.folder.mkdir(exist_ok=True)
                 try:
                     stack.enter_context(lock_file(str(self.folder / _LOCK), timeout=0))
@@ -90,7 +114,12 @@ class Journal:
             # With these the same run would end in the same way.
             hopeless = isinstance(error, DataError | ParameterError)
             if error is None or hopeless or not (self._tiles() or any(self.folder.glob("scan-*"))):
-                shutil.rmtree(self.folder, ignore_errors=True)
+                with contextlib.suppress(OSError):  # not empty: something else was put there
+                    self._clear(everything=True)
+                    (self.folder / _LOCK).unlink(missing_ok=True)
+                    self.folder.rmdir()
+            elif self._outdated:
+                error.add_note(f"what was finished before is kept in {self.folder}, for the file as it was")
             else:
                 error.add_note(f"what is finished is kept in {self.folder}: the same command goes on from there")
 
@@ -106,7 +135,13 @@ class Journal:
             return None, False
 
     def keep_scan(self, number: int, value: Any) -> None:
-        """Keep the result of a scan; one that is not made of arrays and numbers is computed again instead."""
+        """Keep the result of a scan; one that is not made of arrays and numbers is computed again instead.
+
+        Raises
+        ------
+        SceneError
+            When the scene has changed.
+        """
         arrays: dict[str, NDArray[Any]] = {}
         try:
             header = {"value": pack(value, "value", arrays)}
@@ -114,39 +149,67 @@ class Journal:
             return
         buffer = io.BytesIO()
         write_packed(buffer, header, arrays)
-        with self._writing():
-            self._write(self._scan(number), buffer.getvalue())
+        self._keep(self._scan(number), buffer.getvalue())
 
     def keep(self, tile: TileScores) -> None:
-        """Keep the scores of a finished tile."""
-        name = f"{tile.rows.start}-{tile.rows.stop}-{tile.cols.start}-{tile.cols.stop}.tile"
-        buffer = io.BytesIO()
-        np.save(buffer, tile.layers, allow_pickle=False)
-        with self._writing():
-            self._write(self.folder / name, buffer.getvalue())
+        """Keep the scores of a finished tile.
 
-    def finished(self) -> Iterator[TileScores]:
-        """Yield the scores of all finished tiles; files that are damaged are left out."""
+        Raises
+        ------
+        SceneError
+            When the scene has changed.
+        """
+        name = f"{tile.rows.start}-{tile.rows.stop}-{tile.cols.start}-{tile.cols.stop}.tile"
+        self._keep(self.folder / name, tile.layers.astype(_STORED).tobytes())
+
+    def finished(self, grid: LeafGrid, layers: int) -> Iterator[TileScores]:
+        """Yield the finished tiles of a scene, whole leaves of so many layers; what is anything else is left out."""
         for path in self._tiles():
             content = self._read(path)
             if content is None:
                 continue
-            top, bottom, left, right = map(int, path.stem.split("-"))
-            layers = np.load(io.BytesIO(content), allow_pickle=False)
-            yield TileScores(slice(top, bottom), slice(left, right), layers)
+            top, bottom, left, right = (int(text) for text in _TILE.fullmatch(path.name).groups())  # type: ignore[union-attr]
+            rows, cols = slice(top, bottom), slice(left, right)
+            shape = (bottom - top, right - left, layers)
+            if grid.holds(rows, cols) and len(content) == np.prod(shape) * _STORED.itemsize:
+                stored = np.frombuffer(content, _STORED).reshape(shape)
+                yield TileScores(rows, cols, stored.astype(np.float32), earlier=True)
 
     @property
     def _manifest(self) -> dict[str, Any]:
         return {"format": _FORMAT, "run": self._fingerprint}
 
-    def _continues(self) -> bool:
-        """Tell whether the folder holds the beginning of this very run."""
+    def _check_ours(self) -> None:
+        """Refuse a folder that was not made here.
+
+        Raises
+        ------
+        OutputError
+        """
+        if self.folder.is_symlink() or (self.folder.exists() and not self.folder.is_dir()):
+            raise OutputError(f"{self.folder}: unfinished runs are kept under this name, and it is not a folder")
+        names = {path.name for path in self.folder.iterdir()} if self.folder.exists() else set()
+        links = [path.name for path in self.folder.iterdir() if path.is_symlink()] if names else []
+        # A run that was killed at its very start has left nothing else.
+        if links or (names - {_LOCK, "run.part"} and self._earlier() is None):
+            what = f"holds a link ({links[0]})" if links else f"holds no {_MANIFEST} of an unfinished run"
+            raise OutputError(
+                f"{self.folder}: the folder {what}: it is left as it is; move it away or choose another output"
+            )
+
+    def _earlier(self) -> dict[str, Any] | None:
+        """Return what the folder says of the run that made it; None where that is nothing that was written here."""
         try:
             content = self._read(self.folder / _MANIFEST)
-            if self._restart or content is None:
-                return False
-            found = json.loads(content)
-        except ValueError:
+            found = None if content is None else json.loads(content)
+        except (ValueError, RecursionError):
+            return None
+        return found if isinstance(found, dict) and isinstance(found.get("run"), dict) else None
+
+    def _continues(self) -> bool:
+        """Tell whether the folder holds the beginning of this very run."""
+        found = self._earlier()
+        if self._restart or found is None:
             return False
         if found == self._manifest:
             return True
@@ -160,17 +223,18 @@ class Journal:
         return False
 
     def _clear(self, *, everything: bool) -> None:
+        """Remove what was being written when the run was killed, or everything but the lock."""
         for path in self.folder.iterdir():
-            if path.is_dir():  # what was being written when the run was killed
+            if _FOLDERS.fullmatch(path.name) and path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
-            elif everything and path.name != _LOCK:
+            elif _FILES.fullmatch(path.name) and path.name != _LOCK and (everything or path.suffix == ".part"):
                 path.unlink()
 
     def _scan(self, number: int) -> Path:
         return self.folder / f"scan-{number:04}"
 
     def _tiles(self) -> list[Path]:
-        return sorted(self.folder.glob("*.tile"))
+        return sorted(path for path in self.folder.glob("*.tile") if _TILE.fullmatch(path.name))
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
@@ -179,10 +243,23 @@ class Journal:
         except OSError as error:
             raise OutputError(f"{self.folder}: {error.strerror or error}") from error
 
+    def _keep(self, path: Path, content: bytes) -> None:
+        """Keep something that follows from the scene."""
+        if self._unchanged is not None:
+            try:
+                self._unchanged()
+            except SceneError:
+                self._outdated = True
+                raise
+        with self._writing():
+            self._write(path, content)
+
     def _write(self, path: Path, content: bytes) -> None:
         temporary = path.with_suffix(".part")
+        temporary.unlink(missing_ok=True)
         try:
-            temporary.write_bytes(_checksum(content) + content)
+            with temporary.open("xb") as file:
+                file.write(self._checksum(path, content) + content)
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
@@ -191,14 +268,18 @@ class Journal:
         """Return what `_write` wrote; None when there is no such file, or it is not what was written."""
         try:
             stored = path.read_bytes()
-        except FileNotFoundError:
+        except (FileNotFoundError, IsADirectoryError):
             return None
         checksum, content = stored[:_CHECKSUM_BYTES], stored[_CHECKSUM_BYTES:]
-        return content if checksum == _checksum(content) else None
+        return content if checksum == self._checksum(path, content) else None
+
+    def _checksum(self, path: Path, content: bytes) -> bytes:
+        # The manifest says which run this is: it must be read without knowing that.
+        run = "" if path.name == _MANIFEST else self._run
+        digest = hashlib.sha256(f"{run} {path.name}\n".encode())
+        digest.update(content)
+        return digest.hexdigest().encode() + b"\n"
 
 
-def _checksum(content: bytes) -> bytes:
-    return hashlib.sha256(content).hexdigest().encode() + b"\n"
-
-
-_CHECKSUM_BYTES = len(_checksum(b""))
+_STORED = np.dtype("<f4")
+_CHECKSUM_BYTES = 65

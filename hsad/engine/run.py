@@ -44,11 +44,14 @@ class TileScores:
         Of the scene.
     layers : (rows, cols, 1 + kinds) ndarray of float32
         The scores, then each kind of evidence.
+    earlier : bool
+        Whether a run that ended early had computed them.
     """
 
     rows: slice
     cols: slice
     layers: NDArray[np.float32]
+    earlier: bool = False
 
     @property
     def scores(self) -> NDArray[np.float32]:
@@ -187,7 +190,8 @@ class Engine:
         planned = self._plan(source, detector.leaf, detector.reach, detector.footprint)
         grid = leaf_grid(source, detector.leaf)
         missing = np.ones(grid.nodes(0), dtype=np.bool_)  # by leaf
-        for scores in journal.finished() if journal else ():
+        layers = 1 + (len(detector.evidence) if parts else 0)
+        for scores in journal.finished(grid, layers) if journal else ():
             missing[grid.span(scores.rows, scores.cols)] = False
             yield scores
         tiles = [tile for tile in planned.tiles(grid) if missing[tile.span].any()]

@@ -74,6 +74,15 @@ class LeafGrid:
             slice(col * side, min(self.cols, (col + 1) * side)),
         )
 
+    def holds(self, rows: slice, cols: slice) -> bool:
+        """Tell whether a window lies in the scene and is made up of whole leaves."""
+        return all(
+            0 <= part.start < part.stop <= size
+            and part.start % self.leaf == 0
+            and (part.stop % self.leaf == 0 or part.stop == size)
+            for part, size in ((rows, self.rows), (cols, self.cols))
+        )
+
     def span(self, rows: slice, cols: slice) -> tuple[slice, slice]:
         """Return the rows and columns of the leaves that make up a window of pixels."""
         return (

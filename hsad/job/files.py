@@ -125,19 +125,20 @@ def run_into(
             kept = check_output(save_background, (), overwrite=overwrite)
             refuse_inputs(kept, inputs)
             writer.refuse_name(kept)
-        journal = stack.enter_context(Journal(folder, job.fingerprint, restart=restart))
+        journal = stack.enter_context(Journal(folder, job.fingerprint, restart=restart, unchanged=job.check_unchanged))
         check_output(output, (), overwrite=overwrite)  # again: another run may have ended just now
-        continued = sum(tile.scores.size for tile in journal.finished())
         LOGGER.info("%s: scoring %s", output, job.cube.attrs.get("source"))
         learned = job.learn(journal)
         writer.tell_background(learned.summary())
-        valid, strongest = 0, Strongest()
+        continued, valid, strongest = 0, 0, Strongest()
         with writer, contextlib.closing(job.tiles(learned, journal)) as tiles:
             for tile in tiles:
                 writer.write(tile.rows, tile.cols, tile.layers)
                 valid += int(np.isfinite(tile.scores).sum())
+                continued += tile.scores.size if tile.earlier else 0
                 strongest.add(tile.rows, tile.cols, tile.scores)
             require_valid(valid or None)
+            job.check_unchanged()
             if save_background is not None:
                 learned.save(save_background, overwrite=overwrite)
         if writer.path != output:

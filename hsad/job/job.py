@@ -29,6 +29,7 @@ from hsad.engine.run import Engine, TileScores
 from hsad.engine.runners import Cluster, Memory, Runner, Threads
 from hsad.engine.source import CubeSource
 from hsad.errors import ParameterError
+from hsad.job.identity import Files, identity
 from hsad.job.learned import Learned
 from hsad.job.options import RunOptions, memory_bytes
 from hsad.job.request import Request
@@ -46,7 +47,7 @@ __all__ = ["Job", "prepared"]
 
 @dataclass(frozen=True)
 class Job:
-    """A scene, a detector and the means to bring them together."""
+    """A scene, a detector and the means to bring them together; `files` are those of the scene and its references."""
 
     cube: xr.DataArray
     window: tuple[slice, slice]
@@ -59,6 +60,7 @@ class Job:
     given: Learned | None
     as_array: bool
     with_parts: bool
+    files: tuple[Files, ...]
     inputs: tuple[Path, ...]
     swath: Swath | None = None
     on_map: bool = False
@@ -90,9 +92,10 @@ class Job:
             "method": method,
             "parameters": parameters,
             "parts": list(self.parts),
-            "scene": _identity(self.cube, self.source),
+            "scene": identity(self.cube, self.files[0], self.source),
             "references": [
-                _identity(cube, source) for cube, source in zip(self.reference_cubes, self.references, strict=True)
+                identity(cube, files, source)
+                for cube, files, source in zip(self.reference_cubes, self.files[1:], self.references, strict=True)
             ],
             "background": None if self.given is None else self.given.digest(),
         }
@@ -102,15 +105,28 @@ class Job:
         """A checksum of all that the scores depend on."""
         return hashlib.sha256(json.dumps(self.fingerprint, sort_keys=True).encode()).hexdigest()
 
+    def check_unchanged(self) -> None:
+        """Refuse to go on with files that were written since the job was prepared; what is in memory stays as it is.
+
+        Raises
+        ------
+        SceneError
+        """
+        for cube, files in zip((self.cube, *self.reference_cubes), self.files, strict=True):
+            if cube.chunks is not None:
+                files.check_unchanged()
+
     def learn(self, journal: Journal | None = None) -> Learned:
         """Return what the detector learns, or what was given."""
         if self.given is not None:
             return self.given
         wavelength = band_wavelengths(self.cube)
         bands = self.source.bands
+        background = self.engine.learn(self.detector, self.references, journal)
+        self.check_unchanged()
         return Learned(
             self.detector,
-            self.engine.learn(self.detector, self.references, journal),
+            background,
             bands,
             self.cube.sizes["band"],
             None if wavelength is None else wavelength[bands],
@@ -128,6 +144,7 @@ class Job:
             for tile in tiles:
                 layers[tile.rows, tile.cols] = tile.layers
         require_valid(int(np.isfinite(layers[..., 0]).sum()) or None)
+        self.check_unchanged()
         if self.as_array:
             return layers if self.parts else layers[..., 0]
         return self._map(layers[..., 0], learned, layers[..., 1:])
@@ -177,26 +194,6 @@ def _learn_background(job: Job) -> Background | None:
     return job.learn().background
 
 
-def _files(cube: xr.DataArray) -> list[Path]:
-    """Return the files that a cube was opened from, those of a folder included."""
-    named = [source_file(str(cube.attrs[name])) for name in ("source", "data_file") if name in cube.attrs]
-    return [file for path in named if path for file in ([path] if path.is_file() else sorted(path.rglob("*")))]
-
-
-def _identity(cube: xr.DataArray, source: CubeSource) -> dict[str, Any]:
-    """Return what tells one scene from another: its files, the window, and a digest of what is used of it."""
-    digest = hashlib.sha256(repr((source.shape, source.origin, source.nodata)).encode())
-    for array in (source.bands, source.gain, source.bias, source.mask):
-        digest.update(b"-" if array is None else np.ascontiguousarray(array).tobytes())
-    return {
-        "name": Path(str(cube.attrs.get("source", ""))).name,
-        "variable": cube.attrs.get("variable"),
-        "flags": list(cube.attrs.get("mask_flags", ())),  # one of them is not in the mask
-        "files": [[str(file.resolve()), (status := file.stat()).st_size, status.st_mtime_ns] for file in _files(cube)],
-        "used": digest.hexdigest(),
-    }
-
-
 @contextlib.contextmanager
 def prepared(cube: Any, request: Request) -> Iterator[Job]:
     """Turn a scene and what is asked for into a job, and close its connections in the end."""
@@ -219,6 +216,7 @@ def _prepare(cube: Any, request: Request) -> Job:
         source, *references = with_common_bands(
             source, *(selected(scene, run, None, None, None) for scene in reference_cubes)
         )
+    files = tuple(map(Files.of, (opened, *reference_cubes)))
     return Job(
         opened,
         window,
@@ -231,16 +229,17 @@ def _prepare(cube: Any, request: Request) -> Job:
         given,
         not isinstance(cube, xr.DataArray | str | Path),
         run.parts,
-        _inputs((opened, *reference_cubes), run),
+        files,
+        _inputs(files, run),
         map_of(opened, run, window),
         run.grid == "map",
     )
 
 
-def _inputs(cubes: Iterable[xr.DataArray], run: RunOptions) -> tuple[Path, ...]:
+def _inputs(scenes: Iterable[Files], run: RunOptions) -> tuple[Path, ...]:
     """Return the files that are read."""
     beside = (source_file(str(given)) for given in (run.mask, run.background) if isinstance(given, str | Path))
-    return (*(file for cube in cubes for file in _files(cube)), *filter(None, beside))
+    return (*(file for files in scenes for file in files.states), *filter(None, beside))
 
 
 def _opened(cube: Any) -> xr.DataArray:

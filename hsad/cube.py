@@ -29,7 +29,7 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from hsad.errors import ParameterError, SceneError
-from hsad.grid import GeoGrid, geo_grid
+from hsad.grids.grid import GeoGrid, geo_grid
 
 if TYPE_CHECKING:
     from affine import Affine

@@ -14,9 +14,9 @@ from hsad.engine.run import Engine
 from hsad.engine.runners import Threads
 from hsad.engine.source import drop_dead_bands, source_of
 from hsad.errors import DataError, ParameterError
+from hsad.grids.swath import swath_of
 from hsad.quality import flag_shares
 from hsad.record import Record
-from hsad.swath import swath_of
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -13,8 +13,8 @@ from products.seen import invalid, row, spectra
 import hsad
 from hsad.cube import geo_grid, raster_of
 from hsad.errors import SceneError
+from hsad.grids.swath import swath_of
 from hsad.quality import choose_flags, flag_names, flag_shares
-from hsad.swath import swath_of
 
 # --- EMIT
 

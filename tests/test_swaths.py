@@ -13,8 +13,8 @@ import hsad
 from hsad.cube import GeoGrid
 from hsad.errors import DataError, ParameterError
 from hsad.gdal import open_dataset
+from hsad.grids.swath import point_swath, swath_of, swath_window
 from hsad.job.files import detect_to_file
-from hsad.swath import point_swath, swath_of, swath_window
 
 RX = {"method": "rx", "covariance": "ridge"}
 
@@ -254,7 +254,7 @@ def test_the_command_line(tmp_path):
 
 
 def test_grids_of_strips_are_whole():
-    from hsad.swath import map_strips
+    from hsad.grids.swath import map_strips
 
     strips = list(map_strips(GeoGrid(5, 2**20, None, None)))
     assert [(strip.start, strip.stop) for strip in strips] == [(n, n + 1) for n in range(5)]

@@ -29,6 +29,7 @@ from hsad.engine.run import Engine, TileScores
 from hsad.engine.runners import Cluster, Memory, Runner, Threads
 from hsad.engine.source import CubeSource
 from hsad.errors import ParameterError
+from hsad.grids.swath import Swath, swath_of
 from hsad.job.identity import Files, identity
 from hsad.job.learned import Learned
 from hsad.job.options import RunOptions, memory_bytes
@@ -37,7 +38,6 @@ from hsad.job.selection import as_asked, band_wavelengths, map_of, pixel_mask, p
 from hsad.products.ortho import orthorectified
 from hsad.products.provenance import source_file
 from hsad.progress import LOGGER, chosen_progress
-from hsad.swath import Swath, swath_of
 
 if TYPE_CHECKING:
     from hsad.engine.resume import Journal

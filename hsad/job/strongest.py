@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hsad.grid import GeoGrid
+from hsad.grids.grid import GeoGrid
 from hsad.record import Record
 
 __all__ = ["Place", "Strongest"]

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from hsad.swath import Swath
+    from hsad.grids.swath import Swath
 
 __all__ = ["RASTER_SUFFIXES", "ScoreWriter", "read_provenance", "write_scores"]
 

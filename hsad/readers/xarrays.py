@@ -11,10 +11,10 @@ import numpy as np
 
 from hsad.cube import GeoGrid, build_cube, cube_axes
 from hsad.errors import MissingExtraError, ParameterError, SceneError
+from hsad.grids.swath import Swath, point_swath
 from hsad.quality import attach_flags
 from hsad.readers.bands import BandTable, band_table
 from hsad.readers.nodata import stored_nodata
-from hsad.swath import Swath, point_swath
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

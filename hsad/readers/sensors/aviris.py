@@ -9,6 +9,7 @@ import numpy as np
 
 from hsad.cube import GeoGrid, geo_grid, nodata
 from hsad.errors import SceneError
+from hsad.grids.swath import TableSwath
 from hsad.readers.bands import band_table
 from hsad.readers.envi import scene as envi
 from hsad.readers.hdf5 import Hdf5Layer, Hdf5Raster, column, open_hdf5, text
@@ -22,7 +23,6 @@ from hsad.readers.sensors.product import (
     sibling,
 )
 from hsad.readers.stacked import stack
-from hsad.swath import TableSwath
 
 if TYPE_CHECKING:
     from pathlib import Path

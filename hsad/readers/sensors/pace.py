@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hsad.errors import SceneError
+from hsad.grids.swath import Swath, point_swath
 from hsad.readers.hdf5 import Hdf5Layer, Hdf5Raster, column, open_hdf5, text
 from hsad.readers.sensors.product import (
     ascending,
@@ -17,7 +18,6 @@ from hsad.readers.sensors.product import (
     product_cube,
 )
 from hsad.readers.stacked import stack
-from hsad.swath import Swath, point_swath
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from hsad.cube import Raster
-    from hsad.swath import Swath
+    from hsad.grids.swath import Swath
 
 __all__ = [
     "WATER_NM",

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hsad.errors import SceneError
+from hsad.grids.swath import Swath, point_swath
 from hsad.readers.bands import band_table
 from hsad.readers.hdf5 import Hdf5Layer, Hdf5Raster, open_hdf5, stated, text
 from hsad.readers.sensors.product import files_beside, main_file, no_variable, outside_water, product_cube
-from hsad.swath import Swath, point_swath
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from hsad.cube import GeoGrid
 from hsad.errors import DataError, SceneError
+from hsad.grids.grid import GeoGrid
 
 if TYPE_CHECKING:
     import xarray as xr

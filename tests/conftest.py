@@ -60,3 +60,12 @@ def cluster():
             Client(local, set_as_default=False) as client,
         ):
             yield client
+
+
+@pytest.fixture
+def cuda_on_cpu(monkeypatch) -> None:
+    """Let the device ``cuda`` be torch's CPU device: the same code, without a GPU."""
+    from hsad.kernels import device
+
+    real = device.torch_device
+    monkeypatch.setattr(device, "torch_device", lambda name, by: real("cpu" if name == "cuda" else name, by))

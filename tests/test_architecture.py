@@ -16,7 +16,7 @@ import hsad
 PACKAGE = Path(hsad.__file__).parent
 
 # What a ring is and what is asked of it, which all ways of solving it share.
-RING = {f"kernels.ring.{name}" for name in ("task", "window", "limits", "shrinkage")}
+RING = {f"kernels.ring.{name}" for name in ("task", "window", "limits")}
 
 # What each room may import of hsad; a name stands for a module or a folder. A file belongs to the room with the longest
 # name that fits it, so a folder inside a folder can be a room of its own. Arrows run one way.
@@ -26,10 +26,10 @@ ROOMS = {
     "kernels.simd": set(),
     "kernels.image": {"kernels.compiled"},
     "kernels.low_rank": {"kernels.compiled", "kernels.covariance", "kernels.summaries", "errors"},
-    "kernels.ring": {"kernels.compiled", "errors"},
-    "kernels.ring.dual": {*RING, "kernels.simd", "kernels.compiled"},
-    "kernels.ring.primal": {*RING, "kernels.simd", "kernels.compiled"},
-    "kernels.ring.torch": {*RING, "errors"},
+    "kernels.ring": {"kernels.compiled", "kernels.device"},
+    "kernels.ring.dual": {*RING, "kernels.ring.one_ring", "kernels.simd", "kernels.compiled"},
+    "kernels.ring.primal": {*RING, "kernels.ring.one_ring", "kernels.simd", "kernels.compiled"},
+    "kernels.ring.torch": {*RING, "kernels.ring.shrinkage"},
     "cube": {"grids", "errors"},
     "quality": {"cube", "errors"},
     "grids": {"errors"},
@@ -91,7 +91,7 @@ LIBRARIES = {
         "report.opened",
         "report.decide",
     },
-    ("torch",): {"kernels.ring.torch", "doctor"},
+    ("torch",): {"kernels.ring.torch", "kernels.device", "doctor"},
 }
 
 

@@ -1,17 +1,19 @@
-"""The batched local detectors, on torch's CPU device, against the compiled ones and the papers' formulas."""
+"""The batched kernels of rings, on torch's CPU device, against the compiled ones and the papers' formulas."""
 
 import sys
 
+import fast
 import naive
 import numpy as np
 import pytest
 from scipy.linalg import cholesky, solve_triangular
 from threadpoolctl import threadpool_limits
 
+import hsad
 from hsad.errors import MissingExtraError, ParameterError
-from hsad.kernels.ring import score as local
+from hsad.kernels.ring.one_ring import ring_pixels
 from hsad.kernels.ring.torch import score as batched
-from hsad.kernels.ring.window import BORDERS, Window, ring_pixels
+from hsad.kernels.ring.window import BORDERS, Window
 
 torch = pytest.importorskip("torch")
 
@@ -20,6 +22,9 @@ from hsad.kernels.ring.torch.rings import axis, rings  # noqa: E402  likewise
 
 WINDOW = {"outer": 9, "inner": 3}
 ROWS, COLS = 12, 11
+
+
+pytestmark = pytest.mark.usefixtures("cuda_on_cpu")
 
 
 @pytest.fixture(autouse=True)
@@ -59,9 +64,8 @@ def assert_agree(found, expected, rtol=1e-6, atol=1e-9):
 
 
 def compare(detector, scene, valid, rtol=1e-6, atol=1e-9, **parameters):
-    name = detector.__name__
-    found = detector(scene, valid, whole(scene), device="cpu", **WINDOW, **parameters)
-    assert_agree(found, getattr(local, name)(scene, valid, whole(scene), **WINDOW, **parameters), rtol, atol)
+    found = detector(scene, valid, whole(scene), device="cuda", **WINDOW, **parameters)
+    assert_agree(found, detector(scene, valid, whole(scene), **WINDOW, **parameters), rtol, atol)
 
 
 @pytest.fixture(params=[3, 20, 90], ids="{} bands".format)  # a ring of 72 pixels: s > d and s < d
@@ -77,18 +81,18 @@ class TestBorders:
 
     @pytest.mark.parametrize("weights", ["distance", "none"])
     def test_crd(self, scene, border, masked, weights):
-        compare(batched.crd, scene, self.valid(masked), border=border, weights=weights)
+        compare(fast.crd, scene, self.valid(masked), border=border, weights=weights)
 
     def test_objective(self, scene, border, masked):
-        compare(batched.crd, scene, self.valid(masked), border=border, score="objective")
+        compare(fast.crd, scene, self.valid(masked), border=border, score="objective")
 
     @pytest.mark.parametrize("covariance", ["ridge", "ledoit-wolf", "oas"])
     def test_local_rx(self, scene, border, masked, covariance):
-        compare(batched.local_rx, scene, self.valid(masked), rtol=1e-8, border=border, covariance=covariance)
+        compare(fast.local_rx, scene, self.valid(masked), rtol=1e-8, border=border, covariance=covariance)
 
     def test_kernel_crd(self, scene, border, masked):
         # ``k(y, y) + αᵀKα - 2αᵀk`` cancels to the square root of rounding where y is its own atom.
-        compare(batched.kernel_crd, scene, self.valid(masked), atol=1e-6, border=border, gamma=2.0)
+        compare(fast.kernel_crd, scene, self.valid(masked), atol=1e-6, border=border, gamma=2.0)
 
 
 @pytest.mark.parametrize(
@@ -112,25 +116,44 @@ class TestBorders:
     ids=str,
 )
 def test_every_parameter_of_crd(scene, parameters):
-    compare(batched.crd, scene, make_mask(), **parameters)
+    compare(fast.crd, scene, make_mask(), **parameters)
 
 
 @pytest.mark.parametrize("weights", ["distance", "none"])
 def test_ring_weights(scene, weights):
     ring_weights = np.random.default_rng(2).uniform(0.3, 1, (ROWS, COLS))
-    compare(batched.crd, scene, make_mask(), ring_weights=ring_weights, weights=weights, softening=1e-6)
+    compare(fast.crd, scene, make_mask(), ring_weights=ring_weights, weights=weights, softening=1e-6)
+
+
+@pytest.mark.parametrize(
+    "method, parameters",
+    [
+        ("lrx", {"covariance": "oas"}),
+        ("crd", {"weights": "none"}),
+        ("crd", {"border": "truncate", "pca": 5}),
+        ("kcrd", {"kernel": "polynomial"}),
+    ],
+    ids=str,
+)
+def test_detectors_with_a_device(method, parameters):
+    """From the parameter to the scores, in tiles and threads: the order-one scale and γ are those of the processor."""
+    scene = 1000 * make_scene(12, 40, 70)
+    scene[20:25, 30:32] = np.nan
+    found = hsad.detect(scene, method, device="cuda", workers=2, tile=64, **WINDOW, **parameters)
+    expected = hsad.detect(scene, method, workers=1, **WINDOW, **parameters)
+    assert_agree(found, expected, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("border", BORDERS)
 def test_pseudo_inverse(scene, border):
     # Squared condition numbers of 1e9 and more decide the last digits of a pseudo-inverse.
-    compare(batched.local_rx, scene, make_mask(), rtol=1e-5, covariance="pinv", border=border)
+    compare(fast.local_rx, scene, make_mask(), rtol=1e-5, covariance="pinv", border=border)
 
 
 @pytest.mark.parametrize("weights", ["distance", "none"])
 @pytest.mark.parametrize("kernel", ["linear", "polynomial", "rbf"])
 def test_every_kernel(scene, kernel, weights):
-    compare(batched.kernel_crd, scene, make_mask(), atol=1e-6, kernel=kernel, weights=weights, gamma=0.5)
+    compare(fast.kernel_crd, scene, make_mask(), atol=1e-6, kernel=kernel, weights=weights, gamma=0.5)
 
 
 @pytest.mark.parametrize("bands", [20, 50, 90])
@@ -143,7 +166,7 @@ def test_against_the_formulas(bands):
         ("local_rx", {}),
         ("kernel_crd", {"gamma": 2.0}),
     ]:
-        found = getattr(batched, name)(scene, valid, whole(scene), device="cpu", **WINDOW, **parameters)
+        found = getattr(fast, name)(scene, valid, whole(scene), device="cuda", **WINDOW, **parameters)
         assert_agree(found, getattr(naive, name)(scene, valid, **WINDOW, **parameters))
 
 
@@ -151,18 +174,18 @@ def test_against_the_formulas(bands):
 def test_little_memory_means_more_chunks(bands, monkeypatch):
     scene, valid = make_scene(bands, 25, 23), make_mask(25, 23)
     core = slice(4, 21), slice(0, 17)
-    expected = [local.crd(scene, valid, core, **WINDOW), local.local_rx(scene, valid, core, **WINDOW)]
+    expected = [fast.crd(scene, valid, core, **WINDOW), fast.local_rx(scene, valid, core, **WINDOW)]
     for memory in (2**20, 2**24):
         monkeypatch.setattr(batched, "_CPU_MEMORY", memory)
-        assert_agree(batched.crd(scene, valid, core, device="cpu", **WINDOW), expected[0])
-        assert_agree(batched.local_rx(scene, valid, core, device="cpu", **WINDOW), expected[1])
+        assert_agree(fast.crd(scene, valid, core, device="cuda", **WINDOW), expected[0])
+        assert_agree(fast.local_rx(scene, valid, core, device="cuda", **WINDOW), expected[1])
 
 
 @pytest.mark.parametrize("core", [np.s_[5:6, 4:5], np.s_[3:9, 4:7], np.s_[0:12, 10:11]])
 def test_cores_of_any_size(scene, core):
-    for name in ("crd", "local_rx"):
-        found = getattr(batched, name)(scene, np.ones((ROWS, COLS), bool), core, device="cpu", **WINDOW)
-        assert_agree(found, getattr(local, name)(scene, np.ones((ROWS, COLS), bool), core, **WINDOW))
+    for detector in (fast.crd, fast.local_rx):
+        found = detector(scene, np.ones((ROWS, COLS), bool), core, device="cuda", **WINDOW)
+        assert_agree(found, detector(scene, np.ones((ROWS, COLS), bool), core, **WINDOW))
 
 
 @pytest.mark.parametrize("bands", [20, 90])
@@ -171,14 +194,14 @@ def test_what_invalid_pixels_hold_does_not_matter(bands):
     odd = np.where(valid[:, :, None], scene, np.nan)
     odd[0, 0, 0] = np.inf
     odd.flags.writeable = False
-    for detector in (batched.crd, batched.local_rx, batched.kernel_crd):
-        scores = detector(scene, valid, whole(scene), device="cpu", **WINDOW)
-        assert np.array_equal(detector(odd, valid, whole(odd), device="cpu", **WINDOW), scores, equal_nan=True)
+    for detector in (fast.crd, fast.local_rx, fast.kernel_crd):
+        scores = detector(scene, valid, whole(scene), device="cuda", **WINDOW)
+        assert np.array_equal(detector(odd, valid, whole(odd), device="cuda", **WINDOW), scores, equal_nan=True)
 
 
 def test_no_valid_pixel():
     scene = make_scene(3)
-    scores = batched.crd(scene, np.zeros((ROWS, COLS), bool), whole(scene), device="cpu", **WINDOW)
+    scores = fast.crd(scene, np.zeros((ROWS, COLS), bool), whole(scene), device="cuda", **WINDOW)
     assert np.isnan(scores).all()
 
 
@@ -186,15 +209,15 @@ def test_no_valid_pixel():
 @pytest.mark.parametrize("value", [0.5, 0.1])
 def test_constant_scenes(bands, value):
     flat, valid = np.full((ROWS, COLS, bands), value), np.ones((ROWS, COLS), bool)
-    rx = batched.local_rx(flat, valid, whole(flat), device="cpu", **WINDOW)
+    rx = fast.local_rx(flat, valid, whole(flat), device="cuda", **WINDOW)
     assert np.array_equal(rx, np.zeros((ROWS, COLS)))
-    assert np.all(batched.crd(flat, valid, whole(flat), device="cpu", **WINDOW) < 1e-6)
+    assert np.all(fast.crd(flat, valid, whole(flat), device="cuda", **WINDOW) < 1e-6)
 
 
 @pytest.mark.parametrize("border", BORDERS)
 def test_a_scene_smaller_than_the_window(border):
     scene, valid = make_scene(12, 7, 11), np.ones((7, 11), bool)
-    compare(batched.local_rx, scene, valid, rtol=1e-8, border=border)
+    compare(fast.local_rx, scene, valid, rtol=1e-8, border=border)
 
 
 @pytest.mark.parametrize("border", BORDERS)
@@ -245,7 +268,7 @@ def test_dependent_columns_are_dropped():
     np.testing.assert_allclose(back_substitute(factored, factored.lower[:, 20])[0], expected, atol=1e-10)
 
 
-@pytest.mark.parametrize("detector", [batched.crd, batched.kernel_crd, batched.local_rx])
+@pytest.mark.parametrize("detector", [fast.crd, fast.kernel_crd, fast.local_rx])
 @pytest.mark.parametrize("device", ["cuda:77", "gpu", "meta"])
 def test_devices_that_are_not_there(detector, device):
     with pytest.raises(ParameterError, match=f"^device: '{device}' is not one of .*: cpu"):
@@ -254,27 +277,14 @@ def test_devices_that_are_not_there(detector, device):
 
 def test_torch_that_is_not_installed(monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
-    with pytest.raises(MissingExtraError, match=r"pip install 'hsad\[deep\]'"):
-        batched.crd(make_scene(3), np.ones((ROWS, COLS), bool), np.s_[0:1, 0:1], device="cuda", **WINDOW)
-
-
-@pytest.mark.parametrize(
-    "detector, parameters, message",
-    [
-        (batched.crd, {"weights": "distances"}, "weights: 'distances' is not one of none, distance"),
-        (batched.local_rx, {"covariance": "lw"}, "covariance: 'lw' is not one of ridge, pinv, ledoit-wolf, oas"),
-        (batched.kernel_crd, {"border": "wrap"}, "border: 'wrap' is not one of shift, truncate, reflect"),
-    ],
-)
-def test_unknown_choices_are_named(detector, parameters, message):
-    with pytest.raises(ParameterError, match=f"^{message}$"):
-        detector(make_scene(3), np.ones((ROWS, COLS), bool), np.s_[0:1, 0:1], device="cpu", **WINDOW, **parameters)
+    with pytest.raises(MissingExtraError, match=r"pip install -e '\.\[deep\]' in a clone"):
+        fast.crd(make_scene(3), np.ones((ROWS, COLS), bool), np.s_[0:1, 0:1], device="cuda", **WINDOW)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 @pytest.mark.parametrize("bands", [20, 90])
 def test_a_gpu_gives_the_same(bands):
     scene, valid = make_scene(bands), make_mask()
-    for detector in (batched.crd, batched.local_rx, batched.kernel_crd):
-        found = detector(scene, valid, whole(scene), device="cuda", **WINDOW)
-        assert_agree(found, detector(scene, valid, whole(scene), device="cpu", **WINDOW))
+    for detector in (fast.crd, fast.local_rx, fast.kernel_crd):
+        found = detector(scene, valid, whole(scene), device="cuda:0", **WINDOW)
+        assert_agree(found, detector(scene, valid, whole(scene), device="cuda", **WINDOW))

@@ -1,12 +1,11 @@
 """Published numbers of local detectors, reproduced on the real scenes they were published for."""
 
+import fast
 import numpy as np
 import pytest
 from scipy.io import loadmat
 from scipy.stats import rankdata
 from threadpoolctl import threadpool_limits
-
-from hsad.kernels.ring import score as local
 
 
 @pytest.fixture(autouse=True)
@@ -37,7 +36,7 @@ def score(detector, cube, **parameters):
 )
 def test_distance_weighted_crd(data, name, outer, inner, expected):
     cube, truth = scene(data, name)
-    scores = score(local.crd, cube / cube.max(), outer=outer, inner=inner, lam=1e-3)
+    scores = score(fast.crd, cube / cube.max(), outer=outer, inner=inner, lam=1e-3)
     assert auc(scores, truth) == pytest.approx(expected, abs=5e-4)
 
 
@@ -47,7 +46,7 @@ def test_distance_weighted_crd(data, name, outer, inner, expected):
 )
 def test_crd_as_published_with_a_truncated_pseudo_inverse(data, name, outer, inner, expected):
     cube, truth = scene(data, name)
-    scores = score(local.crd, cube, outer=outer, inner=inner, lam=1e-6, solver="truncated", border="reflect")
+    scores = score(fast.crd, cube, outer=outer, inner=inner, lam=1e-6, solver="truncated", border="reflect")
     assert auc(scores, truth) == pytest.approx(expected, abs=5e-4)
 
 
@@ -56,5 +55,5 @@ def test_crd_as_published_with_a_truncated_pseudo_inverse(data, name, outer, inn
 )
 def test_local_rx(data, covariance, expected):
     cube, truth = scene(data, "abu-airport-2")
-    scores = score(local.local_rx, cube, outer=19, inner=15, covariance=covariance, ridge=1e-2, border="reflect")
+    scores = score(fast.local_rx, cube, outer=19, inner=15, covariance=covariance, ridge=1e-2, border="reflect")
     assert auc(scores, truth) == pytest.approx(expected, abs=5e-4)

@@ -1,13 +1,14 @@
 """Systems of the bands, whatever the cost model would choose, against the papers' formulas as plain loops."""
 
+import fast
 import naive
 import numpy as np
 import pytest
 
-from hsad.kernels.ring import score as local
+from hsad.kernels.ring.one_ring import has_enough
 from hsad.kernels.ring.primal.score import score_primal
 from hsad.kernels.ring.task import CRD, RX, Task
-from hsad.kernels.ring.window import BORDERS, Window, border_code, has_enough
+from hsad.kernels.ring.window import BORDERS, Window
 
 ROWS, COLS = 16, 21  # three vectors of pixels, the last one not full
 NO_WEIGHTS = np.empty((0, 0))
@@ -28,7 +29,7 @@ def make_mask(rows=ROWS, cols=COLS):
 
 
 def primal(spectra, valid, outer, inner, border, task, ring_weights=NO_WEIGHTS):
-    window = Window(outer, inner, border_code(border))
+    window = Window(outer, inner, BORDERS.index(border))
     core = 0, valid.shape[0], 0, valid.shape[1]
     scores, shares = np.empty(valid.shape), np.empty(valid.shape)
     score_primal(spectra, valid, ring_weights, core, window, task, scores, shares)
@@ -91,7 +92,7 @@ def test_sums_that_a_bright_pixel_has_passed_through_are_not_trusted(detector):
     scene[5, 10] *= 1e6
     parameters = {} if detector == "local_rx" else {"weights": "none"}
     whole = slice(0, ROWS), slice(0, COLS)
-    scores = getattr(local, detector)(scene, valid, whole, outer=5, inner=3, **parameters)
+    scores = getattr(fast, detector)(scene, valid, whole, outer=5, inner=3, **parameters)
     expected = getattr(naive, detector)(scene, valid, outer=5, inner=3, **parameters)
     np.testing.assert_allclose(scores[9:], expected[9:], rtol=1e-6)
 
@@ -116,4 +117,4 @@ def test_cores_of_few_rows_at_the_edges_see_their_whole_rings(border, rows):
         own = {"outer": 7, "inner": 3, "border": border, "weights": weights}
         expected = naive.crd(spectra, valid, **own)[core]
         # A mirrored ring holds the pixel itself: its residual is 0 but for rounding.
-        np.testing.assert_allclose(local.crd(spectra, valid, core, **own), expected, rtol=1e-7, atol=1e-9)
+        np.testing.assert_allclose(fast.crd(spectra, valid, core, **own), expected, rtol=1e-7, atol=1e-9)

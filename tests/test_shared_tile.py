@@ -2,6 +2,7 @@
 
 import logging
 
+import fast
 import naive
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from numba.core import event
 from threadpoolctl import threadpool_limits
 
 from hsad.kernels import compiled
-from hsad.kernels.ring import score as local
+from hsad.kernels.ring import score
 from hsad.kernels.ring.choose import can_share, tile_side
 from hsad.kernels.ring.dual.patches import patches, product
 from hsad.kernels.ring.task import CRD, RX, Task
@@ -22,7 +23,7 @@ WHOLE = np.s_[0:26, 0:25]
 @pytest.fixture(autouse=True)
 def systems_of_the_ring(monkeypatch):
     """Solve in the space of the ring, whatever the cost model says."""
-    monkeypatch.setattr(local, "primal_allowed", lambda task: False)
+    monkeypatch.setattr(score, "primal_allowed", lambda task: False)
     with threadpool_limits(1, "blas"):
         yield
 
@@ -57,9 +58,9 @@ def scattered():
 @pytest.mark.parametrize("border", ["shift", "truncate"])
 def test_plain_crd(scene, window, border, valid):
     outer, inner = window
-    fast = local.crd(scene, valid, WHOLE, outer=outer, inner=inner, weights="none", border=border)
+    found = fast.crd(scene, valid, WHOLE, outer=outer, inner=inner, weights="none", border=border)
     slow = naive.crd(scene, valid, outer=outer, inner=inner, weights="none", border=border)
-    np.testing.assert_allclose(fast, slow, rtol=1e-8, atol=1e-10 * np.nanmax(slow))
+    np.testing.assert_allclose(found, slow, rtol=1e-8, atol=1e-10 * np.nanmax(slow))
 
 
 @pytest.mark.parametrize(
@@ -76,17 +77,17 @@ def test_plain_crd(scene, window, border, valid):
 def test_parameters_of_plain_crd(scene, parameters):
     window = {"outer": 9, "inner": 5, "weights": "none"}
     ring_weights = np.random.default_rng(7).uniform(0.3, 1, (26, 25))
-    fast = local.crd(scene, at_the_rim(), WHOLE, ring_weights=ring_weights, **window, **parameters)
+    found = fast.crd(scene, at_the_rim(), WHOLE, ring_weights=ring_weights, **window, **parameters)
     slow = naive.crd(scene, at_the_rim(), ring_weights=ring_weights, **window, **parameters)
-    np.testing.assert_allclose(fast, slow, rtol=1e-6, atol=1e-9 * np.nanmax(slow))
+    np.testing.assert_allclose(found, slow, rtol=1e-6, atol=1e-9 * np.nanmax(slow))
 
 
 @pytest.mark.parametrize("kernel", ["rbf", "polynomial"])
 def test_plain_kernel_crd(scene, kernel):
     window = {"outer": 9, "inner": 5, "weights": "none", "kernel": kernel}
-    fast = local.kernel_crd(scene, at_the_rim(), WHOLE, **window)
+    found = fast.kernel_crd(scene, at_the_rim(), WHOLE, **window)
     slow = naive.kernel_crd(scene, at_the_rim(), **window)
-    np.testing.assert_allclose(fast, slow, rtol=1e-6, atol=1e-9 * np.nanmax(slow))
+    np.testing.assert_allclose(found, slow, rtol=1e-6, atol=1e-9 * np.nanmax(slow))
 
 
 def test_only_equal_penalties_are_shared():
@@ -121,7 +122,7 @@ def test_the_band_holds_the_products_of_the_rings(scene, side):
 
 def test_compiling_is_announced_once(caplog):
     class Dispatcher:
-        py_func = local.crd
+        py_func = score.score_rings
 
     announcement = compiled.Announcement()
     with caplog.at_level(logging.INFO, "hsad"):

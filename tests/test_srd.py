@@ -9,9 +9,10 @@ from scipy.io import loadmat
 from sklearn.linear_model import orthogonal_mp
 
 import hsad
+from hsad.detectors.block import Block, Scene
+from hsad.detectors.probe import Scale
 from hsad.detectors.ring.sparse import SRD
 from hsad.errors import DataError, ParameterError
-from hsad.kernels.ring.sparse import sparse_representation
 
 
 def a_scene(rows=12, cols=14, bands=20, seed=0):
@@ -22,7 +23,8 @@ def a_scene(rows=12, cols=14, bands=20, seed=0):
 
 def kernel(spectra, valid, **parameters):
     core = (slice(0, spectra.shape[0]), slice(0, spectra.shape[1]))
-    return sparse_representation(np.where(valid[..., None], spectra, 0.0), valid, core, **parameters)
+    block = Block(np.where(valid[..., None], spectra, 0.0), valid, core, (0, 0), Scene(0, *valid.shape))
+    return SRD(**parameters).score(block, Scale(1.0))
 
 
 def omp(y, X, atoms):

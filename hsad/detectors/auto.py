@@ -15,6 +15,7 @@ from hsad.detectors.parameters import parameter
 from hsad.detectors.probe import require_valid
 from hsad.detectors.ring.windows import DualWindow, odd_from
 from hsad.errors import DataError
+from hsad.kernels.ring.task import CRD, Task
 from hsad.kernels.summaries import Histogram, Moments
 
 __all__ = ["Auto", "Evidence", "Subspaces"]
@@ -216,24 +217,18 @@ class Auto(DualWindow):
     def _spectral(self, wide: Block, evidence: Evidence) -> NDArray[np.float32]:
         """Return the objective of the purified representation at the core; NaN where the ring is too empty."""
         from hsad.kernels.image.projection import project
-        from hsad.kernels.ring.score import crd
+        from hsad.kernels.ring.score import score_rings
+
+        # The median of the weights is a half.
+        task = Task(CRD, self.lam / 2, distance=True, objective=True, softening=_SOFTENING)
 
         def objective() -> NDArray[np.float64]:
             near = narrowed(wide, self.outer // 2)
             contrast = self._contrast(wide, evidence).astype(np.float64)
             vectors = evidence.subspaces.spectral
-            return crd(
-                project(near.spectra, vectors, np.zeros(vectors.shape[1])),
-                near.valid,
-                near.core,
-                outer=self.outer,
-                inner=self.inner,
-                lam=self.lam / 2,  # the median of the weights is a half
-                score="objective",
-                border=self.border,
-                ring_weights=1.0 / (1.0 + contrast / evidence.spatial_median),
-                softening=_SOFTENING,
-            )
+            components = project(near.spectra, vectors, np.zeros(vectors.shape[1]))
+            weights = 1.0 / (1.0 + contrast / evidence.spatial_median)
+            return score_rings(components, near.valid, near.core, self.window, task, weights=weights)
 
         return _kept(wide, "spectral", evidence, objective)
 

@@ -13,8 +13,9 @@ from hsad.detectors.base import Scan
 from hsad.detectors.block import Block
 from hsad.detectors.parameters import parameter
 from hsad.detectors.probe import Scale, order_one_factor
-from hsad.detectors.ring.windows import Device, DualWindow, local_kernel
+from hsad.detectors.ring.windows import Device, DualWindow
 from hsad.errors import DataError, HsadWarning
+from hsad.kernels.ring import task as tasks
 from hsad.kernels.summaries import Sample
 
 __all__ = ["CRD", "KernelCRD", "KernelScale"]
@@ -91,23 +92,26 @@ class CRD(DualWindow):
         scale_free = self.normalize or (self.weights == "distance" and not self.sum_to_one)
         return Scale(1.0 if scale_free else order_one_factor(scan))
 
-    def score(self, block: Block, background: Scale) -> NDArray[np.float64]:
-        """Return the residuals of the block's core; NaN where the ring has too few valid pixels."""
-        scores = local_kernel("crd", self.device)(
-            block.spectra * background.factor,
-            block.valid,
-            block.core,
-            outer=self.outer,
-            inner=self.inner,
-            lam=self.lam,
-            weights=self.weights,
-            sum_to_one=self.sum_to_one,
+    @property
+    def task(self) -> tasks.Task:
+        """What is asked of each ring."""
+        return tasks.Task(
+            tasks.CRD,
+            self.lam,
+            distance=self.weights == "distance",
             center=self.center,
             normalize=self.normalize,
-            solver=self.solver,
-            score=self.measure,
-            border=self.border,
+            sum_to_one=self.sum_to_one,
+            truncated=self.solver == "truncated",
+            objective=self.measure == "objective",
         )
+
+    def score(self, block: Block, background: Scale) -> NDArray[np.float64]:
+        """Return the residuals of the block's core; NaN where the ring has too few valid pixels."""
+        from hsad.kernels.ring.score import score_rings
+
+        spectra = block.spectra * background.factor
+        scores = score_rings(spectra, block.valid, block.core, self.window, self.task, device=self.device)
         return scores if self.normalize else scores / background.factor
 
 
@@ -148,20 +152,22 @@ class KernelCRD(DualWindow):
         assert sample is not None  # noqa: S101  there were pixels to find the factor from
         return KernelScale(factor, _gamma(sample.spectra * factor, self.kernel))
 
+    def task(self, gamma: float) -> tasks.Task:
+        """Return what is asked of each ring, with the γ that was learned or given."""
+        return tasks.Task(
+            tasks.CRD,
+            self.lam,
+            distance=self.weights == "distance",
+            kernel=tasks.KERNELS.index(self.kernel),
+            gamma=gamma,
+        )
+
     def score(self, block: Block, background: KernelScale) -> NDArray[np.float64]:
         """Return the residuals of the block's core; NaN where the ring has too few valid pixels."""
-        return local_kernel("kernel_crd", self.device)(
-            block.spectra * background.factor,
-            block.valid,
-            block.core,
-            outer=self.outer,
-            inner=self.inner,
-            lam=self.lam,
-            weights=self.weights,
-            kernel=self.kernel,
-            gamma=background.gamma,
-            border=self.border,
-        )
+        from hsad.kernels.ring.score import score_rings
+
+        spectra, task = block.spectra * background.factor, self.task(background.gamma)
+        return score_rings(spectra, block.valid, block.core, self.window, task, device=self.device)
 
 
 def _sample(block: Block) -> Sample | None:

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from hsad.detectors.block import Block
 from hsad.detectors.parameters import parameter
-from hsad.detectors.ring.windows import Device, DualWindow, local_kernel
+from hsad.detectors.ring.windows import Device, DualWindow
 from hsad.kernels.covariance import Covariance
+from hsad.kernels.ring.task import COVARIANCES, RX, Task
 
 __all__ = ["LocalRX"]
 
@@ -48,15 +49,13 @@ class LocalRX(DualWindow):
     )
     device: Device = parameter("cpu", "where it is computed; cuda needs hsad[deep]")
 
+    @property
+    def task(self) -> Task:
+        """What is asked of each ring."""
+        return Task(RX, self.ridge, center=True, covariance=COVARIANCES.index(self.covariance))
+
     def score(self, block: Block, background: None) -> NDArray[np.float64]:  # noqa: ARG002  nothing is learned
         """Return the squared distances of the block's core; NaN where the ring has too few valid pixels."""
-        return local_kernel("local_rx", self.device)(
-            block.spectra,
-            block.valid,
-            block.core,
-            outer=self.outer,
-            inner=self.inner,
-            covariance=self.covariance,
-            ridge=self.ridge,
-            border=self.border,
-        )
+        from hsad.kernels.ring.score import score_rings
+
+        return score_rings(block.spectra, block.valid, block.core, self.window, self.task, device=self.device)

@@ -65,18 +65,8 @@ class SRD(DualWindow):
 
     def score(self, block: Block, background: Scale) -> NDArray[np.float64]:
         """Return the residual norms of the block's core; NaN where the ring has too few valid pixels."""
-        from hsad.kernels.ring.sparse import sparse_representation
+        from hsad.kernels.ring.sparse import SOLVERS, SparseTask, score_sparse
 
-        scores = sparse_representation(
-            block.spectra if background.factor == 1 else block.spectra * background.factor,
-            block.valid,
-            block.core,
-            outer=self.outer,
-            inner=self.inner,
-            solver=self.solver,
-            atoms=self.atoms,
-            lam=self.lam,
-            iterations=self.iterations,
-            border=self.border,
-        )
-        return scores / background.factor
+        spectra = block.spectra if background.factor == 1 else block.spectra * background.factor
+        task = SparseTask(SOLVERS.index(self.solver), self.atoms, self.lam, self.iterations)
+        return score_sparse(spectra, block.valid, block.core, self.window, task) / background.factor

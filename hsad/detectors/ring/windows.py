@@ -2,36 +2,20 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
 from hsad.detectors.base import Detector
 from hsad.detectors.parameters import parameter
 from hsad.errors import ParameterError
+from hsad.kernels.ring.window import BORDERS, Window
 
-__all__ = ["Border", "Device", "DualWindow", "local_kernel", "odd_from"]
+__all__ = ["Border", "Device", "DualWindow", "odd_from"]
 
 Border = Literal["shift", "truncate", "reflect"]
 
-
 Device = Literal["cpu", "cuda"]
-
-
-def local_kernel(name: str, device: Device) -> Callable[..., NDArray[np.float64]]:
-    """Return the kernel of a local detector: compiled for the processor, or batched with torch for a GPU."""
-    if device == "cpu":
-        from hsad.kernels.ring import score as local
-
-        kernel: Callable[..., NDArray[np.float64]] = getattr(local, name)
-        return kernel
-    from hsad.kernels.ring.torch import score as batched
-
-    return functools.partial(getattr(batched, name), device=device)
 
 
 def odd_from(least: int) -> Callable[[int], str | None]:
@@ -59,6 +43,11 @@ class DualWindow(Detector):
         super().__post_init__()
         if self.inner >= self.outer:
             raise ParameterError(f"inner must be smaller than outer ({self.outer}), not {self.inner}")
+
+    @property
+    def window(self) -> Window:
+        """The window as kernels know it."""
+        return Window(self.outer, self.inner, BORDERS.index(self.border))
 
     @property
     def reach(self) -> int:

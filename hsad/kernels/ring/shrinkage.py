@@ -1,29 +1,35 @@
-"""How far the covariance of a ring is drawn towards its mean variance."""
+"""How far the covariance of a ring is drawn towards its mean variance: one formula for numbers and for tensors."""
 
 from __future__ import annotations
 
-from hsad.kernels.compiled import compiled
+from typing import Any
+
 from hsad.kernels.ring.task import LEDOIT_WOLF
 
-__all__ = ["shrinkage_weight"]
+__all__ = ["shrinkage_ratio"]
 
 
-@compiled
-def shrinkage_weight(trace: float, square: float, fourth: float, count: int, bands: int, rule: int) -> float:
+# Compiled kernels give numbers, torch gives tensors with one element a ring: the arithmetic is the same, the clipping
+# of the ratio to 0 … 1 is not, and stands in `one_ring` and in `torch.dual`.
+def shrinkage_ratio(trace: Any, square: Any, fourth: Any, count: Any, bands: int, rule: int) -> Any:
     """Return the weight of the mean variance, as Ledoit & Wolf (2004) and Chen et al. (OAS, 2010) estimate it.
+
+    It counts where ``square > bands · level²``, within 0 … 1; elsewhere the covariance is its mean variance already.
 
     Parameters
     ----------
-    trace, square : float
+    trace, square : float or Tensor
         tr C and ‖C‖² (Frobenius) of the covariance divided by `count`.
-    fourth : float
+    fourth : float or Tensor
         Mean of ‖z‖⁴ over the centred pixels.
+    count : int or Tensor
+        Pixels.
+    bands : int
+    rule : int
+        `LEDOIT_WOLF` or `OAS`.
     """
     level = trace / bands
-    excess = square - bands * level * level
-    if not excess > 0:
-        return 1.0
     if rule == LEDOIT_WOLF:
-        return min(1.0, max(0.0, (fourth - square) / (count * excess)))
+        return (fourth - square) / (count * (square - bands * level * level))
     mean_square = square / (bands * bands)
-    return min(1.0, (mean_square + level * level) / ((count + 1) * (mean_square - level * level / bands)))
+    return (mean_square + level * level) / ((count + 1) * (mean_square - level * level / bands))

@@ -18,11 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsad.kernels.compiled import compiled
-from hsad.kernels.ring.dual.patches import Patch, patches, pixel_atoms, product
-from hsad.kernels.ring.task import CRD, Task, code
-from hsad.kernels.ring.window import Window, border_code, has_enough, largest_ring
+from hsad.kernels.ring.dual.patches import Patch, each_ring, part_of, patches, product
+from hsad.kernels.ring.one_ring import has_enough, largest_ring
+from hsad.kernels.ring.task import CRD, Task
+from hsad.kernels.ring.window import Window
 
-__all__ = ["SOLVERS", "sparse_representation"]
+__all__ = ["SOLVERS", "SparseTask", "score_sparse"]
 
 SOLVERS = ("omp", "ista", "fista")
 OMP, ISTA, FISTA = range(3)
@@ -42,6 +43,28 @@ _POWER_STEPS = 100
 _POWER_ACCURACY = 1e-6
 _STEP_MARGIN = 1.01
 """The largest eigenvalue, found by the power method from below, is taken this much larger: the step stays safe."""
+
+
+class SparseTask(NamedTuple):
+    """How a pixel is represented by few atoms.
+
+    Attributes
+    ----------
+    solver : int
+        `OMP`: at most `atoms` atoms, by orthogonal matching pursuit; `ISTA` or `FISTA`: ½‖y − Xα‖² + λ‖α‖₁ by proximal
+        gradient steps.
+    atoms : int
+        Of `OMP`.
+    lam : float
+        λ of the others; from max |Xᵀy| on it leaves no atom.
+    iterations : int
+        Steps of the others, from α = 0.
+    """
+
+    solver: int
+    atoms: int
+    lam: float
+    iterations: int
 
 
 @compiled
@@ -192,23 +215,19 @@ def omp_patch(patch: Patch, valid: Mask, wanted: Mask, window: Window, most_atom
     inverses = np.zeros(len(patch.x))
     filled = np.zeros(len(patch.x), np.bool_)
     r = np.empty(patch.x.shape[1])
-    for row in range(patch.rows[0], patch.rows[1]):
-        for col in range(patch.cols[0], patch.cols[1]):
-            count = pixel_atoms(patch, valid, wanted, row, col, window, atoms)
-            if count == 0:
-                continue
-            for i in range(count):
-                atom = atoms[i]
-                if not filled[atom]:
-                    square = product(patch, atom, atom)
-                    inverses[atom] = 1 / square if square > 0 else 0.0
-                    filled[atom] = True
-                work.inverses[i] = inverses[atom]
-            taken = _match(patch, atoms, count, limit, work)
-            for k in range(taken):
-                chosen[k] = atoms[work.chosen[k]]
-            chosen[taken] = atoms[count]
-            scores[row - patch.rows[0], col - patch.cols[0]] = _residual_norm(patch, chosen, taken, work.alpha, r)
+    for row, col, count in each_ring(patch, valid, wanted, window, atoms):
+        for i in range(count):
+            atom = atoms[i]
+            if not filled[atom]:
+                square = product(patch, atom, atom)
+                inverses[atom] = 1 / square if square > 0 else 0.0
+                filled[atom] = True
+            work.inverses[i] = inverses[atom]
+        taken = _match(patch, atoms, count, limit, work)
+        for k in range(taken):
+            chosen[k] = atoms[work.chosen[k]]
+        chosen[taken] = atoms[count]
+        scores[row, col] = _residual_norm(patch, chosen, taken, work.alpha, r)
 
 
 @compiled
@@ -267,90 +286,56 @@ def lasso_patch(
     gram, b = np.empty((most, most)), np.empty(most)
     alpha, point, gradient = np.empty(most), np.empty(most), np.empty(most)
     r = np.empty(patch.x.shape[1])
-    for row in range(patch.rows[0], patch.rows[1]):
-        for col in range(patch.cols[0], patch.cols[1]):
-            count = pixel_atoms(patch, valid, wanted, row, col, window, atoms)
-            if count == 0:
-                continue
+    for row, col, count in each_ring(patch, valid, wanted, window, atoms):
+        for i in range(count):
+            _products(patch, atoms, i, count, atoms[i], gram[i])
+        _products(patch, atoms, _lower(atoms, count), count, atoms[count], b)
+        lipschitz = _STEP_MARGIN * _largest_eigenvalue(gram, count, point, gradient)
+        step = 1 / lipschitz if lipschitz > 0 else 0.0
+        threshold = lam * step
+        alpha[:count] = 0.0
+        point[:count] = 0.0
+        t = 1.0
+        for _ in range(iterations):
+            _apply(gram, count, point, gradient)
+            t_next = (1 + np.sqrt(1 + 4 * t * t)) / 2 if accelerated else 1.0
+            momentum = (t - 1) / t_next
+            t = t_next
             for i in range(count):
-                _products(patch, atoms, i, count, atoms[i], gram[i])
-            _products(patch, atoms, _lower(atoms, count), count, atoms[count], b)
-            lipschitz = _STEP_MARGIN * _largest_eigenvalue(gram, count, point, gradient)
-            step = 1 / lipschitz if lipschitz > 0 else 0.0
-            threshold = lam * step
-            alpha[:count] = 0.0
-            point[:count] = 0.0
-            t = 1.0
-            for _ in range(iterations):
-                _apply(gram, count, point, gradient)
-                t_next = (1 + np.sqrt(1 + 4 * t * t)) / 2 if accelerated else 1.0
-                momentum = (t - 1) / t_next
-                t = t_next
-                for i in range(count):
-                    value = point[i] + step * (b[i] - gradient[i])
-                    shrunk = value - min(max(value, -threshold), threshold)
-                    point[i] = shrunk + momentum * (shrunk - alpha[i])
-                    alpha[i] = shrunk
-            scores[row - patch.rows[0], col - patch.cols[0]] = _residual_norm(patch, atoms, count, alpha, r)
+                value = point[i] + step * (b[i] - gradient[i])
+                shrunk = value - min(max(value, -threshold), threshold)
+                point[i] = shrunk + momentum * (shrunk - alpha[i])
+                alpha[i] = shrunk
+        scores[row, col] = _residual_norm(patch, atoms, count, alpha, r)
 
 
-def sparse_representation(
-    spectra: NDArray[np.float64],
-    valid: Mask,
-    core: tuple[slice, slice],
-    *,
-    outer: int,
-    inner: int,
-    solver: str = "omp",
-    atoms: int = 5,
-    lam: float = 1e-2,
-    iterations: int = 100,
-    border: str = "shift",
+def score_sparse(
+    spectra: NDArray[np.float64], valid: Mask, core: tuple[slice, slice], window: Window, task: SparseTask
 ) -> NDArray[np.float64]:
     """Return ‖y − Xα‖ of representing each pixel y sparsely by its ring X.
 
     Parameters
     ----------
-    spectra : (rows, cols, bands) ndarray of float64
-        A block with the surroundings of its core; the values of invalid pixels are not used.
-    valid : (rows, cols) ndarray of bool
-        Pixels with data.
-    core : tuple of two slices
-        Rows and columns to score.
-    outer, inner : int
-        Odd side lengths of the outer and the guard window, in pixels.
-    solver : {"omp", "ista", "fista"}
-        At most `atoms` atoms, by orthogonal matching pursuit; or ½‖y − Xα‖² + λ‖α‖₁ by proximal gradient steps.
-    atoms : int
-        Of ``solver="omp"``.
-    lam : float
-        λ of ``ista`` and ``fista``; from max |Xᵀy| on it leaves no atom.
-    iterations : int
-        Steps of ISTA and FISTA, from α = 0.
-    border : {"shift", "truncate", "reflect"}
-        See `hsad.kernels.ring.window`.
+    spectra, valid, core, window
+        As in `hsad.kernels.ring.score.score_rings`.
+    task : SparseTask
+        How α is found.
 
     Returns
     -------
     (core rows, core cols) ndarray of float64
         NaN where the pixel is invalid or fewer than a quarter of its ring is valid.
-
-    Raises
-    ------
-    ParameterError
-        When `solver` or `border` is not one of its choices.
     """
-    window = Window(outer, inner, border_code(border))
-    method = code("solver", solver, SOLVERS)
     spectra = np.ascontiguousarray(spectra, dtype=np.float64)
     span = (core[0].start, core[0].stop, core[1].start, core[1].stop)
-    wanted = has_enough(valid, span, outer, inner, window.border)
+    wanted = has_enough(valid, span, window.outer, window.inner, window.border)
     scores = np.full(wanted.shape, np.nan)
-    for patch in patches(spectra, valid, wanted, core, window, Task(CRD, lam)):
-        top, left = patch.rows[0] - core[0].start, patch.cols[0] - core[1].start
-        here = np.s_[top : top + patch.rows[1] - patch.rows[0], left : left + patch.cols[1] - patch.cols[0]]
-        if method == OMP:
-            omp_patch(patch, valid, wanted[here], window, atoms, scores[here])
+    # Of a task, patches ask for the kind of inner products only: here the plain ones.
+    for patch in patches(spectra, valid, wanted, core, window, Task(CRD, task.lam)):
+        here = part_of(core, patch)
+        if task.solver == OMP:
+            omp_patch(patch, valid, wanted[here], window, task.atoms, scores[here])
         else:
-            lasso_patch(patch, valid, wanted[here], window, lam, iterations, method == FISTA, scores[here])
+            fast = task.solver == FISTA
+            lasso_patch(patch, valid, wanted[here], window, task.lam, task.iterations, fast, scores[here])
     return scores

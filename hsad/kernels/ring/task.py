@@ -9,9 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from hsad.errors import ParameterError
-
-__all__ = ["Task", "code", "crd_task", "kernel_crd_task", "rx_task"]
+__all__ = ["COVARIANCES", "CRD", "KERNELS", "RX", "Task"]
 
 COVARIANCES = ("ridge", "pinv", "ledoit-wolf", "oas")
 RIDGE, PINV, LEDOIT_WOLF, OAS = range(4)
@@ -64,61 +62,3 @@ class Task(NamedTuple):
     kernel: int = LINEAR
     gamma: float = 1.0
     covariance: int = RIDGE
-
-
-def rx_task(*, covariance: str, ridge: float) -> Task:
-    """Return the task of `hsad.kernels.ring.score.local_rx` with these parameters."""
-    return Task(RX, float(ridge), center=True, covariance=code("covariance", covariance, COVARIANCES))
-
-
-def crd_task(
-    *,
-    lam: float,
-    weights: str,
-    sum_to_one: bool,
-    center: bool,
-    normalize: bool,
-    solver: str,
-    score: str,
-    softening: float,
-) -> Task:
-    """Return the task of `hsad.kernels.ring.score.crd` with these parameters."""
-    return Task(
-        CRD,
-        float(lam),
-        distance=_by_distance(weights),
-        center=center,
-        normalize=normalize,
-        sum_to_one=sum_to_one,
-        truncated=code("solver", solver, ("exact", "truncated")) == 1,
-        objective=code("score", score, ("residual", "objective")) == 1,
-        softening=float(softening),
-    )
-
-
-def kernel_crd_task(*, lam: float, weights: str, kernel: str, gamma: float) -> Task:
-    """Return the task of `hsad.kernels.ring.score.kernel_crd` with these parameters."""
-    return Task(
-        CRD,
-        float(lam),
-        distance=_by_distance(weights),
-        kernel=code("kernel", kernel, KERNELS),
-        gamma=float(gamma),
-    )
-
-
-def _by_distance(weights: str) -> bool:
-    return code("weights", weights, ("none", "distance")) == 1
-
-
-def code(name: str, value: str, choices: tuple[str, ...]) -> int:
-    """Return the number by which compiled kernels know one of `choices`.
-
-    Raises
-    ------
-    ParameterError
-        When `value` is none of them; `name` is the parameter's.
-    """
-    if value not in choices:
-        raise ParameterError(f"{name}: {value!r} is not one of {', '.join(choices)}")
-    return choices.index(value)

@@ -16,10 +16,21 @@ from numpy.typing import NDArray
 from hsad.kernels.compiled import compiled
 from hsad.kernels.ring.dual.factor import padded
 from hsad.kernels.ring.dual.systems import gather, gather_row
+from hsad.kernels.ring.one_ring import ring_extent, ring_numbers
 from hsad.kernels.ring.task import POLYNOMIAL, RBF, Task
-from hsad.kernels.ring.window import REFLECT, Window, ring_extent, ring_numbers
+from hsad.kernels.ring.window import REFLECT, Window
 
-__all__ = ["NO_WEIGHTS", "Patch", "patches", "pick_system", "pixel_atoms", "product", "strip_width"]
+__all__ = [
+    "NO_WEIGHTS",
+    "Patch",
+    "each_ring",
+    "each_system",
+    "part_of",
+    "patches",
+    "pixel_atoms",
+    "product",
+    "strip_width",
+]
 
 NO_WEIGHTS = np.empty((0, 0))
 
@@ -65,6 +76,15 @@ class Patch(NamedTuple):
     weights: NDArray[np.float64]
 
 
+def part_of(core: tuple[slice, slice], patch: Patch) -> tuple[slice, slice]:
+    """Return the rows and columns of the core that a patch scores."""
+    top, left = core[0].start, core[1].start
+    return (
+        slice(patch.rows[0] - top, patch.rows[1] - top),
+        slice(patch.cols[0] - left, patch.cols[1] - left),
+    )
+
+
 def intervals(span: slice, size: int, side: int) -> list[tuple[int, int]]:
     """Cut a span into pieces of nearly equal length, none much longer than `size`, of whole tiles of `side`."""
     length = span.stop - span.start
@@ -94,7 +114,7 @@ def patches(
     window: Window,
     task: Task,
     *,
-    ring_weights: NDArray[np.float64] = NO_WEIGHTS,
+    weights: NDArray[np.float64] = NO_WEIGHTS,
     side: int = 1,
 ) -> Iterator[Patch]:
     """Yield the patches of a block's core that hold a wanted pixel, cut along tiles of `side` × `side` pixels.
@@ -119,7 +139,7 @@ def patches(
         x = x.reshape(-1, bands)
         if task.center:
             x -= x.mean(axis=0)
-        weights = np.ascontiguousarray(ring_weights[near_rows, near_cols]).reshape(-1)
+        near_weights = np.ascontiguousarray(weights[near_rows, near_cols]).reshape(-1)
         band = Band(x, near_cols.stop - near_cols.start, window.outer + side - 1, _ROWS + window.outer + side, task)
         for piece in intervals(core[0], _ROWS, side):
             top = piece[0] - core[0].start
@@ -127,7 +147,7 @@ def patches(
                 near = surroundings(piece, rows, window)
                 band.reach(near.start - near_rows.start, near.stop - near_rows.start)
                 origin = near_rows.start, near_cols.start
-                yield Patch(piece, across, origin, band.width, x, band.products, band.starts, weights)
+                yield Patch(piece, across, origin, band.width, x, band.products, band.starts, near_weights)
 
 
 class Band:
@@ -222,24 +242,33 @@ def pixel_atoms(
 
 
 @compiled
-def pick_system(
+def each_ring(
+    patch: Patch, valid: NDArray[np.bool_], wanted: NDArray[np.bool_], window: Window, atoms: NDArray[np.int64]
+) -> Iterator[tuple[int, int, int]]:
+    """Yield the row and column in the patch, and how many atoms, of each wanted pixel; see `pixel_atoms`."""
+    for row in range(patch.rows[0], patch.rows[1]):
+        for col in range(patch.cols[0], patch.cols[1]):
+            count = pixel_atoms(patch, valid, wanted, row, col, window, atoms)
+            if count > 0:
+                yield row - patch.rows[0], col - patch.cols[0], count
+
+
+@compiled
+def each_system(
     patch: Patch,
     valid: NDArray[np.bool_],
     wanted: NDArray[np.bool_],
-    row: int,
-    col: int,
     window: Window,
     atoms: NDArray[np.int64],
     a: NDArray[np.float64],
     runs: NDArray[np.int64],
-) -> int:
-    """Do as `pixel_atoms`, and write the packed products of the atoms and of the pixel, the last row, into `a`.
+) -> Iterator[tuple[int, int, int]]:
+    """Do as `each_ring`, and write the packed products of the atoms and of the pixel, the last row, into `a`.
 
     `runs` is the workspace of `gather`.
     """
-    count = pixel_atoms(patch, valid, wanted, row, col, window, atoms)
-    if count > 0:
+    for row, col, count in each_ring(patch, valid, wanted, window, atoms):
         order = padded(count + 1)
         gather(patch.gram, patch.starts, atoms, order, a, runs)
         gather_row(patch.gram, patch.starts, atoms, count, order, a)
-    return count
+        yield row, col, count

@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 
 from hsad.kernels.compiled import compiled
 from hsad.kernels.ring.dual.factor import padded
-from hsad.kernels.ring.dual.patches import Patch, pick_system
+from hsad.kernels.ring.dual.patches import Patch, each_system
 from hsad.kernels.ring.dual.single import crd_score, prepare_crd
 from hsad.kernels.ring.dual.solve import Workspace, refine, residual, solve, sum_of_squares, workspace
 from hsad.kernels.ring.dual.systems import center_system, entry, fill_padding, lift
 from hsad.kernels.ring.limits import KEPT_TRACE, RANK_CERTAIN, RANK_CUTOFF
+from hsad.kernels.ring.one_ring import largest_ring
 from hsad.kernels.ring.task import Task
-from hsad.kernels.ring.window import Window, largest_ring
+from hsad.kernels.ring.window import Window
 
 __all__ = ["pinv_rx_patch", "truncated_crd_patch"]
 
@@ -52,25 +53,21 @@ def truncated_crd_patch(patch: Patch, valid: Mask, wanted: Mask, window: Window,
     most = largest_ring(window.outer, window.inner)
     work = workspace(most, patch.x.shape[1])
     atoms = np.empty(padded(most + 1), np.int64)
-    for row in range(patch.rows[0], patch.rows[1]):
-        for col in range(patch.cols[0], patch.cols[1]):
-            count = pick_system(patch, valid, wanted, row, col, window, atoms, work.a, work.runs)
-            if count == 0:
-                continue
-            order = padded(count + 1)
-            prepare_crd(patch, atoms, count, order, task, work, True)
-            values, vectors = np.linalg.eigh(dense_system(count, order, task.lam, work))
-            work.alpha[:order] = 0.0
-            remaining = KEPT_TRACE * values.sum()
-            for k in range(count - 1, -1, -1):
-                if remaining <= 0 or values[k] <= 0:
-                    break
-                remaining -= values[k]
-                part = projection(vectors, k, count, order, work) / values[k]
-                for i in range(count):
-                    work.alpha[i] += vectors[i, k] * part
-            residual(patch.x, atoms, count, work.alpha, work.scale, task.center, work.r)
-            scores[row - patch.rows[0], col - patch.cols[0]] = crd_score(patch.x, count, task, work)
+    for row, col, count in each_system(patch, valid, wanted, window, atoms, work.a, work.runs):
+        order = padded(count + 1)
+        prepare_crd(patch, atoms, count, order, task, work, True)
+        values, vectors = np.linalg.eigh(dense_system(count, order, task.lam, work))
+        work.alpha[:order] = 0.0
+        remaining = KEPT_TRACE * values.sum()
+        for k in range(count - 1, -1, -1):
+            if remaining <= 0 or values[k] <= 0:
+                break
+            remaining -= values[k]
+            part = projection(vectors, k, count, order, work) / values[k]
+            for i in range(count):
+                work.alpha[i] += vectors[i, k] * part
+        residual(patch.x, atoms, count, work.alpha, work.scale, task.center, work.r)
+        scores[row, col] = crd_score(patch.x, count, task, work)
 
 
 @compiled
@@ -83,33 +80,29 @@ def pinv_rx_patch(patch: Patch, valid: Mask, wanted: Mask, window: Window, score
     most = largest_ring(window.outer, window.inner)
     work = workspace(most, patch.x.shape[1])
     atoms = np.empty(padded(most + 1), np.int64)
-    for row in range(patch.rows[0], patch.rows[1]):
-        for col in range(patch.cols[0], patch.cols[1]):
-            count = pick_system(patch, valid, wanted, row, col, window, atoms, work.a, work.runs)
-            if count == 0:
-                continue
-            order = padded(count + 1)
-            center_system(work.a, count, order, work.scale, work.alpha, work.sums)
-            fill_padding(work.a, count, order)
-            work.scale[:order] = 1.0
-            work.penalty[:count] = 0.0
-            trace = 0.0
-            for i in range(count):
-                trace += work.a[entry(i, i, order)]
-            score = 0.0
-            certain = False
-            if count <= patch.x.shape[1] and trace > 0:
-                lift(work.a, count, order, trace / (count * count))
-                certain = solve(count, order, 0.0, work) > RANK_CERTAIN
-                lift(work.a, count, order, -trace / (count * count))
-            if certain:
-                residual(patch.x, atoms, count, work.alpha, work.scale, True, work.r)
-                refine(patch.x, atoms, count, order, 0.0, False, True, work)
-                score = count * sum_of_squares(work.alpha, count)
-            elif trace > 0:
-                values, vectors = np.linalg.eigh(dense_system(count, order, 0.0, work))
-                for k in range(count - 1, -1, -1):
-                    if values[k] <= RANK_CUTOFF * values[count - 1]:
-                        break
-                    score += count * (projection(vectors, k, count, order, work) / values[k]) ** 2
-            scores[row - patch.rows[0], col - patch.cols[0]] = score
+    for row, col, count in each_system(patch, valid, wanted, window, atoms, work.a, work.runs):
+        order = padded(count + 1)
+        center_system(work.a, count, order, work.scale, work.alpha, work.sums)
+        fill_padding(work.a, count, order)
+        work.scale[:order] = 1.0
+        work.penalty[:count] = 0.0
+        trace = 0.0
+        for i in range(count):
+            trace += work.a[entry(i, i, order)]
+        score = 0.0
+        certain = False
+        if count <= patch.x.shape[1] and trace > 0:
+            lift(work.a, count, order, trace / (count * count))
+            certain = solve(count, order, 0.0, work) > RANK_CERTAIN
+            lift(work.a, count, order, -trace / (count * count))
+        if certain:
+            residual(patch.x, atoms, count, work.alpha, work.scale, True, work.r)
+            refine(patch.x, atoms, count, order, 0.0, False, True, work)
+            score = count * sum_of_squares(work.alpha, count)
+        elif trace > 0:
+            values, vectors = np.linalg.eigh(dense_system(count, order, 0.0, work))
+            for k in range(count - 1, -1, -1):
+                if values[k] <= RANK_CUTOFF * values[count - 1]:
+                    break
+                score += count * (projection(vectors, k, count, order, work) / values[k]) ** 2
+        scores[row, col] = score

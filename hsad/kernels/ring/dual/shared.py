@@ -27,8 +27,9 @@ from hsad.kernels.ring.dual.single import crd_score
 from hsad.kernels.ring.dual.solve import Workspace, residual, workspace
 from hsad.kernels.ring.dual.systems import entry, fill_padding, gather, gather_across, gather_row, shift_system
 from hsad.kernels.ring.limits import PIVOT_FLOOR
+from hsad.kernels.ring.one_ring import largest_ring
 from hsad.kernels.ring.task import LINEAR, Task
-from hsad.kernels.ring.window import Window, largest_ring
+from hsad.kernels.ring.window import Window
 
 __all__ = ["shared_patch"]
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from hsad.kernels.compiled import compiled
 from hsad.kernels.ring.dual.factor import multiply, padded
-from hsad.kernels.ring.dual.patches import Patch, pick_system
+from hsad.kernels.ring.dual.patches import Patch, each_system
 from hsad.kernels.ring.dual.solve import Workspace, refine, residual, solve, sum_of_squares, workspace
 from hsad.kernels.ring.dual.systems import (
     center_system,
@@ -24,8 +24,9 @@ from hsad.kernels.ring.dual.systems import (
     shrinkage,
 )
 from hsad.kernels.ring.limits import REFINED_BELOW, VARIANCE_FLOOR
+from hsad.kernels.ring.one_ring import largest_ring
 from hsad.kernels.ring.task import RIDGE, Task
-from hsad.kernels.ring.window import Window, largest_ring
+from hsad.kernels.ring.window import Window
 
 __all__ = ["crd_patch", "kernel_crd_patch", "prepare_crd", "rx_patch"]
 
@@ -93,19 +94,15 @@ def crd_patch(
     most = largest_ring(window.outer, window.inner)
     work = workspace(most, patch.x.shape[1])
     atoms = np.empty(padded(most + 1), np.int64)
-    for row in range(patch.rows[0], patch.rows[1]):
-        for col in range(patch.cols[0], patch.cols[1]):
-            count = pick_system(patch, valid, wanted, row, col, window, atoms, work.a, work.runs)
-            if count == 0:
-                continue
-            order = padded(count + 1)
-            prepare_crd(patch, atoms, count, order, task, work, rare)
-            share = solve(count, order, task.lam, work)
-            residual(patch.x, atoms, count, work.alpha, work.scale, task.center, work.r)
-            if rare is not None and share < REFINED_BELOW:
-                refine(patch.x, atoms, count, order, task.lam, task.sum_to_one, task.center, work)
-            scores[row - patch.rows[0], col - patch.cols[0]] = crd_score(patch.x, count, task, work)
-            shares[row - patch.rows[0], col - patch.cols[0]] = share
+    for row, col, count in each_system(patch, valid, wanted, window, atoms, work.a, work.runs):
+        order = padded(count + 1)
+        prepare_crd(patch, atoms, count, order, task, work, rare)
+        share = solve(count, order, task.lam, work)
+        residual(patch.x, atoms, count, work.alpha, work.scale, task.center, work.r)
+        if rare is not None and share < REFINED_BELOW:
+            refine(patch.x, atoms, count, order, task.lam, task.sum_to_one, task.center, work)
+        scores[row, col] = crd_score(patch.x, count, task, work)
+        shares[row, col] = share
 
 
 @compiled
@@ -114,25 +111,21 @@ def kernel_crd_patch(patch: Patch, valid: Mask, wanted: Mask, window: Window, ta
     most = largest_ring(window.outer, window.inner)
     work = workspace(most, patch.x.shape[1])
     atoms = np.empty(padded(most + 1), np.int64)
-    for row in range(patch.rows[0], patch.rows[1]):
-        for col in range(patch.cols[0], patch.cols[1]):
-            count = pick_system(patch, valid, wanted, row, col, window, atoms, work.a, work.runs)
-            if count == 0:
-                continue
-            order = padded(count + 1)
-            work.scale[:order] = 1.0
-            work.penalty[:count] = 1.0
-            if task.distance:
-                distances(work.a, patch.x, atoms, count, order, work.scale, task, work.penalty)
-            fill_padding(work.a, count, order)
-            solve(count, order, task.lam, work)
-            # k(y, y) - 2 αᵀk + αᵀKα, with α = -1 for the pixel itself.
-            work.alpha[count] = -1.0
-            multiply(work.a, order, work.alpha, work.change, work.sums)
-            error = 0.0
-            for i in range(count + 1):
-                error += work.alpha[i] * work.change[i]
-            scores[row - patch.rows[0], col - patch.cols[0]] = np.sqrt(max(0.0, error))
+    for row, col, count in each_system(patch, valid, wanted, window, atoms, work.a, work.runs):
+        order = padded(count + 1)
+        work.scale[:order] = 1.0
+        work.penalty[:count] = 1.0
+        if task.distance:
+            distances(work.a, patch.x, atoms, count, order, work.scale, task, work.penalty)
+        fill_padding(work.a, count, order)
+        solve(count, order, task.lam, work)
+        # k(y, y) - 2 αᵀk + αᵀKα, with α = -1 for the pixel itself.
+        work.alpha[count] = -1.0
+        multiply(work.a, order, work.alpha, work.change, work.sums)
+        error = 0.0
+        for i in range(count + 1):
+            error += work.alpha[i] * work.change[i]
+        scores[row, col] = np.sqrt(max(0.0, error))
 
 
 @compiled
@@ -145,33 +138,29 @@ def rx_patch(patch: Patch, valid: Mask, wanted: Mask, window: Window, task: Task
     bands = patch.x.shape[1]
     work = workspace(most, bands)
     atoms = np.empty(padded(most + 1), np.int64)
-    for row in range(patch.rows[0], patch.rows[1]):
-        for col in range(patch.cols[0], patch.cols[1]):
-            count = pick_system(patch, valid, wanted, row, col, window, atoms, work.a, work.runs)
-            if count == 0:
-                continue
-            order = padded(count + 1)
-            center_system(work.a, count, order, work.scale, work.alpha, work.sums)
-            fill_padding(work.a, count, order)
-            work.scale[:order] = 1.0
-            work.penalty[:count] = 1.0
-            own = work.a[entry(count, count, order)]
-            score = 0.0
-            if own > 0:
-                trace = 0.0
-                for i in range(count):
-                    trace += work.a[entry(i, i, order)]
-                level = max(trace / count, VARIANCE_FLOOR * own) / bands
-                weight, epsilon = 0.0, task.lam * level
-                if task.covariance != RIDGE:
-                    weight = shrinkage(count, bands, order, task.covariance, work.a)
-                    epsilon = weight * level
-                if weight < 1:
-                    lam = count * epsilon / (1.0 - weight)
-                    share = solve(count, order, lam, work)
-                    residual(patch.x, atoms, count, work.alpha, work.scale, True, work.r)
-                    if share < REFINED_BELOW:
-                        refine(patch.x, atoms, count, order, lam, False, True, work)
-                    own = sum_of_squares(work.r, bands) + lam * sum_of_squares(work.alpha, count)
-                score = own / epsilon
-            scores[row - patch.rows[0], col - patch.cols[0]] = score
+    for row, col, count in each_system(patch, valid, wanted, window, atoms, work.a, work.runs):
+        order = padded(count + 1)
+        center_system(work.a, count, order, work.scale, work.alpha, work.sums)
+        fill_padding(work.a, count, order)
+        work.scale[:order] = 1.0
+        work.penalty[:count] = 1.0
+        own = work.a[entry(count, count, order)]
+        score = 0.0
+        if own > 0:
+            trace = 0.0
+            for i in range(count):
+                trace += work.a[entry(i, i, order)]
+            level = max(trace / count, VARIANCE_FLOOR * own) / bands
+            weight, epsilon = 0.0, task.lam * level
+            if task.covariance != RIDGE:
+                weight = shrinkage(count, bands, order, task.covariance, work.a)
+                epsilon = weight * level
+            if weight < 1:
+                lam = count * epsilon / (1.0 - weight)
+                share = solve(count, order, lam, work)
+                residual(patch.x, atoms, count, work.alpha, work.scale, True, work.r)
+                if share < REFINED_BELOW:
+                    refine(patch.x, atoms, count, order, lam, False, True, work)
+                own = sum_of_squares(work.r, bands) + lam * sum_of_squares(work.alpha, count)
+            score = own / epsilon
+        scores[row, col] = score

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from hsad.kernels.compiled import compiled
 from hsad.kernels.ring.dual.factor import BLOCK, PANEL, multiply, panel_height, panel_start
 from hsad.kernels.ring.limits import DISTANCE_FLOOR
-from hsad.kernels.ring.shrinkage import shrinkage_weight
+from hsad.kernels.ring.one_ring import shrinkage_weight
 from hsad.kernels.ring.task import LINEAR, Task
 from hsad.kernels.simd.tiles import gather_columns, gather_rows, join_columns, shift_columns
 

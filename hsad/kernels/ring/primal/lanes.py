@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from hsad.kernels.compiled import compiled
 from hsad.kernels.ring.limits import VARIANCE_FLOOR
-from hsad.kernels.ring.shrinkage import shrinkage_weight
+from hsad.kernels.ring.one_ring import shrinkage_weight
 from hsad.kernels.ring.task import RIDGE, Task
 from hsad.kernels.simd.lane_sums import back_substitute_lanes, largest_square, sum_moments, sum_squares
 from hsad.kernels.simd.lane_tiles import TILE, lane_factor, lane_solve, lane_solve_row

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsad.kernels.compiled import compiled
+from hsad.kernels.ring.one_ring import mirrored
 from hsad.kernels.ring.primal.lanes import aligned
-from hsad.kernels.ring.window import REFLECT, SHIFT, Window, mirrored
+from hsad.kernels.ring.window import REFLECT, SHIFT, Window
 from hsad.kernels.simd.lane_tiles import BANDS_TILE
 from hsad.kernels.simd.vectors import LANES
 

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from hsad.kernels.compiled import compiled
 from hsad.kernels.ring.limits import DISTANCE_FLOOR
+from hsad.kernels.ring.one_ring import largest_ring, ring_pixels
 from hsad.kernels.ring.primal.lanes import aligned
 from hsad.kernels.ring.primal.padded import Pixels, box_start
 from hsad.kernels.ring.task import Task
-from hsad.kernels.ring.window import SHIFT, Window, largest_ring, ring_pixels
+from hsad.kernels.ring.window import SHIFT, Window
 from hsad.kernels.simd.lane_tiles import (
     BANDS_TILE,
     TILE,

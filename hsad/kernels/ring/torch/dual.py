@@ -18,7 +18,8 @@ from hsad.kernels.ring.limits import (
     REFINEMENTS,
     VARIANCE_FLOOR,
 )
-from hsad.kernels.ring.task import LEDOIT_WOLF, LINEAR, PINV, RBF, RIDGE, RX, Task
+from hsad.kernels.ring.shrinkage import shrinkage_ratio
+from hsad.kernels.ring.task import LINEAR, PINV, RBF, RIDGE, RX, Task
 from hsad.kernels.ring.torch.factor import Factor, back_substitute, factor, forward_substitute
 from hsad.kernels.ring.torch.rings import Ring
 
@@ -288,17 +289,12 @@ def rx(near: Tiles, systems: Systems, task: Task) -> Tensor:
 
 
 def shrinkage_weight(trace: Tensor, square: Tensor, fourth: Tensor, counts: Tensor, bands: int, rule: int) -> Tensor:
-    """Return what `hsad.kernels.ring.dual.systems.shrinkage_weight` does, for many pixels."""
+    """Return `hsad.kernels.ring.shrinkage.shrinkage_ratio` of many rings, within 0 … 1."""
     import torch
 
     level = trace / bands
-    excess = square - bands * level**2
-    if rule == LEDOIT_WOLF:
-        weight = (fourth - square) / (counts * excess)
-    else:
-        mean_square = square / bands**2
-        weight = (mean_square + level**2) / ((counts + 1) * (mean_square - level**2 / bands))
-    return torch.where(excess > 0, weight.clamp(0.0, 1.0), 1.0)
+    ratio = shrinkage_ratio(trace, square, fourth, counts, bands, rule)
+    return torch.where(square - bands * level * level > 0, ratio.clamp(0.0, 1.0), 1.0)
 
 
 def pinv_rx(near: Tiles, systems: Systems) -> Tensor:

@@ -1,28 +1,26 @@
-"""The local detectors on a GPU: the functions of `hsad.kernels.ring.score`, for many pixels at once, in torch.
+"""The detectors of a ring on a GPU: what `hsad.kernels.ring.score` computes, for many pixels at once, in torch.
 
-They give the same scores to rounding, in float64, in chunks that fit the memory of the device.
+The scores are the same to rounding, in float64, in chunks that fit the memory of the device.
 """
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hsad.errors import MissingExtraError, ParameterError
-from hsad.kernels.ring.task import LINEAR, PINV, Task, crd_task, kernel_crd_task, rx_task
+from hsad.kernels.ring.task import LINEAR, PINV, Task
 from hsad.kernels.ring.torch.dual import score_dual, tiles
 from hsad.kernels.ring.torch.primal import score_primal
 from hsad.kernels.ring.torch.rings import Chunk, axis, chunks, rings
-from hsad.kernels.ring.window import Window, border_code, has_enough, largest_ring, ring_size
+from hsad.kernels.ring.window import Window, largest_ring, ring_size
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-__all__ = ["crd", "kernel_crd", "local_rx"]
+__all__ = ["score_batched"]
 
 Spectra = NDArray[np.float64]
 Core = tuple[slice, slice]
@@ -38,154 +36,6 @@ _MOST_PIXELS = 65_000
 _PRIMAL_SHARE = 0.6
 """Systems of the bands are faster where the bands are fewer than this share of the ring: they must be formed for
 each pixel, while the inner products of ring pixels are shared."""
-
-
-def local_rx(
-    spectra: Spectra,
-    valid: NDArray[np.bool_],
-    core: Core,
-    *,
-    outer: int,
-    inner: int,
-    covariance: str = "ridge",
-    ridge: float = 1e-2,
-    border: str = "shift",
-    device: str = "cuda",
-) -> NDArray[np.float64]:
-    """Return what `hsad.kernels.ring.score.local_rx` returns, computed on `device`.
-
-    Parameters
-    ----------
-    spectra, valid, core, outer, inner, covariance, ridge, border
-        As there.
-    device : str
-        A device of torch: ``"cuda"``, ``"cuda:1"``, ``"cpu"``.
-
-    Returns
-    -------
-    (core rows, core cols) ndarray of float64
-        NaN where the pixel is invalid or fewer than a quarter of its ring is valid.
-
-    Raises
-    ------
-    MissingExtraError
-        When torch is not installed.
-    ParameterError
-        When `device` is not there, or `covariance` or `border` is not one of its choices.
-    """
-    task = rx_task(covariance=covariance, ridge=ridge)
-    return _score(spectra, valid, core, Window(outer, inner, border_code(border)), task, None, device)
-
-
-def crd(
-    spectra: Spectra,
-    valid: NDArray[np.bool_],
-    core: Core,
-    *,
-    outer: int,
-    inner: int,
-    lam: float = 1e-3,
-    weights: str = "distance",
-    sum_to_one: bool = False,
-    center: bool = False,
-    normalize: bool = False,
-    solver: str = "exact",
-    score: str = "residual",
-    border: str = "shift",
-    ring_weights: NDArray[np.float64] | None = None,
-    softening: float = 0.0,
-    device: str = "cuda",
-) -> NDArray[np.float64]:
-    """Return what `hsad.kernels.ring.score.crd` returns, computed on `device`.
-
-    Parameters
-    ----------
-    spectra, valid, core, outer, inner, lam, weights, sum_to_one, center, normalize, solver, score, border
-        As there.
-    ring_weights, softening
-        As there.
-    device : str
-        As in `local_rx`.
-
-    Returns
-    -------
-    (core rows, core cols) ndarray of float64
-        NaN where the pixel is invalid or fewer than a quarter of its ring is valid.
-
-    Raises
-    ------
-    MissingExtraError
-        When torch is not installed.
-    ParameterError
-        When `device` is not there, or `weights`, `solver`, `score` or `border` is not one of its choices.
-    """
-    task = crd_task(
-        lam=lam,
-        weights=weights,
-        sum_to_one=sum_to_one,
-        center=center,
-        normalize=normalize,
-        solver=solver,
-        score=score,
-        softening=softening,
-    )
-    return _score(spectra, valid, core, Window(outer, inner, border_code(border)), task, ring_weights, device)
-
-
-def kernel_crd(
-    spectra: Spectra,
-    valid: NDArray[np.bool_],
-    core: Core,
-    *,
-    outer: int,
-    inner: int,
-    lam: float = 1e-3,
-    weights: str = "distance",
-    kernel: str = "rbf",
-    gamma: float = 1.0,
-    border: str = "shift",
-    device: str = "cuda",
-) -> NDArray[np.float64]:
-    """Return what `hsad.kernels.ring.score.kernel_crd` returns, computed on `device`.
-
-    Parameters
-    ----------
-    spectra, valid, core, outer, inner, lam, weights, kernel, gamma, border
-        As there.
-    device : str
-        As in `local_rx`.
-
-    Returns
-    -------
-    (core rows, core cols) ndarray of float64
-        NaN where the pixel is invalid or fewer than a quarter of its ring is valid.
-
-    Raises
-    ------
-    MissingExtraError
-        When torch is not installed.
-    ParameterError
-        When `device` is not there, or `weights`, `kernel` or `border` is not one of its choices.
-    """
-    task = kernel_crd_task(lam=lam, weights=weights, kernel=kernel, gamma=gamma)
-    return _score(spectra, valid, core, Window(outer, inner, border_code(border)), task, None, device)
-
-
-def _device(name: str) -> torch.device:
-    """Return a device of torch that is there and computes in float64."""
-    try:
-        import torch
-    except ImportError as error:
-        raise MissingExtraError(
-            f"device: {name!r} needs torch, which is not installed: pip install 'hsad[deep]'"
-        ) from error
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about drivers that are too old or missing
-        gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    there = ["cpu", *(["cuda"] if gpus else []), *(f"cuda:{number}" for number in range(gpus))]
-    if name not in there:
-        raise ParameterError(f"device: {name!r} is not one of those that torch finds here: {', '.join(there)}")
-    return torch.device(name)
 
 
 def _memory(device: torch.device) -> int:
@@ -226,7 +76,7 @@ class _Block:
         core: Core,
         window: Window,
         task: Task,
-        ring_weights: NDArray[np.float64] | None,
+        weights: NDArray[np.float64] | None,
         device: torch.device,
     ) -> None:
         self.device, self.core, self.window, self.task = device, core, window, task
@@ -236,7 +86,7 @@ class _Block:
         self.valid = self.tensor(valid)
         # Zeros times anything stay zeros, which what an invalid pixel may hold (NaN) does not.
         self.spectra = self.tensor(spectra).double().masked_fill(~self.valid[:, :, None], 0.0).flatten(0, 1)
-        self.weights = None if ring_weights is None else self.tensor(ring_weights).double().flatten()
+        self.weights = None if weights is None else self.tensor(weights).double().flatten()
 
     def tensor(self, array: NDArray[np.generic]) -> Tensor:
         import torch
@@ -276,22 +126,21 @@ class _Block:
         )
 
 
-def _score(
+def score_batched(
     spectra: Spectra,
     valid: NDArray[np.bool_],
+    wanted: NDArray[np.bool_],
     core: Core,
     window: Window,
     task: Task,
-    ring_weights: NDArray[np.float64] | None,
-    device: str,
+    weights: NDArray[np.float64] | None,
+    device: torch.device,
 ) -> NDArray[np.float64]:
-    there = _device(device)
+    """Return what `hsad.kernels.ring.score.score_rings` returns, for the `wanted` pixels of the core; NaN elsewhere."""
     import torch
 
-    span = (core[0].start, core[0].stop, core[1].start, core[1].stop)
-    wanted = has_enough(valid, span, window.outer, window.inner, window.border)
-    block = _Block(spectra, valid, core, window, task, ring_weights, there)
-    scores = torch.full(wanted.shape, torch.nan, dtype=torch.float64, device=there)
+    block = _Block(spectra, valid, core, window, task, weights, device)
+    scores = torch.full(wanted.shape, torch.nan, dtype=torch.float64, device=device)
     if _primal(task, spectra.shape[2], window):
         block.score(wanted, scores, primal=True)
         wanted = wanted & torch.isnan(scores).cpu().numpy()

@@ -1,5 +1,6 @@
 """Robust PCA against the inexact ALM with a full SVD, and against what theory promises."""
 
+import dataclasses
 import gc
 import itertools
 import json
@@ -16,10 +17,14 @@ from scipy.ndimage import gaussian_filter
 from scipy.stats import rankdata
 
 import hsad
+from hsad.cube import check_cube
 from hsad.detectors.low_rank import rpca, state
 from hsad.detectors.low_rank.band_rpca import BandRPCA
 from hsad.detectors.low_rank.rpca import RPCA
 from hsad.detectors.low_rank.state import Room
+from hsad.engine.resume import Journal
+from hsad.engine.run import Engine
+from hsad.engine.source import source_of
 from hsad.errors import ConvergenceWarning, DataError, ParameterError
 from hsad.kernels.low_rank.patch_grid import patch_starts
 from hsad.kernels.low_rank.pursuit import sparse_part
@@ -163,7 +168,7 @@ def test_a_state_of_another_learning_is_not_used():
     kept = rpca._Kept(2, steps[1], state.keep(np.zeros((4, 3)), "memory"))
     assert kept.follows(steps)
     assert not kept.follows(steps[:1])
-    assert not kept.follows([steps[0], steps[1]._replace(threshold=0.2), steps[2]])
+    assert not kept.follows([steps[0], dataclasses.replace(steps[1], threshold=0.2), steps[2]])
     assert not kept.follows([steps[0], steps[2]])
 
 
@@ -187,6 +192,28 @@ def test_too_large_a_scene_is_refused_before_the_start(monkeypatch):
     monkeypatch.setattr(Room, "here", lambda: Room({"a": (1000, 1000)}))
     with pytest.raises(DataError, match="rpca of 6000 pixels of 9 bands needs"):
         hsad.detect(a_scene(), RPCA())
+
+
+def test_a_run_that_goes_on_asks_its_own_machine_for_room(monkeypatch, tmp_path):
+    source = source_of(check_cube(a_scene(30, 40)))
+    with Journal(tmp_path / "unfinished", {}) as journal:
+        first = Engine().learn(RPCA(), [source], journal)
+        recalled = Engine().learn(RPCA(), [source], journal)
+        assert recalled.summary() == first.summary()
+        monkeypatch.setattr(Room, "here", lambda: Room({"another": (1000, 1000)}))
+        with pytest.raises(DataError, match="rpca of 1200 pixels of 9 bands needs"):
+            Engine().learn(RPCA(), [source], journal)
+
+
+def test_a_background_keeps_its_steps(tmp_path):
+    scene = a_scene(30, 40)
+    learned = hsad.learn(scene, RPCA(score="rx"))
+    learned.save(tmp_path / "rpca.npz")
+    loaded = hsad.Learned.load(tmp_path / "rpca.npz")
+    for step, expected in zip(loaded.background.steps, learned.background.steps, strict=True):
+        assert np.array_equal(step.vectors, expected.vectors)
+        assert np.array_equal(step.factors, expected.factors)
+        assert (step.ratio, step.threshold) == (expected.ratio, expected.threshold)
 
 
 def test_not_converged_is_said():

@@ -38,6 +38,14 @@ class Scan(Protocol):
         """Bytes of memory that the run may take."""
         ...
 
+    def everywhere(self, function: Callable[[], T]) -> list[T]:
+        """Return ``function()`` of each process that works on blocks: how much memory is free there, say.
+
+        A run that goes on after it ended early asks again, while it recalls what its passes returned: no score may
+        depend on it.
+        """
+        ...
+
     def __call__(self, function: Callable[..., T | None], *arguments: Any, reach: int = 0) -> T | None:
         """Return ``function(block, *arguments)`` of every block, merged with ``+`` along a fixed tree.
 

@@ -110,6 +110,7 @@ class _ProjectedScan:
         self._scan = scan
         self._components = components
         self.memory = scan.memory
+        self.everywhere = scan.everywhere
 
     def __call__(self, function: Callable[..., T | None], *arguments: Any, reach: int = 0) -> T | None:
         return self._scan(_on_projected, self._components, function, *arguments, reach=reach)

@@ -308,6 +308,9 @@ class _Scan:
     def memory(self) -> int:
         return self._engine.memory
 
+    def everywhere(self, function: Callable[[], T]) -> list[T]:
+        return self._engine.runner.everywhere(function)
+
     def __call__(self, function: Callable[..., T | None], *arguments: Any, reach: int = 0) -> T | None:
         self._passes += 1
         if self._journal is not None:

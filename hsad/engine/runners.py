@@ -126,6 +126,10 @@ class Runner(ABC):
         A bounded number is under way at a time. An error of the function is in its outcome; it does not end the run.
         """
 
+    def everywhere(self, function: Callable[[], Result]) -> list[Result]:
+        """Return what the function returns in each process that runs tasks."""
+        return [function()]
+
     def pin(self, value: Any) -> None:  # noqa: B027  most runners have one process
         """Keep `value`, as it is in each process that runs tasks, until the runner is closed or gone."""
 
@@ -228,6 +232,22 @@ class Cluster(Runner):
         self._sent.clear()
         if self._own:
             self.client.close()
+
+    def everywhere(self, function: Callable[[], Result]) -> list[Result]:
+        """Return what the function returns on each worker that answers.
+
+        Raises
+        ------
+        ClusterError
+            When none does.
+        """
+        try:
+            found: dict[str, Result] = self.client.run(function, on_error="ignore")
+        except (OSError, CancelledError) as error:
+            raise ClusterError("scheduler: the connection to the cluster is lost") from error
+        if not found:
+            raise ClusterError("scheduler: no worker of the cluster answers")
+        return list(found.values())
 
     @property
     # Not a constant here: workers come and go.

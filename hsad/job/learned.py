@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from hsad.detectors import DETECTORS, describe_detector, make_detector
 from hsad.detectors.base import Background, Detector
-from hsad.detectors.packing import LoadError, pack, read_packed, unpack, write_packed
+from hsad.detectors.packing import LoadError, find_loaded, pack, read_packed, unpack, write_packed
 from hsad.errors import ParameterError, SceneError
 from hsad.files import whole_file
 
@@ -140,9 +140,14 @@ def _is_known(method: str) -> bool:
     return method in DETECTORS or method.partition(":")[0] in sys.modules
 
 
-def _background_class(name: str) -> type[Background]:
-    """Find a background by the name of its class: only subclasses that exist can be made from a file."""
+def _background_class(name: str) -> type:
+    """Find a background by the name of its class: only subclasses that exist can be made from a file.
+
+    And plain dataclasses of kernels, of which backgrounds are made.
+    """
     module, _, wanted = name.rpartition(":")
+    if module.startswith("hsad.kernels."):
+        return find_loaded(name)
     found: list[type[Background]] = []
     waiting = [Background]
     while waiting:

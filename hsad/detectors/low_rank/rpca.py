@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,13 +34,8 @@ class Decomposition(Background):
 
     Attributes
     ----------
-    vectors : (d, sum of ranks) ndarray of float64
-        Singular vectors V of all iterations side by side: W = V·diag(factors)·Vᵀ maps M to L.
-    factors : (sum of ranks,) ndarray of float64
-    ranks : (iterations + 1,) ndarray of int64
-        Columns that belong to each iteration; the first entry, 0, stands for the start.
-    ratios, thresholds : (iterations + 1,) ndarray of float64
-        The schedule of the multipliers, see `hsad.kernels.low_rank.pursuit.Step`.
+    steps : tuple of Step
+        The start and the iterations, one by one.
     gaussian : Gaussian or None
         Mean and covariance of S, for ``score="rx"``.
     lam : float
@@ -56,11 +53,7 @@ class Decomposition(Background):
         Share of the elements of S that are not 0.
     """
 
-    vectors: NDArray[np.float64]
-    factors: NDArray[np.float64]
-    ranks: NDArray[np.int64]
-    ratios: NDArray[np.float64]
-    thresholds: NDArray[np.float64]
+    steps: tuple[Step, ...]
     gaussian: Gaussian | None
     lam: float
     iterations: int
@@ -69,20 +62,6 @@ class Decomposition(Background):
     objective: float
     rank: int
     nonzero: float
-
-    @property
-    def steps(self) -> tuple[Step, ...]:
-        """The iterations, one by one."""
-        ends = np.cumsum(self.ranks)
-        return tuple(
-            Step(
-                np.ascontiguousarray(self.vectors[:, end - rank : end]),
-                self.factors[end - rank : end],
-                float(ratio),
-                float(threshold),
-            )
-            for end, rank, ratio, threshold in zip(ends, self.ranks, self.ratios, self.thresholds, strict=True)
-        )
 
 
 @dataclass(frozen=True)
@@ -136,16 +115,16 @@ class RPCA(Detector):
 
     def learn(self, scan: Scan) -> Decomposition:
         """Decompose the scene (or several, as one matrix): one pass an iteration, and a few more."""
-        survey = require_valid(scan(_survey))
-        extent = survey.extent
+        extent = require_valid(scan(_extent))
         bands = len(extent.low)
         if bands < 2:
             raise DataError("rpca needs at least 2 bands: the scene has 1")
         if np.array_equal(extent.low, extent.high):
             raise DataError("the scene is constant: every valid pixel has the same spectrum")
         size = 8 * extent.count * bands
-        place = survey.room.place(size, scan.memory, f"rpca of {extent.count} pixels of {bands} bands")
-        with_pixels = survey.room.holds(2 * size, scan.memory)
+        room = functools.reduce(operator.add, scan.everywhere(Room.here))
+        place = room.place(size, scan.memory, f"rpca of {extent.count} pixels of {bands} bands")
+        with_pixels = room.holds(2 * size, scan.memory)
         lam = float(1 / np.sqrt(max(extent.count, bands)) if self.lam == "auto" else self.lam)
         steps, nuclear = iterate(
             extent,
@@ -170,11 +149,7 @@ class RPCA(Detector):
                 stacklevel=2,
             )
         return Decomposition(
-            vectors=np.concatenate([step.vectors for step in steps], axis=1),
-            factors=np.concatenate([step.factors for step in steps]),
-            ranks=np.array([len(step.factors) for step in steps]),
-            ratios=np.array([step.ratio for step in steps]),
-            thresholds=np.array([step.threshold for step in steps]),
+            steps=steps,
             gaussian=self._gaussian(scan, steps),
             lam=lam,
             iterations=len(steps) - 1,
@@ -206,17 +181,6 @@ class RPCA(Detector):
 
 
 @dataclass(frozen=True, eq=False)
-class _Survey:
-    """What is asked of the scene before the start."""
-
-    extent: Extent
-    room: Room
-
-    def __add__(self, other: _Survey) -> _Survey:
-        return _Survey(self.extent + other.extent, self.room + other.room)
-
-
-@dataclass(frozen=True, eq=False)
 class _Kept:
     """A state in a block's memo, and the steps it has been through: how many, and the last one.
 
@@ -240,9 +204,8 @@ class _Kept:
         )
 
 
-def _survey(block: Block) -> _Survey | None:
-    extent = Extent.of(block.pixels)
-    return None if extent is None else _Survey(extent, Room.here())
+def _extent(block: Block) -> Extent | None:
+    return Extent.of(block.pixels)
 
 
 class _Rows(NamedTuple):

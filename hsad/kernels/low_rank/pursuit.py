@@ -17,7 +17,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,7 +35,8 @@ _ROWS = 512
 """Rows that are dealt with at a time, so that they stay in the processor's cache."""
 
 
-class Step(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Step:
     """What turns M of one iteration into S and M of the next.
 
     Attributes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy import ndimage
 
 
 def window(position, size, outer, border):
@@ -154,3 +155,18 @@ def kernel_crd(
         return np.sqrt(max(0.0, k_yy + alpha @ K @ alpha - 2 * alpha @ k_y))
 
     return over_rings(spectra, valid, outer, inner, border, one)
+
+
+def opening_by_thresholds(image, valid, area):
+    """The largest level whose component holds at least `area` pixels; the smallest value of an island that is less."""
+    out = image.copy()
+    for level in np.unique(image[valid]):
+        labels, count = ndimage.label(valid & (image >= level))
+        sizes = np.bincount(labels.ravel(), minlength=count + 1)
+        out[(labels > 0) & (sizes[labels] >= area)] = level
+    islands, count = ndimage.label(valid)
+    for island in range(1, count + 1):
+        here = islands == island
+        if here.sum() < area:
+            out[here] = image[here].min()
+    return out

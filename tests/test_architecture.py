@@ -157,6 +157,11 @@ def test_rooms_have_no_cycles():
         below(name, [name])
 
 
+@pytest.mark.parametrize("path", sorted(Path(__file__).parent.glob("*.py")), ids=lambda path: path.stem)
+def test_no_test_module_is_imported(path):
+    assert not {module for module in imported(path) if module.startswith("test_")}
+
+
 def test_no_room_is_crowded():
     for folder in {path.parent for path in FILES}:
         assert len([path for path in FILES if path.parent == folder]) <= 16, folder

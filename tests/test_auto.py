@@ -9,12 +9,11 @@ import numpy as np
 import pytest
 import rasterio
 from hypothesis import given, settings
-from naive import ring
-from scipy.io import loadmat, savemat
+from naive import opening_by_thresholds, ring
+from real_scenes import truth_of
+from scipy.io import savemat
 from scipy.ndimage import gaussian_filter
 from strategies import scenes
-from test_global_rx import TRUTH
-from test_morphology import opening_by_thresholds
 
 import hsad
 import hsad.detection
@@ -229,8 +228,7 @@ MEASURED = {
 
 def figures(data, name, detector):
     scores = hsad.detect(data / "scenes" / f"{name}.mat", detector)
-    file, _, variable = TRUTH.get(name, f"{name}.mat:map").partition(":")
-    return hsad.evaluate(np.asarray(scores), loadmat(data / "scenes" / file)[variable] != 0)
+    return hsad.evaluate(np.asarray(scores), truth_of(data, name))
 
 
 @pytest.mark.parametrize("name", MEASURED)

@@ -3,8 +3,7 @@
 import fast
 import numpy as np
 import pytest
-from scipy.io import loadmat
-from scipy.stats import rankdata
+from real_scenes import auc, scene_and_truth
 from threadpoolctl import threadpool_limits
 
 
@@ -12,18 +11,6 @@ from threadpoolctl import threadpool_limits
 def one_blas_thread():
     with threadpool_limits(1, "blas"):
         yield
-
-
-def scene(data, name):
-    content = loadmat(data / "scenes" / f"{name}.mat")
-    return content["data"].astype(np.float64), content["map"] > 0
-
-
-def auc(scores, truth):
-    ranks = rankdata(scores.ravel())
-    positives = truth.sum()
-    wins = ranks[truth.ravel()].sum() - positives * (positives + 1) / 2
-    return wins / (positives * (truth.size - positives))
 
 
 def score(detector, cube, **parameters):
@@ -35,7 +22,7 @@ def score(detector, cube, **parameters):
     "name, outer, inner, expected", [("abu-airport-2", 17, 15, 0.9802), ("abu-airport-4", 19, 15, 0.9849)]
 )
 def test_distance_weighted_crd(data, name, outer, inner, expected):
-    cube, truth = scene(data, name)
+    cube, truth = scene_and_truth(data, name)
     scores = score(fast.crd, cube / cube.max(), outer=outer, inner=inner, lam=1e-3)
     assert auc(scores, truth) == pytest.approx(expected, abs=5e-4)
 
@@ -45,7 +32,7 @@ def test_distance_weighted_crd(data, name, outer, inner, expected):
     [("abu-airport-2", 17, 15, 0.9681), pytest.param("abu-airport-4", 19, 15, 0.9445, marks=pytest.mark.long)],
 )
 def test_crd_as_published_with_a_truncated_pseudo_inverse(data, name, outer, inner, expected):
-    cube, truth = scene(data, name)
+    cube, truth = scene_and_truth(data, name)
     scores = score(fast.crd, cube, outer=outer, inner=inner, lam=1e-6, solver="truncated", border="reflect")
     assert auc(scores, truth) == pytest.approx(expected, abs=5e-4)
 
@@ -54,6 +41,6 @@ def test_crd_as_published_with_a_truncated_pseudo_inverse(data, name, outer, inn
     "covariance, expected", [pytest.param("pinv", 0.9821, marks=pytest.mark.long), ("ridge", 0.9861)]
 )
 def test_local_rx(data, covariance, expected):
-    cube, truth = scene(data, "abu-airport-2")
+    cube, truth = scene_and_truth(data, "abu-airport-2")
     scores = score(fast.local_rx, cube, outer=19, inner=15, covariance=covariance, ridge=1e-2, border="reflect")
     assert auc(scores, truth) == pytest.approx(expected, abs=5e-4)

@@ -6,24 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from naive import opening_by_thresholds
 from scipy import ndimage
 
 from hsad.kernels.image.morphology import area_closing, area_contrast, area_opening
-
-
-def opening_by_thresholds(image, valid, area):
-    """The largest level whose component holds at least `area` pixels; the smallest value of an island that is less."""
-    out = image.copy()
-    for level in np.unique(image[valid]):
-        labels, count = ndimage.label(valid & (image >= level))
-        sizes = np.bincount(labels.ravel(), minlength=count + 1)
-        out[(labels > 0) & (sizes[labels] >= area)] = level
-    islands, count = ndimage.label(valid)
-    for island in range(1, count + 1):
-        here = islands == island
-        if here.sum() < area:
-            out[here] = image[here].min()
-    return out
 
 
 @st.composite

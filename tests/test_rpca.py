@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 import rasterio
 import xarray as xr
-from scipy.io import loadmat
+from real_scenes import auc, scene_and_truth
 from scipy.ndimage import gaussian_filter
-from scipy.stats import rankdata
 
 import hsad
+from hsad.bench import formulas
 from hsad.cube import check_cube
 from hsad.detectors.low_rank import rpca, state
 from hsad.detectors.low_rank.band_rpca import BandRPCA
@@ -31,20 +31,10 @@ from hsad.kernels.low_rank.pursuit import sparse_part
 
 
 def inexact_alm(X, lam, tolerance=1e-7):
-    """Lin, Chen, Ma 2010 as published: a full SVD an iteration."""
-    norm = np.linalg.norm(X, 2)
-    Y = X / max(norm, np.abs(X).max() / lam)
-    L, mu, limit = np.zeros_like(X), 1.25 / norm, 1.25e7 / norm
-    for _ in range(200):
-        S = X - L + Y / mu
-        S = np.sign(S) * np.maximum(np.abs(S) - lam / mu, 0)
-        U, s, Vt = np.linalg.svd(X - S + Y / mu, full_matrices=False)
-        L = (U * np.maximum(s - 1 / mu, 0)) @ Vt
-        Y = Y + mu * (X - L - S)
-        mu = min(1.5 * mu, limit)
-        if np.linalg.norm(X - L - S) < tolerance * np.linalg.norm(X):
-            return L, S
-    raise AssertionError("did not converge")
+    """L and S of the method as published, with a full SVD an iteration."""
+    L, S, _ = formulas.inexact_alm(X, lam, tolerance)
+    assert np.linalg.norm(X - L - S) < tolerance * np.linalg.norm(X)
+    return L, S
 
 
 def objective(L, S, lam):
@@ -63,12 +53,6 @@ def a_scene(rows=80, cols=75, bands=9, seed=0):
     scene = mixed + 0.01 * random.normal(size=(rows, cols, bands))
     scene[rows // 2, cols // 3] += random.random(bands)
     return scene
-
-
-def auc(scores, truth):
-    ranks, positives = rankdata(scores.ravel()), truth.sum()
-    wins = ranks[truth.ravel()].sum() - positives * (positives + 1) / 2
-    return wins / (positives * (truth.size - positives))
 
 
 @pytest.mark.parametrize("shape", [(300, 20), (40, 150), (60, 60)])
@@ -276,9 +260,9 @@ def test_patches_larger_than_half_a_window_are_refused():
 
 @pytest.mark.parametrize("measure, expected", [("rx", 0.8474), ("l2", 0.9359), ("l1", 0.9301)])
 def test_published_numbers(data, measure, expected):
-    content = loadmat(data / "scenes" / "abu-airport-2.mat")
-    scores = hsad.detect(content["data"], RPCA(score=measure))
-    assert auc(scores, content["map"] > 0) == pytest.approx(expected, abs=0.002)
+    cube, truth = scene_and_truth(data, "abu-airport-2")
+    scores = hsad.detect(cube, RPCA(score=measure))
+    assert auc(scores, truth) == pytest.approx(expected, abs=0.002)
 
 
 def test_a_scene_no_larger_than_a_window_is_decomposed_band_by_band():

@@ -9,6 +9,7 @@ from scipy.io import loadmat
 from sklearn.linear_model import orthogonal_mp
 
 import hsad
+from hsad.bench import formulas
 from hsad.detectors.block import Block, Scene
 from hsad.detectors.probe import Scale
 from hsad.detectors.ring.sparse import SRD
@@ -27,33 +28,11 @@ def kernel(spectra, valid, **parameters):
     return SRD(**parameters).score(block, Scale(1.0))
 
 
-def omp(y, X, atoms):
-    chosen, residual = [], y
-    for _ in range(min(atoms, X.shape[1])):
-        correlation = np.abs(X.T @ residual) / np.linalg.norm(X, axis=0)
-        correlation[chosen] = -1
-        chosen.append(int(np.argmax(correlation)))
-        residual = y - X[:, chosen] @ np.linalg.lstsq(X[:, chosen], y, rcond=None)[0]
-    return np.linalg.norm(residual)
-
-
-def lasso(y, X, lam, iterations, *, accelerated):
-    """Return the weights after so many steps of length 1/(1.01 L)."""
-    step = 1 / (1.01 * np.linalg.eigvalsh(X.T @ X)[-1])
-    alpha, point, t = np.zeros(X.shape[1]), np.zeros(X.shape[1]), 1.0
-    for _ in range(iterations):
-        moved = point + step * X.T @ (y - X @ point)
-        new = np.sign(moved) * np.maximum(np.abs(moved) - lam * step, 0)
-        following = (1 + np.sqrt(1 + 4 * t**2)) / 2 if accelerated else 1.0
-        point, alpha, t = new + (t - 1) / following * (new - alpha), new, following
-    return alpha
-
-
 @pytest.mark.parametrize("border", ["shift", "truncate", "reflect"])
 @pytest.mark.parametrize("atoms", [1, 3, 6])
 def test_matching_pursuit(border, atoms):
     spectra, valid = a_scene()
-    expected = naive.over_rings(spectra, valid, 7, 3, border, lambda y, X, _: omp(y, X, atoms))
+    expected = naive.over_rings(spectra, valid, 7, 3, border, lambda y, X, _: formulas.matching_pursuit(y, X, atoms))
     scores = kernel(spectra, valid, outer=7, inner=3, atoms=atoms, border=border)
     # Mirrored, a pixel can stand in its own ring: nothing is left of it but rounding.
     np.testing.assert_allclose(scores, expected, rtol=1e-8, atol=1e-10)
@@ -106,7 +85,7 @@ def test_proximal_steps(solver, iterations):
     spectra, valid = a_scene()
 
     def reference(y, X, _):
-        alpha = lasso(y, X, 0.05, iterations, accelerated=solver == "fista")
+        alpha = formulas.lasso_weights(y, X, 0.05, iterations, accelerated=solver == "fista")
         return np.linalg.norm(y - X @ alpha)
 
     expected = naive.over_rings(spectra, valid, 7, 3, "shift", reference)
@@ -121,7 +100,7 @@ def test_the_accelerated_steps_reach_a_lower_objective():
         y, X = spectra[row, col], spectra[naive.ring(valid, row, col, 7, 3, "shift")].T
         objective = {}
         for accelerated in (False, True):
-            alpha = lasso(y, X, 0.01, 100, accelerated=accelerated)
+            alpha = formulas.lasso_weights(y, X, 0.01, 100, accelerated=accelerated)
             objective[accelerated] = 0.5 * np.sum((y - X @ alpha) ** 2) + 0.01 * np.abs(alpha).sum()
         assert objective[True] <= objective[False]
 

@@ -9,11 +9,14 @@ from numpy.typing import NDArray
 
 __all__ = [
     "Decomposed",
+    "Parts",
     "band_rpca",
     "crd",
     "global_rx",
+    "inexact_alm",
     "kernel_crd",
     "lasso",
+    "lasso_weights",
     "local_rx",
     "low_rank",
     "matching_pursuit",
@@ -74,7 +77,7 @@ def matching_pursuit(y: Vector, atoms: Matrix, most: int) -> float:
     unit = atoms / np.linalg.norm(atoms, axis=0)
     chosen: list[int] = []
     residual = y
-    for _ in range(most):
+    for _ in range(min(most, atoms.shape[1])):
         correlation = np.abs(unit.T @ residual)
         correlation[chosen] = -1.0
         chosen.append(int(np.argmax(correlation)))
@@ -91,18 +94,29 @@ class Decomposed(NamedTuple):
 
 def rpca(cube: NDArray[np.float64]) -> Decomposed:
     """Return ‖Sᵢ‖ of all pixels: S by the inexact ALM with a full SVD an iteration (Lin et al. 2010)."""
-    sparse, objective = _inexact_alm(cube.reshape(-1, cube.shape[2]))
-    return Decomposed(np.linalg.norm(sparse, axis=1).reshape(cube.shape[:2]), objective)
+    x = cube.reshape(-1, cube.shape[2])
+    lam = 1 / np.sqrt(max(x.shape))
+    parts = inexact_alm(x, lam)
+    scores = np.linalg.norm(parts.sparse, axis=1).reshape(cube.shape[:2])
+    return Decomposed(scores, float(parts.nuclear + lam * np.abs(parts.sparse).sum()))
 
 
 def band_rpca(cube: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return ‖Sᵢ‖ over the bands: the image of each band, no larger than a window, decomposed alone."""
-    parts = [_inexact_alm(band)[0] for band in np.moveaxis(cube, 2, 0)]
+    parts = [inexact_alm(band, 1 / np.sqrt(max(band.shape))).sparse for band in np.moveaxis(cube, 2, 0)]
     return np.asarray(np.linalg.norm(parts, axis=0))
 
 
-def _inexact_alm(x: Matrix) -> tuple[Matrix, float]:
-    lam = 1 / np.sqrt(max(x.shape))
+class Parts(NamedTuple):
+    """X = L + S, as far as the iteration came, and ‖L‖_*."""
+
+    low: Matrix
+    sparse: Matrix
+    nuclear: float
+
+
+def inexact_alm(x: Matrix, lam: float, tolerance: float = 1e-7) -> Parts:
+    """Minimise ‖L‖_* + λ‖S‖₁ with X = L + S as Lin, Chen, Ma (2010) publish it, for at most 200 iterations."""
     norm, largest = np.linalg.norm(x, 2), np.abs(x).max()
     y = x / max(norm, largest / lam)
     mu, most = 1.25 / norm, 1.25e7 / norm
@@ -115,9 +129,9 @@ def _inexact_alm(x: Matrix) -> tuple[Matrix, float]:
         low = (u * s) @ vt
         y += mu * (x - low - sparse)
         mu = min(1.5 * mu, most)
-        if np.linalg.norm(x - low - sparse) < 1e-7 * np.linalg.norm(x):
+        if np.linalg.norm(x - low - sparse) < tolerance * np.linalg.norm(x):
             break
-    return sparse, float(s.sum() + lam * np.abs(sparse).sum())
+    return Parts(low, sparse, float(s.sum()))
 
 
 def low_rank(cube: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -139,7 +153,12 @@ def low_rank(cube: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def lasso(y: Vector, atoms: Matrix, lam: float, iterations: int, *, accelerated: bool) -> float:
-    """Return ‖y − Xα‖ after so many proximal gradient steps (Beck & Teboulle 2009) of length 1/(1.01 λmax(XᵀX))."""
+    """Return ‖y − Xα‖ of `lasso_weights`."""
+    return float(np.linalg.norm(y - atoms @ lasso_weights(y, atoms, lam, iterations, accelerated=accelerated)))
+
+
+def lasso_weights(y: Vector, atoms: Matrix, lam: float, iterations: int, *, accelerated: bool) -> Vector:
+    """Return α after so many proximal gradient steps (Beck & Teboulle 2009) of length 1/(1.01 λmax(XᵀX))."""
     step = 1 / (1.01 * np.linalg.eigvalsh(atoms.T @ atoms)[-1])
     alpha, point, t = np.zeros(atoms.shape[1]), np.zeros(atoms.shape[1]), 1.0
     for _ in range(iterations):
@@ -147,4 +166,4 @@ def lasso(y: Vector, atoms: Matrix, lam: float, iterations: int, *, accelerated:
         shrunk = np.sign(moved) * np.maximum(np.abs(moved) - lam * step, 0)
         following = (1 + np.sqrt(1 + 4 * t**2)) / 2 if accelerated else 1.0
         point, alpha, t = shrunk + (t - 1) / following * (shrunk - alpha), shrunk, following
-    return float(np.linalg.norm(y - atoms @ alpha))
+    return alpha

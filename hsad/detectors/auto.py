@@ -161,9 +161,9 @@ class Auto(DualWindow):
         """
         return self._margin + self.outer // 2 + _smoothing_radius(self.smooth) + max(self.areas) - 1
 
-    def footprint(self, bands: int) -> float:
+    def footprint(self, bands: int, itemsize: int) -> float:
         """Spectra, the halves of them whose moments are formed, components and maps (measured)."""
-        return 12.0 * bands + 350.0
+        return 1.5 * itemsize * bands + 350.0
 
     def learn(self, scan: Scan) -> Evidence:
         """Learn the subspaces in one pass, then the median of each evidence in one."""

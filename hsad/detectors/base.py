@@ -151,12 +151,12 @@ class Detector(metaclass=ByUsersNames):
         """Smallest side, in pixels, of a scene that can be scored."""
         return 2 * self.reach + 1
 
-    def footprint(self, bands: int) -> float:
+    def footprint(self, bands: int, itemsize: int) -> float:
         """Return the bytes that each pixel of a block takes while it is learned from or scored, its spectra included.
 
-        Spectra take ``8 · bands``; so much again three times is enough for most. The engine cuts tiles by it.
+        Spectra take ``itemsize · bands``; so much again three times is enough for most. The engine cuts tiles by it.
         """
-        return 32.0 * bands
+        return 4.0 * itemsize * bands
 
     def learn(self, scan: Scan) -> Background | None:  # noqa: ARG002  for those who learn
         """Learn from the scene by scanning its blocks as often as needed; None when there is nothing to learn."""

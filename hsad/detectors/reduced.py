@@ -79,9 +79,9 @@ class OnComponents(Detector):
         """The smallest side that the detector needs."""
         return self.detector.smallest_side
 
-    def footprint(self, bands: int) -> float:
+    def footprint(self, bands: int, itemsize: int) -> float:
         """Spectra twice, while they are projected, and what the detector takes on the components."""
-        return 16.0 * bands + self.detector.footprint(self.pca)
+        return 2.0 * itemsize * bands + self.detector.footprint(self.pca, itemsize)
 
     def learn(self, scan: Scan) -> Components:
         """Learn the components in one pass, then let the detector learn on them."""

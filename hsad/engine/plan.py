@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from hsad.engine.decoded import shared_blocks
-from hsad.engine.source import Source
+from hsad.engine.source import SPECTRA, Source
 from hsad.engine.tiles import LeafGrid, Tile
 from hsad.errors import ParameterError
 
 __all__ = ["Footprint", "Plan", "plan"]
 
-Footprint = Callable[[int], float]
+Footprint = Callable[[int, int], float]
 
 #: What Python with everything that a run imports and compiles takes before the first tile.
 _PROGRAM = 200 * 10**6
@@ -70,7 +70,7 @@ def plan(
     leaf, reach : int
         Side of a leaf, and the pixels around it that are read with it.
     footprint : callable
-        ``footprint(bands)``: bytes that each pixel of a block takes in work, see `Detector.footprint`.
+        ``footprint(bands, itemsize)``: bytes that each pixel of a block takes in work, see `Detector.footprint`.
     memory : int
         Bytes that the run may take: Python itself, tiles, blocks and caches.
     workers : int
@@ -88,7 +88,8 @@ def plan(
     if source.unit is not None:
         shared_blocks.limit = max(0, int(_BLOCKS * room))
     if tile is None:
-        level, workers = _fitting(source, grid, reach, footprint(source.shape[2]), room, workers)
+        pixel_bytes = footprint(source.shape[2], SPECTRA.itemsize)
+        level, workers = _fitting(source, grid, reach, pixel_bytes, room, workers)
     elif tile < 1:
         raise ParameterError(f"tile must be at least 1 pixel, not {tile}")
     else:

@@ -279,9 +279,9 @@ class Engine:
         return Threads(workers) if isinstance(self.runner, Threads) else self.runner
 
 
-def _footprint(bands: int) -> float:
+def _footprint(bands: int, itemsize: int) -> float:
     """Return what a pixel takes in a pass outside any detector."""
-    return 32.0 * bands
+    return 4.0 * itemsize * bands
 
 
 class _Scan:

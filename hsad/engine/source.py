@@ -19,7 +19,10 @@ from hsad.engine.decoded import CodedRaster, shared_blocks, unit_of
 from hsad.errors import ParameterError, SceneError
 from hsad.quality import masked_raster, valid_pixels
 
-__all__ = ["CubeSource", "Source", "drop_dead_bands", "source_of"]
+__all__ = ["SPECTRA", "CubeSource", "Source", "drop_dead_bands", "source_of"]
+
+#: The type of spectra: here they are made, and what work on them takes (`Detector.footprint`) follows from it.
+SPECTRA = np.dtype(np.float64)
 
 #: About as many stored bytes are read at once where a scene is walked through in strips.
 _STRIP_BYTES = 64 * 2**20
@@ -147,7 +150,7 @@ class CubeSource:
 
     def spectra(self, stored: NDArray[Any], rows: slice, cols: slice) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """Return spectra ``(rows, cols, bands)`` and validity ``(rows, cols)`` of a window that was read."""
-        spectra = np.array(stored, dtype=np.float64, order="C")
+        spectra: NDArray[np.float64] = np.array(stored, dtype=SPECTRA, order="C")
         # One sum a pixel finds NaN and infinity among its bands: many times faster than looking at each number.
         with np.errstate(invalid="ignore"):
             valid = (

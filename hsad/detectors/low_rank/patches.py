@@ -88,9 +88,9 @@ class LowRank(Detector):
         """A patch must lie in the scene."""
         return self.patch
 
-    def footprint(self, bands: int) -> float:
+    def footprint(self, bands: int, itemsize: int) -> float:
         """Spectra, and the overlapping patches of all bands in a few arrays (measured)."""
-        return 80.0 * bands
+        return 10.0 * itemsize * bands
 
     def learn(self, scan: Scan) -> PatchBasis:
         """Learn the singular vectors of all bands in one pass, after one that looks whether they vary."""

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsad.kernels.compiled import compiled
-from hsad.kernels.ring.dual.patches import Patch, each_ring, part_of, patches, product
+from hsad.kernels.ring.dual.patches import Patch, next_ring, part_of, patches, product
 from hsad.kernels.ring.one_ring import has_enough, largest_ring
 from hsad.kernels.ring.task import CRD, Task
 from hsad.kernels.ring.window import Window
@@ -215,7 +215,10 @@ def omp_patch(patch: Patch, valid: Mask, wanted: Mask, window: Window, most_atom
     inverses = np.zeros(len(patch.x))
     filled = np.zeros(len(patch.x), np.bool_)
     r = np.empty(patch.x.shape[1])
-    for row, col, count in each_ring(patch, valid, wanted, window, atoms):
+    for pixel in range(wanted.size):
+        row, col, count = next_ring(patch, valid, wanted, pixel, window, atoms)
+        if count == 0:
+            continue
         for i in range(count):
             atom = atoms[i]
             if not filled[atom]:
@@ -286,7 +289,10 @@ def lasso_patch(
     gram, b = np.empty((most, most)), np.empty(most)
     alpha, point, gradient = np.empty(most), np.empty(most), np.empty(most)
     r = np.empty(patch.x.shape[1])
-    for row, col, count in each_ring(patch, valid, wanted, window, atoms):
+    for pixel in range(wanted.size):
+        row, col, count = next_ring(patch, valid, wanted, pixel, window, atoms)
+        if count == 0:
+            continue
         for i in range(count):
             _products(patch, atoms, i, count, atoms[i], gram[i])
         _products(patch, atoms, _lower(atoms, count), count, atoms[count], b)

@@ -23,8 +23,8 @@ from hsad.kernels.ring.window import REFLECT, Window
 __all__ = [
     "NO_WEIGHTS",
     "Patch",
-    "each_ring",
-    "each_system",
+    "next_ring",
+    "next_system",
     "part_of",
     "patches",
     "pixel_atoms",
@@ -242,33 +242,38 @@ def pixel_atoms(
 
 
 @compiled
-def each_ring(
-    patch: Patch, valid: NDArray[np.bool_], wanted: NDArray[np.bool_], window: Window, atoms: NDArray[np.int64]
-) -> Iterator[tuple[int, int, int]]:
-    """Yield the row and column in the patch, and how many atoms, of each wanted pixel; see `pixel_atoms`."""
-    for row in range(patch.rows[0], patch.rows[1]):
-        for col in range(patch.cols[0], patch.cols[1]):
-            count = pixel_atoms(patch, valid, wanted, row, col, window, atoms)
-            if count > 0:
-                yield row - patch.rows[0], col - patch.cols[0], count
-
-
-@compiled
-def each_system(
+def next_ring(
     patch: Patch,
     valid: NDArray[np.bool_],
     wanted: NDArray[np.bool_],
+    pixel: int,
+    window: Window,
+    atoms: NDArray[np.int64],
+) -> tuple[int, int, int]:
+    """Return row and column, in the patch, of its pixel of this number, and how many atoms; see `pixel_atoms`."""
+    row, col = pixel // wanted.shape[1], pixel % wanted.shape[1]
+    count = pixel_atoms(patch, valid, wanted, patch.rows[0] + row, patch.cols[0] + col, window, atoms)
+    return row, col, count
+
+
+@compiled
+def next_system(
+    patch: Patch,
+    valid: NDArray[np.bool_],
+    wanted: NDArray[np.bool_],
+    pixel: int,
     window: Window,
     atoms: NDArray[np.int64],
     a: NDArray[np.float64],
     runs: NDArray[np.int64],
-) -> Iterator[tuple[int, int, int]]:
-    """Do as `each_ring`, and write the packed products of the atoms and of the pixel, the last row, into `a`.
+) -> tuple[int, int, int]:
+    """Do as `next_ring`, and write the packed products of the atoms and of the pixel, the last row, into `a`.
 
     `runs` is the workspace of `gather`.
     """
-    for row, col, count in each_ring(patch, valid, wanted, window, atoms):
+    row, col, count = next_ring(patch, valid, wanted, pixel, window, atoms)
+    if count > 0:
         order = padded(count + 1)
         gather(patch.gram, patch.starts, atoms, order, a, runs)
         gather_row(patch.gram, patch.starts, atoms, count, order, a)
-        yield row, col, count
+    return row, col, count

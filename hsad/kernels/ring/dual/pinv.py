@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from hsad.kernels.compiled import compiled
 from hsad.kernels.ring.dual.factor import padded
-from hsad.kernels.ring.dual.patches import Patch, each_system
+from hsad.kernels.ring.dual.patches import Patch, next_system
 from hsad.kernels.ring.dual.single import crd_score, prepare_crd
 from hsad.kernels.ring.dual.solve import Workspace, refine, residual, solve, sum_of_squares, workspace
 from hsad.kernels.ring.dual.systems import center_system, entry, fill_padding, lift
@@ -53,7 +53,10 @@ def truncated_crd_patch(patch: Patch, valid: Mask, wanted: Mask, window: Window,
     most = largest_ring(window.outer, window.inner)
     work = workspace(most, patch.x.shape[1])
     atoms = np.empty(padded(most + 1), np.int64)
-    for row, col, count in each_system(patch, valid, wanted, window, atoms, work.a, work.runs):
+    for pixel in range(wanted.size):
+        row, col, count = next_system(patch, valid, wanted, pixel, window, atoms, work.a, work.runs)
+        if count == 0:
+            continue
         order = padded(count + 1)
         prepare_crd(patch, atoms, count, order, task, work, True)
         values, vectors = np.linalg.eigh(dense_system(count, order, task.lam, work))
@@ -80,7 +83,10 @@ def pinv_rx_patch(patch: Patch, valid: Mask, wanted: Mask, window: Window, score
     most = largest_ring(window.outer, window.inner)
     work = workspace(most, patch.x.shape[1])
     atoms = np.empty(padded(most + 1), np.int64)
-    for row, col, count in each_system(patch, valid, wanted, window, atoms, work.a, work.runs):
+    for pixel in range(wanted.size):
+        row, col, count = next_system(patch, valid, wanted, pixel, window, atoms, work.a, work.runs)
+        if count == 0:
+            continue
         order = padded(count + 1)
         center_system(work.a, count, order, work.scale, work.alpha, work.sums)
         fill_padding(work.a, count, order)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from hsad.kernels.compiled import compiled
 from hsad.kernels.ring.dual.factor import multiply, padded
-from hsad.kernels.ring.dual.patches import Patch, each_system
+from hsad.kernels.ring.dual.patches import Patch, next_system
 from hsad.kernels.ring.dual.solve import Workspace, refine, residual, solve, sum_of_squares, workspace
 from hsad.kernels.ring.dual.systems import (
     center_system,
@@ -94,7 +94,10 @@ def crd_patch(
     most = largest_ring(window.outer, window.inner)
     work = workspace(most, patch.x.shape[1])
     atoms = np.empty(padded(most + 1), np.int64)
-    for row, col, count in each_system(patch, valid, wanted, window, atoms, work.a, work.runs):
+    for pixel in range(wanted.size):
+        row, col, count = next_system(patch, valid, wanted, pixel, window, atoms, work.a, work.runs)
+        if count == 0:
+            continue
         order = padded(count + 1)
         prepare_crd(patch, atoms, count, order, task, work, rare)
         share = solve(count, order, task.lam, work)
@@ -111,7 +114,10 @@ def kernel_crd_patch(patch: Patch, valid: Mask, wanted: Mask, window: Window, ta
     most = largest_ring(window.outer, window.inner)
     work = workspace(most, patch.x.shape[1])
     atoms = np.empty(padded(most + 1), np.int64)
-    for row, col, count in each_system(patch, valid, wanted, window, atoms, work.a, work.runs):
+    for pixel in range(wanted.size):
+        row, col, count = next_system(patch, valid, wanted, pixel, window, atoms, work.a, work.runs)
+        if count == 0:
+            continue
         order = padded(count + 1)
         work.scale[:order] = 1.0
         work.penalty[:count] = 1.0
@@ -138,7 +144,10 @@ def rx_patch(patch: Patch, valid: Mask, wanted: Mask, window: Window, task: Task
     bands = patch.x.shape[1]
     work = workspace(most, bands)
     atoms = np.empty(padded(most + 1), np.int64)
-    for row, col, count in each_system(patch, valid, wanted, window, atoms, work.a, work.runs):
+    for pixel in range(wanted.size):
+        row, col, count = next_system(patch, valid, wanted, pixel, window, atoms, work.a, work.runs)
+        if count == 0:
+            continue
         order = padded(count + 1)
         center_system(work.a, count, order, work.scale, work.alpha, work.sums)
         fill_padding(work.a, count, order)

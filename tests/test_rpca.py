@@ -120,7 +120,7 @@ def test_states_that_are_lost_or_on_disk_give_the_same_bits(monkeypatch):
     scene = a_scene(bands=5)
     expected = hsad.detect(scene, RPCA(), workers=1)
     with monkeypatch.context() as patch:
-        patch.setattr(rpca._Kept, "follows", lambda *_: False)
+        patch.setattr(rpca._State, "follows", lambda *_: False)
         assert np.array_equal(hsad.detect(scene, RPCA(), workers=1), expected)
     with monkeypatch.context() as patch:
         patch.setattr(state, "_free_memory", lambda: 0)
@@ -136,11 +136,11 @@ def test_a_state_that_takes_more_than_half_the_memory_goes_to_disk(monkeypatch):
     expected = hsad.detect(scene, RPCA(), workers=1)
     places = set()
 
-    def keep(array, place):
+    def store(array, place):
         places.add(place)
-        return state.keep(array, place)
+        return state.store(array, place)
 
-    monkeypatch.setattr(rpca, "keep", keep)
+    monkeypatch.setattr(rpca, "store", store)
     for memory, place in ((2 * size - 1, "disk"), (2 * size, "memory"), (4 * size, "memory")):
         places.clear()
         assert np.array_equal(hsad.detect(scene, RPCA(), workers=1, tile=64, memory=memory), expected)
@@ -149,11 +149,11 @@ def test_a_state_that_takes_more_than_half_the_memory_goes_to_disk(monkeypatch):
 
 def test_a_state_of_another_learning_is_not_used():
     steps = [rpca.Step(np.eye(3)[:, :rank], np.full(rank, 0.5), 0.7, 0.1) for rank in (0, 1, 2)]
-    kept = rpca._Kept(2, steps[1], state.keep(np.zeros((4, 3)), "memory"))
-    assert kept.follows(steps)
-    assert not kept.follows(steps[:1])
-    assert not kept.follows([steps[0], dataclasses.replace(steps[1], threshold=0.2), steps[2]])
-    assert not kept.follows([steps[0], steps[2]])
+    known = rpca._State(2, steps[1], state.store(np.zeros((4, 3)), "memory"))
+    assert known.follows(steps)
+    assert not known.follows(steps[:1])
+    assert not known.follows([steps[0], dataclasses.replace(steps[1], threshold=0.2), steps[2]])
+    assert not known.follows([steps[0], steps[2]])
 
 
 def test_where_a_state_goes():

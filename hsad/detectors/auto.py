@@ -230,7 +230,7 @@ class Auto(DualWindow):
             weights = 1.0 / (1.0 + contrast / evidence.spatial_median)
             return score_rings(components, near.valid, near.core, self.window, task, weights=weights)
 
-        return _kept(wide, "spectral", evidence, objective)
+        return _remembered(wide, "spectral", evidence, objective)
 
     def _spatial(self, wide: Block, evidence: Evidence) -> NDArray[np.float32]:
         """Return the smoothed contrast at the core."""
@@ -248,13 +248,13 @@ class Auto(DualWindow):
             mean = np.exp(np.log(contrasts + _CONTRAST_FLOOR).mean(axis=0))
             return _smoothed(mean, wide.valid, self.smooth)[surroundings(wide, self.outer // 2)]
 
-        return _kept(wide, "spatial", evidence, contrast)
+        return _remembered(wide, "spatial", evidence, contrast)
 
 
 _Values = Callable[[Block, Evidence], NDArray[np.float32]]
 
 
-def _kept(
+def _remembered(
     block: Block, name: str, evidence: Evidence, values: Callable[[], NDArray[np.float64]]
 ) -> NDArray[np.float32]:
     """Return values from the block's memo, if they belong to this evidence; else form and keep them."""

@@ -109,14 +109,14 @@ class GlobalRX(Detector):
         everybody = moments.count
         for _ in range(_MOST_ROUNDS):
             histogram = _histogram_pass(scan, gaussian)
-            # At the last pixel kept: floor(trim · N) pixels are left out, more only where scores tie.
+            # At the last pixel that stays: floor(trim · N) pixels are left out, more only where scores tie.
             limit = quantile(histogram, 1 - np.floor(self.trim * everybody) / everybody)
-            kept = scan(_moments, gaussian, limit)
-            if kept is None:
+            rest = scan(_moments, gaussian, limit)
+            if rest is None:
                 raise DataError(f"trim {self.trim} leaves no pixel to learn from")
-            if kept.count == moments.count and np.array_equal(kept.mean, moments.mean):
+            if rest.count == moments.count and np.array_equal(rest.mean, moments.mean):
                 return gaussian
-            gaussian, moments = self._gaussian(scan, kept, (gaussian, limit)), kept
+            gaussian, moments = self._gaussian(scan, rest, (gaussian, limit)), rest
         warnings.warn(
             f"trimming did not settle within {_MOST_ROUNDS} rounds: the last one counts",
             ConvergenceWarning,
@@ -143,7 +143,7 @@ class GlobalRX(Detector):
         return Gaussian(moments.mean, whitening, count, whitening.shape[1])
 
 
-def _kept(block: Block, trimming: tuple[Gaussian, float] | None) -> NDArray[np.float64]:
+def _untrimmed(block: Block, trimming: tuple[Gaussian, float] | None) -> NDArray[np.float64]:
     """Return the block's pixels whose distance, rounded as in the histogram, does not exceed the limit."""
     pixels = block.pixels
     if trimming is None or not len(pixels):
@@ -153,11 +153,11 @@ def _kept(block: Block, trimming: tuple[Gaussian, float] | None) -> NDArray[np.f
 
 
 def _moments(block: Block, gaussian: Gaussian | None = None, limit: float = np.inf) -> Moments | None:
-    return Moments.of(_kept(block, None if gaussian is None else (gaussian, limit)))
+    return Moments.of(_untrimmed(block, None if gaussian is None else (gaussian, limit)))
 
 
 def _fourth_powers(block: Block, mean: NDArray[np.float64], trimming: tuple[Gaussian, float] | None) -> Totals | None:
-    pixels = _kept(block, trimming)
+    pixels = _untrimmed(block, trimming)
     if not len(pixels):
         return None
     return Totals(len(pixels), float(np.sum(np.einsum("ij,ij->i", pixels - mean, pixels - mean) ** 2)))

@@ -136,7 +136,7 @@ class _Cut(NamedTuple):
     means : (bands, patches, 1) ndarray
         What was taken out.
     numbers : (rows, cols) ndarray of int64
-        Which of them lies at each place of the grid, -1 where none is kept.
+        Which of them lies at each place of the grid, -1 where none is usable.
     rows, cols : ndarray of int64
         First rows and columns in the block.
     """
@@ -160,11 +160,11 @@ def _cut(block: Block, detector: LowRank, span: tuple[slice, slice], *, whole: b
     if not (rows.size and cols.size):
         return None
     valid = cut_patches(block.valid[..., None], rows, cols, patch)[0]
-    patches, kept = fill_invalid(cut_patches(block.spectra, rows, cols, patch), valid)
-    if not kept.any():
+    patches, usable = fill_invalid(cut_patches(block.spectra, rows, cols, patch), valid)
+    if not usable.any():
         return None
     means = patches.mean(axis=2, keepdims=True) if detector.center else np.zeros((len(patches), 1, 1))
-    numbers = np.where(kept, np.cumsum(kept) - 1, -1).reshape(len(rows), len(cols))
+    numbers = np.where(usable, np.cumsum(usable) - 1, -1).reshape(len(rows), len(cols))
     return _Cut(patches - means, means, numbers, rows, cols)
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from hsad.detectors.base import Background, Detector, Scan
 from hsad.detectors.block import Block
 from hsad.detectors.global_rx import Gaussian
-from hsad.detectors.low_rank.state import Kept, Place, Room, keep
+from hsad.detectors.low_rank.state import Place, Room, Stored, store
 from hsad.detectors.parameters import parameter
 from hsad.detectors.probe import require_valid
 from hsad.errors import ConvergenceWarning, DataError, ParameterError
@@ -181,7 +181,7 @@ class RPCA(Detector):
 
 
 @dataclass(frozen=True, eq=False)
-class _Kept:
+class _State:
     """A state in a block's memo, and the steps it has been through: how many, and the last one.
 
     `pixels` are those of the block, where there is memory for them, too.
@@ -189,7 +189,7 @@ class _Kept:
 
     done: int
     last: Step
-    array: Kept
+    array: Stored
     pixels: NDArray[np.float64] | None = None
 
     def follows(self, steps: Sequence[Step]) -> bool:
@@ -218,9 +218,9 @@ class _Rows(NamedTuple):
 
 def _rows(block: Block, steps: Sequence[Step]) -> _Rows | None:
     # Taken out of the memo: an error on the way leaves none rather than half a state.
-    kept: _Kept | None = block.memo.pop("state", None)
-    if kept is not None and kept.done < len(steps) and kept.follows(steps):
-        return _Rows(block.pixels if kept.pixels is None else kept.pixels, kept.array.load(), steps[kept.done :])
+    known: _State | None = block.memo.pop("state", None)
+    if known is not None and known.done < len(steps) and known.follows(steps):
+        return _Rows(block.pixels if known.pixels is None else known.pixels, known.array.load(), steps[known.done :])
     pixels = block.pixels
     return _Rows(pixels, pixels.copy(), steps) if len(pixels) else None
 
@@ -230,7 +230,7 @@ def _advance(block: Block, steps: tuple[Step, ...], place: Place, with_pixels: b
     if rows is None:
         return None
     tally = advance(*rows)
-    block.memo["state"] = _Kept(len(steps), steps[-1], keep(rows.state, place), rows.pixels if with_pixels else None)
+    block.memo["state"] = _State(len(steps), steps[-1], store(rows.state, place), rows.pixels if with_pixels else None)
     return tally
 
 
@@ -239,15 +239,15 @@ def _finish(block: Block, steps: tuple[Step, ...], place: Place) -> Tally | None
     if rows is None:
         return None
     tally = finish(*rows)
-    block.memo["sparse"] = _Kept(len(steps), steps[-1], keep(rows.state, place))
+    block.memo["sparse"] = _State(len(steps), steps[-1], store(rows.state, place))
     return tally
 
 
 def sparse_part(block: Block, steps: Sequence[Step]) -> NDArray[np.float64]:
     """Return the sparse parts of the block's pixels, not to be written to: kept from learning, or made anew."""
-    kept: _Kept | None = block.memo.get("sparse")
-    if kept is not None and kept.done == len(steps) and kept.follows(steps):
-        return kept.array.load()
+    known: _State | None = block.memo.get("sparse")
+    if known is not None and known.done == len(steps) and known.follows(steps):
+        return known.array.load()
     pixels = block.pixels
     sparse = pixels.copy()
     finish(pixels, sparse, steps)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from hsad.errors import DataError
 
-__all__ = ["Kept", "Place", "Room", "keep"]
+__all__ = ["Place", "Room", "Stored", "store"]
 
 Place = Literal["memory", "disk"]
 
@@ -75,8 +75,8 @@ class Room:
         return memory, disk
 
 
-class Kept(Protocol):
-    """An array that is kept somewhere."""
+class Stored(Protocol):
+    """An array that lies somewhere."""
 
     def load(self) -> NDArray[Any]:
         """Return the array."""
@@ -109,7 +109,7 @@ class _InMemory:
         return self._array
 
 
-def keep(array: NDArray[Any], place: Place) -> Kept:
+def store(array: NDArray[Any], place: Place) -> Stored:
     """Return something whose ``load()`` gives the array back.
 
     Raises

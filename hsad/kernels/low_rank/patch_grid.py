@@ -46,11 +46,11 @@ def fill_invalid(patches: Stack, valid: Mask) -> tuple[Stack, Mask]:
 
     Returns
     -------
-    (bands, kept, patch²) ndarray, (patches,) ndarray of bool
+    (bands, usable, patch²) ndarray, (patches,) ndarray of bool
     """
     if valid.all():
         return patches, np.ones(len(valid), dtype=np.bool_)
-    kept = np.asarray(valid.any(axis=1))
-    patches, valid = patches[:, kept], valid[kept]
+    usable = np.asarray(valid.any(axis=1))
+    patches, valid = patches[:, usable], valid[usable]
     means = np.where(valid, patches, 0.0).sum(axis=2) / valid.sum(axis=1)
-    return np.where(valid, patches, means[..., None]), kept
+    return np.where(valid, patches, means[..., None]), usable

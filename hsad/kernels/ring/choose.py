@@ -8,7 +8,7 @@ from hsad.kernels.ring.dual.patches import strip_width
 from hsad.kernels.ring.task import CRD, LEDOIT_WOLF, LINEAR, PINV, Task
 from hsad.kernels.ring.window import REFLECT, Window
 
-__all__ = ["COSTS", "Costs", "can_share", "dual_cost", "primal_allowed", "primal_cost", "tile_side"]
+__all__ = ["COSTS", "Costs", "can_share", "cell_side", "dual_cost", "primal_allowed", "primal_cost"]
 
 
 class Costs(NamedTuple):
@@ -69,8 +69,8 @@ def can_share(task: Task, window: Window) -> bool:
     return task.detector == CRD and not own and window.border != REFLECT
 
 
-def tile_side(window: Window) -> int:
-    """Return the side of the tiles, three pixels; no more than keeps the pixels of a tile out of each other's rings."""
+def cell_side(window: Window) -> int:
+    """Return the side of the cells, three pixels; no more than keeps the pixels of a cell out of each other's rings."""
     return min(3, window.inner // 2 + 1)
 
 
@@ -85,17 +85,17 @@ def primal_cost(bands: int, window: Window, task: Task, *, weighted: bool, costs
 
 def dual_cost(bands: int, window: Window, task: Task, costs: Costs = COSTS) -> float:
     """Return the expected time of a pixel, in ns, with systems of the order of the ring."""
-    side = tile_side(window) if can_share(task, window) else 1
+    side = cell_side(window) if can_share(task, window) else 1
     width = strip_width(window.outer, side)
     ring = window.outer**2 - window.inner**2
     together = window.outer + side - 1
     products = together * (width + window.outer - 1) ** 2 / width * bands
     shared = max(0, (window.outer - side + 1) ** 2 - (window.inner + side - 1) ** 2) if side > 1 else 0
     rest, own = together**2 - shared, ring - shared
-    tile = shared**3 / 6 + shared * rest * (shared + rest) / 2
+    cell = shared**3 / 6 + shared * rest * (shared + rest) / 2
     steps, entries = own**3 / 6, own**2 / 2
     if shared:
-        steps += tile / side**2
+        steps += cell / side**2
         entries += together**4 / 2 / side**2
     work = costs.factor * steps + costs.entry * entries + costs.atom * ring
     return work + costs.gram * products + costs.residual * ring * bands

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from hsad.kernels.ring.choose import can_share, dual_cost, primal_allowed, primal_cost, tile_side
+from hsad.kernels.ring.choose import can_share, cell_side, dual_cost, primal_allowed, primal_cost
 from hsad.kernels.ring.dual.patches import NO_WEIGHTS, part_of, patches
 from hsad.kernels.ring.dual.pinv import pinv_rx_patch, truncated_crd_patch
 from hsad.kernels.ring.dual.shared import shared_patch
@@ -113,7 +113,7 @@ def _score_dual(
 ) -> None:
     shares = np.zeros_like(scores)
     shared = can_share(task, window)
-    side = tile_side(window) if shared else 1
+    side = cell_side(window) if shared else 1
     for patch in patches(spectra, valid, wanted, core, window, task, weights=weights, side=side):
         here = part_of(core, patch)
         part, pixels = scores[here], wanted[here]

@@ -1,6 +1,6 @@
 """The inner loops that a compiler does not find by itself, written as explicit vectors of eight doubles.
 
-A Cholesky factorization spends its time in ``C - A Bᵀ`` on small tiles. Kept in vector registers, a tile of
+A Cholesky factorization spends its time in ``C - A Bᵀ`` on small microtiles. Kept in vector registers, a microtile of
 24 × 8 needs 11 loads for 24 fused multiply-adds, which runs at the machine's arithmetic peak; as a plain loop
 nest the same work runs at a quarter of it. So these loops are generated as LLVM code, unrolled by
 Python where numba would need it spelled out, and are otherwise ordinary functions of arrays and offsets.

@@ -1,7 +1,7 @@
 """Cholesky factorization of one symmetric positive definite system, in a packed order made for vectors.
 
 The lower triangle is cut into panels of 24 rows (the last one of 8, 16 or 24). A panel holds its columns one after
-the other, each as 24 contiguous numbers: the row operand of a tile update is then three vector loads, and the
+the other, each as 24 contiguous numbers: the row operand of a microtile update is then three vector loads, and the
 column operand (rows of another panel) eight broadcasts from neighbouring addresses.
 
 A right-hand side is simply one more row of the matrix: factoring turns it into L⁻¹b.
@@ -13,18 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsad.kernels.compiled import compiled
-from hsad.kernels.simd.tiles import (
+from hsad.kernels.simd.microtiles import (
     add_columns,
     add_dots,
-    factor_tile_1,
-    factor_tile_2,
-    factor_tile_3,
-    solve_tile_1,
-    solve_tile_2,
-    solve_tile_3,
-    update_tile_1,
-    update_tile_2,
-    update_tile_3,
+    factor_microtile_1,
+    factor_microtile_2,
+    factor_microtile_3,
+    solve_microtile_1,
+    solve_microtile_2,
+    solve_microtile_3,
+    update_microtile_1,
+    update_microtile_2,
+    update_microtile_3,
 )
 
 __all__ = [
@@ -106,21 +106,21 @@ def eliminate(a: Vector, order: int, leading: int, floor: Vector, lower: Vector,
             columns = panel_start(other) + block - PANEL * other
             a_at = start + block * height
             if height == PANEL:
-                solve_tile_3(a, a_at, lower, start, height, lower, columns, PANEL, block, inverse, floor, block)
+                solve_microtile_3(a, a_at, lower, start, height, lower, columns, PANEL, block, inverse, floor, block)
             elif height == 2 * BLOCK:
-                solve_tile_2(a, a_at, lower, start, height, lower, columns, PANEL, block, inverse, floor, block)
+                solve_microtile_2(a, a_at, lower, start, height, lower, columns, PANEL, block, inverse, floor, block)
             else:
-                solve_tile_1(a, a_at, lower, start, height, lower, columns, PANEL, block, inverse, floor, block)
+                solve_microtile_1(a, a_at, lower, start, height, lower, columns, PANEL, block, inverse, floor, block)
         for block in range(first, min(first + height, leading), BLOCK):
             above = block - first
             at = start + above
             a_at = at + block * height
             if height - above == PANEL:
-                factor_tile_3(a, a_at, lower, at, height, lower, at, height, block, inverse, floor, block)
+                factor_microtile_3(a, a_at, lower, at, height, lower, at, height, block, inverse, floor, block)
             elif height - above == 2 * BLOCK:
-                factor_tile_2(a, a_at, lower, at, height, lower, at, height, block, inverse, floor, block)
+                factor_microtile_2(a, a_at, lower, at, height, lower, at, height, block, inverse, floor, block)
             else:
-                factor_tile_1(a, a_at, lower, at, height, lower, at, height, block, inverse, floor, block)
+                factor_microtile_1(a, a_at, lower, at, height, lower, at, height, block, inverse, floor, block)
 
 
 @compiled
@@ -142,11 +142,11 @@ def complement(a: Vector, order: int, leading: int, lower: Vector, out: Vector, 
             a_at = at + block * height
             to = out_at + (block - leading) * step + first + above - leading
             if height - above == PANEL:
-                update_tile_3(a, a_at, lower, at, height, lower, columns, wide, leading, out, to, step)
+                update_microtile_3(a, a_at, lower, at, height, lower, columns, wide, leading, out, to, step)
             elif height - above == 2 * BLOCK:
-                update_tile_2(a, a_at, lower, at, height, lower, columns, wide, leading, out, to, step)
+                update_microtile_2(a, a_at, lower, at, height, lower, columns, wide, leading, out, to, step)
             else:
-                update_tile_1(a, a_at, lower, at, height, lower, columns, wide, leading, out, to, step)
+                update_microtile_1(a, a_at, lower, at, height, lower, columns, wide, leading, out, to, step)
 
 
 @compiled

@@ -86,7 +86,7 @@ def part_of(core: tuple[slice, slice], patch: Patch) -> tuple[slice, slice]:
 
 
 def intervals(span: slice, size: int, side: int) -> list[tuple[int, int]]:
-    """Cut a span into pieces of nearly equal length, none much longer than `size`, of whole tiles of `side`."""
+    """Cut a span into pieces of nearly equal length, none much longer than `size`, of whole cells of `side`."""
     length = span.stop - span.start
     pieces = -(-length // size)
     edges = np.minimum(side * np.round(np.linspace(0, length, pieces + 1) / side), length)
@@ -95,7 +95,7 @@ def intervals(span: slice, size: int, side: int) -> list[tuple[int, int]]:
 
 
 def strip_width(outer: int, side: int) -> int:
-    """Return how many pixels a strip scores in a row, in whole tiles: about the least work for the products."""
+    """Return how many pixels a strip scores in a row, in whole cells: about the least work for the products."""
     return -(-max(outer - 1, _LEAST_WIDTH) // side) * side
 
 
@@ -117,7 +117,7 @@ def patches(
     weights: NDArray[np.float64] = NO_WEIGHTS,
     side: int = 1,
 ) -> Iterator[Patch]:
-    """Yield the patches of a block's core that hold a wanted pixel, cut along tiles of `side` × `side` pixels.
+    """Yield the patches of a block's core that hold a wanted pixel, cut along cells of `side` × `side` pixels.
 
     A patch is good until the next one is asked for. Where vectors are centred, the mean of a strip is subtracted from
     its spectra: subtracting one vector from all of them changes nothing that is centred on a ring later, but keeps

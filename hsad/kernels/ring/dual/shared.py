@@ -1,7 +1,7 @@
-"""Plain CRD, where the penalties do not depend on the pixel: a tile of pixels shares one factorization.
+"""Plain CRD, where the penalties do not depend on the pixel: a cell of pixels shares one factorization.
 
-Most atoms stand in the rings of all pixels of a small tile. They are eliminated once, from the system of all atoms
-of the tile; each pixel is left with the Schur complement of the atoms that only some of the rings hold.
+Most atoms stand in the rings of all pixels of a small cell. They are eliminated once, from the system of all atoms
+of the cell; each pixel is left with the Schur complement of the atoms that only some of the rings hold.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ Mask = NDArray[np.bool_]
 _MARGIN = 8
 
 
-class Tile(NamedTuple):
-    """The system of all atoms of a tile, and what was found out about it.
+class Cell(NamedTuple):
+    """The system of all atoms of a cell, and what was found out about it.
 
-    The shared atoms come first, whole panels of them, then the others, then the pixels of the tile.
+    The shared atoms come first, whole panels of them, then the others, then the pixels of the cell.
 
     Attributes
     ----------
@@ -82,12 +82,12 @@ class Tile(NamedTuple):
 
 
 @compiled
-def make_tile(side: int, most: int, outer: int, strip_pixels: int) -> Tile:
-    """Return the arrays for tiles of `side` × `side` pixels with rings of at most `most` pixels."""
+def make_cell(side: int, most: int, outer: int, strip_pixels: int) -> Cell:
+    """Return the arrays for cells of `side` × `side` pixels with rings of at most `most` pixels."""
     pixels = side * side
     order = padded(min(pixels * most, (outer + side - 1) ** 2) + pixels)
     size = packed_size(order)
-    return Tile(
+    return Cell(
         np.empty((pixels, padded(most + 1)), np.int64),
         np.empty(pixels, np.int64),
         np.empty(order, np.int64),
@@ -107,81 +107,81 @@ def make_tile(side: int, most: int, outer: int, strip_pixels: int) -> Tile:
 
 
 @compiled
-def list_members(tile: Tile, pixels: int) -> tuple[int, int]:
-    """List the atoms of the rings of a tile; return how many are shared (whole panels), and how many there are."""
-    low, high = tile.atoms[0, 0], tile.atoms[0, 0]
+def list_members(cell: Cell, pixels: int) -> tuple[int, int]:
+    """List the atoms of the rings of a cell; return how many are shared (whole panels), and how many there are."""
+    low, high = cell.atoms[0, 0], cell.atoms[0, 0]
     for k in range(pixels):
-        low, high = min(low, tile.atoms[k, 0]), max(high, tile.atoms[k, tile.counts[k] - 1])
-        for i in range(tile.counts[k]):
-            tile.hits[tile.atoms[k, i]] += 1
+        low, high = min(low, cell.atoms[k, 0]), max(high, cell.atoms[k, cell.counts[k] - 1])
+        for i in range(cell.counts[k]):
+            cell.hits[cell.atoms[k, i]] += 1
     shared = 0
     for number in range(low, high + 1):
-        shared += tile.hits[number] == pixels
+        shared += cell.hits[number] == pixels
     shared = shared // PANEL * PANEL
     first, other = 0, shared
     for number in range(low, high + 1):
-        hits = tile.hits[number]
+        hits = cell.hits[number]
         if hits == pixels and first < shared:
-            tile.places[number] = first
-            tile.members[first] = number
+            cell.places[number] = first
+            cell.members[first] = number
             first += 1
         elif hits > 0:
-            tile.places[number] = other
-            tile.members[other] = number
+            cell.places[number] = other
+            cell.members[other] = number
             other += 1
-        tile.hits[number] = 0
+        cell.hits[number] = 0
     for k in range(pixels):
-        tile.members[other + k] = tile.atoms[k, tile.counts[k]]
-    tile.members[other + pixels :] = tile.members[other + pixels - 1]
+        cell.members[other + k] = cell.atoms[k, cell.counts[k]]
+    cell.members[other + pixels :] = cell.members[other + pixels - 1]
     return shared, other
 
 
 @compiled
-def eliminate_shared(patch: Patch, tile: Tile, shared: int, atoms: int, pixels: int, task: Task) -> float:
-    """Eliminate the shared atoms of a tile; return their least pivot, as a share of its diagonal."""
+def eliminate_shared(patch: Patch, cell: Cell, shared: int, atoms: int, pixels: int, task: Task) -> float:
+    """Eliminate the shared atoms of a cell; return their least pivot, as a share of its diagonal."""
     order = padded(atoms + pixels)
-    gather(patch.gram, patch.starts, tile.members, order, tile.a, tile.runs)
-    gather_across(patch.gram, patch.starts, tile.members, shared, atoms, order, tile.a)
+    gather(patch.gram, patch.starts, cell.members, order, cell.a, cell.runs)
+    gather_across(patch.gram, patch.starts, cell.members, shared, atoms, order, cell.a)
     for row in range(atoms, atoms + pixels):
-        gather_row(patch.gram, patch.starts, tile.members, row, order, tile.a)
+        gather_row(patch.gram, patch.starts, cell.members, row, order, cell.a)
     if task.sum_to_one:
-        tile.x[:order] = 0.0
-        shift_system(tile.a, order, tile.x, 1.0)
-    fill_padding(tile.a, atoms + pixels - 1, order)
+        cell.x[:order] = 0.0
+        shift_system(cell.a, order, cell.x, 1.0)
+    fill_padding(cell.a, atoms + pixels - 1, order)
     for i in range(atoms):
-        weight = patch.weights[tile.members[i]] if patch.weights.size > 0 else 1.0
-        tile.penalty[i] = task.lam / weight
+        weight = patch.weights[cell.members[i]] if patch.weights.size > 0 else 1.0
+        cell.penalty[i] = task.lam / weight
         at = entry(i, i, order)
-        tile.a[at] += tile.penalty[i]
-        tile.floor[i] = PIVOT_FLOOR * tile.a[at]
-    eliminate(tile.a, order, shared, tile.floor, tile.lower, tile.inverse)
-    complement(tile.a, order, shared, tile.lower, tile.rest, _MARGIN, tile.starts[1] - tile.starts[0])
+        cell.a[at] += cell.penalty[i]
+        cell.floor[i] = PIVOT_FLOOR * cell.a[at]
+    eliminate(cell.a, order, shared, cell.floor, cell.lower, cell.inverse)
+    complement(cell.a, order, shared, cell.lower, cell.rest, _MARGIN, cell.starts[1] - cell.starts[0])
     share = 1.0
     for i in range(shared):
-        inverse = tile.inverse[i]
-        share = 0.0 if inverse == 0 else min(share, PIVOT_FLOOR / (inverse * inverse * tile.floor[i]))
+        inverse = cell.inverse[i]
+        share = 0.0 if inverse == 0 else min(share, PIVOT_FLOOR / (inverse * inverse * cell.floor[i]))
     return share
 
 
 @compiled
-def solve_pixel(tile: Tile, k: int, shared: int, atoms: int, pixels: int, own: Numbers, work: Workspace) -> float:
-    """Solve the system of one pixel of a tile; return the least pivot, as a share of its diagonal.
+def solve_pixel(cell: Cell, k: int, shared: int, atoms: int, pixels: int, own: Numbers, work: Workspace) -> float:
+    """Solve the system of one pixel of a cell; return the least pivot, as a share of its diagonal.
 
-    The coefficients of all members are left in ``tile.x``, with -1 for the pixel itself.
+    The coefficients of all members are left in ``cell.x``, with -1 for the pixel itself.
     """
     count = 0
-    for i in range(tile.counts[k]):
-        place = tile.places[tile.atoms[k, i]]
+    for i in range(cell.counts[k]):
+        place = cell.places[cell.atoms[k, i]]
         if place >= shared:
             own[count] = place - shared
             count += 1
     order = padded(count + 1)
     own[count:order] = atoms - shared + k
-    gather(tile.rest, tile.starts, own, order, work.a, work.runs)
+    gather(cell.rest, cell.starts, own, order, work.a, work.runs)
     fill_padding(work.a, count, order)
     work.floor[count:order] = 0.0
     for i in range(count):
-        work.floor[i] = tile.floor[shared + own[i]]
+        work.floor[i] = cell.floor[shared + own[i]]
     factor(work.a, order, work.floor, work.lower, work.inverse)
     share = 1.0
     for i in range(count):
@@ -190,37 +190,37 @@ def solve_pixel(tile: Tile, k: int, shared: int, atoms: int, pixels: int, own: N
         work.alpha[i] = work.lower[entry(count, i, order)]
     work.alpha[count:order] = 0.0
     back_substitute(work.lower, order, order, work.inverse, work.alpha, work.sums)
-    tile.x[: padded(atoms + pixels)] = 0.0
+    cell.x[: padded(atoms + pixels)] = 0.0
     for i in range(count):
-        tile.x[shared + own[i]] = work.alpha[i]
-    tile.x[atoms + k] = -1.0
-    back_substitute(tile.lower, padded(atoms + pixels), shared, tile.inverse, tile.x, work.sums)
+        cell.x[shared + own[i]] = work.alpha[i]
+    cell.x[atoms + k] = -1.0
+    back_substitute(cell.lower, padded(atoms + pixels), shared, cell.inverse, cell.x, work.sums)
     return share
 
 
 @compiled
-def kernel_score(tile: Tile, atoms: int, pixels: int, sums: Vector) -> float:
+def kernel_score(cell: Cell, atoms: int, pixels: int, sums: Vector) -> float:
     """Return the residual norm in the space of a kernel, ``√(αᵀKα)`` with α = -1 for the pixel itself."""
     order = padded(atoms + pixels)
-    multiply(tile.a, order, tile.x, tile.out, sums)
+    multiply(cell.a, order, cell.x, cell.out, sums)
     error = 0.0
     for i in range(atoms + pixels):
-        error += tile.x[i] * tile.out[i]
+        error += cell.x[i] * cell.out[i]
     for i in range(atoms):
-        error -= tile.penalty[i] * tile.x[i] * tile.x[i]
+        error -= cell.penalty[i] * cell.x[i] * cell.x[i]
     return float(np.sqrt(max(0.0, error)))
 
 
 @compiled
 def list_rings(
-    patch: Patch, valid: Mask, wanted: Mask, at: tuple[int, int], side: int, window: Window, tile: Tile
+    patch: Patch, valid: Mask, wanted: Mask, at: tuple[int, int], side: int, window: Window, cell: Cell
 ) -> int:
-    """Write the rings of the wanted pixels of a tile; return how many there are."""
+    """Write the rings of the wanted pixels of a cell; return how many there are."""
     pixels = 0
     for row in range(at[0], min(at[0] + side, patch.rows[1])):
         for col in range(at[1], min(at[1] + side, patch.cols[1])):
-            tile.counts[pixels] = pixel_atoms(patch, valid, wanted, row, col, window, tile.atoms[pixels])
-            pixels += tile.counts[pixels] > 0
+            cell.counts[pixels] = pixel_atoms(patch, valid, wanted, row, col, window, cell.atoms[pixels])
+            pixels += cell.counts[pixels] > 0
     return pixels
 
 
@@ -228,37 +228,37 @@ def list_rings(
 def shared_patch(
     patch: Patch, valid: Mask, wanted: Mask, window: Window, task: Task, side: int, scores: Matrix, shares: Matrix
 ) -> None:
-    """Score the pixels of a patch by plain CRD or kernel CRD, tile by tile.
+    """Score the pixels of a patch by plain CRD or kernel CRD, cell by cell.
 
     `shares` gets the least pivots, as shares of their diagonals: the digits that are left. No mirrored border.
     """
     most = largest_ring(window.outer, window.inner)
     work = workspace(most, patch.x.shape[1])
-    tile = make_tile(side, most, window.outer, patch.x.shape[0])
+    cell = make_cell(side, most, window.outer, patch.x.shape[0])
     own = np.empty(padded(most + 1), np.int64)
     work.scale[:] = 1.0
     work.penalty[:] = 1.0
     for top in range(patch.rows[0], patch.rows[1], side):
         for left in range(patch.cols[0], patch.cols[1], side):
-            pixels = list_rings(patch, valid, wanted, (top, left), side, window, tile)
+            pixels = list_rings(patch, valid, wanted, (top, left), side, window, cell)
             if pixels == 0:
                 continue
-            shared, atoms = list_members(tile, pixels)
-            tile_share = eliminate_shared(patch, tile, shared, atoms, pixels, task)
+            shared, atoms = list_members(cell, pixels)
+            cell_share = eliminate_shared(patch, cell, shared, atoms, pixels, task)
             for k in range(pixels):
-                share = min(tile_share, solve_pixel(tile, k, shared, atoms, pixels, own, work))
+                share = min(cell_share, solve_pixel(cell, k, shared, atoms, pixels, own, work))
                 if task.kernel == LINEAR:
-                    count = tile.counts[k]
+                    count = cell.counts[k]
                     for i in range(count):
-                        number = tile.atoms[k, i]
-                        work.alpha[i] = tile.x[tile.places[number]]
+                        number = cell.atoms[k, i]
+                        work.alpha[i] = cell.x[cell.places[number]]
                         if patch.weights.size > 0:
                             work.penalty[i] = 1.0 / patch.weights[number]
-                    residual(patch.x, tile.atoms[k], count, work.alpha, work.scale, False, work.r)
+                    residual(patch.x, cell.atoms[k], count, work.alpha, work.scale, False, work.r)
                     score = crd_score(patch.x, count, task, work)
                 else:
-                    score = kernel_score(tile, atoms, pixels, work.sums)
-                number = tile.members[atoms + k]
+                    score = kernel_score(cell, atoms, pixels, work.sums)
+                number = cell.members[atoms + k]
                 row = number // patch.width + patch.origin[0] - patch.rows[0]
                 col = number % patch.width + patch.origin[1] - patch.cols[0]
                 scores[row, col] = score

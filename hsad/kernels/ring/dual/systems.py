@@ -14,7 +14,7 @@ from hsad.kernels.ring.dual.factor import BLOCK, PANEL, multiply, panel_height, 
 from hsad.kernels.ring.limits import DISTANCE_FLOOR
 from hsad.kernels.ring.one_ring import shrinkage_weight
 from hsad.kernels.ring.task import LINEAR, Task
-from hsad.kernels.simd.tiles import gather_columns, gather_rows, join_columns, shift_columns
+from hsad.kernels.simd.microtiles import gather_columns, gather_rows, join_columns, shift_columns
 
 __all__ = [
     "center_system",

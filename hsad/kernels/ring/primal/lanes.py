@@ -16,8 +16,8 @@ from hsad.kernels.compiled import compiled
 from hsad.kernels.ring.limits import VARIANCE_FLOOR
 from hsad.kernels.ring.one_ring import shrinkage_weight
 from hsad.kernels.ring.task import RIDGE, Task
+from hsad.kernels.simd.lane_microtiles import MICROTILE, lane_factor, lane_solve, lane_solve_row
 from hsad.kernels.simd.lane_sums import back_substitute_lanes, largest_square, sum_moments, sum_squares
-from hsad.kernels.simd.lane_tiles import TILE, lane_factor, lane_solve, lane_solve_row
 from hsad.kernels.simd.vectors import LANES
 
 __all__ = ["Systems", "aligned", "finish_crd", "finish_rx", "lane_systems", "note_rounding"]
@@ -37,7 +37,7 @@ class Systems(NamedTuple):
     Attributes
     ----------
     order : int
-        Unknowns: `lead` and `bands`, and zeros up to whole tiles.
+        Unknowns: `lead` and `bands`, and zeros up to whole microtiles.
     lead, bands : int
         Leading row of ones (or none), and bands.
     line : int
@@ -64,7 +64,7 @@ class Systems(NamedTuple):
 
 def lane_systems(lead: int, bands: int, line: int) -> Systems:
     """Return the arrays for systems whose matrices have rows `line` apart."""
-    order = -(-(lead + bands) // TILE) * TILE
+    order = -(-(lead + bands) // MICROTILE) * MICROTILE
     return Systems(
         order,
         lead,
@@ -86,11 +86,11 @@ def factor_lanes(a: Vector, systems: Systems) -> None:
     systems.growth[:] = 1.0
     for k in range(order * LANES):
         a[order * line + k] = systems.y[k]
-    for i in range(0, order, TILE):
-        for j in range(0, i, TILE):
+    for i in range(0, order, MICROTILE):
+        for j in range(0, i, MICROTILE):
             lane_solve(a, lower, line, i, j, systems.ridge, systems.growth)
         lane_factor(a, lower, line, i, i, systems.ridge, systems.growth)
-    for j in range(0, order, TILE):
+    for j in range(0, order, MICROTILE):
         lane_solve_row(a, lower, line, order, j, systems.ridge, systems.growth)
 
 
@@ -123,7 +123,7 @@ def finish_rx(a: Vector, systems: Systems, task: Task, lanes: Vector) -> None:
     for lane in range(LANES):
         trace = max(moments[lane] / counts[lane], VARIANCE_FLOOR * moments[LANES + lane])
         epsilon = task.lam * trace / bands
-        kept = 1.0
+        rest = 1.0
         if task.covariance != RIDGE:
             square = 0.0
             for i in range(1, 1 + bands):
@@ -134,12 +134,12 @@ def finish_rx(a: Vector, systems: Systems, task: Task, lanes: Vector) -> None:
             square /= counts[lane] * counts[lane]
             weight = shrinkage_weight(trace, square, 0.0, counts[lane], bands, task.covariance)
             # All weight on the mean variance: C counts for nothing, a huge ridge says the same.
-            kept = max(1.0 - weight, 1e-12)
+            rest = max(1.0 - weight, 1e-12)
             epsilon = weight * trace / bands
         # Where the ring is empty the matrix is zero: any pivot will do.
         systems.ridge[lane] = 0.0 if a[lane] > 0 else 1.0
-        inverse[lane] = counts[lane] * epsilon / kept
-        counts[lane] /= kept
+        inverse[lane] = counts[lane] * epsilon / rest
+        counts[lane] /= rest
     for i in range(1, systems.order):
         for lane in range(LANES):
             systems.ridge[i * LANES + lane] = inverse[lane]

@@ -11,7 +11,7 @@ from hsad.kernels.compiled import compiled
 from hsad.kernels.ring.one_ring import mirrored
 from hsad.kernels.ring.primal.lanes import aligned
 from hsad.kernels.ring.window import REFLECT, SHIFT, Window
-from hsad.kernels.simd.lane_tiles import BANDS_TILE
+from hsad.kernels.simd.lane_microtiles import BANDS_MICROTILE
 from hsad.kernels.simd.vectors import LANES
 
 __all__ = ["Pixels", "box_start", "make_pixels"]
@@ -34,7 +34,7 @@ class Pixels(NamedTuple):
     bands : int
         Bands of the spectra.
     weight : int
-        Place of the ring weight, past whole tiles of bands; it is there if `weighted`.
+        Place of the ring weight, past whole microtiles of bands; it is there if `weighted`.
     weighted : bool
         Whether there are ring weights.
     step, row_step : int
@@ -120,7 +120,7 @@ def make_pixels(
     height = max(rows, window.outer) + 2 * margin + 1
     width = max(cols, window.outer) + 2 * margin + LANES + 1
     weighted = ring_weights.size > 0
-    weight = -(-(bands + ones) // BANDS_TILE) * BANDS_TILE
+    weight = -(-(bands + ones) // BANDS_MICROTILE) * BANDS_MICROTILE
     step = -(-(weight + weighted) // LANES) * LANES
     pixels = Pixels(
         aligned(height * width * step),

@@ -15,7 +15,7 @@ from hsad.kernels.ring.primal.sliding import Slide, make_slide, slide_columns, s
 from hsad.kernels.ring.primal.weighted import Rings, add_weighted, fill_strip, find_atoms, make_rings
 from hsad.kernels.ring.task import CRD, RX, Task
 from hsad.kernels.ring.window import Window
-from hsad.kernels.simd.slide_tiles import transpose
+from hsad.kernels.simd.slide_microtiles import transpose
 from hsad.kernels.simd.vectors import LANES
 
 __all__ = ["score_primal"]

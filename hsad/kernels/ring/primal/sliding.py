@@ -16,8 +16,8 @@ from hsad.kernels.compiled import compiled
 from hsad.kernels.ring.primal.lanes import aligned
 from hsad.kernels.ring.primal.padded import Pixels, box_start
 from hsad.kernels.ring.window import Window
-from hsad.kernels.simd.lane_tiles import TILE
-from hsad.kernels.simd.slide_tiles import PAIRS, add_corners, slide_tile
+from hsad.kernels.simd.lane_microtiles import MICROTILE
+from hsad.kernels.simd.slide_microtiles import PAIRS, add_corners, slide_microtile
 from hsad.kernels.simd.vectors import LANES
 
 __all__ = ["Slide", "make_slide", "slide_columns", "slide_group", "slide_row"]
@@ -36,9 +36,9 @@ class Slide(NamedTuple):
     line, matrix : int
         Distance of the rows of a matrix, and of matrices.
     slope : ndarray
-        The change of the last sum from the row before, tile by tile.
+        The change of the last sum from the row before, microtile by microtile.
     changes : ndarray
-        The change of the slope for eight pixels and one tile.
+        The change of the slope for eight pixels and one microtile.
     columns : (4, pixels) ndarray
         Offsets of the columns that enter and leave the outer window, and those of the guard window.
     rows : (terms, 3) ndarray
@@ -67,7 +67,7 @@ def make_slide(pixels: Pixels, window: Window, cols: int) -> Slide:
         order * LANES,
         matrix,
         aligned(order * order),
-        aligned(TILE * LANES * LANES),
+        aligned(MICROTILE * LANES * LANES),
         np.empty((4, groups * LANES), np.int64),
         np.empty((outer + inner, 3), np.int64),
         np.empty(2 * (outer**2 + inner**2 + PAIRS + groups * LANES * (2 * (outer + inner) + PAIRS)), np.int64),
@@ -146,14 +146,14 @@ def slide_row(slide: Slide, pixels: Pixels, row: int, col: int, window: Window, 
 def slide_group(slide: Slide, pixels: Pixels, order: int, group: int, pairs: tuple[int, int]) -> None:
     """Bring the sums of the eight pixels of a group up to date, those of the groups before being so."""
     at = 0
-    for i in range(0, order, TILE):
-        for j in range(0, i + TILE, LANES):
+    for i in range(0, order, MICROTILE):
+        for j in range(0, i + MICROTILE, LANES):
             if group == 0:
                 add_corners(pixels.x, slide.corners, 0, pairs[0], 1, i, j, slide.changes)
-                for k in range(TILE * LANES):
+                for k in range(MICROTILE * LANES):
                     slide.slope[at + k] = slide.changes[k]
             first = pairs[0] + group * LANES * pairs[1]
             add_corners(pixels.x, slide.corners, first, pairs[1], LANES, i, j, slide.changes)
             place = group * slide.matrix + i * slide.line + j * LANES
-            slide_tile(slide.changes, slide.slope, at, slide.sums, place, slide.line)
-            at += TILE * LANES
+            slide_microtile(slide.changes, slide.slope, at, slide.sums, place, slide.line)
+            at += MICROTILE * LANES

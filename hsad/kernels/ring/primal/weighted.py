@@ -1,7 +1,7 @@
 """Sums of products of bands over rings, weighted anew for every pixel: by its distances to the atoms.
 
 Nothing slides here. Eight neighbouring pixels are worked on side by side, a few atoms at a time: copied into the
-nearest cache, their distances summed on the way, then weighed, then multiplied tile by tile.
+nearest cache, their distances summed on the way, then weighed, then multiplied microtile by microtile.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from hsad.kernels.ring.primal.lanes import aligned
 from hsad.kernels.ring.primal.padded import Pixels, box_start
 from hsad.kernels.ring.task import Task
 from hsad.kernels.ring.window import SHIFT, Window
-from hsad.kernels.simd.lane_tiles import (
-    BANDS_TILE,
-    TILE,
+from hsad.kernels.simd.lane_microtiles import (
+    BANDS_MICROTILE,
+    MICROTILE,
     add_products,
     add_squares,
     copy_atoms,
     invert_distances,
 )
-from hsad.kernels.simd.slide_tiles import transpose
+from hsad.kernels.simd.slide_microtiles import transpose
 from hsad.kernels.simd.vectors import LANES
 
 __all__ = ["Rings", "add_weighted", "fill_strip", "find_atoms", "make_rings"]
@@ -77,7 +77,7 @@ def make_rings(pixels: Pixels, window: Window, rows: int) -> Rings:
     """Return the arrays for columns of `rows` pixels."""
     band_step = -(-(LANES + 2 * pixels.margin) // LANES) * LANES
     row_step = band_step * pixels.step
-    capacity = -(-largest_ring(window.outer, window.inner) // TILE) * TILE
+    capacity = -(-largest_ring(window.outer, window.inner) // MICROTILE) * MICROTILE
     return Rings(
         aligned((rows + 2 * pixels.margin + 1) * row_step),
         band_step,
@@ -88,7 +88,7 @@ def make_rings(pixels: Pixels, window: Window, rows: int) -> Rings:
         np.empty((capacity + 1) * LANES, np.int64),
         aligned(pixels.weight * _CHUNK * LANES),
         aligned(_CHUNK * LANES),
-        aligned(BANDS_TILE * _CHUNK * LANES),
+        aligned(BANDS_MICROTILE * _CHUNK * LANES),
         aligned(2 * LANES),
     )
 
@@ -133,7 +133,7 @@ def find_atoms(
                 if not (inside and abs(j) <= guard):
                     rings.offsets[count] = i * rings.row_step + j
                     count += 1
-        while count % TILE:
+        while count % MICROTILE:
             rings.offsets[count] = rings.strip.size - rings.row_step - at
             count += 1
         return False, at, count
@@ -144,7 +144,7 @@ def find_atoms(
         for k in range(found):
             i, j = rings.ring[k] // pixels.cols + pixels.margin, rings.ring[k] % pixels.cols + pixels.margin
             rings.gather[k * LANES + lane] = i * pixels.row_step + j * pixels.step
-    count = (count + TILE - 1) // TILE * TILE
+    count = (count + MICROTILE - 1) // MICROTILE * MICROTILE
     for k in range(count):
         rings.offsets[k] = k * pixels.step * LANES
         for b in range(0, pixels.step, LANES):
@@ -182,7 +182,7 @@ def add_weighted(
             limits[lane] += DISTANCE_FLOOR * y[b * LANES + lane] * y[b * LANES + lane]
     for start in range(0, count, _CHUNK):
         size = min(_CHUNK, count - start)
-        for k in range(0, size, TILE):
+        for k in range(0, size, MICROTILE):
             here = k * LANES
             copy_atoms(
                 x,
@@ -199,7 +199,7 @@ def add_weighted(
                 here,
             )
         _weigh(rings, pixels, task, x, at + pixels.weight * band_step, start, size)
-        for i in range(0, pixels.weight, BANDS_TILE):
+        for i in range(0, pixels.weight, BANDS_MICROTILE):
             add_squares(rings.chunk, rings.weights, rings.weighed, apart, i, i, size, a, line)
-            for j in range(0, i, BANDS_TILE):
+            for j in range(0, i, BANDS_MICROTILE):
                 add_products(rings.chunk, rings.weights, rings.weighed, apart, i, j, size, a, line)

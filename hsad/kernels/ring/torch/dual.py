@@ -1,7 +1,7 @@
 """Local detectors for many pixels at once, by systems of the order of the ring, as in `hsad.kernels.ring.dual`.
 
-The inner products of all pixels in and around a tile are one matrix product; the system of a pixel is picked from it.
-What is linear in the atoms, residuals and correlations, is a matrix product of the whole tile too: with coefficients
+The inner products of all pixels in and around a patch are one matrix product; the system of a pixel is picked from it.
+What is linear in the atoms, residuals and correlations, is a matrix product of the whole patch too: with coefficients
 that are zero for pixels outside the ring.
 """
 
@@ -26,43 +26,43 @@ from hsad.kernels.ring.torch.rings import Ring
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["Tiles", "score_dual", "shrinkage_weight", "tiles"]
+__all__ = ["Patches", "patches", "score_dual", "shrinkage_weight"]
 
 _PAIRS = 2**18
 """Pairs of spectra whose distances are formed at once."""
 
 
-class Tiles(NamedTuple):
-    """Tiles with their surroundings, and where in these the rings of the pixels to score lie.
+class Patches(NamedTuple):
+    """Patches with their surroundings, and where in these the rings of the pixels to score lie.
 
     Attributes
     ----------
-    x : (tiles, near, bands) Tensor
+    x : (patches, near, bands) Tensor
         Spectra, zero where invalid.
-    gram : (tiles, near, near) Tensor
+    gram : (patches, near, near) Tensor
         Inner products or kernel values of all of them.
-    tile : (pixels,) Tensor of int64
-        The tile of each pixel to score.
+    patch : (pixels,) Tensor of int64
+        The patch of each pixel to score.
     slot : (pixels,) Tensor of int64
-        Its number among the pixels of all tiles.
+        Its number among the pixels of all patches.
     slots : int
-        Pixels of a tile.
+        Pixels of a patch.
     atoms : (pixels, most + 1) Tensor of int64
-        The ring pixels, then the pixel itself, among the surroundings of the tile.
+        The ring pixels, then the pixel itself, among the surroundings of the patch.
     ring : Ring
         Which of the atoms are present.
     """
 
     x: Tensor
     gram: Tensor
-    tile: Tensor
+    patch: Tensor
     slot: Tensor
     slots: int
     atoms: Tensor
     ring: Ring
 
     def spread(self, weights: Tensor) -> Tensor:
-        """Return weights of the atoms, (pixels, most + 1), as weights of all pixels around: (tiles, slots, near)."""
+        """Return weights of the atoms, (pixels, most + 1), as weights of all pixels around: (patches, slots, near)."""
         near = self.x.shape[1]
         whole = weights.new_zeros(len(self.x), self.slots, near)
         places = (self.slot[:, None] * near + self.atoms).flatten()
@@ -81,10 +81,10 @@ class Tiles(NamedTuple):
         return products[self.slot[:, None], self.atoms[:, :-1]] * self.ring.present
 
 
-def tiles(
-    x: Tensor, valid: Tensor, task: Task, tile: Tensor, slot: Tensor, slots: int, atoms: Tensor, ring: Ring
-) -> Tiles:
-    """Return the tiles with their inner products; the parameters are the attributes, and `valid` (tiles, near)."""
+def patches(
+    x: Tensor, valid: Tensor, task: Task, patch: Tensor, slot: Tensor, slots: int, atoms: Tensor, ring: Ring
+) -> Patches:
+    """Return the patches with their inner products; the parameters are the attributes, and `valid` (patches, near)."""
     import torch
 
     if task.center:
@@ -102,7 +102,7 @@ def tiles(
         gram.clamp_(min=0.0).mul_(-task.gamma).exp_()
     elif task.kernel != LINEAR:
         gram.mul_(task.gamma).add_(1.0).pow_(3)
-    return Tiles(x, gram, tile, slot, slots, atoms, ring)
+    return Patches(x, gram, patch, slot, slots, atoms, ring)
 
 
 class Systems(NamedTuple):
@@ -126,13 +126,13 @@ class Systems(NamedTuple):
     center: bool
 
 
-def prepare(near: Tiles, task: Task) -> Systems:
+def prepare(near: Patches, task: Task) -> Systems:
     """Pick the systems of all pixels and centre and normalise them."""
     import torch
 
-    ring, atoms, tile = near.ring, near.atoms, near.tile
-    a = near.gram[tile[:, None, None], atoms[:, :, None], atoms[:, None, :-1]]
-    own = near.gram[tile, atoms[:, -1], atoms[:, -1]]
+    ring, atoms, patch = near.ring, near.atoms, near.patch
+    a = near.gram[patch[:, None, None], atoms[:, :, None], atoms[:, None, :-1]]
+    own = near.gram[patch, atoms[:, -1], atoms[:, -1]]
     rows = torch.cat([ring.present, torch.ones_like(own[:, None])], 1)
     if not ring.full:
         a.mul_(rows[:, :, None]).mul_(ring.present[:, None])
@@ -151,7 +151,7 @@ def prepare(near: Tiles, task: Task) -> Systems:
     return Systems(a, own, scale, task.center)
 
 
-def distances(near: Tiles, systems: Systems, task: Task) -> Tensor:
+def distances(near: Patches, systems: Systems, task: Task) -> Tensor:
     """Return Γᵢ² = ‖y - xᵢ‖², from inner products unless they cancel."""
     squares = systems.a.diagonal(dim1=1, dim2=2) + systems.own[:, None]
     found = squares - 2.0 * systems.a[:, -1]
@@ -159,14 +159,14 @@ def distances(near: Tiles, systems: Systems, task: Task) -> Tensor:
         close = ((found < 1e-5 * squares) & (near.ring.present > 0)).nonzero()
         for first in range(0, len(close), _PAIRS):
             pixel, atom = close[first : first + _PAIRS].unbind(1)
-            tile, scale = near.tile[pixel], systems.scale
-            y = near.x[tile, near.atoms[pixel, -1]] * scale[pixel, -1, None]
-            x = near.x[tile, near.atoms[pixel, atom]] * scale[pixel, atom, None]
+            patch, scale = near.patch[pixel], systems.scale
+            y = near.x[patch, near.atoms[pixel, -1]] * scale[pixel, -1, None]
+            x = near.x[patch, near.atoms[pixel, atom]] * scale[pixel, atom, None]
             found[pixel, atom] = (y - x).square_().sum(1)
     return (found + task.softening).maximum(DISTANCE_FLOOR * systems.own[:, None])
 
 
-def residual(near: Tiles, systems: Systems, alpha: Tensor) -> Tensor:
+def residual(near: Patches, systems: Systems, alpha: Tensor) -> Tensor:
     """Return ``y - Xα`` of the centred and scaled vectors."""
     import torch
 
@@ -176,7 +176,7 @@ def residual(near: Tiles, systems: Systems, alpha: Tensor) -> Tensor:
     return near.combine(weights)
 
 
-def solve(near: Tiles, systems: Systems, ridge: Tensor) -> tuple[Factor, Tensor]:
+def solve(near: Patches, systems: Systems, ridge: Tensor) -> tuple[Factor, Tensor]:
     """Solve the systems with `ridge` on their diagonals, in place; return the factors and α."""
     import torch
 
@@ -187,7 +187,14 @@ def solve(near: Tiles, systems: Systems, ridge: Tensor) -> tuple[Factor, Tensor]
 
 
 def refine(
-    near: Tiles, systems: Systems, factored: Factor, ridge: Tensor, alpha: Tensor, needed: Tensor, *, ones: bool = False
+    near: Patches,
+    systems: Systems,
+    factored: Factor,
+    ridge: Tensor,
+    alpha: Tensor,
+    needed: Tensor,
+    *,
+    ones: bool = False,
 ) -> tuple[Tensor, Tensor]:
     """Return α and ``y - Xα``, improved where `needed` by residuals of the normal equations formed from the spectra."""
     import torch
@@ -213,7 +220,7 @@ def refine(
     return alpha, r
 
 
-def score_dual(near: Tiles, task: Task, ring_weights: Tensor | None) -> Tensor:
+def score_dual(near: Patches, task: Task, ring_weights: Tensor | None) -> Tensor:
     """Return the scores of the pixels; `ring_weights` are those of the atoms, (pixels, most)."""
     systems = prepare(near, task)
     if task.detector == RX:
@@ -227,7 +234,7 @@ def score_dual(near: Tiles, task: Task, ring_weights: Tensor | None) -> Tensor:
     return crd(near, systems, penalty, task)
 
 
-def crd(near: Tiles, systems: Systems, penalty: Tensor, task: Task) -> Tensor:
+def crd(near: Patches, systems: Systems, penalty: Tensor, task: Task) -> Tensor:
     """Return residual norms, or square roots of the objective with all that is in it."""
     import torch
 
@@ -256,7 +263,7 @@ def crd(near: Tiles, systems: Systems, penalty: Tensor, task: Task) -> Tensor:
     return error.sqrt()
 
 
-def kernel_crd(near: Tiles, systems: Systems, ridge: Tensor) -> Tensor:
+def kernel_crd(near: Patches, systems: Systems, ridge: Tensor) -> Tensor:
     """Return √(k(y, y) - 2 αᵀk + αᵀKα)."""
     import torch
 
@@ -266,7 +273,7 @@ def kernel_crd(near: Tiles, systems: Systems, ridge: Tensor) -> Tensor:
     return error.clamp(min=0.0).sqrt()
 
 
-def rx(near: Tiles, systems: Systems, task: Task) -> Tensor:
+def rx(near: Patches, systems: Systems, task: Task) -> Tensor:
     """Return ``zᵀC⁻¹z = (‖r‖² + λ‖α‖²)/ε`` with C = ZZᵀ/s + εI and λ = sε."""
     import torch
 
@@ -297,7 +304,7 @@ def shrinkage_weight(trace: Tensor, square: Tensor, fourth: Tensor, counts: Tens
     return torch.where(square - bands * level * level > 0, ratio.clamp(0.0, 1.0), 1.0)
 
 
-def pinv_rx(near: Tiles, systems: Systems) -> Tensor:
+def pinv_rx(near: Patches, systems: Systems) -> Tensor:
     """Return ``zᵀC⁺z = s ‖G⁺b‖²``, from the centred inner products G and b.
 
     With no more pixels than bands G usually lacks one rank only, that of the mean: then G + c·11ᵀ has an ordinary

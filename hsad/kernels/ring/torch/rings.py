@@ -49,27 +49,27 @@ def axis(span: slice, size: int, window: Window) -> Axis:
 
 
 class Chunk(NamedTuple):
-    """Tiles (squares of the core) whose pixels are scored together.
+    """Patches (squares of the core) whose pixels are scored together.
 
     Attributes
     ----------
     rows, cols : (pixels,) ndarray of int64
         The pixels to score, in the core.
-    tile : (pixels,) ndarray of int64
-        The tile of each pixel.
+    patch : (pixels,) ndarray of int64
+        The patch of each pixel.
     slot : (pixels,) ndarray of int64
-        Number of each pixel among all pixels of the tiles, scored or not.
-    tops, lefts : (tiles,) ndarray of int64
-        First row and column of each tile's surroundings, in the block.
+        Number of each pixel among all pixels of the patches, scored or not.
+    tops, lefts : (patches,) ndarray of int64
+        First row and column of each patch's surroundings, in the block.
     side : int
-        Side of a tile.
+        Side of a patch.
     near : tuple of two int
-        Height and width of the surroundings: the same for all tiles.
+        Height and width of the surroundings: the same for all patches.
     """
 
     rows: NDArray[np.int64]
     cols: NDArray[np.int64]
-    tile: NDArray[np.int64]
+    patch: NDArray[np.int64]
     slot: NDArray[np.int64]
     tops: NDArray[np.int64]
     lefts: NDArray[np.int64]
@@ -86,28 +86,28 @@ def chunks(
     side: int,
     most: int,
 ) -> Iterator[Chunk]:
-    """Yield the tiles that hold a wanted pixel, at most `most` at a time.
+    """Yield the patches that hold a wanted pixel, at most `most` at a time.
 
-    Tiles at the edges, where a shifted window has more ring pixels, come apart from the others: all rings of a chunk
+    Patches at the edges, where a shifted window has more ring pixels, come apart from the others: all rings of a chunk
     take the room of its largest.
     """
     across = -(-wanted.shape[1] // side)
-    inside = _tiled(wanted, side)
+    inside = _by_patch(wanted, side)
     members = np.outer(*(part.there.sum(axis=1) for part in axes))
     members -= np.outer(*((part.there & part.guarded).sum(axis=1) for part in axes))
-    crowded = _tiled(wanted & (members > ring_size(window.outer, window.inner)), side).any(axis=1)
+    crowded = _by_patch(wanted & (members > ring_size(window.outer, window.inner)), side).any(axis=1)
     near = min(side + window.outer - 1, shape[0]), min(side + window.outer - 1, shape[1])
     for group in (~crowded, crowded):
-        tiles = np.flatnonzero(inside.any(axis=1) & group)
-        for first in range(0, len(tiles), most):
-            chosen = tiles[first : first + most]
+        patches = np.flatnonzero(inside.any(axis=1) & group)
+        for first in range(0, len(patches), most):
+            chosen = patches[first : first + most]
             row, col = chosen // across * side, chosen % across * side
             slot = np.flatnonzero(inside[chosen])
-            tile, place = slot // side**2, slot % side**2
+            patch, place = slot // side**2, slot % side**2
             yield Chunk(
-                row[tile] + place // side,
-                col[tile] + place % side,
-                tile,
+                row[patch] + place // side,
+                col[patch] + place % side,
+                patch,
                 slot,
                 np.clip(row + core[0].start - window.outer // 2, 0, shape[0] - near[0]),
                 np.clip(col + core[1].start - window.outer // 2, 0, shape[1] - near[1]),
@@ -116,8 +116,8 @@ def chunks(
             )
 
 
-def _tiled(mask: NDArray[np.bool_], side: int) -> NDArray[np.bool_]:
-    """Return a mask of the core as (tiles, side²), with tiles beyond its edges filled up by False."""
+def _by_patch(mask: NDArray[np.bool_], side: int) -> NDArray[np.bool_]:
+    """Return a mask of the core as (patches, side²), with patches beyond its edges filled up by False."""
     padded = np.pad(mask, [(0, -size % side) for size in mask.shape])
     down, across = (size // side for size in padded.shape)
     return padded.reshape(down, side, across, side).transpose(0, 2, 1, 3).reshape(-1, side * side)

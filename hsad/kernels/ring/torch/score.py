@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsad.kernels.ring.task import LINEAR, PINV, Task
-from hsad.kernels.ring.torch.dual import score_dual, tiles
+from hsad.kernels.ring.torch.dual import patches, score_dual
 from hsad.kernels.ring.torch.primal import score_primal
 from hsad.kernels.ring.torch.rings import Chunk, axis, chunks, rings
 from hsad.kernels.ring.window import Window, largest_ring, ring_size
@@ -55,8 +55,8 @@ def _primal(task: Task, bands: int, window: Window) -> bool:
     return allowed and bands < _PRIMAL_SHARE * ring_size(window.outer, window.inner)
 
 
-def _tile_bytes(side: int, bands: int, window: Window, task: Task, *, primal: bool) -> int:
-    """Return about how many bytes a tile takes at most."""
+def _patch_bytes(side: int, bands: int, window: Window, task: Task, *, primal: bool) -> int:
+    """Return about how many bytes a patch takes at most."""
     most = largest_ring(window.outer, window.inner)
     around = (side + window.outer - 1) ** 2
     numbers = 4 * window.outer**2 + 6 * bands
@@ -98,15 +98,15 @@ class _Block:
         bands = self.spectra.shape[1]
         budget = _memory(self.device)
         side = max(8, self.window.outer - 1)
-        while side > 1 and _tile_bytes(side, bands, self.window, self.task, primal=primal) > budget:
+        while side > 1 and _patch_bytes(side, bands, self.window, self.task, primal=primal) > budget:
             side -= 1
-        room = budget // _tile_bytes(side, bands, self.window, self.task, primal=primal)
+        room = budget // _patch_bytes(side, bands, self.window, self.task, primal=primal)
         most = max(1, min(room, _MOST_PIXELS // side**2))
         for chunk in chunks(wanted, self.core, self.axes, self.shape, self.window, side, most):
             self._score_chunk(chunk, scores, primal=primal)
 
     def _score_chunk(self, chunk: Chunk, scores: Tensor, *, primal: bool) -> None:
-        rows, cols, tile, slot, tops, lefts = (self.tensor(part) for part in chunk[:6])
+        rows, cols, patch, slot, tops, lefts = (self.tensor(part) for part in chunk[:6])
         width = self.shape[1]
         own = (rows + self.core[0].start) * width + cols + self.core[1].start
         ring = rings(self.tables, self.valid, rows, cols, own)
@@ -118,11 +118,11 @@ class _Block:
         down, across = (np.arange(size) for size in chunk.near)
         offsets = self.tensor((down[:, None] * width + across).ravel())
         near = (tops * width + lefts)[:, None] + offsets
-        top, left = tops[tile, None], lefts[tile, None]
+        top, left = tops[patch, None], lefts[patch, None]
         atoms = (ring.atoms // width - top) * chunk.near[1] + ring.atoms % width - left
         x, valid = self.spectra[near], self.valid.flatten()[near]
         scores[rows, cols] = score_dual(
-            tiles(x, valid, self.task, tile, slot, chunk.side**2, atoms, ring), self.task, weights
+            patches(x, valid, self.task, patch, slot, chunk.side**2, atoms, ring), self.task, weights
         )
 
 

@@ -11,10 +11,10 @@ from typing import Any
 
 from llvmlite import ir
 
-from hsad.kernels.simd.lane_tiles import TILE
+from hsad.kernels.simd.lane_microtiles import MICROTILE
 from hsad.kernels.simd.vectors import INT, LANES, ZERO, Emitter, cgutils, vector_kernel
 
-__all__ = ["PAIRS", "add_corners", "slide_tile", "transpose"]
+__all__ = ["PAIRS", "add_corners", "slide_microtile", "transpose"]
 
 
 PAIRS = 4
@@ -39,7 +39,7 @@ def _transposed(emit: Emitter, rows: list[Any]) -> list[Any]:
 def add_corners(
     emit: Emitter, x: Any, corners: Any, first: Any, count: Any, pixels: Any, i: Any, j: Any, changes: Any
 ) -> None:
-    """Write what a tile of the sums (bands ``i ... i + 3`` by ``j ... j + 7``) changes by, for a few pixels.
+    """Write what a microtile of the sums (bands ``i ... i + 3`` by ``j ... j + 7``) changes by, for a few pixels.
 
     `corners` holds pairs of offsets of pixels: of each pair the products of bands of the first are added, those of
     the second taken away. Pixel p has `count` pairs, a multiple of four, from the pair ``first + p * count`` on, and
@@ -47,7 +47,7 @@ def add_corners(
     """
     builder = emit.builder
     with cgutils.for_range(builder, pixels, intp=INT) as pixel:
-        tile = [emit.variable(ZERO) for _ in range(TILE)]
+        microtile = [emit.variable(ZERO) for _ in range(MICROTILE)]
         start = builder.add(first, builder.mul(pixel.index, count))
         with cgutils.for_range(builder, builder.sdiv(count, ir.Constant(INT, PAIRS)), intp=INT) as few:
             at = builder.add(start, builder.mul(few.index, ir.Constant(INT, PAIRS)))
@@ -56,28 +56,28 @@ def add_corners(
                 multiply = emit.multiply_subtract if k % 2 else emit.multiply_add
                 corner = builder.load(emit.at(corners, at, k))
                 along = emit.load(emit.at(x, corner, j))
-                for r in range(TILE):
+                for r in range(MICROTILE):
                     own = emit.load_spread(emit.at(x, builder.add(corner, i), r))
-                    builder.store(multiply(own, along, builder.load(tile[r])), tile[r])
-        for r in range(TILE):
-            place = builder.mul(pixel.index, ir.Constant(INT, LANES * TILE))
-            emit.store(builder.load(tile[r]), emit.at(changes, place, LANES * r))
+                    builder.store(multiply(own, along, builder.load(microtile[r])), microtile[r])
+        for r in range(MICROTILE):
+            place = builder.mul(pixel.index, ir.Constant(INT, LANES * MICROTILE))
+            emit.store(builder.load(microtile[r]), emit.at(changes, place, LANES * r))
 
 
 @vector_kernel
-def slide_tile(emit: Emitter, changes: Any, slope: Any, slope_at: Any, sums: Any, sums_at: Any, step: Any) -> None:
-    """Add up the changes of a tile from pixel to pixel, and add the results to the sums of eight pixels.
+def slide_microtile(emit: Emitter, changes: Any, slope: Any, slope_at: Any, sums: Any, sums_at: Any, step: Any) -> None:
+    """Add up the changes of a microtile from pixel to pixel, and add the results to the sums of eight pixels.
 
     `slope` is where the addition stands, four vectors of eight bands from `slope_at` on; the sums are four rows,
     `step` apart, of eight vectors of eight pixels.
     """
     builder = emit.builder
-    for r in range(TILE):
+    for r in range(MICROTILE):
         here = emit.at(slope, slope_at, LANES * r)
         total = emit.load(here)
         pixels = []
         for p in range(LANES):
-            total = builder.fadd(total, emit.load(emit.at(changes, ir.Constant(INT, LANES * (TILE * p + r)))))
+            total = builder.fadd(total, emit.load(emit.at(changes, ir.Constant(INT, LANES * (MICROTILE * p + r)))))
             pixels.append(total)
         emit.store(total, here)
         line = builder.add(sums_at, builder.mul(step, ir.Constant(INT, r)))

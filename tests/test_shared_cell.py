@@ -1,4 +1,4 @@
-"""Tiles of pixels that share a factorization, and the band of inner products, against the papers' formulas."""
+"""Cells of pixels that share a factorization, and the band of inner products, against the papers' formulas."""
 
 import logging
 
@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_limits
 
 from hsad.kernels import compiled
 from hsad.kernels.ring import score
-from hsad.kernels.ring.choose import can_share, tile_side
+from hsad.kernels.ring.choose import can_share, cell_side
 from hsad.kernels.ring.dual.patches import patches, product
 from hsad.kernels.ring.task import CRD, RX, Task
 from hsad.kernels.ring.window import REFLECT, SHIFT, Window
@@ -42,7 +42,7 @@ def everywhere():
 
 
 def at_the_rim():
-    """Invalid pixels in the middle of a tile, on the outer rim of its rings, and a whole corner."""
+    """Invalid pixels in the middle of a cell, on the outer rim of its rings, and a whole corner."""
     valid = everywhere()
     valid[13, 13] = valid[8, 12] = valid[17, 20] = False
     valid[:5, :9] = False
@@ -99,8 +99,8 @@ def test_only_equal_penalties_are_shared():
     assert not can_share(Task(CRD, 1e-3), window._replace(border=REFLECT))
 
 
-def test_pixels_of_a_tile_are_not_in_each_others_rings():
-    assert [tile_side(Window(15, inner, SHIFT)) for inner in (1, 3, 5, 13)] == [1, 2, 3, 3]
+def test_pixels_of_a_cell_are_not_in_each_others_rings():
+    assert [cell_side(Window(15, inner, SHIFT)) for inner in (1, 3, 5, 13)] == [1, 2, 3, 3]
 
 
 @pytest.mark.parametrize("side", [1, 3])

@@ -1,4 +1,4 @@
-"""Vector kernels on eight systems side by side: sums of products of bands, and tiles of their factorization."""
+"""Vector kernels on eight systems side by side: sums of products of bands, and microtiles of their factorization."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from llvmlite import ir
 from hsad.kernels.simd.vectors import INT, LANES, VECTOR, ZERO, Emitter, cgutils, vector_kernel
 
 __all__ = [
-    "BANDS_TILE",
-    "TILE",
+    "BANDS_MICROTILE",
+    "MICROTILE",
     "add_products",
     "add_squares",
     "copy_atoms",
@@ -20,11 +20,11 @@ __all__ = [
     "lane_solve_row",
 ]
 
-TILE = 4
-"""Side of a tile of a factorization."""
+MICROTILE = 4
+"""Side of a microtile of a factorization."""
 
-BANDS_TILE = 5
-"""Side of a tile of sums of products: numbers of bands are multiples of five more often than of four."""
+BANDS_MICROTILE = 5
+"""Side of a microtile of sums of products: numbers of bands are multiples of five more often than of four."""
 
 _LOST_PIVOT = 1e-15
 """A pivot below this share of its diagonal is rounding."""
@@ -35,7 +35,7 @@ def _lane_products(diagonal: bool) -> Any:
 
     The eight lanes are eight pixels. For five bands from `i` and five from `j`, and every atom k:
     ``m[i, j] += (w x)_k[i] x_k[j]``, where ``x_k[b]`` is the vector at ``x[b * apart + 8 k]``. The weighed bands of
-    the rows stand at ``weighed[(b - i) * apart + 8 k]``: the `diagonal` tile, that of the pairs of five bands, puts
+    the rows stand at ``weighed[(b - i) * apart + 8 k]``: the `diagonal` microtile, that of the pairs of five bands, puts
     them there.
     """
 
@@ -44,7 +44,7 @@ def _lane_products(diagonal: bool) -> Any:
         emit: Emitter, x: Any, weights: Any, weighed: Any, apart: Any, i: Any, j: Any, count: Any, m: Any, m_step: Any
     ) -> None:
         builder = emit.builder
-        size = range(BANDS_TILE)
+        size = range(BANDS_MICROTILE)
         pairs = [(r, c) for r in size for c in size if c <= r or not diagonal]
 
         def place(row: int, column: int) -> Any:
@@ -54,7 +54,7 @@ def _lane_products(diagonal: bool) -> Any:
 
         rows = [builder.mul(apart, ir.Constant(INT, b)) for b in size]
         columns = [builder.mul(apart, builder.add(j, ir.Constant(INT, b))) for b in size]
-        tile = {pair: emit.variable(emit.load(place(*pair))) for pair in pairs}
+        microtile = {pair: emit.variable(emit.load(place(*pair))) for pair in pairs}
         with cgutils.for_range(builder, count, intp=INT) as loop:
             atom = builder.mul(loop.index, ir.Constant(INT, LANES))
             right = [emit.load(emit.at(x, column, atom)) for column in columns]
@@ -66,9 +66,9 @@ def _lane_products(diagonal: bool) -> Any:
             else:
                 left = [emit.load(emit.at(weighed, row, atom)) for row in rows]
             for r, c in pairs:
-                builder.store(emit.multiply_add(left[r], right[c], builder.load(tile[r, c])), tile[r, c])
+                builder.store(emit.multiply_add(left[r], right[c], builder.load(microtile[r, c])), microtile[r, c])
         for pair in pairs:
-            emit.store(builder.load(tile[pair]), place(*pair))
+            emit.store(builder.load(microtile[pair]), place(*pair))
 
     return kernel
 
@@ -77,7 +77,7 @@ add_products, add_squares = _lane_products(diagonal=False), _lane_products(diago
 
 
 def _lane_eliminate(height: int, factor: bool) -> Any:  # noqa: C901  the unrolled loops of one algorithm
-    """Make the kernel that turns one tile (``height`` × 4) of eight matrices A into their Cholesky factors L.
+    """Make the kernel that turns one microtile (``height`` × 4) of eight matrices A into their Cholesky factors L.
 
     As `_eliminate`, with eight systems side by side. ``ridge[j]`` is added to the diagonal; in place of its
     diagonal, L gets the inverse, 0 where a pivot was lost; `growth` the largest quotient of a diagonal and its pivot.
@@ -86,7 +86,7 @@ def _lane_eliminate(height: int, factor: bool) -> Any:  # noqa: C901  the unroll
     @vector_kernel
     def kernel(emit: Emitter, a: Any, lower: Any, step: Any, i: Any, j: Any, ridge: Any, growth: Any) -> None:  # noqa: C901  likewise
         builder = emit.builder
-        size = range(TILE)
+        size = range(MICROTILE)
         eight = ir.Constant(INT, LANES)
 
         def place(base: Any, first: Any, row: int, column: Any) -> Any:
@@ -100,14 +100,14 @@ def _lane_eliminate(height: int, factor: bool) -> Any:  # noqa: C901  the unroll
                 more = emit.load(emit.at(ridge, builder.mul(across[c], eight)))
                 values[c][c] = builder.fadd(values[c][c], more)
         whole = [values[c][c] for c in size] if factor else []
-        tile = [[emit.variable(value) for value in row] for row in values]
+        microtile = [[emit.variable(value) for value in row] for row in values]
         with cgutils.for_range(builder, j, intp=INT) as loop:
             left = [builder.fneg(emit.load(place(lower, i, r, loop.index))) for r in range(height)]
             for c in size:
                 right = emit.load(place(lower, j, c, loop.index))
                 for r in range(height):
-                    builder.store(emit.multiply_add(left[r], right, builder.load(tile[r][c])), tile[r][c])
-        values = [[builder.load(slot) for slot in row] for row in tile]
+                    builder.store(emit.multiply_add(left[r], right, builder.load(microtile[r][c])), microtile[r][c])
+        values = [[builder.load(slot) for slot in row] for row in microtile]
         if factor:
             largest = emit.load(growth)
         for c in size:
@@ -128,12 +128,12 @@ def _lane_eliminate(height: int, factor: bool) -> Any:  # noqa: C901  the unroll
                 values[r][c] = builder.fmul(values[r][c], scale)
             if factor:
                 values[c][c] = scale
-            for later in range(c + 1, TILE):
+            for later in range(c + 1, MICROTILE):
                 entry = values[later][c] if factor else emit.load(place(lower, j, later, across[c]))
                 for r in range(later if factor else 0, height):
                     values[r][later] = emit.multiply_subtract(values[r][c], entry, values[r][later])
         for r in range(height):
-            for c in range(r + 1 if factor else TILE):
+            for c in range(r + 1 if factor else MICROTILE):
                 emit.store(values[r][c], place(lower, i, r, across[c]))
         if factor:
             emit.store(largest, growth)
@@ -141,8 +141,8 @@ def _lane_eliminate(height: int, factor: bool) -> Any:  # noqa: C901  the unroll
     return kernel
 
 
-lane_factor = _lane_eliminate(TILE, factor=True)
-lane_solve = _lane_eliminate(TILE, factor=False)
+lane_factor = _lane_eliminate(MICROTILE, factor=True)
+lane_solve = _lane_eliminate(MICROTILE, factor=False)
 lane_solve_row = _lane_eliminate(1, factor=False)
 
 
@@ -167,8 +167,8 @@ def copy_atoms(
     Atom k of eight pixels is the vectors ``x[x_at + offsets[first + k] + b * band_step]``.
     """
     builder = emit.builder
-    totals = [emit.variable(ZERO) for _ in range(TILE)]
-    atoms = [builder.add(x_at, builder.load(emit.at(offsets, first, a))) for a in range(TILE)]
+    totals = [emit.variable(ZERO) for _ in range(MICROTILE)]
+    atoms = [builder.add(x_at, builder.load(emit.at(offsets, first, a))) for a in range(MICROTILE)]
     with cgutils.for_range(builder, bands, intp=INT) as band:
         own = emit.load(emit.at(y, builder.mul(band.index, ir.Constant(INT, LANES))))
         shift = builder.mul(band.index, band_step)

@@ -1,4 +1,4 @@
-"""Vector kernels on packed systems: tiles of a factorization, products with a vector, picking from a Gram matrix."""
+"""Vector kernels on packed systems: microtiles of a factorization, products with a vector, picking from a Gram matrix."""
 
 from __future__ import annotations
 
@@ -11,36 +11,36 @@ from hsad.kernels.simd.vectors import DOUBLE, INT, LANES, VECTOR, ZERO, Emitter,
 __all__ = [
     "add_columns",
     "add_dots",
-    "factor_tile_1",
-    "factor_tile_2",
-    "factor_tile_3",
+    "factor_microtile_1",
+    "factor_microtile_2",
+    "factor_microtile_3",
     "gather_columns",
     "gather_rows",
     "join_columns",
     "shift_columns",
-    "solve_tile_1",
-    "solve_tile_2",
-    "solve_tile_3",
-    "update_tile_1",
-    "update_tile_2",
-    "update_tile_3",
+    "solve_microtile_1",
+    "solve_microtile_2",
+    "solve_microtile_3",
+    "update_microtile_1",
+    "update_microtile_2",
+    "update_microtile_3",
 ]
 
 
 def subtract_products(
     emit: Emitter,
     height: int,
-    tile: tuple[Any, Any],
+    microtile: tuple[Any, Any],
     rows: tuple[Any, Any, Any],
     columns: tuple[Any, Any, Any],
     count: Any,
 ) -> list[list[Any]]:
-    """Emit ``tile - Σ rows[k] columns[k]`` over `count` columns k; return its eight columns of `height` vectors.
+    """Emit ``microtile - Σ rows[k] columns[k]`` over `count` columns k; return its eight columns of `height` vectors.
 
-    The tile is an array and an offset, in steps of the rows; the operands are arrays, offsets and steps.
+    The microtile is an array and an offset, in steps of the rows; the operands are arrays, offsets and steps.
     """
     builder = emit.builder
-    a, a_at = tile
+    a, a_at = microtile
     left_array, rows_at, rows_step = rows
     right_array, columns_at, columns_step = columns
     slots = []
@@ -59,11 +59,11 @@ def subtract_products(
 
 
 def _eliminate(height: int, factor: bool) -> Any:
-    """Make the kernel that turns one tile of A into one tile of its Cholesky factor L.
+    """Make the kernel that turns one microtile of A into one microtile of its Cholesky factor L.
 
-    The tile has ``8·height`` rows and 8 columns. What was eliminated before (``count`` columns) is subtracted,
-    then the tile is multiplied by the inverse of the transposed diagonal block: a block that was factored before
-    (``factor=False``) or the first eight rows of the tile itself, factored here.
+    The microtile has ``8·height`` rows and 8 columns. What was eliminated before (``count`` columns) is subtracted,
+    then the microtile is multiplied by the inverse of the transposed diagonal block: a block that was factored before
+    (``factor=False``) or the first eight rows of the microtile itself, factored here.
     """
 
     @vector_kernel
@@ -117,12 +117,12 @@ def _eliminate(height: int, factor: bool) -> Any:
     return kernel
 
 
-factor_tile_1, factor_tile_2, factor_tile_3 = (_eliminate(height, factor=True) for height in (1, 2, 3))
-solve_tile_1, solve_tile_2, solve_tile_3 = (_eliminate(height, factor=False) for height in (1, 2, 3))
+factor_microtile_1, factor_microtile_2, factor_microtile_3 = (_eliminate(height, factor=True) for height in (1, 2, 3))
+solve_microtile_1, solve_microtile_2, solve_microtile_3 = (_eliminate(height, factor=False) for height in (1, 2, 3))
 
 
 def _update(height: int) -> Any:
-    """Make the kernel that subtracts from one tile of A the products of `count` columns that were eliminated."""
+    """Make the kernel that subtracts from one microtile of A the products of `count` columns that were eliminated."""
 
     @vector_kernel
     def kernel(
@@ -151,7 +151,7 @@ def _update(height: int) -> Any:
     return kernel
 
 
-update_tile_1, update_tile_2, update_tile_3 = (_update(height) for height in (1, 2, 3))
+update_microtile_1, update_microtile_2, update_microtile_3 = (_update(height) for height in (1, 2, 3))
 
 
 @vector_kernel

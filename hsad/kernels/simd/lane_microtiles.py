@@ -35,8 +35,8 @@ def _lane_products(diagonal: bool) -> Any:
 
     The eight lanes are eight pixels. For five bands from `i` and five from `j`, and every atom k:
     ``m[i, j] += (w x)_k[i] x_k[j]``, where ``x_k[b]`` is the vector at ``x[b * apart + 8 k]``. The weighed bands of
-    the rows stand at ``weighed[(b - i) * apart + 8 k]``: the `diagonal` microtile, that of the pairs of five bands, puts
-    them there.
+    the rows stand at ``weighed[(b - i) * apart + 8 k]``: the `diagonal` microtile, that of the pairs of five bands,
+    puts them there.
     """
 
     @vector_kernel

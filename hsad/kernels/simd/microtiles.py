@@ -1,4 +1,7 @@
-"""Vector kernels on packed systems: microtiles of a factorization, products with a vector, picking from a Gram matrix."""
+"""Vector kernels on packed systems: factorization by microtiles, products with a vector, picking from a Gram matrix.
+
+A microtile is the part of a matrix that vector registers hold.
+"""
 
 from __future__ import annotations
 

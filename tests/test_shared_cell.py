@@ -1,15 +1,11 @@
 """Cells of pixels that share a factorization, and the band of inner products, against the papers' formulas."""
 
-import logging
-
 import fast
 import naive
 import numpy as np
 import pytest
-from numba.core import event
 from threadpoolctl import threadpool_limits
 
-from hsad.kernels import compiled
 from hsad.kernels.ring import score
 from hsad.kernels.ring.choose import can_share, cell_side
 from hsad.kernels.ring.dual.patches import patches, product
@@ -118,14 +114,3 @@ def test_the_band_holds_the_products_of_the_rings(scene, side):
             found = [product(patch, numbers[i], number) for number in numbers]
             np.testing.assert_allclose(found, clean[tuple(members.T)] @ clean[tuple(members[i])], rtol=1e-12)
     assert np.all(seen[valid] == 1)
-
-
-def test_compiling_is_announced_once(caplog):
-    class Dispatcher:
-        py_func = score.score_rings
-
-    announcement = compiled.Announcement()
-    with caplog.at_level(logging.INFO, "hsad"):
-        for _ in range(2):
-            announcement.on_start(event.Event("numba:compile", event.EventStatus.START, {"dispatcher": Dispatcher}))
-    assert [record.message for record in caplog.records] == ["compiling kernels, once for this machine"]

@@ -32,7 +32,10 @@ def compiled(function: Function) -> Function:
     kernel: Any = njit(nogil=True, cache=True, error_model="numpy", fastmath=_FAST)(function)
     # numba takes a cached kernel for current as long as its own file is unchanged, although the kernels that it
     # calls, from other files, are compiled into it. So the stamp of a cache is that of all sources together.
-    kernel._cache._cache_file._source_stamp = _SOURCES  # noqa: SLF001  there is no public way
+    file = kernel._cache._cache_file  # noqa: SLF001  there is no public way
+    file._source_stamp = _SOURCES  # noqa: SLF001
+    # The version is looked at before the rest is unpickled, which fails where a type of then is gone.
+    file._version = f"{file._version} {_SOURCES}"  # noqa: SLF001
     return cast("Function", kernel)
 
 

@@ -92,11 +92,12 @@ def _pixel(block: Block) -> NDArray[np.float64]:
 
 def _ring(detector: DualWindow, block: Block) -> NDArray[np.float64]:
     """Return the ring of the pixel, by the rule that the kernels use."""
-    from hsad.kernels.ring.window import border_code, largest_ring, ring_pixels
+    from hsad.kernels.ring.one_ring import largest_ring, ring_pixels
 
-    numbers = np.empty(largest_ring(detector.outer, detector.inner), dtype=np.int64)
+    window = detector.window
+    numbers = np.empty(largest_ring(window.outer, window.inner), dtype=np.int64)
     row, col = block.core[0].start, block.core[1].start
-    count = ring_pixels(block.valid, row, col, detector.outer, detector.inner, border_code(detector.border), numbers)
+    count = ring_pixels(block.valid, row, col, window.outer, window.inner, window.border, numbers)
     return block.spectra.reshape(-1, block.spectra.shape[2])[numbers[:count]]
 
 

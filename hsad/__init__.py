@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from hsad.readers import open_cube
     from hsad.report.decide import polygons, threshold
     from hsad.report.explain import explain
+    from hsad.report.survey import survey
     from hsad.synthetic import make_scene
 
 __version__ = "0.1.0"
@@ -49,6 +50,7 @@ _HOMES = {
     "open_cube": "hsad.readers",
     "polygons": "hsad.report.decide",
     "score": "hsad.detection",
+    "survey": "hsad.report.survey",
     "threshold": "hsad.report.decide",
     "write_anomalies": "hsad.products.anomalies",
     "write_scores": "hsad.products.raster",
@@ -73,6 +75,7 @@ __all__ = [
     "open_cube",
     "polygons",
     "score",
+    "survey",
     "threshold",
     "write_anomalies",
     "write_scores",

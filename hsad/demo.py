@@ -16,6 +16,7 @@ from hsad.files import check_output, whole_file
 from hsad.job.files import detect_to_file
 from hsad.products import plot_roc, plot_scores, write_envi
 from hsad.readers import open_cube
+from hsad.report.survey import NAMES, survey
 from hsad.synthetic import make_scene
 
 __all__ = ["run_demo"]
@@ -35,7 +36,7 @@ _SINGLE = ("truth.tif", "targets.json", "roc.png")
 
 
 def run_demo(folder: Path, *, overwrite: bool = False, progress: Any = None) -> dict[str, Any]:
-    """Make a scene, detect in it with several methods, and leave rasters and figures in a folder.
+    """Make a scene, survey it, detect in it with several methods, and leave all of it in a folder.
 
     Parameters
     ----------
@@ -49,8 +50,8 @@ def run_demo(folder: Path, *, overwrite: bool = False, progress: Any = None) -> 
     Returns
     -------
     dict
-        ``folder``, ``files`` (names), ``methods``: one dict a run with ``name``, ``seconds`` and the figures of
-        `hsad.evaluation.evaluate`.
+        ``folder``, ``summary`` (of the survey, one line), ``report`` (its page), ``files`` (names), ``methods``: one
+        dict a run with ``name``, ``seconds`` and the figures of `hsad.evaluation.evaluate`.
 
     Raises
     ------
@@ -62,7 +63,7 @@ def run_demo(folder: Path, *, overwrite: bool = False, progress: Any = None) -> 
     except OSError as error:
         raise OutputError(f"{folder}: the folder cannot be made ({error.strerror})") from error
     images = (folder / f"{name}{suffix}" for name, *_ in _RUNS for suffix in (".tif", ".png"))
-    for path in (*(folder / name for name in ("scene.hdr", "scene.img", *_SINGLE)), *images):
+    for path in (*(folder / name for name in ("scene.hdr", "scene.img", *_SINGLE, *NAMES.values())), *images):
         check_output(path, (), overwrite=overwrite)
     scene = make_scene()
     header = folder / "scene.hdr"
@@ -73,6 +74,7 @@ def run_demo(folder: Path, *, overwrite: bool = False, progress: Any = None) -> 
     with whole_file(folder / "targets.json", overwrite=overwrite) as staged:
         staged.write_text(json.dumps(targets, indent=2) + "\n", encoding="utf-8")
 
+    surveyed = survey(header, folder, overwrite=overwrite, progress=progress)
     truth = scene.truth.values
     rows, curves = [], {}
     for name, method, parameters in _RUNS:
@@ -89,6 +91,8 @@ def run_demo(folder: Path, *, overwrite: bool = False, progress: Any = None) -> 
     plot_roc(curves, folder / "roc.png", overwrite=overwrite)
     return {
         "folder": str(folder),
+        "summary": surveyed["summary"],
+        "report": surveyed["report"],
         "files": sorted(path.name for path in folder.iterdir() if path.is_file()),
         "targets": len(scene.targets),
         "valid": int(np.count_nonzero(truth >= 0)),

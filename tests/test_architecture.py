@@ -61,7 +61,7 @@ ROOMS = {
     "accessor": {"detection", "detectors"},
     "doctor": {"engine"},
     "bench": {"detection", "detectors", "engine", "products", "errors"},
-    "demo": {"job", "detection", "evaluation", "products", "readers", "synthetic", "files", "errors"},
+    "demo": {"job", "detection", "evaluation", "products", "readers", "report", "synthetic", "files", "errors"},
     "cli": {
         "bench", "catalog", "cube", "demo", "description", "detection", "detectors", "doctor", "errors", "evaluation",
         "files", "job", "manual", "products", "progress", "readers", "report",

@@ -249,6 +249,6 @@ def test_wrong_outputs_are_refused(scored, tmp_path):
         threshold_to_file(scored / "scores.tif", tmp_path / "m.tif", rule="otsu", p_values=tmp_path / "p.tif")
     with pytest.raises(SceneError, match="missing"):
         threshold_to_file(scored / "scene.img.missing", tmp_path / "m.tif")
-    with pytest.raises(OutputError, match="is the score raster itself"):
+    with pytest.raises(OutputError, match="is read by this run"):
         threshold_to_file(scored / "scores.tif", scored / "scores.tif", overwrite=True)
     assert list(tmp_path.iterdir()) == []

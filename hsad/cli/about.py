@@ -63,7 +63,7 @@ def methods(method: str | None, as_json: bool) -> None:
 @overwrite_option
 @json_option
 def demo(output: str, overwrite: bool, as_json: bool) -> None:
-    """Do the main job end to end, offline: make a scene, detect, write maps and figures, print AUCs."""
+    """Do the main job end to end, offline: make a scene, survey it, detect with several methods, print AUCs."""
     from hsad.demo import run_demo
 
     result = run_demo(Path(output), overwrite=overwrite, progress=progress())
@@ -76,7 +76,8 @@ def demo(output: str, overwrite: bool, as_json: bool) -> None:
         click.echo(
             f"{row['name']:24} {row['auc']:7.4f} {row['average_precision']:15.4f} {found:>14} {row['seconds']:8.1f}"
         )
-    click.echo(f"{len(result['files'])} files in {result['folder']}; open the .tif in a GIS")
+    click.echo(f"{len(result['files'])} files in {result['folder']}; open the .tif and .gpkg in a GIS")
+    click.echo(f"{result['report']}: {result['summary']}")
 
 
 @click.command(cls=HsadCommand)

@@ -6,7 +6,7 @@ import click
 
 from hsad import __version__
 from hsad.cli.about import bench, completion, demo, doctor, manual, methods
-from hsad.cli.decisions import explain, report, review, threshold
+from hsad.cli.decisions import explain, report, review, survey, threshold
 from hsad.cli.detect import detect
 from hsad.cli.options import HsadGroup
 from hsad.cli.scenes import catalog, info
@@ -25,6 +25,7 @@ def hsad() -> None:
 
 
 for command in (
+    survey,
     detect,
     threshold,
     explain,

@@ -1,4 +1,4 @@
-"""The commands from scores to decisions: threshold, explain, report, review."""
+"""The commands from scores to decisions: threshold, explain, report, review, survey."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from typing import Any
 
 import click
 
-from hsad.cli.options import HsadCommand, json_option, overwrite_option, print_json
+from hsad.cli.detect import run_options
+from hsad.cli.options import DetectCommand, HsadCommand, json_option, overwrite_option, print_json, progress
 
-__all__ = ["explain", "report", "review", "threshold"]
+__all__ = ["explain", "report", "review", "survey", "threshold"]
 
 
 def threshold_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -35,9 +36,6 @@ def threshold_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 metavar="ROWS,COLS|FILE",
                 help="Background to count false objects in: R0:R1,C0:C1 or a mask.",
             ),
-            click.option(
-                "--bands", type=int, metavar="N", help="Degrees of freedom of chi2 and f, where scores do not tell."
-            ),
             click.option("--min-pixels", type=int, default=1, show_default=True, help="Smallest anomaly."),
             click.option(
                 "--merge",
@@ -52,10 +50,14 @@ def threshold_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+bands_option = click.option("--bands", type=int, metavar="N", help="Degrees of freedom of chi2 and f.")
+
+
 @click.command(cls=HsadCommand)
 @click.argument("scores")
 @click.option("-o", "--output", required=True, metavar="OUT", help=".tif: a mask; .gpkg, .geojson: outlines.")
 @threshold_options
+@bands_option
 @click.option("--p-values", metavar="FILE.tif", help="Also write a p-value for every pixel.")
 @overwrite_option
 @json_option
@@ -134,6 +136,7 @@ def explain(scene: str, scores: str, output: str | None, overwrite: bool, as_jso
 @click.argument("scores")
 @click.option("-o", "--output", required=True, metavar="REPORT.html", help="The page.")
 @threshold_options
+@bands_option
 @click.option("--no-reasons", is_flag=True, help="Leave out the detector's own account: it learns the scene once more.")
 @click.option("--open", "open_it", is_flag=True, help="Open it in a browser.")
 @overwrite_option
@@ -168,3 +171,32 @@ def review(anomalies: str, reviewed: str, as_json: bool) -> None:
     else:
         states = ", ".join(f"{count} {state}" for state, count in result["states"].items())
         click.echo(f"{anomalies}: {result['changed']} changed; {states}")
+
+
+@click.command(cls=DetectCommand)
+@click.argument("scene")
+@click.option("-o", "--output", required=True, metavar="FOLDER", help="Folder for all of it.")
+@click.option("-m", "--method", help="Detector, see `hsad methods`.")
+@threshold_options
+@overwrite_option
+@click.option("--restart", is_flag=True, help="Drop an unfinished run instead of continuing it.")
+@click.option("--open", "open_it", is_flag=True, help="Open the report in a browser.")
+@json_option
+def survey(scene: str, output: str, method: str | None, open_it: bool, as_json: bool, **options: Any) -> None:
+    """Look for anomalies in SCENE: scores, ranked anomalies, a report and a picture, in one folder."""
+    from hsad.report.survey import survey as look
+
+    own = {name: options.pop(name) for name in ("overwrite", "restart")}
+    decide = {name: options.pop(name) for name in _DECIDE}
+    options = run_options(method, options)
+    result = look(scene, output, method, decide=decide, progress=progress(), **own, **options)
+    if open_it:
+        click.launch(result["report"])
+    if as_json:
+        print_json(result)
+        return
+    click.echo(result["summary"])
+    click.echo(f"{result['report']} shows them, {result['anomalies']} is for a GIS. {result['sentence']}", err=True)
+
+
+_DECIDE = ("rule", "false_objects", "per", "pfa", "fdr", "threshold", "clean_region", "min_pixels", "merge")

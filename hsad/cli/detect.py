@@ -14,7 +14,7 @@ from hsad.cli.options import DetectCommand, json_option, overwrite_option, param
 if TYPE_CHECKING:
     from hsad.job.files import RunOutcome
 
-__all__ = ["detect"]
+__all__ = ["detect", "run_options"]
 
 
 @click.command(cls=DetectCommand)
@@ -43,16 +43,11 @@ def detect(
     Several scenes, a list of them (.txt, one a line) or a STAC item collection (.json) go into a folder, -o FOLDER; a
     scene that fails stops no other. A run that was ended early is continued by the same command.
     """
-    from hsad.detectors import DEFAULT_METHOD, read_parameters
     from hsad.errors import ParameterError
     from hsad.job.files import OUTPUT_SUFFIXES, detect_to_file
     from hsad.readers.collection import expand_scenes
 
-    options["references"] = list(options["references"]) or None
-    own = {name: options.pop(name) for name in ("overwrite", "restart")}
-    texts = {name: options.pop(name) for p in parameters_by_name().values() if (name := p.name) in options}
-    given = {name: text for name, text in texts.items() if text is not None}
-    options |= {**read_parameters(method or DEFAULT_METHOD, given), **own, "progress": progress(log)}
+    options = {**run_options(method, options), "progress": progress(log)}
     named = expand_scenes(scenes)
     if named != list(scenes) or len(named) > 1 or Path(output).is_dir():
         if Path(output).suffix.lower() in OUTPUT_SUFFIXES and not Path(output).is_dir():
@@ -65,6 +60,17 @@ def detect(
         print_json(result)
     else:
         click.echo(f"{result.output}: {_outcome(result)}")
+
+
+def run_options(method: str | None, options: dict[str, Any]) -> dict[str, Any]:
+    """Return the options of a `DetectCommand` as the library takes them."""
+    from hsad.detectors import DEFAULT_METHOD, read_parameters
+
+    names = {p.name for p in parameters_by_name().values()} & set(options)
+    given = {name: options[name] for name in names if options[name] is not None}
+    own = {name: value for name, value in options.items() if name not in names}
+    own["references"] = list(own["references"]) or None
+    return {**own, **read_parameters(method or DEFAULT_METHOD, given)}
 
 
 def _detect_many(

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from hsad.files import whole_file
 from hsad.products.provenance import Provenance, sha256_of, source_file
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from hsad.cube import GeoGrid
     from hsad.products.summary import BandSummary
 
-__all__ = ["EXTENSIONS", "footprint", "stac_item"]
+__all__ = ["EXTENSIONS", "add_asset", "footprint", "stac_item"]
 
 _SCHEMAS = "https://stac-extensions.github.io"
 EXTENSIONS = {
@@ -109,6 +110,27 @@ def stac_item(
         item["stac_extensions"].append(EXTENSIONS["projection"])
         item["properties"] |= projection
     return item
+
+
+def add_asset(item: Path, name: str, file: Path, *, title: str, media_type: str) -> None:
+    """Add a file that lies beside an item to its assets.
+
+    Raises
+    ------
+    OutputError
+        When the item cannot be written.
+    """
+    document = json.loads(item.read_text("utf-8"))
+    document["assets"][name] = {
+        "href": f"./{quote(file.name)}",
+        "type": media_type,
+        "title": title,
+        "roles": ["data"],
+        "file:size": file.stat().st_size,
+        "file:checksum": _SHA256 + sha256_of(file),
+    }
+    with whole_file(item, overwrite=True) as staged:
+        staged.write_text(json.dumps(document, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def footprint(grid: GeoGrid) -> dict[str, Any] | None:

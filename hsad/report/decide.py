@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from hsad.cube import GeoGrid
 from hsad.errors import OutputError, ParameterError
-from hsad.files import check_output
+from hsad.files import check_output, refuse_inputs
 from hsad.job.options import RunOptions
 from hsad.job.selection import pixel_window
 from hsad.products.anomalies import (
@@ -162,8 +162,7 @@ def threshold_to_file(
         raise OutputError(f"{target}: the name must end with one of {', '.join(allowed)}")
     for result in (target, *([] if p_values is None else [Path(p_values)])):
         check_output(result, (), overwrite=overwrite)
-        if result.exists() and Path(scores).exists() and result.samefile(scores):
-            raise OutputError(f"{result} is the score raster itself; choose another name")
+        refuse_inputs(result, [Path(scores)])
     opened = open_scores(scores)
     chosen = choose_threshold(opened, _options(options), _clean(clean_region, opened.grid))
     if p_values is not None and chosen.null is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -75,8 +76,8 @@ class Scene:
     grid: GeoGrid
 
     @classmethod
-    def of(cls, scene: Any, grid: GeoGrid) -> Self:
-        """Open a scene (path, cube or array) and find the map's place in it.
+    def of(cls, scene: Any, grid: GeoGrid, origin: Callable[[GeoGrid], tuple[int, int]] | None = None) -> Self:
+        """Open a scene (path, cube or array) and find the map's place in it: by `origin`, or by CRS.
 
         Raises
         ------
@@ -90,13 +91,13 @@ class Scene:
         else:
             cube = check_cube(scene)
         whole = geo_grid(cube)
-        origin = _place(grid, whole)
-        if origin is None:
+        found = _place(grid, whole) if origin is None else origin(whole)
+        if found is None:
             raise SceneError(
                 f"{cube.attrs.get('source', 'the scene')}: {whole.rows} x {whole.cols} pixels do not hold the scores' "
-                f"{grid.rows} x {grid.cols}"
+                f"{grid.rows} x {grid.cols} (scores of swaths: detect with --grid sensor)"
             )
-        return cls(cube, drop_dead_bands(source_of(cube)), origin, grid)
+        return cls(cube, drop_dead_bands(source_of(cube)), found, grid)
 
     @property
     def wavelength(self) -> NDArray[np.float64] | None:

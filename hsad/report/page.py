@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,13 +29,32 @@ if TYPE_CHECKING:
 
     from hsad.thresholds.scoremap import ScoreMap
 
-__all__ = ["report_to_file", "summary_line", "write_page"]
+__all__ = ["Account", "report_to_file", "summary_line", "write_page"]
 
 PAGE_SUFFIXES = (".html", ".htm")
 _SPECTRA = 200
 _REASONS = 60
 _GAP = 3.0
 _LEFT_OUT = {"peak_wavelengths", "mean_spectrum", "background_spectrum"}
+
+
+@dataclass(frozen=True)
+class Account:
+    """Where a detector's own account of the anomalies comes from.
+
+    Attributes
+    ----------
+    scene : path, cube or array
+        What the detector is to learn.
+    options : mapping
+        Of the run: bands, a mask, a window.
+    origin : (int, int)
+        Row and column, of what is learned, at which the scores begin.
+    """
+
+    scene: Any
+    options: Mapping[str, Any]
+    origin: tuple[int, int]
 
 
 def report_to_file(
@@ -72,7 +92,8 @@ def report_to_file(
     opened = open_scores(scores)
     beside = Scene.of(scene, opened.grid)
     anomalies = choose_anomalies(opened, beside, **options)
-    write_page(target, anomalies, opened, beside, scene if reasons else None, overwrite=overwrite)
+    account = Account(scene, {}, beside.origin) if reasons else None
+    write_page(target, anomalies, opened, beside, account, overwrite=overwrite)
     return {
         "output": str(target),
         "anomalies": len(anomalies),
@@ -93,9 +114,15 @@ def summary_line(anomalies: Anomalies) -> str:
 
 
 def write_page(
-    path: Path, anomalies: Anomalies, scores: ScoreMap, scene: Scene, explained: Any, *, overwrite: bool = False
+    path: Path,
+    anomalies: Anomalies,
+    scores: ScoreMap,
+    scene: Scene,
+    account: Account | None,
+    *,
+    overwrite: bool = False,
 ) -> None:
-    """Write the page; `explained` is the scene to let the detector learn for reasons, None for none.
+    """Write the page, with reasons where there is an account of them.
 
     Raises
     ------
@@ -106,7 +133,7 @@ def write_page(
     from markupsafe import Markup
 
     picture, colours = overview(scene)
-    data = _data(anomalies, scores, scene, explained)
+    data = _data(anomalies, scores, scene, account)
     data["picture"] = data_url(picture)
     assets = files("hsad.report") / "assets"
     source = Path(scores.source or scene.name).name
@@ -167,7 +194,7 @@ def _number(value: Any) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-def _data(anomalies: Anomalies, scores: ScoreMap, scene: Scene, explained: Any) -> dict[str, Any]:
+def _data(anomalies: Anomalies, scores: ScoreMap, scene: Scene, account: Account | None) -> dict[str, Any]:
     """Return what the page's script reads."""
     grid = scores.grid
     grey, low, high, logarithmic = score_picture(scores)
@@ -201,7 +228,7 @@ def _data(anomalies: Anomalies, scores: ScoreMap, scene: Scene, explained: Any) 
         "breaks": _breaks(axis),
         "shaded": _shaded(scene, axis),
         "spectra": _spectra(anomalies, scores, scene),
-        "reasons": {} if explained is None else _reasons(anomalies, scores, scene, explained),
+        "reasons": {} if account is None else _reasons(anomalies, scores, scene, account),
     }
 
 
@@ -273,17 +300,20 @@ def _spectra(anomalies: Anomalies, scores: ScoreMap, scene: Scene) -> dict[int, 
     return found
 
 
-def _reasons(anomalies: Anomalies, scores: ScoreMap, scene: Scene, explained: Any) -> dict[int, dict[str, Any]]:
+def _reasons(anomalies: Anomalies, scores: ScoreMap, scene: Scene, account: Account) -> dict[int, dict[str, Any]]:
     """Return the detector's own account of the highest anomalies."""
     if not scores.method or not len(anomalies):
         return {}
     found: dict[int, dict[str, Any]] = {}
-    with explainer(explained, scores.method, scores.parameters) as ready:
+    method, parameters = scores.method, {**scores.parameters, **account.options}
+    if "background" in account.options:
+        method, parameters = "", dict(account.options)
+    with explainer(account.scene, method or None, parameters) as ready:
         same = np.array_equal(ready.learned.bands, scene.source.bands)
         for place in range(min(_REASONS, len(anomalies))):
             row, col = int(anomalies.columns["row"][place]), int(anomalies.columns["col"][place])
             try:
-                why = ready.at(row + scene.origin[0], col + scene.origin[1])
+                why = ready.at(row + account.origin[0], col + account.origin[1])
             except DataError:
                 continue
             parts, made = (why.reason.contributions, why.reason.reconstruction) if same else (None, None)

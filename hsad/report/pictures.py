@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from hsad.report.opened import Scene
     from hsad.thresholds.scoremap import ScoreMap
 
-__all__ = ["data_url", "overview", "picture_step", "score_picture"]
+__all__ = ["data_url", "overview", "picture_step", "reduced_scores", "score_picture"]
 
 _MOST = 1600
 _RGB_NM = (640.0, 550.0, 470.0)
@@ -78,6 +78,22 @@ def score_picture(scores: ScoreMap) -> tuple[NDArray[np.uint8], float, float, bo
 
     Groups of `picture_step` pixels show their highest score, so that an anomaly of one pixel stays visible.
     """
+    values, _ = reduced_scores(scores)
+    low, high = stretch(values)
+    if not math.isfinite(low):
+        return np.zeros(values.shape, dtype=np.uint8), 0.0, 1.0, False
+    logarithmic = is_logarithmic(low, high)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        share = (values - low) / (high - low)
+        if logarithmic:
+            share = np.log(np.maximum(values, low) / low) / np.log(high / low)
+    grey = 1 + np.round(np.clip(share, 0, 1) * 254)
+    with np.errstate(invalid="ignore"):
+        return np.where(np.isfinite(values), grey, 0).astype(np.uint8), low, high, logarithmic
+
+
+def reduced_scores(scores: ScoreMap) -> tuple[NDArray[np.float64], int]:
+    """Return the highest scores of groups of `picture_step` x `picture_step` pixels, and that step."""
     step = picture_step(scores.grid.rows, scores.grid.cols)
     waiting: list[NDArray[np.float64]] = []
     reduced = []
@@ -89,17 +105,7 @@ def score_picture(scores: ScoreMap) -> tuple[NDArray[np.uint8], float, float, bo
         if whole:
             reduced.append(_highest(tall[:whole], step))
         waiting = [tall[whole:]]
-    values = np.concatenate(reduced)
-    low, high = stretch(values)
-    if not math.isfinite(low):
-        return np.zeros(values.shape, dtype=np.uint8), 0.0, 1.0, False
-    logarithmic = is_logarithmic(low, high)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        share = (
-            np.log(np.maximum(values, low) / low) / np.log(high / low) if logarithmic else (values - low) / (high - low)
-        )
-    grey = 1 + np.round(np.clip(share, 0, 1) * 254)
-    return np.where(np.isfinite(values), grey, 0).astype(np.uint8), low, high, logarithmic
+    return np.concatenate(reduced), step
 
 
 def _highest(values: NDArray[np.float64], step: int) -> NDArray[np.float64]:

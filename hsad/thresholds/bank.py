@@ -4,7 +4,8 @@ A scene's own tail cannot calibrate itself, since its objects are in it. What a 
 bulk of a scene is nearly the same everywhere, so it was measured on scenes whose objects are known and is kept in
 ``bank.json``, a table a detector (made by ``tests/calibrate.py``). A scene enters with two numbers of its own: how far
 its 90th percentile lies above its median, and which level 40 peaks per 10⁴ pixels reach; a regression over the bank
-turns them into the level from which the heights in the table count.
+turns them into the level from which the heights in the table count. What the scene has between the levels of 40 and of
+10 peaks, where objects are few, then corrects the table's rate: as if twenty such peaks of the bank had been seen.
 """
 
 from __future__ import annotations
@@ -25,6 +26,9 @@ from hsad.thresholds.tail import UNIT_PIXELS, Tail
 __all__ = ["BankNull", "BankTable", "bank_methods", "bank_table", "features"]
 
 _OWN_RATE = 40.0
+_TRUSTED_RATE = 10.0
+_PRIOR_PEAKS = 20.0
+_TOO_FEW = 0.01
 _MARGIN = 0.15
 _FEW_PIXELS = 2500
 _MOST_UNEVEN = 6.0
@@ -116,6 +120,13 @@ class BankNull:
         median = float(self.table.units_of(self.tail.quantile(0.5)))
         return median + constant + of_upper * upper + of_level * level
 
+    @functools.cached_property
+    def scale(self) -> float:
+        """By how much this scene's rate differs from the table's: posterior mean of a gamma law around 1."""
+        low, high = self._table_threshold(_OWN_RATE), self._table_threshold(_TRUSTED_RATE)
+        seen = int(((self.tail.peaks > low) & (self.tail.peaks <= high)).sum())
+        return (_PRIOR_PEAKS + seen) / (_PRIOR_PEAKS + (_OWN_RATE - _TRUSTED_RATE) * self.tail.units)
+
     def rate(self, scores: NDArray[np.float64] | float) -> NDArray[np.float64]:
         """Return how many false objects per 10⁴ pixels are expected to reach each score.
 
@@ -128,7 +139,7 @@ class BankNull:
         slope = (logs[-1] - logs[-4]) / (heights[-1] - heights[-4])
         steep = (logs[1] - logs[0]) / (heights[1] - heights[0])
         beyond = np.maximum(above - heights[-1], 0) * slope + np.minimum(above - heights[0], 0) * steep
-        rates = np.exp(np.minimum(inside + beyond, 50.0))
+        rates = self.scale * np.exp(np.minimum(inside + beyond, 50.0))
         return np.asarray(np.minimum(rates, max(len(self.tail.peaks), 1) / self.tail.units))
 
     def expected(self, scores: NDArray[np.float64] | float) -> NDArray[np.float64]:
@@ -141,6 +152,10 @@ class BankNull:
 
     def threshold(self, rate: float) -> float:
         """Return the score that so many false objects per 10⁴ pixels are expected to reach."""
+        return self._table_threshold(rate / self.scale)
+
+    def _table_threshold(self, rate: float) -> float:
+        """Return the score that so many reach by the table alone."""
         heights, logs = np.array(self.table.heights), np.log(self.table.rates)
         slope = (logs[-1] - logs[-4]) / (heights[-1] - heights[-4])
         wanted = math.log(rate)
@@ -180,6 +195,7 @@ class BankNull:
             found.append(
                 f"{rate:g} per {UNIT_PIXELS:.0f} pixels lies beyond the table (from {min(self.table.rates):g})"
             )
+        found += self._too_few(rate)
         uneven = self._unevenness()
         if uneven > _MOST_UNEVEN:
             found.append(
@@ -188,10 +204,24 @@ class BankNull:
             )
         return found
 
+    def _too_few(self, rate: float) -> list[str]:
+        """Return that fewer peaks reach the threshold than false ones alone were expected, where that is no chance."""
+        from scipy import stats
+
+        expected, reached = rate * self.tail.units, self.tail.reached(self.threshold(rate))
+        if stats.poisson.cdf(reached, expected) > _TOO_FEW:
+            return []
+        return [
+            (
+                f"only {reached} peaks reach the threshold, where {expected:.0f} false ones were expected: this "
+                "background is calmer than the bank's, and fewer are false"
+            )
+        ]
+
     def _unevenness(self) -> float:
         """Return variance over mean of the quarters' numbers of peaks between the levels of 40 and of 10."""
         peaks = self.tail.peaks
-        within = (peaks > self.threshold(_OWN_RATE)) & (peaks <= self.threshold(10.0))
+        within = (peaks > self._table_threshold(_OWN_RATE)) & (peaks <= self._table_threshold(_TRUSTED_RATE))
         counts = np.bincount(self.tail.quadrants[within], minlength=4)
         return float(counts.var(ddof=1) / counts.mean()) if counts.any() else 0.0
 

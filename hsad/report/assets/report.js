@@ -128,7 +128,7 @@
     for (let k = 0; k < values.length; k++) {
       const index = values[k] = pixels.data[4 * k], color = colorOf(index);
       pixels.data[4 * k] = color[0]; pixels.data[4 * k + 1] = color[1]; pixels.data[4 * k + 2] = color[2];
-      pixels.data[4 * k + 3] = index === 0 ? 0 : 255;
+      pixels.data[4 * k + 3] = index === 0 ? 0 : 60 + Math.round(index / 255 * 195); // low scores let the scene through
     }
     pen.putImageData(pixels, 0, 0);
     const bar = $("colors").getContext("2d");

@@ -1,0 +1,138 @@
+"""Everything at once: from a scene to scores, anomalies, a page to review them in, a picture and one line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from hsad.cube import GeoGrid
+from hsad.detectors.base import Detector
+from hsad.errors import OutputError
+from hsad.files import check_output
+from hsad.job.files import detect_to_file
+from hsad.job.options import RunOptions
+from hsad.job.selection import pixel_window
+from hsad.products.anomalies import write_anomalies
+from hsad.products.figures import plot_scores
+from hsad.products.stac import add_asset
+from hsad.report.decide import MERGE, choose_anomalies
+from hsad.report.opened import Scene, open_scores
+from hsad.report.page import Account, summary_line, write_page
+from hsad.report.pictures import overview, reduced_scores
+
+__all__ = ["NAMES", "survey"]
+
+NAMES = {"scores": "scores.tif", "anomalies": "anomalies.gpkg", "report": "report.html", "quicklook": "quicklook.png"}
+"""The files of a survey."""
+
+
+def survey(
+    scene: str | Path,
+    folder: str | Path,
+    method: str | Detector | None = None,
+    *,
+    overwrite: bool = False,
+    restart: bool = False,
+    decide: dict[str, Any] | None = None,
+    **options: Any,
+) -> dict[str, Any]:
+    """Look for anomalies in a scene: scores, ranked anomalies, a report and a quicklook, in one folder.
+
+    Parameters
+    ----------
+    scene : path
+    folder : path
+        Made if it does not exist; the files are called as in `NAMES`, with companions of the scores.
+    method, **options
+        As for `hsad.detect_to_file`.
+    overwrite : bool
+        Whether files of an earlier survey may be replaced.
+    restart : bool
+        Drop an unfinished run instead of continuing it.
+    decide : dict, optional
+        Options of `hsad.polygons`: ``false_objects``, ``per``, ``rule``, ``min_pixels`` and so on.
+
+    Returns
+    -------
+    dict
+        ``summary`` (one line), ``folder``, ``scores``, ``anomalies``, ``report``, ``quicklook`` (paths), ``count`` (of
+        anomalies), ``method``, ``pixels``, ``valid``, and what `Threshold.to_dict` says.
+
+    Raises
+    ------
+    HsadError
+        As `hsad.detect_to_file` and `hsad.polygons`.
+    """
+    target = Path(folder)
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{target}: the folder cannot be made ({error.strerror})") from error
+    paths = {kind: target / name for kind, name in NAMES.items()}
+    for path in paths.values():
+        check_output(path, (), overwrite=overwrite)
+    result = detect_to_file(scene, paths["scores"], method, overwrite=overwrite, restart=restart, **options)
+
+    scores = open_scores(paths["scores"])
+    run, _ = RunOptions.split(options)
+    beside = Scene.of(scene, scores.grid, _origin(run))
+    anomalies = choose_anomalies(scores, beside, **{"merge": MERGE, **(decide or {})})
+    write_anomalies(anomalies, paths["anomalies"], overwrite=overwrite)
+    given = {name: value for name, value in options.items() if name in _SAME_BACKGROUND and value is not None}
+    account = Account(scene, given, (0, 0) if {"region", "bbox"} & set(given) else beside.origin)
+    write_page(paths["report"], anomalies, scores, beside, account, overwrite=overwrite)
+    _quicklook(scores, beside, summary_line(anomalies), paths["quicklook"], overwrite=overwrite)
+    add_asset(
+        paths["scores"].with_suffix(".json"),
+        "anomalies",
+        paths["anomalies"],
+        title=f"Anomalies: {summary_line(anomalies)}",
+        media_type="application/geopackage+sqlite3",
+    )
+    return {
+        "summary": summary_line(anomalies),
+        "folder": str(target),
+        **{kind: str(path) for kind, path in paths.items()},
+        "count": len(anomalies),
+        **{name: getattr(result, name) for name in ("method", "parameters", "pixels", "valid")},
+        **anomalies.threshold,
+        "anomalies": str(paths["anomalies"]),
+    }
+
+
+#: Options of a run that decide what is learned: the page's reasons are found with the same.
+_SAME_BACKGROUND = ("bands", "mask", "region", "bbox", "references", "background", "memory", "workers")
+
+
+def _origin(run: RunOptions) -> Any:
+    """Return what finds where the scores begin in the scene: the window of the run."""
+
+    def origin(grid: GeoGrid) -> tuple[int, int]:
+        rows, cols = pixel_window(run, grid)
+        return rows.start, cols.start
+
+    return origin
+
+
+def _quicklook(scores: Any, scene: Scene, title: str, path: Path, *, overwrite: bool) -> None:
+    """Draw the scene beside its scores, both reduced to what a figure can show."""
+    values, step = reduced_scores(scores)
+    picture, _ = overview(scene)
+    grid = scores.grid
+    transform = grid.transform
+    if transform is not None:
+        a, b, c, d, e, f, *_ = transform
+        transform = type(transform)(a * step, b * step, c, d * step, e * step, f)
+    reduced = GeoGrid(values.shape[0], values.shape[1], grid.crs, transform)
+    drawn = reduced.attach(xr.DataArray(values, dims=("y", "x"), attrs={"method": scores.method}))
+    rows, cols = min(values.shape[0], picture.shape[0]), min(values.shape[1], picture.shape[1])
+    plot_scores(
+        drawn[:rows, :cols],
+        path,
+        background=picture[:rows, :cols].astype(np.float64) / 255,
+        title=title,
+        overwrite=overwrite,
+    )

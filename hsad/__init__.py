@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from hsad.evaluation import evaluate
     from hsad.job.learned import Learned
     from hsad.products.anomalies import write_anomalies
+    from hsad.products.cubes.convert import write_cube
     from hsad.products.raster import write_scores
     from hsad.readers import open_cube
     from hsad.report.decide import polygons, threshold
@@ -53,6 +54,7 @@ _HOMES = {
     "survey": "hsad.report.survey",
     "threshold": "hsad.report.decide",
     "write_anomalies": "hsad.products.anomalies",
+    "write_cube": "hsad.products.cubes.convert",
     "write_scores": "hsad.products.raster",
 }
 
@@ -78,6 +80,7 @@ __all__ = [
     "survey",
     "threshold",
     "write_anomalies",
+    "write_cube",
     "write_scores",
 ]
 

@@ -22,10 +22,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
 __all__ = [
+    "check_folder",
     "check_output",
     "drop_statistics",
     "open_log",
     "publish",
+    "publish_folder",
     "refuse_inputs",
     "reserve_space",
     "split_variable",
@@ -195,6 +197,57 @@ def publish(staged: Path, final: Path, *, overwrite: bool) -> None:
 
 # What file systems without links, such as FAT, answer.
 _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EACCES, errno.EINVAL}
+
+
+def check_folder(
+    path: str | os.PathLike[str], suffixes: Sequence[str], marks: Sequence[str], *, overwrite: bool
+) -> Path:
+    """Return `path` if a folder that is a format of its own (a Zarr store) can be written there.
+
+    Parameters
+    ----------
+    path : path
+        The final name.
+    suffixes : sequence of str
+        The endings the name may have, lower case.
+    marks : sequence of str
+        Names of files, one of which such a folder holds: only a folder with one of them is ever replaced.
+    overwrite : bool
+        Whether a folder of that name may be replaced.
+
+    Raises
+    ------
+    OutputError
+        As for `check_output`.
+    """
+    target = _named(path)
+    if not (target.is_dir() and not target.is_symlink()):
+        return check_output(target, suffixes, overwrite=False)
+    if suffixes and target.suffix.lower() not in suffixes:
+        raise OutputError(f"{target}: the name must end with one of {', '.join(suffixes)}")
+    if not overwrite:
+        raise OutputError(f"{target} exists already; allow overwriting or choose another name")
+    if not any((target / mark).is_file() for mark in marks):
+        raise OutputError(f"{target}: a folder of this name holds something else, which is not replaced")
+    return target
+
+
+def publish_folder(staged: Path, final: Path, marks: Sequence[str], *, overwrite: bool) -> None:
+    """Give a complete folder its final name; the one it replaces is put aside first and removed last.
+
+    Raises
+    ------
+    OutputError
+        When something has the name that may not be replaced.
+    """
+    for file in staged.rglob("*"):
+        if file.is_file():
+            with file.open("r+b") as opened:
+                os.fsync(opened.fileno())
+    check_folder(final, (), marks, overwrite=overwrite)
+    if final.exists():
+        final.rename(staged.with_name(f"{staged.name}.replaced"))  # in the folder that is removed in the end
+    staged.rename(final)
 
 
 def drop_statistics(raster: Path) -> None:

@@ -9,7 +9,7 @@ from hsad.cli.about import bench, completion, demo, doctor, manual, methods
 from hsad.cli.decisions import explain, report, review, survey, threshold
 from hsad.cli.detect import detect
 from hsad.cli.options import HsadGroup
-from hsad.cli.scenes import catalog, info
+from hsad.cli.scenes import catalog, convert, info
 from hsad.cli.scores import evaluate
 
 __all__ = ["hsad"]
@@ -20,7 +20,8 @@ __all__ = ["hsad"]
 def hsad() -> None:
     """Find the unusual in hyperspectral scenes: any cube file in, a georeferenced anomaly map out.
 
-    SCENE is an ENVI header or data file, a GeoTIFF, or a MATLAB file (scene.mat:NAME picks an array).
+    SCENE is an ENVI header or data file, a GeoTIFF, a MATLAB file (scene.mat:NAME picks an array), netCDF, Zarr, or a
+    sensor's product: its folder, main file or metadata (`hsad help products`).
     """
 
 
@@ -33,6 +34,7 @@ for command in (
     review,
     evaluate,
     info,
+    convert,
     methods,
     catalog,
     demo,

@@ -11,7 +11,7 @@ import click
 from hsad.cli.completion import scene_names
 from hsad.cli.options import HsadCommand, HsadGroup, json_option, print_json, progress
 
-__all__ = ["catalog", "info"]
+__all__ = ["catalog", "convert", "info"]
 
 
 @click.command(cls=HsadCommand)
@@ -57,6 +57,24 @@ _SHOWN: dict[str, Callable[[Any], str]] = {
     "mask_flags": lambda flags: ", ".join(flags) or "none",
     "flags": _shares,
 }
+
+
+@click.command(cls=HsadCommand)
+@click.argument("scene")
+@click.argument("output", metavar="OUT")
+@click.option("--interleave", metavar="bil|bip|bsq", help="Order of the numbers in ENVI files.  [default: bil]")
+@click.option("--overwrite", is_flag=True, help="Replace an existing output.")
+def convert(scene: str, output: str, interleave: Any, overwrite: bool) -> None:
+    """Write SCENE as ENVI (OUT.hdr, OUT.img), GeoTIFF (OUT.tif) or Zarr (OUT.zarr), nothing lost.
+
+    Numbers stay as they are stored; wavelengths, widths, bad bands, nodata, gain and bias, masks and georeferencing go
+    along. What a format cannot hold is said.
+    """
+    from hsad.products import write_cube
+    from hsad.readers import open_cube
+
+    written = write_cube(open_cube(scene), output, interleave=interleave, overwrite=overwrite)
+    click.echo(written)
 
 
 @click.group(cls=HsadGroup)

@@ -1,4 +1,4 @@
-"""What hsad leaves behind: score rasters with their STAC item and QGIS style, cubes as ENVI files, figures.
+"""What hsad leaves behind: score rasters with their STAC item and QGIS style, cubes as files that others read, figures.
 
 Nothing appears under its final name before it is complete. Products know cubes and grids, never readers,
 detectors or the engine; each name is loaded when it is first used.
@@ -10,7 +10,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hsad.products.envi import write_envi
+    from hsad.products.cubes.convert import write_cube
+    from hsad.products.cubes.envi import write_envi
     from hsad.products.figures import plot_roc, plot_scores
     from hsad.products.provenance import Provenance
     from hsad.products.raster import ScoreWriter, read_provenance, write_scores
@@ -21,6 +22,7 @@ __all__ = [
     "plot_roc",
     "plot_scores",
     "read_provenance",
+    "write_cube",
     "write_envi",
     "write_scores",
 ]
@@ -31,7 +33,8 @@ _HOMES = {
     "plot_roc": "figures",
     "plot_scores": "figures",
     "read_provenance": "raster",
-    "write_envi": "envi",
+    "write_cube": "cubes.convert",
+    "write_envi": "cubes.envi",
     "write_scores": "raster",
 }
 

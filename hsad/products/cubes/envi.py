@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import math
 import sys
-import warnings
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, get_args
 
 import numpy as np
 
-from hsad.cube import GeoGrid, check_cube, geo_grid, nodata
-from hsad.errors import OutputError, ParameterError, SceneWarning
+from hsad.cube import GeoGrid, check_cube, geo_grid
+from hsad.errors import OutputError, ParameterError
 from hsad.files import check_output, drop_statistics, publish, reserve_space, staging, statistics
+from hsad.products.cubes.blocks import ignore_value, number, row_blocks, say_what_is_left_out
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator
     from pathlib import Path
 
     import xarray as xr
@@ -27,7 +26,6 @@ Interleave = Literal["bil", "bip", "bsq"]
 
 ENVI_SUFFIXES = (".hdr", ".img", ".dat", ".bil", ".bip", ".bsq", ".raw", ".bin", ".envi")
 _DATA_SUFFIXES = {*ENVI_SUFFIXES, "", ".gz"} - {".hdr"}
-_BLOCK_BYTES = 32 * 2**20
 _WIDER = {
     "bool": "uint8",
     "int8": "int16",
@@ -89,7 +87,8 @@ def write_envi(
         if other.stem == data.stem and other.suffix.lower() in _DATA_SUFFIXES and other.name != data.name:
             raise OutputError(f"{data}: {other.name} beside it would share {header.name}; choose another name")
     dtype = np.dtype(_WIDER.get(cube.dtype.name, cube.dtype.name))
-    ignore = _ignore_value(cube, dtype)
+    ignore = ignore_value(cube, dtype)
+    say_what_is_left_out(cube, "an ENVI file")
     fields = _header(cube, dtype, interleave, ignore, target)
     with staging(header) as folder:
         from spectral.io.envi import write_envi_header
@@ -97,7 +96,7 @@ def write_envi(
         staged = folder / "data"
         reserve_space(data, folder, cube.size * dtype.itemsize)
         with staged.open("wb") as file:
-            for first, block in _row_blocks(cube, ignore):
+            for first, block in row_blocks(cube, ignore):
                 _write_rows(file, first, block.astype(dtype, copy=False), interleave, cube.sizes["y"])
         write_envi_header(str(folder / "header"), fields)
         drop_statistics(data)
@@ -204,7 +203,7 @@ def _header(
     if grid.crs is not None:
         fields["coordinate system string"] = f"{{{_esri_wkt(grid.crs)}}}"
     if ignore is not None:
-        fields["data ignore value"] = _number(ignore)
+        fields["data ignore value"] = number(ignore)
     return fields | _band_fields(cube) | _scaling(cube)
 
 
@@ -234,45 +233,12 @@ def _scaling(cube: xr.DataArray) -> dict[str, Any]:
         return {}
     first = float(gain.flat[0])
     if np.all(gain == first) and np.all(bias == 0) and first > 0 and 1 / (1 / first) == first:
-        return {"reflectance scale factor": _number(1 / first)}
+        return {"reflectance scale factor": number(1 / first)}
     bands = cube.sizes["band"]
     return {
         "data gain values": [float(value) for value in np.broadcast_to(gain, bands)],
         "data offset values": [float(value) for value in np.broadcast_to(bias, bands)],
     }
-
-
-def _ignore_value(cube: xr.DataArray, dtype: np.dtype[Any]) -> float | None:
-    """Return the file's nodata value: the cube's own, else NaN where a mask needs one and can have it."""
-    stated = nodata(cube)
-    if stated is not None:
-        return stated
-    if "valid" not in cube.coords or bool(cube["valid"].all()):
-        return None
-    if dtype.kind == "f":
-        return math.nan
-    warnings.warn(
-        f"{cube.attrs.get('source', 'the cube')}: its mask is left out, for {dtype} has no nodata value here",
-        SceneWarning,
-        stacklevel=3,
-    )
-    return None
-
-
-def _row_blocks(cube: xr.DataArray, ignore: float | None) -> Iterator[tuple[int, NDArray[Any]]]:
-    """Yield the first row and the numbers of each block of rows, masked pixels replaced by nodata."""
-    row_bytes = max(1, cube.sizes["x"] * cube.sizes["band"] * cube.dtype.itemsize)
-    heights = cube.chunksizes.get("y") or (max(1, _BLOCK_BYTES // row_bytes),) * cube.sizes["y"]
-    first = 0
-    for height in heights:
-        if first >= cube.sizes["y"]:
-            return
-        part = cube.isel(y=slice(first, first + height))
-        block = part.values
-        if ignore is not None and "valid" in cube.coords:
-            block = np.where(part["valid"].values[..., None], block, np.asarray(ignore, dtype=block.dtype))
-        yield first, block
-        first += height
 
 
 def _write_rows(file: BinaryIO, first: int, block: NDArray[Any], interleave: str, rows: int) -> None:
@@ -290,11 +256,6 @@ def _write_rows(file: BinaryIO, first: int, block: NDArray[Any], interleave: str
 
 def _numbers(values: xr.DataArray) -> list[float]:
     return [float(value) for value in values.values]
-
-
-def _number(value: float) -> str:
-    """Return a number with all its digits, whole ones without a point."""
-    return str(int(value)) if math.isfinite(value) and value == int(value) else repr(float(value))
 
 
 def _plain(text: str) -> str:

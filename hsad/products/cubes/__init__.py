@@ -1,0 +1,1 @@
+"""Cubes as files that others read: ENVI, GeoTIFF, Zarr."""

@@ -1,0 +1,75 @@
+"""One cube into whatever format the name of the output has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hsad.errors import OutputError, ParameterError
+from hsad.files import refuse_inputs, split_variable
+from hsad.products.cubes.envi import ENVI_SUFFIXES, Interleave, write_envi
+from hsad.products.cubes.geotiff import TIFF_SUFFIXES, write_geotiff
+from hsad.products.cubes.zarr_store import ZARR_SUFFIXES, write_zarr
+
+if TYPE_CHECKING:
+    import os
+
+    import xarray as xr
+    from numpy.typing import NDArray
+
+__all__ = ["write_cube"]
+
+
+def write_cube(
+    cube: xr.DataArray | NDArray[Any],
+    path: str | os.PathLike[str],
+    *,
+    interleave: Interleave | None = None,
+    overwrite: bool = False,
+) -> Path:
+    """Write a cube as ENVI, GeoTIFF or Zarr, by blocks of rows; nothing stands under the name before it is whole.
+
+    Parameters
+    ----------
+    cube : (y, x, band) DataArray or ndarray
+        As `hsad.cube` describes it.
+    path : path
+        ``.hdr``, ``.img``, ``.bil`` and so on for ENVI, ``.tif`` for GeoTIFF, ``.zarr`` for Zarr.
+    interleave : {"bil", "bip", "bsq"}, optional
+        Of ENVI files; ``bil`` by default.
+    overwrite : bool
+        Whether what has the name may be replaced.
+
+    Returns
+    -------
+    Path
+        What was written; of ENVI files, the header.
+
+    Raises
+    ------
+    ParameterError
+        When it is no cube, or an interleave is given for another format.
+    OutputError
+        When the name has another ending, or the files cannot be written.
+
+    Warns
+    -----
+    SceneWarning
+        For what the format cannot hold.
+    """
+    suffix = Path(path).suffix.lower()
+    if hasattr(cube, "attrs"):
+        sources = [split_variable(str(cube.attrs[key]))[0] for key in ("source", "data_file") if cube.attrs.get(key)]
+        refuse_inputs(Path(path), sources)
+        if suffix == ".hdr":
+            refuse_inputs(Path(path).with_suffix(".img"), sources)
+    if interleave is not None and suffix not in ENVI_SUFFIXES:
+        raise ParameterError(f"interleave: {interleave!r} is for ENVI files, not for {Path(path).name}")
+    if suffix in ENVI_SUFFIXES:
+        return write_envi(cube, path, interleave or "bil", overwrite=overwrite)
+    if suffix in TIFF_SUFFIXES:
+        return write_geotiff(cube, path, overwrite=overwrite)
+    if suffix in ZARR_SUFFIXES:
+        return write_zarr(cube, path, overwrite=overwrite)
+    known = ", ".join((*ENVI_SUFFIXES, *TIFF_SUFFIXES, *ZARR_SUFFIXES))
+    raise OutputError(f"{path}: the name must end with one of {known}")

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import functools
+import warnings
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
+
+from hsad.errors import ParameterError, SceneWarning
 
 __all__ = ["HsadAccessor"]
+
+_COLORS = {"red": 650.0, "green": 550.0, "blue": 470.0}  # nm
+_NEAR_NM = 50.0
+_PICTURE_PIXELS = 10**6
 
 
 @xr.register_dataarray_accessor("hsad")
 class HsadAccessor:
-    """Detection on a cube: ``cube.hsad.rx(trim=0.01)`` is ``hsad.detect(cube, "rx", trim=0.01)``.
+    """Detection on a cube, and a look at it: ``cube.hsad.rx(trim=0.01)`` is ``hsad.detect(cube, "rx", trim=0.01)``.
 
     Each name in `hsad.DETECTORS` is a method, with an underscore for a hyphen. The accessor exists once
     `hsad` has opened or checked a cube, or after ``import hsad.accessor``.
@@ -28,6 +37,73 @@ class HsadAccessor:
 
         return detect(self._cube, method, **options)
 
+    def bands(self, low: float, high: float) -> xr.DataArray:
+        """Return the bands whose centres lie from `low` to `high` nm, ends included, in the order of the cube.
+
+        Raises
+        ------
+        ParameterError
+            When there is none, or the cube has no wavelengths.
+        """
+        cube, wavelength = self._with_wavelengths("choose bands by")
+        chosen = (wavelength >= low) & (wavelength <= high)
+        if not chosen.any():
+            span = f"{wavelength.min():g}-{wavelength.max():g}"
+            raise ParameterError(f"bands: no band from {low:g} to {high:g} nm; the scene has {span}")
+        return cube.isel(band=np.flatnonzero(chosen))
+
+    def rgb(self) -> xr.DataArray:
+        """Return a quick picture in true colour, each colour stretched between its percentiles 2 and 98.
+
+        Only the three bands nearest to 650, 550 and 470 nm are kept, at most a million pixels of a large scene.
+
+        Returns
+        -------
+        (y, x, color) DataArray of float32
+            From 0 to 1, NaN where a pixel has no data; ``picture.plot.imshow()`` shows it.
+
+        Warns
+        -----
+        SceneWarning
+            Where no band is within 50 nm: the nearest one is shown.
+        """
+        from hsad.cube import nodata
+
+        cube, wavelength = self._with_wavelengths("make a picture by")
+        good = cube.coords["good_wavelength"].values if "good_wavelength" in cube.coords else np.ones(len(wavelength))
+        candidates = np.flatnonzero(good) if np.any(good) else np.arange(len(wavelength))
+        chosen = [int(candidates[np.argmin(np.abs(wavelength[candidates] - centre))]) for centre in _COLORS.values()]
+        far = [(centre, wavelength[band]) for band, centre in zip(chosen, _COLORS.values(), strict=True)]
+        far = [(centre, shown) for centre, shown in far if abs(shown - centre) > _NEAR_NM]
+        if far:
+            asked, shown = (", ".join(f"{number:g}" for number in numbers) for numbers in zip(*far, strict=True))
+            warnings.warn(f"no band near {asked} nm: {shown} nm are shown", SceneWarning, stacklevel=2)
+        step = max(1, int(np.ceil(np.sqrt(cube.sizes["y"] * cube.sizes["x"] / _PICTURE_PIXELS))))
+        small = cube.isel(y=slice(None, None, step), x=slice(None, None, step))
+        picture = small.isel(band=chosen).rename(band="color")
+        values = picture.values.astype(np.float64)
+        fill = nodata(cube)
+        if fill is not None:
+            values[(values == fill).any(axis=2)] = np.nan
+        if "valid" in small.coords:
+            values[~small.coords["valid"].values] = np.nan
+        for color in range(3):
+            known = values[..., color][np.isfinite(values[..., color])]
+            low, high = np.percentile(known, [2, 98]) if known.size else (0.0, 1.0)
+            values[..., color] = np.clip((values[..., color] - low) / ((high - low) or 1.0), 0, 1)
+        result = picture.copy(data=values.astype(np.float32)).assign_coords(color=list(_COLORS))
+        return result.drop_vars(["quality", "valid", "gain", "bias", "band_name"], errors="ignore").assign_attrs(
+            long_name="true colour", _FillValue=np.nan
+        )
+
+    def _with_wavelengths(self, what: str) -> tuple[xr.DataArray, NDArray[np.float64]]:
+        from hsad.cube import check_cube
+
+        cube = check_cube(self._cube)
+        if "wavelength" not in cube.coords:
+            raise ParameterError(f"the cube has no wavelengths to {what}")
+        return cube, np.asarray(cube.coords["wavelength"].values, dtype=np.float64)
+
     def __getattr__(self, name: str) -> Callable[..., Any]:
         from hsad.detectors import DETECTORS
 
@@ -39,4 +115,4 @@ class HsadAccessor:
     def __dir__(self) -> list[str]:
         from hsad.detectors import DETECTORS
 
-        return ["detect", *(name.replace("-", "_") for name in DETECTORS)]
+        return ["bands", "detect", "rgb", *(name.replace("-", "_") for name in DETECTORS)]

@@ -58,7 +58,7 @@ ROOMS = {
         "cube", "errors",
     },
     "description": {"engine", "detectors.block", "quality", "grids", "cube", "record", "errors"},
-    "accessor": {"detection", "detectors"},
+    "accessor": {"detection", "detectors", "cube", "errors"},
     "doctor": {"engine"},
     "bench": {"detection", "detectors", "engine", "products", "errors"},
     "demo": {"job", "detection", "evaluation", "products", "readers", "report", "synthetic", "files", "errors"},

@@ -40,6 +40,7 @@ _WAVELENGTHS = (
     "band_wavelength",
     "center_wavelength",
 )
+_LARGEST_TEXT = 16 * 2**20
 _FWHM = ("fwhm", "fwhms", "bandwidth")
 _GOOD = ("good_wavelength", "good_wavelengths", "bbl", "good_bands")
 _NAMES = ("band_name", "band_names")
@@ -175,7 +176,7 @@ def _opened(source: str, group: str = "") -> Iterator[xr.Dataset]:
     import xarray as xr
 
     zarr = Path(source).is_dir()
-    options: dict[str, Any] = {"engine": "zarr", "consolidated": None} if zarr else {}
+    options: dict[str, Any] = {"engine": "zarr", "consolidated": False} if zarr else {}
     if not zarr and _is_hdf5(source):
         options = {"engine": "h5netcdf", "phony_dims": "sort"}  # HDF5 without the dimensions of netCDF, too
     try:
@@ -194,6 +195,15 @@ def _opened(source: str, group: str = "") -> Iterator[xr.Dataset]:
         raise SceneError(f"{source}: xarray cannot read it: {said}") from error
 
 
+def _is_group(mark: Path) -> bool:
+    """Tell whether a file says that its folder is a group of a Zarr store, not an array."""
+    if mark.name == ".zgroup":
+        return True
+    if mark.name != "zarr.json" or mark.stat().st_size > _LARGEST_TEXT:
+        return False
+    return '"group"' in mark.read_text(encoding="utf-8", errors="replace")
+
+
 def _is_hdf5(source: str) -> bool:
     import h5py
 
@@ -203,10 +213,8 @@ def _is_hdf5(source: str) -> bool:
 def _groups(source: str) -> list[str]:
     """Return the groups of a dataset, the root first."""
     if Path(source).is_dir():
-        found = [
-            str(mark.parent.relative_to(source)) for mark in sorted(Path(source).rglob("*")) if mark.name in _ZARR_MARKS
-        ]
-        return list(dict.fromkeys(["", *(group for group in found if group != ".")]))
+        marks = [mark for mark in sorted(Path(source).rglob("*")) if _is_group(mark)]
+        return list(dict.fromkeys(["", *(str(mark.parent.relative_to(source)).removeprefix(".") for mark in marks)]))
     if not _is_hdf5(source):
         return [""]
     import h5py

@@ -74,7 +74,8 @@ def write_zarr(cube: xr.DataArray | NDArray[Any], path: str | os.PathLike[str], 
 
 def _lay_out(cube: xr.DataArray, staged: Path, chunks: tuple[int, int, int]) -> None:
     """Write the store with all coordinates, and an array of which no number is there yet."""
-    coords = {name: coordinate.variable.copy() for name, coordinate in cube.coords.items()}
+    # In memory: what is lazy is only promised below, and coordinates are small.
+    coords = {name: coordinate.variable.compute() for name, coordinate in cube.coords.items()}
     for coordinate in coords.values():
         coordinate.encoding = {}
     promised = xr.zeros_like(cube.variable.chunk(dict(zip(DIMS, chunks, strict=True))))

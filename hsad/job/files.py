@@ -16,7 +16,7 @@ from hsad.job.job import Job, prepared
 from hsad.job.request import Method, Request
 from hsad.job.strongest import Place, Strongest
 from hsad.products import ScoreWriter
-from hsad.products.envi import ENVI_SUFFIXES, check_envi
+from hsad.products.cubes.envi import ENVI_SUFFIXES, check_envi
 from hsad.products.raster import RASTER_SUFFIXES
 from hsad.progress import LOGGER
 from hsad.record import Record

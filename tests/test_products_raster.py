@@ -123,15 +123,24 @@ def test_raster_is_a_cloud_optimized_geotiff(tmp_path, shape, overviews):
             assert len(dataset.overviews(1)) == overviews
 
 
-def test_overviews_are_averages_of_valid_pixels(tmp_path):
-    scores = some_scores(512, 512)
+def test_overviews_keep_maxima(tmp_path):
+    scores = some_scores(1030, 701)
+    scores[777, 333] = 1e6  # one pixel
+    scores[:8, :8] = np.nan
     path = write_scores(scores, tmp_path / "s.tif")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        warnings.simplefilter("ignore", RuntimeWarning)  # means of nothing
-        expected = np.nanmean(scores.astype("f4").reshape(256, 2, 256, 2), axis=(1, 3))
-        with rasterio.open(path, overview_level=0) as dataset:
-            np.testing.assert_allclose(dataset.read(1), expected, rtol=1e-6)
+    expected = scores.astype("f4")
+    for level in range(3):
+        rows, cols = (-(-side // 2) for side in expected.shape)
+        padded = np.full((2 * rows, 2 * cols), np.nan, "f4")
+        padded[: expected.shape[0], : expected.shape[1]] = expected
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # of maxima of nothing
+            expected = np.nanmax(padded.reshape(rows, 2, cols, 2), axis=(1, 3))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            with rasterio.open(path, overview_level=level) as dataset:
+                assert np.array_equal(dataset.read(1), expected, equal_nan=True)
+                assert dataset.read(1)[777 >> level + 1, 333 >> level + 1] == 1e6
 
 
 def test_tags_say_where_scores_come_from(tmp_path):

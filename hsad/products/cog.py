@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -36,24 +36,76 @@ def state_statistics(path: Path, bands: Sequence[BandSummary]) -> None:
 
 
 def to_cog(work: Path, staged: Path) -> None:
-    """Translate a raster to a Cloud-Optimized GeoTIFF, tags, descriptions and georeferencing included."""
+    """Translate a raster to a Cloud-Optimized GeoTIFF, tags, descriptions and georeferencing included.
+
+    Its overviews hold the maxima of the pixels they stand for, so that an anomaly of one pixel stays visible on zooming
+    out. GDAL has no such resampling: the levels are made here, and GDAL takes them for those of its source.
+    """
     import rasterio.shutil
 
-    options: dict[str, Any] = {}
-    with open_raster(work) as dataset:
-        if 1 < max(dataset.shape) <= BLOCK:
-            options["OVERVIEW_COUNT"] = 1  # GDAL makes none for a raster of one tile; readers may expect one
+    levels = _overviews(work)
+    source = work.with_suffix(".vrt")
+    rasterio.shutil.copy(work, source, driver="VRT")
+    _link_overviews(source, levels)
     rasterio.shutil.copy(
-        work,
+        source,
         staged,
         driver="COG",
         COMPRESS="DEFLATE",
         PREDICTOR="YES",
         BLOCKSIZE=BLOCK,
-        OVERVIEW_RESAMPLING="AVERAGE",
+        OVERVIEWS="AUTO",
         BIGTIFF="IF_SAFER",
-        **options,
     )
+
+
+def _overviews(work: Path) -> list[Path]:
+    """Write the maxima of 2 x 2 pixels of a raster, of these again, and so on until one tile holds them."""
+    levels: list[Path] = []
+    with open_raster(work) as dataset:
+        sides = dataset.shape
+    while max(sides) > (1 if not levels else BLOCK):  # one level at least: readers may expect one
+        finer = levels[-1] if levels else work
+        levels.append(work.with_suffix(f".{len(levels) + 1}.tif"))
+        sides = tuple(-(-side // 2) for side in sides)
+        _halve(finer, levels[-1], sides)
+    return levels
+
+
+def _halve(finer: Path, coarser: Path, sides: tuple[int, int]) -> None:
+    """Write the maxima of the 2 x 2 pixels of a raster, NaN where all four are."""
+    from rasterio.windows import Window
+
+    rows, cols = sides
+    with (
+        open_raster(finer) as source,
+        open_raster(
+            coarser, "w", driver="GTiff", height=rows, width=cols, count=source.count, dtype=source.dtypes[0],
+            nodata=source.nodata, tiled=True, blockxsize=BLOCK, blockysize=BLOCK, BIGTIFF="IF_SAFER",
+        ) as target,
+    ):  # fmt: skip
+        for row in range(0, rows, BLOCK):
+            high = min(BLOCK, rows - row)
+            tall = min(2 * high, source.height - 2 * row)
+            values = source.read(window=Window(0, 2 * row, source.width, tall))
+            padding = ((0, 0), (0, 2 * high - tall), (0, 2 * cols - source.width))
+            padded = np.pad(values, padding, constant_values=np.nan)
+            # fmax takes the number where the other is NaN.
+            highest = np.fmax.reduce(padded.reshape(source.count, high, 2, cols, 2), axis=(2, 4))
+            target.write(highest, window=Window(0, row, cols, high))
+
+
+def _link_overviews(vrt: Path, levels: Sequence[Path]) -> None:
+    """Tell a virtual raster that its bands have overviews in files of their own."""
+    from xml.etree import ElementTree as ET
+
+    document = ET.parse(vrt)  # noqa: S314  likewise
+    for band in document.getroot().iter("VRTRasterBand"):
+        for level in levels:
+            overview = ET.SubElement(band, "Overview")
+            ET.SubElement(overview, "SourceFilename", relativeToVRT="1").text = level.name
+            ET.SubElement(overview, "SourceBand").text = band.attrib["band"]
+    document.write(vrt)
 
 
 def same_values(first: Path, second: Path) -> bool:

@@ -41,7 +41,7 @@ class ScoreWriter:
 
     A context manager. Inside the ``with`` block windows go to a tiled GeoTIFF in a hidden folder beside
     the output. When the block ends well, this becomes a Cloud-Optimized GeoTIFF (float32, NaN nodata,
-    DEFLATE with the floating-point predictor, averaged overviews) and gets its final name after its
+    DEFLATE with the floating-point predictor, overviews of maxima) and gets its final name after its
     companions: the STAC item ``SCORES.json`` and the QGIS style ``SCORES.qml``. When it ends in an error or
     an interruption, nothing new stands under the final names and what stood there before is untouched.
 
@@ -184,8 +184,8 @@ class ScoreWriter:
         """
         tiles = -(-self.grid.rows // BLOCK) * -(-self.grid.cols // BLOCK)
         size = tiles * BLOCK * BLOCK * 4 * self.bands
-        # The work raster, and with it the final one (at worst incompressible) with a third for overviews.
-        reserve_space(self.path, self._folder, size * 5 // 2)
+        # The work raster, the final one (at worst incompressible) with a third for overviews, and these apart.
+        reserve_space(self.path, self._folder, size * 3)
         profile: dict[str, Any] = {} if self.grid.transform is None else {"transform": self.grid.transform}
         with gdal_errors(self.path):
             with open_raster(

@@ -20,6 +20,7 @@ _NEAR_NM = 50.0
 _PICTURE_PIXELS = 10**6
 
 
+@xr.register_dataset_accessor("hsad")
 @xr.register_dataarray_accessor("hsad")
 class HsadAccessor:
     """Detection on a cube, and a look at it: ``cube.hsad.rx(trim=0.01)`` is ``hsad.detect(cube, "rx", trim=0.01)``.
@@ -28,7 +29,7 @@ class HsadAccessor:
     `hsad` has opened or checked a cube, or after ``import hsad.accessor``.
     """
 
-    def __init__(self, cube: xr.DataArray) -> None:
+    def __init__(self, cube: xr.DataArray | xr.Dataset) -> None:
         self._cube = cube
 
     def detect(self, method: Any = None, **options: Any) -> Any:

@@ -30,6 +30,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from hsad.errors import ParameterError, SceneError
 from hsad.grids.grid import GeoGrid, geo_grid
+from hsad.masked import with_nan
 
 if TYPE_CHECKING:
     from affine import Affine
@@ -235,19 +236,21 @@ def nodata(cube: xr.DataArray) -> float | None:
     return None if value is None else float(np.ravel(value)[0])
 
 
-def check_cube(cube: xr.DataArray | NDArray[Any]) -> xr.DataArray:
+def check_cube(cube: xr.DataArray | xr.Dataset | NDArray[Any]) -> xr.DataArray:
     """Return `cube` with the dimensions ``(y, x, band)``.
 
-    Accepts a plain ``(rows, cols, bands)`` array and what other tools produce: band-first order, dimensions
-    called ``wavelength`` or ``bands``, ``lat`` and ``lon``.
+    Accepts a plain ``(rows, cols, bands)`` array (numpy's, masked ones too, or dask's), a dataset with one cube in it,
+    and what other tools produce: band-first order, dimensions called ``wavelength`` or ``bands``, ``lat`` and ``lon``.
 
     Raises
     ------
     ParameterError
         When it has not three dimensions, an empty one, or values that are not real numbers.
     """
+    if isinstance(cube, xr.Dataset):
+        cube = _only_cube(cube)
     if not isinstance(cube, xr.DataArray):
-        array = np.asarray(cube)
+        array = cube if hasattr(cube, "dask") else with_nan(cube)
         if array.ndim != 3:
             raise ParameterError(f"a cube has 3 dimensions (rows, cols, bands), this array has {array.ndim}")
         cube = xr.DataArray(array, dims=DIMS)
@@ -260,6 +263,18 @@ def check_cube(cube: xr.DataArray | NDArray[Any]) -> xr.DataArray:
     if 0 in cube.shape:
         raise ParameterError(f"a cube has at least one pixel and one band, this array is {cube.shape}")
     return cube if cube.dims == DIMS else _renamed(cube).transpose(*DIMS)
+
+
+def _only_cube(dataset: xr.Dataset) -> xr.DataArray:
+    """Return the one variable of a dataset that has three dimensions."""
+    found = [str(name) for name, variable in dataset.data_vars.items() if variable.ndim == 3]
+    if len(found) != 1:
+        named = ", ".join(found or map(str, dataset.data_vars)) or "nothing"
+        what = "several cubes" if found else "no cube of three dimensions"
+        raise ParameterError(
+            f"the dataset holds {what}: {named}; give one of them, as in dataset[{named.split(',')[0]!r}]"
+        )
+    return dataset[found[0]]
 
 
 def cube_axes(dims: Sequence[Hashable]) -> tuple[int, int, int]:

@@ -19,8 +19,10 @@ def detect(cube: Any, method: Method | None = None, **options: Any) -> Any:
 
     Parameters
     ----------
-    cube : (y, x, band) DataArray, (rows, cols, bands) array_like, or path
-        The scene. Band-first cubes and other names of the dimensions are understood.
+    cube : (y, x, band) DataArray, Dataset, (rows, cols, bands) array_like, or path
+        The scene. Band-first cubes and other names of dimensions are understood; of a dataset the one cube in it, of
+        an image that Spectral Python opened its file. Masked pixels of a numpy array are invalid; an array with bands
+        first needs ``band_axis=0``.
     method : str, Detector or class of detectors, optional
         One of `hsad.DETECTORS`, ``package.module:Class``, or what these stand for; ``auto`` by default.
     **options

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hsad.errors import DataError, ParameterError
+from hsad.masked import with_nan
 from hsad.record import Record
 
 if TYPE_CHECKING:
@@ -237,7 +238,7 @@ def _map(name: str, values: Any) -> NDArray[np.float64]:
     """Return `values` as a map of float64, rows first."""
     if set(getattr(values, "dims", ())) == {"y", "x"}:
         values = values.transpose("y", "x")
-    array = np.asarray(values)
+    array = with_nan(values)
     if array.ndim != 2:
         raise ParameterError(f"{name} must have 2 dimensions (rows, cols), this array has {array.ndim}")
     if array.dtype.kind not in "biuf":

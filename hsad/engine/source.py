@@ -17,6 +17,7 @@ from hsad.cube import Raster, nodata, raster_of
 from hsad.detectors.probe import require_valid
 from hsad.engine.decoded import CodedRaster, shared_blocks, unit_of
 from hsad.errors import ParameterError, SceneError
+from hsad.masked import with_nan
 from hsad.quality import masked_raster, valid_pixels
 
 __all__ = ["SPECTRA", "CubeSource", "Source", "drop_dead_bands", "source_of"]
@@ -86,7 +87,7 @@ class _ArrayRaster:
         if hasattr(window, "compute"):
             # The engine's own threads or workers are the parallelism here.
             window = window.compute(scheduler="synchronous")
-        return np.asarray(window)
+        return with_nan(window)
 
 
 @dataclass(frozen=True, eq=False)

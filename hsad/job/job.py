@@ -21,7 +21,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from hsad import __version__
-from hsad.cube import GeoGrid, check_cube, geo_grid
+from hsad.cube import GeoGrid, geo_grid
 from hsad.detectors import describe_detector
 from hsad.detectors.base import Background, Detector
 from hsad.detectors.probe import require_valid
@@ -30,6 +30,7 @@ from hsad.engine.runners import Cluster, Memory, Runner, Threads
 from hsad.engine.source import CubeSource
 from hsad.errors import ParameterError
 from hsad.grids.swath import Swath, swath_of
+from hsad.job.given import as_cube, is_array
 from hsad.job.identity import Files, identity
 from hsad.job.learned import Learned
 from hsad.job.options import RunOptions, memory_bytes
@@ -205,14 +206,17 @@ def prepared(cube: Any, request: Request) -> Iterator[Job]:
 def _prepare(cube: Any, request: Request) -> Job:
     """Turn a scene and what is asked for into a job, checking all of it before any work."""
     run, given = request.run, request.given
-    opened = as_asked(_opened(cube), run)
+    opened = as_asked(as_cube(cube, run.band_axis), run)
     grid = geo_grid(opened)
     window = pixel_window(run, grid, swath_of(opened))
     source = selected(opened, run, given, window, pixel_mask(run, grid))
     reference_cubes, references = [opened], [source]
     others = run.references is not None and not (len(run.references) == 1 and run.references[0] is cube)
     if run.references is not None and given is None and others:
-        reference_cubes = [as_asked(_opened(scene), run) for scene in run.references]
+        axes = [run.band_axis if is_array(scene) else None for scene in run.references]
+        reference_cubes = [
+            as_asked(as_cube(scene, axis), run) for scene, axis in zip(run.references, axes, strict=True)
+        ]
         source, *references = with_common_bands(
             source, *(selected(scene, run, None, None, None) for scene in reference_cubes)
         )
@@ -227,7 +231,7 @@ def _prepare(cube: Any, request: Request) -> Job:
         tuple(reference_cubes),
         Engine(_runner(run), run.tile, memory_bytes(run.memory), chosen_progress(run.progress) or Engine.progress),
         given,
-        not isinstance(cube, xr.DataArray | str | Path),
+        is_array(cube),
         run.parts,
         files,
         _inputs(files, run),
@@ -240,14 +244,6 @@ def _inputs(scenes: Iterable[Files], run: RunOptions) -> tuple[Path, ...]:
     """Return the files that are read."""
     beside = (source_file(str(given)) for given in (run.mask, run.background) if isinstance(given, str | Path))
     return (*(file for files in scenes for file in files.states), *filter(None, beside))
-
-
-def _opened(cube: Any) -> xr.DataArray:
-    if isinstance(cube, str | Path):
-        from hsad.readers import open_cube
-
-        return open_cube(cube)
-    return check_cube(cube)
 
 
 def _runner(run: RunOptions) -> Runner:

@@ -56,6 +56,7 @@ class RunOptions:
     references: Sequence[Any] | None = option(
         None, "learn from this scene instead of the scored one; may be repeated", metavar="SCENE"
     )
+    band_axis: int | None = option(None, "which axis of a plain array is that of the bands: 0, or the last one, -1")
     parts: bool = option(False, "also give the kinds of evidence that the score is made of")
     compute: bool = option(True, "False: return a lazy dask-backed result")
     progress: Any = option(

@@ -223,7 +223,9 @@ def pixel_mask(run: RunOptions, grid: GeoGrid) -> NDArray[np.bool_] | None:
         from hsad.readers import open_mask
 
         return open_mask(run.mask, grid)
-    mask: NDArray[np.bool_] = np.asarray(run.mask) != 0
+    mask: NDArray[np.bool_] = (
+        np.asarray(run.mask.filled(0) if isinstance(run.mask, np.ma.MaskedArray) else run.mask) != 0
+    )
     if mask.shape != (grid.rows, grid.cols):
         raise ParameterError(f"mask: {mask.shape} pixels for a scene of {(grid.rows, grid.cols)}")
     return mask

@@ -11,6 +11,7 @@ import xarray as xr
 from hsad.cube import GeoGrid, geo_grid
 from hsad.errors import ParameterError
 from hsad.files import check_output, whole_file
+from hsad.masked import with_nan
 from hsad.products.palette import SCORE_PALETTE, is_logarithmic
 from hsad.products.summary import stretch
 
@@ -89,7 +90,7 @@ def plot_scores(
     """
     if scores.ndim != 2:
         raise ParameterError(f"scores must be a map (rows, cols), not of shape {scores.shape}")
-    values = np.asarray(scores, dtype=np.float64)
+    values = with_nan(scores).astype(np.float64)
     for name, other in (("truth", truth), ("background", background)):
         if other is not None and np.shape(other)[:2] != values.shape:
             raise ParameterError(f"{name} of {np.shape(other)[:2]} pixels for scores of {values.shape}")

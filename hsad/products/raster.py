@@ -14,6 +14,7 @@ from hsad.cube import GeoGrid, geo_grid
 from hsad.errors import OutputError, ParameterError
 from hsad.files import check_output, drop_statistics, publish, refuse_inputs, reserve_space, staging, statistics
 from hsad.gdal import gdal_errors, open_raster
+from hsad.masked import with_nan
 from hsad.products.cog import BLOCK, same_values, state_statistics, to_cog
 from hsad.products.ortho import Spool
 from hsad.products.provenance import Provenance, source_file
@@ -279,7 +280,11 @@ def write_scores(scores: xr.DataArray | NDArray[Any], path: str | os.PathLike[st
         grid, attrs, values = geo_grid(scores), scores.attrs, scores.data
     else:
         rows, cols = scores.shape
-        grid, attrs, values = GeoGrid(rows, cols, None, None), {}, scores
+        grid, attrs, values = (
+            GeoGrid(rows, cols, None, None),
+            {},
+            scores if hasattr(scores, "dask") else with_nan(scores),
+        )
     with ScoreWriter(path, grid, attrs, overwrite=overwrite) as writer:
         if isinstance(values, np.ndarray):
             writer.write(slice(0, grid.rows), slice(0, grid.cols), values)

@@ -1,0 +1,108 @@
+"""What a caller gives as a scene: a path, an xarray cube or dataset, an image of Spectral Python, or an array."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from hsad.cube import check_cube
+from hsad.errors import ParameterError, SceneWarning
+from hsad.masked import with_nan
+
+__all__ = ["as_cube", "is_array"]
+
+#: So many values along each axis tell whether the first axis is that of the bands.
+_LOOKED_AT = 32
+
+#: Share of the variance that the means along an axis explain, from which the axis may be that of the bands.
+_EXPLAINED = 0.5
+
+
+def is_array(scene: Any) -> bool:
+    """Tell whether a scene is a plain array: its scores are an array, too."""
+    return not isinstance(scene, xr.DataArray | xr.Dataset | str | Path) and not _is_spectral(scene)
+
+
+def as_cube(scene: Any, band_axis: int | None = None) -> xr.DataArray:
+    """Return a scene as a cube.
+
+    Parameters
+    ----------
+    scene : path, DataArray, Dataset, spectral image, or array_like
+    band_axis : int, optional
+        Which axis of an array is that of the bands: -1 (the last one) by default.
+
+    Raises
+    ------
+    ParameterError
+        When it is no cube, or has dimensions with names and a band axis is given.
+    SceneError
+        When a file cannot be read.
+
+    Warns
+    -----
+    SceneWarning
+        When nobody said which axis is that of the bands, and it looks like the first.
+    """
+    if _is_spectral(scene):
+        scene = Path(scene.filename)  # its own reader scales, and knows no georeferencing
+    if isinstance(scene, str | Path):
+        from hsad.readers import open_cube
+
+        opened = open_cube(scene)
+    elif isinstance(scene, xr.DataArray | xr.Dataset):
+        opened = check_cube(scene)
+    else:
+        array = scene if hasattr(scene, "ndim") and hasattr(scene, "shape") else np.asarray(scene)
+        if band_axis is not None:
+            if array.ndim != 3 or band_axis not in range(-3, 3):
+                raise ParameterError(f"band_axis: an array of shape {array.shape} has no axis {band_axis!r} of bands")
+            return check_cube(_bands_last(array, band_axis))
+        _warn_of_bands_first(array)
+        return check_cube(array)
+    if band_axis is not None:
+        raise ParameterError("band_axis is for plain arrays: the dimensions of this scene have names")
+    return opened
+
+
+def _is_spectral(scene: Any) -> bool:
+    """Tell whether a scene is a file that Spectral Python has opened; where it is not loaded, nothing is."""
+    spyfile = sys.modules.get("spectral.io.spyfile")
+    return spyfile is not None and isinstance(scene, spyfile.SpyFile)
+
+
+def _bands_last(array: Any, band_axis: int) -> Any:
+    axes = [axis for axis in range(3) if axis != band_axis % 3]
+    return array.transpose(*axes, band_axis % 3)  # numpy's masked arrays and dask's have this method, too
+
+
+def _warn_of_bands_first(array: Any) -> None:
+    """Warn where the means along the first axis say much of the values, and those along the last one little."""
+    if not isinstance(array, np.ndarray) or array.ndim != 3 or 0 in array.shape or array.dtype.kind not in "iuf":
+        return
+    thinned = array[tuple(slice(None, None, max(1, size // _LOOKED_AT)) for size in array.shape)]
+    some = with_nan(thinned).astype(np.float64)
+    first, last = _explained(some, 0), _explained(some, 2)
+    if first > _EXPLAINED and last < _EXPLAINED / 2:
+        warnings.warn(
+            f"the first axis of {array.shape} looks like that of the bands, but (rows, cols, bands) is how arrays are "
+            "read: say band_axis=0, or band_axis=-1 if all is well",
+            SceneWarning,
+            stacklevel=2,
+        )
+
+
+def _explained(values: NDArray[np.float64], axis: int) -> float:
+    """Return the share of the variance that lies between the means along an axis; 0 where there is none."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of means of nothing
+        with np.errstate(all="ignore"):
+            total = np.nanvar(values)
+            between = np.nanvar(np.nanmean(values, axis=tuple(other for other in range(3) if other != axis)))
+    return float(between / total) if np.isfinite(total) and total > 0 else 0.0

@@ -109,7 +109,7 @@ def test_a_dataset_with_one_cube_is_that_cube():
     dataset = xr.Dataset({"reflectance": made, "height": (("y", "x"), np.zeros((40, 40)))})
     assert np.array_equal(hsad.detect(dataset, "rx"), expected, equal_nan=True)
     assert np.array_equal(dataset.hsad.rx(), expected, equal_nan=True)
-    with pytest.raises(hsad.HsadError, match="several cubes: reflectance, again; give one variable"):
+    with pytest.raises(hsad.HsadError, match="several cubes: reflectance, again; give one of them"):
         hsad.detect(dataset.assign(again=made), "rx")
     with pytest.raises(hsad.HsadError, match="no cube of three dimensions: height"):
         hsad.detect(dataset[["height"]], "rx")

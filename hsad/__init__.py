@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from hsad.detectors import DETECTORS, Detector
     from hsad.errors import HsadError, HsadWarning
     from hsad.evaluation import evaluate
+    from hsad.evaluation.intervals import confidence_intervals, evaluate_objects
     from hsad.job.learned import Learned
     from hsad.products.anomalies import write_anomalies
     from hsad.products.cubes.convert import write_cube
@@ -45,6 +46,8 @@ _HOMES = {
     "detect_many": "hsad.job.batch",
     "detect_to_file": "hsad.job.files",
     "evaluate": "hsad.evaluation",
+    "confidence_intervals": "hsad.evaluation.intervals",
+    "evaluate_objects": "hsad.evaluation.intervals",
     "explain": "hsad.report.explain",
     "learn": "hsad.detection",
     "make_scene": "hsad.synthetic",
@@ -66,11 +69,13 @@ __all__ = [
     "Learned",
     "__version__",
     "check_cube",
+    "confidence_intervals",
     "describe",
     "detect",
     "detect_many",
     "detect_to_file",
     "evaluate",
+    "evaluate_objects",
     "explain",
     "learn",
     "make_scene",

@@ -38,6 +38,7 @@ ROOMS = {
     "gdal": {"errors"},
     "record": set(),
     "evaluation": {"masked", "record", "errors"},
+    "plot": {"evaluation", "products", "report", "cube", "errors"},
     "manual": {"errors"},
     "catalog": {"errors", "files", "products", "synthetic"},
     "synthetic": {"cube", "errors"},

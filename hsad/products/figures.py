@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["FIGURE_SUFFIXES", "Curve", "new_figure", "plot_roc", "plot_scores", "save_figure"]
+__all__ = ["FIGURE_SUFFIXES", "LINE_COLORS", "Curve", "new_figure", "plot_roc", "plot_scores", "save_figure"]
 
 FIGURE_SUFFIXES = (".png", ".pdf", ".svg")
 _DPI = 150
@@ -31,7 +31,7 @@ _MAP_INCHES = 6.0
 _TRUTH_COLOR = "#00e5ff"  # the one bright hue that the palette lacks
 _INVALID_COLOR = "#c8ccd0"
 # Okabe and Ito's colours, told apart by colour-blind readers too; the dashes help where they repeat.
-_LINE_COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
+LINE_COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 _LINE_STYLES = ("-", "--", "-.", ":")
 
 
@@ -154,7 +154,7 @@ def plot_roc(
         axes.plot(
             np.maximum(curve.false_alarm_rate, left),  # a rate of zero lies at the edge of a logarithmic axis
             curve.detection_rate,
-            color=_LINE_COLORS[number % len(_LINE_COLORS)],
+            color=LINE_COLORS[number % len(LINE_COLORS)],
             linestyle=_LINE_STYLES[number % len(_LINE_STYLES)],
             linewidth=1.8,
             label=f"{name}, AUC {curve.auc:.4f}",

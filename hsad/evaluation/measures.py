@@ -21,7 +21,7 @@ from hsad.record import Record
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["ROC", "Evaluation", "evaluate", "roc_curve"]
+__all__ = ["ROC", "Evaluation", "Scored", "evaluate", "roc_curve", "scored_pixels"]
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ def roc_curve(scores: ArrayLike, truth: ArrayLike) -> ROC:
     DataError
         As in `evaluate`.
     """
-    scored = _pair(scores, truth)
+    scored = scored_pixels(scores, truth)
     return _roc(scored.anomalous, scored.background)
 
 
@@ -180,7 +180,7 @@ def evaluate(scores: ArrayLike, truth: ArrayLike, *, false_alarm_rate: float = 1
     """
     if not 0 <= false_alarm_rate < 1:
         raise ParameterError(f"false_alarm_rate must be at least 0 and below 1, not {false_alarm_rate!r}")
-    scored = _pair(scores, truth)
+    scored = scored_pixels(scores, truth)
     roc = _roc(scored.anomalous, scored.background)
     d_tau, f_tau = _normalised_means(scored.anomalous, scored.background)
     allowed = math.floor(false_alarm_rate * scored.background.size + 1e-9)  # 0.29 · 100 is 28.999…
@@ -206,7 +206,7 @@ def evaluate(scores: ArrayLike, truth: ArrayLike, *, false_alarm_rate: float = 1
 
 
 @dataclass(frozen=True)
-class _Scored:
+class Scored:
     """Scores of anomalous and of background pixels, and the object that each anomalous pixel belongs to."""
 
     anomalous: NDArray[np.float64]
@@ -214,7 +214,7 @@ class _Scored:
     objects: NDArray[np.int32]
 
 
-def _pair(scores: ArrayLike, truth: ArrayLike) -> _Scored:
+def scored_pixels(scores: ArrayLike, truth: ArrayLike) -> Scored:
     """Check scores and truth against each other and sort the pixels that have both."""
     from scipy import ndimage
 
@@ -231,7 +231,7 @@ def _pair(scores: ArrayLike, truth: ArrayLike) -> _Scored:
             raise DataError(f"truth: no pixel with a score is {kind}")
     # Objects are those of the truth, also where pixels without a score would cut them apart.
     objects, _ = ndimage.label(np.nan_to_num(label), structure=np.ones((3, 3)))
-    return _Scored(score[positive], score[negative], objects[positive])
+    return Scored(score[positive], score[negative], objects[positive])
 
 
 def _map(name: str, values: Any) -> NDArray[np.float64]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,6 +53,10 @@ class Subspaces(Background):
     spectral : (d, k) ndarray of float64
         Eigenvectors of the uncentred second moment, divided by the root mean square length of the projected pixels.
     """
+
+    shapes: ClassVar[dict[str, Any]] = {
+        "mean": ("bands",), "spatial": ("bands", "components"), "spectral": ("bands", "directions"),
+    }  # fmt: skip
 
     mean: NDArray[np.float64]
     spatial: NDArray[np.float64]

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsad.detectors.block import Block
+from hsad.detectors.declared import check_value, hints_of
 from hsad.detectors.parameters import ByUsersNames, Parameter, declared
 
 __all__ = ["Background", "Detector", "Scan"]
@@ -61,7 +62,15 @@ class Background:
     """What a detector learned: numbers, strings, arrays and other backgrounds, in the fields of a dataclass.
 
     It is saved as ``.npz`` with a JSON header, never as a pickle, and scores other scenes than its own.
+
+    Attributes
+    ----------
+    shapes : dict
+        The sizes of its arrays, by field: see `hsad.detectors.declared.check_declared`, which holds what a file brings
+        against them and against the types of the fields.
     """
+
+    shapes: ClassVar[dict[str, Any]] = {}
 
     def summary(self) -> dict[str, Any]:
         """Return the fields that are single numbers or strings: what a user wants to read about the fit."""
@@ -161,6 +170,23 @@ class Detector(metaclass=ByUsersNames):
     def learn(self, scan: Scan) -> Background | None:  # noqa: ARG002  for those who learn
         """Learn from the scene by scanning its blocks as often as needed; None when there is nothing to learn."""
         return None
+
+    def check_background(self, background: Background | None, bands: int, name: str = "background") -> None:
+        """Refuse a background that a file brought and `learn` could not have returned for spectra of so many bands.
+
+        Raises
+        ------
+        ValueError
+        """
+        if type(self).learn is Detector.learn:
+            learned: Any = None
+        else:
+            learned = hints_of(type(self).learn).get("return", Any)
+        check_value(background, learned, self._sizes(bands), name)
+
+    def _sizes(self, bands: int) -> dict[str, int]:
+        """Return the sizes of arrays of a background that follow from the parameters, and the number of bands."""
+        return {"bands": bands}
 
     @abstractmethod
     def score(self, block: Block, background: Any) -> NDArray[np.float64]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +40,8 @@ class Gaussian(Background):
     rank : int
         Rank of the covariance; less than d means that some directions do not count.
     """
+
+    shapes: ClassVar[dict[str, Any]] = {"mean": ("bands",), "whitening": ("bands", "rank")}
 
     mean: NDArray[np.float64]
     whitening: NDArray[np.float64]

@@ -9,6 +9,7 @@ import sys
 import zipfile
 import zlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
@@ -103,6 +104,9 @@ def read_packed(file: Any) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     ------
     One of `LoadError`.
     """
+    if isinstance(file, str | Path):
+        with Path(file).open("rb") as content:  # numpy leaves a file that it cannot understand open
+            return read_packed(content)
     with np.load(file, allow_pickle=False) as opened:
         arrays = {name: opened[name] for name in opened.files}
     header: dict[str, Any] = json.loads(arrays.pop("header").tobytes())

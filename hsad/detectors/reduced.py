@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,8 @@ class Components(Background):
         Orthonormal, by decreasing variance; the sign makes the largest element of each positive.
     inner : Background or None
     """
+
+    shapes: ClassVar[dict[str, Any]] = {"mean": ("bands",), "vectors": ("bands", "components"), "inner": "components"}
 
     mean: NDArray[np.float64]
     vectors: NDArray[np.float64]
@@ -82,6 +84,15 @@ class OnComponents(Detector):
     def footprint(self, bands: int, itemsize: int) -> float:
         """Spectra twice, while they are projected, and what the detector takes on the components."""
         return 2.0 * itemsize * bands + self.detector.footprint(self.pca, itemsize)
+
+    def check_background(self, background: Background | None, bands: int, name: str = "background") -> None:
+        """Refuse what could not have been learned here, see `Detector.check_background`."""
+        super().check_background(background, bands, name)
+        if isinstance(background, Components):
+            self.detector.check_background(background.inner, self.pca, f"{name}.inner")
+
+    def _sizes(self, bands: int) -> dict[str, int]:
+        return {"bands": bands, "components": self.pca}
 
     def learn(self, scan: Scan) -> Components:
         """Learn the components in one pass, then let the detector learn on them."""

@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 
 from hsad.detectors import DETECTORS, describe_detector, make_detector
 from hsad.detectors.base import Background, Detector
+from hsad.detectors.declared import check_value
 from hsad.detectors.packing import LoadError, find_loaded, pack, read_packed, unpack, write_packed
 from hsad.errors import ParameterError, SceneError
 from hsad.files import whole_file
 
 __all__ = ["Learned"]
 
-_FORMAT = 1
+_FORMAT = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,11 +53,7 @@ class Learned:
 
     def digest(self) -> str:
         """Return a checksum of the detector, the bands and the background."""
-        header, arrays = self._packed()
-        digest = hashlib.sha256(json.dumps(header).encode())
-        for name in sorted(arrays):
-            digest.update(np.ascontiguousarray(arrays[name]).tobytes())
-        return digest.hexdigest()
+        return _digest(*self._packed())
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> None:
         """Write to a file: ``.npz`` arrays with a JSON header, never a pickle.
@@ -76,7 +73,7 @@ class Learned:
 
         header, arrays = self._packed()
         with whole_file(path, overwrite=overwrite) as staged, staged.open("wb") as file:
-            write_packed(file, {"version": __version__, **header}, arrays)
+            write_packed(file, {"version": __version__, **header, "digest": _digest(header, arrays)}, arrays)
 
     def _packed(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         method, parameters = describe_detector(self.detector)
@@ -104,7 +101,10 @@ class Learned:
         try:
             header, arrays = read_packed(path)
             if header["format"] != _FORMAT:
-                raise SceneError(f"{path}: a background of format {header['format']}, not {_FORMAT}")
+                raise SceneError(f"{path}: a background of format {header['format']}, not {_FORMAT}: learn anew")
+            version, digest = header.pop("version"), header.pop("digest")
+            if digest != _digest(header, arrays):
+                raise SceneError(f"{path}: damaged: the background is not the one that hsad {version} saved")
             if not _is_known(header["method"]):
                 raise SceneError(
                     f"{path}: learned by {header['method']}, which is not installed here: "
@@ -113,11 +113,30 @@ class Learned:
             # First the detector: it brings the classes of its background with it.
             detector = make_detector(header["method"], **header["parameters"])
             background = unpack(header["background"], arrays, _background_class)
-            return cls(detector, background, arrays["bands"], header["total"], arrays.get("wavelength"))
+            learned = cls(detector, background, arrays["bands"], header["total"], arrays.get("wavelength"))
+            learned._check()
         except FileNotFoundError as error:
             raise SceneError(f"{path}: no such file") from error
         except LoadError as error:
             raise SceneError(f"{path}: not a background that hsad saved ({error})") from error
+        return learned
+
+    def _check(self) -> None:
+        """Refuse what a file brought and no learning gives.
+
+        Raises
+        ------
+        ValueError
+        """
+        check_value(self.total, int, {}, "total")
+        check_value(self.bands, NDArray[np.intp], {}, "bands")
+        check_value(self.wavelength, NDArray[np.float64] | None, {}, "wavelength")
+        if self.wavelength is not None and self.wavelength.shape != self.bands.shape:
+            raise ValueError(f"wavelength has the shape {self.wavelength.shape}, not {self.bands.shape}")
+        bands = self.bands
+        if bands.ndim != 1 or not len(bands) or (np.diff(bands) <= 0).any() or bands[0] < 0 or bands[-1] >= self.total:
+            raise ValueError(f"its bands are not numbers of the {self.total} bands of a scene, in their order")
+        self.detector.check_background(self.background, len(bands))
 
     def check_fits(self, bands: int, wavelength: NDArray[np.float64] | None) -> None:
         """Refuse a scene with other bands than those this was learned on.
@@ -133,6 +152,15 @@ class Learned:
         shift = float(np.max(np.abs(wavelength[self.bands] - self.wavelength)))
         if shift > 1.0:
             raise ParameterError(f"the background's wavelengths differ from the scene's by up to {shift:.1f} nm")
+
+
+def _digest(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> str:
+    """Return a checksum of what a file holds: names, types, shapes and numbers."""
+    digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
+    for name, array in sorted(arrays.items()):
+        digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
 
 
 def _is_known(method: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,8 @@ class PatchBasis(Background):
     patches : int
         Number of patches.
     """
+
+    shapes: ClassVar[dict[str, Any]] = {"vectors": ("bands", "elements", "rank")}
 
     vectors: NDArray[np.float64]
     explained: float
@@ -91,6 +93,9 @@ class LowRank(Detector):
     def footprint(self, bands: int, itemsize: int) -> float:
         """Spectra, and the overlapping patches of all bands in a few arrays (measured)."""
         return 10.0 * itemsize * bands
+
+    def _sizes(self, bands: int) -> dict[str, int]:
+        return {"bands": bands, "elements": self.patch**2, "rank": self.rank}
 
     def learn(self, scan: Scan) -> PatchBasis:
         """Learn the singular vectors of all bands in one pass, after one that looks whether they vary."""

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,6 +51,8 @@ class Step:
     threshold : float
         λ/μ of the next iteration.
     """
+
+    shapes: ClassVar[dict[str, tuple[str, ...]]] = {"vectors": ("bands", "rank"), "factors": ("rank",)}
 
     vectors: Matrix
     factors: NDArray[np.float64]

@@ -196,3 +196,18 @@ def test_a_cluster_has_a_dashboard():
     pytest.importorskip("bokeh")
     from bokeh.server.server import Server  # noqa: F401  what the scheduler's pages are served with
     from distributed.dashboard.scheduler import connect  # noqa: F401  fails where bokeh is too old
+
+
+def test_a_device_that_is_not_here_is_refused_before_any_tile(scene, tmp_path, hsad_run, monkeypatch):
+    arguments = ("detect", scene / "scene.hdr", "-m", "lrx", "--pca", 3, "--device", "cuda", "-o", tmp_path / "s.tif")
+    torch = pytest.importorskip("torch")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr("hsad.job.job.Job.learn", lambda *_: pytest.fail("went to work"))
+    status, _, err = hsad_run(*arguments)
+    assert (status, err.count("\n")) == (1, 1)
+    assert "device: 'cuda' is not one of those that torch finds here: cpu" in err
+    monkeypatch.setitem(sys.modules, "torch", None)
+    status, _, err = hsad_run(*arguments)
+    assert status == 1
+    assert "needs torch, which is not installed: pip install -e '.[deep]' in a clone of hsad" in err
+    assert list(tmp_path.iterdir()) == []

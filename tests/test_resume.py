@@ -235,10 +235,28 @@ def test_a_folder_with_a_damaged_manifest_is_left_to_its_owner(tmp_path):
 def test_a_journal_says_in_what_the_earlier_run_differed(tmp_path):
     leave(tmp_path / "run", {"a": 1, "b": [2], "c": 3})
     with (
-        pytest.warns(ResumeWarning, match="an unfinished run had other b, c; starting afresh"),
+        pytest.warns(ResumeWarning, match="an unfinished run had other b, c; starting afresh; what it has"),
         Journal(tmp_path / "run", {"a": 1, "b": [1], "c": 4}) as journal,
     ):
         assert list(journal.finished(GRID, 3)) == []
+
+
+def test_what_another_run_has_finished_makes_way_and_comes_back(tmp_path):
+    folder, mine, other = tmp_path / "run", {"a": 1}, {"a": 2}
+    leave(folder, mine)
+    with (
+        pytest.warns(ResumeWarning, match=r"other a; starting afresh; what it has finished is kept in .*run-\w{8}"),
+        Journal(folder, other) as journal,
+    ):
+        assert list(journal.finished(GRID, 3)) == []
+    assert len(list(tmp_path.iterdir())) == 1  # the other ended well, and nothing is left of it
+    with Journal(folder, mine) as journal:
+        assert len(list(journal.finished(GRID, 3))) == 1
+    assert list(tmp_path.iterdir()) == []
+    leave(folder, mine)
+    with Journal(folder, other, restart=True) as journal:  # --restart drops it
+        assert list(journal.finished(GRID, 3)) == []
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_nothing_stays_of_a_run_that_would_fail_again(tmp_path):

@@ -167,6 +167,14 @@ class Detector(metaclass=ByUsersNames):
         """
         return 4.0 * itemsize * bands
 
+    def check_machine(self) -> None:
+        """Refuse what this machine lacks (a device, a package): asked before any work that is done here.
+
+        Raises
+        ------
+        ParameterError, MissingExtraError
+        """
+
     def learn(self, scan: Scan) -> Background | None:  # noqa: ARG002  for those who learn
         """Learn from the scene by scanning its blocks as often as needed; None when there is nothing to learn."""
         return None

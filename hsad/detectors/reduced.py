@@ -81,6 +81,10 @@ class OnComponents(Detector):
         """The smallest side that the detector needs."""
         return self.detector.smallest_side
 
+    def check_machine(self) -> None:
+        """Refuse what the detector lacks."""
+        self.detector.check_machine()
+
     def footprint(self, bands: int, itemsize: int) -> float:
         """Spectra twice, while they are projected, and what the detector takes on the components."""
         return 2.0 * itemsize * bands + self.detector.footprint(self.pca, itemsize)

@@ -70,7 +70,8 @@ class Journal:
     Warns
     -----
     ResumeWarning
-        On entering, when an earlier run had another fingerprint; it says in what they differ.
+        On entering, when an earlier run had another fingerprint; it says in what they differ, and where what the other
+        has finished is kept: a run with that fingerprint finds it there.
     """
 
     def __init__(
@@ -83,7 +84,7 @@ class Journal:
     ) -> None:
         self.folder = folder
         self._fingerprint = json.loads(json.dumps(fingerprint))
-        self._run = hashlib.sha256(json.dumps(self._fingerprint, sort_keys=True).encode()).hexdigest()
+        self._run = _digest(self._fingerprint)
         self._restart = restart
         self._unchanged = unchanged
         self._outdated = False
@@ -94,6 +95,7 @@ class Journal:
         with contextlib.ExitStack() as stack:
             with self._writing():
                 self._check_ours()
+                self._make_way()
                 self.folder.mkdir(exist_ok=True)
                 try:
                     stack.enter_context(lock_file(str(self.folder / _LOCK), timeout=0))
@@ -206,21 +208,45 @@ class Journal:
             return None
         return found if isinstance(found, dict) and isinstance(found.get("run"), dict) else None
 
+    def _make_way(self) -> None:
+        """Put what another run has finished out of the way, and take back what this one has put there before.
+
+        Raises
+        ------
+        OutputError
+            When the other run is at work.
+        """
+        found = self._earlier()
+        if self._restart:
+            return
+        if found is not None and found != self._manifest:
+            aside = self._aside(_digest(found["run"]))
+            finished = bool(self._tiles()) or any(self.folder.glob("scan-*"))
+            if finished and not aside.exists():
+                try:
+                    with lock_file(str(self.folder / _LOCK), timeout=0):
+                        self.folder.rename(aside)
+                except LockError as error:
+                    raise OutputError(f"{self.folder}: another run is at work on this output") from error
+            kept = f"; what it has finished is kept in {aside}, for the same command" if finished else ""
+            earlier = found["run"] if found.get("format") == _FORMAT else {}
+            changed = [name for name, value in self._fingerprint.items() if earlier.get(name) != value]
+            warnings.warn(
+                f"{self.folder}: an unfinished run had other {', '.join(changed)}; starting afresh{kept}",
+                ResumeWarning,
+                stacklevel=4,
+            )
+        mine = self._aside(self._run)
+        if mine.is_dir() and not mine.is_symlink() and not self.folder.exists():
+            mine.rename(self.folder)
+
+    def _aside(self, run: str) -> Path:
+        """Return the folder of a run that has made way for another."""
+        return self.folder.with_name(f"{self.folder.name}-{run[:8]}")
+
     def _continues(self) -> bool:
         """Tell whether the folder holds the beginning of this very run."""
-        found = self._earlier()
-        if self._restart or found is None:
-            return False
-        if found == self._manifest:
-            return True
-        earlier = found["run"] if found.get("format") == _FORMAT else {}
-        changed = [name for name, value in self._fingerprint.items() if earlier.get(name) != value]
-        warnings.warn(
-            f"{self.folder}: an unfinished run had other {', '.join(changed)}; starting afresh",
-            ResumeWarning,
-            stacklevel=4,
-        )
-        return False
+        return not self._restart and self._earlier() == self._manifest
 
     def _clear(self, *, everything: bool) -> None:
         """Remove what was being written when the run was killed, or everything but the lock."""
@@ -279,6 +305,10 @@ class Journal:
         digest = hashlib.sha256(f"{run} {path.name}\n".encode())
         digest.update(content)
         return digest.hexdigest().encode() + b"\n"
+
+
+def _digest(fingerprint: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(fingerprint, sort_keys=True).encode()).hexdigest()
 
 
 _STORED = np.dtype("<f4")

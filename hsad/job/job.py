@@ -220,6 +220,9 @@ def _prepare(cube: Any, request: Request) -> Job:
         source, *references = with_common_bands(
             source, *(selected(scene, run, None, None, None) for scene in reference_cubes)
         )
+    runner = _runner(run)
+    if not isinstance(runner, Cluster):
+        request.detector.check_machine()
     files = tuple(map(Files.of, (opened, *reference_cubes)))
     return Job(
         opened,
@@ -229,7 +232,7 @@ def _prepare(cube: Any, request: Request) -> Job:
         source,
         tuple(references),
         tuple(reference_cubes),
-        Engine(_runner(run), run.tile, memory_bytes(run.memory), chosen_progress(run.progress) or Engine.progress),
+        Engine(runner, run.tile, memory_bytes(run.memory), chosen_progress(run.progress) or Engine.progress),
         given,
         is_array(cube),
         run.parts,

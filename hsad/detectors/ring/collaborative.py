@@ -83,7 +83,7 @@ class CRD(DualWindow):
     measure: Literal["residual", "objective"] = parameter(
         "residual", "norm of the residual, or square root of the whole minimum", name="score"
     )
-    device: Device = parameter("cpu", "where it is computed; cuda needs hsad[deep]")
+    device: Device = parameter("cpu", "where it is computed; cuda needs torch")
 
     def learn(self, scan: Scan) -> Scale:
         """Learn by which factor the spectra become of order one, where that matters."""
@@ -139,7 +139,7 @@ class KernelCRD(DualWindow):
     weights: Weights = parameter("distance", "atoms unlike the pixel cost more, or all cost the same")
     kernel: Literal["rbf", "polynomial", "linear"] = parameter("rbf", "the kernel")
     gamma: float | Literal["auto"] = parameter("auto", "the kernel's γ on spectra of order one", check=_positive)
-    device: Device = parameter("cpu", "where it is computed; cuda needs hsad[deep]")
+    device: Device = parameter("cpu", "where it is computed; cuda needs torch")
 
     def learn(self, scan: Scan) -> KernelScale:
         """Learn the factor that makes the spectra of order one and, unless it is given, the kernel's γ."""

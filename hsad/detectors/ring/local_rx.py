@@ -47,7 +47,7 @@ class LocalRX(DualWindow):
         "with --covariance ridge: added to the diagonal, times trace/bands",
         check=lambda value: None if value > 0 else "above 0",
     )
-    device: Device = parameter("cpu", "where it is computed; cuda needs hsad[deep]")
+    device: Device = parameter("cpu", "where it is computed; cuda needs torch")
 
     @property
     def task(self) -> Task:

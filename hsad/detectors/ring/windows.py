@@ -58,3 +58,11 @@ class DualWindow(Detector):
     def smallest_side(self) -> int:
         """The outer window must lie in the scene."""
         return self.outer
+
+    def check_machine(self) -> None:
+        """Refuse a device that is not here, for those that can compute on several."""
+        device = getattr(self, "device", "cpu")
+        if device != "cpu":
+            from hsad.kernels.device import torch_device
+
+            torch_device(device, f"device {device}")

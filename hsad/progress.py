@@ -93,6 +93,9 @@ def log_lines(iterable: Iterable[Any], *, total: int, desc: str) -> Iterator[Any
     """Tell the logger ``hsad`` how far it is: at the start, at the end and every ten seconds."""
     pixels = _pixels(iterable)
     started = told = time.monotonic()
+    if not pixels:  # steps of a training
+        yield from _log_steps(iterable, total, desc)
+        return
     LOGGER.info("%s: %d tiles, %d pixels", desc, total, pixels)
     for number, item in enumerate(iterable, start=1):
         yield item
@@ -103,6 +106,17 @@ def log_lines(iterable: Iterable[Any], *, total: int, desc: str) -> Iterator[Any
                 "%s: %d of %d tiles, %.4g pixels/s, %.0f s left, %s",
                 desc, number, total, pixels * number / total / seconds, seconds * (total - number) / number, _memory(),
             )  # fmt: skip
+
+
+def _log_steps(iterable: Iterable[Any], total: int, desc: str) -> Iterator[Any]:
+    started = told = time.monotonic()
+    LOGGER.info("%s: at most %d steps", desc, total)
+    for number, item in enumerate(iterable, start=1):
+        yield item
+        now = time.monotonic()
+        if now - told >= _SECONDS_BETWEEN_LINES or number == total:
+            told = now
+            LOGGER.info("%s: %d of %d steps, %.0f s", desc, number, total, now - started)
 
 
 def _memory() -> str:

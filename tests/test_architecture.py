@@ -31,6 +31,7 @@ ROOMS = {
     "kernels.ring.dual": {*RING, "kernels.ring.one_ring", "kernels.simd", "kernels.compiled"},
     "kernels.ring.primal": {*RING, "kernels.ring.one_ring", "kernels.simd", "kernels.compiled"},
     "kernels.ring.torch": {*RING, "kernels.ring.shrinkage"},
+    "kernels.networks": {"kernels.device", "errors"},
     "cube": {"masked", "grids", "errors"},
     "quality": {"cube", "errors"},
     "grids": {"errors"},
@@ -94,7 +95,7 @@ LIBRARIES = {
         "report.opened",
         "report.decide",
     },
-    ("torch",): {"kernels.ring.torch", "kernels.device", "doctor"},
+    ("torch",): {"kernels.ring.torch", "kernels.networks", "kernels.device", "doctor"},
 }
 
 

@@ -13,7 +13,7 @@ from processes import finished_tiles, hsad, running, same_bytes, unfinished, val
 
 import hsad as library
 from hsad.cube import check_cube
-from hsad.detectors import DETECTORS
+from hsad.detectors import DETECTORS, make_detector
 from hsad.detectors.packing import find_loaded, pack, unpack
 from hsad.engine.resume import Journal
 from hsad.engine.run import Engine, TileScores
@@ -298,15 +298,25 @@ class Idle(Runner):
         yield
 
 
+#: Parameters with which methods learn quickly.
+QUICK = {
+    "unrolled-rpca": {"training": "none"},
+    "rpcanet": {"steps": 1, "stages": 1},
+    "deep-rx": {"features": "random"},
+    "autoencoder": {"steps": 2, "channels": 4},
+}
+
+
 @pytest.mark.parametrize("method", DETECTORS)
 def test_what_every_method_learns_follows_from_the_scans_that_are_kept(method, tmp_path):
     spectra = np.random.default_rng(3).normal(size=(70, 80, 8)).cumsum(axis=2)
-    source, detector = source_of(check_cube(spectra)), DETECTORS[method]()
+    source, detector = source_of(check_cube(spectra)), make_detector(method, **QUICK.get(method, {}))
+    sources = [source] * (4 if method == "padim" else 1)
     with contextlib.suppress(KeyboardInterrupt), Journal(tmp_path / "run", {}) as journal:
-        background = Engine().learn(detector, [source], journal)
+        background = Engine().learn(detector, sources, journal)
         journal.keep(tile())
         raise KeyboardInterrupt
     with Journal(tmp_path / "run", {}) as journal:
-        again = Engine(Idle()).learn(detector, [source], journal)
+        again = Engine(Idle()).learn(detector, sources, journal)
     first, second = (Learned(detector, learned, np.arange(8), 8, None) for learned in (background, again))
     assert first.digest() == second.digest()

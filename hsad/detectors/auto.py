@@ -16,6 +16,7 @@ from hsad.detectors.probe import require_valid
 from hsad.detectors.ring.windows import DualWindow, odd_from
 from hsad.errors import DataError
 from hsad.kernels.ring.task import CRD, Task
+from hsad.kernels.image.smoothing import smoothed, smoothing_radius
 from hsad.kernels.summaries import Histogram, Moments
 
 __all__ = ["Auto", "Evidence", "Subspaces"]
@@ -163,7 +164,7 @@ class Auto(DualWindow):
         shifted window lies inside what is read near an edge); a weight uses the contrasts within the radius of the
         smoothing; a contrast uses the pixels up to the largest area less one away.
         """
-        return self._margin + self.outer // 2 + _smoothing_radius(self.smooth) + max(self.areas) - 1
+        return self._margin + self.outer // 2 + smoothing_radius(self.smooth) + max(self.areas) - 1
 
     def footprint(self, bands: int, itemsize: int) -> float:
         """Spectra, the halves of them whose moments are formed, components and maps (measured)."""
@@ -250,7 +251,7 @@ class Auto(DualWindow):
             components = project(wide.spectra, subspaces.spatial, subspaces.mean @ subspaces.spatial)
             contrasts = area_contrast(components, wide.valid, self.areas, _LEVELS)
             mean = np.exp(np.log(contrasts + _CONTRAST_FLOOR).mean(axis=0))
-            return _smoothed(mean, wide.valid, self.smooth)[surroundings(wide, self.outer // 2)]
+            return smoothed(mean, wide.valid, self.smooth)[surroundings(wide, self.outer // 2)]
 
         return _remembered(wide, "spatial", evidence, contrast)
 
@@ -267,22 +268,6 @@ def _remembered(
         known = values().astype(np.float32)
         block.memo[name] = (evidence.subspaces, known)
     return np.asarray(known, dtype=np.float32)
-
-
-def _smoothing_radius(sigma: float) -> int:
-    """Return where the Gaussian is cut: after four standard deviations, as in scipy."""
-    return int(4.0 * sigma + 0.5)
-
-
-def _smoothed(values: NDArray[np.float64], valid: NDArray[np.bool_], sigma: float) -> NDArray[np.float64]:
-    """Return the mean of the valid values under a Gaussian; the scene is mirrored at its edges."""
-    if sigma == 0:
-        return values
-    from scipy.ndimage import gaussian_filter
-
-    weight = gaussian_filter(valid.astype(np.float64), sigma, radius=_smoothing_radius(sigma))
-    total = gaussian_filter(np.where(valid, values, 0.0), sigma, radius=_smoothing_radius(sigma))
-    return np.asarray(np.divide(total, weight, out=np.zeros_like(total), where=valid))
 
 
 def _moments(block: Block) -> Moments | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, TypeVar
 
@@ -32,6 +32,8 @@ class Scan(Protocol):
     ----------
     memory : int
         Bytes of memory that the run may take.
+    progress : callable
+        Shows how far a training has come: ``progress(range(steps), total=steps, desc=...)``.
     """
 
     @property
@@ -45,6 +47,11 @@ class Scan(Protocol):
         A run that goes on after it ended early asks again, while it recalls what its passes returned: no score may
         depend on it.
         """
+        ...
+
+    @property
+    def progress(self) -> Callable[..., Iterable[Any]]:
+        """What shows how far steps that are no passes have come; it returns them."""
         ...
 
     def __call__(self, function: Callable[..., T | None], *arguments: Any, reach: int = 0) -> T | None:
@@ -195,6 +202,14 @@ class Detector(metaclass=ByUsersNames):
     def _sizes(self, bands: int) -> dict[str, int]:
         """Return the sizes of arrays of a background that follow from the parameters, and the number of bands."""
         return {"bands": bands}
+
+    def adapt(self, scan: Scan, background: Any) -> Any:  # noqa: ARG002  for those who look at a scene first
+        """Return the background as it applies to the scene that is about to be scored, which `scan` goes over.
+
+        For what is a matter of each scene, as its illumination, and is not to be learned from others. What is returned
+        is not saved: it is found anew for each scene.
+        """
+        return background
 
     @abstractmethod
     def score(self, block: Block, background: Any) -> NDArray[np.float64]:

@@ -70,6 +70,11 @@ class Parameter:
             return value
         if self.type is tuple:
             return self._numbers(value)
+        if self.type is str and self.check is not None:
+            wanted = self.check(value)
+            if isinstance(value, str) and wanted is None:
+                return value
+            raise ParameterError(f"{self.name} must be {wanted or 'a text'}, not {value!r}")
         if self.type is str:
             raise ParameterError(f"{self.name}: {value!r} is not one of {', '.join(map(str, self.choices))}")
         number: Any = value

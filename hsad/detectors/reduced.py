@@ -109,6 +109,10 @@ class OnComponents(Detector):
         components = Components(moments.mean, np.ascontiguousarray(vectors * np.sign(largest)), None)
         return replace(components, inner=self.detector.learn(_ProjectedScan(scan, components)))
 
+    def adapt(self, scan: Scan, background: Components) -> Components:
+        """Return the components with what the detector makes of the scene that is about to be scored."""
+        return replace(background, inner=self.detector.adapt(_ProjectedScan(scan, background), background.inner))
+
     def score(self, block: Block, background: Components) -> NDArray[np.float64]:
         """Return the detector's scores on the projected block."""
         return self.detector.score(background.project(block), background.inner)
@@ -126,6 +130,7 @@ class _ProjectedScan:
         self._components = components
         self.memory = scan.memory
         self.everywhere = scan.everywhere
+        self.progress = scan.progress
 
     def __call__(self, function: Callable[..., T | None], *arguments: Any, reach: int = 0) -> T | None:
         return self._scan(_on_projected, self._components, function, *arguments, reach=reach)

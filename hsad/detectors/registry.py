@@ -33,6 +33,12 @@ _HOUSE = {
     "rpca": "hsad.detectors.low_rank.rpca:RPCA",
     "rpca-bands": "hsad.detectors.low_rank.band_rpca:BandRPCA",
     "low-rank": "hsad.detectors.low_rank.patches:LowRank",
+    "unrolled-rpca": "hsad.detectors.deep.unrolled:UnrolledRPCA",
+    "rpcanet": "hsad.detectors.deep.rpcanet:RPCANet",
+    "deep-rx": "hsad.detectors.deep.deep_rx:DeepRX",
+    "patchcore": "hsad.detectors.deep.patchcore:PatchCore",
+    "padim": "hsad.detectors.deep.padim:PaDiM",
+    "autoencoder": "hsad.detectors.deep.autoencoder:Autoencoder",
 }
 
 # Python's dotted names, a colon, a class (perhaps within another).

@@ -33,6 +33,9 @@ Progress = Callable[..., Iterable[Any]]
 #: As many tiles may fail, where none succeeds in between, before the others are not tried any more.
 _MOST_FAILURES = 16
 
+#: Number, in a journal, of the first pass over the scene that is about to be scored; passes of learning are fewer.
+_LOOKS_FROM = 1000
+
 
 @dataclass(frozen=True)
 class TileScores:
@@ -162,6 +165,16 @@ class Engine:
         with one_blas_thread():
             return detector.learn(_Scan(self, tuple(sources), detector.leaf, detector.footprint, memos, journal))
 
+    def adapted(
+        self, detector: Detector, source: Source, background: Background | None, journal: Journal | None = None
+    ) -> Background | None:
+        """Return the background as it applies to the scene that is about to be scored, see `Detector.adapt`."""
+        memos = self._memos_of(source, detector)
+        scan = _Scan(self, (source,), detector.leaf, detector.footprint, (memos,), journal, _LOOKS_FROM)
+        with one_blas_thread():
+            adapted: Background | None = detector.adapt(scan, background)
+        return adapted
+
     def scan(self, source: Source, function: Callable[..., T | None], *arguments: Any) -> T | None:
         """Return the function's values on all blocks of a scene, merged: one pass, outside any learning."""
         return _Scan(self, (source,), Detector.leaf, _footprint, (Memos(self.memory),))(function, *arguments)
@@ -195,6 +208,9 @@ class Engine:
             missing[grid.span(scores.rows, scores.cols)] = False
             yield scores
         tiles = [tile for tile in planned.tiles(grid) if missing[tile.span].any()]
+        if not tiles:
+            return
+        background = self.adapted(detector, source, background, journal)
         memos = self._memos_of(source, detector)
         # Tasks limit BLAS themselves, wherever they run; held here too, that costs nothing for each of them.
         results = self._results(
@@ -295,6 +311,7 @@ class _Scan:
         footprint: Footprint,
         memos: tuple[Memos, ...],
         journal: Journal | None = None,
+        earlier: int = 0,
     ) -> None:
         self._engine = engine
         self._sources = sources
@@ -302,7 +319,7 @@ class _Scan:
         self._footprint = footprint
         self._memos = memos
         self._journal = journal
-        self._passes = 0
+        self._passes = earlier
 
     @property
     def memory(self) -> int:
@@ -310,6 +327,10 @@ class _Scan:
 
     def everywhere(self, function: Callable[[], T]) -> list[T]:
         return self._engine.runner.everywhere(function)
+
+    @property
+    def progress(self) -> Progress:
+        return self._engine.progress
 
     def __call__(self, function: Callable[..., T | None], *arguments: Any, reach: int = 0) -> T | None:
         self._passes += 1

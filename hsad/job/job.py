@@ -192,7 +192,7 @@ class Job:
 
 
 def _learn_background(job: Job) -> Background | None:
-    return job.learn().background
+    return job.engine.adapted(job.detector, job.source, job.learn().background)
 
 
 @contextlib.contextmanager

@@ -1,8 +1,11 @@
-"""Where torch computes: which devices are there."""
+"""Where torch computes: which devices are there, and how many threads it takes."""
 
 from __future__ import annotations
 
+import contextlib
+import threading
 import warnings
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from hsad.errors import MissingExtraError, ParameterError
@@ -10,7 +13,7 @@ from hsad.errors import MissingExtraError, ParameterError
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["INSTALL_TORCH", "torch_device"]
+__all__ = ["INSTALL_TORCH", "one_torch_thread", "torch_device"]
 
 #: What to type where torch is missing.
 INSTALL_TORCH = "pip install -e '.[deep]' in a clone of hsad"
@@ -44,3 +47,36 @@ def torch_device(name: str, needed_by: str) -> torch.device:
     if name not in there:
         raise ParameterError(f"device: {name!r} is not one of those that torch finds here: {', '.join(there)}")
     return torch.device(name)
+
+
+class _OneThread:
+    """Limits torch to one thread in every thread of ours that is inside; the last one out lifts the limit.
+
+    How an operation is split over threads shows in the last digits, and training carries them on into all others.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._before = 1
+
+    @contextlib.contextmanager
+    def __call__(self) -> Iterator[None]:
+        import torch
+
+        with self._lock:
+            if self._inside == 0:
+                self._before = torch.get_num_threads()
+            self._inside += 1
+            torch.set_num_threads(1)  # OpenMP keeps the number for each thread that calls it
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._inside -= 1
+                if self._inside == 0:
+                    torch.set_num_threads(self._before)
+
+
+#: Context in which torch computes with one thread.
+one_torch_thread = _OneThread()

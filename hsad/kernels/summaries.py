@@ -13,7 +13,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Histogram", "Largest", "Moments", "Sample", "Totals", "quantile"]
+__all__ = ["Histogram", "Largest", "Moments", "Sample", "Totals", "pixel_keys", "quantile"]
 
 _AT_ONCE = 512
 
@@ -140,7 +140,7 @@ class Sample:
         """Return the sample of ``(n, d)`` spectra whose pixels have these absolute `numbers`, None when n is 0."""
         if not len(spectra):
             return None
-        keys = _pixel_keys(numbers, seed, scene)
+        keys = pixel_keys(numbers, seed, scene)
         first = np.argsort(keys, kind="stable")[:size]
         return cls(keys[first], spectra[first], size)
 
@@ -150,7 +150,7 @@ class Sample:
         return Sample(keys[first], np.concatenate([self.spectra, other.spectra])[first], self.size)
 
 
-def _pixel_keys(numbers: NDArray[np.int64], seed: int, scene: int) -> NDArray[np.uint64]:
+def pixel_keys(numbers: NDArray[np.int64], seed: int, scene: int) -> NDArray[np.uint64]:
     """Hash pixel numbers: SplitMix64 (Steele, Lea, Flood 2014), a bijection, so no two pixels of a scene tie."""
     state = _splitmix64(np.array([seed], dtype=np.uint64) ^ np.uint64(scene << 32))
     return _splitmix64(numbers.astype(np.uint64) ^ state)

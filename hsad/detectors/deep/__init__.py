@@ -1,0 +1,1 @@
+"""Detectors that learn features, backgrounds or thresholds; their numerics need torch (``hsad[deep]``)."""

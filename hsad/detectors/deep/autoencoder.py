@@ -1,0 +1,172 @@
+"""Autoencoder of the scene, as in Auto-AD: what it does not learn to reproduce in a short time stands out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hsad.detectors.base import Background, Scan
+from hsad.detectors.block import Block, widened
+from hsad.detectors.deep.components import ComponentImages, learn_components, scene_moments
+from hsad.detectors.deep.crops import sample_crops
+from hsad.detectors.deep.model import DeepDetector, at_least
+from hsad.detectors.parameters import parameter
+from hsad.errors import ParameterError
+from hsad.kernels.image.smoothing import smoothed, smoothing_radius
+from hsad.kernels.summaries import pixel_keys
+
+__all__ = ["Autoencoder", "SkipModel"]
+
+_REACH = 48
+"""What the network looks at, `hsad.kernels.networks.skip.SKIP_REACH`."""
+
+_NOISE = 0.1
+"""Width of the noise that goes in, or deviation of what is added to the scene."""
+
+
+@dataclass(frozen=True, eq=False)
+class SkipModel(Background):
+    """What `Autoencoder` learns.
+
+    Attributes
+    ----------
+    images : ComponentImages
+    states : tuple of dict of str to ndarray of float32
+        Weights of the network at several steps, with the statistics of its normalisation.
+    given : str
+        ``"noise"`` or ``"scene"``: what goes in.
+    pieces : int
+        Pieces of the scene it was trained on.
+    """
+
+    images: ComponentImages
+    states: tuple[dict[str, NDArray[np.float32]], ...]
+    given: str
+    pieces: int
+
+    def __post_init__(self) -> None:
+        if not self.states or self.given not in ("noise", "scene"):
+            raise ValueError("there is no network")
+        for state in self.states:
+            if "last.weight" not in state or len(state["last.weight"]) != self.images.count:
+                raise ValueError("the network does not fit its images")
+            if not all(np.isfinite(array).all() for array in state.values()):
+                raise ValueError("the network is not finite")
+
+
+@dataclass(frozen=True)
+class Autoencoder(DeepDetector):
+    """Residual of a network that is fitted to the scene for a short time: rare objects are not reproduced yet.
+
+    The network is that of Auto-AD, three levels down and up with thin skips, 24 channels. It sees 20 principal
+    components, each over √(own deviation · deviation of the first). Every 50 steps each pixel gets the weight 4/(1 +
+    r/median)², r its residual; without that, anomalies are learned like everything else. The squared residual is
+    averaged over states of the second half of the 120 steps. Scores are smoothed a little.
+
+    Notes
+    -----
+    ``given="noise"`` is Auto-AD: noise goes in, fixed by the number of each pixel, and the network is the scene. Such a
+    model has nothing to say about pixels it was not fitted to: it is refused for other scenes, and for scenes of more
+    than 128 × 128 pixels, of which at most 16 pieces are learned from. ``given="scene"`` takes the scene itself in,
+    with noise that is to be removed; it is applied in tiles to any scene. ``auto`` is noise where the scene is one
+    piece, else the scene.
+
+    References
+    ----------
+    S. Wang et al., "Auto-AD: autonomous hyperspectral anomaly detection network based on fully convolutional
+    autoencoder", IEEE Trans. Geosci. Remote Sens. 60:1-14, 2022.
+    """
+
+    title: ClassVar[str] = "autoencoder (Auto-AD): residual of a network fitted to the scene; needs hsad[deep]"
+    reference: ClassVar[str] = "Wang et al., IEEE TGRS 60, 2022"
+    leaf: ClassVar[int] = 256
+
+    given: Literal["auto", "noise", "scene"] = parameter(
+        "auto", "what goes in: noise, the scene; auto: noise for scenes of at most 128 x 128 pixels", name="input"
+    )
+    channels: int = parameter(24, "channels of the network", check=at_least(1))
+    components: int = parameter(20, "number of spectral components", check=at_least(1))
+    smooth: float = parameter(0.7, "standard deviation of the smoothing, pixels", check=at_least(0))
+    steps: int = parameter(120, "most steps of the training", check=at_least(1))
+
+    @property
+    def reach(self) -> int:
+        """What the network looks at, and the smoothing."""
+        return _REACH + smoothing_radius(self.smooth)
+
+    @property
+    def smallest_side(self) -> int:
+        """Any scene."""
+        return 1
+
+    def footprint(self, bands: int, itemsize: int) -> float:
+        """Spectra twice, images, and the layers of the network (measured)."""
+        return 2.0 * itemsize * bands + 16.0 * self.components + 40.0 * self.channels
+
+    def learn(self, scan: Scan) -> SkipModel:
+        """Learn the components, gather pieces, and fit the network to them."""
+        from hsad.kernels.device import torch_device
+        from hsad.kernels.networks.skip import SkipPiece, skip_start, taught_skip
+
+        torch_device(self.device, "autoencoder")
+        images = learn_components(scene_moments(scan, "autoencoder"), self.components, "soft")
+        crops = sample_crops(scan, images, self.seed)
+        given = self.given
+        if given == "auto":
+            given = "noise" if len(crops) == 1 else "scene"
+        if given == "noise" and len(crops) > 1:
+            raise ParameterError("input: noise is for one scene of at most 128 x 128 pixels: choose scene")
+        pieces = [
+            SkipPiece(
+                _noise(crop.origin, crop.valid.shape, crop.cols, images.count, self.seed)
+                if given == "noise"
+                else crop.images,
+                crop.images,
+                crop.valid,
+            )
+            for crop in crops
+        ]
+        random = np.random.default_rng(self.seed)
+        begin = skip_start(random, images.count, images.count, self.channels)
+        noise = 0.0 if given == "noise" else _NOISE * float(np.mean([crop.images.std() for crop in crops]))
+        states = taught_skip(begin, pieces, random, self.steps, noise, scan.progress, self.device)
+        return SkipModel(images, states, given, len(crops))
+
+    def adapt(self, scan: Scan, background: SkipModel) -> SkipModel:
+        """Return the model, if it has something to say about the scene that is about to be scored."""
+        if background.given == "noise":
+            moments = scene_moments(scan, "autoencoder")
+            if learn_components(moments, 1, "soft").checksum != background.images.checksum:
+                raise ParameterError(
+                    "autoencoder: a model that was learned with noise as its input scores its own scene only: learn "
+                    "with input scene"
+                )
+        return background
+
+    def score(self, block: Block, background: SkipModel) -> NDArray[np.float64]:
+        """Return the residuals of the block's core, smoothed."""
+        from hsad.kernels.networks.skip import skip_residual
+
+        wide, core = widened(block, smoothing_radius(self.smooth))
+        valid = wide.core_valid
+        if not block.core_valid.any():
+            return np.full(block.core_valid.shape, np.nan)
+        images = background.images.of(wide)
+        given = images
+        if background.given == "noise":
+            given = _noise(wide.origin, wide.valid.shape, wide.scene.cols, len(images), self.seed)
+        residual = skip_residual(background.states, given, images, wide.origin, self.device)[wide.core]
+        scores = smoothed(residual, valid, self.smooth)
+        return np.where(block.core_valid, scores[core], np.nan)
+
+
+def _noise(first: tuple[int, int], shape: tuple[int, ...], cols: int, count: int, seed: int) -> NDArray[np.float32]:
+    """Return uniform noise ``(count, rows, cols)`` that depends on the place of a pixel in its scene alone."""
+    rows = np.arange(first[0], first[0] + shape[0])
+    here = rows[:, None] * cols + np.arange(first[1], first[1] + shape[1])
+    numbers = here[None] * count + np.arange(count)[:, None, None]
+    keys = pixel_keys(numbers.ravel(), seed, 0).reshape(numbers.shape)
+    return np.asarray(_NOISE * (keys >> np.uint64(40)).astype(np.float64) / 2**24, dtype=np.float32)

@@ -1,0 +1,119 @@
+"""What the learned detectors look at: a few images of components, whatever the bands of the scene."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hsad.detectors.base import Background, Scan
+from hsad.detectors.block import Block
+from hsad.errors import DataError
+from hsad.kernels.summaries import Moments
+
+__all__ = ["ComponentImages", "Scaling", "learn_components", "scene_moments"]
+
+#: How components are scaled.
+#: length: leading directions of the uncentred second moment, over the root mean square length of a pixel;
+#: white: principal components, each over its own deviation; soft: each over √(own deviation · first deviation).
+Scaling = Literal["length", "white", "soft"]
+
+_NO_VARIATION = 1e-12
+"""Directions whose variance is below this share of the largest hold rounding only."""
+
+_FEWEST_PIXELS = 64
+
+
+@dataclass(frozen=True, eq=False)
+class ComponentImages(Background):
+    """The way from spectra to images of components.
+
+    Attributes
+    ----------
+    vectors : (d, k) ndarray of float64
+        Directions, scaled. Their signs make the largest element of each positive.
+    shift : (k,) ndarray of float64
+        Is subtracted from the projections.
+    filling : (k,) ndarray of float64
+        What invalid pixels get: the mean of the scene.
+    limit : float
+        Components are clipped at ± this.
+    pixels : int
+        Valid pixels it was learned from.
+    checksum : str
+        Of their moments: tells one source from another.
+    """
+
+    vectors: NDArray[np.float64]
+    shift: NDArray[np.float64]
+    filling: NDArray[np.float64]
+    limit: float
+    pixels: int
+    checksum: str
+
+    def __post_init__(self) -> None:
+        count = self.vectors.shape[1]
+        if self.shift.shape != (count,) or self.filling.shape != (count,) or not self.limit > 0:
+            raise ValueError("the components' parts do not fit each other")
+
+    @property
+    def count(self) -> int:
+        """Number of images."""
+        return len(self.filling)
+
+    def of(self, block: Block) -> NDArray[np.float32]:
+        """Return the images of a block with its surroundings, ``(k, rows, cols)``."""
+        from hsad.kernels.image.projection import project
+
+        images = project(block.spectra, self.vectors, self.shift)
+        images[~block.valid] = self.filling
+        np.clip(images, -self.limit, self.limit, out=images)
+        return np.ascontiguousarray(images.transpose(2, 0, 1), dtype=np.float32)
+
+
+def scene_moments(scan: Scan, method: str) -> Moments:
+    """Return count, mean and scatter of the valid pixels, in one pass.
+
+    Raises
+    ------
+    DataError
+        When there are too few to learn from, or they are all equal.
+    """
+    moments = scan(_moments)
+    if moments is None:
+        raise DataError("the scene has no valid pixel: each has nodata, NaN or a mask in some band")
+    if moments.count < _FEWEST_PIXELS:
+        raise DataError(
+            f"{method} needs at least {_FEWEST_PIXELS} valid pixels to learn from: there are {moments.count}"
+        )
+    if not np.trace(moments.scatter) > 0:
+        raise DataError("all valid pixels are equal: there is no variation to measure an anomaly by")
+    return moments
+
+
+def learn_components(moments: Moments, count: int, scaling: Scaling, *, limit: float = np.inf) -> ComponentImages:
+    """Return the leading components of pixels with these moments; fewer than `count` where there are not so many."""
+    mean, covariance = moments.mean, moments.covariance
+    second = covariance + np.outer(mean, mean) if scaling == "length" else covariance
+    values, vectors = np.linalg.eigh(second)
+    values, vectors = values[::-1][:count], vectors[:, ::-1][:, :count]
+    kept = values > _NO_VARIATION * values[0]
+    values, vectors = values[kept], vectors[:, kept]
+    largest = np.take_along_axis(vectors, np.abs(vectors).argmax(axis=0)[None], axis=0)
+    vectors = vectors * np.sign(largest)
+    if scaling == "length":
+        vectors = vectors / np.sqrt(np.trace(second))
+        shift = np.zeros(vectors.shape[1])
+    else:
+        deviations = np.sqrt(values)
+        vectors = vectors / (deviations if scaling == "white" else np.sqrt(deviations * deviations[0]))
+        shift = mean @ vectors
+    digest = hashlib.sha256(moments.mean.tobytes() + moments.scatter.tobytes()).hexdigest()
+    return ComponentImages(vectors, shift, mean @ vectors - shift, float(limit), moments.count, digest)
+
+
+def _moments(block: Block) -> Moments | None:
+    return Moments.of(block.pixels)

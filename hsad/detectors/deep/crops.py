@@ -1,0 +1,128 @@
+"""A bounded sample of a scene or of several to train on: whole cells of a grid, chosen by a hash."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hsad.detectors.base import Scan
+from hsad.detectors.block import Block
+from hsad.detectors.deep.components import ComponentImages
+from hsad.errors import DataError
+from hsad.kernels.summaries import pixel_keys
+
+__all__ = ["Crop", "Crops", "sample_crops"]
+
+_SIDE = 128
+"""Side of a cell in pixels; a scene that is not larger is one cell."""
+
+_MOST = 16
+"""Cells that are kept, of all scenes together."""
+
+_LEAST_VALID = 0.02
+"""Share of the pixels of a cell that must be valid."""
+
+
+class Crop(NamedTuple):
+    """A piece of a scene: images ``(k, rows, cols)`` of float32, validity, and where it lies.
+
+    `origin` is the row and column of its first pixel, `cols` the width of its scene, `scene` the scene's number.
+    """
+
+    images: NDArray[np.float32]
+    valid: NDArray[np.bool_]
+    origin: tuple[int, int]
+    cols: int
+    scene: int
+
+
+@dataclass(frozen=True, eq=False)
+class Cell:
+    """A cell as far as it is known: pixels of blocks that were not seen yet are invalid and 0."""
+
+    images: NDArray[np.float32]
+    valid: NDArray[np.bool_]
+    row: int
+    col: int
+    cols: int
+    scene: int
+
+    def __add__(self, other: Cell) -> Cell:
+        return Cell(self.images + other.images, self.valid | other.valid, self.row, self.col, self.cols, self.scene)
+
+
+@dataclass(frozen=True, eq=False)
+class Crops:
+    """The cells with the smallest keys, by key.
+
+    Attributes
+    ----------
+    cells : dict of int to Cell
+    """
+
+    cells: dict[int, Cell]
+
+    def __add__(self, other: Crops) -> Crops:
+        merged = dict(self.cells)
+        for key, cell in other.cells.items():
+            merged[key] = merged[key] + cell if key in merged else cell
+        return Crops({key: merged[key] for key in sorted(merged)[:_MOST]})
+
+
+def sample_crops(scan: Scan, images: ComponentImages, seed: int) -> list[Crop]:
+    """Return the sample in the order of its keys, in one pass; it does not depend on how the scene was cut.
+
+    Cells lie side by side, the last ones shifted inside the scene. A cell's key is a hash of the number of its first
+    pixel, of its scene and of the seed.
+
+    Raises
+    ------
+    DataError
+        When no cell has enough valid pixels.
+    """
+    found = scan(_crops, images, seed)
+    crops = []
+    for _, cell in sorted(found.cells.items()) if found is not None else ():
+        if cell.valid.mean() >= _LEAST_VALID or cell.valid.shape != (_SIDE, _SIDE):
+            filled = np.where(cell.valid, cell.images, images.filling[:, None, None].astype(np.float32))
+            crops.append(Crop(filled, cell.valid, (cell.row, cell.col), cell.cols, cell.scene))
+    if not crops:
+        raise DataError(f"none of the {_MOST} parts of the scene that were drawn holds valid pixels: try another seed")
+    return crops
+
+
+def _starts(size: int) -> NDArray[np.int64]:
+    """Return where the cells begin along an axis."""
+    count = -(-size // _SIDE)
+    return np.minimum(np.arange(count) * _SIDE, max(0, size - _SIDE))
+
+
+def _crops(block: Block, images: ComponentImages, seed: int) -> Crops | None:
+    """Return the part of the chosen cells that lies in the core of a block."""
+    scene = block.scene
+    rows, cols = _starts(scene.rows), _starts(scene.cols)
+    numbers = (rows[:, None] * scene.cols + cols).ravel()
+    keys = pixel_keys(numbers, seed, scene.index)
+    height, width = min(_SIDE, scene.rows), min(_SIDE, scene.cols)
+    top, left = (start + part.start for start, part in zip(block.origin, block.core, strict=True))
+    bottom, right = (start + part.stop for start, part in zip(block.origin, block.core, strict=True))
+    cells: dict[int, Cell] = {}
+    made = None
+    for number in np.argsort(keys, kind="stable")[:_MOST]:
+        row, col = divmod(int(numbers[number]), scene.cols)
+        low, high = max(row, top), min(row + height, bottom)
+        first, last = max(col, left), min(col + width, right)
+        if low >= high or first >= last:
+            continue
+        made = images.of(block) if made is None else made
+        here = np.s_[low - block.origin[0] : high - block.origin[0], first - block.origin[1] : last - block.origin[1]]
+        there = np.s_[low - row : high - row, first - col : last - col]
+        values = np.zeros((images.count, height, width), dtype=np.float32)
+        valid = np.zeros((height, width), dtype=np.bool_)
+        valid[there] = block.valid[here]
+        values[:, there[0], there[1]] = np.where(valid[there], made[:, here[0], here[1]], 0)
+        cells[int(keys[number])] = Cell(values, valid, row, col, scene.cols, scene.index)
+    return Crops(cells) if cells else None

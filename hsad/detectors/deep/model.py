@@ -1,0 +1,50 @@
+"""What the learned detectors share: parameters, and what is checked when a model is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hsad.detectors.base import Detector
+from hsad.detectors.parameters import parameter
+from hsad.detectors.ring.windows import Device
+
+__all__ = ["DeepDetector", "at_least", "check_weights"]
+
+
+def at_least(least: float) -> Callable[[Any], str | None]:
+    """Return the check of a number that must not be smaller."""
+    return lambda value: None if not isinstance(value, str) and value >= least else f"at least {least}"
+
+
+@dataclass(frozen=True)
+class DeepDetector(Detector):
+    """A detector that computes with torch what it learned from a sample that a seed decides.
+
+    Attributes
+    ----------
+    seed : int
+    device : {"cpu", "cuda"}
+    """
+
+    seed: int = parameter(0, "of sample and training: the same seed gives the same result", check=at_least(0))
+    device: Device = parameter("cpu", "where it is computed")
+
+
+def check_weights(weights: Mapping[str, NDArray[Any]], dimensions: Mapping[str, int]) -> None:
+    """Refuse weights that a file holds where one is missing, has other dimensions or is not finite.
+
+    Raises
+    ------
+    ValueError
+    """
+    for name, count in dimensions.items():
+        if name not in weights or np.ndim(weights[name]) != count:
+            raise ValueError(f"the weights {name!r} are missing or have other dimensions")
+    for name, array in weights.items():
+        if not np.isfinite(array).all():
+            raise ValueError(f"the weights {name!r} are not finite")

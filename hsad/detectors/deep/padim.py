@@ -1,0 +1,275 @@
+"""PaDiM: what is ordinary at each place, learned from other dates; the change alarm."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hsad.detectors.base import Background, Scan
+from hsad.detectors.block import Block, widened
+from hsad.detectors.deep.components import ComponentImages, learn_components
+from hsad.detectors.deep.model import DeepDetector, at_least
+from hsad.detectors.parameters import parameter
+from hsad.errors import DataError
+from hsad.kernels.image.smoothing import smoothed, smoothing_radius
+from hsad.kernels.summaries import Moments, Sample
+
+__all__ = ["PaDiM", "Places"]
+
+_FEWEST_DATES = 4
+
+_SAMPLE = 20_000
+"""Pixels of a date from which its medians are taken."""
+
+_NORMAL = 1.4826
+"""Standard deviation of a Gaussian over the median of its absolute deviations."""
+
+
+@dataclass(frozen=True, eq=False)
+class Places(Background):
+    """What `PaDiM` learns: one Gaussian for every position.
+
+    Attributes
+    ----------
+    images : ComponentImages
+    count : (rows, cols) ndarray of int32
+        Dates with data at each position.
+    mean : (rows, cols, k) ndarray of float32
+    scatter : (rows, cols, k(k+1)/2) ndarray of float32
+    pooled : (k, k) ndarray of float64
+        Mean of the covariances of all positions.
+    dates : int
+    center, spread : (k,) ndarray of float64
+        Median and robust deviation of the components of the scene that is scored; empty before one is.
+    """
+
+    images: ComponentImages
+    count: NDArray[np.int32]
+    mean: NDArray[np.float32]
+    scatter: NDArray[np.float32]
+    pooled: NDArray[np.float64]
+    dates: int
+    center: NDArray[np.float64]
+    spread: NDArray[np.float64]
+
+    def __post_init__(self) -> None:
+        k = self.images.count
+        place = self.count.shape
+        wanted = ((*place, k), (*place, k * (k + 1) // 2), (k, k))
+        if (self.mean.shape, self.scatter.shape, self.pooled.shape) != wanted or not np.isfinite(self.pooled).all():
+            raise ValueError("the parts of the Gaussians do not fit each other")
+
+
+@dataclass(frozen=True)
+class PaDiM(DeepDetector):
+    """Mahalanobis distance of a pixel to what its own place was on other dates: a change alarm.
+
+    Needs at least four co-registered scenes of one size as references (``references=``, ``--references``), and a scene
+    of the same place. Ten principal components of the whole stack, each over its deviation; each date's components
+    less their median over their robust deviation, so that gain and haze of a date do not count. One Gaussian for each
+    position, its covariance half its own and half the mean over all positions, plus ε of the mean variance: a dozen
+    dates are few for ten dimensions.
+
+    Notes
+    -----
+    What moves with the season must be in the references. Errors of registration are learned as far as they occurred.
+    The model takes ``4·(k + k(k+1)/2)`` bytes a pixel (260 for ten components), in memory too.
+
+    References
+    ----------
+    T. Defard et al., "PaDiM: a patch distribution modeling framework for anomaly detection and localization", ICPR
+    2021.
+    """
+
+    title: ClassVar[str] = "PaDiM: distance to what this place was on other dates (references); needs hsad[deep]"
+    reference: ClassVar[str] = "Defard et al., ICPR 2021"
+    leaf: ClassVar[int] = 128
+
+    components: int = parameter(10, "number of spectral components", check=at_least(1))
+    share: float = parameter(
+        0.5,
+        "share of the covariance of all positions in that of each",
+        check=lambda value: None if 0 <= value <= 1 else "between 0 and 1",
+    )
+    epsilon: float = parameter(
+        0.1,
+        "added to the covariance, times its mean variance",
+        check=lambda value: None if value > 0 else "above 0",
+    )
+    smooth: float = parameter(0.0, "standard deviation of the smoothing, pixels", check=at_least(0))
+
+    @property
+    def reach(self) -> int:
+        """The smoothing."""
+        return smoothing_radius(self.smooth)
+
+    @property
+    def smallest_side(self) -> int:
+        """Any scene."""
+        return 1
+
+    def footprint(self, bands: int, itemsize: int) -> float:
+        """Spectra twice, components, and a matrix for each pixel of a part."""
+        return 2.5 * itemsize * bands + 16.0 * self.components**2 + 60.0 * self.components
+
+    def learn(self, scan: Scan) -> Places:
+        """Learn components, then each date's medians, then its values: two passes, and one for each date."""
+        from hsad.kernels.device import torch_device
+        from hsad.kernels.networks.positions import PositionMoments
+
+        torch_device(self.device, "padim")
+        found = scan(_by_date)
+        dates = {} if found is None else found.dates
+        if len(dates) < _FEWEST_DATES:
+            raise DataError(
+                f"padim needs at least {_FEWEST_DATES} dates of one place as references: there "
+                f"{'is' if len(dates) == 1 else 'are'} {len(dates)} with valid pixels"
+            )
+        sizes = sorted({(date.rows, date.cols) for date in dates.values()})
+        if len(sizes) > 1:
+            named = " and ".join(f"{rows} x {cols}" for rows, cols in sizes[:2])
+            raise DataError(f"padim: the references are of different sizes, {named} pixels: they must be co-registered")
+        moments = [date.moments for date in dates.values()]
+        together = moments[0]
+        for more in moments[1:]:
+            together = together + more
+        if not np.trace(together.scatter) > 0:
+            raise DataError("all valid pixels are equal: there is no variation to measure an anomaly by")
+        images = learn_components(together, self.components, "white")
+        samples = scan(_samples, images, self.seed)
+        assert samples is not None  # noqa: S101  the pixels that gave the moments
+        held = PositionMoments.empty(*sizes[0], images.count)
+        for number in sorted(dates):
+            center, spread = _robust(samples.dates[number].spectra)
+            values = scan(_values, images, number, center, spread)
+            assert values is not None  # noqa: S101  this date has valid pixels
+            for first, part in values.parts.items():
+                row, col = divmod(first, sizes[0][1])
+                held.add(row, col, part.values, part.valid)
+        if not (held.count >= _FEWEST_DATES).any():
+            raise DataError(f"padim: no position has data on at least {_FEWEST_DATES} dates")
+        empty = np.zeros(0)
+        return Places(images, held.count, held.mean, held.scatter, held.pooled(_FEWEST_DATES), len(dates), empty, empty)
+
+    def adapt(self, scan: Scan, background: Places) -> Places:
+        """Return the model with medians and deviations of the scene that is about to be scored."""
+        samples = scan(_samples, background.images, self.seed)
+        if samples is None:
+            raise DataError("the scene has no valid pixel: each has nodata, NaN or a mask in some band")
+        center, spread = _robust(samples.dates[0].spectra)
+        return replace(background, center=center, spread=spread)
+
+    def score(self, block: Block, background: Places) -> NDArray[np.float64]:
+        """Return the distances of the block's core; NaN where fewer than four dates have data."""
+        from hsad.kernels.networks.positions import position_distance
+
+        rows, cols = background.count.shape
+        if (block.scene.rows, block.scene.cols) != (rows, cols):
+            raise DataError(
+                f"padim: the scene of {block.scene.rows} x {block.scene.cols} pixels is not on the grid of "
+                f"its references, {rows} x {cols}"
+            )
+        wide, core = widened(block, smoothing_radius(self.smooth))
+        here = tuple(
+            slice(part.start + start, part.stop + start) for part, start in zip(wide.core, wide.origin, strict=True)
+        )
+        known = wide.core_valid & (background.count[here] >= _FEWEST_DATES)
+        scores = np.zeros(known.shape)
+        if known.any():
+            values = (_components(background.images, wide)[wide.core][known] - background.center) / background.spread
+            scores[known] = position_distance(
+                values,
+                background.count[here][known],
+                background.mean[here][known],
+                background.scatter[here][known],
+                background.pooled,
+                share=self.share,
+                epsilon=self.epsilon,
+                device=self.device,
+            )
+        return np.where(known, smoothed(scores, known, self.smooth), np.nan)[core]
+
+
+@dataclass(frozen=True, eq=False)
+class Date:
+    """Moments of the valid pixels of a date, and its size."""
+
+    moments: Moments
+    rows: int
+    cols: int
+
+    def __add__(self, other: Date) -> Date:
+        return Date(self.moments + other.moments, self.rows, self.cols)
+
+
+@dataclass(frozen=True, eq=False)
+class ByDate:
+    """Something of each date, by its number; what belongs to one date is merged with ``+``."""
+
+    dates: dict[int, Any]
+
+    def __add__(self, other: ByDate) -> ByDate:
+        merged = dict(self.dates)
+        for number, value in other.dates.items():
+            merged[number] = merged[number] + value if number in merged else value
+        return ByDate(merged)
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Values ``(h, w, k)`` of a leaf and where they are valid."""
+
+    values: NDArray[np.float32]
+    valid: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """The leaves of a date, by the number of their first pixel."""
+
+    parts: dict[int, Part]
+
+    def __add__(self, other: Parts) -> Parts:
+        return Parts({**self.parts, **other.parts})
+
+
+def _components(images: ComponentImages, block: Block) -> NDArray[np.float64]:
+    from hsad.kernels.image.projection import project
+
+    return project(block.spectra, images.vectors, images.shift)
+
+
+def _by_date(block: Block) -> ByDate | None:
+    moments = Moments.of(block.pixels)
+    if moments is None:
+        return None
+    return ByDate({block.scene.index: Date(moments, block.scene.rows, block.scene.cols)})
+
+
+def _samples(block: Block, images: ComponentImages, seed: int) -> ByDate | None:
+    if not block.core_valid.any():
+        return None
+    values = _components(images, block)[block.core][block.core_valid]
+    # The same positions on every date: what differs between medians is not which pixels were drawn.
+    sample = Sample.of(values, block.pixel_numbers, _SAMPLE, seed=seed)
+    return ByDate({block.scene.index: sample})
+
+
+def _robust(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return median and robust deviation of each column; a deviation of 0 counts as 1."""
+    center = np.median(values, axis=0)
+    spread = _NORMAL * np.median(np.abs(values - center), axis=0)
+    return center, np.where(spread > 0, spread, 1.0)
+
+
+def _values(
+    block: Block, images: ComponentImages, number: int, center: NDArray[np.float64], spread: NDArray[np.float64]
+) -> Parts | None:
+    if block.scene.index != number or not block.core_valid.any():
+        return None
+    values = (_components(images, block)[block.core] - center) / spread
+    row, col = (start + part.start for start, part in zip(block.origin, block.core, strict=True))
+    return Parts({row * block.scene.cols + col: Part(values.astype(np.float32), block.core_valid)})

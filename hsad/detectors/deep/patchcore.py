@@ -1,0 +1,242 @@
+"""PatchCore: the distance to the nearest of a bank of ordinary pixels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hsad.detectors.base import Background, Scan
+from hsad.detectors.block import Block, widened
+from hsad.detectors.deep.components import ComponentImages, learn_components, scene_moments
+from hsad.detectors.deep.model import DeepDetector, at_least
+from hsad.detectors.parameters import parameter
+from hsad.detectors.ring.windows import odd_from
+from hsad.errors import DataError
+from hsad.kernels.image.smoothing import smoothed, smoothing_radius
+from hsad.kernels.summaries import Histogram, Moments, Sample
+
+__all__ = ["MemoryBank", "PatchCore"]
+
+_CANDIDATES = 10
+"""Pixels for each one of the bank from which a greedy coreset is chosen."""
+
+_FEWEST = 16
+
+
+@dataclass(frozen=True, eq=False)
+class MemoryBank(Background):
+    """What `PatchCore` learns.
+
+    Attributes
+    ----------
+    images : ComponentImages
+    features : (m, f) ndarray of float64
+    places : (m, 2) ndarray of int64
+        Rows and columns they come from.
+    near : (m, b) ndarray of int64
+        Numbers of the nearest ones of each; ``(m, 0)`` without re-weighting.
+    size : int
+        m.
+    """
+
+    images: ComponentImages
+    features: NDArray[np.float64]
+    places: NDArray[np.int64]
+    near: NDArray[np.int64]
+    size: int
+
+    def __post_init__(self) -> None:
+        fits = len(self.features) == len(self.places) == len(self.near) == self.size >= 1
+        if not fits or not np.isfinite(self.features).all():
+            raise ValueError("the memory bank's parts do not fit each other")
+
+
+@dataclass(frozen=True)
+class PatchCore(DeepDetector):
+    """Distance of a pixel's features to the nearest of a bank of features of ordinary pixels.
+
+    Features are ten components of the uncentred second moment over the root mean square length of a pixel, the mean
+    over a window of side `pool` beside them where that is above 1. The bank holds pixels of the references, or of
+    the scene itself: then the rarest by Mahalanobis distance and their neighbours stay outside, and a pixel has no
+    neighbour of its own scene within `apart` pixels, else objects would find themselves (without both the area under
+    the curve is .03 on benchmark scenes). Scores are smoothed a little.
+
+    Notes
+    -----
+    Which pixels are in the bank is a matter of the seed, not of tiles: ``random`` draws them by a hash; ``greedy``
+    draws ten times as many and takes the farthest from those it has, again and again. That spreads the bank over rare
+    materials too, and with them over anomalies.
+
+    A pixel of the bank is known to be the scene's own by its features: references of other dates keep theirs
+    everywhere.
+
+    References
+    ----------
+    K. Roth et al., "Towards total recall in industrial anomaly detection", CVPR 2022.
+    """
+
+    title: ClassVar[str] = "PatchCore: distance to the nearest of a bank of ordinary pixels; needs hsad[deep]"
+    reference: ClassVar[str] = "Roth et al., CVPR 2022"
+    leaf: ClassVar[int] = 256
+
+    components: int = parameter(10, "number of spectral components", check=at_least(1))
+    bank: int = parameter(2000, "most pixels in the memory bank", check=at_least(_FEWEST))
+    coreset: Literal["random", "greedy"] = parameter("random", "how they are chosen")
+    rare: float = parameter(
+        0.05,
+        "share of the rarest pixels that stay out of the bank, with their neighbours",
+        check=lambda value: None if 0 <= value < 1 else "at least 0 and below 1",
+    )
+    apart: int = parameter(7, "no neighbour of the own scene within so many pixels; -1: any", check=at_least(-1))
+    pool: int = parameter(1, "side of the window over which features are pooled, odd", check=odd_from(1))
+    reweight: int = parameter(
+        0, "neighbours in the bank by which a distance is re-weighted; 0: none, PatchCore's: 9", check=at_least(0)
+    )
+    smooth: float = parameter(0.7, "standard deviation of the smoothing, pixels", check=at_least(0))
+
+    @property
+    def reach(self) -> int:
+        """The smoothing and the pooling, or what must be seen of the bank's places."""
+        return smoothing_radius(self.smooth) + max(self.pool // 2, self.apart, 0)
+
+    @property
+    def smallest_side(self) -> int:
+        """Any scene can be scored: windows are cut at the edges."""
+        return 1
+
+    def footprint(self, bands: int, itemsize: int) -> float:
+        """Spectra twice, components, and a part of the distances."""
+        return 2.5 * itemsize * bands + 40.0 * self.components + 600
+
+    def learn(self, scan: Scan) -> MemoryBank:
+        """Learn components, the limit of what is rare, and the bank: a pass each."""
+        from hsad.kernels.device import torch_device
+        from hsad.kernels.networks.bank import greedy_coreset, neighbours
+
+        torch_device(self.device, "patchcore")
+        moments = scene_moments(scan, "patchcore")
+        images = learn_components(moments, self.components, "length")
+        rarity = _Rarity.of(moments, images)
+        limit = np.inf
+        if self.rare > 0:
+            histogram = scan(_rarities, rarity)
+            assert histogram is not None  # noqa: S101  the pixels that gave the moments
+            limit = histogram.quantile(1 - self.rare)
+        wanted = self.bank * (_CANDIDATES if self.coreset == "greedy" else 1)
+        sample = scan(_candidates, self, images, rarity, limit, wanted, reach=1 + self.pool // 2)
+        if sample is None or len(sample.keys) < _FEWEST:
+            found = 0 if sample is None else len(sample.keys)
+            raise DataError(
+                f"patchcore: {found} pixels are left for the memory bank: choose a smaller rare ({self.rare})"
+            )
+        features, places = sample.spectra[:, :-2], sample.spectra[:, -2:].astype(np.int64)
+        if self.coreset == "greedy":
+            chosen = greedy_coreset(features, self.bank, np.random.default_rng(self.seed))
+            features, places = features[chosen], places[chosen]
+        features = np.ascontiguousarray(features)
+        near = neighbours(features, self.reweight) if self.reweight else np.zeros((len(features), 0), dtype=np.int64)
+        return MemoryBank(images, features, np.ascontiguousarray(places), near, len(features))
+
+    def score(self, block: Block, background: MemoryBank) -> NDArray[np.float64]:
+        """Return the distances of the block's core, smoothed."""
+        from hsad.kernels.networks.bank import Places, nearest
+
+        wide, core = widened(block, smoothing_radius(self.smooth))
+        valid = wide.core_valid
+        if not block.core_valid.any():
+            return np.full(block.core_valid.shape, np.nan)
+        features = _features(background.images, wide, self.pool)
+        rows, cols = (np.arange(part.start, part.stop) for part in wide.core)
+        asked = features[wide.core][valid]
+        down, right = np.nonzero(valid)
+        here = np.stack([rows[down] + wide.origin[0], cols[right] + wide.origin[1]], axis=1)
+        own = self._own(background, wide, features)
+        places = Places(here, background.places, own, self.apart)
+        distance = np.zeros(valid.shape)
+        distance[valid] = nearest(
+            asked, background.features, places, self.device, background.near if self.reweight else None
+        )
+        # No neighbour at all is left for a pixel whose scene is hardly larger than what it must keep apart from.
+        finite = valid & np.isfinite(distance)
+        scores = smoothed(np.where(finite, distance, 0.0), finite, self.smooth)
+        return np.where(block.core_valid & finite[core], scores[core], np.nan)
+
+    @staticmethod
+    def _own(background: MemoryBank, block: Block, features: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Return which pixels of the bank lie in this block: they have the features of their place."""
+        at = background.places - np.array(block.origin)
+        inside = ((at >= 0) & (at < np.array(block.valid.shape))).all(axis=1)
+        own = np.zeros(len(at), dtype=np.bool_)
+        seen = features[at[inside, 0], at[inside, 1]]
+        # Pooled features near an edge of the block lack what lies outside of it.
+        own[inside] = np.isclose(seen[:, 0], background.features[inside, 0], rtol=1e-9, atol=1e-12)
+        return own
+
+
+@dataclass(frozen=True, eq=False)
+class _Rarity:
+    """Mahalanobis distance in the space of some components."""
+
+    images: ComponentImages
+    mean: NDArray[np.float64]
+    inverse: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, moments: Moments, images: ComponentImages) -> _Rarity:
+        covariance = images.vectors.T @ moments.covariance @ images.vectors
+        lifted = covariance + 1e-6 * np.trace(covariance) / len(covariance) * np.eye(len(covariance))
+        return cls(images, moments.mean @ images.vectors, np.linalg.inv(lifted))
+
+    def map(self, block: Block) -> NDArray[np.float64]:
+        """Return the squared distance of each pixel of a block with its surroundings, ``(rows, cols)``."""
+        centred = _components(self.images, block) - self.mean
+        return np.asarray(np.einsum("ijk,kl,ijl->ij", centred, self.inverse, centred, optimize=True))
+
+
+def _components(images: ComponentImages, block: Block) -> NDArray[np.float64]:
+    """Return the components ``(rows, cols, k)`` in full precision: a pixel is recognised by them."""
+    from hsad.kernels.image.projection import project
+
+    return project(block.spectra, images.vectors, images.shift)
+
+
+def _features(images: ComponentImages, block: Block, pool: int) -> NDArray[np.float64]:
+    components = _components(images, block)
+    if pool == 1:
+        return components
+    from scipy.ndimage import uniform_filter
+
+    weight = uniform_filter(block.valid.astype(np.float64), pool, mode="nearest")
+    held = np.where(block.valid[..., None], components, 0.0)
+    pooled = uniform_filter(held, (pool, pool, 1), mode="nearest") / np.maximum(weight, 1e-9)[..., None]
+    return np.concatenate([components, pooled], axis=2)
+
+
+def _rarities(block: Block, rarity: _Rarity) -> Histogram | None:
+    return Histogram.of(rarity.map(block)[block.core][block.core_valid]) if block.core_valid.any() else None
+
+
+def _candidates(
+    block: Block, detector: PatchCore, images: ComponentImages, rarity: _Rarity, limit: float, wanted: int
+) -> Sample | None:
+    """Return a sample of the features of the core's ordinary pixels, their rows and columns behind them."""
+    from scipy.ndimage import binary_dilation
+
+    rare = binary_dilation((rarity.map(block) > limit) & block.valid)
+    kept = block.core_valid & ~rare[block.core]
+    if not kept.any():
+        return None
+    down, right = np.nonzero(kept)
+    rows = down + block.core[0].start + block.origin[0]
+    cols = right + block.core[1].start + block.origin[1]
+    features = _features(images, block, detector.pool)[block.core][kept]
+    return Sample.of(
+        np.column_stack([features, rows, cols]),
+        rows * block.scene.cols + cols,
+        wanted,
+        seed=detector.seed,
+        scene=block.scene.index,
+    )

@@ -1,0 +1,140 @@
+"""RPCANet: robust PCA as stages of small networks that are taught with pseudo-anomalies."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hsad.detectors.base import Background, Scan
+from hsad.detectors.block import Block
+from hsad.detectors.deep.components import ComponentImages, learn_components, scene_moments
+from hsad.detectors.deep.crops import sample_crops
+from hsad.detectors.deep.implants import Examples
+from hsad.detectors.deep.model import DeepDetector, at_least, check_weights
+from hsad.detectors.parameters import parameter
+from hsad.kernels.networks.pieces import Piece
+
+__all__ = ["RPCANet", "StagesModel"]
+
+_CLIP = 8.0
+"""Deviations at which components are clipped."""
+
+_AT_ONCE = 6
+"""Components that are drawn for a step of the training."""
+
+_SMOOTHING = 2
+
+_STAGE_REACH = 9
+
+
+@dataclass(frozen=True, eq=False)
+class StagesModel(Background):
+    """What `RPCANet` learns.
+
+    Attributes
+    ----------
+    images : ComponentImages
+    states : tuple of dict of str to ndarray of float32
+        Weights of the stages: before learning, where the start counts as well, and after it.
+    medians : (states,) ndarray of float64
+        Of the norm of the sparse part over what was learned from.
+    """
+
+    images: ComponentImages
+    states: tuple[dict[str, NDArray[np.float32]], ...]
+    medians: NDArray[np.float64]
+
+    def __post_init__(self) -> None:
+        if not self.states or self.medians.shape != (len(self.states),) or not (self.medians > 0).all():
+            raise ValueError("the stages and their medians do not fit each other")
+        for state in self.states:
+            check_weights(state, {"0.L.0.weight": 4, "0.epsilon": 0, "log_kernel": 2})
+
+
+@dataclass(frozen=True)
+class RPCANet(DeepDetector):
+    """Root mean square over the components of what stages of networks call sparse.
+
+    A stage, for a component D and its sparse part T with three small networks L, S, M (the same for all components):
+    X = D − T, B = X + L(X); Y = T + D − B, T = Y − ε·S(Y); D = M(B + T). Components are whitened and clipped at ±8. It
+    is taught to find small objects of another pixel's spectrum in pieces of the scene (cross-entropy and overlap, the
+    published loss but for the weight of the objects).
+
+    Notes
+    -----
+    ``start="control"`` begins where the network is exactly global RX on the components with a little smoothing, and the
+    logarithms of that start and of the trained network are averaged; ``start="random"`` is as published. On scenes of
+    100 × 100 pixels training makes it worse than its start: one filter for all components sees one whitened component
+    at a time, and learns edges from objects pasted into the scene. See the page on learned detectors.
+
+    References
+    ----------
+    F. Wu et al., "RPCANet: deep unfolding RPCA based infrared small target detection", WACV 2024.
+    """
+
+    title: ClassVar[str] = "RPCANet: robust PCA as stages of small networks, taught with implants; needs hsad[deep]"
+    reference: ClassVar[str] = "Wu et al., WACV 2024"
+    leaf: ClassVar[int] = 256
+
+    stages: int = parameter(3, "number of stages", check=at_least(1))
+    channels: int = parameter(16, "channels of each network", check=at_least(2))
+    components: int = parameter(20, "number of whitened components", check=at_least(1))
+    start: Literal["control", "random"] = parameter("control", "where learning begins: at global RX, or at random")
+    steps: int = parameter(60, "steps of the training; 0: the start", check=at_least(0))
+
+    @property
+    def reach(self) -> int:
+        """Nine convolutions a stage, and the smoothing."""
+        return _STAGE_REACH * self.stages + _SMOOTHING
+
+    @property
+    def smallest_side(self) -> int:
+        """Any scene."""
+        return 1
+
+    def footprint(self, bands: int, itemsize: int) -> float:
+        """Spectra twice, images, and two layers of all components (measured)."""
+        return 2.0 * itemsize * bands + 24.0 * self.components + 12.0 * self.components * self.channels
+
+    def learn(self, scan: Scan) -> StagesModel:
+        """Learn the components, gather pieces, and teach the stages on them."""
+        from hsad.kernels.device import torch_device
+        from hsad.kernels.networks.rpcanet import rpcanet_norm, rpcanet_start, taught_rpcanet
+
+        torch_device(self.device, "rpcanet")
+        images = learn_components(scene_moments(scan, "rpcanet"), self.components, "white", limit=_CLIP)
+        crops = sample_crops(scan, images, self.seed)
+        at_control = self.start == "control"
+        begin = rpcanet_start(np.random.default_rng(self.seed), self.stages, self.channels, at_control=at_control)
+        states = [begin] if at_control or self.steps == 0 else []
+        if self.steps:
+            pieces = [Piece(crop.images, crop.valid) for crop in crops]
+            examples = Examples(pieces, self.seed, images.count, at_once=_AT_ONCE)
+            rate = 1e-3 if at_control else 3e-3
+            states.append(
+                taught_rpcanet(begin, examples.draw, examples.held(), self.steps, rate, scan.progress, self.device)
+            )
+        medians = [
+            np.median(
+                np.concatenate(
+                    [rpcanet_norm(state, crop.images, crop.valid, self.device)[crop.valid] for crop in crops]
+                )
+            )
+            for state in states
+        ]
+        return StagesModel(images, tuple(states), np.array(medians))
+
+    def score(self, block: Block, background: StagesModel) -> NDArray[np.float64]:
+        """Return the norm of the sparse part of the block's core, in medians; of several states the geometric mean."""
+        from hsad.kernels.networks.rpcanet import rpcanet_norm
+
+        if not block.core_valid.any():
+            return np.full(block.core_valid.shape, np.nan)
+        images = background.images.of(block)
+        total = np.zeros(block.core_valid.shape)
+        for state, median in zip(background.states, background.medians, strict=True):
+            total += np.log(rpcanet_norm(state, images, block.valid, self.device)[block.core] / median + 0.1)
+        return np.where(block.core_valid, np.exp(total / len(background.states)), np.nan)

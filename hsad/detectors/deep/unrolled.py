@@ -1,0 +1,296 @@
+"""Unrolled robust PCA: an iteration of a few layers whose thresholds and matrix are learned, and can be read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hsad.detectors.base import Background, Scan
+from hsad.detectors.block import Block
+from hsad.detectors.deep.components import ComponentImages, learn_components, scene_moments
+from hsad.detectors.deep.crops import Crop, sample_crops
+from hsad.detectors.deep.implants import Examples
+from hsad.detectors.deep.model import DeepDetector, at_least, check_weights
+from hsad.detectors.parameters import parameter
+from hsad.detectors.ring.windows import odd_from
+from hsad.errors import ParameterError
+from hsad.kernels.networks.pieces import Piece
+
+__all__ = ["UnrolledMember", "UnrolledModel", "UnrolledRPCA"]
+
+_GLOBAL_COMPONENTS = 20
+
+_EVERY = 10
+
+_CLIP = 8.0
+"""Deviations at which the components of the patch form are clipped; they are then moved to [0, 1]."""
+
+_PATCH_LAYERS, _RING_LAYERS = 10, 3
+
+
+@dataclass(frozen=True, eq=False)
+class UnrolledMember(Background):
+    """One network.
+
+    Attributes
+    ----------
+    weights : dict of str to ndarray of float32
+        ``theta`` (layers,), ``W``, and what else learned; see `hsad.kernels.networks`.
+    medians : (layers,) ndarray of float64
+        Of the scene, by layer: the unit of the thresholds. One for all layers in the patch form.
+    mean, whitening : ndarray of float64
+        Of the global Gaussian; empty without one.
+    global_median : float
+    """
+
+    weights: dict[str, NDArray[np.float32]]
+    medians: NDArray[np.float64]
+    mean: NDArray[np.float64]
+    whitening: NDArray[np.float64]
+    global_median: float
+
+    def __post_init__(self) -> None:
+        check_weights(self.weights, {"theta": 1, "W": 2, "log_kernel": 2, "slope": 0, "offset": 0})
+        if not (np.isfinite(self.medians).all() and (self.medians > 0).all()):
+            raise ValueError("the medians of a network must be positive")
+
+    @property
+    def thresholds(self) -> NDArray[np.float64]:
+        """θ of each layer, in units of the scene's median (patch form: of the range of the components)."""
+        return np.asarray(self.weights["theta"], dtype=np.float64)
+
+    @property
+    def matrix(self) -> NDArray[np.float64]:
+        """W, shared by all positions and layers."""
+        return np.asarray(self.weights["W"], dtype=np.float64)
+
+
+@dataclass(frozen=True, eq=False)
+class UnrolledModel(Background):
+    """What `UnrolledRPCA` learns: the way to components, one network or several, and a basis for patches.
+
+    Attributes
+    ----------
+    images : ComponentImages
+    members : tuple of UnrolledMember
+        The mean of the logarithms of their evidence counts; the first is the start, before learning.
+    basis : (patch², k) ndarray of float64
+        Background of a patch; empty in the form with rings.
+    """
+
+    images: ComponentImages
+    members: tuple[UnrolledMember, ...]
+    basis: NDArray[np.float64]
+
+    def __post_init__(self) -> None:
+        if not self.members:
+            raise ValueError("there is no network")
+
+    def summary(self) -> dict[str, Any]:
+        """Return θ of each layer, the norm of W and how far it is from its start ½I, and what it was learned from."""
+        told: dict[str, Any] = {"pixels": self.images.pixels, "components": self.images.count}
+        for number, member in enumerate(self.members):
+            name = f"_{number}" if number else "_start" if len(self.members) > 1 else ""
+            matrix = member.matrix
+            told[f"thresholds{name}"] = [round(float(theta), 4) for theta in member.thresholds]
+            told[f"W_norm{name}"] = float(np.linalg.norm(matrix))
+            told[f"W_change{name}"] = float(np.linalg.norm(matrix - 0.5 * np.eye(len(matrix))))
+        return {**told, "checksum": self.images.checksum}
+
+
+@dataclass(frozen=True)
+class UnrolledRPCA(DeepDetector):
+    """A few layers of robust PCA whose thresholds θ, weights λ and matrix W were learned on pseudo-anomalies.
+
+    Layer k, with N = M − S what is background so far: p = 1/(1 + (2‖S‖/median)²) is how pure a pixel is, G the
+    second moment of N over its ring, weighted by p; ``R = λ_k(G + λ_k I)⁻¹N`` is what the ring does not explain of N;
+    Z = S + W·R; u is ‖Z‖, smoothed over 5 × 5 pixels, in units of the scene's median, over the level of the clutter
+    around (to a power that is learned); S = Z·relu(1 − θ_k/u). W is one matrix for all positions and layers, M are
+    components of the uncentred second moment over the root mean square length of a pixel. The score is the last u,
+    before its threshold.
+
+    The logarithms of the evidence of the start and of `networks` trained networks are averaged: both find what the
+    other misses. With ``scope="global"`` the distance to one Gaussian of the scene on 20 components, purified by u, is
+    part of the start's evidence: a ring does not see what fills it.
+
+    ``patch=P`` is the literal form: a P × P patch of a component is one vector, W ``(P², P²)`` and θ are shared by all
+    patches, the background of a patch has few directions; ten layers, θ from .05, W from ½I. See
+    `hsad.kernels.networks.patches`.
+
+    Notes
+    -----
+    *Training.* ``cutpaste`` puts small objects of another pixel's spectrum into pieces of the scene and learns to find
+    them; the rarest 2 % of the pixels by global RX count as neither. ``reconstruction`` minimises what is left of
+    M − S plus ‖S‖ and needs no objects, but it ends below its start: S goes to where the loss is small, which is
+    not where anomalies are. ``none`` keeps the start.
+
+    Scenes of more than 128 × 128 pixels are trained on at most 16 pieces of that size, chosen by a hash. The result is
+    the same for any tiles and threads; other leaves would change float32 rounding only.
+
+    References
+    ----------
+    K. Gregor, Y. LeCun, "Learning fast approximations of sparse coding", ICML 2010, for learned iterations;
+    E. J. Candès et al., "Robust principal component analysis?", J. ACM 58(3):11, 2011; C.-L. Li et al., "CutPaste:
+    self-supervised learning for anomaly detection and localization", CVPR 2021, for pseudo-anomalies.
+    """
+
+    title: ClassVar[str] = "unrolled robust PCA: layers with learned thresholds that can be read; needs hsad[deep]"
+    reference: ClassVar[str] = "Gregor & LeCun, ICML 2010; Candès et al., J. ACM 58(3):11, 2011; Li et al., CVPR 2021"
+    leaf: ClassVar[int] = 256
+
+    layers: int | Literal["auto"] = parameter("auto", "number of layers; auto: 3, with patch 10", check=at_least(1))
+    outer: int = parameter(25, "side of the outer window, odd", check=odd_from(3))
+    inner: int = parameter(5, "side of the guard window, odd", check=odd_from(1))
+    components: int = parameter(10, "number of spectral components", check=at_least(1))
+    scope: Literal["ring", "global"] = parameter("global", "background of the start: the ring, or the scene as well")
+    training: Literal["cutpaste", "reconstruction", "none"] = parameter("cutpaste", "what is learned from")
+    networks: int = parameter(
+        1, "networks from different seeds; their evidence and the start's is averaged", check=at_least(1)
+    )
+    steps: int = parameter(60, "most steps of the training", check=at_least(1))
+    patch: int = parameter(
+        0,
+        "side of the patches of the literal form; 0: rings instead of patches",
+        check=lambda value: None if value == 0 or value >= 2 else "0, or at least 2",
+    )
+    low: Literal["rank", "smooth"] = parameter(
+        "rank", "with --patch: background of a patch, its leading directions or polynomials of degree 2"
+    )
+    rank: int = parameter(4, "with --patch and --low rank: directions of the background of a patch", check=at_least(1))
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.inner >= self.outer:
+            raise ParameterError(f"inner must be smaller than outer ({self.outer}), not {self.inner}")
+        directions = self.rank if self.low == "rank" else 6
+        if self.patch and directions >= self.patch**2:
+            raise ParameterError(f"patch: a background of {directions} directions leaves nothing of {self.patch}²")
+
+    @property
+    def reach(self) -> int:
+        """Per layer the ring, the smoothing and the clutter, one behind the other; with patches, those at a pixel."""
+        smooth = 2
+        if self.patch:
+            return self.patch + self.patch // 2 + smooth
+        clutter = 15
+        return self._layers * (self.outer // 2 + smooth + clutter)
+
+    @property
+    def smallest_side(self) -> int:
+        """The outer window, or a patch, must lie in the scene."""
+        return self.patch or self.outer
+
+    def footprint(self, bands: int, itemsize: int) -> float:
+        """Spectra twice, the images, the products of their pairs and systems of equations (measured)."""
+        count = self.components
+        overlap = 4 * 12.0 * 4 * count if self.patch else 0.0
+        return 2.0 * itemsize * bands + 4 * (6 * count**2 + 12 * count) + 100 + overlap
+
+    def learn(self, scan: Scan) -> UnrolledModel:
+        """Learn the components in one pass, gather pieces in another, train on them, and settle medians on them."""
+        from hsad.kernels.device import torch_device
+
+        torch_device(self.device, "unrolled-rpca")
+        moments = scene_moments(scan, "unrolled-rpca")
+        if self.patch:
+            images = learn_components(moments, self.components, "white", limit=_CLIP)
+        else:
+            count = max(_GLOBAL_COMPONENTS, self.components) if self.scope == "global" else self.components
+            images = learn_components(moments, count, "length")
+        crops = sample_crops(scan, images, self.seed)
+        return self._with_patches(scan, images, crops) if self.patch else self._with_rings(scan, images, crops)
+
+    def score(self, block: Block, background: UnrolledModel) -> NDArray[np.float64]:
+        """Return the evidence of the block's core."""
+        from hsad.kernels.networks.patches import patch_norms
+        from hsad.kernels.networks.unrolled_training import Scales, unrolled_score
+
+        if not block.core_valid.any():
+            return np.full(block.core_valid.shape, np.nan)
+        piece = Piece(background.images.of(block), block.valid)
+        total = np.zeros(block.valid.shape)
+        for member in background.members:
+            if self.patch:
+                unit = _unit_range(piece)
+                norm = patch_norms(member.weights, background.basis, unit, block.origin, self.device)
+                total += np.log(norm / member.medians[0] + 0.1)
+            else:
+                scales = Scales(member.medians, member.mean, member.whitening, member.global_median)
+                total += unrolled_score(member.weights, self._network(background.images), scales, piece)
+        scores = np.exp(total / len(background.members))
+        return np.where(block.core_valid, scores[block.core], np.nan)
+
+    @property
+    def _layers(self) -> int:
+        if self.layers == "auto":
+            return _PATCH_LAYERS if self.patch else _RING_LAYERS
+        return self.layers
+
+    def _network(self, images: ComponentImages) -> Any:
+        from hsad.kernels.networks.unrolled import Rings
+        from hsad.kernels.networks.unrolled_training import Network
+
+        count = min(self.components, images.count)
+        return Network(Rings(self.outer, self.inner), self._layers, count, self.device)
+
+    def _schedule(self) -> Any:
+        from hsad.kernels.networks.training import Schedule
+        from hsad.kernels.networks.unrolled import rates
+
+        return Schedule(self.steps, rates(), every=_EVERY)
+
+    def _with_rings(self, scan: Scan, images: ComponentImages, crops: Sequence[Crop]) -> UnrolledModel:
+        from hsad.kernels.networks.unrolled import start
+        from hsad.kernels.networks.unrolled_training import settle, taught
+
+        network = self._network(images)
+        pieces = [Piece(crop.images, crop.valid) for crop in crops]
+        begin = start(network.components, self._layers)
+        members = [_member(begin, settle(begin, network, pieces, globally=self.scope == "global"))]
+        if self.training != "none":
+            for number in range(self.networks):
+                examples = Examples(pieces, self.seed + number, network.components)
+                weights = taught(
+                    begin, network, examples.draw, examples.held(), self._schedule(), self.training, scan.progress
+                )
+                members.append(_member(weights, settle(weights, network, pieces, globally=False)))
+        return UnrolledModel(images, tuple(members), np.zeros((0, 0)))
+
+    def _with_patches(self, scan: Scan, images: ComponentImages, crops: Sequence[Crop]) -> UnrolledModel:
+        from hsad.kernels.networks.patches import patch_basis, patch_norms, patch_start, smooth_basis, taught_patches
+
+        pieces = [_unit_range(Piece(crop.images, crop.valid)) for crop in crops]
+        basis = smooth_basis(self.patch) if self.low == "smooth" else patch_basis(pieces, self.patch, self.rank)
+        begin = patch_start(self.patch, self._layers)
+        learned = [begin] if self.training == "none" else []
+        if self.training != "none":
+            for number in range(self.networks):
+                examples = Examples(pieces, self.seed + number, images.count)
+                learned.append(
+                    taught_patches(
+                        begin, basis, examples.draw, examples.held(), self._schedule(), self.training, scan.progress,
+                        self.device,
+                    )
+                )  # fmt: skip
+        members = []
+        for weights in learned:
+            norms = [
+                patch_norms(weights, basis, piece, crop.origin, self.device)[piece.valid]
+                for piece, crop in zip(pieces, crops, strict=True)
+            ]
+            median = max(float(np.median(np.concatenate(norms))), 1e-12)
+            members.append(UnrolledMember(weights, np.array([median]), np.zeros(0), np.zeros((0, 0)), 1.0))
+        return UnrolledModel(images, tuple(members), basis)
+
+
+def _member(weights: dict[str, NDArray[np.float32]], scales: Any) -> UnrolledMember:
+    return UnrolledMember(weights, scales.medians, scales.mean, scales.whitening, scales.global_median)
+
+
+def _unit_range(piece: Piece) -> Piece:
+    """Return a piece whose images, clipped at ± `_CLIP`, are moved to [0, 1]."""
+    return piece._replace(images=(piece.images + np.float32(_CLIP)) / np.float32(2 * _CLIP))

@@ -1,0 +1,133 @@
+"""A memory bank: distances to the nearest of many vectors, and how few vectors stand for all of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hsad.kernels.device import one_torch_thread, torch_device
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["Places", "greedy_coreset", "nearest", "neighbours"]
+
+_CHUNK = 2**22
+"""Distances that are formed at a time."""
+
+_PROJECTED = 16
+"""Dimensions in which the coreset is chosen."""
+
+
+class Places(NamedTuple):
+    """Where vectors lie: ``(n, 2)`` rows and columns of the vectors asked about and ``(m, 2)`` of the bank's.
+
+    `own` ``(m,)`` says which of the bank's lie in the scene that is asked about; no vector has a neighbour of these
+    within `apart` pixels of itself.
+    """
+
+    here: NDArray[np.int64]
+    bank: NDArray[np.int64]
+    own: NDArray[np.bool_]
+    apart: int
+
+
+def greedy_coreset(features: NDArray[np.float64], size: int, random: np.random.Generator) -> NDArray[np.int64]:
+    """Return the numbers of `size` rows, each the one farthest from those before: greedy k-centre.
+
+    Parameters
+    ----------
+    features : (n, k) ndarray
+        Where k is above 16 they are first projected at random.
+    size : int
+    random : Generator
+        Draws the projection and the first row.
+
+    References
+    ----------
+    K. Roth et al., "Towards total recall in industrial anomaly detection", CVPR 2022 (PatchCore).
+    """
+    if features.shape[1] > _PROJECTED:
+        features = features @ (random.standard_normal((features.shape[1], _PROJECTED)) / np.sqrt(_PROJECTED))
+    chosen = np.empty(min(size, len(features)), dtype=np.int64)
+    number = int(random.integers(len(features)))
+    distance = np.full(len(features), np.inf)
+    for place in range(len(chosen)):
+        chosen[place] = number
+        step = features - features[number]
+        np.minimum(distance, np.einsum("ij,ij->i", step, step), out=distance)
+        number = int(distance.argmax())
+    return chosen
+
+
+def neighbours(bank: NDArray[np.float64], count: int) -> NDArray[np.int64]:
+    """Return the numbers of the `count` rows nearest to each row of a bank, itself among them, ``(m, count)``."""
+    found = []
+    squares = np.einsum("ij,ij->i", bank, bank)
+    step = max(1, _CHUNK // len(bank))
+    for start in range(0, len(bank), step):
+        part = slice(start, start + step)
+        distance = squares[part, None] + squares - 2 * bank[part] @ bank.T
+        found.append(np.argsort(distance, axis=1, kind="stable")[:, :count])
+    return np.concatenate(found)
+
+
+def nearest(
+    features: NDArray[np.float64],
+    bank: NDArray[np.float64],
+    places: Places,
+    device: str,
+    near: NDArray[np.int64] | None = None,
+) -> NDArray[np.float64]:
+    """Return the distance of each vector to the nearest one of the bank, ``(n,)``.
+
+    Parameters
+    ----------
+    features : (n, k) ndarray of float64
+    bank : (m, k) ndarray of float64
+    places : Places
+    device : str
+    near : (m, b) ndarray of int64, optional
+        `neighbours` of the bank. With them a distance d to the bank's vector j is multiplied by
+        1 − exp(d)/Σ exp(distances to the neighbours of j): less where the neighbourhood of j is as near.
+
+    Raises
+    ------
+    MissingExtraError
+    """
+    import torch
+
+    place = torch_device(device, "patchcore")
+    result = np.empty(len(features))
+    with one_torch_thread(), torch.no_grad():
+        held = torch.tensor(bank, device=place)
+        squares = held.square().sum(1)
+        rows, cols = (torch.tensor(np.ascontiguousarray(axis), device=place) for axis in places.bank.T)
+        own = torch.tensor(places.own, device=place)
+        step = max(1, _CHUNK // len(bank))
+        for start in range(0, len(features), step):
+            part = slice(start, start + step)
+            asked = torch.tensor(features[part], device=place)
+            distance = (asked.square().sum(1)[:, None] + squares - 2 * asked @ held.T).clamp(min=0).sqrt()
+            if places.apart >= 0 and bool(own.any()):
+                here = torch.tensor(places.here[part], device=place)
+                too_near = ((here[:, :1] - rows).abs() <= places.apart) & ((here[:, 1:] - cols).abs() <= places.apart)
+                distance[too_near & own] = torch.inf
+            least, which = distance.min(dim=1)
+            if near is not None:
+                around = torch.gather(distance, 1, torch.tensor(near, device=place)[which])
+                least = least * _surprise(least, around)
+            result[part] = least.cpu().numpy()
+    return result
+
+
+def _surprise(least: Tensor, around: Tensor) -> Tensor:
+    """Return 1 − exp(d)/Σ exp(d_j) over the neighbours that are allowed, shifted by the largest: exp may overflow."""
+    import torch
+
+    allowed = torch.isfinite(around)
+    largest = torch.where(allowed, around, -torch.inf).amax(1)
+    shifted = torch.where(allowed, torch.exp(around - largest[:, None]), 0.0)
+    return 1 - torch.exp(least - largest) / shifted.sum(1)

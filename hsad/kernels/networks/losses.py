@@ -1,0 +1,37 @@
+"""Losses of networks that are taught with pseudo-anomalies."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["detection_loss", "soft_iou"]
+
+_POSITIVES = 5.0
+"""Weight of the pixels of an object in the cross-entropy: they are few."""
+
+
+def soft_iou(probability: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    """Return one minus the intersection over the union of soft maps, one added to both."""
+    both = (probability * target * weight).sum()
+    either = ((probability + target - probability * target) * weight).sum()
+    return 1 - (both + 1) / (either + 1)
+
+
+def detection_loss(logit: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    """Return the weighted binary cross-entropy, objects counting five times, plus `soft_iou`.
+
+    Parameters
+    ----------
+    logit, target, weight : (rows, cols) Tensor
+        The weight is 0 where a pixel does not count.
+    """
+    import torch
+    from torch.nn.functional import binary_cross_entropy_with_logits
+
+    positives = torch.tensor(_POSITIVES, device=logit.device)
+    entropy = binary_cross_entropy_with_logits(logit, target, reduction="none", pos_weight=positives)
+    mean = (entropy * weight).sum() / weight.sum().clamp(min=1)
+    return mean + soft_iou(torch.sigmoid(logit), target, weight)

@@ -1,0 +1,164 @@
+"""RPCANet: robust PCA unrolled into stages of small networks, the same for every component's image.
+
+A stage, for a component's image D and what is sparse of it, T (0 at first), with the networks L, S and M of three 3 × 3
+convolutions each:
+
+    X = D − T,   B = X + L(X);      Y = T + D − B,   T = Y − ε·S(Y);      D = M(B + T).
+
+The logit is that of the root mean square of the last T over the components, smoothed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hsad.kernels.device import one_torch_thread, torch_device
+from hsad.kernels.networks.losses import detection_loss
+from hsad.kernels.networks.pieces import Example
+from hsad.kernels.networks.training import Schedule, Show, minimise
+from hsad.kernels.networks.unrolled import FLOOR, smoothed
+from hsad.kernels.networks.weights import Arrays, arrays_of, convolution, gaussian_kernel, tensors_of
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["STAGE_REACH", "rpcanet_norm", "rpcanet_start", "stage", "taught_rpcanet"]
+
+STAGE_REACH = 9
+"""Pixels on each side that a stage's result depends on: three networks of three 3 × 3 convolutions."""
+
+_RECONSTRUCTION = 0.01
+"""Weight of the squared difference between the last D and the images."""
+
+_EPSILON = 0.01
+
+
+def rpcanet_start(
+    random: np.random.Generator, stages: int, channels: int, *, at_control: bool, sigma: float = 0.7
+) -> Arrays:
+    """Return the weights before learning.
+
+    Parameters
+    ----------
+    random : Generator
+    stages, channels : int
+    at_control : bool
+        Start where L(x) = −x, S = 0 and M(x) = x exactly (a pair of channels carries x through the ReLUs; the others
+        start at random and take part as soon as they learn): T is then D itself, and the logit is that of the
+        smoothed length of a whitened pixel, which is global RX. Otherwise all weights are random, as published.
+    """
+    weights: Arrays = {}
+    for number in range(stages):
+        for part, gain in (("L", -1.0), ("S", 0.0), ("M", 1.0)):
+            name = f"{number}.{part}"
+            weights |= convolution(random, f"{name}.0", channels, 1, 3)
+            weights |= convolution(random, f"{name}.1", channels, channels, 3)
+            weights |= convolution(random, f"{name}.2", 1, channels, 3)
+            if at_control:
+                _carry(weights, name, gain)
+        weights[f"{number}.epsilon"] = np.array(_EPSILON, dtype=np.float32)
+    weights["log_kernel"] = np.log(gaussian_kernel(sigma)).astype(np.float32)
+    weights["slope"] = np.array(3.0, dtype=np.float32)
+    weights["offset"] = np.array(-5.0, dtype=np.float32)
+    return weights
+
+
+def _carry(weights: Arrays, name: str, gain: float) -> None:
+    """Make a network of three convolutions the product with `gain`, exactly, until it learns."""
+    first, second, last = (weights[f"{name}.{layer}.weight"] for layer in range(3))
+    for layer in range(2):
+        weights[f"{name}.{layer}.bias"][:2] = 0
+    weights[f"{name}.2.bias"][:] = 0
+    first[:2] = 0
+    first[0, 0, 1, 1], first[1, 0, 1, 1] = 1, -1
+    second[:2] = 0
+    second[0, 0, 1, 1] = second[1, 1, 1, 1] = 1
+    last[:] = 0
+    last[0, 0, 1, 1], last[0, 1, 1, 1] = gain, -gain
+
+
+def _network(weights: Mapping[str, Tensor], name: str, images: Tensor) -> Tensor:
+    from torch.nn.functional import conv2d, pad, relu
+
+    for layer in range(3):
+        around = pad(images, (1, 1, 1, 1), mode="replicate")
+        images = conv2d(around, weights[f"{name}.{layer}.weight"], weights[f"{name}.{layer}.bias"])
+        if layer < 2:
+            images = relu(images)
+    return images
+
+
+def stage(weights: Mapping[str, Tensor], number: int, images: Tensor, sparse: Tensor) -> tuple[Tensor, Tensor]:
+    """Return D and T after a stage; both ``(c, 1, rows, cols)``."""
+    rest = images - sparse
+    background = rest + _network(weights, f"{number}.L", rest)
+    given = sparse + images - background
+    sparse = given - weights[f"{number}.epsilon"] * _network(weights, f"{number}.S", given)
+    return _network(weights, f"{number}.M", background + sparse), sparse
+
+
+def _forward(weights: Mapping[str, Tensor], images: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the smoothed norm of T ``(rows, cols)`` and D ``(c, rows, cols)``."""
+    import torch
+
+    restored = images[:, None]
+    sparse = torch.zeros_like(restored)
+    for number in range(sum(name.endswith(".epsilon") for name in weights)):
+        restored, sparse = stage(weights, number, restored, sparse)
+    squares = sparse[:, 0].square().mean(0)
+    return (smoothed(squares, valid, weights["log_kernel"]) + 1e-4).sqrt(), restored[:, 0]
+
+
+def rpcanet_norm(
+    weights: Arrays, images: NDArray[np.float32], valid: NDArray[np.bool_], device: str
+) -> NDArray[np.float64]:
+    """Return the smoothed root mean square of T over the components, ``(rows, cols)``."""
+    import torch
+
+    place = torch_device(device, "rpcanet")
+    with one_torch_thread(), torch.no_grad():
+        given = torch.tensor(images, device=place), torch.tensor(valid, device=place).float()
+        norm, _ = _forward(tensors_of(weights, place), *given)
+    return np.asarray(norm.cpu().numpy(), dtype=np.float64)
+
+
+def taught_rpcanet(
+    start: Arrays,
+    example: Callable[[], Example],
+    held: Sequence[Example],
+    steps: int,
+    rate: float,
+    show: Show,
+    device: str,
+) -> Arrays:
+    """Return the weights after learning from examples.
+
+    Raises
+    ------
+    DataError
+        When the loss is not finite.
+    """
+    import torch
+
+    place = torch_device(device, "rpcanet")
+    weights = tensors_of(start, place, grow=True)
+
+    def loss_of(given: Example) -> Tensor:
+        images, _, target, weight = (torch.tensor(array, device=place) for array in given)
+        norm, restored = _forward(weights, images, torch.ones_like(weight))
+        logit = weights["slope"] * torch.log(norm + FLOOR) + weights["offset"]
+        return detection_loss(logit, target, weight) + _RECONSTRUCTION * (restored - images).square().mean()
+
+    learned = minimise(
+        weights,
+        lambda _: loss_of(example()),
+        Schedule(steps, {"": rate}, warm=True, every=20),
+        method="rpcanet",
+        show=show,
+        look=lambda: float(sum(loss_of(given).item() for given in held)),
+    )
+    return arrays_of(learned)

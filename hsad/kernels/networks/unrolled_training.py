@@ -1,0 +1,244 @@
+"""Unrolled robust PCA: how its weights are learned, what it keeps of a scene, and its scores; arrays in, arrays out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hsad.kernels.device import one_torch_thread, torch_device
+from hsad.kernels.networks.losses import detection_loss
+from hsad.kernels.networks.pieces import Example, Piece
+from hsad.kernels.networks.training import Schedule, Show, minimise
+from hsad.kernels.networks.unrolled import (
+    FLOOR,
+    Rings,
+    State,
+    evidence,
+    first_state,
+    global_norm,
+    layer,
+    purified_moments,
+    residual_part,
+    whitening_of,
+)
+from hsad.kernels.networks.weights import Arrays, arrays_of, tensors_of
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["Network", "Scales", "layer_maps", "settle", "taught", "unrolled_score"]
+
+_SPARSE_ERROR = 0.1
+"""Weight of |S − S*| in the loss, S* in units of its root mean square."""
+
+_SPARSITY = 0.3
+"""Weight of ‖S‖ in the loss of reconstruction; both parts in units of the median residual."""
+
+_GLOBAL_PURITY = 3.0
+"""Evidence, in medians, at which a pixel counts half in the global background."""
+
+
+@dataclass(frozen=True)
+class Network:
+    """What does not learn: windows, layers, components of the ring, where it is computed."""
+
+    rings: Rings
+    layers: int
+    components: int
+    device: str
+
+
+@dataclass(frozen=True, eq=False)
+class Scales:
+    """What the network knows of a scene besides its weights.
+
+    Attributes
+    ----------
+    medians : (layers,) ndarray of float64
+        Of the smoothed norms, by layer.
+    mean : (k,) ndarray of float64
+    whitening : (k, k) ndarray of float64
+        Of the purified global Gaussian; empty without one.
+    global_median : float
+        Of its distances.
+    """
+
+    medians: NDArray[np.float64]
+    mean: NDArray[np.float64]
+    whitening: NDArray[np.float64]
+    global_median: float
+
+
+def _median(values: Tensor, valid: Tensor) -> Tensor:
+    return values.detach()[valid > 0].median()
+
+
+def _forward(weights: Mapping[str, Tensor], network: Network, images: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
+    """Return sparse part and logit of a piece by itself, in its own medians."""
+    import torch
+
+    near = images[: network.components]
+    state = first_state(near, valid)
+    u = valid
+    for number in range(network.layers):
+        z, norm = layer(weights, number, near, valid, state, network.rings)
+        state, u = evidence(weights, number, z, norm, _median(norm, valid), valid, state.purity)
+    return state.sparse, weights["slope"] * torch.log(u + FLOOR) + weights["offset"]
+
+
+def _global_purity(u: Tensor, valid: Tensor, median: Tensor) -> Tensor:
+    return (valid / (1 + (u / median / _GLOBAL_PURITY) ** 2)).detach()
+
+
+def taught(
+    start: Arrays,
+    network: Network,
+    example: Callable[[], Example],
+    held: Sequence[Example],
+    schedule: Schedule,
+    training: Literal["cutpaste", "reconstruction"],
+    show: Show,
+) -> Arrays:
+    """Return the weights after learning from examples, those at which the loss of the `held` ones was least.
+
+    Raises
+    ------
+    DataError
+        When the loss is not finite.
+    """
+    import torch
+
+    device = torch_device(network.device, "unrolled-rpca")
+    weights = tensors_of(start, device, grow=True)
+
+    def loss_of(given: Example) -> Tensor:
+        images, change, target, weight = (torch.tensor(array, device=device) for array in given)
+        if training == "reconstruction":
+            return _reconstruction_loss(weights, network, images - change, (weight > -1).float())
+        sparse, logit = _forward(weights, network, images, torch.ones_like(weight))
+        wanted = change[: network.components]
+        unit = wanted.square().mean().sqrt() + 1e-9
+        error = (((sparse - wanted) / unit).abs().mean(0) * weight).mean()
+        return detection_loss(logit, target, weight) + _SPARSE_ERROR * error
+
+    def positive(_: int) -> None:
+        weights["theta"].clamp_(min=0)
+
+    learned = minimise(
+        weights,
+        lambda _: loss_of(example()),
+        schedule,
+        method="unrolled-rpca",
+        show=show,
+        look=lambda: float(sum(loss_of(given).item() for given in held)),
+        after=positive,
+    )
+    return arrays_of(learned)
+
+
+def _reconstruction_loss(weights: Mapping[str, Tensor], network: Network, images: Tensor, valid: Tensor) -> Tensor:
+    import torch
+
+    sparse, _ = _forward(weights, network, images, valid)
+    near = images[: network.components]
+    lam = torch.exp(weights["log_lam"][-1].detach())
+    rest = residual_part(near - sparse, valid, lam, network.rings)
+    unit = _median(rest.square().sum(0).sqrt(), valid)
+    unexplained = ((rest / unit).square().sum(0) + 1e-6).sqrt().mean()
+    return unexplained + _SPARSITY * ((sparse / unit).square().sum(0) + 1e-6).sqrt().mean()
+
+
+def settle(weights: Arrays, network: Network, pieces: Sequence[Piece], *, globally: bool) -> Scales:
+    """Return medians over all pieces together, layer by layer, and if `globally` their purified Gaussian."""
+    import torch
+
+    device = torch_device(network.device, "unrolled-rpca")
+    known = tensors_of(weights, device)
+    with one_torch_thread(), torch.no_grad():
+        images = [torch.tensor(piece.images, device=device) for piece in pieces]
+        valid = [torch.tensor(piece.valid, device=device).float() for piece in pieces]
+        states = [first_state(image[: network.components], v) for image, v in zip(images, valid, strict=True)]
+        medians = []
+        last: list[Tensor] = []
+        for number in range(network.layers):
+            found = [
+                layer(known, number, image[: network.components], v, state, network.rings)
+                for image, v, state in zip(images, valid, states, strict=True)
+            ]
+            median = _median(torch.cat([norm.reshape(-1) for _, norm in found]), _flat(valid))
+            medians.append(float(median))
+            after = [
+                evidence(known, number, z, norm, median, v, state.purity)
+                for (z, norm), v, state in zip(found, valid, states, strict=True)
+            ]
+            states, last = [state for state, _ in after], [u for _, u in after]
+        if not globally:
+            return Scales(np.array(medians), np.zeros(0), np.zeros((0, 0)), 1.0)
+        middle = _median(_flat(last), _flat(valid))
+        purity = torch.cat([_global_purity(u, v, middle).reshape(-1) for u, v in zip(last, valid, strict=True)])
+        every = torch.cat([image.reshape(image.shape[0], -1) for image in images], dim=1)
+        mean, covariance = purified_moments(every.double(), purity.double())
+        whitening = whitening_of(covariance)
+        norms = [
+            global_norm(known, image, v, mean.float(), whitening.float())
+            for image, v in zip(images, valid, strict=True)
+        ]
+        return Scales(
+            np.array(medians),
+            mean.cpu().numpy(),
+            whitening.cpu().numpy(),
+            float(_median(_flat(norms), _flat(valid))),
+        )
+
+
+def _flat(maps: Sequence[Tensor]) -> Tensor:
+    import torch
+
+    return torch.cat([one.reshape(-1) for one in maps])
+
+
+def layer_maps(
+    weights: Arrays, network: Network, scales: Scales, piece: Piece
+) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+    """Return what each layer makes of a piece: its evidence u and the norm of its sparse part, ``(rows, cols)``."""
+    import torch
+
+    device = torch_device(network.device, "unrolled-rpca")
+    known = tensors_of(weights, device)
+    made = []
+    with one_torch_thread(), torch.no_grad():
+        images = torch.tensor(piece.images[: network.components], device=device)
+        valid = torch.tensor(piece.valid, device=device).float()
+        state: State = first_state(images, valid)
+        for number in range(network.layers):
+            z, norm = layer(known, number, images, valid, state, network.rings)
+            median = float(scales.medians[number])
+            state, u = evidence(known, number, z, norm, median, valid, state.purity)
+            made.append((u.cpu().numpy(), state.sparse.square().sum(0).sqrt().cpu().numpy()))
+    return made
+
+
+def unrolled_score(weights: Arrays, network: Network, scales: Scales, piece: Piece) -> NDArray[np.float64]:
+    """Return the logarithm of the evidence at every pixel of a piece, ``(rows, cols)``."""
+    import torch
+
+    u = layer_maps(weights, network, scales, piece)[-1][0].astype(np.float64)
+    score = np.log(u + FLOOR)
+    if not len(scales.mean):
+        return score
+    device = torch_device(network.device, "unrolled-rpca")
+    known = tensors_of(weights, device)
+    with one_torch_thread(), torch.no_grad():
+        norm = global_norm(
+            known,
+            torch.tensor(piece.images, device=device),
+            torch.tensor(piece.valid, device=device).float(),
+            torch.tensor(scales.mean, device=device).float(),
+            torch.tensor(scales.whitening, device=device).float(),
+        )
+    around = np.log(norm.cpu().numpy().astype(np.float64) / scales.global_median + FLOOR)
+    return (score + around) / 2

@@ -6,6 +6,7 @@ They are given images ``(1, k, rows, cols)`` of float32 and give maps ``(1, f, r
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,6 +20,9 @@ from hsad.kernels.device import one_torch_thread, torch_device
 __all__ = ["Foreign", "ModuleFeatures", "OnnxFeatures", "measured_extent", "on_pixels", "stride_of"]
 
 Maps = list[NDArray[np.float32]]
+
+_one_at_a_time = threading.Lock()
+"""Layers tell what they return to whoever listens: two threads would hear each other."""
 
 
 class Foreign(Protocol):
@@ -51,16 +55,19 @@ class ModuleFeatures:
         import torch
 
         caught: list[Any] = []
-        hooks = [layer.register_forward_hook(lambda _, __, output: caught.append(output)) for layer in self._layers]
-        try:
-            with one_torch_thread(), torch.no_grad():
-                returned = self._module(torch.tensor(images, device=self._place)[None])
-        except RuntimeError as error:
-            line = str(error).strip().splitlines()[0]
-            raise ParameterError(f"network: it does not take images of {len(images)} components ({line})") from error
-        finally:
-            for hook in hooks:
-                hook.remove()
+        with _one_at_a_time:
+            hooks = [layer.register_forward_hook(lambda _, __, output: caught.append(output)) for layer in self._layers]
+            try:
+                with one_torch_thread(), torch.no_grad():
+                    returned = self._module(torch.tensor(images, device=self._place)[None])
+            except RuntimeError as error:
+                line = str(error).strip().splitlines()[0]
+                raise ParameterError(
+                    f"network: it does not take images of {len(images)} components ({line})"
+                ) from error
+            finally:
+                for hook in hooks:
+                    hook.remove()
         outputs = caught if self._layers else returned if isinstance(returned, list | tuple) else [returned]
         return _checked([output.float().cpu().numpy() for output in outputs])
 

@@ -176,7 +176,7 @@ def taught_skip(
 
     def after(step: int) -> None:
         reweighted = step % _REWEIGHTED_EVERY == _REWEIGHTED_EVERY - 1
-        keeping = step >= steps // 2 and step % _KEPT_EVERY == 0
+        keeping = step == steps - 1 or (step >= steps // 2 and step % _KEPT_EVERY == 0)
         if not (reweighted or keeping):
             return
         statistics: dict[str, list[Tensor]] = {}

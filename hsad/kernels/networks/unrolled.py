@@ -140,7 +140,7 @@ def residual_part(images: Tensor, purity: Tensor, lam: Tensor, rings: Rings) -> 
     ring = box_sum(products, rings.outer) - box_sum(products, rings.inner)
     moments = ring[:-1] / ring[-1].clamp(min=1e-3)
     matrices = moments.reshape(len(number), -1).T[:, place.reshape(-1)].reshape(-1, count, count)
-    system = matrices + lam * torch.eye(count, device=images.device)
+    system = matrices + lam * torch.eye(count, dtype=images.dtype, device=images.device)
     pixels = images.reshape(count, -1).T[..., None]
     solved = torch.cholesky_solve(pixels, torch.linalg.cholesky(system))[..., 0]
     return (lam * solved).T.reshape(count, rows, cols)

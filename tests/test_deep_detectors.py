@@ -1,0 +1,329 @@
+"""The learned detectors beyond the contract: stacks of dates, networks of others, what they tell, bad input."""
+
+from __future__ import annotations
+
+import builtins
+import dataclasses
+import logging
+
+import numpy as np
+import pytest
+from test_contract import a_scene
+
+import hsad
+from hsad.detectors.deep.implants import Implants, rare_pixels
+from hsad.errors import DataError, MissingExtraError, ParameterError, SceneError
+
+torch = pytest.importorskip("torch")
+
+LEARNED = ("unrolled-rpca", "rpcanet", "deep-rx", "patchcore", "padim", "autoencoder")
+
+
+def stack(dates=6, rows=40, cols=46, bands=8):
+    """Return dates of one place, each with its own gain and haze, and a new one with a change."""
+    random = np.random.default_rng(0)
+    place = random.normal(size=(rows, cols, 3)) @ random.normal(size=(3, bands)) + 8
+    made = [
+        place * random.uniform(0.8, 1.2) + random.uniform(-1, 1) + 0.05 * random.normal(size=place.shape)
+        for _ in range(dates + 1)
+    ]
+    made[-1][20, 30] += 2 * (-1) ** np.arange(bands)
+    return made[:-1], made[-1]
+
+
+def test_padim_finds_a_change_whatever_gain_and_haze():
+    dates, new = stack()
+    scores = hsad.detect(new, "padim", references=dates, workers=1)
+    assert np.unravel_index(np.nanargmax(scores), scores.shape) == (20, 30)
+    brighter = hsad.detect(3 * new + 2, "padim", references=dates, workers=1)
+    np.testing.assert_allclose(brighter, scores, rtol=1e-3, atol=1e-3)
+
+
+def test_padim_does_not_depend_on_tiles_threads_or_processes(tmp_path):
+    dates, new = stack()
+    dates[2][5:9, 5:9] = np.nan
+    new[30, 2] = np.nan
+
+    @dataclasses.dataclass(frozen=True)
+    class Small(hsad.PaDiM):
+        leaf = 16
+
+    whole = hsad.detect(new, Small(smooth=0.7), references=dates, workers=1, tile=10**6)
+    assert np.array_equal(np.isnan(whole), np.isnan(new[..., 0]))
+    for options in ({"tile": 16}, {"tile": 32, "workers": 3}):
+        assert np.array_equal(hsad.detect(new, Small(smooth=0.7), references=dates, **options), whole, equal_nan=True)
+    usual = hsad.learn(dates, hsad.PaDiM(smooth=0.7))
+    np.testing.assert_allclose(hsad.score(new, usual), whole, rtol=1e-4)
+    usual.save(tmp_path / "place.npz")
+    assert np.array_equal(hsad.score(new, tmp_path / "place.npz"), hsad.score(new, usual), equal_nan=True)
+    lazy = hsad.detect(new, hsad.PaDiM(smooth=0.7), references=dates, compute=False)
+    assert np.array_equal(lazy.compute(), hsad.score(new, usual), equal_nan=True)
+
+
+def test_padim_says_what_it_needs():
+    dates, new = stack()
+    with pytest.raises(DataError, match="padim needs at least 4 dates of one place as references: there is 1"):
+        hsad.detect(new, "padim")
+    with pytest.raises(DataError, match="there are 3"):
+        hsad.detect(new, "padim", references=dates[:3])
+    with pytest.raises(DataError, match="different sizes, 40 x 45 and 40 x 46"):
+        hsad.detect(new, "padim", references=[*dates, dates[0][:, 1:]])
+    with pytest.raises(DataError, match="40 x 45 pixels is not on the grid of its references, 40 x 46"):
+        hsad.detect(new[:, 1:], "padim", references=dates)
+
+
+def test_a_position_needs_four_dates():
+    dates, new = stack()
+    for date in dates[:3]:
+        date[10, 10] = np.nan
+    scores = hsad.detect(new, "padim", references=dates)
+    assert np.argwhere(np.isnan(scores)).tolist() == [[10, 10]]
+
+
+def test_training_depends_on_the_seed_and_not_on_threads():
+    scene = a_scene(rows=40, cols=40)
+    parameters = {"steps": 3, "outer": 7, "inner": 3, "layers": 2}
+    first = hsad.learn(scene, "unrolled-rpca", **parameters)
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1 if before > 1 else 2)
+        again = hsad.learn(scene, "unrolled-rpca", **parameters)
+        # The limit of one thread while it learns was lifted.
+        assert torch.get_num_threads() == (1 if before > 1 else 2)
+    finally:
+        torch.set_num_threads(before)
+    other = hsad.learn(scene, "unrolled-rpca", seed=1, **parameters)
+    assert first.digest() == again.digest() != other.digest()
+
+
+def test_the_random_numbers_of_others_are_left_alone():
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    hsad.learn(a_scene(rows=20, cols=20), "deep-rx", steps=1)
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_thresholds_and_matrix_can_be_read():
+    scene = a_scene(rows=40, cols=40)
+    learned = hsad.learn(scene, "unrolled-rpca", steps=4, outer=7, inner=3, layers=2)
+    start, trained = learned.background.members
+    assert np.allclose(start.thresholds, 3)
+    assert np.allclose(start.matrix, 0.5 * np.eye(len(start.matrix)))
+    assert not np.allclose(trained.thresholds, 3)
+    told = learned.background.summary()
+    assert told["thresholds_1"] == pytest.approx(list(trained.thresholds), abs=1e-4)
+    assert told["W_norm_1"] == pytest.approx(np.linalg.norm(trained.matrix))
+    assert told["checksum"] == learned.background.images.checksum
+    assert "thresholds_1" in learned.summary()
+
+
+@pytest.mark.parametrize("training", ["cutpaste", "reconstruction"])
+@pytest.mark.parametrize("patch", [0, 4])
+def test_every_training_changes_what_it_should(training, patch):
+    scene = a_scene(rows=40, cols=40)
+    parameters = {"outer": 7, "inner": 3, "patch": patch, "layers": 2, "rank": 2}
+    begun = hsad.learn(scene, "unrolled-rpca", training="none", **parameters)
+    learned = hsad.learn(scene, "unrolled-rpca", training=training, steps=3, **parameters)
+    weights = learned.background.members[-1].weights
+    for name in ("theta", "W"):
+        assert not np.array_equal(weights[name], begun.background.members[0].weights[name])
+
+
+def test_training_shows_progress(caplog):
+    seen = []
+
+    def progress(iterable, *, total, desc):
+        seen.append((desc, total))
+        return iterable
+
+    hsad.learn(a_scene(rows=20, cols=20), "rpcanet", steps=2, stages=1, progress=progress)
+    assert ("training rpcanet", 2) in seen
+    with caplog.at_level(logging.INFO, logger="hsad"):
+        hsad.learn(a_scene(rows=20, cols=20), "rpcanet", steps=2, stages=1, progress="log")
+    assert "training rpcanet: 2 of 2 steps" in caplog.text
+
+
+def strided():
+    torch.manual_seed(0)
+    return torch.nn.Sequential(
+        torch.nn.Conv2d(4, 6, 3, padding=1), torch.nn.Tanh(), torch.nn.Conv2d(6, 5, 3, stride=2, padding=1)
+    )
+
+
+def test_features_of_a_module_fit_together_over_tiles():
+    scene = a_scene(rows=60, cols=70)
+
+    @dataclasses.dataclass(frozen=True)
+    class Small(hsad.DeepRX):
+        leaf = 16
+
+    detector = Small(network=strided(), layers="1,2", components=4, context=8)
+    learned = hsad.learn(scene, detector)
+    whole = hsad.score(scene, dataclasses.replace(learned, detector=hsad.DeepRX(**vars(detector))))
+    np.testing.assert_allclose(hsad.score(scene, learned, tile=16), whole, rtol=1e-3)
+    assert learned.background.features == 11
+
+
+def test_a_module_is_not_saved_but_recognised(tmp_path):
+    scene = a_scene(rows=40, cols=40)
+    learned = hsad.learn(scene, hsad.DeepRX(network=strided(), components=4, context=8))
+    learned.save(tmp_path / "deep.npz")
+    with pytest.raises(ParameterError, match=r"module:Sequential' is a torch module, which is not saved"):
+        hsad.score(scene, tmp_path / "deep.npz")
+    loaded = hsad.Learned.load(tmp_path / "deep.npz")
+    same = dataclasses.replace(loaded, detector=learned.detector)
+    assert np.array_equal(hsad.score(scene, same), hsad.score(scene, learned), equal_nan=True)
+    other = strided()
+    with torch.no_grad():
+        other[0].weight += 0.1
+    stranger = hsad.DeepRX(network=other, components=4, context=8)
+    with pytest.raises(ParameterError, match="another network"):
+        hsad.score(scene, dataclasses.replace(loaded, detector=stranger))
+
+
+def test_networks_of_others_are_looked_at_first(tmp_path):
+    scene = a_scene(rows=40, cols=40)
+    for parameters, message in (
+        ({"network": strided(), "components": 4, "context": 1}, "looks farther than 1 pixels"),
+        ({"network": strided(), "components": 4, "layers": "nine"}, "no layer 'nine'; it has 0, 1, 2"),
+        ({"network": strided(), "components": 3}, "does not take images of 3 components"),
+        ({"network": torch.nn.Flatten(), "components": 4}, r"features are maps \(1, f, rows, cols\)"),
+        ({"features": str(tmp_path / "no.onnx")}, "no.onnx: cannot be read"),
+        ({"features": "resnet"}, "features must be autoencoder, random or the path of an .onnx file, not 'resnet'"),
+    ):
+        with pytest.raises(ParameterError, match=message):
+            hsad.detect(scene, hsad.DeepRX(**parameters))
+
+
+def test_features_of_an_onnx_file(tmp_path):
+    onnx = pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    helper = onnx.helper
+    weight = np.random.default_rng(0).normal(size=(6, 4, 3, 3)).astype(np.float32)
+    graph = helper.make_graph(
+        [
+            helper.make_node("Conv", ["images", "weight"], ["maps"], pads=[1, 1, 1, 1]),
+            helper.make_node("Tanh", ["maps"], ["features"]),
+        ],
+        "net",
+        [helper.make_tensor_value_info("images", 1, [1, 4, "rows", "cols"])],
+        [helper.make_tensor_value_info("features", 1, [1, 6, "rows", "cols"])],
+        [onnx.numpy_helper.from_array(weight, "weight")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    path = tmp_path / "net.onnx"
+    path.write_bytes(model.SerializeToString())
+    module = torch.nn.Sequential(torch.nn.Conv2d(4, 6, 3, padding=1, bias=False), torch.nn.Tanh())
+    with torch.no_grad():
+        module[0].weight.copy_(torch.tensor(weight))
+    scene = a_scene(rows=40, cols=40)
+    made = hsad.detect(scene, "deep-rx", features=str(path), components=4, context=4)
+    expected = hsad.detect(scene, hsad.DeepRX(network=module, components=4, context=4))
+    np.testing.assert_allclose(made, expected, rtol=1e-3)
+    learned = hsad.learn(scene, "deep-rx", features=str(path), components=4, context=4)
+    learned.save(tmp_path / "deep.npz")
+    assert np.array_equal(hsad.score(scene, tmp_path / "deep.npz"), made, equal_nan=True)
+    path.write_bytes(b"damaged")
+    with pytest.raises(ParameterError, match=r"net\.onnx is not a network that onnxruntime reads"):
+        hsad.score(scene, tmp_path / "deep.npz")
+
+
+def test_noise_as_input_is_for_the_scene_it_was_fitted_to():
+    scene = a_scene(rows=40, cols=44)
+    learned = hsad.learn(scene, "autoencoder", steps=4, channels=4)
+    assert learned.background.given == "noise"
+    assert np.array_equal(
+        hsad.score(scene, learned), hsad.detect(scene, "autoencoder", steps=4, channels=4), equal_nan=True
+    )
+    with pytest.raises(ParameterError, match="scores its own scene only: learn with input scene"):
+        hsad.score(a_scene(seed=1, rows=40, cols=44), learned)
+    large = a_scene(rows=40, cols=150)
+    assert hsad.learn(large, "autoencoder", steps=2, channels=4).background.given == "scene"
+    with pytest.raises(ParameterError, match="input: noise is for one scene of at most 128 x 128 pixels"):
+        hsad.learn(large, "autoencoder", steps=2, channels=4, input="noise")
+
+
+def test_a_bank_of_the_own_scene_keeps_its_distance():
+    scene = a_scene(rows=60, cols=60, bands=4)
+    scene[40:43, 20:23] = scene[40, 20] = 20.0 * np.array([1, -1, 1, -1])  # an object: its pixels resemble each other
+    apart = hsad.detect(scene, "patchcore", bank=4000, rare=0.0, smooth=0)
+    beside = hsad.detect(scene, "patchcore", bank=4000, rare=0.0, smooth=0, apart=-1)
+    assert beside[41, 21] == pytest.approx(0, abs=1e-6)
+    assert apart[41, 21] > np.nanquantile(apart, 0.99)
+    # References of another place are nobody's own.
+    learned = hsad.learn(a_scene(seed=3, rows=60, cols=60, bands=4), "patchcore", bank=4000, rare=0.0, smooth=0)
+    any_place = dataclasses.replace(learned, detector=dataclasses.replace(learned.detector, apart=-1))
+    np.testing.assert_allclose(hsad.score(scene, learned), hsad.score(scene, any_place), rtol=1e-5)
+
+
+@pytest.mark.parametrize("method", LEARNED)
+def test_without_torch_one_line_says_what_to_install(method, monkeypatch):
+    real = builtins.__import__
+
+    def without(name, *rest):
+        if name == "torch" or name.startswith("torch."):
+            raise ImportError(name)
+        return real(name, *rest)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    message = rf"{method} needs torch, which is not installed: pip install -e '\.\[deep\]' in a clone"
+    with pytest.raises(MissingExtraError, match=message):
+        hsad.detect(a_scene(rows=30, cols=30), method)
+
+
+@pytest.mark.parametrize("method", [method for method in LEARNED if method != "padim"])
+def test_bad_scenes_end_in_one_line(method):
+    few = a_scene(rows=30, cols=30)
+    few[3:] = few[:, 20:] = np.nan
+    with pytest.raises(DataError, match=rf"{method} needs at least 64 valid pixels to learn from: there are \d+"):
+        hsad.detect(few, method)
+    with pytest.raises(DataError, match="all valid pixels are equal"):
+        hsad.detect(np.full((30, 30, 4), 7.0), method)
+
+
+@pytest.mark.parametrize("method", LEARNED)
+def test_a_damaged_model_ends_in_one_line(method, tmp_path):
+    quick = {"unrolled-rpca": {"training": "none"}, "rpcanet": {"steps": 0}, "deep-rx": {"features": "random"}}
+    quick["autoencoder"] = {"steps": 2, "input": "scene"}
+    dates, new = stack()
+    learned = hsad.learn(dates, method, **quick.get(method, {}))
+    path = tmp_path / "model.npz"
+    learned.save(path)
+    assert np.isfinite(hsad.score(new, path)).all()
+    with pytest.raises(ParameterError, match="learned on 8 bands, the scene has 7"):
+        hsad.score(new[..., 1:], path)
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    with pytest.raises(SceneError, match=r"model\.npz: not a background that hsad saved"):
+        hsad.score(new, path)
+
+
+def test_a_model_whose_parts_do_not_fit_is_refused(tmp_path):
+    learned = hsad.learn(a_scene(rows=30, cols=30), "unrolled-rpca", training="none")
+    path = tmp_path / "model.npz"
+    learned.save(path)
+    with np.load(path) as opened:
+        arrays = dict(opened)
+    name = next(name for name in arrays if name.endswith(".theta") or ".weights.0" in name)
+    np.savez(path, **{**arrays, name: arrays[name] * np.nan})
+    with pytest.raises(SceneError, match=r"model\.npz: not a background that hsad saved .*not finite"):
+        hsad.score(a_scene(), path)
+
+
+def test_implants_are_where_they_are_said_to_be():
+    random = np.random.default_rng(0)
+    images = random.normal(size=(3, 80, 90)).astype(np.float32)
+    valid = np.ones((80, 90), dtype=bool)
+    valid[:, :5] = False
+    rare = rare_pixels(images, valid, 0.02)
+    assert 0.02 * 80 * 85 <= rare.sum() <= 0.02 * 80 * 85 * 5 + 10
+    example = Implants(count=6, side=64).draw(random, images, valid, rare)
+    assert example.images.shape == (3, 64, 64)
+    changed = np.abs(example.change).max(axis=0) > 0
+    assert not (example.target.astype(bool) & ~changed).any()
+    assert 6 <= example.target.sum() <= 6 * 100
+    # A fringe of little abundance is neither object nor background.
+    fringe = changed & (example.target == 0)
+    assert (example.weight[fringe] == 0).all()
+    assert (example.weight[example.target == 1] >= 0).all()

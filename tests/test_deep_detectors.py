@@ -252,7 +252,7 @@ def test_a_bank_of_the_own_scene_keeps_its_distance():
     assert beside[41, 21] == pytest.approx(0, abs=1e-6)
     assert apart[41, 21] > np.nanquantile(apart, 0.99)
     # References of another place are nobody's own.
-    learned = hsad.learn(a_scene(seed=3, rows=60, cols=60, bands=4), "patchcore", bank=4000, rare=0.0, smooth=0)
+    learned = hsad.learn(a_scene(seed=3, rows=64, cols=60, bands=4), "patchcore", bank=4000, rare=0.0, smooth=0)
     any_place = dataclasses.replace(learned, detector=dataclasses.replace(learned.detector, apart=-1))
     np.testing.assert_allclose(hsad.score(scene, learned), hsad.score(scene, any_place), rtol=1e-5)
 

@@ -15,8 +15,8 @@ from hsad.detectors.parameters import parameter
 from hsad.detectors.probe import require_valid
 from hsad.detectors.ring.windows import DualWindow, odd_from
 from hsad.errors import DataError
-from hsad.kernels.ring.task import CRD, Task
 from hsad.kernels.image.smoothing import smoothed, smoothing_radius
+from hsad.kernels.ring.task import CRD, Task
 from hsad.kernels.summaries import Histogram, Moments
 
 __all__ = ["Auto", "Evidence", "Subspaces"]

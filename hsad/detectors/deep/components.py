@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from hsad.detectors.base import Background, Scan
 from hsad.detectors.block import Block
+from hsad.detectors.probe import require_valid
 from hsad.errors import DataError
 from hsad.kernels.summaries import Moments
 
@@ -82,9 +83,7 @@ def scene_moments(scan: Scan, method: str) -> Moments:
     DataError
         When there are too few to learn from, or they are all equal.
     """
-    moments = scan(_moments)
-    if moments is None:
-        raise DataError("the scene has no valid pixel: each has nodata, NaN or a mask in some band")
+    moments = require_valid(scan(_moments))
     if moments.count < _FEWEST_PIXELS:
         raise DataError(
             f"{method} needs at least {_FEWEST_PIXELS} valid pixels to learn from: there are {moments.count}"

@@ -13,6 +13,7 @@ from hsad.detectors.block import Block, widened
 from hsad.detectors.deep.components import ComponentImages, learn_components
 from hsad.detectors.deep.model import DeepDetector, at_least
 from hsad.detectors.parameters import parameter
+from hsad.detectors.probe import require_valid
 from hsad.errors import DataError
 from hsad.kernels.image.smoothing import smoothed, smoothing_radius
 from hsad.kernels.summaries import Moments, Sample
@@ -156,9 +157,7 @@ class PaDiM(DeepDetector):
 
     def adapt(self, scan: Scan, background: Places) -> Places:
         """Return the model with medians and deviations of the scene that is about to be scored."""
-        samples = scan(_samples, background.images, self.seed)
-        if samples is None:
-            raise DataError("the scene has no valid pixel: each has nodata, NaN or a mask in some band")
+        samples = require_valid(scan(_samples, background.images, self.seed))
         center, spread = _robust(samples.dates[0].spectra)
         return replace(background, center=center, spread=spread)
 

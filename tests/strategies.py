@@ -20,3 +20,12 @@ def scenes(draw, min_side=12, max_side=40, min_bands=1, max_bands=8, invalid=Tru
         if draw(st.booleans()):  # a wedge, as a rotated swath has it
             spectra[np.add.outer(np.arange(rows), np.arange(cols)) < min(rows, cols) // 2] = np.nan
     return spectra
+
+
+def a_scene(seed=0, rows=70, cols=90, bands=5):
+    """Return a scene with invalid pixels and one anomaly in its middle."""
+    random = np.random.default_rng(seed)
+    scene = random.normal(size=(rows, cols, bands)) @ random.normal(size=(bands, bands)) + 5
+    scene[random.random((rows, cols)) < 0.05] = np.nan
+    scene[rows // 2, cols // 2] = 25.0 * (-1) ** np.arange(bands)  # in shape, not in brightness alone
+    return scene

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
-from strategies import scenes
+from strategies import a_scene, scenes
 
 import hsad
 from hsad.detectors import DETECTORS, describe_detector, make_detector, read_parameters
@@ -97,14 +97,6 @@ def small_leaf(variant):
     )
     small = cls(**{p.field: getattr(inner, p.field) for p in inner.parameters()})
     return small if inner is original else dataclasses.replace(original, detector=small)
-
-
-def a_scene(seed=0, rows=70, cols=90, bands=5):
-    random = np.random.default_rng(seed)
-    scene = random.normal(size=(rows, cols, bands)) @ random.normal(size=(bands, bands)) + 5
-    scene[random.random((rows, cols)) < 0.05] = np.nan
-    scene[rows // 2, cols // 2] = 25.0 * (-1) ** np.arange(bands)  # in shape, not in brightness alone
-    return scene
 
 
 def test_every_method_is_under_contract():

@@ -8,7 +8,7 @@ import logging
 
 import numpy as np
 import pytest
-from test_contract import a_scene
+from strategies import a_scene
 
 import hsad
 from hsad.detectors.deep.implants import Implants, rare_pixels

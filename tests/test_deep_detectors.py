@@ -299,7 +299,7 @@ def test_a_damaged_model_ends_in_one_line(method, tmp_path):
         hsad.score(new, path)
 
 
-def test_a_model_whose_parts_do_not_fit_is_refused(tmp_path):
+def test_a_model_that_was_changed_is_refused(tmp_path):
     learned = hsad.learn(a_scene(rows=30, cols=30), "unrolled-rpca", training="none")
     path = tmp_path / "model.npz"
     learned.save(path)
@@ -307,7 +307,7 @@ def test_a_model_whose_parts_do_not_fit_is_refused(tmp_path):
         arrays = dict(opened)
     name = next(name for name in arrays if name.endswith(".theta") or ".weights.0" in name)
     np.savez(path, **{**arrays, name: arrays[name] * np.nan})
-    with pytest.raises(SceneError, match=r"model\.npz: not a background that hsad saved .*not finite"):
+    with pytest.raises(SceneError, match=r"model\.npz: damaged: the background is not the one"):
         hsad.score(a_scene(), path)
 
 

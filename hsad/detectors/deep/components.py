@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,17 +48,16 @@ class ComponentImages(Background):
         Of their moments: tells one source from another.
     """
 
+    shapes: ClassVar[dict[str, Any]] = {
+        "vectors": ("bands", "components"), "shift": ("components",), "filling": ("components",),
+    }  # fmt: skip
+
     vectors: NDArray[np.float64]
     shift: NDArray[np.float64]
     filling: NDArray[np.float64]
     limit: float
     pixels: int
     checksum: str
-
-    def __post_init__(self) -> None:
-        count = self.vectors.shape[1]
-        if self.shift.shape != (count,) or self.filling.shape != (count,) or not self.limit > 0:
-            raise ValueError("the components' parts do not fit each other")
 
     @property
     def count(self) -> int:

@@ -53,6 +53,10 @@ class FeatureGaussian(Background):
         f.
     """
 
+    shapes: ClassVar[dict[str, Any]] = {
+        "center": ("features",), "unit": ("features",), "mean": ("features",), "whitening": ("features", "rank"),
+    }  # fmt: skip
+
     images: ComponentImages
     weights: dict[str, NDArray[np.float32]]
     center: NDArray[np.float64]
@@ -61,13 +65,6 @@ class FeatureGaussian(Background):
     whitening: NDArray[np.float64]
     network: str
     features: int
-
-    def __post_init__(self) -> None:
-        wanted = (self.features,)
-        if not self.center.shape == self.unit.shape == self.mean.shape == self.whitening.shape[:1] == wanted:
-            raise ValueError("the parts of the Gaussian do not fit each other")
-        if not np.isfinite(self.whitening).all() or not all(np.isfinite(one).all() for one in self.weights.values()):
-            raise ValueError("the model is not finite")
 
     def distance(self, features: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
         """Return √Mahalanobis of ``(n, f)`` features."""

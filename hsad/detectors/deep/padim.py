@@ -47,6 +47,11 @@ class Places(Background):
         Median and robust deviation of the components of the scene that is scored; empty before one is.
     """
 
+    shapes: ClassVar[dict[str, Any]] = {
+        "count": ("rows", "cols"), "mean": ("rows", "cols", "components"), "scatter": ("rows", "cols", "pairs"),
+        "pooled": ("components", "components"),
+    }  # fmt: skip
+
     images: ComponentImages
     count: NDArray[np.int32]
     mean: NDArray[np.float32]
@@ -55,13 +60,6 @@ class Places(Background):
     dates: int
     center: NDArray[np.float64]
     spread: NDArray[np.float64]
-
-    def __post_init__(self) -> None:
-        k = self.images.count
-        place = self.count.shape
-        wanted = ((*place, k), (*place, k * (k + 1) // 2), (k, k))
-        if (self.mean.shape, self.scatter.shape, self.pooled.shape) != wanted or not np.isfinite(self.pooled).all():
-            raise ValueError("the parts of the Gaussians do not fit each other")
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,16 +42,15 @@ class MemoryBank(Background):
         m.
     """
 
+    shapes: ClassVar[dict[str, Any]] = {
+        "features": ("size", "features"), "places": ("size", 2), "near": ("size", "near"),
+    }  # fmt: skip
+
     images: ComponentImages
     features: NDArray[np.float64]
     places: NDArray[np.int64]
     near: NDArray[np.int64]
     size: int
-
-    def __post_init__(self) -> None:
-        fits = len(self.features) == len(self.places) == len(self.near) == self.size >= 1
-        if not fits or not np.isfinite(self.features).all():
-            raise ValueError("the memory bank's parts do not fit each other")
 
 
 @dataclass(frozen=True)

@@ -113,9 +113,7 @@ def _shade(axes: Any, place: NDArray[np.float64]) -> None:
         for number in _breaks(place):
             before, after = float(place[number - 1]), float(place[number])
             if after > before:
-                panel.axvspan(
-                    before, after, color="0.5", alpha=0.1, linewidth=0, hatch="///", fill=False, edgecolor="0.75"
-                )
+                panel.axvspan(before, after, linewidth=0, hatch="///", facecolor="none", edgecolor="0.85")
 
 
 def _wrapped(text: str) -> str:

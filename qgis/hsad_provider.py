@@ -1,0 +1,207 @@
+"""hsad in the Processing toolbox of QGIS: survey, detect and threshold. One file.
+
+Put it into the folder ``python`` of a QGIS profile under the name ``startup.py`` (Settings, User Profiles, Open Active
+Profile Folder), or load it from there. QGIS has a Python of its own: hsad is run as a program, ``hsad`` on the path or
+what the environment variable ``HSAD_COMMAND`` names. Parameters of the methods come from ``hsad methods --json``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from qgis.core import (
+    QgsApplication,
+    QgsProcessingAlgorithm,
+    QgsProcessingException,
+    QgsProcessingParameterEnum,
+    QgsProcessingParameterFile,
+    QgsProcessingParameterFileDestination,
+    QgsProcessingParameterFolderDestination,
+    QgsProcessingParameterNumber,
+    QgsProcessingParameterRasterDestination,
+    QgsProcessingParameterRasterLayer,
+    QgsProcessingParameterString,
+    QgsProcessingProvider,
+)
+
+_ENDINGS = "ENVI, GeoTIFF, MATLAB, HDF5 (*.*)"
+
+
+def command() -> list[str]:
+    """Return how hsad is called here."""
+    return shlex.split(os.environ.get("HSAD_COMMAND", "hsad"))
+
+
+def run_hsad(arguments: list[str], feedback: Any = None) -> dict[str, Any]:
+    """Run hsad and return what ``--json`` prints; its one line of error becomes QGIS's."""
+    environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONHOME", "PYTHONPATH")}
+    if "HSAD_PYTHONPATH" in os.environ:
+        environment["PYTHONPATH"] = os.environ["HSAD_PYTHONPATH"]
+    call = [*command(), *arguments, "--json"]
+    try:
+        done = subprocess.run(call, capture_output=True, text=True, env=environment, check=False)  # noqa: S603
+    except OSError as error:
+        raise QgsProcessingException(f"hsad cannot be run ({error}): set HSAD_COMMAND to where it is") from error
+    for line in done.stderr.splitlines():
+        if feedback is not None:
+            feedback.pushInfo(line)
+    if done.returncode:
+        raise QgsProcessingException(done.stderr.strip().splitlines()[-1] if done.stderr.strip() else "hsad failed")
+    return dict(json.loads(done.stdout))
+
+
+class _Methods:
+    """The detectors and their parameters, asked for once."""
+
+    known: dict[str, Any] | None = None
+
+    @classmethod
+    def all(cls) -> dict[str, Any]:
+        if cls.known is None:
+            cls.known = run_hsad(["methods"])
+        return cls.known
+
+
+class _Algorithm(QgsProcessingAlgorithm):
+    """What the three have in common."""
+
+    title = ""
+    about = ""
+
+    def createInstance(self) -> _Algorithm:  # noqa: N802  QGIS's name
+        return type(self)()
+
+    def name(self) -> str:
+        return self.title
+
+    def displayName(self) -> str:  # noqa: N802  QGIS's name
+        return f"{self.title}: {self.about}"
+
+    def shortHelpString(self) -> str:  # noqa: N802  QGIS's name
+        return self.about
+
+    def add_scene(self) -> None:
+        self.addParameter(QgsProcessingParameterFile("SCENE", "Scene (scene.mat:NAME: type it)", fileFilter=_ENDINGS))
+
+    def add_method(self) -> None:
+        """Add the method, and one text for each parameter that some method has; empty: the method's own default."""
+        names = list(_Methods.all())
+        default = next(number for number, name in enumerate(names) if _Methods.all()[name]["default"])
+        self.addParameter(QgsProcessingParameterEnum("METHOD", "Method", names, defaultValue=default))
+        users: dict[str, tuple[str, list[str]]] = {}
+        for method, entry in _Methods.all().items():
+            for p in entry["parameters"]:
+                users.setdefault(p["name"], (p["help"], []))[1].append(method)
+        for name, (text, methods) in users.items():
+            parameter = QgsProcessingParameterString(name, f"{name}: {text} ({', '.join(methods)})", optional=True)
+            parameter.setFlags(parameter.flags() | parameter.FlagAdvanced)
+            self.addParameter(parameter)
+
+    def add_false_objects(self) -> None:
+        number = QgsProcessingParameterNumber.Double
+        self.addParameter(
+            QgsProcessingParameterNumber("FALSE", "False objects accepted ...", number, 10.0, minValue=0.01)
+        )
+        self.addParameter(QgsProcessingParameterNumber("PER", "... in so many pixels", number, 10000.0, minValue=1))
+
+    def method_arguments(self, parameters: dict[str, Any], context: Any) -> list[str]:
+        names = list(_Methods.all())
+        method = names[self.parameterAsEnum(parameters, "METHOD", context)]
+        arguments = ["-m", method]
+        for p in _Methods.all()[method]["parameters"]:
+            text = self.parameterAsString(parameters, p["name"], context).strip()
+            option = p["name"].replace("_", "-")
+            if text.lower() in ("true", "false") and isinstance(p["default"], bool):
+                arguments.append(f"--{option}" if text.lower() == "true" else f"--no-{option}")
+            elif text:
+                arguments += [f"--{option}", text]
+        return arguments
+
+    def false_arguments(self, parameters: dict[str, Any], context: Any) -> list[str]:
+        false, per = (self.parameterAsDouble(parameters, name, context) for name in ("FALSE", "PER"))
+        return ["--false-objects", repr(false), "--per", repr(per)]
+
+
+class Survey(_Algorithm):
+    """Everything at once."""
+
+    title = "survey"
+    about = "scores, ranked anomalies, a report and a picture, in one folder"
+
+    def initAlgorithm(self, _: Any = None) -> None:  # noqa: N802  QGIS's name
+        self.add_scene()
+        self.add_method()
+        self.add_false_objects()
+        self.addParameter(QgsProcessingParameterFolderDestination("FOLDER", "Folder"))
+
+    def processAlgorithm(self, parameters: dict[str, Any], context: Any, feedback: Any) -> dict[str, Any]:  # noqa: N802
+        folder = self.parameterAsString(parameters, "FOLDER", context)
+        scene = self.parameterAsString(parameters, "SCENE", context)
+        options = [*self.method_arguments(parameters, context), *self.false_arguments(parameters, context)]
+        result = run_hsad(["survey", scene, "-o", folder, "--overwrite", *options], feedback)
+        feedback.pushInfo(result["summary"])
+        return {"FOLDER": folder, **{name.upper(): result[name] for name in ("scores", "anomalies", "report")}}
+
+
+class Detect(_Algorithm):
+    """Scores."""
+
+    title = "detect"
+    about = "a score for every pixel: higher is more anomalous"
+
+    def initAlgorithm(self, _: Any = None) -> None:  # noqa: N802  QGIS's name
+        self.add_scene()
+        self.add_method()
+        self.addParameter(QgsProcessingParameterRasterDestination("SCORES", "Scores"))
+
+    def processAlgorithm(self, parameters: dict[str, Any], context: Any, feedback: Any) -> dict[str, Any]:  # noqa: N802
+        output = self.parameterAsOutputLayer(parameters, "SCORES", context)
+        scene = self.parameterAsString(parameters, "SCENE", context)
+        options = self.method_arguments(parameters, context)
+        run_hsad(["detect", scene, "-o", output, "--overwrite", *options], feedback)
+        return {"SCORES": output}
+
+
+class Threshold(_Algorithm):
+    """Anomalies."""
+
+    title = "threshold"
+    about = "ranked anomalies, and how many of them to expect to be false"
+
+    def initAlgorithm(self, _: Any = None) -> None:  # noqa: N802  QGIS's name
+        self.addParameter(QgsProcessingParameterRasterLayer("SCORES", "Scores"))
+        self.add_false_objects()
+        ending = "GeoPackage (*.gpkg)"
+        self.addParameter(QgsProcessingParameterFileDestination("ANOMALIES", "Anomalies", fileFilter=ending))
+
+    def processAlgorithm(self, parameters: dict[str, Any], context: Any, feedback: Any) -> dict[str, Any]:  # noqa: N802
+        layer = self.parameterAsRasterLayer(parameters, "SCORES", context)
+        output = str(Path(self.parameterAsString(parameters, "ANOMALIES", context)).with_suffix(".gpkg"))
+        options = self.false_arguments(parameters, context)
+        result = run_hsad(["threshold", layer.source(), "-o", output, "--overwrite", *options], feedback)
+        feedback.pushInfo(result["sentence"])
+        return {"ANOMALIES": output}
+
+
+class HsadProvider(QgsProcessingProvider):
+    """The group "hsad" of the toolbox."""
+
+    def id(self) -> str:
+        return "hsad"
+
+    def name(self) -> str:
+        return "hsad: hyperspectral anomalies"
+
+    def loadAlgorithms(self) -> None:  # noqa: N802  QGIS's name
+        for algorithm in (Survey, Detect, Threshold):
+            self.addAlgorithm(algorithm())
+
+
+if QgsApplication.instance() is not None and QgsApplication.processingRegistry().providerById("hsad") is None:
+    PROVIDER = HsadProvider()  # kept: the registry does not own it from Python's side
+    QgsApplication.processingRegistry().addProvider(PROVIDER)

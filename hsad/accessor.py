@@ -97,6 +97,33 @@ class HsadAccessor:
             long_name="true colour", _FillValue=np.nan
         )
 
+    def nearest(self, *wavelengths: float) -> xr.DataArray:
+        """Return the bands whose centres are nearest to some wavelengths in nm, in the order that was asked for.
+
+        ``cube.sel(wavelength=650, method="nearest")`` needs an index, which ``band`` has none of, and wavelengths in
+        order, which sensors of several detectors do not have; this needs neither.
+
+        Returns
+        -------
+        (y, x, band) DataArray
+            One band for each wavelength.
+
+        Raises
+        ------
+        ParameterError
+            When the cube has no wavelengths, or none was asked for.
+        """
+        cube, centres = self._with_wavelengths("choose bands by")
+        if not wavelengths:
+            raise ParameterError("nearest: name at least one wavelength in nm")
+        return cube.isel(band=[int(np.nanargmin(np.abs(centres - wanted))) for wanted in wavelengths])
+
+    def plot(self, scores: Any, path: Any = None, **options: Any) -> Any:
+        """Draw the scene in true colour beside its scores; options and figure as of `hsad.plot.plot_scores`."""
+        from hsad.products.figures import plot_scores
+
+        return plot_scores(scores, path, **{"background": self.rgb().values, "background_title": "Scene", **options})
+
     def _with_wavelengths(self, what: str) -> tuple[xr.DataArray, NDArray[np.float64]]:
         from hsad.cube import check_cube
 
@@ -116,4 +143,4 @@ class HsadAccessor:
     def __dir__(self) -> list[str]:
         from hsad.detectors import DETECTORS
 
-        return ["bands", "detect", "rgb", *(name.replace("-", "_") for name in DETECTORS)]
+        return ["bands", "detect", "nearest", "plot", "rgb", *(name.replace("-", "_") for name in DETECTORS)]

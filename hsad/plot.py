@@ -7,23 +7,21 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hsad.cube import GeoGrid
 from hsad.errors import ParameterError
 from hsad.evaluation import scored_pixels
 from hsad.products.figures import LINE_COLORS, new_figure, plot_roc, plot_scores, save_figure
+from hsad.products.map_marks import add_north_arrow, add_scale_bar
 from hsad.products.styles import STATE_COLORS
 from hsad.report.figure import plot_explanation
 
 if TYPE_CHECKING:
     import os
 
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from numpy.typing import ArrayLike, NDArray
 
@@ -66,34 +64,6 @@ def plot_anomalies(
     add_north_arrow(axes, anomalies.grid)
     save_figure(figure, path, overwrite=overwrite)
     return figure
-
-
-def add_scale_bar(axes: Axes, grid: GeoGrid) -> None:
-    """Draw a bar of a round length in the lower left: metres where the CRS tells, pixels otherwise."""
-    west, east = axes.get_xlim()
-    metres = 1.0
-    unit = "pixels"
-    if grid.crs is not None and grid.transform is not None:
-        south, north = sorted(axes.get_ylim())
-        radius = 6_371_008.8 * math.pi / 180 * math.cos(math.radians((south + north) / 2))
-        metres = radius if grid.crs.is_geographic else float(grid.crs.linear_units_factor[1])
-        unit = "m"
-    wanted = abs(east - west) * metres / 5
-    power = 10 ** math.floor(math.log10(wanted))
-    length = max(step * power for step in (1, 2, 5) if step * power <= wanted)
-    shown = f"{length / 1000:g} km" if unit == "m" and length >= 1000 else f"{length:g} {unit}"
-    fraction = length / metres / abs(east - west)
-    axes.plot([0.04, 0.04 + fraction], [0.04, 0.04], transform=axes.transAxes, color="white", linewidth=3)
-    axes.text(0.04, 0.055, shown, transform=axes.transAxes, color="white", fontsize=8)
-
-
-def add_north_arrow(axes: Axes, grid: GeoGrid) -> None:
-    """Draw an arrow to the grid's north in the upper right; nothing without georeferencing."""
-    if grid.transform is None or grid.crs is None:
-        return
-    style = {"arrowstyle": "-|>", "color": "white", "linewidth": 1.5}
-    axes.annotate("", (0.95, 0.97), (0.95, 0.88), xycoords="axes fraction", arrowprops=style)
-    axes.text(0.95, 0.85, "N", transform=axes.transAxes, color="white", ha="center", va="center", fontsize=9)
 
 
 def _normalised(scores: ArrayLike, truth: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -62,10 +62,10 @@ ROOMS = {
         "cube", "errors",
     },
     "description": {"engine", "detectors.block", "quality", "grids", "cube", "record", "errors"},
-    "accessor": {"detection", "detectors", "cube", "errors"},
+    "accessor": {"detection", "detectors", "products", "cube", "errors"},
     "doctor": {"engine"},
     "bench": {"detection", "detectors", "engine", "products", "errors"},
-    "demo": {"job", "detection", "evaluation", "products", "readers", "report", "synthetic", "files", "errors"},
+    "demo": {"cube", "job", "detection", "evaluation", "products", "readers", "report", "synthetic", "files", "errors"},
     "cli": {
         "bench", "catalog", "cube", "demo", "description", "detection", "detectors", "doctor", "errors", "evaluation",
         "files", "job", "manual", "products", "progress", "readers", "report",

@@ -169,7 +169,8 @@ def test_demo_leaves_files_that_open_in_a_gis(tmp_path, hsad_run):
     result = json.loads(out)
     for row in result["methods"]:
         assert 0.6 < row["auc"] < 1
-        with rasterio.open(tmp_path / "demo" / f"{row['name']}.tif") as raster:
+        assert row["map"] in result["files"]
+        with rasterio.open(tmp_path / "demo" / row["file"]) as raster:
             assert raster.crs.to_epsg() == 32632
             assert raster.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
             assert raster.overviews(1)

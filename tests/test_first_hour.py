@@ -63,6 +63,32 @@ def test_the_result_says_where_the_strongest_places_are(scene, tmp_path, hsad_ru
     assert f"highest {first['score']:.6g} at {first['place']}" in hsad_run(*arguments)[1]
 
 
+@pytest.mark.parametrize("region", [[], ["--region", "5:55,10:70"]])
+def test_plot_shows_the_scene_beside_the_scores(scene, tmp_path, hsad_run, region, monkeypatch):
+    from hsad.products import figures
+
+    drawn = []
+    save = figures.save_figure
+    monkeypatch.setattr(figures, "save_figure", lambda figure, *a, **k: (drawn.append(figure), save(figure, *a, **k)))
+    arguments = ("detect", scene / "scene.hdr", "-m", "rx", *region, "-o", tmp_path / "s.tif")
+    status, _, err = hsad_run(*arguments, "--plot", tmp_path / "map.png")
+    assert (status, err) == (0, "")
+    assert (tmp_path / "map.png").read_bytes()[:4] == b"\x89PNG"
+    (figure,) = drawn
+    picture, scores, bar = figure.axes
+    assert picture.get_title().startswith("Scene, true colour: ")
+    assert scores.get_title() == "Anomaly score (rx)"
+    with rasterio.open(tmp_path / "s.tif") as raster:
+        west, east = scores.get_xlim()
+        assert (west, east) == pytest.approx((raster.bounds.left, raster.bounds.right))
+        assert scores.images[0].get_array().shape == raster.shape
+    assert picture.images[0].get_array().shape[:2] == scores.images[0].get_array().shape
+    assert picture.get_xlabel() == "Easting, m (EPSG:32632)"
+    assert "percentiles 50 to 99.9" in bar.get_ylabel() + bar.get_xlabel()
+    status, _, err = hsad_run(*arguments, "--overwrite", "--plot", tmp_path / "map.jpg")
+    assert (status, "map.jpg" in err) == (1, True)
+
+
 def test_a_name_of_envi_gives_an_envi_file(scene, tmp_path, hsad_run):
     assert hsad_run("detect", scene / "scene.hdr", "-m", "rx", "-o", tmp_path / "s.img")[0] == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == ["s.hdr", "s.img"]

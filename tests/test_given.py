@@ -124,3 +124,17 @@ def test_an_image_of_spectral_python_is_its_file(tmp_path):
     scores = hsad.detect(image, "rx")
     assert np.array_equal(scores, hsad.detect(tmp_path / "scene.hdr", "rx"), equal_nan=True)
     assert scores.rio.crs == made.rio.crs
+
+
+def test_the_nearest_bands_need_no_order(tmp_path):
+    made = hsad.make_scene(rows=40, cols=40, bands=30, target_sizes=(1, 3), seed=1).cube
+    order = np.random.default_rng(0).permutation(30)
+    mixed = made.isel(band=order)
+    found = mixed.hsad.nearest(2000, 650)
+    for wanted, centre in zip((2000, 650), found.wavelength.values, strict=True):
+        assert abs(centre - wanted) == np.abs(made.wavelength.values - wanted).min()
+    with pytest.raises(hsad.HsadError, match="no wavelengths"):
+        xr.DataArray(spectra(), dims=("y", "x", "band")).hsad.nearest(650)
+    figure = made.hsad.plot(made.hsad.rx(), tmp_path / "map.png")
+    assert (tmp_path / "map.png").exists()
+    assert figure.axes[0].get_title() == "Scene"

@@ -78,8 +78,8 @@ def test_georeferenced_maps_have_coordinates(tmp_path):
     array = grid.attach(xr.DataArray(scores, dims=("y", "x"), attrs={"method": "lrx"}))
     figure = plot_scores(array, tmp_path / "map.png", truth=truth, background=np.zeros((80, 60, 3)))
     shown = texts(figure)
-    assert "Easting (EPSG:32633)" in shown
-    assert "Northing" in shown
+    assert "Easting, m (EPSG:32633)" in shown
+    assert "Northing, m" in shown
     assert "Anomaly score (lrx)" in shown
     assert "truth: 3 objects" in shown
     scene, axes = figure.axes[:2]
@@ -98,7 +98,7 @@ def test_degrees_are_drawn_as_wide_as_they_are():
     grid = GeoGrid(80, 60, CRS.from_epsg(4326), Affine(0.01, 0, 11, 0, -0.01, 60.4))
     figure = plot_scores(grid.attach(xr.DataArray(scores, dims=("y", "x"))))
     assert figure.axes[0].get_aspect() == pytest.approx(2.0, rel=1e-3)  # 1 / cos 60°
-    assert "Longitude (EPSG:4326)" in texts(figure)
+    assert "Longitude, ° (EPSG:4326)" in texts(figure)
 
 
 def test_reduction_keeps_single_pixels_and_ignores_nodata():

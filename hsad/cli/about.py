@@ -76,7 +76,9 @@ def demo(output: str, overwrite: bool, as_json: bool) -> None:
         click.echo(
             f"{row['name']:24} {row['auc']:7.4f} {row['average_precision']:15.4f} {found:>14} {row['seconds']:8.1f}"
         )
-    click.echo(f"{len(result['files'])} files in {result['folder']}; open the .tif and .gpkg in a GIS")
+    rate = result["methods"][0]["false_alarm_rate"]
+    click.echo(f"objects found: at a rate of {rate:g} false pixels; seconds: without compiling")
+    click.echo(f"{len(result['files'])} files in {result['folder']}; open scores-*.tif and the .gpkg in a GIS")
     click.echo(f"{result['report']}: {result['summary']}")
 
 

@@ -23,6 +23,7 @@ __all__ = ["detect", "run_options"]
 @click.option(
     "-o", "--output", required=True, metavar="SCORES.tif", help="Score raster (.img: ENVI), or folder of several."
 )
+@click.option("--plot", metavar="FILE.png", help="Also draw the scene, in true colour, beside the scores.")
 @click.option("--save-background", metavar="FILE", help="Keep what was learned, for --background.")
 @overwrite_option
 @click.option("--restart", is_flag=True, help="Drop an unfinished run instead of continuing it.")
@@ -33,6 +34,7 @@ def detect(
     scenes: tuple[str, ...],
     method: str | None,
     output: str,
+    plot: str | None,
     save_background: str | None,
     log: str | None,
     as_json: bool,
@@ -44,7 +46,9 @@ def detect(
     scene that fails stops no other. A run that was ended early is continued by the same command.
     """
     from hsad.errors import ParameterError
+    from hsad.files import check_output
     from hsad.job.files import OUTPUT_SUFFIXES, detect_to_file
+    from hsad.products.figures import FIGURE_SUFFIXES
     from hsad.readers.collection import expand_scenes
 
     options = {**run_options(method, options), "progress": progress(log)}
@@ -52,10 +56,23 @@ def detect(
     if named != list(scenes) or len(named) > 1 or Path(output).is_dir():
         if Path(output).suffix.lower() in OUTPUT_SUFFIXES and not Path(output).is_dir():
             raise ParameterError(f"output: {output} is the name of one raster; {len(named)} scenes need a folder")
+        if plot is not None:
+            raise ParameterError("plot draws one scene: there are several here")
         _detect_many(named, output, method, options, save_background=save_background, as_json=as_json)
         return
+    if plot is not None:
+        check_output(plot, FIGURE_SUFFIXES, overwrite=options["overwrite"])
     keeps(Path(f"{output}.unfinished"))
     result = detect_to_file(named[0], output, method, save_background=save_background, **options)
+    if plot is not None:
+        from hsad.job.options import RunOptions
+        from hsad.report.opened import Scene, open_scores, window_origin
+        from hsad.report.quicklook import draw_quicklook
+
+        scores = open_scores(output)
+        run, _ = RunOptions.split(options)
+        scene = Scene.of(named[0], scores.grid, window_origin(run))
+        draw_quicklook(scores, scene, plot, overwrite=options["overwrite"])
     if as_json:
         print_json(result)
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -12,7 +13,8 @@ from hsad.cube import GeoGrid, geo_grid
 from hsad.errors import ParameterError
 from hsad.files import check_output, whole_file
 from hsad.masked import with_nan
-from hsad.products.palette import SCORE_PALETTE, is_logarithmic
+from hsad.products.map_marks import add_scale_bar
+from hsad.products.palette import SCORE_PALETTE, STRETCH, is_logarithmic
 from hsad.products.summary import stretch
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ __all__ = ["FIGURE_SUFFIXES", "LINE_COLORS", "Curve", "new_figure", "plot_roc", 
 FIGURE_SUFFIXES = (".png", ".pdf", ".svg")
 _DPI = 150
 _MAP_INCHES = 6.0
+_TITLE_LETTERS = 60  # as many as stand above a map
 _TRUTH_COLOR = "#00e5ff"  # the one bright hue that the palette lacks
 _INVALID_COLOR = "#c8ccd0"
 # Okabe and Ito's colours, told apart by colour-blind readers too; the dashes help where they repeat.
@@ -52,6 +55,7 @@ def plot_scores(
     *,
     truth: ArrayLike | None = None,
     background: ArrayLike | None = None,
+    background_title: str = "Scene",
     title: str | None = None,
     overwrite: bool = False,
 ) -> Figure:
@@ -70,7 +74,9 @@ def plot_scores(
     truth : (rows, cols) array_like, optional
         Anomalies are greater than zero; a circle is drawn around each of them.
     background : (rows, cols) or (rows, cols, 3) array_like, optional
-        A picture of the scene, 0 to 1, drawn beside the map.
+        A picture of the whole scene, 0 to 1, drawn beside the map; it may be coarser than the map.
+    background_title : str
+        What the picture shows.
     title : str, optional
         "Anomaly score" and the method, if the map has the attribute, otherwise.
     overwrite : bool
@@ -84,16 +90,17 @@ def plot_scores(
     Raises
     ------
     ParameterError
-        When `scores` is no map, or `truth` or `background` is not of its size.
+        When `scores` is no map, `truth` is not of its size, or `background` is no picture.
     OutputError
         When the file cannot be written.
     """
     if scores.ndim != 2:
         raise ParameterError(f"scores must be a map (rows, cols), not of shape {scores.shape}")
     values = with_nan(scores).astype(np.float64)
-    for name, other in (("truth", truth), ("background", background)):
-        if other is not None and np.shape(other)[:2] != values.shape:
-            raise ParameterError(f"{name} of {np.shape(other)[:2]} pixels for scores of {values.shape}")
+    if truth is not None and np.shape(truth) != values.shape:
+        raise ParameterError(f"truth of {np.shape(truth)} pixels for scores of {values.shape}")
+    if background is not None and np.ndim(background) not in (2, 3):
+        raise ParameterError(f"background: an array of shape {np.shape(background)} is no picture")
     rows, cols = values.shape
     grid = GeoGrid(rows, cols, None, None)
     if isinstance(scores, xr.DataArray):
@@ -108,6 +115,7 @@ def plot_scores(
         None if truth is None else np.asarray(truth) > 0,
         None if background is None else np.asarray(background, dtype=np.float64),
         title or "Anomaly score",
+        background_title,
     )
     save_figure(figure, path, overwrite=overwrite)
     return figure
@@ -196,6 +204,7 @@ def _draw_map(
     truth: NDArray[np.bool_] | None,
     background: NDArray[np.float64] | None,
     title: str,
+    background_title: str,
 ) -> Figure:
     from matplotlib.colors import LinearSegmentedColormap, LogNorm, Normalize
 
@@ -205,13 +214,13 @@ def _draw_map(
     axes = figure.subplots(1, panels, squeeze=False, sharex=True, sharey=True)[0]
     if background is not None:
         _show(axes[0], background, grid, cmap="gray")
-        axes[0].set_title("Scene")
+        axes[0].set_title(textwrap.fill(background_title, _TITLE_LETTERS), fontsize=10)
     drawn = _reduced(values)
     low, high = stretch(drawn)
     norm = (LogNorm if is_logarithmic(low, high) else Normalize)(low, high)
     colors = LinearSegmentedColormap.from_list("hsad scores", SCORE_PALETTE)
     image = _show(axes[-1], drawn, grid, cmap=colors, norm=norm)
-    axes[-1].set_title(title)
+    axes[-1].set_title(textwrap.fill(title, _TITLE_LETTERS), fontsize=10)
     flat = height < width / 2
     bar = figure.colorbar(
         image,
@@ -221,8 +230,11 @@ def _draw_map(
         aspect=40 if flat else 20,
         pad=0.02,
     )
-    bar.set_label("Score (higher is more anomalous)")
+    low_name, high_name = (f"{percentile:g}" for percentile in STRETCH)
+    scale = "logarithmic" if is_logarithmic(low, high) else "linear"
+    bar.set_label(f"Score, percentiles {low_name} to {high_name}, {scale} (higher is more anomalous)")
     _label_axes(axes, grid)
+    add_scale_bar(axes[0], grid)
     if truth is not None:
         _circle_objects(axes[-1], truth, grid)
     return figure
@@ -302,14 +314,15 @@ def _label_axes(axes: NDArray[Any], grid: GeoGrid) -> None:
     """Name the axes: columns and rows, or the coordinates and their CRS."""
     from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
-    x_name, y_name = "Column", "Row"
+    x_name, y_name = "Column, pixels", "Row, pixels"
     if grid.transform is not None:
         x_name, y_name = "x", "y"
         if grid.crs is not None:
             authority = grid.crs.to_authority()
             where = f" ({':'.join(authority)})" if authority else ""
             names = ("Longitude", "Latitude") if grid.crs.is_geographic else ("Easting", "Northing")
-            x_name, y_name = names[0] + where, names[1]
+            unit = "°" if grid.crs.is_geographic else {"metre": "m"}.get(grid.crs.linear_units, grid.crs.linear_units)
+            x_name, y_name = f"{names[0]}, {unit}{where}", f"{names[1]}, {unit}"
     for panel in axes:
         panel.set_xlabel(x_name)
         panel.xaxis.set_major_locator(MaxNLocator(4, min_n_ticks=2))

@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 from hsad.cube import GeoGrid, check_cube, geo_grid
 from hsad.engine.source import CubeSource, drop_dead_bands, source_of
 from hsad.errors import DataError, ParameterError, SceneError
+from hsad.job.options import RunOptions
+from hsad.job.selection import pixel_window
 from hsad.products.raster import read_provenance
 from hsad.thresholds.scoremap import ScoreMap
 
-__all__ = ["Scene", "open_scores"]
+__all__ = ["Scene", "open_scores", "window_origin"]
 
 
 def open_scores(scores: Any, band: int | None = None) -> ScoreMap:
@@ -53,6 +55,16 @@ def open_scores(scores: Any, band: int | None = None) -> ScoreMap:
     for name in ("method", "parameters", "background", "source"):
         chosen.attrs[name] = getattr(stated, name)
     return ScoreMap.of(chosen)
+
+
+def window_origin(run: RunOptions) -> Callable[[GeoGrid], tuple[int, int]]:
+    """Return what finds where the scores begin in the scene: the window of the run."""
+
+    def origin(grid: GeoGrid) -> tuple[int, int]:
+        rows, cols = pixel_window(run, grid)
+        return rows.start, cols.start
+
+    return origin
 
 
 @dataclass(frozen=True, eq=False)

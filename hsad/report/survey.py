@@ -5,23 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import xarray as xr
-
-from hsad.cube import GeoGrid
 from hsad.detectors.base import Detector
 from hsad.errors import OutputError
 from hsad.files import check_output
 from hsad.job.files import detect_to_file
 from hsad.job.options import RunOptions
-from hsad.job.selection import pixel_window
 from hsad.products.anomalies import write_anomalies
-from hsad.products.figures import plot_scores
 from hsad.products.stac import add_asset
 from hsad.report.decide import MERGE, choose_anomalies
-from hsad.report.opened import Scene, open_scores
+from hsad.report.opened import Scene, open_scores, window_origin
 from hsad.report.page import Account, summary_line, write_page
-from hsad.report.pictures import overview, reduced_scores
+from hsad.report.quicklook import draw_quicklook
 
 __all__ = ["NAMES", "survey"]
 
@@ -78,13 +72,13 @@ def survey(
 
     scores = open_scores(paths["scores"])
     run, _ = RunOptions.split(options)
-    beside = Scene.of(scene, scores.grid, _origin(run))
+    beside = Scene.of(scene, scores.grid, window_origin(run))
     anomalies = choose_anomalies(scores, beside, **{"merge": MERGE, **(decide or {})})
     write_anomalies(anomalies, paths["anomalies"], overwrite=overwrite)
     given = {name: value for name, value in options.items() if name in _SAME_BACKGROUND and value is not None}
     account = Account(scene, given, (0, 0) if {"region", "bbox"} & set(given) else beside.origin)
     write_page(paths["report"], anomalies, scores, beside, account, overwrite=overwrite)
-    _quicklook(scores, beside, summary_line(anomalies), paths["quicklook"], overwrite=overwrite)
+    draw_quicklook(scores, beside, paths["quicklook"], title=summary_line(anomalies), overwrite=overwrite)
     add_asset(
         paths["scores"].with_suffix(".json"),
         "anomalies",
@@ -105,34 +99,3 @@ def survey(
 
 #: Options of a run that decide what is learned: the page's reasons are found with the same.
 _SAME_BACKGROUND = ("bands", "mask", "region", "bbox", "references", "background", "memory", "workers")
-
-
-def _origin(run: RunOptions) -> Any:
-    """Return what finds where the scores begin in the scene: the window of the run."""
-
-    def origin(grid: GeoGrid) -> tuple[int, int]:
-        rows, cols = pixel_window(run, grid)
-        return rows.start, cols.start
-
-    return origin
-
-
-def _quicklook(scores: Any, scene: Scene, title: str, path: Path, *, overwrite: bool) -> None:
-    """Draw the scene beside its scores, both reduced to what a figure can show."""
-    values, step = reduced_scores(scores)
-    picture, _ = overview(scene)
-    grid = scores.grid
-    transform = grid.transform
-    if transform is not None:
-        a, b, c, d, e, f, *_ = transform
-        transform = type(transform)(a * step, b * step, c, d * step, e * step, f)
-    reduced = GeoGrid(values.shape[0], values.shape[1], grid.crs, transform)
-    drawn = reduced.attach(xr.DataArray(values, dims=("y", "x"), attrs={"method": scores.method}))
-    rows, cols = min(values.shape[0], picture.shape[0]), min(values.shape[1], picture.shape[1])
-    plot_scores(
-        drawn[:rows, :cols],
-        path,
-        background=picture[:rows, :cols].astype(np.float64) / 255,
-        title=title,
-        overwrite=overwrite,
-    )

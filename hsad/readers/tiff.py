@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 import numpy as np
 
 from hsad.errors import SceneError
+from hsad.readers.rasters.mapped import mapped
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -80,17 +81,23 @@ class TiffRaster:
     def read(self, rows: slice, cols: slice) -> NDArray[Any]:
         """Return the stored numbers of a window, shape ``(rows, cols, bands)``."""
         try:
-            # Mapped pages count as the process's memory while the mapping lives: it ends with this call.
-            mapped = np.memmap(self.path, dtype=np.uint8, mode="r")
+            with open(self.path, "rb", buffering=0) as file, mapped(file) as content:  # noqa: PTH123  GDAL's names
+                if content is not None:
+                    return self._window(content, rows, cols)
         except (OSError, ValueError) as error:
             raise SceneError(f"{self.path}: {error}") from error
-        if mapped.size < self.size:
-            raise SceneError(f"{self.path}: its directory promises {self.size} bytes, the file has {mapped.size}")
-        offsets = self.offsets(mapped)
+        from hsad.readers.geotiff import gdal_raster
+
+        return gdal_raster(self.path).read(rows, cols)
+
+    def _window(self, content: NDArray[np.uint8], rows: slice, cols: slice) -> NDArray[Any]:
+        if content.size < self.size:
+            raise SceneError(f"{self.path}: its directory promises {self.size} bytes, the file has {content.size}")
+        offsets = self.offsets(content)
         window = np.empty((rows.stop - rows.start, cols.stop - cols.start, self.shape[2]), self.dtype)
         for down, across in itertools.product(_pieces(rows, self.tile[0]), _pieces(cols, self.tile[1])):
             self._copy(
-                mapped,
+                content,
                 offsets[:, down.blocks, across.blocks].astype(np.int64),
                 down,
                 across,
@@ -98,10 +105,10 @@ class TiffRaster:
             )
         return window
 
-    def offsets(self, mapped: NDArray[np.uint8]) -> NDArray[Any]:
+    def offsets(self, content: NDArray[np.uint8]) -> NDArray[Any]:
         """Return where in the file each block starts, integers of shape ``(planes, blocks down, blocks across)``."""
         position, count, dtype = self.table
-        table = np.ndarray((count,), dtype, buffer=mapped, offset=position)
+        table = np.ndarray((count,), dtype, buffer=content, offset=position)
         down, across = (-(-size // side) for size, side in zip(self.shape[:2], self.tile, strict=True))
         return table.reshape(-1, down, across)
 

@@ -219,7 +219,7 @@ def _groups(source: str) -> list[str]:
         return [""]
     import h5py
 
-    from hsad.readers.hdf5 import open_hdf5
+    from hsad.readers.rasters.hdf5 import open_hdf5
 
     names: list[str] = []
     with open_hdf5(source) as file:

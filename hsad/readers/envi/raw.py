@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import gzip
+import os
 import zlib
 from dataclasses import dataclass
+from io import FileIO
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hsad.errors import SceneError
+from hsad.readers.rasters.mapped import mapped
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,6 +23,7 @@ __all__ = ["INTERLEAVES", "Gunzip", "Layout", "RawRaster"]
 INTERLEAVES = {"bsq": (2, 0, 1), "bil": (0, 2, 1), "bip": (0, 1, 2)}
 
 _PIECE_BYTES = 512 * 1024  # of a window that are transposed in the processor's cache
+_CALL_BYTES = 16 * 1024  # that are copied in the time that a call of the system takes
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,7 @@ class Layout:
     minor: tuple[int, int] = (0, 0)
 
     @property
-    def _frames(self) -> tuple[int, int]:
+    def frames(self) -> tuple[int, int]:
         """Bytes from one major frame to the next, and from one minor frame to the next."""
         _, middle, inner = (self.shape[axis] for axis in INTERLEAVES[self.interleave])
         minor = sum(self.minor) + inner * self.dtype.itemsize
@@ -58,12 +62,12 @@ class Layout:
     @property
     def size(self) -> int:
         """Bytes that the file must have."""
-        return self.offset + self.shape[INTERLEAVES[self.interleave][0]] * self._frames[0]
+        return self.offset + self.shape[INTERLEAVES[self.interleave][0]] * self.frames[0]
 
     def view(self, buffer: Any) -> NDArray[Any]:
         """Return the image in a buffer as an array ``(rows, cols, bands)``, nothing copied."""
         order = INTERLEAVES[self.interleave]
-        strides = (*self._frames, self.dtype.itemsize)
+        strides = (*self.frames, self.dtype.itemsize)
         by_axis = dict(zip(order, strides, strict=True))
         return np.ndarray(
             self.shape,
@@ -76,7 +80,7 @@ class Layout:
 
 @dataclass(frozen=True)
 class RawRaster:
-    """Windows of a file of bare numbers, mapped into memory for the time of one read."""
+    """Windows of a file of bare numbers: copied from the mapped file where it cannot become shorter, else read."""
 
     path: str
     layout: Layout
@@ -93,32 +97,71 @@ class RawRaster:
         return self.layout.dtype.newbyteorder("=")
 
     def read(self, rows: slice, cols: slice) -> NDArray[Any]:
-        """Return the stored numbers of a window, shape ``(rows, cols, bands)``, native byte order."""
-        try:
-            # Mapped pages count as the process's memory while the mapping lives: it ends with this call.
-            mapped = np.memmap(self.path, dtype=np.uint8, mode="r")
-        except (OSError, ValueError) as error:
-            raise SceneError(f"{self.path}: {error}") from error
-        if mapped.size < self.layout.size:
-            raise SceneError(f"{self.path}: its header promises {self.layout.size} bytes, the file has {mapped.size}")
-        return self._by_pixel(self.layout.view(mapped)[rows, cols])
+        """Return the stored numbers of a window, shape ``(rows, cols, bands)``, native byte order.
 
-    def _by_pixel(self, view: NDArray[Any]) -> NDArray[Any]:
-        """Return a copy in which the bands of a pixel are neighbours.
-
-        Some rows at a time, read in the order of the file: numpy would follow the order of the copy, and go from page
-        to page for each number of a BSQ file.
+        Some rows at a time, in the order of the file, so that bands become neighbours in the processor's cache.
         """
-        window = np.empty(view.shape, self.dtype)
+        high, wide, bands = rows.stop - rows.start, cols.stop - cols.start, self.shape[2]
+        window = np.empty((high, wide, bands), self.dtype)
         order = INTERLEAVES[self.layout.interleave]
-        if order == (0, 1, 2):
-            window[:] = view
-            return window
-        step = max(1, _PIECE_BYTES // view[0].nbytes)
-        for row in range(0, len(view), step):
-            piece = np.ascontiguousarray(view[row : row + step].transpose(order))
-            window[row : row + step] = piece.transpose(np.argsort(order))
+        step = max(1, _PIECE_BYTES // max(1, wide * bands * self.dtype.itemsize))
+        try:
+            with open(self.path, "rb", buffering=0) as file, mapped(file) as content:  # noqa: PTH123  GDAL's names
+                self._check_length(file)
+                view = None if content is None else self.layout.view(content)[rows, cols]
+                for row in range(0, high if wide else 0, step):
+                    if view is not None:
+                        piece = view[row : row + step].transpose(order)
+                        piece = np.ascontiguousarray(piece) if order != (0, 1, 2) else piece
+                    else:
+                        part = slice(rows.start + row, min(rows.start + row + step, rows.stop))
+                        piece = self._piece(file, (part, cols, slice(0, bands)))
+                    window[row : row + step] = piece.transpose(np.argsort(order))
+        except (OSError, ValueError) as error:
+            raise SceneError(f"{self.path}: {getattr(error, 'strerror', None) or error}") from error
         return window
+
+    def _piece(self, file: FileIO, window: tuple[slice, slice, slice]) -> NDArray[Any]:
+        """Return the numbers of a window with its axes in the order of the file."""
+        layout = self.layout
+        outer, middle, inner = (window[axis] for axis in INTERLEAVES[layout.interleave])
+        size = layout.dtype.itemsize
+        (major, minor), start = layout.frames, layout.offset + layout.major[0] + layout.minor[0]
+        counts = tuple(part.stop - part.start for part in (outer, middle, inner))
+        piece = np.empty(counts, layout.dtype)
+        first = start + outer.start * major + middle.start * minor + inner.start * size
+        run, span = counts[2] * size, (counts[1] - 1) * minor + counts[2] * size
+        if span == major and run == minor:  # nothing between: all at once
+            self._fill(file, piece, first)
+            return piece
+        # What lies between two runs is read along where that costs less than asking for each run.
+        together = run == minor or span < counts[1] * _CALL_BYTES
+        whole = np.empty(span, np.uint8)
+        for number in range(counts[0]):
+            here = first + number * major
+            if together:
+                self._fill(file, whole, here)
+                piece[number] = np.ndarray(counts[1:], layout.dtype, buffer=whole, strides=(minor, size))
+            else:
+                for line in range(counts[1]):
+                    self._fill(file, piece[number, line], here + line * minor)
+        return piece
+
+    def _fill(self, file: FileIO, target: NDArray[Any], position: int) -> None:
+        """Read bytes into a contiguous array."""
+        left = memoryview(target.reshape(-1).view(np.uint8))  # type: ignore[arg-type]  # numpy declares no buffer
+        while left:
+            file.seek(position)
+            got = file.readinto(left)
+            if not got:
+                self._check_length(file)
+                raise SceneError(f"{self.path}: cannot be read at byte {position}")
+            left, position = left[got:], position + got
+
+    def _check_length(self, file: FileIO) -> None:
+        length = os.fstat(file.fileno()).st_size
+        if length < self.layout.size:
+            raise SceneError(f"{self.path}: its header promises {self.layout.size} bytes, the file has {length}")
 
 
 @dataclass(frozen=True)

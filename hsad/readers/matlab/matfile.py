@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hsad.errors import SceneError
-from hsad.readers.hdf5 import open_hdf5
+from hsad.readers.rasters.hdf5 import open_hdf5
 
 if TYPE_CHECKING:
     from pathlib import Path

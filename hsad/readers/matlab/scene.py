@@ -12,9 +12,9 @@ import numpy as np
 from hsad.cube import Raster, build_cube
 from hsad.errors import SceneError
 from hsad.readers.bands import band_table
-from hsad.readers.hdf5 import Hdf5Raster, open_hdf5
-from hsad.readers.loaded import LoadedRaster
 from hsad.readers.matlab.matfile import MatArray, is_hdf5, is_matlab, list_arrays, load_array
+from hsad.readers.rasters.hdf5 import Hdf5Raster, open_hdf5
+from hsad.readers.rasters.loaded import LoadedRaster
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,7 +12,8 @@ from hsad.errors import SceneError
 from hsad.grids.swath import TableSwath
 from hsad.readers.bands import band_table
 from hsad.readers.envi import scene as envi
-from hsad.readers.hdf5 import Hdf5Layer, Hdf5Raster, column, open_hdf5, text
+from hsad.readers.rasters.hdf5 import Hdf5Layer, Hdf5Raster, column, open_hdf5, text
+from hsad.readers.rasters.stacked import stack
 from hsad.readers.sensors.product import (
     ascending,
     files_beside,
@@ -22,7 +23,6 @@ from hsad.readers.sensors.product import (
     product_cube,
     sibling,
 )
-from hsad.readers.stacked import stack
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hsad.gdal import open_dataset
+from hsad.readers.rasters.stacked import stack
 from hsad.readers.sensors.dlr import BandFields, find_files, is_image, read_bands, read_image
 from hsad.readers.sensors.markup import read_xml
 from hsad.readers.sensors.product import ascending, files_beside, no_variable, product_cube
-from hsad.readers.stacked import stack
 
 if TYPE_CHECKING:
     from pathlib import Path

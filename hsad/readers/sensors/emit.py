@@ -11,7 +11,7 @@ from hsad.cube import GeoGrid
 from hsad.errors import SceneError
 from hsad.grids.swath import TableSwath
 from hsad.readers.bands import band_table
-from hsad.readers.hdf5 import Hdf5Layer, Hdf5Raster, column, open_hdf5, text
+from hsad.readers.rasters.hdf5 import Hdf5Layer, Hdf5Raster, column, open_hdf5, text
 from hsad.readers.sensors.product import files_beside, main_file, no_variable, outside_water, product_cube, sibling
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ import numpy as np
 from hsad.errors import SceneError
 from hsad.gdal import open_dataset
 from hsad.readers.geotiff import gdal_raster
+from hsad.readers.rasters.stacked import stack
 from hsad.readers.sensors.dlr import BandFields, Files, find_files, is_image, read_bands, read_image
 from hsad.readers.sensors.markup import read_xml
 from hsad.readers.sensors.product import (
@@ -20,7 +21,6 @@ from hsad.readers.sensors.product import (
     outside_water,
     product_cube,
 )
-from hsad.readers.stacked import stack
 
 if TYPE_CHECKING:
     from pathlib import Path

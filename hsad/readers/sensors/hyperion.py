@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hsad.errors import SceneError
+from hsad.readers.rasters.stacked import stack
 from hsad.readers.sensors.dlr import read_image
 from hsad.readers.sensors.product import files_beside, no_variable, product_cube
-from hsad.readers.stacked import stack
 
 if TYPE_CHECKING:
     from pathlib import Path

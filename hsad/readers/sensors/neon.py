@@ -8,7 +8,7 @@ import numpy as np
 
 from hsad.errors import SceneError
 from hsad.readers.bands import band_table
-from hsad.readers.hdf5 import Hdf5Raster, column, open_hdf5, text
+from hsad.readers.rasters.hdf5 import Hdf5Raster, column, open_hdf5, text
 from hsad.readers.sensors.product import WATER_NM, files_beside, main_file, no_variable, product_cube
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ import numpy as np
 
 from hsad.errors import SceneError
 from hsad.grids.swath import Swath, point_swath
-from hsad.readers.hdf5 import Hdf5Layer, Hdf5Raster, column, open_hdf5, text
+from hsad.readers.rasters.hdf5 import Hdf5Layer, Hdf5Raster, column, open_hdf5, text
+from hsad.readers.rasters.stacked import stack
 from hsad.readers.sensors.product import (
     ascending,
     files_beside,
@@ -17,7 +18,6 @@ from hsad.readers.sensors.product import (
     outside_water,
     product_cube,
 )
-from hsad.readers.stacked import stack
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,9 +10,9 @@ import numpy as np
 from hsad.errors import SceneError
 from hsad.grids.swath import Swath, point_swath
 from hsad.quality import PIXEL_FLAG
-from hsad.readers.hdf5 import Hdf5Layer, Hdf5Raster, open_hdf5, stated, text
+from hsad.readers.rasters.hdf5 import Hdf5Layer, Hdf5Raster, open_hdf5, stated, text
+from hsad.readers.rasters.stacked import stack
 from hsad.readers.sensors.product import ascending, files_beside, main_file, no_variable, outside_water, product_cube
-from hsad.readers.stacked import stack
 
 if TYPE_CHECKING:
     from pathlib import Path

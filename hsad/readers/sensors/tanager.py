@@ -10,7 +10,7 @@ import numpy as np
 from hsad.errors import SceneError
 from hsad.grids.swath import Swath, point_swath
 from hsad.readers.bands import band_table
-from hsad.readers.hdf5 import Hdf5Layer, Hdf5Raster, open_hdf5, stated, text
+from hsad.readers.rasters.hdf5 import Hdf5Layer, Hdf5Raster, open_hdf5, stated, text
 from hsad.readers.sensors.product import files_beside, main_file, no_variable, outside_water, product_cube
 
 if TYPE_CHECKING:

@@ -108,7 +108,14 @@ class Anomalies:
 
     def to_geojson(self) -> dict[str, Any]:
         """Return a FeatureCollection in WGS 84 (RFC 7946); in pixels (column, row) where the scene has no CRS."""
-        oriented = [_counterclockwise(outline) for outline in self.in_wgs84()]
+        import shapely
+
+        placed = np.asarray(self.in_wgs84())
+        if len(placed):
+            points = np.round(shapely.get_coordinates(placed), 8)  # 1e-8 degrees: 1 mm
+            # A normal form has its outer rings clockwise, RFC 7946 wants them the other way.
+            placed = shapely.reverse(shapely.normalize(shapely.set_coordinates(placed.copy(), points)))
+        oriented = [json.loads(text) for text in shapely.to_geojson(placed)]
         features = [
             {"type": "Feature", "id": record["id"], "geometry": geometry, "properties": record}
             for geometry, record in zip(oriented, self.records(), strict=True)
@@ -118,22 +125,6 @@ class Anomalies:
 
 def _plain(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _counterclockwise(outline: Any) -> dict[str, Any]:
-    """Return a geometry for GeoJSON: outer rings counterclockwise, coordinates to 1e-8 degrees (1 mm)."""
-
-    def ring(points: Any, sign: int) -> list[list[float]]:
-        xy = np.asarray(points.coords)
-        area = np.sum(xy[:-1, 0] * xy[1:, 1] - xy[1:, 0] * xy[:-1, 1])
-        return [[round(float(x), 8), round(float(y), 8)] for x, y in (xy if area * sign > 0 else xy[::-1])]
-
-    def polygon(part: Any) -> list[list[list[float]]]:
-        return [ring(part.exterior, 1), *(ring(hole, -1) for hole in part.interiors)]
-
-    if outline.geom_type == "Polygon":
-        return {"type": "Polygon", "coordinates": polygon(outline)}
-    return {"type": "MultiPolygon", "coordinates": [polygon(part) for part in outline.geoms]}
 
 
 def pixel_areas(grid: GeoGrid, rows: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -14,7 +14,7 @@ import numpy as np
 from hsad.errors import ParameterError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from numpy.typing import NDArray
 
@@ -98,8 +98,8 @@ class _Parts:
         self.count = 0
         self.pairs: list[NDArray[np.int64]] = []
         self.rows: list[dict[str, NDArray[Any]]] = []
-        self.rings: list[Any] = []
-        self.owners: list[int] = []
+        self.polygons: list[NDArray[Any]] = []
+        self.owners: list[NDArray[np.int64]] = []
         self.above: NDArray[np.bool_] | None = None  # the mask's last rows
         self.last: NDArray[np.int64] | None = None  # numbers in the last row of the grown mask
 
@@ -112,8 +112,10 @@ class _Parts:
         if self.last is not None:
             self._join(self.last, numbers[0])
         self.last = numbers[-1]
-        self._measure(first, scores, mask, labels, count)
-        self._outline(first, mask, labels)
+        row, col = np.nonzero(mask)
+        owner = labels[row, col].astype(np.int64) - 1
+        self._measure(first, scores[row, col].astype(np.float64), row, col, owner)
+        self._outline(first, mask, labels, row, col, owner)
         self.count += count
 
     def _grown(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -142,14 +144,11 @@ class _Parts:
     def _measure(
         self,
         first: int,
-        scores: NDArray[np.floating[Any]],
-        mask: NDArray[np.bool_],
-        labels: NDArray[np.int32],
-        count: int,
+        value: NDArray[np.float64],
+        row: NDArray[np.intp],
+        col: NDArray[np.intp],
+        owner: NDArray[np.int64],
     ) -> None:
-        row, col = np.nonzero(mask)
-        owner = labels[row, col] - 1
-        value = scores[row, col].astype(np.float64)
         # The highest score of each part, the first of equal ones: by owner, then falling score, then place.
         order = np.lexsort((np.arange(len(value)), -value, owner))
         parts, starts = np.unique(owner[order], return_index=True)
@@ -157,22 +156,49 @@ class _Parts:
         self.rows.append(
             {
                 "part": parts + self.count,
-                "pixels": np.bincount(owner, minlength=count)[parts],
-                "total": np.bincount(owner, weights=value, minlength=count)[parts],
+                "pixels": np.bincount(owner)[parts],
+                "total": np.bincount(owner, weights=value)[parts],
                 "highest": value[best],
                 "row": row[best] + first,
                 "col": col[best],
             }
         )
 
-    def _outline(self, first: int, mask: NDArray[np.bool_], labels: NDArray[np.int32]) -> None:
+    def _outline(
+        self,
+        first: int,
+        mask: NDArray[np.bool_],
+        labels: NDArray[np.int32],
+        row: NDArray[np.intp],
+        col: NDArray[np.intp],
+        owner: NDArray[np.int64],
+    ) -> None:
+        """Keep the outlines of the strip's parts: rectangles, as most are, at once, the others by tracing."""
+        import shapely
         from affine import Affine
         from rasterio.features import shapes
 
+        if not len(owner):
+            return
+        order = np.argsort(owner, kind="stable")  # within a part still by rows
+        parts, starts, sizes = np.unique(owner[order], return_index=True, return_counts=True)
+        low, high = row[order][starts], row[order][starts + sizes - 1]
+        left, right = np.minimum.reduceat(col[order], starts), np.maximum.reduceat(col[order], starts)
+        plain = sizes == (high - low + 1) * (right - left + 1)
+        boxes = shapely.box(left[plain], low[plain] + first, right[plain] + 1, high[plain] + first + 1)
+        self.polygons.append(boxes)
+        self.owners.append(parts[plain] + self.count)
+        if plain.all():
+            return
+        rectangular = np.zeros(int(labels.max()) + 1, dtype=np.bool_)
+        rectangular[parts[plain] + 1] = True
         placed = Affine(1, 0, 0, 0, 1, first)
-        for shape, label in shapes(labels, mask=mask, connectivity=4, transform=placed):
-            self.rings.append(shape["coordinates"])
-            self.owners.append(int(label) - 1 + self.count)
+        traced = [
+            (shapely.Polygon(shape["coordinates"][0], shape["coordinates"][1:]), int(label) - 1 + self.count)
+            for shape, label in shapes(labels, mask=mask & ~rectangular[labels], connectivity=4, transform=placed)
+        ]
+        self.polygons.append(np.array([polygon for polygon, _ in traced], dtype=object))
+        self.owners.append(np.array([number for _, number in traced], dtype=np.int64))
 
     def objects(self, min_pixels: int) -> Objects:
         from scipy.sparse import coo_array
@@ -209,8 +235,8 @@ class _Parts:
         outlines = np.empty(len(wanted), dtype=object)
         if not len(wanted):
             return outlines
-        polygons = np.array([_polygon(rings) for rings in self.rings], dtype=object)
-        owner = whole[np.array(self.owners, dtype=np.int64)]
+        polygons = np.concatenate(self.polygons)
+        owner = whole[np.concatenate(self.owners)]
         place = np.full(len(whole), -1)
         place[wanted] = np.arange(len(wanted))
         rank = place[owner]
@@ -223,17 +249,5 @@ class _Parts:
         outlines[single] = polygons[starts[single]]
         for number in np.flatnonzero(~single):
             outlines[number] = shapely.union_all(polygons[starts[number] : stops[number]])
-        return np.asarray(shapely.normalize(shapely.simplify(outlines, 0.0)))
-
-
-def _polygon(rings: list[Any]) -> Any:
-    import shapely
-
-    return shapely.Polygon(rings[0], rings[1:])
-
-
-def strips_of(values: NDArray[Any], height: int | None = None) -> Iterator[tuple[int, NDArray[Any]]]:
-    """Yield an array in strips of this height, as a whole without one."""
-    step = height or len(values)
-    for first in range(0, len(values), step):
-        yield first, values[first : first + step]
+        outlines[~single] = shapely.simplify(outlines[~single], 0.0)
+        return np.asarray(shapely.normalize(outlines))

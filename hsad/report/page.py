@@ -108,6 +108,8 @@ def summary_line(anomalies: Anomalies) -> str:
     text = f"{number} {'anomaly' if number == 1 else 'anomalies'}"
     if false is None or not number:
         return text
+    if false >= number and not anomalies.threshold["trusted"]:
+        return f"{text}; how many of them are false cannot be told here"
     counted = anomalies.threshold["rule"] in ("bank", "clean-region", "given")
     doubt = "" if anomalies.threshold["trusted"] else " (a number not to be trusted here)"
     return f"{text}, {'about' if counted else 'at most'} {min(false, number):.0f} of them expected false{doubt}"

@@ -59,7 +59,7 @@ ROOMS = {
     "thresholds": {"cube", "errors"},
     "report": {
         "thresholds", "detection", "job", "engine", "detectors", "kernels", "readers", "products", "progress", "files",
-        "cube", "errors",
+        "grids", "cube", "errors",
     },
     "description": {"engine", "detectors.block", "quality", "grids", "cube", "record", "errors"},
     "accessor": {"detection", "detectors", "products", "cube", "errors"},

@@ -75,6 +75,17 @@ def test_a_region_without_georeferencing_is_surveyed_where_it_lies(tmp_path):
     assert hsad.open_cube(tmp_path / "out" / "scores.tif").shape == (40, 40, 1)
 
 
+def test_a_swath_is_surveyed_on_the_sensors_grid(tmp_path):
+    from products import emit
+
+    scene = emit.write_cube(tmp_path)
+    hsad.survey(scene, tmp_path / "out", "rx", covariance="ridge", decide={"threshold": 0.0})
+    first = read_anomalies(tmp_path / "out" / "anomalies.gpkg")[0]
+    scores = hsad.detect(scene, "rx", covariance="ridge", grid="sensor")
+    assert hsad.open_cube(tmp_path / "out" / "scores.tif").shape[:2] == scores.shape
+    assert float(scores.values[first["row"], first["col"]]) == pytest.approx(first["score_max"], rel=1e-5)
+
+
 def test_the_command_prints_one_line(scene, tmp_path, capsys):
     arguments = [
         "survey",

@@ -44,6 +44,7 @@ __all__ = [
     "check_cube",
     "chunk_cube",
     "cube_axes",
+    "degenerate",
     "geo_grid",
     "nodata",
     "raster_of",
@@ -67,6 +68,9 @@ _COLUMN_NAMES = (
 )
 _MICROMETERS = ("um", "µm", "μm", "micrometer", "micrometers", "micron", "microns")
 _CHUNK_BYTES = 32 * 2**20
+_MOST_CHUNKS = 20_000  # dask takes a millisecond for each
+_PRECISION = 1e-14
+_MOST_BANDS = 1_000_000
 
 
 @runtime_checkable
@@ -167,9 +171,11 @@ def build_cube(
     Raises
     ------
     SceneError
-        When a per-band list has not one value a band.
+        When a per-band list has not one value a band, the transform places no pixels, or the bands are too many to
+        be bands.
     """
     rows, cols, bands = raster.shape
+    _check_promises(source, bands, transform)
     coords: dict[str, Any] = {}
     for name, values, dtype, units in (
         ("wavelength", wavelength, np.float64, "nm"),
@@ -203,6 +209,27 @@ def build_cube(
     return cube
 
 
+def _check_promises(source: str, bands: int, transform: Affine | None) -> None:
+    if transform is not None and (reason := degenerate(transform)):
+        raise SceneError(f"{source}: its transform {tuple(transform)[:6]} {reason}")
+    if bands > _MOST_BANDS:
+        raise SceneError(f"{source}: promises {bands} bands, more than {_MOST_BANDS}")
+
+
+def degenerate(transform: Affine) -> str | None:
+    """Return why a transform places no pixels, as a sentence about it; None where it does."""
+    numbers = tuple(transform)[:6]
+    if not np.all(np.isfinite(numbers)):
+        return "holds numbers that are not finite"
+    area = numbers[0] * numbers[4] - numbers[1] * numbers[3]
+    if not np.isfinite(area) or abs(area) < np.finfo(np.float64).tiny:
+        return "gives pixels no area"
+    a, b, c, d, e, f = numbers
+    if b == d == 0 and (abs(c) * _PRECISION > abs(a) or abs(f) * _PRECISION > abs(e)):
+        return "gives pixels a size below the precision of their coordinates"
+    return None
+
+
 def chunk_cube(cube: xr.DataArray) -> xr.DataArray:
     """Return the lazily indexed cube of a reader as a dask array: blocks of rows, all columns and bands."""
     raster = cube.encoding.get("hsad_raster")
@@ -210,6 +237,7 @@ def chunk_cube(cube: xr.DataArray) -> xr.DataArray:
         return cube if cube.chunks is not None else cube.chunk()
     row_bytes = raster.shape[1] * raster.shape[2] * raster.dtype.itemsize
     steps = max(1, round(_CHUNK_BYTES / max(1, row_bytes * raster.row_step)))
+    steps = max(steps, -(-raster.shape[0] // (_MOST_CHUNKS * raster.row_step)))
     chunked = cube.chunk({"y": steps * raster.row_step, "x": -1, "band": -1})
     # xarray chunks the coordinates, too; they are small, and wanted as they are.
     chunked = chunked.assign_coords(cube.coords)

@@ -84,8 +84,9 @@ def check_output(path: str | os.PathLike[str], suffixes: Sequence[str], *, overw
 def _named(path: str | os.PathLike[str]) -> Path:
     """Return the path, if there can be a file of that name at all."""
     target = Path(path)
-    if not target.name or target.name == ".." or "\0" in str(target):
-        raise OutputError(f"{str(path)!r} is not the name of a file")
+    shown = str(target).encode("utf-8", "backslashreplace").decode()
+    if not target.name or target.name == ".." or "\0" in shown or shown != str(target):
+        raise OutputError(f"{shown!r} is not the name of a file")
     return target
 
 

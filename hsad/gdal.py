@@ -73,7 +73,7 @@ def open_dataset(path: str, cache: int = LEAST_CACHE) -> Iterator[DatasetReader]
     try:
         with rasterio.Env(GDAL_CACHEMAX=cache), open_raster(path) as dataset:
             yield dataset
-    except (RasterioError, CPLE_BaseError) as error:
+    except (RasterioError, CPLE_BaseError, UnicodeDecodeError) as error:  # the last for texts that are no UTF-8
         raise SceneError(f"{path}: {_reason(error)}") from error
 
 

@@ -6,8 +6,10 @@ one line ``hsad: error: …`` and status 1 (2 for wrong usage).
 
 from __future__ import annotations
 
+import io
 import os
 import sys
+import traceback
 import warnings
 from collections.abc import Sequence
 from typing import TextIO
@@ -24,9 +26,29 @@ __all__ = ["main", "run"]
 
 def main() -> None:
     """Run the command line of this process and end it."""
+    _open_closed_streams()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # names may hold what a terminal cannot show
     with answered_at_once():
         status = run(sys.argv[1:])
     sys.exit(status)
+
+
+def _open_closed_streams() -> None:
+    """Give a process that was started without standard streams (``>&-``) some that lead nowhere.
+
+    Else the next file that is opened would get their numbers, and with them what a library prints. What is written to
+    a closed stdout fails, as it must; nobody can be told of a closed stderr.
+    """
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_WRONLY if descriptor == 2 else os.O_RDONLY)  # gets the lowest free number
+    if sys.stdout is None:
+        sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115  for the process's life
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115  likewise
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -43,15 +65,27 @@ def run(arguments: Sequence[str]) -> int:
             sys.stdout.flush()
         except BrokenPipeError:
             # The reader of our output has gone (`hsad methods | head`): nothing is left to say.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _let_go_of_stdout()
             return 1
         except (Exception, KeyboardInterrupt) as error:
             if debug and not isinstance(error, click.ClickException | KeyboardInterrupt):
                 raise
             message, failed = told(error)
+            if isinstance(error, OSError) and _is_of_printing(error):
+                message = f"the standard output cannot be written: {error.strerror or error}"
+                _let_go_of_stdout()  # what still waits to be printed is given up
             click.echo(f"hsad: error: {message}", err=True)
             return failed
     return int(status or 0)
+
+
+def _is_of_printing(error: OSError) -> bool:
+    """Tell whether an error arose where results are printed, or where `run` sends off what was printed."""
+    return traceback.extract_tb(error.__traceback__)[-1].name in {"echo", run.__name__}
+
+
+def _let_go_of_stdout() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _show_warning(  # the signature of warnings.showwarning

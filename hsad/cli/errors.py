@@ -23,7 +23,8 @@ def told(error: BaseException) -> tuple[str, int]:
     """Return what is said of an error, in one line, and the exit status."""
     message, status = _message(error)
     notes = getattr(error.__cause__ if isinstance(error, Interrupted) else error, "__notes__", [])
-    return " ".join("; ".join([message, *notes]).split()), status
+    line = " ".join("; ".join([message, *notes]).split())
+    return line.encode("utf-8", "backslashreplace").decode(), status
 
 
 def _message(error: BaseException) -> tuple[str, int]:

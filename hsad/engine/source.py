@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from hsad.cube import Raster, nodata, raster_of
 from hsad.detectors.probe import require_valid
 from hsad.engine.decoded import CodedRaster, shared_blocks, unit_of
-from hsad.errors import ParameterError, SceneError
+from hsad.errors import DataError, ParameterError, SceneError
 from hsad.masked import with_nan
 from hsad.quality import masked_raster, valid_pixels
 
@@ -27,6 +27,9 @@ SPECTRA = np.dtype(np.float64)
 
 #: About as many stored bytes are read at once where a scene is walked through in strips.
 _STRIP_BYTES = 64 * 2**20
+
+#: Spectra beyond this are refused: fourth powers of what is below, and sums of many, are still numbers.
+_LARGEST = 1e70
 
 
 class Source(Protocol):
@@ -153,14 +156,23 @@ class CubeSource:
         """Return spectra ``(rows, cols, bands)`` and validity ``(rows, cols)`` of a window that was read."""
         spectra: NDArray[np.float64] = np.array(stored, dtype=SPECTRA, order="C")
         # One sum a pixel finds NaN and infinity among its bands: many times faster than looking at each number.
-        with np.errstate(invalid="ignore"):
-            valid = (
-                np.isfinite(spectra.sum(axis=2)) if stored.dtype.kind == "f" else np.ones(stored.shape[:2], np.bool_)
-            )
+        valid = np.ones(stored.shape[:2], np.bool_)
+        if stored.dtype.kind == "f":
+            with np.errstate(invalid="ignore", over="ignore"):
+                sums = spectra.sum(axis=2)
+            valid = np.isfinite(sums)
+            huge = valid & (np.abs(sums) > _LARGEST)
         if self._nodata_occurs(stored.dtype):
             valid &= ~self._is_nodata(stored).any(axis=2)
         if self.mask is not None:
             valid &= self.mask[rows, cols]
+        if stored.dtype.kind == "f" and (huge & valid).any():
+            row, col = np.argwhere(huge & valid)[0]
+            raise DataError(
+                f"a spectrum of the order of {np.abs(spectra[row, col]).max():.0e} at row "
+                f"{self.origin[0] + rows.start + row}, column {self.origin[1] + cols.start + col}: squares of such "
+                "numbers overflow; is there a nodata value or a gain?"
+            )
         if self.gain is not None:
             spectra *= self.gain
         if self.bias is not None:
@@ -224,13 +236,20 @@ def source_of(
     Raises
     ------
     ParameterError
-        When no band is left.
+        When no band of those that were chosen is left.
+    DataError
+        When no band is left without any choice.
     """
     rows, cols, bands = cube.shape
     use = np.ones(bands, dtype=np.bool_) if chosen is None else chosen.copy()
     if "good_wavelength" in cube.coords:
         use &= cube.coords["good_wavelength"].values.astype(np.bool_)
+    for name in ("gain", "bias"):
+        if name in cube.coords and not np.all(np.abs(cube.coords[name].values[use]) < _LARGEST):
+            raise DataError(f"its {name} is beyond {_LARGEST:.0e} or not a number: squares of such spectra overflow")
     if not use.any():
+        if chosen is None:
+            raise DataError(f"no band is left: all of its {bands} bands are marked as bad")
         raise ParameterError(f"no band is left: of {bands} bands those chosen are all marked as bad")
     own = valid_pixels(cube)
     if own is not None:

@@ -28,7 +28,7 @@ from hsad.detectors.probe import require_valid
 from hsad.engine.run import Engine, TileScores
 from hsad.engine.runners import Cluster, Memory, Runner, Threads
 from hsad.engine.source import CubeSource
-from hsad.errors import ParameterError
+from hsad.errors import DataError, ParameterError, TileError
 from hsad.grids.swath import Swath, swath_of
 from hsad.job.given import as_cube, is_array
 from hsad.job.identity import Files, identity
@@ -198,9 +198,25 @@ def _learn_background(job: Job) -> Background | None:
 @contextlib.contextmanager
 def prepared(cube: Any, request: Request) -> Iterator[Job]:
     """Turn a scene and what is asked for into a job, and close its connections in the end."""
-    job = _prepare(cube, request)
-    with contextlib.closing(job.engine.runner):
-        yield job
+    with _naming(cube):
+        job = _prepare(cube, request)
+        with contextlib.closing(job.engine.runner):
+            yield job
+
+
+@contextlib.contextmanager
+def _naming(cube: Any) -> Iterator[None]:
+    """See to it that what is wrong with the pixels is said with the name of their file."""
+    try:
+        yield
+    except (DataError, TileError) as error:
+        source = str(cube) if isinstance(cube, str | Path) else str(getattr(cube, "attrs", {}).get("source", ""))
+        if not source or source in str(error):
+            raise
+        named = type(error)(f"{source}: {error}")
+        for note in getattr(error, "__notes__", ()):
+            named.add_note(note)
+        raise named from error
 
 
 def _prepare(cube: Any, request: Request) -> Job:

@@ -90,7 +90,7 @@ def memory_bytes(text: str | int) -> int:
 
     try:
         size = int(parse_bytes(text))
-    except (ValueError, AttributeError) as error:
+    except (ValueError, AttributeError, OverflowError) as error:
         raise ParameterError(f"memory: {text!r} is not a size such as 4GB or 500MB") from error
     if size <= 0:
         raise ParameterError(f"memory must be above 0, not {text!r}")

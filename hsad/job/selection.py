@@ -183,7 +183,7 @@ def pixel_window(options: RunOptions, grid: GeoGrid, swath: Swath | None = None)
 
 def _region(region: str | tuple[slice, slice], grid: GeoGrid) -> tuple[slice, slice]:
     if isinstance(region, str):
-        found = re.fullmatch(r"(\d*):(\d*),(\d*):(\d*)", region.replace(" ", ""))
+        found = re.fullmatch(r"([0-9]{0,18}):([0-9]{0,18}),([0-9]{0,18}):([0-9]{0,18})", region.replace(" ", ""))
         if not found:
             raise ParameterError(f"region: {region!r} is not ROW0:ROW1,COL0:COL1")
         numbers = [int(text) if text else None for text in found.groups()]
@@ -197,6 +197,8 @@ def _bbox(bbox: str | Sequence[float], grid: GeoGrid) -> tuple[slice, slice]:
         west, south, east, north = (float(v) for v in (bbox.split(",") if isinstance(bbox, str) else bbox))
     except ValueError:
         raise ParameterError(f"bbox: {bbox!r} is not W,S,E,N") from None
+    if not np.all(np.isfinite((west, south, east, north))):
+        raise ParameterError(f"bbox: {bbox!r} are not four finite numbers")
     if grid.transform is None:
         raise DataError("bbox: the scene has no georeferencing; use region")
     corners = [~grid.transform * (x, y) for x in (west, east) for y in (south, north)]

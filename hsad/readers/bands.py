@@ -127,7 +127,7 @@ def _numbers(what: str, values: Sequence[Any] | None, bands: int, remarks: list[
         return None
     try:
         return np.asarray([float(value) for value in values])
-    except ValueError:
+    except (TypeError, ValueError, OverflowError):
         remarks.append(f"the {what} are not all numbers: they are ignored")
         return None
 

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import unquote, urlparse
 
 from hsad.errors import SceneError
+from hsad.readers.scene import checked_name
 
 __all__ = ["expand_scenes"]
 
@@ -32,7 +33,7 @@ def expand_scenes(names: Iterable[str | Path]) -> list[str]:
     """
     found: list[str] = []
     for name in names:
-        path = Path(name)
+        path = checked_name(Path(name))
         suffix = path.suffix.lower()
         if suffix in _LISTS and path.is_file():
             listed = _lines(path)
@@ -43,13 +44,13 @@ def expand_scenes(names: Iterable[str | Path]) -> list[str]:
             continue
         if not listed:
             raise SceneError(f"{path}: lists no scene")
-        found += [str(path.parent / entry) for entry in listed]
+        found += [str(checked_name(path.parent / entry)) for entry in listed]
     return found
 
 
 def _lines(path: Path) -> list[str]:
     try:
-        lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+        lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
     except (OSError, UnicodeDecodeError) as error:
         raise SceneError(f"{path}: not a list of scenes ({error})") from error
     return [line for line in lines if line and not line.startswith("#")]
@@ -57,10 +58,10 @@ def _lines(path: Path) -> list[str]:
 
 def _assets(path: Path) -> list[str]:
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = json.loads(path.read_text(encoding="utf-8-sig"))
         items = document["features"] if document["type"] == "FeatureCollection" else [document]
         return [_data_asset(item, path) for item in items]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise SceneError(f"{path}: neither a STAC item nor a collection of items ({error!r})") from error
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,7 +19,6 @@ from hsad.readers.tiff import plain_tiff
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-    from pathlib import Path
 
     import xarray as xr
     from affine import Affine
@@ -37,6 +37,11 @@ _DESCRIBED = re.compile(
 )
 _WAVELENGTH_KEYS = ("wavelength", "wavelengths", "center_wavelength", "central_wavelength")
 _UNIT_KEYS = ("wavelength_units", "wavelength_unit")
+# Bytes of a block and an image that any TIFF may promise; a larger one may, if it is not much smaller itself.
+_MOST_BLOCK = 256 * 2**20
+_MOST_IMAGE = 2**30
+_MOST_BLOCK_GROWTH = 2000  # what LZW and deflate unpack to is at most about 1300 times as large
+_MOST_GROWTH = 20_000  # of an image with holes: 16 bytes in a table stand for a tile
 _GOOD_KEYS = ("bbl", "good_wavelength", "good_wavelengths")
 
 
@@ -154,6 +159,7 @@ def gdal_raster(path: str) -> GdalRaster:
         dtypes = {dataset.dtypes[index - 1] for index in indexes}
         if any("complex" in dtype or dtype == "complex_int16" for dtype in dtypes):
             raise SceneError(f"{path}: holds complex numbers ({', '.join(sorted(dtypes))}), a cube holds real ones")
+        _check_promise(dataset, path)
         for index, col, row in ((indexes[0], 0, 0), (indexes[-1], dataset.width - 1, dataset.height - 1)):
             dataset.read(index, window=Window(col, row, 1, 1))
         high, wide = (max(sides) for sides in zip(*dataset.block_shapes, strict=True))
@@ -164,6 +170,26 @@ def gdal_raster(path: str) -> GdalRaster:
             (min(high, dataset.height), min(wide, dataset.width)),
             indexes,
         )
+
+
+def _check_promise(dataset: DatasetReader, path: str) -> None:
+    """Refuse a TIFF that promises so much more than it can hold that its directory must be damaged.
+
+    A block is decoded as a whole, so one of a promised gigabyte takes a gigabyte.
+    """
+    if dataset.driver != "GTiff" or not Path(path).is_file():
+        return
+    held = Path(path).stat().st_size
+    number = max(np.dtype(dtype).itemsize for dtype in dataset.dtypes)
+    together = dataset.count if dataset.tags(ns="IMAGE_STRUCTURE").get("INTERLEAVE") == "PIXEL" else 1
+    block = max(high * wide for high, wide in dataset.block_shapes) * together * number
+    whole = dataset.width * dataset.height * dataset.count * number
+    for what, size, most in (
+        ("a block", block, max(_MOST_BLOCK, _MOST_BLOCK_GROWTH * held)),
+        ("its image", whole, max(_MOST_IMAGE, _MOST_GROWTH * held)),
+    ):
+        if size > most:
+            raise SceneError(f"{path}: {what} promises {size} bytes, which a file of {held} bytes cannot hold")
 
 
 def georeferencing(dataset: DatasetReader) -> tuple[Any, Affine | None, list[str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -140,19 +141,26 @@ def _vector(source: str, grid: GeoGrid) -> NDArray[np.bool_]:
     if grid.transform is None:
         raise SceneError(f"{source}: a vector file fits a georeferenced scene only, this one has no transform")
     try:
-        meta, _, geometries, _ = read_vector(source, layer=0, columns=[], force_2d=True)
-    except (DataSourceError, DataLayerError, GeometryError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # what GDAL says on the way: what it means is checked below
+            meta, _, geometries, _ = read_vector(source, layer=0, columns=[], force_2d=True)
+    except (DataSourceError, DataLayerError, GeometryError, ValueError) as error:
         raise SceneError(f"{source}: not a readable vector file: {' '.join(str(error).split())}") from error
-    shapes = _shapes(geometries, meta.get("crs"), grid)
-    if not shapes:
-        raise SceneError(f"{source}: holds no feature with a geometry")
-    burnt = rasterize(
-        shapes,
-        out_shape=(grid.rows, grid.cols),
-        transform=grid.transform,
-        all_touched=False,
-        dtype="uint8",
-    )
+    try:
+        shapes = _shapes(geometries, meta.get("crs"), grid)
+        if not shapes:
+            raise SceneError(f"{source}: holds no feature with a geometry")
+        burnt = rasterize(
+            shapes,
+            out_shape=(grid.rows, grid.cols),
+            transform=grid.transform,
+            all_touched=False,
+            dtype="uint8",
+        )
+    except SceneError:
+        raise
+    except Exception as error:  # GEOS, PROJ and GDAL each raise their own, some without a public name
+        raise SceneError(f"{source}: its features cannot be used: {' '.join(str(error).split())}") from error
     if not burnt.any():
         raise SceneError(f"{source}: none of its {len(shapes)} features covers the centre of a pixel of the scene")
     return np.asarray(burnt != 0)

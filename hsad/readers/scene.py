@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from hsad.readers.registry import all_readers
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["existing_file", "open_cube", "read_cube"]
+__all__ = ["checked_name", "existing_file", "open_cube", "read_cube"]
 
 
 def existing_file(path: Path) -> Path:
@@ -22,19 +23,39 @@ def existing_file(path: Path) -> Path:
     Raises
     ------
     SceneError
-        When it does not exist, is a folder, may not be opened, or only stands for a file that Git LFS keeps.
+        When it does not exist, is no regular file, may not be opened, has a name that is no text, or only stands for a
+        file that Git LFS keeps.
     """
-    if path.is_dir():
-        raise SceneError(f"{path}: a folder, not a file: name the scene's file in it")
+    checked_name(path)
     try:
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            raise SceneError(f"{path}: a folder, not a file: name the scene's file in it")
+        if not stat.S_ISREG(mode):
+            raise SceneError(f"{path}: not a regular file but a pipe, a socket or a device")
         refuse_pointer(path)
     except OSError as error:
         raise SceneError(f"{path}: {(error.strerror or str(error)).lower()}") from error
     return path
 
 
+def checked_name(path: Path) -> Path:
+    """Return the path if its name can be written down: GDAL, HDF5 and the tags of results take UTF-8 without NUL.
+
+    Raises
+    ------
+    SceneError
+    """
+    text = str(path)
+    shown = text.encode("utf-8", "backslashreplace").decode()
+    if "\0" in text or shown != text:
+        raise SceneError(f"{shown!r}: the name holds a NUL" if "\0" in text else f"{shown}: the name is not UTF-8")
+    return path
+
+
 def read_cube(path: str | Path) -> xr.DataArray:
     """Return the lazily indexed cube of a file or product folder, not chunked; see `open_cube`."""
+    checked_name(Path(path))
     located, variable = split_variable(path)
     folder = located.is_dir()
     if not folder:

@@ -17,16 +17,18 @@ def stac_bands(path: Path, bands: int) -> dict[str, Any]:
     (``eo:bands``) and 1.1 (``bands``).
     """
     for candidate in (path.with_suffix(".stac.json"), path.with_suffix(".json")):
+        if not candidate.is_file():
+            continue
         try:
-            item = json.loads(candidate.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            item = json.loads(candidate.read_text(encoding="utf-8-sig"))
+        except (OSError, ValueError, RecursionError):
             continue
         if not isinstance(item, dict) or "stac_version" not in item:
             continue
         for listed in _band_lists(item, path.name):
             table = _columns(listed)
-            if len(listed) == bands and all(value is not None for value in table["wavelength"]):
-                complete = all(value is not None for value in table["fwhm"])
+            if len(listed) == bands and all(_is_number(value) for value in table["wavelength"]):
+                complete = all(_is_number(value) for value in table["fwhm"])
                 return {
                     "wavelength": table["wavelength"],
                     "fwhm": table["fwhm"] if complete else None,
@@ -36,13 +38,19 @@ def stac_bands(path: Path, bands: int) -> dict[str, Any]:
 
 
 def _band_lists(item: dict[str, Any], file_name: str) -> list[list[dict[str, Any]]]:
+    assets = item.get("assets")
     own = [
         asset
-        for asset in item.get("assets", {}).values()
-        if PurePosixPath(str(asset.get("href", ""))).name == file_name
+        for asset in (assets.values() if isinstance(assets, dict) else ())
+        if isinstance(asset, dict) and PurePosixPath(str(asset.get("href", ""))).name == file_name
     ]
-    holders = [*own, item.get("properties", {})]
-    return [holder[key] for holder in holders for key in ("bands", "eo:bands") if holder.get(key)]
+    holders = [holder for holder in (*own, item.get("properties")) if isinstance(holder, dict)]
+    listed = [holder.get(key) for holder in holders for key in ("bands", "eo:bands")]
+    return [bands for bands in listed if isinstance(bands, list) and all(isinstance(band, dict) for band in bands)]
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _columns(bands: list[dict[str, Any]]) -> dict[str, list[Any]]:

@@ -23,8 +23,10 @@ __all__ = ["TiffRaster", "plain_tiff"]
 
 # Numbers of the tags, TIFF 6.0.
 _WIDTH, _LENGTH, _BITS, _COMPRESSION, _SAMPLES, _PLANAR, _FORMAT = 256, 257, 258, 259, 277, 284, 339
-_STRIP_OFFSETS, _STRIP_ROWS = 273, 278
-_TILE_WIDTH, _TILE_LENGTH, _TILE_OFFSETS = 322, 323, 324
+_STRIP_OFFSETS, _STRIP_ROWS, _STRIP_BYTES = 273, 278, 279
+_TILE_WIDTH, _TILE_LENGTH, _TILE_OFFSETS, _TILE_BYTES = 322, 323, 324, 325
+_PHOTOMETRIC, _FILL_ORDER = 262, 266
+_YCBCR = 6  # whose colours lie at every other pixel
 _NUMBERS = {1: "u1", 3: "u2", 4: "u4", 16: "u8"}
 _KINDS = {1: "u", 2: "i", 3: "f"}
 
@@ -64,6 +66,8 @@ class TiffRaster:
         Whether each band has strips or tiles of its own.
     table : _Entry
         Position, count and type of the table of their offsets.
+    lengths : _Entry or None
+        The same of the table of their bytes.
     size : int
         Bytes up to the end of the last of them.
     """
@@ -75,6 +79,7 @@ class TiffRaster:
     tile: tuple[int, int]
     planar: bool
     table: _Entry
+    lengths: _Entry | None
     size: int = 0
     row_step: int = 1
 
@@ -107,7 +112,20 @@ class TiffRaster:
 
     def offsets(self, content: NDArray[np.uint8]) -> NDArray[Any]:
         """Return where in the file each block starts, integers of shape ``(planes, blocks down, blocks across)``."""
-        position, count, dtype = self.table
+        return self._blocks(content, self.table)
+
+    def have_bytes(self, content: NDArray[np.uint8], offsets: NDArray[np.int64], sizes: NDArray[np.int64]) -> bool:
+        """Tell whether each block has the bytes it needs, by the table of their bytes.
+
+        A block of which no byte was written stands for nodata, wherever it points to: GDAL knows.
+        """
+        if self.lengths is None:
+            return False
+        lengths = self._blocks(content, self.lengths)
+        return lengths.shape == offsets.shape and bool(np.all(lengths >= sizes))
+
+    def _blocks(self, content: NDArray[np.uint8], entry: _Entry) -> NDArray[Any]:
+        position, count, dtype = entry
         table = np.ndarray((count,), dtype, buffer=content, offset=position)
         down, across = (-(-size // side) for size, side in zip(self.shape[:2], self.tile, strict=True))
         return table.reshape(-1, down, across)
@@ -177,27 +195,33 @@ def plain_tiff(path: str, shape: tuple[int, int, int], dtype: np.dtype[Any]) -> 
             raster = _described(path, file)
         if raster is None or (raster.shape, raster.dtype) != (shape, dtype):
             return None
-        mapped = np.memmap(path, dtype=np.uint8, mode="r")
-        offsets = raster.offsets(mapped).astype(np.int64)
-    except (OSError, ValueError, TypeError, struct.error):
+        return _checked(raster, np.memmap(path, dtype=np.uint8, mode="r"))
+    except Exception:  # noqa: BLE001  whatever it is that this reader does not know: GDAL may know it
         return None
+
+
+def _checked(raster: TiffRaster, content: NDArray[np.uint8]) -> TiffRaster | None:
+    """Return the recipe with the bytes that it needs, None where a block does not lie in the file as a whole."""
+    shape = raster.shape
     planes = shape[2] if raster.planar else 1
     row_bytes = raster.tile[1] * raster.stored.itemsize * shape[2] // planes
+    if row_bytes * raster.tile[0] > 2**62:
+        return None
+    offsets = raster.offsets(content).astype(np.int64)
     # The last strip may be shorter; a block at 0 was never written, and GDAL knows what it stands for.
     last = (shape[0] - 1) % raster.tile[0] + 1 if raster.tile[1] == shape[1] else raster.tile[0]
-    ends = (
-        offsets
-        + row_bytes * np.where(np.arange(offsets.shape[1]) + 1 == offsets.shape[1], last, raster.tile[0])[None, :, None]
-    )
-    if len(offsets) != planes or offsets.min() == 0 or ends.max() > mapped.size:
+    sizes = row_bytes * np.where(np.arange(offsets.shape[1]) + 1 == offsets.shape[1], last, raster.tile[0])
+    sizes = sizes[None, :, None]
+    if len(offsets) != planes or offsets.min() <= 0 or np.any(offsets > content.size - sizes):
         return None
+    if not raster.have_bytes(content, offsets, sizes):
+        return None
+    ends = offsets + sizes
     return replace(raster, size=int(ends.max()))
 
 
 def _described(path: str, file: BinaryIO) -> TiffRaster | None:
-    order = {b"II": "<", b"MM": ">"}.get(file.read(2))
-    if order is None:
-        return None
+    order = {b"II": "<", b"MM": ">"}[file.read(2)]
     big = {42: False, 43: True}[struct.unpack(f"{order}H", file.read(2))[0]]
     if big:
         file.read(4)
@@ -226,7 +250,8 @@ def _described(path: str, file: BinaryIO) -> TiffRaster | None:
         return int(values_of(tag, default)[0])
 
     bits, kinds = set(values_of(_BITS, 1).tolist()), set(values_of(_FORMAT, 1).tolist())
-    if value_of(_COMPRESSION, 1) != 1 or len(bits) != 1 or len(kinds) != 1 or not kinds <= set(_KINDS):
+    bare = value_of(_COMPRESSION, 1) == value_of(_FILL_ORDER, 1) == 1 and value_of(_PHOTOMETRIC) != _YCBCR
+    if not bare or len(bits) != 1 or len(kinds) != 1 or not kinds <= set(_KINDS):
         return None
     size = bits.pop()
     if size not in (8, 16, 32, 64):
@@ -243,4 +268,5 @@ def _described(path: str, file: BinaryIO) -> TiffRaster | None:
         block,
         value_of(_PLANAR, 1) == 2,
         entries[_TILE_OFFSETS if tiled else _STRIP_OFFSETS],
+        entries.get(_TILE_BYTES if tiled else _STRIP_BYTES),
     )

@@ -107,6 +107,8 @@ class LowRank(Detector):
                 f"{found} patches have no background of rank {self.rank}: choose a lower rank or smaller patches"
             )
         energy = float(np.trace(totals.total, axis1=1, axis2=2).sum())
+        if not energy > 0:
+            raise DataError("the numbers of the scene are so small that their squares vanish: scale them")
         values, vectors = np.linalg.eigh(totals.total)
         vectors = np.ascontiguousarray(vectors[:, :, ::-1][:, :, : self.rank])
         return PatchBasis(vectors, float(values[:, -self.rank :].sum() / energy), totals.count)

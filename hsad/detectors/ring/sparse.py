@@ -61,6 +61,11 @@ class SRD(DualWindow):
         found = check_varies(scan)
         if len(found.low) < 2:
             raise DataError("srd needs at least 2 bands: in 1 every pixel of the ring explains every other")
+        if self.solver == "omp" and len(found.low) <= self.atoms:
+            raise DataError(
+                f"srd with {self.atoms} atoms leaves nothing of spectra of {len(found.low)} bands: "
+                f"it needs more bands than atoms, see --atoms"
+            )
         return Scale(1.0 if self.solver == "omp" else factor_of(found.largest))
 
     def score(self, block: Block, background: Scale) -> NDArray[np.float64]:

@@ -22,6 +22,8 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from hsad.errors import DataError
+
 __all__ = ["Extent", "Step", "Tally", "advance", "finish", "iterate", "sparse_part"]
 
 Matrix = NDArray[np.float64]
@@ -165,6 +167,8 @@ def iterate(
         The start and one step an iteration, the last of which no row has been through; the nuclear norm of its L.
     """
     norm, spectral_norm = extent.norm, extent.spectral_norm
+    if not spectral_norm > 0:
+        raise DataError("the numbers of the scene are so small that their squares vanish: scale them")
     penalty = 1.25 / spectral_norm
     limit = penalty * _MOST_GROWTH
     # From M = X, L = 0: the first multipliers are Y = X/max(‖X‖₂, max|X|/λ).

@@ -80,8 +80,8 @@ class Header:
     values: dict[str, str]
 
     def text(self, key: str, default: str = "") -> str:
-        """Return the text of a key."""
-        return self.values.get(key, default).strip()
+        """Return the text of a key, on one line."""
+        return " ".join(self.values.get(key, default).split())
 
     def items(self, key: str) -> list[str]:
         """Return the text of a key split at commas, without empty items at the end."""
@@ -174,7 +174,8 @@ def parse_header(text: str, path: Path) -> Header:
             value = "\n".join(block)
             value = value[1 : value.rindex("}")]
         if key in _STRUCTURE and values.get(key, value) != value:
-            raise SceneError(f"{path}: '{key}' is given twice, as {values[key]} and as {value}")
+            given = " and as ".join(" ".join(text.split()) for text in (values[key], value))
+            raise SceneError(f"{path}: '{key}' is given twice, as {given}")
         values[key] = value
     return Header(path, values)
 

@@ -7,6 +7,7 @@ import os
 import zlib
 from dataclasses import dataclass
 from io import FileIO
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +23,7 @@ __all__ = ["INTERLEAVES", "Gunzip", "Layout", "RawRaster"]
 # The axes of (rows, columns, bands) in the order in which a file runs through them, the slowest first.
 INTERLEAVES = {"bsq": (2, 0, 1), "bil": (0, 2, 1), "bip": (0, 1, 2)}
 
+_MOST_GROWTH = 1032  # no file of deflate's grows by more when it is unpacked
 _PIECE_BYTES = 512 * 1024  # of a window that are transposed in the processor's cache
 _CALL_BYTES = 16 * 1024  # that are copied in the time that a call of the system takes
 
@@ -172,9 +174,14 @@ class Gunzip:
 
     def __call__(self, path: str) -> NDArray[Any]:
         """Return the image in a compressed file, shape ``(rows, cols, bands)``, native byte order."""
+        packed = Path(path).stat().st_size
+        if self.layout.size > _MOST_GROWTH * packed:
+            raise SceneError(
+                f"{path}: its header promises {self.layout.size} bytes, {packed} compressed cannot hold them"
+            )
         try:
             with gzip.open(path) as file:
-                content = file.read()
+                content = file.read(self.layout.size)  # and not one byte more, whatever it would unpack to
         except (OSError, EOFError, zlib.error) as error:
             raise SceneError(f"{path}: the compressed file is damaged: {error}") from error
         if len(content) < self.layout.size:

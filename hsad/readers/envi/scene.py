@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+import re
 import uuid
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hsad.cube import Raster, build_cube
+from hsad.cube import Raster, build_cube, degenerate
 from hsad.errors import SceneError
 from hsad.readers.bands import band_table
 from hsad.readers.envi.header import DATA_TYPES, Header, find_data, find_header, is_container, read_header
@@ -144,7 +145,7 @@ def _frame_offsets(header: Header, key: str) -> tuple[int, int]:
     stated = header.numbers(key)
     if not stated:
         return 0, 0
-    if len(stated) != 2 or not all(item.isdigit() for item in stated):
+    if len(stated) != 2 or not all(re.fullmatch(r"[0-9]{1,18}", item) for item in stated):
         raise SceneError(f"{header.path}: '{key}' must be two whole numbers, not {', '.join(stated)}")
     return int(stated[0]), int(stated[1])
 
@@ -194,7 +195,7 @@ def _georeferencing(header: Header, remarks: list[str]) -> tuple[Any, Affine | N
         ]
         return None, None
     lines = ["ENVI", "samples = 1", "lines = 1", "bands = 1", "data type = 1", "interleave = bsq", *given, ""]
-    content = "\n".join(lines).encode("latin-1", "replace")
+    content = "\n".join(lines).encode("utf-8", "replace")
     folder = uuid.uuid4().hex
     with (
         MemoryFile(content, dirname=folder, filename="pixel.hdr"),
@@ -205,6 +206,8 @@ def _georeferencing(header: Header, remarks: list[str]) -> tuple[Any, Affine | N
                 crs, transform, located = georeferencing(dataset)
         except SceneError as error:
             raise SceneError(f"{header.path}: GDAL cannot interpret its georeferencing: {error}") from error
+    if transform is not None and (reason := degenerate(transform)):
+        raise SceneError(f"{header.path}: 'map info = {{{' '.join(header.text('map info').split())}}}' {reason}")
     remarks += located
     if crs is not None and crs.wkt.startswith("LOCAL_CS"):
         projection = header.items("map info")[0]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hsad.errors import SceneError
+from hsad.readers.matlab.elements import check_elements
 from hsad.readers.rasters.hdf5 import open_hdf5
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ def list_arrays(path: str) -> list[MatArray]:
         return _list_hdf5(path)
     import scipy.io
 
+    check_elements(path)
     found: list[MatArray] = []
     try:
         entries = scipy.io.whosmat(path)
@@ -119,6 +121,7 @@ def _list_hdf5(path: str) -> list[MatArray]:
 def _load_v5(path: str, name: str) -> Any:
     import scipy.io
 
+    check_elements(path)
     try:
         return scipy.io.loadmat(path, variable_names=[name], simplify_cells=_is_struct(path, name))[name]
     except Exception as error:  # scipy raises whatever a damaged file makes it stumble over

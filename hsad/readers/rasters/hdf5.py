@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hsad.errors import SceneError
+from hsad.errors import HsadError, SceneError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,8 +27,11 @@ def open_hdf5(path: str) -> Iterator[h5py.File]:
     try:
         with h5py.File(path, "r") as file:
             yield file
-    except (OSError, RuntimeError) as error:
-        raise SceneError(f"{path}: not a readable HDF5 file: {' '.join(str(error).split())}") from error
+    except HsadError:
+        raise
+    except Exception as error:  # h5py raises whatever a damaged file makes it stumble over
+        said = " ".join(str(error).split()) or type(error).__name__
+        raise SceneError(f"{path}: not a readable HDF5 file: {said}") from error
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,136 @@
+"""Throws damaged files at the library, in a process of its own: ``python -m hostile.attack KIND FIRST LAST``.
+
+Prints one JSON object a file. What may happen: the file is read, or refused in one line that names it. Everything else
+is bad: another error, another line, more than ten seconds or six gigabytes, the end of the process.
+"""
+
+from __future__ import annotations
+
+import collections
+import json
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+
+__all__ = ["BAD", "attack"]
+
+BAD = ("unexpected", "nameless", "lines", "slow", "large", "wrong", "died", "hung")
+SECONDS, GIGABYTES = 10.0, 6.0
+
+
+def one(kind: str, number: int, folder: Path) -> tuple[str, str]:
+    """Return what became of a file, and what was said."""
+    from hostile.corpora import build
+    from hsad.cli.errors import told
+    from hsad.errors import HsadError
+
+    path = build(kind, number, folder)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            verdict = use_background(path) if kind == "background" else use_scene(path)
+    except Exception as error:  # noqa: BLE001  what it is, is the question
+        said = told(error)[0]
+        if not isinstance(error, HsadError):
+            return "unexpected", said
+        if "\n" in str(error):
+            return "lines", str(error)
+        # A data file beside the header is the same scene.
+        named = str(path.with_suffix("")) in said or (kind == "background" and path.name in said)
+        return ("refused" if named else "nameless"), said
+    return verdict
+
+
+def use_scene(path: Path) -> tuple[str, str]:
+    """Open, describe and score a scene; compare a TIFF with what GDAL reads."""
+    import hsad
+    from hsad.description import describe
+
+    cube = hsad.open_cube(path)
+    describe(cube)
+    if path.suffix == ".tif":
+        import rasterio
+        from rasterio.enums import ColorInterp
+
+        with rasterio.open(path) as dataset:
+            kinds = zip(dataset.indexes, dataset.colorinterp, strict=True)
+            colours = [index for index, kind in kinds if kind != ColorInterp.alpha]
+            values = np.moveaxis(dataset.read(colours, out_dtype=cube.dtype), 0, 2)
+        if values.shape != cube.shape or values.tobytes() != np.ascontiguousarray(cube.values).tobytes():
+            return "wrong", "other numbers than GDAL's"
+    hsad.detect(path, "rx", covariance="ridge", workers=1)
+    return "read", ""
+
+
+def use_background(path: Path) -> tuple[str, str]:
+    """Score a scene with a background; a background that is not what was saved must not score."""
+    import hsad
+    from hostile.corpora import BANDS, background_seeds
+
+    cube = np.random.default_rng(0).normal(50, 3, (40, 40, BANDS))
+    given = path.read_bytes()
+    hsad.score(cube, path)
+    with np.load(path, allow_pickle=False) as opened:
+        held = {name: opened[name] for name in opened.files}
+    for seed in background_seeds():
+        with np.load(__import__("io").BytesIO(seed)) as opened:
+            same = set(opened.files) == set(held) and all(
+                opened[name].tobytes() == held[name].tobytes() and opened[name].dtype == held[name].dtype
+                for name in held
+            )
+        if same or seed == given:
+            return "read", ""
+    return "wrong", "an altered background scores"
+
+
+def work(kind: str, first: int, last: int) -> None:
+    """Try files one after the other in this process."""
+    for number in range(first, last):
+        folder = Path(tempfile.mkdtemp(prefix="hostile"))
+        print(json.dumps({"at": number}), flush=True)  # noqa: T201
+        started = time.monotonic()
+        verdict, said = one(kind, number, folder)
+        seconds, gigabytes = time.monotonic() - started, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+        if verdict in ("read", "refused") and number > first and seconds > SECONDS:
+            verdict, said = "slow", f"{seconds:.0f} s; {said}"
+        if gigabytes > GIGABYTES:
+            print(json.dumps({"number": number, "verdict": "large", "said": f"{gigabytes:.1f} GB"}), flush=True)  # noqa: T201
+            sys.exit(3)
+        print(json.dumps({"number": number, "verdict": verdict, "said": said}), flush=True)  # noqa: T201
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def attack(kind: str, first: int, last: int, patience: float = 240) -> tuple[collections.Counter[str], list[str]]:
+    """Try files `first` to `last` in child processes; return how many ended in which way, and the bad ones."""
+    counts: collections.Counter[str] = collections.Counter()
+    bad: list[str] = []
+    while first < last:
+        command = [sys.executable, "-m", "hostile.attack", kind, str(first), str(last)]
+        child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        at = first
+        for line in child.stdout:
+            found = json.loads(line)
+            if "at" in found:
+                at = found["at"]
+                continue
+            counts[found["verdict"]] += 1
+            if found["verdict"] in BAD:
+                bad.append(f"{kind} {found['number']}: {found['verdict']}: {found['said']}")
+            first = found["number"] + 1
+        status = child.wait(timeout=patience)
+        if status not in (0, 3):
+            counts["died"] += 1
+            bad.append(f"{kind} {at}: died with status {status}")
+            first = at + 1
+    return counts, bad
+
+
+if __name__ == "__main__":
+    work(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))

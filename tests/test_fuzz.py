@@ -1,0 +1,40 @@
+"""Damaged files by the hundred, by the ten thousand with ``pytest -m "faults and long"``: none may end badly."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from hostile.attack import attack
+
+pytestmark = [
+    pytest.mark.faults,
+    pytest.mark.skipif(sys.platform == "win32", reason="memory is measured with resource"),
+]
+SHORT = {"header": 250, "tiff": 120, "mat": 120, "background": 60}
+LONG = {"header": 20_000, "tiff": 5_000, "mat": 3_000, "background": 2_500}
+
+
+@pytest.fixture(autouse=True)
+def child_finds_this_folder(monkeypatch):
+    folder = str(Path(__file__).parent)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [folder, os.environ.get("PYTHONPATH", "")])))
+
+
+@pytest.mark.parametrize("kind", SHORT)
+def test_damaged_files_are_read_or_refused_in_one_line_that_names_them(kind):
+    counts, bad = attack(kind, 0, SHORT[kind])
+    assert bad == []
+    assert sum(counts.values()) == SHORT[kind]
+    assert counts["refused"] > SHORT[kind] // 10  # else the damage would be none
+
+
+@pytest.mark.long
+@pytest.mark.timeout(7200)
+@pytest.mark.parametrize("kind", LONG)
+def test_many_damaged_files(kind, record_property):
+    counts, bad = attack(kind, SHORT[kind], SHORT[kind] + LONG[kind])
+    record_property("counts", dict(counts))
+    assert bad == []

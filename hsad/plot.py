@@ -2,7 +2,7 @@
 
 >>> import hsad.plot
 >>> sorted(hsad.plot.__all__)[:3]
-['plot_anomalies', 'plot_explanation', 'plot_roc']
+['plot_anomalies', 'plot_explanation', 'plot_layers']
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 from hsad.errors import ParameterError
 from hsad.evaluation import scored_pixels
 from hsad.products.figures import LINE_COLORS, new_figure, plot_roc, plot_scores, save_figure
+from hsad.products.layers import plot_layers
 from hsad.products.map_marks import add_north_arrow, add_scale_bar
 from hsad.products.styles import STATE_COLORS
 from hsad.report.figure import plot_explanation
@@ -27,7 +28,15 @@ if TYPE_CHECKING:
 
     from hsad.products.anomalies import Anomalies
 
-__all__ = ["plot_anomalies", "plot_explanation", "plot_roc", "plot_roc_3d", "plot_scores", "plot_separability"]
+__all__ = [
+    "plot_anomalies",
+    "plot_explanation",
+    "plot_layers",
+    "plot_roc",
+    "plot_roc_3d",
+    "plot_scores",
+    "plot_separability",
+]
 
 _MOST_LABELS = 30
 

@@ -8,6 +8,7 @@ import logging
 
 import numpy as np
 import pytest
+from real_scenes import auc, scene_and_truth
 from strategies import a_scene
 
 import hsad
@@ -327,3 +328,35 @@ def test_implants_are_where_they_are_said_to_be():
     fringe = changed & (example.target == 0)
     assert (example.weight[fringe] == 0).all()
     assert (example.weight[example.target == 1] >= 0).all()
+
+
+def test_thresholds_and_matrix_are_drawn(tmp_path):
+    from hsad.plot import plot_layers
+
+    random = np.random.default_rng(0)
+    thetas, matrices = [np.full(3, 3.0), random.random(3)], [0.5 * np.eye(4), random.random((4, 4))]
+    figure = plot_layers(thetas, matrices, ["start", "trained"], tmp_path / "layers.png")
+    assert [line.get_ydata().tolist() for line in figure.axes[0].lines] == [theta.tolist() for theta in thetas]
+    np.testing.assert_allclose(figure.axes[2].images[0].get_array(), matrices[1] - 0.5 * np.eye(4))
+    assert (tmp_path / "layers.png").stat().st_size > 5000
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("method", "parameters", "least"),
+    [
+        ("unrolled-rpca", {}, 0.97),
+        ("unrolled-rpca", {"training": "none"}, 0.96),
+        ("patchcore", {}, 0.96),
+        ("deep-rx", {"features": "random"}, 0.96),
+        ("autoencoder", {}, 0.96),
+        ("rpcanet", {}, 0.955),
+    ],
+)
+def test_benchmark_scenes(method, parameters, least, data):
+    """The mean of two scenes on which global RX has .8404 and .9692."""
+    areas = []
+    for name in ("abu-airport-2", "abu-urban-5"):
+        scene, truth = scene_and_truth(data, name)
+        areas.append(auc(hsad.detect(scene, method, **parameters), truth))
+    assert np.mean(areas) > least

@@ -56,7 +56,7 @@ def plot_layers(
     axes.set_ylim(bottom=0)
     axes.legend(frameon=False)
     changes = [matrix - 0.5 * np.eye(len(matrix)) for matrix in matrices]
-    limit = max(max(float(np.abs(change).max()) for change in changes), 1e-3)
+    limit = max(*(float(np.abs(change).max()) for change in changes), 1e-3)
     for axes, change, name in zip(grid[1:], changes, names, strict=True):
         image = axes.imshow(change, cmap=_DIVERGING, vmin=-limit, vmax=limit)
         axes.set(title=f"W − ½I, {name}", xlabel="component", ylabel="component")

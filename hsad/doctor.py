@@ -23,7 +23,8 @@ _PACKAGES = (
 
 _EXTRAS = {
     "deep": "deep methods and --device cuda",
-    "notebooks": "notebooks with a browser",
+    "zarr": "Zarr stores",
+    "notebooks": "notebooks in a browser",
     "test": "what the tests need",
 }
 

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -218,10 +219,19 @@ def test_doctor_says_what_is_missing_and_what_to_type(monkeypatch):
     assert found["extra test"].state == "well"
 
 
+@pytest.mark.cluster
 def test_a_cluster_has_a_dashboard():
-    pytest.importorskip("bokeh")
-    from bokeh.server.server import Server  # noqa: F401  what the scheduler's pages are served with
-    from distributed.dashboard.scheduler import connect  # noqa: F401  fails where bokeh is too old
+    import urllib.request
+
+    from distributed import LocalCluster
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what dask says about ports and unclosed sockets is not ours
+        with LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address="127.0.0.1:0") as local:
+            address = f"http://127.0.0.1:{local.scheduler.http_server.port}/status"
+            with urllib.request.urlopen(address, timeout=60) as page:
+                assert page.status == 200
+                assert "Dask" in page.read().decode()
 
 
 def test_a_device_that_is_not_here_is_refused_before_any_tile(scene, tmp_path, hsad_run, monkeypatch):

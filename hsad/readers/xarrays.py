@@ -187,10 +187,10 @@ def _opened(source: str, group: str = "") -> Iterator[xr.Dataset]:
     except (ParameterError, SceneError):
         raise
     except ImportError as error:
-        raise MissingExtraError(f"{source}: {error}; install hsad[zarr]") from error
+        raise MissingExtraError(f"{source}: {error}; python -m pip install zarr") from error
     except Exception as error:  # xarray and its backends raise whatever a damaged file makes them stumble over
         if zarr and "zarr" in str(error) and "engine" in str(error):
-            raise MissingExtraError(f"{source}: Zarr needs the package zarr: install hsad[zarr]") from error
+            raise MissingExtraError(f"{source}: Zarr needs the package zarr: python -m pip install zarr") from error
         said = " ".join(str(error).split())[:300] or type(error).__name__
         raise SceneError(f"{source}: xarray cannot read it: {said}") from error
 

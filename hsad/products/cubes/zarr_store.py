@@ -55,7 +55,7 @@ def write_zarr(cube: xr.DataArray | NDArray[Any], path: str | os.PathLike[str], 
     try:
         import zarr  # noqa: F401  xarray needs it
     except ImportError as error:
-        raise MissingExtraError(f"{path}: Zarr needs the package zarr: install hsad[zarr]") from error
+        raise MissingExtraError(f"{path}: Zarr needs the package zarr: python -m pip install zarr") from error
     cube = check_cube(cube)
     target = check_folder(path, ZARR_SUFFIXES, _MARKS, overwrite=overwrite)
     rows, cols, bands = cube.shape

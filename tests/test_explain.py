@@ -41,7 +41,7 @@ def best(scores):
         ("rpca", {"score": "l1"}),
     ],
 )
-@pytest.mark.parametrize("place", ["best", (0, 69)])
+@pytest.mark.parametrize("place", ["best", pytest.param((0, 69), marks=pytest.mark.long)])
 def test_contributions_sum_to_the_score_that_detect_gives(cube, method, options, place):
     scores = hsad.detect(cube, method, workers=1, **options)
     row, col = best(scores) if place == "best" else place
@@ -103,8 +103,7 @@ def test_other_methods_show_the_pixel_and_its_ring(cube):
     assert np.isfinite(why.background).all()
 
 
-@pytest.mark.parametrize("method", ["rx", "crd", "auto"])
-@pytest.mark.parametrize("named", [True, False])
+@pytest.mark.parametrize("method, named", [("rx", True), ("crd", False), ("auto", True)])
 def test_figures_are_drawn(cube, tmp_path, method, named):
     scene = cube if named else cube.values.astype(np.float32)
     hsad.explain(scene, method, 30, 30).plot(tmp_path / "why.png")

@@ -17,6 +17,7 @@ from hsad.errors import SceneError
 __all__ = ["check_elements"]
 
 _HEADER = 128
+_ORDERS: tuple[Literal["little"], Literal["big"]] = ("little", "big")
 _MATRIX, _COMPRESSED, _INT8, _INT32, _UINT32 = 14, 15, 1, 5, 6
 _NUMBER_BYTES = {1: 1, 2: 1, 3: 2, 4: 2, 5: 4, 6: 4, 7: 4, 9: 8, 12: 8, 13: 8}
 _TEXT_BYTES = {**_NUMBER_BYTES, 16: 1, 17: 2, 18: 4}
@@ -35,7 +36,7 @@ def check_elements(path: str) -> None:
     Parameters
     ----------
     path : str
-        A file of version 5; one of version 4, which scipy reads in Python, is let through.
+        A file of version 5; of one of version 4 the first header.
 
     Raises
     ------
@@ -48,7 +49,8 @@ def check_elements(path: str) -> None:
         orders: dict[bytes, Literal["little", "big"]] = {b"IM": "little", b"MI": "big"}
         order = orders.get(header[126:128])
         if 0 in header[:4]:
-            return  # version 4 begins with small integers
+            _check_version4(header, size, path)  # it begins with small integers
+            return
         if order is None:
             raise SceneError(f"{path}: not a readable MATLAB file: no mark of the byte order at byte 126")
         try:
@@ -266,3 +268,15 @@ class _Matrix:
 
 def _tag_of(tag: bytes, order: Literal["little", "big"]) -> tuple[int, int]:
     return _number(tag[:4], order), _number(tag[4:], order)
+
+
+def _check_version4(header: bytes, size: int, path: str) -> None:
+    """Refuse a file whose first header, as version 4 has it, promises more than the file holds."""
+    for order in _ORDERS:
+        kind, rows, cols, imaginary, name = (
+            int.from_bytes(header[start : start + 4], order, signed=True) for start in range(0, 20, 4)
+        )
+        plausible = len(header) >= 20 and 0 <= kind < 5000 and min(rows, cols) >= 0 and imaginary in (0, 1) and name > 0
+        if plausible and 20 + name + rows * cols <= size:
+            return
+    raise SceneError(f"{path}: not a readable MATLAB file: it does not begin as one")

@@ -23,8 +23,8 @@ from hsad.errors import DataError, ParameterError
 
 SMALL = {"outer": 9, "inner": 3, "areas": (4, 9), "smooth": 0.6, "components": 3, "clutter": 7}
 
-#: The method as it was first published: without the local level of clutter.
-RECIPE = {"lam": 1e-3, "areas": (25, 50, 100), "smooth": 1, "spatial_weight": 0.5, "flatten": 0}
+#: The method as it was first published: without the local level of clutter and the scene as a whole.
+RECIPE = {"lam": 1e-3, "areas": (25, 50, 100), "smooth": 1, "spatial_weight": 0.5, "flatten": 0, "scene_weight": 0}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,7 +35,7 @@ class SmallLeaf(Auto):
 
 
 def recipe(scene, valid, medians, *, components, outer, inner, lam, areas, smooth, spatial_weight, flatten, clutter):
-    """The method as it is described, on a whole scene: float64, loops and library calls.
+    """The first two kinds of evidence as they are described, on a whole scene: float64, loops and library calls.
 
     `medians` are those of t and s that were learned, which differ a little from the true ones: these come back too.
     """
@@ -72,6 +72,32 @@ def recipe(scene, valid, medians, *, components, outer, inner, lam, areas, smoot
     return fused - flatten * level, spectral, spatial, (np.median(t[valid]), np.nanmedian(s[valid]))
 
 
+def distances_from_the_scene(scene, valid):
+    """Squared distances of pixels and of patches from a robust Gaussian of the scene, by the textbook."""
+    pixels = scene[valid]
+    variance = pixels.var(axis=0).mean()
+    vectors = np.linalg.svd(pixels - pixels.mean(axis=0), full_matrices=False)[2][:20].T
+    z = (scene - pixels.mean(axis=0)) @ vectors
+    rest = ((scene - pixels.mean(axis=0)) ** 2).sum(axis=2) - (z**2).sum(axis=2)
+    share = gaussian_filter(valid.astype(float), 1)[..., None]
+    patches = gaussian_filter(np.where(valid[..., None], z, 0), (1, 1, 0)) / np.maximum(share, 1e-30)
+    left = scene.shape[2] - z.shape[2]
+    for values, remainder in ((z, rest if left else None), (patches, None)):
+        weight = np.ones(valid.sum())
+        for ridge in (0.3 * variance, 0.1 * variance, 0.03 * variance):
+            centre = np.average(values[valid], axis=0, weights=weight)
+            covariance = np.atleast_2d(np.cov(values[valid].T, aweights=weight, ddof=0))
+            inverse = np.linalg.inv(covariance + ridge * np.eye(len(centre)))
+            squared = np.einsum("ijk,kl,ijl->ij", values - centre, inverse, values - centre)
+            freedom = np.trace(covariance @ inverse)
+            if remainder is not None:
+                one = np.average(remainder[valid], weights=weight) / left
+                squared = squared + remainder / (one + ridge)
+                freedom += left * one / (one + ridge)
+            weight = 1 / (1 + (squared[valid] / freedom) ** 2)
+        yield squared
+
+
 def windows(values, radius, function):
     """The function of the numbers in the square around each place."""
     out = np.full(values.shape, np.nan)
@@ -90,21 +116,48 @@ def a_scene(seed=0, rows=30, cols=34, bands=6, invalid=0.05):
     return scene
 
 
-@pytest.mark.parametrize("invalid", [0, 0.1])
-def test_equals_the_recipe(invalid):
-    scene = a_scene(invalid=invalid)
+@pytest.mark.parametrize(("invalid", "bands"), [(0, 6), (0.1, 6), (0.05, 26)])
+def test_equals_the_recipe(invalid, bands):
+    scene = a_scene(invalid=invalid, bands=bands)
     valid = np.isfinite(scene[..., 0])
     parameters = {**SMALL, "lam": 1e-3, "spatial_weight": 0.4, "flatten": 0.3}
     evidence = hsad.learn(scene, Auto(**parameters)).background
     medians = evidence.spatial_median, evidence.spectral_median
     expected, spectral, spatial, true_medians = recipe(np.nan_to_num(scene), valid, medians, **parameters)
     np.testing.assert_allclose(medians, true_medians, rtol=0.01)
-    found = hsad.detect(scene, Auto(**parameters), workers=1)
-    np.testing.assert_allclose(found, np.where(valid, expected, np.nan), rtol=1e-4, atol=2e-4)
+    without = hsad.detect(scene, Auto(**parameters, scene_weight=0), workers=1)
+    np.testing.assert_allclose(without, np.where(valid, expected, np.nan), rtol=1e-4, atol=2e-4)
+    unlike = []
+    for squared, learned in zip(
+        distances_from_the_scene(np.nan_to_num(scene), valid), (evidence.pixel, evidence.patch), strict=True
+    ):
+        logs = np.where(valid, np.log(squared), np.nan)
+        np.testing.assert_allclose((learned.median, learned.high), np.nanquantile(logs, (0.5, 0.9)), atol=0.02)
+        unlike.append((logs - learned.median) / (learned.high - learned.median))
+    globally, both = (
+        0.8 * (values - 0.3 * windows(medians_of(values, 3), 1, np.mean)) for values in (unlike[0], sum(unlike) / 2)
+    )
+    region = 1.75 * both - spectral - 0.9
+    detector = Auto(**parameters, scene_weight=0.8)
+    found = hsad.detect(scene, detector, workers=1)
+    together = np.where(valid, np.stack([expected, globally, region]), np.nan)
+    np.testing.assert_allclose(found, together.max(axis=0), rtol=1e-4, atol=1e-3)
     whole = tuple(slice(0, n) for n in valid.shape)
     block = Block(np.nan_to_num(scene), valid, whole, (0, 0), Scene(0, *valid.shape))
-    parts = Auto(**parameters).parts(block, evidence)
-    np.testing.assert_allclose(parts[valid], np.stack([spectral, spatial], axis=-1)[valid], rtol=1e-4, atol=1e-4)
+    parts = detector.parts(block, evidence)
+    layers = np.stack([spectral, spatial, globally, region], axis=-1)
+    np.testing.assert_allclose(parts[valid][:, :4], layers[valid], rtol=1e-4, atol=1e-3)
+    ordered = np.sort(together[:, valid], axis=0)
+    clear = ordered[-1] - ordered[-2] > 0.01
+    number = np.where(together[0] == together.max(axis=0), np.where(0.4 * spatial > spectral, 2, 1), 0)
+    number = np.where(number > 0, number, np.nan_to_num(together, nan=-9).argmax(axis=0) + 2)
+    assert np.array_equal(parts[valid][clear, 4], number[valid][clear])
+    assert len(set(number[valid])) > 2
+
+
+def medians_of(values, radius):
+    """The lower median, to 1/64, of the numbers in the square around each place."""
+    return windows(np.rint(values * 64) / 64, radius, lambda v: np.sort(v)[(v.size + 1) // 2 - 1])
 
 
 @settings(max_examples=10)
@@ -134,6 +187,27 @@ def test_what_was_kept_between_the_passes_is_only_a_cache():
     learned = hsad.learn(scene, detector)
     assert np.array_equal(hsad.score(scene, learned), kept, equal_nan=True)
     assert np.array_equal(hsad.detect(scene, detector, workers=3, tile=16), kept, equal_nan=True)
+
+
+def test_a_sample_of_a_large_scene_is_the_same_in_every_tile(monkeypatch):
+    monkeypatch.setattr("hsad.detectors.auto._SAMPLE", 500)
+    scene = a_scene(rows=50, cols=60)
+    whole = hsad.detect(scene, SmallLeaf(**SMALL), workers=1, tile=10**6)
+    assert np.array_equal(hsad.detect(scene, SmallLeaf(**SMALL), workers=1, tile=8), whole, equal_nan=True)
+    monkeypatch.undo()
+    exact = hsad.detect(scene, SmallLeaf(**SMALL), workers=1)
+    assert 0 < np.nanmean(np.abs(exact - whole)) < 0.1
+
+
+def test_an_object_larger_than_the_ring_is_seen_against_the_whole_scene():
+    scene = a_scene(rows=60, cols=60, invalid=0, bands=12)
+    scene[20:34, 20:34] += np.where(np.arange(12) % 2, 4.0, -4.0)
+    truth = np.zeros((60, 60))
+    truth[20:34, 20:34] = 1
+    scores = hsad.detect(scene, Auto(**SMALL), parts=True)
+    assert hsad.evaluate(scores[..., 0], truth)["auc"] > 0.98
+    assert hsad.evaluate(hsad.detect(scene, Auto(**SMALL, scene_weight=0)), truth)["auc"] < 0.9
+    assert np.mean(scores[22:32, 22:32, 5] > 2) > 0.9
 
 
 def test_a_scene_smaller_than_the_reach_is_scored_but_not_one_smaller_than_the_window():
@@ -179,17 +253,21 @@ def test_the_parts_come_with_the_score_where_they_are_asked_for(tmp_path):
     scores = hsad.detect(made.cube, detector, parts=True)
     assert np.array_equal(scores, plain, equal_nan=True)
     fused = scores.coords["spectral"] + detector.spatial_weight * scores.coords["spatial"]
-    np.testing.assert_allclose(fused, scores, rtol=1e-5, atol=1e-5)
+    kinds = np.stack([fused, scores.coords["global"], scores.coords["region"]])
+    np.testing.assert_allclose(kinds.max(axis=0), scores, rtol=1e-5, atol=1e-5)
+    assert np.array_equal(scores.coords["evidence"] > 2, kinds.argmax(axis=0) > 0)
     array = np.where(made.cube.values == -9999, np.nan, made.cube.values)[..., made.cube.good_wavelength.values]
     layers = hsad.detect(array, detector, parts=True)
-    assert layers.shape == (60, 64, 3)
+    assert layers.shape == (60, 64, 6)
     np.testing.assert_allclose(layers[..., 1], scores.coords["spectral"], rtol=1e-3, atol=1e-3)
     savemat(tmp_path / "scene.mat", {"data": np.nan_to_num(array, nan=100.0)})
     hsad.detect_to_file(tmp_path / "scene.mat", tmp_path / "scores.tif", detector, parts=True)
     with rasterio.open(tmp_path / "scores.tif") as raster:
-        assert raster.descriptions == ("score", "spectral", "spatial")
-        score, spectral, spatial = raster.read()
-    np.testing.assert_allclose(score, spectral + detector.spatial_weight * spatial, rtol=1e-5, atol=1e-5)
+        assert raster.descriptions == ("score", "spectral", "spatial", "global", "region", "evidence")
+        score, spectral, spatial, *of_scene, number = raster.read()
+    kinds = np.stack([spectral + detector.spatial_weight * spatial, *of_scene])
+    np.testing.assert_allclose(score, kinds.max(axis=0), rtol=1e-5, atol=1e-5)
+    assert set(np.unique(number)) <= {1, 2, 3, 4}
     with pytest.raises(ParameterError, match="parts: rx has none"):
         hsad.detect(array, "rx", parts=True)
     with pytest.raises(ParameterError, match="parts: compute=False gives none"):

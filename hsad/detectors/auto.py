@@ -1,4 +1,4 @@
-"""The default detector: two kinds of evidence with different false alarms, and nothing to choose."""
+"""The default detector: four kinds of evidence with different false alarms, and nothing to choose."""
 
 from __future__ import annotations
 
@@ -11,17 +11,23 @@ from numpy.typing import NDArray
 
 from hsad.detectors.base import Background, Scan
 from hsad.detectors.block import Block, narrowed, surroundings, widened
+from hsad.detectors.evidence.scene import PATCH_RADIUS, Unlikeness, components_of, gaussians_of
+from hsad.detectors.evidence.subspaces import Subspaces, moments_of, subspaces_of
 from hsad.detectors.parameters import parameter
 from hsad.detectors.probe import require_valid
 from hsad.detectors.ring.windows import DualWindow, odd_from
 from hsad.errors import DataError
 from hsad.kernels.image.smoothing import smoothed, smoothing_radius
 from hsad.kernels.ring.task import CRD, Task
-from hsad.kernels.summaries import Histogram, Moments
+from hsad.kernels.summaries import Histogram, Sample, Together
 
-__all__ = ["Auto", "Evidence", "Subspaces"]
+__all__ = ["Auto", "Evidence"]
 
-_MORPHOLOGY_COMPONENTS = 5
+_SAMPLE = 2**15
+"""Pixels from which the Gaussians of the scene are formed: all of a small scene."""
+
+_REGION_SLOPE, _REGION_OFFSET = 1.75, 0.9
+"""Weight of the distances from the scene in the evidence of regions, and what is taken off."""
 
 _LEVELS = 5000.0
 """Steps of the quantisation per standard deviation of the first component."""
@@ -35,40 +41,6 @@ _SOFTENING = 1e-6
 _EVIDENCE_FLOOR = 0.1
 """Added to an evidence, in units of its median, before the logarithm."""
 
-_CONSTANT = 1e-24
-"""A band whose variance is below this share of its squared mean is constant but for rounding."""
-
-_ROWS = 32
-"""Rows whose moments are formed at once: a leaf is large."""
-
-
-@dataclass(frozen=True, eq=False)
-class Subspaces(Background):
-    """The directions in which a scene is looked at.
-
-    Attributes
-    ----------
-    mean : (d,) ndarray of float64
-    spatial : (d, 5) ndarray of float64
-        Principal components of the centred spectra, divided by the standard deviation of the first.
-    spectral : (d, k) ndarray of float64
-        Eigenvectors of the uncentred second moment, divided by the root mean square length of the projected pixels.
-    """
-
-    shapes: ClassVar[dict[str, Any]] = {
-        "mean": ("bands",), "spatial": ("bands", "components"), "spectral": ("bands", "directions"),
-    }  # fmt: skip
-
-    mean: NDArray[np.float64]
-    spatial: NDArray[np.float64]
-    spectral: NDArray[np.float64]
-
-    def equals(self, other: Subspaces) -> bool:
-        """Tell whether the directions are the same, in whichever process they were formed."""
-        return self is other or all(
-            np.array_equal(one, another) for one, another in zip(vars(self).values(), vars(other).values(), strict=True)
-        )
-
 
 @dataclass(frozen=True, eq=False)
 class Evidence(Background):
@@ -79,54 +51,70 @@ class Evidence(Background):
     subspaces : Subspaces
     spatial_median, spectral_median : float
         Of the two evidences over the scene.
+    pixel, patch : Unlikeness or None
+        Of the pixels and of their smoothed surroundings; None where ``scene_weight`` is 0.
     """
 
     subspaces: Subspaces
-    spatial_median: float
-    spectral_median: float
+    spatial_median: float = np.nan
+    spectral_median: float = np.nan
+    pixel: Unlikeness | None = None
+    patch: Unlikeness | None = None
 
 
 @dataclass(frozen=True)
 class Auto(DualWindow):
-    """Purified collaborative representation, fused with the contrast of small objects: the default.
+    """Four kinds of evidence, each for what the others do not see, and the strongest counts: the default.
 
-    *Spatial evidence* t: the contrast that area openings and closings of the first five principal components remove,
-    that is, components brighter or darker than their surroundings and smaller than an area; the geometric mean over
-    `areas`, smoothed by a Gaussian. *Spectral evidence* s: the square root of the objective of the distance-weighted
-    collaborative representation of a pixel by its ring, on `components` eigenvectors of the uncentred second moment;
-    a ring pixel counts with the weight 1/(1 + t/median t), so that what looks like an object does not pass for
-    background. The score is ``f - flatten · Q`` with ``f = ln(s/median s + .1) + spatial_weight · ln(t/median t + .1)``
-    and Q the local level of clutter: the upper quartile of f in a window around a pixel, averaged over neighbours.
+    1. *Spectral* s: unlike its surroundings. The square root of the objective of the distance-weighted collaborative
+       representation of a pixel by its ring, on `components` eigenvectors of the uncentred second moment; a ring pixel
+       counts with the weight 1/(1 + t/median t), so that what looks like an object does not pass for background. It
+       sees small objects, faint ones too.
+    2. *Spatial* t: small and bright or dark. The contrast that area openings and closings of the first five principal
+       components remove; the geometric mean over `areas`, smoothed by a Gaussian.
+    3. *Global* y: unlike the whole scene. The distance from a Gaussian of the scene with a ridge and weights that come
+       down far outside (`RobustGaussian`), on 20 principal components and the length of the rest; its logarithm in
+       units of the scene: 0 at the median, 1 at the 90th percentile. It sees frequent targets, rows of them, and what
+       is too large for a ring.
+    4. *Region* r = 1.75·ȳ - ln(s/median s + .1) - .9: unlike the whole scene, and like its surroundings, as the inside
+       of a large object is; ȳ is the mean of y and the same of patches (components smoothed by a Gaussian of 1 pixel).
+
+    The first two make ``f = ln(s/median s + .1) + spatial_weight · ln(t/median t + .1)``. From f, y and ȳ `flatten`
+    times the local level of clutter is taken: their upper quartile (y, ȳ: median) in a window around a pixel, averaged
+    over neighbours. The score is ``max(f, scene_weight · y, r)``, never below f; ``scene_weight`` 0 leaves f alone.
 
     λ is in units of the median weight, a half. Scores compare between scenes: medians of the scene are their unit.
 
     Notes
     -----
-    It assumes that objects are rare and small: at most as large as the largest of `areas`, fewer than half of the
-    pixels of any ring, and that their spectra differ from the background within its leading components. It fails
+    It still fails, or does less well than another method,
 
-    - for objects larger than the largest area, which are no small components and fill their own ring: use ``rx``,
-      or larger `areas` and `outer`;
-    - for frequent targets (more than a per cent or so of the scene, or rows of equal objects): they shape the
-      components and the medians, and purification meets its limits: use ``rx`` with ``trim``;
+    - for large objects of a material that the scene has elsewhere, or not far from one: nothing is unlike it;
+    - for large objects among others that are as unlike the scene but not wanted (single roofs, pools, bare soil): they
+      rise above most of the background, seldom above the strongest small objects;
     - for textures made of small bright or dark pieces (parked cars, surf, single trees), which are anomalies by this
-      definition: look at the spectral part alone (``spatial_weight=0``), or use ``lrx``;
-    - for faint sub-pixel targets whose signature lies outside the leading components: use ``rx`` on all bands.
+      definition: look at the parts, or use ``lrx``;
+    - for faint sub-pixel targets whose signature lies outside the leading components: use ``rx`` on all bands;
+    - on pixels as coarse as the objects, where buildings count as unlike the scene too: leave the last two kinds of
+      evidence away (``scene_weight=0``);
+    - for stripes, which each kind takes for something else: remove them first.
 
     The constants were found on benchmark scenes, at once for all, and kept where the score changes least. With
-    ``lam=1e-3, areas=(25, 50, 100), smooth=1, spatial_weight=.5, flatten=0`` it is the method as first found, without
-    the local level of clutter.
+    ``lam=1e-3, areas=(25, 50, 100), smooth=1, spatial_weight=.5, flatten=0, scene_weight=0`` it is the method as first
+    found, without the local level of clutter and the scene as a whole.
 
     References
     ----------
     W. Li, Q. Du, "Collaborative representation for hyperspectral anomaly detection", IEEE Trans. Geosci. Remote Sens.
     53(3):1463-1474, 2015. L. Vincent, "Morphological area openings and closings for grey-scale images", 1994.
+    I. S. Reed, X. Yu, "Adaptive multiple-band CFAR detection of an optical pattern with unknown spectral
+    distribution", IEEE Trans. Acoust. Speech Signal Process. 38(10):1760-1770, 1990.
     """
 
-    title: ClassVar[str] = "purified CRD fused with attribute morphology: nothing to choose"
+    title: ClassVar[str] = "purified CRD, attribute morphology, robust RX: the strongest counts, nothing to choose"
     reference: ClassVar[str] = "CRD: Li & Du, IEEE TGRS 53(3):1463, 2015; area openings: Vincent, 1994"
     leaf: ClassVar[int] = 256
-    evidence: ClassVar[tuple[str, ...]] = ("spectral", "spatial")
+    evidence: ClassVar[tuple[str, ...]] = ("spectral", "spatial", "global", "region", "evidence")
 
     outer: int = parameter(25, "side of the outer window, odd", check=odd_from(3))
     inner: int = parameter(5, "side of the guard window, odd", check=odd_from(1))
@@ -156,6 +144,12 @@ class Auto(DualWindow):
     )
     clutter: int = parameter(31, "side of the window of the level of clutter, odd", check=odd_from(3))
 
+    scene_weight: float = parameter(
+        1.0,
+        "weight of the evidence against the whole scene; 0 leaves it out",
+        check=lambda value: None if value >= 0 else "at least 0",
+    )
+
     @property
     def reach(self) -> int:
         """The clutter's windows, the ring, the smoothing and the largest area, one behind the other.
@@ -164,34 +158,55 @@ class Auto(DualWindow):
         shifted window lies inside what is read near an edge); a weight uses the contrasts within the radius of the
         smoothing; a contrast uses the pixels up to the largest area less one away.
         """
-        return self._margin + self.outer // 2 + smoothing_radius(self.smooth) + max(self.areas) - 1
+        near = self.outer // 2 + smoothing_radius(self.smooth) + max(self.areas) - 1
+        return self._margin + max(near, PATCH_RADIUS)
 
     def footprint(self, bands: int, itemsize: int) -> float:
         """Spectra, the halves of them whose moments are formed, components and maps (measured)."""
-        return 1.5 * itemsize * bands + 350.0
+        return 1.5 * itemsize * bands + 450.0
 
     def learn(self, scan: Scan) -> Evidence:
-        """Learn the subspaces in one pass, then the median of each evidence in one."""
-        moments = require_valid(scan(_moments))
-        evidence = Evidence(_subspaces(moments, self.components), np.nan, np.nan)
-        evidence = replace(evidence, spatial_median=self._median(scan, self._spatial, evidence))
-        return replace(evidence, spectral_median=self._median(scan, self._spectral, evidence))
+        """Learn the subspaces in one pass; what is spatial and the Gaussians in one; what needs these in one."""
+        moments = require_valid(scan(moments_of))
+        evidence = Evidence(subspaces_of(moments, self.components))
+        spatial, sample = _collected(scan(self._spatial_pass, evidence, reach=self.reach))
+        evidence = replace(evidence, spatial_median=_median(spatial))
+        if sample is not None:
+            pixel, patch = gaussians_of(sample.spectra, evidence.subspaces)
+            evidence = replace(evidence, pixel=pixel, patch=patch)
+        spectral, *distances = _collected(scan(self._spectral_pass, evidence, reach=self.reach))
+        evidence = replace(evidence, spectral_median=_median(spectral))
+        if evidence.pixel is None or evidence.patch is None:
+            return evidence
+        pixel, patch = (
+            unlike.scaled(of_scene)
+            for unlike, of_scene in zip((evidence.pixel, evidence.patch), distances, strict=True)
+        )
+        return replace(evidence, pixel=pixel, patch=patch)
 
     def score(self, block: Block, background: Evidence) -> NDArray[np.float64]:
-        """Return the fused evidence of the block's core, less the local level of clutter."""
-        from hsad.kernels.image.clutter import clutter_level
-
+        """Return the strongest evidence at the block's core."""
         wide, core = widened(block, self._margin)
-        parts = self._logarithms(wide, background)
-        fused = parts[..., 0] + self.spatial_weight * parts[..., 1]
-        if self.flatten > 0:
-            fused -= self.flatten * clutter_level(fused, self.clutter)
-        return np.asarray(fused[core])
+        logarithms = self._logarithms(wide, background)
+        fused = self._fused(logarithms)
+        return np.asarray(np.maximum.reduce([fused, *self._of_scene(wide, background, logarithms)])[core])
 
     def parts(self, block: Block, background: Evidence) -> NDArray[np.float64]:
-        """Return the spectral and the spatial evidence: logarithms of multiples of the scene's medians."""
+        """Return the kinds of evidence, and the number of the one that decides.
+
+        The spectral and the spatial one are logarithms of multiples of the scene's medians, before the level of
+        clutter is taken from their sum; the global one and that of regions are as in the score, NaN where they are
+        left out. The number is 1 to 4, in this order: where the first two together decide, that of the larger.
+        """
         wide, core = widened(block, self._margin)
-        return np.asarray(self._logarithms(wide, background)[core])
+        logarithms = self._logarithms(wide, background)
+        spectral, spatial = logarithms[..., 0], logarithms[..., 1]
+        of_scene = self._of_scene(wide, background, logarithms) or [np.full(spectral.shape, np.nan)] * 2
+        fused = self._fused(logarithms)
+        strongest = np.nan_to_num(np.stack([fused, *of_scene]), nan=-np.inf).argmax(axis=0)
+        number = np.where(strongest > 0, strongest + 2.0, np.where(self.spatial_weight * spatial > spectral, 2.0, 1.0))
+        number[np.isnan(fused)] = np.nan
+        return np.asarray(np.stack([spectral, spatial, *of_scene, number], axis=-1)[core])
 
     @property
     def _margin(self) -> int:
@@ -205,19 +220,67 @@ class Auto(DualWindow):
         spatial = self._spatial(wide, evidence) / evidence.spatial_median
         return np.log(np.stack([spectral, spatial], axis=-1, dtype=np.float64) + _EVIDENCE_FLOOR)
 
-    def _median(self, scan: Scan, values: _Values, evidence: Evidence) -> float:
-        histogram = scan(self._histogram, values, evidence, reach=self.reach)
-        if histogram is None or not histogram.counts.any():
-            raise DataError("no pixel has a score: the ring of each holds too few valid pixels")
-        median = histogram.quantile(0.5)
-        return max(median, float(np.finfo(np.float32).tiny))
+    def _fused(self, logarithms: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the spectral and the spatial evidence together, less the local level of clutter."""
+        return self._flattened(logarithms[..., 0] + self.spatial_weight * logarithms[..., 1], 0.75)
 
-    def _histogram(self, block: Block, values: _Values, evidence: Evidence) -> Histogram | None:
-        if not block.core_valid.any():
+    def _of_scene(self, wide: Block, evidence: Evidence, logarithms: NDArray[np.float64]) -> list[NDArray[np.float64]]:
+        """Return the evidence against the whole scene and that of regions at the core; nothing where left out."""
+        if evidence.pixel is None or evidence.patch is None:
+            return []
+        distances = self._distances(wide, evidence)
+        pixel, patch = (
+            unlike.of(distances[..., k].astype(np.float64)) for k, unlike in enumerate((evidence.pixel, evidence.patch))
+        )
+        valid = wide.valid[wide.core]
+        pixel[~valid] = patch[~valid] = np.nan
+        both = self.scene_weight * self._flattened((pixel + patch) / 2, 0.5)
+        region = _REGION_SLOPE * both - logarithms[..., 0] - _REGION_OFFSET
+        return [self.scene_weight * self._flattened(pixel, 0.5), region]
+
+    def _flattened(self, values: NDArray[np.float64], share: float) -> NDArray[np.float64]:
+        """Return an evidence less its share of its level in the surroundings."""
+        from hsad.kernels.image.clutter import clutter_level
+
+        return values - self.flatten * clutter_level(values, self.clutter, share) if self.flatten > 0 else values
+
+    def _spatial_pass(self, block: Block, evidence: Evidence) -> Together | None:
+        """Collect the contrasts, and a sample of components, the length of the rest, and those of patches."""
+        valid = block.core_valid
+        if not valid.any():
             return None
         wide, core = widened(block, self._margin)
-        scored = values(wide, evidence)[core][block.core_valid]
-        return Histogram.of(scored[~np.isnan(scored)])
+        histogram = Histogram.of(self._spatial(wide, evidence)[core][valid])
+        if self.scene_weight == 0:
+            return Together((histogram, None))
+        pixel, rest, patch = components_of(block, evidence.subspaces)
+        values = np.concatenate([pixel[valid], rest[valid][:, np.newaxis], patch[valid]], axis=1)
+        return Together((histogram, Sample.of(values, block.pixel_numbers, _SAMPLE, scene=block.scene.index)))
+
+    def _spectral_pass(self, block: Block, evidence: Evidence) -> Together | None:
+        """Collect the objectives, and the distances from the scene of pixels and of patches."""
+        valid = block.core_valid
+        if not valid.any():
+            return None
+        wide, core = widened(block, self._margin)
+        objective = self._spectral(wide, evidence)[core][valid]
+        histogram = Histogram.of(objective[~np.isnan(objective)])
+        if evidence.pixel is None:
+            return Together((histogram, None, None))
+        distances = self._distances(wide, evidence)[core][valid]
+        return Together((histogram, Histogram.of(distances[:, 0]), Histogram.of(distances[:, 1])))
+
+    def _distances(self, wide: Block, evidence: Evidence) -> NDArray[np.float32]:
+        """Return the squared distances of pixels and of patches from the scene at the core."""
+        pixel, patch = evidence.pixel, evidence.patch
+
+        def distances() -> NDArray[np.float64]:
+            assert pixel is not None and patch is not None  # noqa: S101, PT018  asked by those who have them
+            components, rest, smoothed = components_of(wide, evidence.subspaces)
+            of_patches = patch.gaussian.distances(smoothed, np.zeros_like(rest))
+            return np.stack([pixel.gaussian.distances(components, rest), of_patches], axis=-1)
+
+        return _remembered(wide, "global", evidence, distances)
 
     def _spectral(self, wide: Block, evidence: Evidence) -> NDArray[np.float32]:
         """Return the objective of the purified representation at the core; NaN where the ring is too empty."""
@@ -256,9 +319,6 @@ class Auto(DualWindow):
         return _remembered(wide, "spatial", evidence, contrast)
 
 
-_Values = Callable[[Block, Evidence], NDArray[np.float32]]
-
-
 def _remembered(
     block: Block, name: str, evidence: Evidence, values: Callable[[], NDArray[np.float64]]
 ) -> NDArray[np.float32]:
@@ -270,31 +330,14 @@ def _remembered(
     return np.asarray(known, dtype=np.float32)
 
 
-def _moments(block: Block) -> Moments | None:
-    spectra, valid = block.spectra[block.core], block.core_valid
-    merged: Moments | None = None
-    for row in range(0, len(valid), _ROWS):
-        part = Moments.of(spectra[row : row + _ROWS][valid[row : row + _ROWS]])
-        merged = part if merged is None else merged if part is None else merged + part
-    return merged
+def _collected(together: Together | None) -> tuple[Any, ...]:
+    """Return the summaries of a pass."""
+    if together is None:
+        raise DataError("no pixel has a score: the ring of each holds too few valid pixels")
+    return together.parts
 
 
-def _subspaces(moments: Moments, components: int) -> Subspaces:
-    """Return both sets of directions; constant bands have no part in them."""
-    mean, covariance = moments.mean, moments.covariance
-    varying = np.diag(covariance) > _CONSTANT * mean**2
-    if not varying.any():
-        raise DataError("all valid pixels are equal: there is no variation to measure an anomaly by")
-    covariance, centre = covariance[np.ix_(varying, varying)], mean[varying]
-    variances, principal = _leading(covariance, _MORPHOLOGY_COMPONENTS)
-    powers, leading = _leading(covariance + np.outer(centre, centre), components)
-    spatial, spectral = (np.zeros((len(mean), vectors.shape[1])) for vectors in (principal, leading))
-    spatial[varying] = principal / np.sqrt(variances[0])
-    spectral[varying] = leading / np.sqrt(powers.sum())
-    return Subspaces(mean, spatial, spectral)
-
-
-def _leading(matrix: NDArray[np.float64], count: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the largest eigenvalues of a symmetric matrix and their eigenvectors."""
-    values, vectors = np.linalg.eigh(matrix)
-    return values[::-1][:count], vectors[:, ::-1][:, :count]
+def _median(histogram: Histogram) -> float:
+    if not histogram.counts.any():
+        raise DataError("no pixel has a score: the ring of each holds too few valid pixels")
+    return max(histogram.quantile(0.5), float(np.finfo(np.float32).tiny))

@@ -13,7 +13,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Histogram", "Largest", "Moments", "Sample", "Totals", "pixel_keys", "quantile"]
+__all__ = ["Histogram", "Largest", "Moments", "Sample", "Together", "Totals", "pixel_keys", "quantile"]
 
 _AT_ONCE = 512
 
@@ -40,6 +40,22 @@ class Totals:
     def mean(self) -> Any:
         """The sum divided by the count."""
         return self.total / self.count
+
+
+@dataclass(frozen=True, eq=False)
+class Together:
+    """Several summaries that one pass brings home; a part may be None, which is nothing.
+
+    Attributes
+    ----------
+    parts : tuple
+    """
+
+    parts: tuple[Any, ...]
+
+    def __add__(self, other: Together) -> Together:
+        pairs = zip(self.parts, other.parts, strict=True)
+        return Together(tuple(b if a is None else a if b is None else a + b for a, b in pairs))
 
 
 @dataclass(frozen=True)

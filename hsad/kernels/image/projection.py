@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from hsad.kernels.compiled import compiled
 
-__all__ = ["project"]
+__all__ = ["project", "squared_lengths"]
 
 
 def project(
@@ -33,6 +33,39 @@ def project(
     projected = np.empty((rows * cols, vectors.shape[1]))
     _project(spectra.reshape(-1, bands), np.ascontiguousarray(vectors.T), shift, projected)
     return projected.reshape(rows, cols, -1)
+
+
+def squared_lengths(
+    spectra: NDArray[np.float64], centre: NDArray[np.float64], weight: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return ``Σ weight · (x - centre)²`` over the bands of every spectrum, exact in the same sense.
+
+    Parameters
+    ----------
+    spectra : (rows, cols, bands) ndarray of float64
+        C-contiguous.
+    centre, weight : (bands,) ndarray of float64
+
+    Returns
+    -------
+    (rows, cols) ndarray of float64
+    """
+    rows, cols, bands = spectra.shape
+    lengths = np.empty(rows * cols)
+    _squared_lengths(spectra.reshape(-1, bands), centre, weight, lengths)
+    return lengths.reshape(rows, cols)
+
+
+@compiled
+def _squared_lengths(
+    spectra: NDArray[np.float64], centre: NDArray[np.float64], weight: NDArray[np.float64], lengths: NDArray[np.float64]
+) -> None:
+    for pixel in range(spectra.shape[0]):
+        total = 0.0
+        for band in range(spectra.shape[1]):
+            difference = spectra[pixel, band] - centre[band]
+            total += weight[band] * difference * difference
+        lengths[pixel] = total
 
 
 @compiled

@@ -18,7 +18,7 @@ def smoothed(values: NDArray[np.float64], valid: NDArray[np.bool_], sigma: float
 
     Parameters
     ----------
-    values : (rows, cols) ndarray of float64
+    values : (rows, cols) or (rows, cols, maps) ndarray of float64
     valid : (rows, cols) ndarray of bool
     sigma : float
         Standard deviation in pixels; 0: no smoothing.
@@ -29,5 +29,8 @@ def smoothed(values: NDArray[np.float64], valid: NDArray[np.bool_], sigma: float
 
     radius = smoothing_radius(sigma)
     weight = gaussian_filter(valid.astype(np.float64), sigma, radius=radius)
-    total = gaussian_filter(np.where(valid, values, 0.0), sigma, radius=radius)
-    return np.asarray(np.divide(total, weight, out=np.zeros_like(total), where=valid))
+    means = np.zeros(values.shape)
+    for k in np.ndindex(values.shape[2:]):  # one map at a time: a leaf with many is large
+        total = gaussian_filter(np.where(valid, values[(..., *k)], 0.0), sigma, radius=radius)
+        np.divide(total, weight, out=means[(..., *k)], where=valid)
+    return means

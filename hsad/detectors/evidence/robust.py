@@ -1,0 +1,101 @@
+"""A Gaussian of the whole scene that its objects do not shape: a ridge, and weights that come down far outside."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hsad.detectors.base import Background
+
+__all__ = ["RobustGaussian"]
+
+_RIDGES = (0.3, 0.1, 0.03)
+"""Ridge of each round, in units of the mean variance of a band."""
+
+
+@dataclass(frozen=True, eq=False)
+class RobustGaussian(Background):
+    """Mean and covariance of k components, and one variance for all directions that these leave out.
+
+    Attributes
+    ----------
+    centre : (k,) ndarray of float64
+    whitening : (k, k) ndarray of float64
+        W with W·Wᵀ = (C + ρI)⁻¹.
+    rest : float
+        Variance of each direction left out, plus ρ; 0 where none is left.
+    """
+
+    shapes: ClassVar[dict[str, Any]] = {"centre": ("components",), "whitening": ("components", "components")}
+
+    centre: NDArray[np.float64]
+    whitening: NDArray[np.float64]
+    rest: float
+
+    @classmethod
+    def of(
+        cls, components: NDArray[np.float64], rest: NDArray[np.float64], left: int, variance: float
+    ) -> RobustGaussian:
+        """Return the Gaussian after three rounds.
+
+        The first round weighs all pixels alike; each later one with w = 1/(1 + (D/n)²), D the squared distance of the
+        round before and n its mean under that Gaussian. The ridge keeps an object of a few per cent of the scene
+        from hiding in its own covariance: without it, its distance is at most one over its share, while the many
+        directions of noise alone give everybody about their number.
+
+        Parameters
+        ----------
+        components : (n, k) ndarray of float64
+        rest : (n,) ndarray of float64
+            Squared lengths of what the components leave out.
+        left : int
+            Number of the directions left out.
+        variance : float
+            Mean variance of a band: the unit of the ridges.
+        """
+        weight = np.ones(len(components))
+        gaussian = None
+        for ridge in _RIDGES:
+            gaussian, freedom = cls._weighted(components, rest, weight, left, ridge * variance)
+            distance = gaussian.white(components) + (rest / gaussian.rest if left else 0.0)
+            weight = 1.0 / (1.0 + (distance / freedom) ** 2)
+        assert gaussian is not None  # noqa: S101  there are rounds
+        return gaussian
+
+    @classmethod
+    def _weighted(
+        cls,
+        components: NDArray[np.float64],
+        rest: NDArray[np.float64],
+        weight: NDArray[np.float64],
+        left: int,
+        rho: float,
+    ) -> tuple[RobustGaussian, float]:
+        """Return the Gaussian of weighted pixels, and the mean squared distance under it."""
+        total = weight.sum()
+        centre = weight @ components / total
+        centred = components - centre
+        covariance = (centred * weight[:, np.newaxis]).T @ centred / total
+        variance = float(weight @ rest) / float(total) / max(left, 1)
+        values, vectors = np.linalg.eigh((covariance + covariance.T) / 2)
+        values = np.maximum(values, 0.0)
+        freedom = float((values / (values + rho)).sum()) + (left * variance / (variance + rho) if left else 0.0)
+        whitening = vectors / np.sqrt(values + rho)
+        return cls(centre, whitening, variance + rho if left else 0.0), freedom
+
+    def white(self, components: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the part of the squared distance of ``(n, k)`` components that lies within them."""
+        white = (components - self.centre) @ self.whitening
+        return np.asarray((white**2).sum(axis=1))
+
+    def distances(self, components: NDArray[np.float64], rest: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return D(x) of ``(rows, cols, k)`` components, the same wherever a pixel lies in its block."""
+        from hsad.kernels.image.projection import project, squared_lengths
+
+        white = project(components, self.whitening, self.centre @ self.whitening)
+        count = white.shape[2]
+        squared = squared_lengths(white, np.zeros(count), np.ones(count))
+        return squared + rest / self.rest if self.rest > 0 else squared

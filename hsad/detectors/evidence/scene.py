@@ -1,0 +1,92 @@
+"""How unlike the whole scene a pixel is, and a patch of pixels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from hsad.detectors.base import Background
+from hsad.detectors.block import Block, narrowed
+from hsad.detectors.evidence.robust import RobustGaussian
+from hsad.detectors.evidence.subspaces import Subspaces
+from hsad.kernels.image.smoothing import smoothed, smoothing_radius
+from hsad.kernels.summaries import Histogram
+
+__all__ = ["PATCH_RADIUS", "Unlikeness", "components_of", "gaussians_of"]
+
+_PATCH = 1.0
+"""Standard deviation, in pixels, of the Gaussian that makes a patch of a pixel's surroundings."""
+
+PATCH_RADIUS = smoothing_radius(_PATCH)
+"""Pixels on each side that a patch looks at."""
+
+_HIGH = 0.9
+"""Quantile of the distances from the scene that has the score 1; the median has 0."""
+
+_NO_DISTANCE = 1e-30
+"""Squared distances below count as this before their logarithm."""
+
+_ROWS = 32
+"""Rows that are projected at once: a leaf is large."""
+
+
+@dataclass(frozen=True, eq=False)
+class Unlikeness(Background):
+    """How far pixels lie from the scene as a whole, and what is far.
+
+    Attributes
+    ----------
+    gaussian : RobustGaussian
+        Of the pixels' components.
+    median, high : float
+        Quantiles of the logarithm of the squared distance over the scene.
+    """
+
+    gaussian: RobustGaussian
+    median: float
+    high: float
+
+    def scaled(self, distances: Histogram) -> Unlikeness:
+        """Return this with the quantiles of squared distances over the scene."""
+        median, high = (float(_logarithm(distances.quantile(share))) for share in (0.5, _HIGH))
+        return Unlikeness(self.gaussian, median, high)
+
+    def of(self, squared: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the logarithms of squared distances: 0 at the median of the scene, 1 at its 90th percentile."""
+        return (_logarithm(squared) - self.median) / max(self.high - self.median, 1e-9)
+
+
+def components_of(
+    block: Block, subspaces: Subspaces
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return, at the core, the principal components, the squared length of the rest, and the components of patches."""
+    from hsad.kernels.image.projection import project, squared_lengths
+
+    near = narrowed(block, PATCH_RADIUS)
+    vectors, shift = subspaces.principal, subspaces.mean @ subspaces.principal
+    components = np.empty((*near.valid.shape, vectors.shape[1]))
+    rest = np.empty(near.valid.shape)
+    for row in range(0, len(rest), _ROWS):
+        here = slice(row, row + _ROWS)
+        spectra = np.ascontiguousarray(near.spectra[here])
+        components[here] = project(spectra, vectors, shift)
+        rest[here] = squared_lengths(spectra, subspaces.mean, subspaces.varying)
+    rest -= squared_lengths(components, np.zeros(vectors.shape[1]), np.ones(vectors.shape[1]))
+    patches = smoothed(components, near.valid, _PATCH)
+    return components[near.core], np.maximum(rest, 0.0)[near.core], patches[near.core]
+
+
+def gaussians_of(values: NDArray[np.float64], subspaces: Subspaces) -> tuple[Unlikeness, Unlikeness]:
+    """Return the Gaussians of pixels and of patches; `values` are components, rest and components of patches."""
+    count = subspaces.principal.shape[1]
+    pixel, rest, patch = values[:, :count], values[:, count], values[:, count + 1 :]
+    left = int(subspaces.varying.sum()) - count
+    of_pixels = RobustGaussian.of(pixel, rest, left, subspaces.variance)
+    of_patches = RobustGaussian.of(patch, np.zeros(len(patch)), 0, subspaces.variance)
+    return Unlikeness(of_pixels, np.nan, np.nan), Unlikeness(of_patches, np.nan, np.nan)
+
+
+def _logarithm(squared: ArrayLike) -> NDArray[np.float64]:
+    return np.asarray(np.log(np.maximum(np.asarray(squared, dtype=np.float64), _NO_DISTANCE)))

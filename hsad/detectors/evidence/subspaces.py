@@ -1,0 +1,101 @@
+"""The directions in which the default detector looks at a scene."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hsad.detectors.base import Background
+from hsad.detectors.block import Block
+from hsad.errors import DataError
+from hsad.kernels.summaries import Moments
+
+__all__ = ["Subspaces", "moments_of", "subspaces_of"]
+
+_MORPHOLOGY_COMPONENTS = 5
+
+_SCENE_COMPONENTS = 20
+"""Principal components in which a pixel is compared with the whole scene; what they leave out counts as one length."""
+
+_CONSTANT = 1e-24
+"""A band whose variance is below this share of its squared mean is constant but for rounding."""
+
+_ROWS = 32
+"""Rows whose moments are formed at once: a leaf is large."""
+
+
+@dataclass(frozen=True, eq=False)
+class Subspaces(Background):
+    """The directions in which a scene is looked at.
+
+    Attributes
+    ----------
+    mean : (d,) ndarray of float64
+    spatial : (d, 5) ndarray of float64
+        Principal components of the centred spectra, divided by the standard deviation of the first.
+    spectral : (d, k) ndarray of float64
+        Eigenvectors of the uncentred second moment, divided by the root mean square length of the projected pixels.
+    principal : (d, 20) ndarray of float64
+        Principal components of the centred spectra.
+    varying : (d,) ndarray of float64
+        1 for a band that varies, else 0.
+    variance : float
+        Mean variance of the bands that vary.
+    """
+
+    shapes: ClassVar[dict[str, Any]] = {
+        "mean": ("bands",), "spatial": ("bands", "components"), "spectral": ("bands", "directions"),
+        "principal": ("bands", "scene"), "varying": ("bands",),
+    }  # fmt: skip
+
+    mean: NDArray[np.float64]
+    spatial: NDArray[np.float64]
+    spectral: NDArray[np.float64]
+    principal: NDArray[np.float64]
+    varying: NDArray[np.float64]
+    variance: float
+
+    def equals(self, other: Subspaces) -> bool:
+        """Tell whether the directions are the same, in whichever process they were formed."""
+        return self is other or all(
+            np.array_equal(one, another) for one, another in zip(vars(self).values(), vars(other).values(), strict=True)
+        )
+
+
+def moments_of(block: Block) -> Moments | None:
+    """Return the moments of the valid spectra of the core, None when there are none."""
+    spectra, valid = block.spectra[block.core], block.core_valid
+    merged: Moments | None = None
+    for row in range(0, len(valid), _ROWS):
+        part = Moments.of(spectra[row : row + _ROWS][valid[row : row + _ROWS]])
+        merged = part if merged is None else merged if part is None else merged + part
+    return merged
+
+
+def subspaces_of(moments: Moments, components: int) -> Subspaces:
+    """Return both sets of directions; constant bands have no part in them."""
+    mean, covariance = moments.mean, moments.covariance
+    varying = np.diag(covariance) > _CONSTANT * mean**2
+    if not varying.any():
+        raise DataError("all valid pixels are equal: there is no variation to measure an anomaly by")
+    covariance, centre = covariance[np.ix_(varying, varying)], mean[varying]
+    variances, principal = _leading(covariance, _SCENE_COMPONENTS)
+    powers, leading = _leading(covariance + np.outer(centre, centre), components)
+    spatial, spectral = (
+        np.zeros((len(mean), count)) for count in (min(_MORPHOLOGY_COMPONENTS, principal.shape[1]), leading.shape[1])
+    )
+    spatial[varying] = principal[:, :_MORPHOLOGY_COMPONENTS] / np.sqrt(variances[0])
+    spectral[varying] = leading / np.sqrt(powers.sum())
+    whole = np.zeros((len(mean), principal.shape[1]))
+    whole[varying] = principal
+    variance = float(np.trace(covariance)) / len(covariance)
+    return Subspaces(mean, spatial, spectral, whole, varying.astype(np.float64), variance)
+
+
+def _leading(matrix: NDArray[np.float64], count: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the largest eigenvalues of a symmetric matrix and their eigenvectors."""
+    values, vectors = np.linalg.eigh(matrix)
+    return values[::-1][:count], vectors[:, ::-1][:, :count]

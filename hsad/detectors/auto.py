@@ -21,7 +21,15 @@ from hsad.kernels.image.smoothing import smoothed, smoothing_radius
 from hsad.kernels.ring.task import CRD, Task
 from hsad.kernels.summaries import Histogram, Sample, Together
 
-__all__ = ["Auto", "Evidence"]
+__all__ = ["MEANINGS", "Auto", "Evidence"]
+
+MEANINGS = {
+    "spectral": "unlike its surroundings",
+    "spatial": "small and bright or dark",
+    "global": "unlike the whole scene",
+    "region": "unlike the whole scene and like its surroundings, as the inside of a large object is",
+}
+"""What each kind of evidence says of a pixel, in the order of their numbers, from 1."""
 
 _SAMPLE = 2**15
 """Pixels from which the Gaussians of the scene are formed: all of a small scene."""

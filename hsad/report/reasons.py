@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hsad.detectors.auto import MEANINGS, Auto
 from hsad.detectors.global_rx import Gaussian, GlobalRX
 from hsad.detectors.low_rank.rpca import RPCA, Decomposition, sparse_part
 from hsad.detectors.reduced import Components, OnComponents
@@ -73,16 +74,15 @@ def reason_of(detector: Detector, background: Any, block: Block, score: float) -
         return _collaborative(detector, background.factor, block)
     if isinstance(detector, RPCA):
         return _sparse(detector, background, block, score)
-    if detector.evidence:
+    if isinstance(detector, Auto):
         parts = detector.parts(block, background)[0, 0]
         evidence = {name: float(value) for name, value in zip(detector.evidence, parts, strict=True)}
-        strongest = max(evidence, key=lambda name: evidence[name])
-        listed = ", ".join(f"{name} {value:+.2f}" for name, value in evidence.items())
-        return Reason(
-            f"kinds of evidence, each a logarithm of a multiple of the scene's typical value: {listed}; the "
-            f"{strongest} one is the strongest",
-            evidence=evidence,
-        )
+        listed = ", ".join(f"{name} {value:+.2f}" for name, value in evidence.items() if name in MEANINGS)
+        number = evidence.pop("evidence")
+        if np.isnan(number):
+            return Reason(f"kinds of evidence: {listed}; too few valid pixels around for a score", evidence=evidence)
+        name, meaning = list(MEANINGS.items())[int(number) - 1]
+        return Reason(f"{meaning} (kinds of evidence: {listed}; the {name} one decides)", evidence=evidence)
     return Reason("this method gives no account by band: compare the spectrum with its surroundings")
 
 

@@ -22,17 +22,17 @@ class RobustGaussian(Background):
 
     Attributes
     ----------
-    centre : (k,) ndarray of float64
     whitening : (k, k) ndarray of float64
         W with W·Wᵀ = (C + ρI)⁻¹.
+    centre : (k,) ndarray of float64
     rest : float
         Variance of each direction left out, plus ρ; 0 where none is left.
     """
 
-    shapes: ClassVar[dict[str, Any]] = {"centre": ("components",), "whitening": ("components", "components")}
+    shapes: ClassVar[dict[str, Any]] = {"whitening": ("components", "components"), "centre": ("components",)}
 
-    centre: NDArray[np.float64]
     whitening: NDArray[np.float64]
+    centre: NDArray[np.float64]
     rest: float
 
     @classmethod
@@ -84,7 +84,7 @@ class RobustGaussian(Background):
         values = np.maximum(values, 0.0)
         freedom = float((values / (values + rho)).sum()) + (left * variance / (variance + rho) if left else 0.0)
         whitening = vectors / np.sqrt(values + rho)
-        return cls(centre, whitening, variance + rho if left else 0.0), freedom
+        return cls(whitening, centre, variance + rho if left else 0.0), freedom
 
     def white(self, components: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the part of the squared distance of ``(n, k)`` components that lies within them."""

@@ -25,6 +25,7 @@ __all__ = [
     "check_folder",
     "check_output",
     "drop_statistics",
+    "keeps_offline",
     "open_log",
     "publish",
     "publish_folder",
@@ -48,6 +49,14 @@ def split_variable(path: str | os.PathLike[str]) -> tuple[Path, str | None]:
     if match is None or Path(path).exists():
         return Path(path), None
     return Path(match["path"]), match["variable"]
+
+
+def keeps_offline() -> bool:
+    """Tell whether files may only be read by themselves: the environment has ``HSAD_OFFLINE`` set, and not to 0.
+
+    What a file names besides (addresses, other files) is not followed then.
+    """
+    return os.environ.get("HSAD_OFFLINE", "0") not in {"", "0"}
 
 
 def check_output(path: str | os.PathLike[str], suffixes: Sequence[str], *, overwrite: bool = False) -> Path:

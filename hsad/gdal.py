@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hsad.errors import OutputError, SceneError
+from hsad.files import keeps_offline
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,6 +23,8 @@ LEAST_CACHE = 16 * 2**20
 """Bytes that GDAL keeps of decoded blocks: its default is a share of the machine's memory."""
 
 _WRITING_CACHE = 64 * 2**20
+# Formats of GDAL's whose files name no others, let alone addresses: what is opened under HSAD_OFFLINE.
+_SELF_CONTAINED = ["GTiff", "ENVI", "HFA", "PNG", "JPEG", "JP2OpenJPEG", "AAIGrid", "BMP", "GIF"]
 _SILENT = logging.NullHandler()
 _OPENING = threading.Lock()
 
@@ -34,6 +37,9 @@ def open_raster(path: str | Path, mode: str = "r", **profile: Any) -> Any:
     # The filters of `warnings` belong to the process: two threads must not save and restore them at once.
     with _OPENING, warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        if mode == "r" and not profile and keeps_offline():
+            # Which drivers may try, `rasterio.open` does not ask.
+            return rasterio.DatasetReader(str(path), driver=_SELF_CONTAINED)
         return rasterio.open(path, mode, **profile)
 
 
@@ -71,7 +77,9 @@ def open_dataset(path: str, cache: int = LEAST_CACHE) -> Iterator[DatasetReader]
     # What GDAL has to say on the way to an error is in the error; without this, Python prints it on stderr.
     logging.getLogger("rasterio").addHandler(_SILENT)
     try:
-        with rasterio.Env(GDAL_CACHEMAX=cache), open_raster(path) as dataset:
+        # An ending that no file has: GDAL's file system of addresses opens none then, whoever asks.
+        options = {"CPL_VSIL_CURL_ALLOWED_EXTENSIONS": ".offline"} if keeps_offline() else {}
+        with rasterio.Env(GDAL_CACHEMAX=cache, **options), open_raster(path) as dataset:
             yield dataset
     except (RasterioError, CPLE_BaseError, UnicodeDecodeError) as error:  # the last for texts that are no UTF-8
         raise SceneError(f"{path}: {_reason(error)}") from error

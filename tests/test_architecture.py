@@ -36,7 +36,7 @@ ROOMS = {
     "quality": {"cube", "errors"},
     "grids": {"errors"},
     "files": {"errors"},
-    "gdal": {"errors"},
+    "gdal": {"files", "errors"},
     "record": set(),
     "evaluation": {"masked", "record", "errors"},
     "plot": {"evaluation", "products", "report", "cube", "errors"},

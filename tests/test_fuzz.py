@@ -13,7 +13,7 @@ pytestmark = [
     pytest.mark.faults,
     pytest.mark.skipif(sys.platform == "win32", reason="memory is measured with resource"),
 ]
-SHORT = {"header": 200, "tiff": 100, "mat": 100, "background": 0}
+SHORT = {"header": 200, "tiff": 100, "mat": 100, "background": 60}
 LONG = {"header": 20_000, "tiff": 5_000, "mat": 3_000, "background": 2_500}
 
 
@@ -23,7 +23,7 @@ def child_finds_this_folder(monkeypatch):
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [folder, os.environ.get("PYTHONPATH", "")])))
 
 
-@pytest.mark.parametrize("kind", [kind for kind, count in SHORT.items() if count])
+@pytest.mark.parametrize("kind", SHORT)
 def test_damaged_files_are_read_or_refused_in_one_line_that_names_them(kind):
     counts, bad = attack(kind, 0, SHORT[kind])
     assert bad == []

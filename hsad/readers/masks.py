@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import warnings
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hsad.errors import SceneError
-from hsad.files import split_variable
+from hsad.files import keeps_offline, split_variable
 from hsad.readers.matlab.matfile import MatArray, is_matlab, list_arrays, load_array
 from hsad.readers.scene import existing_file, read_cube
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from affine import Affine
     from numpy.typing import NDArray
 
@@ -140,6 +139,10 @@ def _vector(source: str, grid: GeoGrid) -> NDArray[np.bool_]:
 
     if grid.transform is None:
         raise SceneError(f"{source}: a vector file fits a georeferenced scene only, this one has no transform")
+    if keeps_offline():
+        with Path(source).open("rb") as file:
+            if b"VRTDataSource" in file.read(4096):
+                raise SceneError(f"{source}: names other files, which HSAD_OFFLINE forbids")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # what GDAL says on the way: what it means is checked below

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hsad.errors import SceneError
-from hsad.files import split_variable
+from hsad.files import keeps_offline, split_variable
 from hsad.readers.pointer import refuse_pointer
 from hsad.readers.registry import all_readers
 
@@ -68,7 +68,8 @@ def read_cube(path: str | Path) -> xr.DataArray:
             return reader.read(located, variable)
         tried.append(reader.name)
     what = "knows a product in this folder" if folder else "knows this file"
-    raise SceneError(f"{located}: none of the readers {what} (tried {', '.join(tried)})")
+    left_out = "; HSAD_OFFLINE leaves out formats whose files name others" if keeps_offline() else ""
+    raise SceneError(f"{located}: none of the readers {what} (tried {', '.join(tried)}){left_out}")
 
 
 def open_cube(path: str | Path) -> xr.DataArray:

@@ -15,6 +15,7 @@ from hsad.grids.swath import Swath, point_swath
 from hsad.quality import attach_flags
 from hsad.readers.bands import BandTable, band_table
 from hsad.readers.nodata import stored_nodata
+from hsad.readers.rasters.hdf5 import open_hdf5
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -178,6 +179,8 @@ def _opened(source: str, group: str = "") -> Iterator[xr.Dataset]:
     zarr = Path(source).is_dir()
     options: dict[str, Any] = {"engine": "zarr", "consolidated": False} if zarr else {}
     if not zarr and _is_hdf5(source):
+        with open_hdf5(source):
+            pass  # where it may name no other file, it is looked at before xarray follows it
         options = {"engine": "h5netcdf", "phony_dims": "sort"}  # HDF5 without the dimensions of netCDF, too
     try:
         with xr.open_dataset(
@@ -218,8 +221,6 @@ def _groups(source: str) -> list[str]:
     if not _is_hdf5(source):
         return [""]
     import h5py
-
-    from hsad.readers.rasters.hdf5 import open_hdf5
 
     names: list[str] = []
     with open_hdf5(source) as file:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hsad.errors import HsadError, SceneError
+from hsad.files import keeps_offline
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,12 +27,38 @@ def open_hdf5(path: str) -> Iterator[h5py.File]:
 
     try:
         with h5py.File(path, "r") as file:
+            if keeps_offline():
+                _refuse_other_files(file, path)
             yield file
     except HsadError:
         raise
     except Exception as error:  # h5py raises whatever a damaged file makes it stumble over
         said = " ".join(str(error).split()) or type(error).__name__
         raise SceneError(f"{path}: not a readable HDF5 file: {said}") from error
+
+
+def _refuse_other_files(file: h5py.File, path: str) -> None:
+    """Refuse a file with links to other files, or with data in them, before anything of it is followed."""
+    import h5py
+
+    waiting, seen = [file], set()
+    while waiting:
+        group = waiting.pop()
+        if group.id in seen:
+            continue
+        seen.add(group.id)
+        for name in group:
+            link = group.get(name, getlink=True)
+            named = [link.filename] if isinstance(link, h5py.ExternalLink) else []
+            item = group[name] if isinstance(link, h5py.HardLink) else None
+            if isinstance(item, h5py.Group):
+                waiting.append(item)
+            elif isinstance(item, h5py.Dataset):
+                named += [other for other, *_ in item.external or ()]
+                named += [source.file_name for source in (item.virtual_sources() if item.is_virtual else ())]
+            others = [other for other in named if other != "."]
+            if others:
+                raise SceneError(f"{path}: {name} lies in another file ({others[0]}), which HSAD_OFFLINE forbids")
 
 
 @dataclass(frozen=True)

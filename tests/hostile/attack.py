@@ -118,18 +118,18 @@ def attack(kind: str, first: int, last: int, patience: float = 240) -> tuple[col
     bad: list[str] = []
     while first < last:
         command = [sys.executable, "-m", "hostile.attack", kind, str(first), str(last)]
-        child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         at = first
-        for line in child.stdout:
-            found = json.loads(line)
-            if "at" in found:
-                at = found["at"]
-                continue
-            counts[found["verdict"]] += 1
-            if found["verdict"] in BAD:
-                bad.append(f"{kind} {found['number']}: {found['verdict']}: {found['said']}")
-            first = found["number"] + 1
-        status = child.wait(timeout=patience)
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as child:
+            for line in child.stdout:
+                found = json.loads(line)
+                if "at" in found:
+                    at = found["at"]
+                    continue
+                counts[found["verdict"]] += 1
+                if found["verdict"] in BAD:
+                    bad.append(f"{kind} {found['number']}: {found['verdict']}: {found['said']}")
+                first = found["number"] + 1
+            status = child.wait(timeout=patience)
         if status not in (0, 3):
             counts["died"] += 1
             bad.append(f"{kind} {at}: died with status {status}")

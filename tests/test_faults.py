@@ -37,6 +37,8 @@ import hsad as library
 from hsad.detectors.parameters import parameter
 from hsad.errors import ClusterError, TileError
 
+pytestmark = pytest.mark.faults
+
 CRD = ("-m", "crd", "--outer", 11, "--inner", 5, "--tile", 64, "--workers", 2)
 
 

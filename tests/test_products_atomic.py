@@ -16,6 +16,8 @@ from hsad.cube import GeoGrid
 from hsad.errors import OutputError
 from hsad.products import ScoreWriter, write_scores
 
+pytestmark = pytest.mark.faults
+
 SCORES = np.random.default_rng(0).chisquare(50, (300, 270))
 
 

@@ -24,6 +24,8 @@ from hsad.errors import DataError, OutputError, ResumeWarning
 from hsad.job.learned import Learned
 from hsad.kernels.summaries import Moments
 
+pytestmark = pytest.mark.faults
+
 CRD = ("-m", "crd", "--outer", 11, "--inner", 5, "--tile", 64, "--workers", 2)
 RPCA = ("-m", "rpca", "--tile", 64, "--workers", 2)
 

@@ -285,6 +285,7 @@ def test_a_scheduler_that_is_gone_is_said_and_the_rest_is_kept(scene, whole, tmp
             process.kill()
             _, stderr = run.communicate()
         assert run.returncode == 1
+        assert stderr.count("\n") == 1, stderr
         assert "hsad: error: scheduler: the connection to the cluster is lost" in stderr.splitlines()[-1]
         assert finished_tiles(output) >= 3
     goes_on(scene, CRD, output, whole)

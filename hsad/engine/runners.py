@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import logging
 import os
 import threading
 import time
@@ -214,6 +215,8 @@ class Cluster(Runner):
                 cluster = Client(cluster, timeout="5s", set_as_default=False)
             except (OSError, ValueError) as error:
                 raise ParameterError(f"scheduler: no dask scheduler answers at {cluster!r} ({error})") from error
+            # Of a connection that is lost it would print a traceback; our error says it.
+            logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
         self.client = cluster
         self._pinned: list[Any] = []
         self._homes: list[str] = []

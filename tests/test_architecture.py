@@ -64,7 +64,10 @@ ROOMS = {
     "description": {"engine", "detectors.block", "quality", "grids", "cube", "record", "errors"},
     "accessor": {"detection", "detectors", "products", "cube", "errors"},
     "doctor": {"engine"},
-    "bench": {"detection", "detectors", "engine", "products", "errors"},
+    "bench": {
+        "catalog", "cube", "detection", "detectors", "engine", "evaluation", "products", "readers", "synthetic",
+        "errors",
+    },
     "demo": {"cube", "job", "detection", "evaluation", "products", "readers", "report", "synthetic", "files", "errors"},
     "cli": {
         "bench", "catalog", "cube", "demo", "description", "detection", "detectors", "doctor", "errors", "evaluation",

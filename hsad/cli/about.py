@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from hsad.cli.completion import SHELLS, completion_script, detector_names, topic_names
 from hsad.cli.options import HsadCommand, json_option, overwrite_option, print_json, progress
+from hsad.errors import ParameterError
+
+if TYPE_CHECKING:
+    from hsad.bench import Accuracy, Report
 
 __all__ = ["bench", "completion", "demo", "doctor", "manual", "methods"]
 
@@ -83,22 +88,53 @@ def demo(output: str, overwrite: bool, as_json: bool) -> None:
 
 
 @click.command(cls=HsadCommand)
-@click.option("--quick", is_flag=True, help="Leave out many bands and the slowest peers.")
-@click.option("--only", default="", metavar="TEXT", help="Measure only cases whose name holds this.")
-@click.option("--plot", metavar="BENCH.png", help="Draw the times.")
+@click.option("--quick", is_flag=True, help="Speed: leave out many bands and the slowest peers.")
+@click.option(
+    "--only", default="", metavar="TEXT", help="Only cases whose name holds this; accuracy: only these methods (a,b)."
+)
+@click.option("--plot", metavar="BENCH.png", help="Speed: draw the times.")
+@click.option("--accuracy", is_flag=True, help="Every detector on scenes whose truth is known.")
+@click.option("--suite", is_flag=True, help="Accuracy on 86 cases in 8 families, with the regret of each.")
+@click.option("--data", envvar="HSAD_DATA", metavar="DIR", help="Accuracy: folder of benchmark scenes  [HSAD_DATA]")
+@click.option("--seeds", default=1, show_default=True, help="Accuracy: how often a learned detector is trained.")
+@click.option("--draw", default=0, show_default=True, help="Suite: which implants and synthetic scenes.")
 @overwrite_option
 @json_option
-def bench(quick: bool, only: str, plot: str | None, overwrite: bool, as_json: bool) -> None:
-    """Time hsad side by side with the peers that are installed, in one run."""
-    from hsad.bench import run_bench
+def bench(
+    quick: bool,
+    only: str,
+    plot: str | None,
+    accuracy: bool,
+    suite: bool,
+    data: str | None,
+    seeds: int,
+    draw: int,
+    overwrite: bool,
+    as_json: bool,
+) -> None:
+    """Time hsad beside the peers that are installed; or measure how well its detectors find what is there."""
+    from hsad.bench import run_accuracy, run_bench, run_suite
     from hsad.files import check_output
     from hsad.products.figures import FIGURE_SUFFIXES
 
-    if plot is not None:
-        check_output(plot, FIGURE_SUFFIXES, overwrite=overwrite)
-    report = run_bench(quick=quick, only=only, progress=progress())
-    if plot is not None:
-        report.plot(plot, overwrite=overwrite)
+    report: Report | Accuracy
+    if accuracy:
+        if quick or plot is not None:
+            raise ParameterError("--quick and --plot belong to the bench of speed: leave them out with --accuracy")
+        folder = Path(data) if data else None
+        methods = [name.strip() for name in only.split(",") if name.strip()]
+        if suite:
+            report = run_suite(folder, methods=methods, seeds=seeds, draw=draw, progress=progress())
+        else:
+            report = run_accuracy(folder, methods=methods, seeds=seeds, progress=progress())
+    else:
+        if suite:
+            raise ParameterError("--suite is part of the accuracy: give --accuracy --suite")
+        if plot is not None:
+            check_output(plot, FIGURE_SUFFIXES, overwrite=overwrite)
+        timed = report = run_bench(quick=quick, only=only, progress=progress())
+        if plot is not None:
+            timed.plot(plot, overwrite=overwrite)
     if as_json:
         print_json(report.to_dict())
     else:

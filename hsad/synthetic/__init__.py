@@ -3,6 +3,7 @@
 ``spectra``   reflectances of ground and target materials, as formulas over 400-2500 nm
 ``fields``    correlated random fields: mixtures, relief, illumination
 ``targets``   shapes and places of the implanted targets
+``implants``  the same shapes implanted into a scene that is given, each pixel with its own noise
 ``sensor``    sun, atmosphere, bands, noise, stripes and smile
 ``scene``     puts them together
 """

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["Target", "place_targets"]
+__all__ = ["Target", "footprint", "place_targets"]
 
 _GAP = 3  # pixels of background between two targets, or a target and nodata
 _SHAPES: tuple[Literal["rectangle", "ellipse"], ...] = ("rectangle", "ellipse")
@@ -65,13 +65,12 @@ def _check(sizes: Sequence[int], fills: Sequence[float], contrasts: Sequence[flo
                 raise ParameterError(f"{name} must lie above 0 and at most at 1, not {share}")
 
 
-def _footprint(
-    size: int, shape: Literal["rectangle", "ellipse"], rng: np.random.Generator
+def footprint(
+    size: int, shape: Literal["rectangle", "ellipse"], angle: float, aspect: float
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return row and column offsets of the `size` innermost pixels of a shape of random angle and aspect."""
-    angle = rng.uniform(0, np.pi)
+    """Return row and column offsets of the `size` innermost pixels of a shape, turned by `angle` (radians)."""
     # A bar narrower than a pixel's diagonal would fall apart on the grid.
-    aspect = min(rng.uniform(1, 2.5), max(1.0, size / 6))
+    aspect = min(aspect, max(1.0, size / 6))
     reach = int(np.ceil(np.sqrt(size * aspect))) + 1
     row, col = np.mgrid[-reach : reach + 1, -reach : reach + 1]
     along = (col * np.cos(angle) + row * np.sin(angle)) / np.sqrt(aspect)
@@ -123,7 +122,7 @@ def place_targets(
     # The largest first, while there is room.
     for number, (size, fill, contrast) in sorted(combinations, key=lambda c: -c[1][0]):
         shape = _SHAPES[int(rng.integers(2))]
-        rows, cols = _footprint(size, shape, rng)
+        rows, cols = footprint(size, shape, rng.uniform(0, np.pi), rng.uniform(1, 2.5))
         extent = int(max(abs(rows).max(), abs(cols).max()))
         room = ndimage.distance_transform_cdt(free, "chessboard")[1:-1, 1:-1] > extent + _GAP
         places = np.flatnonzero(room)

@@ -1,0 +1,342 @@
+"""How well detectors find what is known to be there: every method at its defaults, on the scenes that are at hand."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from hsad import __version__
+from hsad.bench.known import BENCHMARK, KnownScene, benchmark_scenes, synthetic_scene
+from hsad.bench.suite import FAMILIES, suite
+from hsad.detection import detect
+from hsad.detectors import DETECTORS, detector_class
+from hsad.engine.runners import one_blas_thread
+from hsad.errors import HsadError, ParameterError
+from hsad.evaluation import evaluate
+
+__all__ = ["CONTROL", "RIVALS", "Accuracy", "Figures", "measure", "run_accuracy", "run_suite"]
+
+#: Named in tables beside the detectors: `rx` on the leading components, its distances blurred. Who beats `rx` alone and
+#: not this has shown little.
+CONTROL = "control"
+_CONTROL_COMPONENTS, _CONTROL_BLUR = 20, 0.7
+
+#: What the regret of a method is measured against: a name, the method, its parameters.
+RIVALS: dict[str, tuple[str, dict[str, Any]]] = {
+    "rx": ("rx", {}),
+    "crd": ("crd", {}),
+    "lrx pca=10 21/13": ("lrx", {"pca": 10, "outer": 21, "inner": 13}),
+    "lrx": ("lrx", {}),
+    "rpca": ("rpca", {}),
+}
+
+#: From this regret on a case is listed.
+_REGRETTABLE = 0.05
+
+#: The part of a scene that lets a method be compiled before its clock runs.
+_CORNER = slice(0, 48)
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What one method reached on one scene with one seed.
+
+    Attributes
+    ----------
+    scene, family, method : str
+    seed : int or None
+        Of a learned detector.
+    auc, average_precision : float
+    objects, found : int
+        Objects of the truth, and those found at a false-alarm rate of 1e-3.
+    seconds : float
+        CPU time of the whole call, of all threads.
+    """
+
+    scene: str
+    family: str
+    method: str
+    seed: int | None
+    auc: float
+    average_precision: float
+    objects: int
+    found: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """The figures of one run.
+
+    Attributes
+    ----------
+    version : str
+    figures : tuple of Figures
+    scenes : dict
+        Checksums of the files of each scene, by name of file; none of scenes that are made.
+    remarks : tuple of str
+        What was left out, and why.
+    judged : tuple of str
+        Methods whose regret is asked for; none without rivals.
+    """
+
+    version: str
+    figures: tuple[Figures, ...]
+    scenes: dict[str, dict[str, str]]
+    remarks: tuple[str, ...]
+    judged: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report as JSON holds it."""
+        return {**asdict(self), "regret": {method: self.regret(method) for method in self.judged}}
+
+    def regret(self, method: str) -> dict[str, float]:
+        """Return, by scene, the best AUC of the rivals less that of the method; below 0 it is better than all.
+
+        Of several seeds it is the mean that counts. Scenes on which the method or every rival failed are left out.
+        """
+        reached: dict[str, dict[str, list[float]]] = {}
+        for row in self.figures:
+            reached.setdefault(row.scene, {}).setdefault(row.method, []).append(row.auc)
+        means = {
+            scene: {name: float(np.mean(aucs)) for name, aucs in methods.items()} for scene, methods in reached.items()
+        }
+        return {
+            scene: max(aucs[rival] for rival in RIVALS if rival in aucs) - aucs[method]
+            for scene, aucs in means.items()
+            if method in aucs and set(RIVALS) & aucs.keys()
+        }
+
+    def table(self) -> str:
+        """Return the report as tables in Markdown, one for each family, then the regrets."""
+        lines = [f"hsad {self.version}; every method at its defaults; found: objects at a false-alarm rate of 1e-3"]
+        families = [family for family in FAMILIES if any(row.family == family for row in self.figures)]
+        for family in families:
+            lines += ["", *self._of_family(family)]
+        if self.judged:
+            lines += ["", *self._by_family(families), "", *self._regrets()]
+        if self.scenes:
+            lines += ["", "| scene | file | sha256 |", "|---|---|---|"]
+            lines += [
+                f"| {s} | {file} | {sha[:16]} |" for s, files in self.scenes.items() for file, sha in files.items()
+            ]
+        lines += [line for remark in self.remarks for line in ("", f"Left out: {remark}")]
+        return "\n".join(lines)
+
+    def _methods(self) -> list[str]:
+        return list(dict.fromkeys(row.method for row in self.figures))
+
+    def _of_family(self, family: str) -> list[str]:
+        lines = [
+            f"| {family} | scenes | seeds | AUC | worst | average precision | found | CPU s, median |",
+            "|---|---|---|---|---|---|---|---|",
+        ]
+        for method in self._methods():
+            rows = [row for row in self.figures if row.family == family and row.method == method]
+            if rows:
+                seeds = list(dict.fromkeys(row.seed for row in rows))
+                runs = [[row for row in rows if row.seed == seed] for seed in seeds]
+                figures = [
+                    _spread([float(np.mean([value(row) for row in run])) for run in runs])
+                    for value in (_auc, _precision, _found)
+                ]
+                worst = min(row.auc for row in rows)
+                scenes = len({row.scene for row in rows})
+                seconds = float(np.median([row.seconds for row in rows]))
+                lines.append(
+                    f"| {method} | {scenes} | {len(seeds) if seeds != [None] else '-'} | {figures[0]} | {worst:.4f} | "
+                    f"{figures[1]} | {figures[2]} | {seconds:.2f} |"
+                )
+        return lines
+
+    def _by_family(self, families: list[str]) -> list[str]:
+        """Return the mean AUC of every method in every family, and over families."""
+        lines = ["| mean AUC | " + " | ".join([*families, "mean"]) + " |", "|---" * (len(families) + 2) + "|"]
+        for method in self._methods():
+            aucs = [[row.auc for row in self.figures if (row.family, row.method) == (f, method)] for f in families]
+            means = [float(np.mean(values)) if values else np.nan for values in aucs]
+            lines.append("| " + " | ".join([method, *(f"{mean:.4f}" for mean in [*means, np.mean(means)])]) + " |")
+        return lines
+
+    def _regrets(self) -> list[str]:
+        best = ", ".join(f"`{name}`" for name in RIVALS)
+        lines = [
+            f"Regret: the best AUC of {{{best}}} less that of the method.",
+            "",
+            f"| regret | largest | mean | cases over {_REGRETTABLE:g} |",
+            "|---|---|---|---|",
+        ]
+        for method in self.judged:
+            regrets = self.regret(method)
+            if regrets:
+                over = [name for name in sorted(regrets, key=lambda s: -regrets[s]) if regrets[name] > _REGRETTABLE]
+                listed = ", ".join(f"{name} {regrets[name]:.3f}" for name in over)
+                lines.append(
+                    f"| {method} | {max(regrets.values()):.3f} | {np.mean(list(regrets.values())):.4f} | "
+                    f"{len(over)} of {len(regrets)}{': ' if over else ''}{listed} |"
+                )
+        return lines
+
+
+def run_accuracy(
+    folder: Path | None = None,
+    *,
+    methods: Sequence[str] = (),
+    seeds: int = 1,
+    progress: Callable[..., Any] | None = None,
+) -> Accuracy:
+    """Measure detectors on the benchmark scenes that are at hand, and on the synthetic one.
+
+    Parameters
+    ----------
+    folder : Path, optional
+        Where the files of the benchmark scenes are; without it there is the synthetic scene alone.
+    methods : sequence of str
+        Detectors by name, or ``control``; all of them by default.
+    seeds : int
+        With how many seeds, from 0, a learned detector is trained; at least 1.
+    progress : callable, optional
+        As `hsad.engine.run.Progress`.
+
+    Raises
+    ------
+    HsadError
+        When a method or the folder does not exist, or a file is not that of the catalogue.
+    """
+    known, remarks = _at_hand(folder)
+    chosen: dict[str, tuple[str, dict[str, Any]]] = {
+        name: (name, {}) for name in _checked(methods) or (*DETECTORS, CONTROL)
+    }
+    scenes = [*known, synthetic_scene()]
+    figures, failed = measure(scenes, len(scenes), chosen, seeds, progress)
+    return Accuracy(__version__, figures, {s.name: dict(s.sha256) for s in known}, (*remarks, *failed))
+
+
+def run_suite(
+    folder: Path | None = None,
+    *,
+    methods: Sequence[str] = (),
+    seeds: int = 1,
+    draw: int = 0,
+    progress: Callable[..., Any] | None = None,
+) -> Accuracy:
+    """Measure detectors and the rivals of their regret on the suite of cases: see `hsad.bench.suite`.
+
+    Parameters
+    ----------
+    folder, methods, seeds, progress
+        As in `run_accuracy`; ``auto`` by default.
+    draw : int
+        Which implants and synthetic scenes, from 0.
+
+    Raises
+    ------
+    HsadError
+        As in `run_accuracy`.
+    """
+    if draw < 0:
+        raise ParameterError(f"--draw (draw=) must be at least 0, not {draw}")
+    known, remarks = _at_hand(folder)
+    judged = _checked(methods) or ("auto",)
+    cases = suite(known, draw)
+    figures, failed = measure(cases, None, RIVALS | {name: (name, {}) for name in judged}, seeds, progress)
+    sums = {scene.name: dict(scene.sha256) for scene in known}
+    return Accuracy(__version__, figures, sums, (*remarks, *failed), judged)
+
+
+def measure(
+    scenes: Iterable[KnownScene],
+    total: int | None,
+    methods: dict[str, tuple[str, dict[str, Any]]],
+    seeds: int,
+    progress: Callable[..., Any] | None = None,
+) -> tuple[tuple[Figures, ...], tuple[str, ...]]:
+    """Return the figures of methods on scenes, and what failed: a method is not tried again after it did."""
+    if seeds < 1:
+        raise ParameterError(f"--seeds (seeds=) must be at least 1, not {seeds}")
+    figures: list[Figures] = []
+    failed: dict[str, str] = {}
+    compiled: set[str] = set()
+    for scene in progress(scenes, total=total, desc="measuring") if progress else scenes:
+        for name, (method, parameters) in methods.items():
+            if name in failed:
+                continue
+            learned = method != CONTROL and any(p.name == "seed" for p in detector_class(method).parameters())
+            try:
+                if not learned and name not in compiled:
+                    _scores(scene.cube.isel(y=_CORNER, x=_CORNER), method, parameters)
+                    compiled.add(name)
+                for seed in range(seeds) if learned else (None,):
+                    given = parameters if seed is None else {**parameters, "seed": seed}
+                    figures.append(_figures(scene, name, method, given, seed))
+            except HsadError as error:
+                failed[name] = f"{name} from {scene.name} on: {error}"
+    return tuple(figures), tuple(failed.values())
+
+
+def _figures(scene: KnownScene, name: str, method: str, parameters: dict[str, Any], seed: int | None) -> Figures:
+    started = time.process_time()
+    with one_blas_thread():
+        scores = _scores(scene.cube, method, parameters)
+    seconds = time.process_time() - started
+    found = evaluate(scores, scene.truth)
+    areas = (found.auc, found.average_precision)
+    return Figures(scene.name, scene.family, name, seed, *areas, found.objects, found.objects_found, seconds)
+
+
+def _scores(cube: xr.DataArray, method: str, parameters: dict[str, Any]) -> NDArray[np.float32]:
+    scores = _control(cube) if method == CONTROL else detect(cube, method, workers=1, **parameters)
+    return np.asarray(scores.values)
+
+
+def _control(cube: xr.DataArray) -> xr.DataArray:
+    """Return the distances of global RX on leading components, blurred over the valid pixels."""
+    from scipy.ndimage import gaussian_filter
+
+    squared: xr.DataArray = detect(cube, "rx", pca=_CONTROL_COMPONENTS, workers=1)
+    valid = np.isfinite(squared.values)
+    distance = np.sqrt(np.where(valid, squared.values, 0).astype(np.float64))
+    weight = gaussian_filter(valid.astype(float), _CONTROL_BLUR)
+    blurred = gaussian_filter(distance, _CONTROL_BLUR) / np.maximum(weight, 1e-30)
+    return squared.copy(data=np.where(valid, blurred, np.nan))
+
+
+def _at_hand(folder: Path | None) -> tuple[list[KnownScene], tuple[str, ...]]:
+    """Return the benchmark scenes of a folder, and a remark on those that are missing."""
+    scenes = benchmark_scenes(folder) if folder is not None else []
+    missing = len(BENCHMARK) - len(scenes)
+    where = f"in {folder}" if folder is not None else "given (--data, HSAD_DATA): no folder"
+    return scenes, (f"{missing} of {len(BENCHMARK)} benchmark scenes: not {where}",) if missing else ()
+
+
+def _checked(methods: Sequence[str]) -> tuple[str, ...]:
+    """Return names of methods, each once and known."""
+    for name in methods:
+        if name != CONTROL:
+            detector_class(name)
+    return tuple(dict.fromkeys(methods))
+
+
+def _spread(values: list[float]) -> str:
+    """Return the mean of several seeds, and its spread where there are several."""
+    mean = f"{np.mean(values):.4f}"
+    return f"{mean} ± {np.std(values, ddof=1):.4f}" if len(values) > 1 else mean
+
+
+def _auc(row: Figures) -> float:
+    return row.auc
+
+
+def _precision(row: Figures) -> float:
+    return row.average_precision
+
+
+def _found(row: Figures) -> float:
+    return row.found / row.objects

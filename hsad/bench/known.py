@@ -1,0 +1,88 @@
+"""Scenes whose truth is known: the benchmark scenes of the catalogue that are at hand, and the synthetic one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from hsad.catalog import CatalogItem, get_item
+from hsad.cube import geo_grid
+from hsad.errors import SceneError
+from hsad.readers import open_cube
+from hsad.readers.masks import open_mask
+from hsad.synthetic import make_scene
+
+__all__ = ["BENCHMARK", "KnownScene", "as_cube", "benchmark_scenes", "synthetic_scene"]
+
+#: The scenes of the catalogue that accuracy is measured on; the others show the same places again, or have no truth.
+BENCHMARK = (
+    "abu-airport-2", "abu-airport-4", "abu-beach-3", "abu-beach-4", "abu-urban-2", "abu-urban-4", "abu-urban-5",
+    "sandiego-1", "pavia-lzw", "pavia-wu",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class KnownScene:
+    """A scene and its truth.
+
+    Attributes
+    ----------
+    name : str
+    family : str
+        What kind of scene it is: ``native``, ``synthetic``, ``faint``, …
+    cube : (y, x, band) xarray.DataArray
+    truth : (rows, cols) ndarray
+        0 background, else an object; NaN is left out.
+    sha256 : dict of str to str
+        Checksums of the files it was read from, by name; none of a scene that was made.
+    """
+
+    name: str
+    family: str
+    cube: xr.DataArray
+    truth: NDArray[np.float64]
+    sha256: Mapping[str, str]
+
+
+def as_cube(spectra: NDArray[np.floating]) -> xr.DataArray:
+    """Return spectra, ``(rows, cols, bands)``, as a cube of float32 without georeference."""
+    return xr.DataArray(np.ascontiguousarray(spectra, dtype=np.float32), dims=("y", "x", "band"))
+
+
+def benchmark_scenes(folder: Path) -> list[KnownScene]:
+    """Return the benchmark scenes whose files lie in a folder, or in its folder ``scenes``.
+
+    Raises
+    ------
+    SceneError
+        When there is no such folder, or a file is not the one of the catalogue (by its checksum).
+    """
+    if not folder.is_dir():
+        raise SceneError(f"{folder}: no such folder of benchmark scenes (--data, HSAD_DATA)")
+    places = [place for place in (folder / "scenes", folder) if place.is_dir()]
+    found = []
+    for item in map(get_item, BENCHMARK):
+        for place in places:
+            if all((place / asset.file).is_file() for asset in item.assets):
+                found.append(_opened(item, place))
+                break
+    return found
+
+
+def _opened(item: CatalogItem, folder: Path) -> KnownScene:
+    files = {asset.file: item.verify(folder / asset.file).sha256 or "" for asset in item.assets}
+    names = item.summary()
+    cube = open_cube(folder / names["cube"])
+    truth = open_mask(folder / names["truth"], geo_grid(cube))
+    return KnownScene(item.name.removeprefix("abu-"), "native", as_cube(cube.values), truth.astype(np.float64), files)
+
+
+def synthetic_scene() -> KnownScene:
+    """Return the scene of `hsad.make_scene` as it is by default."""
+    scene = make_scene()
+    return KnownScene("demo", "synthetic", scene.cube, scene.truth.values.astype(np.float64), {})

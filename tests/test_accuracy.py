@@ -104,13 +104,16 @@ def test_regret_by_hand():
         row("b", "rx", 0.7), row("b", "lrx", 0.6), row("b", "auto", 0.75),
         row("c", "auto", 0.75), row("b", "rpcanet", 0.4, 0), row("b", "rpcanet", 0.6, 1),
     )  # fmt: skip
-    report = Accuracy("0", rows, {}, ("nothing",), ("auto", "rpcanet"))
+    report = Accuracy({"hsad": "0"}, rows, {}, ("nothing",), ("auto", "rpcanet"))
     assert report.regret("auto") == pytest.approx({"a": 0.1, "b": -0.05})
     assert report.regret("rpcanet") == pytest.approx({"b": 0.2})
     table = report.table()
     assert "| auto | 0.100 | 0.0250 | 1 of 2: a 0.100 |" in table
     assert "| rpcanet | 1 | 2 | 0.5000 ± 0.1414 | 0.4000 | 0.5000 ± 0.0000 | 0.2500 ± 0.0000 | 0.10 |" in table
     assert "Left out: nothing" in table
+    by_scene = Accuracy({"hsad": "0"}, rows, {}, ()).table().splitlines()
+    assert by_scene[-3] == "| a | 0.9000 0.500 1/4 | 0.9500 0.500 1/4 | 0.8500 0.500 1/4 | - | - |"
+    assert by_scene[-2].endswith("| 0.5000 0.500 1/4 |")
 
 
 def test_figures_agree_with_another_library_and_failures_are_remarks():

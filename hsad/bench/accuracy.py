@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import platform
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +80,8 @@ class Accuracy:
 
     Attributes
     ----------
-    version : str
+    versions : dict of str to str
+        Of hsad, Python, and the packages that scores depend on, where they are installed.
     figures : tuple of Figures
     scenes : dict
         Checksums of the files of each scene, by name of file; none of scenes that are made.
@@ -87,7 +91,7 @@ class Accuracy:
         Methods whose regret is asked for; none without rivals.
     """
 
-    version: str
+    versions: dict[str, str]
     figures: tuple[Figures, ...]
     scenes: dict[str, dict[str, str]]
     remarks: tuple[str, ...]
@@ -116,12 +120,15 @@ class Accuracy:
 
     def table(self) -> str:
         """Return the report as tables in Markdown, one for each family, then the regrets."""
-        lines = [f"hsad {self.version}; every method at its defaults; found: objects at a false-alarm rate of 1e-3"]
+        versions = ", ".join(f"{name} {number}" for name, number in self.versions.items())
+        lines = [f"{versions}; every method at its defaults; found: objects at a false-alarm rate of 1e-3"]
         families = [family for family in FAMILIES if any(row.family == family for row in self.figures)]
         for family in families:
             lines += ["", *self._of_family(family)]
         if self.judged:
             lines += ["", *self._by_family(families), "", *self._regrets()]
+        else:
+            lines += ["", *self._by_scene()]
         if self.scenes:
             lines += ["", "| scene | file | sha256 |", "|---|---|---|"]
             lines += [
@@ -154,6 +161,23 @@ class Accuracy:
                     f"| {method} | {scenes} | {len(seeds) if seeds != [None] else '-'} | {figures[0]} | {worst:.4f} | "
                     f"{figures[1]} | {figures[2]} | {seconds:.2f} |"
                 )
+        return lines
+
+    def _by_scene(self) -> list[str]:
+        """Return AUC, average precision and objects found of every method on every scene, of seeds the mean."""
+        lines = ["| scene | " + " | ".join(self._methods()) + " |", "|---" * (len(self._methods()) + 1) + "|"]
+        for scene in dict.fromkeys(row.scene for row in self.figures):
+            cells = [scene]
+            for method in self._methods():
+                rows = [row for row in self.figures if (row.scene, row.method) == (scene, method)]
+                if not rows:
+                    cells.append("-")
+                    continue
+                auc, precision, found = (
+                    float(np.mean([value(row) for row in rows])) for value in (_auc, _precision, lambda row: row.found)
+                )
+                cells.append(f"{auc:.4f} {precision:.3f} {found:.3g}/{rows[0].objects}")
+            lines.append("| " + " | ".join(cells) + " |")
         return lines
 
     def _by_family(self, families: list[str]) -> list[str]:
@@ -216,7 +240,7 @@ def run_accuracy(
     }
     scenes = [*known, synthetic_scene()]
     figures, failed = measure(scenes, len(scenes), chosen, seeds, progress)
-    return Accuracy(__version__, figures, {s.name: dict(s.sha256) for s in known}, (*remarks, *failed))
+    return Accuracy(_versions(), figures, {s.name: dict(s.sha256) for s in known}, (*remarks, *failed))
 
 
 def run_suite(
@@ -248,7 +272,7 @@ def run_suite(
     cases = suite(known, draw)
     figures, failed = measure(cases, None, RIVALS | {name: (name, {}) for name in judged}, seeds, progress)
     sums = {scene.name: dict(scene.sha256) for scene in known}
-    return Accuracy(__version__, figures, sums, (*remarks, *failed), judged)
+    return Accuracy(_versions(), figures, sums, (*remarks, *failed), judged)
 
 
 def measure(
@@ -306,6 +330,14 @@ def _control(cube: xr.DataArray) -> xr.DataArray:
     weight = gaussian_filter(valid.astype(float), _CONTROL_BLUR)
     blurred = gaussian_filter(distance, _CONTROL_BLUR) / np.maximum(weight, 1e-30)
     return squared.copy(data=np.where(valid, blurred, np.nan))
+
+
+def _versions() -> dict[str, str]:
+    found = {"hsad": __version__, "Python": platform.python_version()}
+    for package in ("numpy", "scipy", "numba", "torch"):
+        with contextlib.suppress(PackageNotFoundError):
+            found[package] = version(package)
+    return found
 
 
 def _at_hand(folder: Path | None) -> tuple[list[KnownScene], tuple[str, ...]]:

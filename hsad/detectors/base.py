@@ -31,14 +31,14 @@ class Scan(Protocol):
     Attributes
     ----------
     memory : int
-        Bytes of memory that the run may take.
+        Bytes of memory for what detectors keep of blocks between passes, in all processes together.
     progress : callable
         Shows how far a training has come: ``progress(range(steps), total=steps, desc=...)``.
     """
 
     @property
     def memory(self) -> int:
-        """Bytes of memory that the run may take."""
+        """Bytes of memory for what detectors keep of blocks between passes, in all processes together."""
         ...
 
     def everywhere(self, function: Callable[[], T]) -> list[T]:

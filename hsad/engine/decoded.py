@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from hsad.cube import Raster
 from hsad.errors import SceneError
 
-__all__ = ["BlockCache", "CodedRaster", "shared_blocks", "unit_of"]
+__all__ = ["BlockCache", "CodedRaster", "WholeRaster", "shared_blocks", "unit_of"]
 
 #: Narrow strips are decoded several at a time: opening a file costs, too.
 _LEAST_BYTES = 4 * 2**20
@@ -32,6 +32,18 @@ class CodedRaster(Raster, Protocol):
     @property
     def block(self) -> tuple[int, int]:
         """Rows and columns of a block of the file (a strip, a tile, a chunk)."""
+        ...
+
+
+@runtime_checkable
+class WholeRaster(Raster, Protocol):
+    """A `Raster` whose file can only be read whole, and is held in memory by each process that reads from it."""
+
+    @property
+    def path(self) -> str: ...  # noqa: D102  of the file
+    @property
+    def held(self) -> int:
+        """Bytes that are held."""
         ...
 
 
@@ -86,6 +98,13 @@ class BlockCache:
             part = block[_moved(down, top), _moved(across, left)]
             window[_moved(down, rows.start), _moved(across, cols.start)] = part
         return window
+
+    def bound(self, limit: int) -> None:
+        """Keep so many bytes from now on."""
+        if limit != self.limit:
+            with self._lock:
+                self.limit = limit
+                self._shrink()
 
     def clear(self) -> None:
         """Forget all blocks."""

@@ -2,28 +2,122 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from hsad.engine.decoded import shared_blocks
+from hsad.engine.runners import Crew
 from hsad.engine.source import SPECTRA, Source
 from hsad.engine.tiles import LeafGrid, Tile
 from hsad.errors import ParameterError
 
-__all__ = ["Footprint", "Plan", "plan"]
+__all__ = ["Budget", "Footprint", "Plan", "plan"]
 
 Footprint = Callable[[int, int], float]
 
 #: What Python with everything that a run imports and compiles takes before the first tile.
 _PROGRAM = 200 * 10**6
 
-#: Share of the memory for tiles of more than one leaf; the rest is for what detectors and readers keep.
-_TILES = 1 / 3
+#: What a run may take where nobody says: so much for each process that runs tasks.
+_DEFAULT = 2 * 10**9
 
-#: Share of the memory for decoded blocks of files that must be decoded.
-_BLOCKS = 1 / 3
+#: Shares of what is left beside the program and whole scenes; they are all there is. For the tiles that are worked on,
+#: for decoded blocks of files that must be decoded (where a file need not, the tiles take this too), and for what
+#: detectors keep of places between their passes: caches of leaves, states.
+_TILES = 1 / 4
+_DECODED = 1 / 4
+_KEPT = 1 / 2
+
+#: Of what all processes of a cluster may keep: they do not get the same number of tiles.
+_EVENLY = 0.9
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What a run may take in each process that runs its tasks.
+
+    The memory of a run is that of one machine: of all processes there that run its tasks, and of the one that was
+    called. Each holds the program and the scenes that can only be read whole; the rest is divided evenly among those
+    that run tasks, and there among tiles, decoded blocks and what is kept.
+
+    Attributes
+    ----------
+    memory : int
+        Bytes of the run on one machine, all included.
+    beside : int
+        Those of them that programs and whole scenes take.
+    tiles, decoded, kept : int
+        Bytes of each process: for the tiles that are worked on at a time, for decoded blocks that are kept, and for
+        what detectors keep between their passes.
+    everywhere : int
+        Bytes that detectors may keep in all processes together.
+    """
+
+    memory: int
+    beside: int
+    tiles: int
+    decoded: int
+    kept: int
+    everywhere: int
+
+    @classmethod
+    def of(
+        cls,
+        sources: Sequence[Source],
+        leaf: int,
+        reach: int,
+        footprint: Footprint,
+        memory: int | None,
+        crew: Crew,
+        tile: int | None = None,
+    ) -> Budget:
+        """Divide the memory of a run.
+
+        Parameters
+        ----------
+        sources : sequence of Source
+            The scenes that are worked on.
+        leaf, reach : int
+            Side of a leaf, and the most pixels around it that are read with it.
+        footprint : callable
+            ``footprint(bands, itemsize)``: bytes that each pixel of a block takes in work, see `Detector.footprint`.
+        memory : int, optional
+            Bytes that the run may take on a machine, Python included; enough by default.
+        crew : Crew
+            Who works.
+        tile : int, optional
+            Side of a tile that somebody asks for; whether it fits is their business then.
+
+        Raises
+        ------
+        ParameterError
+            When the memory does not hold one block.
+        """
+        memory = memory or _DEFAULT * crew.processes
+        whole = {source.whole for source in sources if source.whole is not None}
+        beside = (crew.processes + crew.apart) * (_PROGRAM + sum(size for _, size in whole))
+        room = (memory - beside) // crew.processes
+        blocks = [_needed(source, leaf, reach, footprint, 0) for source in sources]
+        least = max(blocks) * (crew.threads if crew.fixed else 1)
+        if tile is None and least > room:
+            source = sources[blocks.index(max(blocks))]
+            side = leaf + 2 * reach
+            programs = "the program" if crew.processes == 1 else f"the programs of {crew.processes} processes"
+            raise ParameterError(
+                f"memory: {memory / 1e6:.0f}MB does not hold {programs}{', the whole scene' if whole else ''} and a "
+                f"block of {min(side, source.shape[0])} x {min(side, source.shape[1])} pixels of {source.shape[2]} "
+                f"bands: give at least {(beside + crew.processes * least) / 1e6 + 1:.0f}MB, or fewer bands (bands)"
+            )
+        # One block is worked on in any case; the others divide what it leaves.
+        tiles = max(_TILES * room, min(least, room))
+        rest = max(0.0, room - tiles)
+        kept = int(rest * _KEPT / (_KEPT + _DECODED))
+        decoded = int(rest) - kept
+        if all(source.unit is None for source in sources):
+            tiles, decoded = tiles + decoded, 0
+        evenly = 1.0 if crew.total == 1 else _EVENLY
+        return cls(memory, beside, int(tiles), decoded, kept, int(evenly * crew.total * kept))
 
 
 @dataclass(frozen=True)
@@ -54,93 +148,82 @@ class Plan:
 
 
 def plan(
-    source: Source,
-    leaf: int,
-    reach: int,
-    footprint: Footprint,
-    memory: int,
-    workers: int,
-    tile: int | None = None,
+    source: Source, leaf: int, reach: int, footprint: Footprint, budget: Budget, crew: Crew, tile: int | None = None
 ) -> Plan:
     """Return the plan of a pass over a scene.
 
     Parameters
     ----------
     source : Source
-    leaf, reach : int
-        Side of a leaf, and the pixels around it that are read with it.
-    footprint : callable
-        ``footprint(bands, itemsize)``: bytes that each pixel of a block takes in work, see `Detector.footprint`.
-    memory : int
-        Bytes that the run may take: Python itself, tiles, blocks and caches.
-    workers : int
-        Most tasks at a time.
-    tile : int, optional
-        Side of a tile that somebody asks for; `memory` does not count then.
+    leaf, reach, footprint, crew, tile
+        As for `Budget.of`; the reach is that of the pass.
+    budget : Budget
 
     Raises
     ------
     ParameterError
-        When `memory` does not hold one block.
+        When the budget does not hold one block of this reach.
     """
     grid = LeafGrid(source.shape[0], source.shape[1], leaf)
-    room = memory - _PROGRAM
-    if source.unit is not None:
-        shared_blocks.limit = max(0, int(_BLOCKS * room))
     if tile is None:
-        pixel_bytes = footprint(source.shape[2], SPECTRA.itemsize)
-        level, workers = _fitting(source, grid, reach, pixel_bytes, room, workers)
+        level, workers = _fitting(source, grid, reach, footprint, budget, crew)
     elif tile < 1:
         raise ParameterError(f"tile must be at least 1 pixel, not {tile}")
     else:
-        level = min(grid.top, max(0, (tile // leaf).bit_length() - 1))
-    return Plan(level, workers, _columns(source, grid, level, reach))
+        level, workers = min(grid.top, max(0, (tile // leaf).bit_length() - 1)), crew.threads
+    return Plan(level, workers, _columns(source, grid, level, reach, budget.decoded))
 
 
-def _fitting(source: Source, grid: LeafGrid, reach: int, footprint: float, room: int, workers: int) -> tuple[int, int]:
-    """Return the level of the tiles, and how many tasks may run at a time, that `room` bytes are enough for."""
+def _needed(source: Source, leaf: int, reach: int, footprint: Footprint, level: int) -> float:
+    """Return the bytes that a task on a tile of this level takes: the tile as it is stored, and a leaf in work."""
+    rows, cols, bands = source.shape
 
     def pixels(level: int) -> int:
-        side = (grid.leaf << level) + 2 * reach
-        return min(side, grid.rows) * min(side, grid.cols)
+        side = (leaf << level) + 2 * reach
+        return min(side, rows) * min(side, cols)
 
-    working = pixels(0) * footprint
+    working = pixels(0) * footprint(bands, SPECTRA.itemsize)
     if source.unit is not None:
         # The decoder's copy, the block, what it is put together from, and as much in the holes they leave (measured).
         working += 8 * source.unit[0] * source.unit[1] * source.pixel_bytes
+    return pixels(level) * source.pixel_bytes + working
+
+
+def _fitting(
+    source: Source, grid: LeafGrid, reach: int, footprint: Footprint, budget: Budget, crew: Crew
+) -> tuple[int, int]:
+    """Return the level of the tiles, and how many tasks may run at a time in a process, that the budget holds."""
 
     def needed(level: int) -> float:
-        return pixels(level) * source.pixel_bytes + working
+        return _needed(source, grid.leaf, reach, footprint, level)
 
-    if needed(0) > room:
-        side = grid.leaf + 2 * reach
+    workers = crew.threads if crew.fixed else min(crew.threads, int(budget.tiles // needed(0)))
+    if workers * needed(0) > budget.tiles or not workers:
         raise ParameterError(
-            f"memory: {(room + _PROGRAM) / 1e6:.0f}MB does not hold the program and a block of "
-            f"{min(side, grid.rows)} x {min(side, grid.cols)} pixels of {source.shape[2]} bands: "
-            f"give at least {(needed(0) + _PROGRAM) / 1e6 + 1:.0f}MB, or fewer bands (bands)"
+            f"memory: {budget.memory / 1e6:.0f}MB does not hold a block with {reach} pixels around it: give at least "
+            f"{(budget.memory + 2 * crew.processes * max(1, workers) * needed(0)) / 1e6:.0f}MB"
         )
-    workers = min(workers, int(room // needed(0)))
     level = 0
-    while level < grid.top and workers * needed(level + 1) <= _TILES * room:
+    while level < grid.top and workers * needed(level + 1) <= budget.tiles:
         level += 1
     # Enough tiles for everybody.
-    while level > 0 and np.prod(grid.nodes(level)) < 4 * workers:
+    while level > 0 and np.prod(grid.nodes(level)) < 4 * workers * crew.total:
         level -= 1
     if source.unit is not None:
         # Smaller tiles need less of a wide strip at a time.
         strips = source.unit[1] >= grid.cols
-        while level > 0 and _columns(source, grid, level, reach) < min(
+        while level > 0 and _columns(source, grid, level, reach, budget.decoded) < min(
             grid.nodes(level)[1], grid.cols if strips else 2
         ):
             level -= 1
     return level, workers
 
 
-def _columns(source: Source, grid: LeafGrid, level: int, reach: int) -> int:
+def _columns(source: Source, grid: LeafGrid, level: int, reach: int, decoded: int) -> int:
     """Return how many tiles of a row of them have room, with what is around them, among the blocks that are kept."""
     if source.unit is None:
         return 0
     side = grid.leaf << level
-    wide = shared_blocks.limit / ((side + 2 * reach + source.unit[0]) * source.pixel_bytes)
+    wide = decoded / ((side + 2 * reach + source.unit[0]) * source.pixel_bytes)
     most = grid.nodes(level)[1]
     return most if wide >= grid.cols else min(most, max(1, int((wide - 2 * (reach + source.unit[1])) // side)))

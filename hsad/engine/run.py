@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsad.detectors.base import Background, Detector
+from hsad.engine.decoded import shared_blocks
 from hsad.engine.leaves import blocks_of, leaf_grid
 from hsad.engine.memos import Memos
-from hsad.engine.plan import Footprint, Plan, plan
+from hsad.engine.plan import Budget, Footprint, Plan, plan
 from hsad.engine.runners import Memory, Outcome, Runner, Threads, one_blas_thread
 from hsad.engine.source import Source
 from hsad.engine.tiles import MergeTree, Tile
@@ -68,11 +69,13 @@ def _scan_tile(
     leaf: int,
     reach: int,
     memos: Sequence[Memos],
+    decoded: int,
     function: Callable[..., T | None],
     *arguments: Any,
 ) -> T | None:
     """Return the function's values on the leaves of a tile, merged."""
     source = sources[tile.scene]
+    shared_blocks.bound(decoded)
     tree = MergeTree(leaf_grid(source, leaf), 0, tile.level)
     with one_blas_thread():
         for (row, col), block in blocks_of(tile, source, leaf, reach, memos[tile.scene]):
@@ -85,11 +88,13 @@ def score_tile(
     tile: Tile,
     source: Source,
     memos: Memos,
+    decoded: int,
     detector: Detector,
     background: Background | None,
     parts: bool = False,
 ) -> TileScores:
     """Return the scores of a tile, and what they are made of if `parts` are wanted."""
+    shared_blocks.bound(decoded)
     grid = leaf_grid(source, detector.leaf)
     rows, cols = grid.window(tile.level, tile.row, tile.col)
     kinds = len(detector.evidence) if parts else 0
@@ -138,15 +143,15 @@ class Engine:
         Where the tasks run.
     tile : int or None
         Side of a tile in pixels; it is rounded down to a leaf times a power of two.
-    memory : int
-        Bytes that a run may take, Python included, where `tile` is not given; see `hsad.engine.plan`.
+    memory : int or None
+        Bytes that a run may take on a machine, Python included; see `hsad.engine.plan.Budget`.
     progress : callable
         ``progress(iterable, total=..., desc=...)`` returns an iterable that shows how far it has come.
     """
 
     runner: Runner = field(default_factory=Memory)
     tile: int | None = None
-    memory: int = 2 * 2**30
+    memory: int | None = None
     progress: Progress = _no_progress
     _memos: dict[tuple[Source, Detector], Memos] = field(default_factory=dict, repr=False, compare=False)
 
@@ -161,23 +166,28 @@ class Engine:
         for source in sources:
             check_side(source, detector)
         # One thread here too: how BLAS splits a matrix over threads shows in the last digits.
-        memos = tuple(self._memos_of(source, detector) for source in sources)
+        budget = self._budget(sources, detector)
+        memos = tuple(self._memos_of(source, detector, budget.kept // len(sources)) for source in sources)
         with one_blas_thread():
-            return detector.learn(_Scan(self, tuple(sources), detector.leaf, detector.footprint, memos, journal))
+            return detector.learn(
+                _Scan(self, tuple(sources), detector.leaf, detector.footprint, memos, budget, journal)
+            )
 
     def adapted(
         self, detector: Detector, source: Source, background: Background | None, journal: Journal | None = None
     ) -> Background | None:
         """Return the background as it applies to the scene that is about to be scored, see `Detector.adapt`."""
-        memos = self._memos_of(source, detector)
-        scan = _Scan(self, (source,), detector.leaf, detector.footprint, (memos,), journal, _LOOKS_FROM)
+        budget = self._budget((source,), detector)
+        memos = self._memos_of(source, detector, budget.kept)
+        scan = _Scan(self, (source,), detector.leaf, detector.footprint, (memos,), budget, journal, _LOOKS_FROM)
         with one_blas_thread():
             adapted: Background | None = detector.adapt(scan, background)
         return adapted
 
     def scan(self, source: Source, function: Callable[..., T | None], *arguments: Any) -> T | None:
         """Return the function's values on all blocks of a scene, merged: one pass, outside any learning."""
-        return _Scan(self, (source,), Detector.leaf, _footprint, (Memos(self.memory),))(function, *arguments)
+        budget = Budget.of((source,), Detector.leaf, 0, _footprint, self.memory, self.runner.crew(), self.tile)
+        return _Scan(self, (source,), Detector.leaf, _footprint, (Memos(0),), budget)(function, *arguments)
 
     def score(
         self,
@@ -200,7 +210,8 @@ class Engine:
             With a journal, when tiles failed twice: after all others. Without one, the first error ends the run.
         """
         check_side(source, detector)
-        planned = self._plan(source, detector.leaf, detector.reach, detector.footprint)
+        budget = self._budget((source,), detector)
+        planned = self._plan(source, detector.leaf, detector.reach, detector.footprint, budget)
         grid = leaf_grid(source, detector.leaf)
         missing = np.ones(grid.nodes(0), dtype=np.bool_)  # by leaf
         layers = 1 + (len(detector.evidence) if parts else 0)
@@ -210,12 +221,15 @@ class Engine:
         tiles = [tile for tile in planned.tiles(grid) if missing[tile.span].any()]
         if not tiles:
             return
+        if (source, detector) not in self._memos:  # those of the scenes that were learned from have had their use
+            self._memos.clear()
+            self.runner.unpin()
+        memos = self._memos_of(source, detector, budget.kept)
         background = self.adapted(detector, source, background, journal)
-        memos = self._memos_of(source, detector)
         # Tasks limit BLAS themselves, wherever they run; held here too, that costs nothing for each of them.
         results = self._results(
             "scoring", journal, (source,), detector.leaf, planned.workers, score_tile, tiles,
-            source, memos, detector, background, parts,
+            source, memos, budget.decoded, detector, background, parts,
         )  # fmt: skip
         with one_blas_thread(), contextlib.closing(results):
             for _, scores in results:
@@ -279,16 +293,22 @@ class Engine:
             When the scene is smaller than the detector's window.
         """
         check_side(source, detector)
-        return self._plan(source, detector.leaf, detector.reach, detector.footprint).level
+        budget = self._budget((source,), detector)
+        return self._plan(source, detector.leaf, detector.reach, detector.footprint, budget).level
 
-    def _memos_of(self, source: Source, detector: Detector) -> Memos:
+    def _memos_of(self, source: Source, detector: Detector, limit: int) -> Memos:
         if (source, detector) not in self._memos:
-            self._memos[source, detector] = Memos(self.memory)
+            self._memos[source, detector] = Memos(limit)
             self.runner.pin(self._memos[source, detector])
         return self._memos[source, detector]
 
-    def _plan(self, source: Source, leaf: int, reach: int, footprint: Footprint) -> Plan:
-        return plan(source, leaf, reach, footprint, self.memory, self.runner.workers, self.tile)
+    def _budget(self, sources: Sequence[Source], detector: Detector) -> Budget:
+        """Return what each process may take for work of this detector; all scenes of the run are held by then."""
+        crew = self.runner.crew()
+        return Budget.of(sources, detector.leaf, detector.reach, detector.footprint, self.memory, crew, self.tile)
+
+    def _plan(self, source: Source, leaf: int, reach: int, footprint: Footprint, budget: Budget) -> Plan:
+        return plan(source, leaf, reach, footprint, budget, self.runner.crew(), self.tile)
 
     def _runner_of(self, workers: int) -> Runner:
         """Return the runner, with no more threads than the memory allows."""
@@ -310,6 +330,7 @@ class _Scan:
         leaf: int,
         footprint: Footprint,
         memos: tuple[Memos, ...],
+        budget: Budget,
         journal: Journal | None = None,
         earlier: int = 0,
     ) -> None:
@@ -318,12 +339,13 @@ class _Scan:
         self._leaf = leaf
         self._footprint = footprint
         self._memos = memos
+        self._budget = budget
         self._journal = journal
         self._passes = earlier
 
     @property
     def memory(self) -> int:
-        return self._engine.memory
+        return self._budget.everywhere
 
     def everywhere(self, function: Callable[[], T]) -> list[T]:
         return self._engine.runner.everywhere(function)
@@ -340,7 +362,7 @@ class _Scan:
                 known: T | None = recalled
                 return known
         plans = [
-            self._engine._plan(source, self._leaf, reach, self._footprint)  # noqa: SLF001  the other half of one thing
+            self._engine._plan(source, self._leaf, reach, self._footprint, self._budget)  # noqa: SLF001  the other half of one thing
             for source in self._sources
         ]
         workers = min(planned.workers for planned in plans)
@@ -353,7 +375,7 @@ class _Scan:
         trees = [MergeTree(grid, planned.level, grid.top) for grid, planned in zip(grids, plans, strict=True)]
         for tile, value in self._engine._results(  # noqa: SLF001  the other half of one thing
             f"learning, pass {self._passes}", self._journal, self._sources, self._leaf, workers, _scan_tile, tiles,
-            self._sources, self._leaf, reach, self._memos, function, *arguments,
+            self._sources, self._leaf, reach, self._memos, self._budget.decoded, function, *arguments,
         ):  # fmt: skip
             trees[tile.scene].add(tile.row, tile.col, value)
         merged: T | None = None

@@ -6,11 +6,14 @@ import contextlib
 import itertools
 import logging
 import os
+import platform
 import threading
 import time
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from hsad.errors import ClusterError, ParameterError
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Cluster",
+    "Crew",
     "Memory",
     "Outcome",
     "Runner",
@@ -107,6 +111,31 @@ def stop_if_unwanted() -> None:
         raise Stopped
 
 
+@dataclass(frozen=True)
+class Crew:
+    """Who works on a run.
+
+    Attributes
+    ----------
+    threads : int
+        Tasks at a time in each process.
+    processes : int
+        Processes that run tasks on one machine: on the one that has most.
+    total : int
+        Those on all machines.
+    apart : bool
+        Whether the process that was called is one more on that machine.
+    fixed : bool
+        Whether others decide how many tasks run at a time.
+    """
+
+    threads: int = 1
+    processes: int = 1
+    total: int = 1
+    apart: bool = False
+    fixed: bool = False
+
+
 class Runner(ABC):
     """Runs one function on many items.
 
@@ -130,6 +159,13 @@ class Runner(ABC):
     def everywhere(self, function: Callable[[], Result]) -> list[Result]:
         """Return what the function returns in each process that runs tasks."""
         return [function()]
+
+    def crew(self) -> Crew:
+        """Return who works at this moment."""
+        return Crew(self.workers)
+
+    def unpin(self) -> None:  # noqa: B027  most runners have one process
+        """Let go of what was pinned."""
 
     def pin(self, value: Any) -> None:  # noqa: B027  most runners have one process
         """Keep `value`, as it is in each process that runs tasks, until the runner is closed or gone."""
@@ -235,6 +271,22 @@ class Cluster(Runner):
         self._sent.clear()
         if self._own:
             self.client.close()
+
+    def crew(self) -> Crew:
+        """Return who works at this moment, by the names of their machines."""
+        machines = Counter(self.everywhere(platform.node))
+        threads: dict[str, int] = self.client.nthreads()
+        return Crew(
+            max(threads.values(), default=1),
+            max(machines.values()),
+            machines.total(),
+            apart=platform.node() in machines,
+            fixed=True,
+        )
+
+    def unpin(self) -> None:
+        """Let go of what was pinned."""
+        self._pinned.clear()
 
     def everywhere(self, function: Callable[[], Result]) -> list[Result]:
         """Return what the function returns on each worker that answers.

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from hsad.cube import Raster, nodata, raster_of
 from hsad.detectors.probe import require_valid
-from hsad.engine.decoded import CodedRaster, shared_blocks, unit_of
+from hsad.engine.decoded import CodedRaster, WholeRaster, shared_blocks, unit_of
 from hsad.errors import DataError, ParameterError, SceneError
 from hsad.masked import with_nan
 from hsad.quality import masked_raster, valid_pixels
@@ -53,6 +53,11 @@ class Source(Protocol):
     @property
     def unit(self) -> tuple[int, int] | None:
         """Rows and columns that are decoded together, and kept for a while; None where windows are read directly."""
+        ...
+
+    @property
+    def whole(self) -> tuple[str, int] | None:
+        """File that can only be read whole, and the bytes that each process holds of it; None for all others."""
         ...
 
     def read(self, rows: slice, cols: slice) -> NDArray[Any]:
@@ -143,6 +148,12 @@ class CubeSource:
     def unit(self) -> tuple[int, int] | None:
         """Rows and columns that are decoded together, and kept for a while; None where windows are read directly."""
         return unit_of(self.raster) if isinstance(self.raster, CodedRaster) else None
+
+    @property
+    def whole(self) -> tuple[str, int] | None:
+        """File that can only be read whole, and the bytes that each process holds of it; None for all others."""
+        raster = self.raster
+        return (raster.path, raster.held) if isinstance(raster, WholeRaster) else None
 
     def read(self, rows: slice, cols: slice) -> NDArray[Any]:
         """Return the stored numbers of a window, ``(rows, cols, bands)``."""

@@ -50,7 +50,9 @@ class RunOptions:
     bbox: str | Sequence[float] | None = option(None, "window to use, in map units", metavar="W,S,E,N")
     tile: int | None = option(None, "side of a tile in pixels; changes memory, not the result", metavar="N")
     workers: int | None = option(None, "threads; as many as processors by default", metavar="N")
-    memory: str | int = option("2GB", "memory that the run may take, Python included", metavar="SIZE")
+    memory: str | int | None = option(
+        None, "memory that the run may take on a machine, Python included; 2GB for each process", metavar="SIZE"
+    )
     scheduler: Any = option(None, "address of a running dask scheduler", metavar="ADDRESS")
     background: str | Path | Learned | None = option(None, "score with what an earlier run learned", metavar="FILE")
     references: Sequence[Any] | None = option(
@@ -79,8 +81,8 @@ class RunOptions:
             raise ParameterError("region and bbox both choose a window: give one of them")
 
 
-def memory_bytes(text: str | int) -> int:
-    """Return the bytes meant by ``4GB``, ``500MiB`` or a number.
+def memory_bytes(text: str | int | None) -> int | None:
+    """Return the bytes meant by ``4GB``, ``500MiB`` or a number; None where nothing is said.
 
     Raises
     ------
@@ -88,6 +90,8 @@ def memory_bytes(text: str | int) -> int:
     """
     from dask.utils import parse_bytes
 
+    if text is None:
+        return None
     try:
         size = int(parse_bytes(text))
     except (ValueError, AttributeError, OverflowError) as error:

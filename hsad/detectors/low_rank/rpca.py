@@ -78,9 +78,10 @@ class RPCA(Detector):
     0): its size decides, not where it is 0.
 
     Every iteration is one pass over the scene. Between passes a matrix of the size of the scene (8 bytes a pixel and
-    band) is kept: in memory while it takes no more than half of what the run may take (``memory``) and of what is free,
-    else in temporary files. Where twice as much fits, the spectra are kept, too, and the scene is read only once. On a
-    cluster each worker keeps the part of its tiles. Whatever is lost is computed again from the iterations so far.
+    band) is kept: in memory while it takes no more than half of what the run's memory leaves beside the program, and of
+    what is free, else in temporary files. Where twice as much fits, the spectra are kept, too, and the scene is read
+    only once. On a cluster each worker keeps the part of its tiles. Whatever is lost is computed again from the
+    iterations so far.
 
     A background learned on one scene scores another, or the rest of the same one, by taking its pixels through the
     same iterations. How far that carries depends on the scene: materials that it did not see are "sparse", too. Learned
@@ -191,6 +192,11 @@ class _State:
     last: Step
     array: Stored
     pixels: NDArray[np.float64] | None = None
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory."""
+        return self.array.nbytes + (0 if self.pixels is None else self.pixels.nbytes)
 
     def follows(self, steps: Sequence[Step]) -> bool:
         """Tell whether `steps` begin with the steps of this state; another learning leaves others."""

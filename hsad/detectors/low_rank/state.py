@@ -20,9 +20,9 @@ __all__ = ["Place", "Room", "Stored", "store"]
 
 Place = Literal["memory", "disk"]
 
-_MEMORY_SHARE = 0.5
+_FREE_SHARE = 0.5
 _DISK_SHARE = 0.9
-"""Shares of what is free, or allowed, that a state may take: the scene and everybody else need the rest."""
+"""Shares of what is free of memory and disk that a state may take: the scene and everybody else need the rest."""
 
 
 @dataclass(frozen=True)
@@ -46,11 +46,11 @@ class Room:
         return Room(self.machines | other.machines)
 
     def holds(self, wanted: int, most: int) -> bool:
-        """Tell whether so many bytes may be kept in memory, for a run that may take `most` bytes in all."""
-        return wanted <= _MEMORY_SHARE * min(self._free[0], most)
+        """Tell whether so many bytes may be kept in memory, for a run that may keep `most` bytes."""
+        return wanted <= min(_FREE_SHARE * self._free[0], most)
 
     def place(self, wanted: int, most: int, what: str) -> Place:
-        """Return where a state of `wanted` bytes goes, for a run that may take `most` bytes of memory in all.
+        """Return where a state of `wanted` bytes goes, for a run that may keep `most` bytes in memory.
 
         Raises
         ------
@@ -63,9 +63,9 @@ class Room:
         if wanted <= _DISK_SHARE * disk:
             return "disk"
         raise DataError(
-            f"{what} needs {_gigabytes(wanted)}, with {_gigabytes(min(memory, most))} of memory and "
+            f"{what} needs {_gigabytes(wanted)}, with {_gigabytes(min(_FREE_SHARE * memory, most))} of memory and "
             f"{_gigabytes(disk)} of disk free for temporary files: choose fewer pixels or bands (region, bands, pca), "
-            "raise memory (half of it may be taken), or set TMPDIR"
+            "raise memory (nearly half of it is kept for this), or set TMPDIR"
         )
 
     @property
@@ -78,6 +78,11 @@ class Room:
 class Stored(Protocol):
     """An array that lies somewhere."""
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory that it takes."""
+        ...
+
     def load(self) -> NDArray[Any]:
         """Return the array."""
         ...
@@ -85,6 +90,8 @@ class Stored(Protocol):
 
 class _OnDisk:
     """An array in a temporary file that is removed with this object, at the latest when Python ends."""
+
+    nbytes = 0
 
     def __init__(self, array: NDArray[Any]) -> None:
         handle, name = tempfile.mkstemp(prefix="hsad-", suffix=".state")
@@ -103,6 +110,7 @@ class _InMemory:
 
     def __init__(self, array: NDArray[Any]) -> None:
         self._array = array
+        self.nbytes = array.nbytes
 
     def load(self) -> NDArray[Any]:
         """Return the array itself."""
@@ -142,5 +150,5 @@ def _free_memory() -> int:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
 
 
-def _gigabytes(size: int) -> str:
+def _gigabytes(size: float) -> str:
     return f"{size / 1e9:.1f} GB"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
+import weakref
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["LoadedRaster"]
 
-_KEPT = 2  # scenes in memory, in each process
-_loaded: OrderedDict[tuple[Any, ...], NDArray[Any]] = OrderedDict()
+#: Arrays that some raster holds.
+_loaded: weakref.WeakValueDictionary[tuple[Any, ...], NDArray[Any]] = weakref.WeakValueDictionary()
 _lock = threading.Lock()
 
 
@@ -28,8 +28,8 @@ _lock = threading.Lock()
 class LoadedRaster:
     """Windows of an array that `load` reads from a file in one go.
 
-    The last two arrays are kept in each process, as long as their files do not change: memory is bounded by
-    two scenes, and a scene must fit.
+    Each process holds the array as long as one of its rasters of this file is in use: a run holds the scenes that it
+    works on, and no others. The engine counts them.
 
     Attributes
     ----------
@@ -53,13 +53,28 @@ class LoadedRaster:
         """Load a file, keep its array, and return the recipe."""
         array = _array(path, load)
         rows, cols, bands = array.shape
-        return cls(path, load, (rows, cols, bands), array.dtype)
+        raster = cls(path, load, (rows, cols, bands), array.dtype)
+        raster._hold(array)
+        return raster
+
+    @property
+    def held(self) -> int:
+        """Bytes that each process holds."""
+        return int(np.prod(self.shape)) * self.dtype.itemsize
+
+    def _hold(self, array: NDArray[Any]) -> None:
+        object.__setattr__(self, "_array", array)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the array behind: other processes load it for themselves."""
+        return {name: value for name, value in vars(self).items() if name != "_array"}
 
     def read(self, rows: slice, cols: slice) -> NDArray[Any]:
         """Return the stored numbers of a window, shape ``(rows, cols, bands)``."""
         array = _array(self.path, self.load)
         if array.shape != self.shape or array.dtype != self.dtype:
             raise SceneError(f"{self.path}: changed while it was open, from {self.shape} to {array.shape}")
+        self._hold(array)
         return np.array(array[rows, cols], order="C")
 
 
@@ -71,9 +86,7 @@ def _array(path: str, load: Callable[[str], NDArray[Any]]) -> NDArray[Any]:
     key = (path, load, state.st_mtime_ns, state.st_size)
     # One thread loads while the others wait: loading twice would take twice the memory.
     with _lock:
-        if key not in _loaded:
-            _loaded[key] = load(path)
-            while len(_loaded) > _KEPT:
-                _loaded.popitem(last=False)
-        _loaded.move_to_end(key)
-        return _loaded[key]
+        array = _loaded.get(key)
+        if array is None:
+            array = _loaded[key] = load(path)
+        return array

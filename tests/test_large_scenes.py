@@ -152,7 +152,7 @@ def test_blocks_are_decoded_once_for_all_tasks_and_forgotten_when_there_are_too_
 
 
 def test_caches_of_leaves_are_bounded():
-    memos = Memos(10 * 8 * 1000)
+    memos = Memos(8 * 1000)
     for place in ((0, 0), (0, 1)):
         memos.setdefault(place, {})["state"] = (None, np.zeros(600))
         memos.settle(place)

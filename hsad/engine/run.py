@@ -210,7 +210,8 @@ class Engine:
             With a journal, when tiles failed twice: after all others. Without one, the first error ends the run.
         """
         check_side(source, detector)
-        budget = self._budget((source,), detector)
+        # What was learned from is held until the run ends, where it had to be read whole.
+        budget = self._budget([source, *(known for known, _ in self._memos if known is not source)], detector)
         planned = self._plan(source, detector.leaf, detector.reach, detector.footprint, budget)
         grid = leaf_grid(source, detector.leaf)
         missing = np.ones(grid.nodes(0), dtype=np.bool_)  # by leaf

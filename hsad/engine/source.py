@@ -18,7 +18,7 @@ from hsad.detectors.probe import require_valid
 from hsad.engine.decoded import CodedRaster, WholeRaster, shared_blocks, unit_of
 from hsad.errors import DataError, ParameterError, SceneError
 from hsad.masked import with_nan
-from hsad.quality import masked_raster, valid_pixels
+from hsad.quality import MaskedRaster, masked_raster, valid_pixels
 
 __all__ = ["SPECTRA", "CubeSource", "Source", "drop_dead_bands", "source_of"]
 
@@ -152,7 +152,7 @@ class CubeSource:
     @property
     def whole(self) -> tuple[str, int] | None:
         """File that can only be read whole, and the bytes that each process holds of it; None for all others."""
-        raster = self.raster
+        raster = self.raster.raster if isinstance(self.raster, MaskedRaster) else self.raster
         return (raster.path, raster.held) if isinstance(raster, WholeRaster) else None
 
     def read(self, rows: slice, cols: slice) -> NDArray[Any]:

@@ -16,8 +16,8 @@ from hsad.engine import plan as planning
 from hsad.engine.plan import Budget, plan
 from hsad.engine.runners import Cluster, Crew, Threads
 from hsad.errors import ParameterError
-from hsad.readers import loaded
-from hsad.readers.loaded import LoadedRaster
+from hsad.readers.rasters import loaded
+from hsad.readers.rasters.loaded import LoadedRaster
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hsad.detectors.base import Detector
 from hsad.engine.runners import Crew
 from hsad.engine.source import SPECTRA, Source
 from hsad.engine.tiles import LeafGrid, Tile
-from hsad.errors import ParameterError
+from hsad.errors import DataError, ParameterError
 
-__all__ = ["Budget", "Footprint", "Plan", "plan"]
+__all__ = ["Budget", "Footprint", "Plan", "check_side", "plan"]
 
 Footprint = Callable[[int, int], float]
 
@@ -227,3 +228,23 @@ def _columns(source: Source, grid: LeafGrid, level: int, reach: int, decoded: in
     wide = decoded / ((side + 2 * reach + source.unit[0]) * source.pixel_bytes)
     most = grid.nodes(level)[1]
     return most if wide >= grid.cols else min(most, max(1, int((wide - 2 * (reach + source.unit[1])) // side)))
+
+
+def check_side(source: Source, detector: Detector) -> None:
+    """Refuse a scene that is smaller than the window of a detector.
+
+    Raises
+    ------
+    DataError
+        It names the parameter that says how large the window is.
+    """
+    rows, cols, _ = source.shape
+    smallest = detector.smallest_side
+    if min(rows, cols) >= smallest:
+        return
+    inner = getattr(detector, "detector", detector)  # of a detector on components
+    named = [p.name for p in inner.parameters() if getattr(inner, p.field) == smallest]
+    raise DataError(
+        f"{f'{named[0]}: ' if named else ''}a window of {smallest} pixels is larger than the scene of "
+        f"{rows} x {cols} pixels: choose a smaller one, or a method without a window, such as rx"
+    )

@@ -14,11 +14,11 @@ from hsad.detectors.base import Background, Detector
 from hsad.engine.decoded import shared_blocks
 from hsad.engine.leaves import blocks_of, leaf_grid
 from hsad.engine.memos import Memos
-from hsad.engine.plan import Budget, Footprint, Plan, plan
+from hsad.engine.plan import Budget, Footprint, Plan, check_side, plan
 from hsad.engine.runners import Memory, Outcome, Runner, Threads, one_blas_thread
 from hsad.engine.source import Source
 from hsad.engine.tiles import MergeTree, Tile
-from hsad.errors import DataError, TileError
+from hsad.errors import TileError
 
 if TYPE_CHECKING:
     from hsad.engine.resume import Journal
@@ -386,23 +386,3 @@ class _Scan:
         if self._journal is not None:
             self._journal.keep_scan(self._passes, merged)
         return merged
-
-
-def check_side(source: Source, detector: Detector) -> None:
-    """Refuse a scene that is smaller than the window of a detector.
-
-    Raises
-    ------
-    DataError
-        It names the parameter that says how large the window is.
-    """
-    rows, cols, _ = source.shape
-    smallest = detector.smallest_side
-    if min(rows, cols) >= smallest:
-        return
-    inner = getattr(detector, "detector", detector)  # of a detector on components
-    named = [p.name for p in inner.parameters() if getattr(inner, p.field) == smallest]
-    raise DataError(
-        f"{f'{named[0]}: ' if named else ''}a window of {smallest} pixels is larger than the scene of "
-        f"{rows} x {cols} pixels: choose a smaller one, or a method without a window, such as rx"
-    )

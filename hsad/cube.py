@@ -283,7 +283,9 @@ def check_cube(cube: xr.DataArray | xr.Dataset | NDArray[Any]) -> xr.DataArray:
             raise ParameterError(f"a cube has 3 dimensions (rows, cols, bands), this array has {array.ndim}")
         cube = xr.DataArray(array, dims=DIMS)
     # Stacks of one date, as catalogues of scenes give them.
-    cube = cube.squeeze([dim for dim in cube.dims if str(dim).lower() == "time" and cube.sizes[dim] == 1], drop=True)
+    dates = [dim for dim in cube.dims if str(dim).lower() == "time" and cube.sizes[dim] == 1]
+    if dates:
+        cube = cube.squeeze(dates, drop=True)
     if cube.ndim != 3:
         raise ParameterError(f"a cube has 3 dimensions (y, x, band), this array has {cube.dims}")
     if cube.dtype.kind not in "iufb":

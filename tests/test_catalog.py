@@ -336,8 +336,10 @@ def test_a_download_is_verified_and_kept(served, tmp_path):
 def test_a_failed_download_leaves_nothing(served, tmp_path):
     root, source, content = served
     target = tmp_path / "target"
-    with pytest.raises(OutputError, match="does not exist"):
-        fetch("one", target, root)
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="file"):  # folders are made, but not where a file stands
+        fetch("one", tmp_path / "file" / "target", root)
+    assert not target.exists()
     target.mkdir()
     source.write_bytes(content[:-2])
     with pytest.raises(SceneError, match=r"scene%20one.bin: sha256 .* instead of .*; nothing was kept"):

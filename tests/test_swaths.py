@@ -206,7 +206,7 @@ def test_pace_on_a_map(tmp_path):
 def test_bad_bands(tmp_path):
     scene = dlr.write_enmap(tmp_path)
     (tmp_path / "bad.txt").write_text("1-2\n4\n")
-    with pytest.raises(ParameterError, match="no band is left"):
+    with pytest.raises(DataError, match="no band is left"):
         hsad.detect(scene, bad_bands=f"@{tmp_path / 'bad.txt'}", **RX)
     # Bands 1, 2 and 4 of 4 are good; without band 2 two are left.
     fewer = hsad.detect(scene, bad_bands="2", **RX)

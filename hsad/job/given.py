@@ -84,7 +84,13 @@ def _bands_last(array: Any, band_axis: int) -> Any:
 
 def _warn_of_bands_first(array: Any) -> None:
     """Warn where the means along the first axis say much of the values, and those along the last one little."""
-    if not isinstance(array, np.ndarray) or array.ndim != 3 or 0 in array.shape or array.dtype.kind not in "iuf":
+    if (
+        not isinstance(array, np.ndarray)
+        or array.ndim != 3
+        or 0 in array.shape
+        or array.shape[2] == 1
+        or array.dtype.kind not in "iuf"
+    ):
         return
     thinned = array[tuple(slice(None, None, max(1, size // _LOOKED_AT)) for size in array.shape)]
     some = with_nan(thinned).astype(np.float64)

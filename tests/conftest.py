@@ -46,6 +46,19 @@ def data() -> Path:
     return folder
 
 
+@pytest.fixture
+def hsad_run(capsys):
+    """Return a function that runs a command line and gives status, stdout and stderr."""
+    from hsad.cli import run
+
+    def call(*arguments):
+        status = run([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return call
+
+
 @pytest.fixture(scope="session")
 def cluster():
     """Yield a client of a real dask cluster: two worker processes of one thread each."""

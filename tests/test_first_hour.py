@@ -14,7 +14,6 @@ import pytest
 import rasterio
 
 import hsad
-from hsad.cli import run
 from hsad.products import write_envi
 
 
@@ -26,16 +25,6 @@ def scene(tmp_path_factory):
     write_envi(made.cube, folder / "scene.hdr")
     np.save(folder / "truth.npy", made.truth.values)
     return folder
-
-
-@pytest.fixture
-def hsad_run(capsys):
-    def call(*arguments):
-        status = run([str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        return status, captured.out, captured.err
-
-    return call
 
 
 def test_a_group_alone_prints_its_help_page(hsad_run):

@@ -23,7 +23,7 @@ from hsad.detectors.low_rank.band_rpca import BandRPCA
 from hsad.detectors.low_rank.rpca import RPCA
 from hsad.detectors.low_rank.state import Room
 from hsad.engine.resume import Journal
-from hsad.engine.run import Engine
+from hsad.engine.run import Engine, _Scan
 from hsad.engine.source import source_of
 from hsad.errors import ConvergenceWarning, DataError, ParameterError
 from hsad.kernels.low_rank.patch_grid import patch_starts
@@ -141,9 +141,10 @@ def test_a_state_larger_than_what_may_be_kept_goes_to_disk(monkeypatch):
         return state.store(array, place)
 
     monkeypatch.setattr(rpca, "store", store)
-    for memory, place in ((2 * size, "disk"), (10**9, "memory")):  # the first holds not even the program
+    for kept, place in ((size - 1, "disk"), (size, "memory"), (2 * size, "memory")):
         places.clear()
-        assert np.array_equal(hsad.detect(scene, RPCA(), workers=1, tile=64, memory=memory), expected)
+        monkeypatch.setattr(_Scan, "memory", property(lambda _, kept=kept: kept))
+        assert np.array_equal(hsad.detect(scene, RPCA(), workers=1, tile=64), expected)
         assert places == {place}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import dataclasses
 import logging
+import sys
 
 import numpy as np
 import pytest
@@ -183,14 +184,13 @@ def test_a_module_is_not_saved_but_recognised(tmp_path):
         hsad.score(scene, dataclasses.replace(loaded, detector=stranger))
 
 
-def test_networks_of_others_are_looked_at_first(tmp_path):
+def test_networks_of_others_are_looked_at_first():
     scene = a_scene(rows=40, cols=40)
     for parameters, message in (
         ({"network": strided(), "components": 4, "context": 1}, "looks farther than 1 pixels"),
         ({"network": strided(), "components": 4, "layers": "nine"}, "no layer 'nine'; it has 0, 1, 2"),
         ({"network": strided(), "components": 3}, "does not take images of 3 components"),
         ({"network": torch.nn.Flatten(), "components": 4}, r"features are maps \(1, f, rows, cols\)"),
-        ({"features": str(tmp_path / "no.onnx")}, "no.onnx: cannot be read"),
         ({"features": "resnet"}, "features must be autoencoder, random or the path of an .onnx file, not 'resnet'"),
     ):
         with pytest.raises(ParameterError, match=message):
@@ -200,6 +200,8 @@ def test_networks_of_others_are_looked_at_first(tmp_path):
 def test_features_of_an_onnx_file(tmp_path):
     onnx = pytest.importorskip("onnx")
     pytest.importorskip("onnxruntime")
+    with pytest.raises(ParameterError, match=r"no\.onnx: cannot be read"):
+        hsad.detect(a_scene(rows=40, cols=40), hsad.DeepRX(features=str(tmp_path / "no.onnx")))
     helper = onnx.helper
     weight = np.random.default_rng(0).normal(size=(6, 4, 3, 3)).astype(np.float32)
     graph = helper.make_graph(
@@ -228,6 +230,12 @@ def test_features_of_an_onnx_file(tmp_path):
     path.write_bytes(b"damaged")
     with pytest.raises(ParameterError, match=r"net\.onnx is not a network that onnxruntime reads"):
         hsad.score(scene, tmp_path / "deep.npz")
+
+
+def test_an_onnx_file_without_onnxruntime_names_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(MissingExtraError, match=r"onnxruntime, .*: pip install -e '\.\[onnx\]'"):
+        hsad.detect(a_scene(rows=40, cols=40), "deep-rx", features="net.onnx")
 
 
 def test_noise_as_input_is_for_the_scene_it_was_fitted_to():

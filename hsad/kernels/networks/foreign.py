@@ -88,7 +88,7 @@ class OnnxFeatures:
             import onnxruntime
         except ImportError as error:
             raise MissingExtraError(
-                "features: an ONNX file needs onnxruntime, which is not installed: pip install onnxruntime"
+                "features: an ONNX file needs onnxruntime, which is not installed: pip install -e '.[onnx]' in a clone"
             ) from error
         try:
             self._content = Path(path).read_bytes()

@@ -43,7 +43,7 @@ class Finding:
 
 
 def examine() -> list[Finding]:
-    """Return what there is to say about versions, threads, GDAL and PROJ, caches and the GPU."""
+    """Return what there is to say about versions, threads, GDAL and PROJ, caches, the GPU and QGIS."""
     return [
         *_versions(),
         *_extras(),
@@ -52,6 +52,7 @@ def examine() -> list[Finding]:
         *_gdal(),
         *_caches(),
         *_gpu(),
+        *_qgis(),
     ]
 
 
@@ -168,3 +169,8 @@ def _gpu() -> Iterator[Finding]:
         yield Finding("GPU", "well", f"torch {torch.__version__}, {torch.cuda.get_device_name(0)}")
     else:
         yield Finding("GPU", "remark", f"torch {torch.__version__} without CUDA: the processor computes")
+
+
+def _qgis() -> Iterator[Finding]:
+    tools = Path(__file__).parent / "gis" / "qgis_provider.py"
+    yield Finding("tools for QGIS", "well", f"{tools} (hsad help objects says where it goes)")

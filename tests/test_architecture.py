@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -131,7 +132,12 @@ def room(name: str) -> str:
     return max(fitting, key=len)
 
 
-FILES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
+# Files for other programs to load, which import nothing of hsad: they run in the Python of those.
+FOREIGN = PACKAGE / "gis"
+
+FILES = sorted(
+    path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py" and not path.is_relative_to(FOREIGN)
+)
 
 
 @pytest.mark.parametrize("path", FILES, ids=dotted)
@@ -167,6 +173,23 @@ def test_rooms_have_no_cycles():
 @pytest.mark.parametrize("path", sorted(Path(__file__).parent.glob("*.py")), ids=lambda path: path.stem)
 def test_no_test_module_is_imported(path):
     assert not {module for module in imported(path) if module.startswith("test_")}
+
+
+def test_files_for_other_programs_import_nothing_of_hsad():
+    paths = sorted(FOREIGN.rglob("*.py"))
+    assert paths
+    for path in paths:
+        assert not {module for module in imported(path) if within(module, ["hsad"])}, path
+
+
+def test_the_top_level_holds_what_the_readme_says_and_no_more():
+    allowed = {"pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md", "hsad", "tests", "data_catalog", "notebooks"}
+    git = shutil.which("git")
+    listed = git and subprocess.run([git, "ls-files"], cwd=PACKAGE.parent, capture_output=True, text=True, check=False)
+    if not listed or not listed.stdout:
+        pytest.skip("no clone: nothing says which files are the repository's")
+    tracked = listed.stdout.splitlines()
+    assert {path.partition("/")[0] for path in tracked if not path.startswith(".")} <= allowed
 
 
 def test_no_room_is_crowded():

@@ -15,7 +15,7 @@ import hsad
 from hsad.products import write_envi
 
 PYTHON = "/usr/bin/python3"
-PROVIDER = Path(__file__).parents[1] / "qgis" / "hsad_provider.py"
+PROVIDER = Path(hsad.__file__).parent / "gis" / "qgis_provider.py"
 
 PROGRAM = """
 import importlib.util, json, sys
@@ -28,7 +28,7 @@ from processing.core.Processing import Processing
 Processing.initialize()
 import processing
 provider, scene, folder = sys.argv[1:]
-spec = importlib.util.spec_from_file_location("hsad_provider", provider)
+spec = importlib.util.spec_from_file_location("startup", provider)
 spec.loader.exec_module(importlib.util.module_from_spec(spec))
 found = {}
 found["survey"] = processing.run("hsad:survey", {"SCENE": scene, "METHOD": 1, "FOLDER": folder, "FALSE": 50})
@@ -67,7 +67,7 @@ def test_qgis_runs_the_provider_and_draws_the_styles(tmp_path):
         **os.environ,
         "QT_QPA_PLATFORM": "offscreen",
         "HSAD_COMMAND": f"{sys.executable} -m hsad",
-        "HSAD_PYTHONPATH": str(PROVIDER.parents[1]),
+        "HSAD_PYTHONPATH": str(PROVIDER.parents[2]),
     }
     environment.pop("PYTHONPATH", None)
     done = subprocess.run(

@@ -1,8 +1,9 @@
 """hsad in the Processing toolbox of QGIS: survey, detect and threshold. One file.
 
-Put it into the folder ``python`` of a QGIS profile under the name ``startup.py`` (Settings, User Profiles, Open Active
-Profile Folder), or load it from there. QGIS has a Python of its own: hsad is run as a program, ``hsad`` on the path or
-what the environment variable ``HSAD_COMMAND`` names. Parameters of the methods come from ``hsad methods --json``.
+Copy it into the folder ``python`` of a QGIS profile under the name ``startup.py`` (Settings, User Profiles, Open Active
+Profile Folder); ``hsad doctor`` prints where it is. QGIS has a Python of its own: hsad is run as a program, ``hsad`` on
+the path or what the environment variable ``HSAD_COMMAND`` names. Parameters of the methods come from
+``hsad methods --json``.
 """
 
 from __future__ import annotations

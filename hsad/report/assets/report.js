@@ -318,9 +318,9 @@
       const point = (list) => (k) => `${drawn.x(data.axis[k]).toFixed(1)},${drawn.y(list[k]).toFixed(1)}`;
       element(svg, "polygon", { points: [...inside.map(point(upper)), ...inside.reverse().map(point(lower))].join(" "), fill: "var(--ring)", opacity: 0.18 });
     }
-    const line = (values, color, dash) => element(svg, "path", { d: path(values, drawn), fill: "none", stroke: color, "stroke-width": 1.8, "stroke-dasharray": dash });
+    const line = (points, color, dash) => element(svg, "path", { d: path(points, drawn), fill: "none", stroke: color, "stroke-width": 1.8, "stroke-dasharray": dash });
     line(known.b, "var(--ring)", "5 3");
-    for (const values of made) line(values, "var(--good)", "2 3");
+    for (const points of made) line(points, "var(--good)", "2 3");
     line(known.s, "var(--own)", "none");
     $("gap").textContent = `${made.length ? "· dotted: what the background makes of it " : ""}· shaded: water vapour, and bands left out`;
     if (!(reason && reason.parts)) return;

@@ -117,10 +117,18 @@ def test_evaluate_and_its_plot(scene, tmp_path, hsad_run):
     assert status == 0
     figures = json.loads(out)
     expected = hsad.evaluate(hsad.detect(scene / "scene.hdr"), np.load(scene / "truth.npy"))
+    intervals, each = figures.pop("intervals"), figures.pop("each_object")
     assert figures == pytest.approx(expected)
+    by_hand = hsad.confidence_intervals(hsad.detect(scene / "scene.hdr"), np.load(scene / "truth.npy"))
+    assert intervals["auc"] == pytest.approx([by_hand["auc"].low, by_hand["auc"].high])
+    low, high = intervals["objects_found"]
+    assert low <= figures["objects_found"] <= high <= figures["objects"] == len(each)
     assert {"auc", "average_precision", "auc_d_tau", "snpr", "objects", "objects_found"} <= set(figures)
     assert (tmp_path / "roc.png").read_bytes()[:4] == b"\x89PNG"
-    assert "auc" in hsad_run("evaluate", tmp_path / "scores.tif", "--truth", scene / "truth.npy")[1]
+    text = hsad_run("evaluate", tmp_path / "scores.tif", "--truth", scene / "truth.npy")[1]
+    assert (
+        f"auc                {figures['auc']:.4f}  (90 %: {intervals['auc'][0]:.4f}-{intervals['auc'][1]:.4f})" in text
+    )
 
 
 def test_info(scene, hsad_run):

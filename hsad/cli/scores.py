@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from hsad.cli.options import HsadCommand, json_option, overwrite_option, print_json
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from hsad.evaluation import Evaluation
 
 __all__ = ["evaluate"]
 
@@ -35,10 +42,13 @@ def evaluate(
 ) -> None:
     """Compare SCORES with a truth: areas under the ROC and its relatives, objects found.
 
-    Several score rasters of one scene are compared with each other, in one table and one plot.
+    Several score rasters of one scene are compared with each other, in one table and one plot. Behind auc,
+    average_precision and objects_found stands where they lie in 90 % of draws of other objects of these kinds: the
+    bootstrap over objects. --json also has the figures of each object.
     """
     from hsad.evaluation import evaluate as compare
     from hsad.evaluation import roc_curve
+    from hsad.evaluation.intervals import evaluate_objects
     from hsad.files import check_output
     from hsad.job.batch import output_names
     from hsad.products.figures import FIGURE_SUFFIXES, plot_roc
@@ -48,24 +58,54 @@ def evaluate(
     if plot is not None:
         check_output(plot, FIGURE_SUFFIXES, overwrite=overwrite)
     names = [Path(name).stem for name in output_names(scores)]
-    figures, curves = {}, {}
+    figures: dict[str, dict[str, Any]] = {}
+    curves = {}
     for name, path in zip(names, scores, strict=True):
         score_map = open_scores(path, band)
         values, truth_map = score_map.rows(0, score_map.grid.rows), open_mask(truth, score_map.grid)
-        figures[name] = compare(values, truth_map, false_alarm_rate=false_alarm_rate)
+        whole = compare(values, truth_map, false_alarm_rate=false_alarm_rate)
+        each = [asdict(entry) for entry in evaluate_objects(values, truth_map)]
+        figures[name] = {**whole, "intervals": _intervals(values, truth_map, whole), "each_object": each}
         if plot is not None:
             curves[name] = roc_curve(values, truth_map)
     if plot is not None:
         plot_roc(curves, plot, overwrite=overwrite)
     if as_json:
         print_json(figures[names[0]] if len(names) == 1 else figures)
-        return
-    width = max(12, *(len(name) + 2 for name in names))
+    else:
+        _table(figures)
+
+
+def _intervals(scores: ArrayLike, truth: ArrayLike, figures: Evaluation) -> dict[str, list[Any]]:
+    """Return the ends of the 90 % intervals over objects, by measure; none where the truth has a single object."""
+    from hsad.evaluation.intervals import confidence_intervals
+
+    if figures.objects < 2:
+        return {}
+    found = confidence_intervals(scores, truth, false_alarm_rate=figures.false_alarm_rate)
+    ends: dict[str, list[Any]] = {name: [interval.low, interval.high] for name, interval in found.items()}
+    # A share there, a number of objects here.
+    ends["objects_found"] = [round(share * figures.objects) for share in ends["objects_found"]]
+    return ends
+
+
+def _table(figures: dict[str, dict[str, Any]]) -> None:
+    """Print measures, one column a score raster; with one raster the intervals beside, else below."""
+    names = list(figures)
+    width = max(15, *(len(name) + 2 for name in names))
     if len(names) > 1:
-        click.echo(f"{'':18}" + "".join(f"{name:>{width}}" for name in names))
+        click.echo(_line("", names, width))
     for measure in figures[names[0]]:
+        if measure in ("intervals", "each_object"):
+            continue
         texts = [_number(figures[name][measure]) for name in names]
-        click.echo(f"{measure:18} {texts[0]}" if len(names) == 1 else _line(measure, texts, width))
+        spans = ["-".join(map(_number, figures[name]["intervals"].get(measure, ()))) for name in names]
+        if len(names) == 1:
+            click.echo(f"{measure:18} {texts[0]}" + (f"  (90 %: {spans[0]})" if spans[0] else ""))
+            continue
+        click.echo(_line(measure, texts, width))
+        if any(spans):
+            click.echo(_line("  90 %", spans, width))
 
 
 def _number(value: float) -> str:

@@ -44,7 +44,7 @@ ROOMS = {
     "manual": {"errors"},
     "catalog": {"errors", "files", "products", "synthetic"},
     "synthetic": {"cube", "errors"},
-    "readers": {"quality", "grids", "cube", "files", "gdal", "errors"},
+    "readers": {"kernels.transposition", "quality", "grids", "cube", "files", "gdal", "errors"},
     "products": {"masked", "grids", "cube", "files", "gdal", "errors"},
     "detectors": {"kernels", "errors"},
     "engine": {

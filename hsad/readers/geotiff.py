@@ -14,6 +14,7 @@ from hsad.errors import SceneError
 from hsad.gdal import LEAST_CACHE, open_dataset
 from hsad.readers.bands import BandTable, band_table
 from hsad.readers.nodata import stored_nodata
+from hsad.readers.rasters.pixels import in_pixels
 from hsad.readers.stac import stac_bands
 from hsad.readers.tiff import plain_tiff
 
@@ -71,7 +72,7 @@ class GdalRaster:
             decoded *= (-(-part.stop // side) - part.start // side) * side
         with open_dataset(self.path, decoded + LEAST_CACHE) as dataset:
             stored = dataset.read(list(self.indexes), window=window, out_dtype=self.dtype)
-        return np.ascontiguousarray(np.moveaxis(stored, 0, 2))
+        return in_pixels(np.moveaxis(stored, 0, 2), self.dtype)
 
 
 def can_read(path: Path) -> bool:

@@ -15,6 +15,7 @@ import numpy as np
 
 from hsad.errors import SceneError
 from hsad.readers.rasters.mapped import mapped
+from hsad.readers.rasters.pixels import put_pixels
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -160,7 +161,11 @@ class TiffRaster:
             strides=(plane or 0, block_down or 0, row, block_across or 0, pixel, self.stored.itemsize),
         )
         into = target.reshape(many_down, high, many_across, wide, target.shape[2])
-        into[...] = np.moveaxis(blocks[..., 0], 0, -1) if self.planar else blocks[0]
+        if not self.planar:
+            into[...] = blocks[0]
+            return
+        for row, col in itertools.product(range(many_down), range(many_across)):
+            put_pixels(np.moveaxis(blocks[:, row, :, col, :, 0], 0, 2), into[row, :, col])
 
 
 def _pieces(window: slice, side: int) -> Iterator[_Piece]:
@@ -195,7 +200,8 @@ def plain_tiff(path: str, shape: tuple[int, int, int], dtype: np.dtype[Any]) -> 
             raster = _described(path, file)
         if raster is None or (raster.shape, raster.dtype) != (shape, dtype):
             return None
-        return _checked(raster, np.memmap(path, dtype=np.uint8, mode="r"))
+        with open(path, "rb", buffering=0) as file, mapped(file) as content:  # noqa: PTH123  GDAL's names, too
+            return None if content is None else _checked(raster, content)
     except Exception:  # noqa: BLE001  whatever it is that this reader does not know: GDAL may know it
         return None
 

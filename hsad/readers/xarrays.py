@@ -16,6 +16,7 @@ from hsad.quality import attach_flags
 from hsad.readers.bands import BandTable, band_table
 from hsad.readers.nodata import stored_nodata
 from hsad.readers.rasters.hdf5 import open_hdf5
+from hsad.readers.rasters.pixels import in_pixels
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,7 +83,7 @@ class XarrayRaster:
             array = dataset[self.variable]
             window = {array.dims[self.axes[0]]: rows, array.dims[self.axes[1]]: cols}
             stored = array.isel(window).values
-        return np.array(stored.transpose(self.axes), dtype=self.dtype, order="C")
+        return in_pixels(stored.transpose(self.axes), self.dtype)
 
 
 @dataclass(frozen=True)

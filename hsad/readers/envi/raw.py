@@ -14,6 +14,7 @@ import numpy as np
 
 from hsad.errors import SceneError
 from hsad.readers.rasters.mapped import mapped
+from hsad.readers.rasters.pixels import put_pixels
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,7 +25,7 @@ __all__ = ["INTERLEAVES", "Gunzip", "Layout", "RawRaster"]
 INTERLEAVES = {"bsq": (2, 0, 1), "bil": (0, 2, 1), "bip": (0, 1, 2)}
 
 _MOST_GROWTH = 1032  # no file of deflate's grows by more when it is unpacked
-_PIECE_BYTES = 512 * 1024  # of a window that are transposed in the processor's cache
+_PIECE_BYTES = 2**20  # of a window that are read at once where the file is not mapped
 _CALL_BYTES = 16 * 1024  # that are copied in the time that a call of the system takes
 
 
@@ -99,26 +100,21 @@ class RawRaster:
         return self.layout.dtype.newbyteorder("=")
 
     def read(self, rows: slice, cols: slice) -> NDArray[Any]:
-        """Return the stored numbers of a window, shape ``(rows, cols, bands)``, native byte order.
-
-        Some rows at a time, in the order of the file, so that bands become neighbours in the processor's cache.
-        """
+        """Return the stored numbers of a window, shape ``(rows, cols, bands)``, native byte order."""
         high, wide, bands = rows.stop - rows.start, cols.stop - cols.start, self.shape[2]
         window = np.empty((high, wide, bands), self.dtype)
-        order = INTERLEAVES[self.layout.interleave]
+        backwards = np.argsort(INTERLEAVES[self.layout.interleave])
         step = max(1, _PIECE_BYTES // max(1, wide * bands * self.dtype.itemsize))
         try:
             with open(self.path, "rb", buffering=0) as file, mapped(file) as content:  # noqa: PTH123  GDAL's names
                 self._check_length(file)
-                view = None if content is None else self.layout.view(content)[rows, cols]
+                if content is not None:
+                    put_pixels(self.layout.view(content)[rows, cols], window)
+                    return window
                 for row in range(0, high if wide else 0, step):
-                    if view is not None:
-                        piece = view[row : row + step].transpose(order)
-                        piece = np.ascontiguousarray(piece) if order != (0, 1, 2) else piece
-                    else:
-                        part = slice(rows.start + row, min(rows.start + row + step, rows.stop))
-                        piece = self._piece(file, (part, cols, slice(0, bands)))
-                    window[row : row + step] = piece.transpose(np.argsort(order))
+                    part = slice(rows.start + row, min(rows.start + row + step, rows.stop))
+                    piece = self._piece(file, (part, cols, slice(0, bands)))
+                    put_pixels(piece.transpose(backwards), window[row : row + step])
         except (OSError, ValueError) as error:
             raise SceneError(f"{self.path}: {getattr(error, 'strerror', None) or error}") from error
         return window

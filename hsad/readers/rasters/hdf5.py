@@ -10,6 +10,7 @@ import numpy as np
 
 from hsad.errors import HsadError, SceneError
 from hsad.files import keeps_offline
+from hsad.readers.rasters.pixels import in_pixels
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -113,7 +114,7 @@ class Hdf5Raster:
         window[self.axes[0]], window[self.axes[1]] = rows, cols
         with open_hdf5(self.path) as file:
             stored = file[self.dataset][tuple(window)]
-        return np.array(stored.transpose(self.axes), dtype=self.dtype, order="C")
+        return in_pixels(stored.transpose(self.axes), self.dtype)
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,15 @@
 """The bench: its formulas agree with hsad and with each other, and its table says what was measured."""
 
+import json
+import os
+
 import numpy as np
 import pytest
 
-from hsad.bench import formulas, run
+from hsad.bench import formulas, reading, run
 from hsad.bench.cases import Case, cases
 from hsad.bench.peers import Peer, numpy_loop, numpy_whole, octave_blas, octave_ialm
+from hsad.errors import ParameterError
 
 
 def small(name, method, parameters, reference, peer, **sizes):
@@ -62,3 +66,35 @@ def test_cases_have_names_of_their_own_and_quick_ones_are_small():
     assert all(case.bands * case.side**2 < 2e6 for case in quick)
     assert all(isinstance(peer, Peer) for case in everything for peer in case.peers)
     assert {"rx", "crd", "kcrd", "lrx", "srd", "rpca", "rpca-bands", "low-rank"} <= {c.method for c in everything}
+
+
+def test_every_layout_is_read_beside_the_file(monkeypatch, tmp_path):
+    monkeypatch.setattr(reading, "_SIZE", {True: 40})
+    monkeypatch.setattr(reading, "_BANDS", 9)
+    monkeypatch.setattr(reading, "_REPEATS", 1)
+    monkeypatch.setattr(reading.tempfile, "tempdir", str(tmp_path))
+    sums = []
+    monkeypatch.setattr(reading, "_windows", lambda source: sums.append(source.read(slice(0, 40), slice(0, 40)).sum()))
+    report = reading.run_reading(quick=True)
+    assert len({int(total) for total in sums}) == 1  # the same numbers, whatever the layout
+    assert [row.layout for row in report.rows] == list(reading._LAYOUTS)
+    cold = hasattr(os, "posix_fadvise")
+    for row in report.rows:
+        assert row.plain > 0
+        assert row.windows > 0
+        assert (row.cold_plain is not None) == (row.cold_windows is not None) == cold
+        assert row.file_bytes >= 40 * 40 * 9 * 2 or "deflated" in row.layout
+    lines = report.table().splitlines()
+    assert len(lines) == 4 + len(report.rows)
+    assert len({line.count("|") for line in lines[2:]}) == 1
+    assert json.loads(json.dumps(report.to_dict()))["shape"] == [40, 40, 9]
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(ParameterError, match="no layout has 'tape' in its name"):
+        reading.run_reading(only="tape")
+
+
+def test_times_of_windows_stand_beside_those_of_the_file():
+    row = reading.ReadingRow("deflated", 500_000, 1000.0, 100.0, None, None)
+    report = reading.Reading("a machine", "1", (100, 100, 50), "int16", 256, (row,))
+    # A file of 0.5 MB takes 0.5 ms; a million bytes of numbers in it, 10 ms.
+    assert report.table().splitlines()[-1] == "| deflated | 0.5 | 1000 | 100 | 20.0 | - | - | - |"

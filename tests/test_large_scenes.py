@@ -17,7 +17,7 @@ from hsad.cube import raster_of
 from hsad.engine.decoded import BlockCache
 from hsad.engine.memos import Memos
 from hsad.errors import ParameterError
-from hsad.readers.envi.raw import RawRaster
+from hsad.readers.rasters.raw import RawRaster
 from hsad.readers.tiff import TiffRaster
 
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")

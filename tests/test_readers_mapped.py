@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import h5py
 import numpy as np
 import pytest
 from hypothesis import given
@@ -13,11 +14,12 @@ from hypothesis import strategies as st
 import hsad
 from hsad.cube import raster_of
 from hsad.errors import SceneError
-from hsad.readers.envi import raw
-from hsad.readers.envi.raw import INTERLEAVES, Layout, RawRaster
+from hsad.kernels.transposition import turn
+from hsad.readers.rasters import hdf5, pixels, raw
 from hsad.readers.rasters import mapped as module
+from hsad.readers.rasters.raw import INTERLEAVES, Layout, RawRaster
 
-VALUES = np.random.default_rng(5).integers(-900, 900, (23, 17, 6)).astype("i2")
+VALUES = np.random.default_rng(5).integers(-900, 900, (23, 17, 11)).astype("i2")
 
 
 def write(path, layout, values):
@@ -31,6 +33,7 @@ def write(path, layout, values):
 
 
 @pytest.mark.parametrize("held", [True, False])
+@pytest.mark.parametrize("compiled", [True, False])
 @given(
     interleave=st.sampled_from(sorted(INTERLEAVES)),
     order=st.sampled_from("<>"),
@@ -39,7 +42,9 @@ def write(path, layout, values):
     window=st.tuples(st.integers(0, 22), st.integers(0, 23), st.integers(0, 16), st.integers(0, 17)),
     call=st.sampled_from([1, 10**6]),
 )
-def test_windows_are_the_same_mapped_and_read(held, interleave, order, offset, frames, window, call, tmp_path_factory):
+def test_windows_are_the_same_mapped_and_read(
+    held, compiled, interleave, order, offset, frames, window, call, tmp_path_factory
+):
     layout = Layout(VALUES.shape, np.dtype(f"{order}i2"), interleave, offset, frames[:2], frames[2:])
     path = tmp_path_factory.mktemp("raw") / "scene.img"
     write(path, layout, VALUES)
@@ -50,6 +55,8 @@ def test_windows_are_the_same_mapped_and_read(held, interleave, order, offset, f
             patch.setattr(module, "_hold", lambda _: False)
         patch.setattr(raw, "_CALL_BYTES", call)
         patch.setattr(raw, "_PIECE_BYTES", 500)
+        patch.setattr(pixels, "_PIECE_BYTES", 500)
+        patch.setattr(pixels, "_WORTH_COMPILED", 0 if compiled else 10**9)
         np.testing.assert_array_equal(RawRaster(str(path), layout).read(rows, cols), VALUES[rows, cols])
 
 
@@ -68,7 +75,7 @@ def test_a_file_that_is_shortened_while_it_is_read_is_named(tmp_path, monkeypatc
         return before(raster, file, window)
 
     monkeypatch.setattr(RawRaster, "_piece", shortening)
-    with pytest.raises(SceneError, match=r"scene\.img: its header promises 4692 bytes, the file has 100"):
+    with pytest.raises(SceneError, match=r"scene\.img: its header promises 8602 bytes, the file has 100"):
         RawRaster(str(path), layout).read(slice(0, 23), slice(0, 17))
 
 
@@ -96,3 +103,45 @@ def test_tiffs_go_through_gdal_where_they_cannot_be_held(tmp_path, monkeypatch):
     path.write_bytes(path.read_bytes()[:900])
     with pytest.raises(SceneError, match=r"scene\.tif: "):
         raster.read(slice(3, 20), slice(2, 9))
+
+
+@pytest.mark.parametrize("dtype", ["u1", "<i2", ">i2", "<f4", ">f8", "c16"])
+@pytest.mark.parametrize("shape", [(3, 8, 8), (2, 9, 8), (1, 8, 13), (4, 300, 20), (5, 7, 9), (2, 30, 3), (0, 9, 9)])
+def test_bands_become_neighbours(dtype, shape, monkeypatch):
+    monkeypatch.setattr(pixels, "_WORTH_COMPILED", 0)
+    rows, cols, bands = shape
+    values = np.arange(rows * cols * bands).reshape(bands, rows, cols).astype(dtype)
+    target = np.zeros((rows, cols, bands), np.dtype(dtype).newbyteorder("="))
+    pixels.put_pixels(values.transpose(1, 2, 0), target)
+    for row, col, band in np.ndindex(shape):
+        assert target[row, col, band] == values[band, row, col]
+
+
+def test_only_columns_that_are_neighbours_are_turned():
+    image, target = np.zeros((2, 9, 9), "i2"), np.zeros((2, 9, 9), "i2")
+    with pytest.raises(ValueError, match="not turned here"):
+        turn(image, target)
+    with pytest.raises(ValueError, match="not turned here"):
+        turn(np.zeros((9, 2, 7), "i2").transpose(1, 2, 0), np.zeros((2, 7, 9), "i2"))
+
+
+@pytest.mark.parametrize("axes", [(0, 1, 2), (0, 2, 1), (1, 2, 0), (2, 1, 0)])
+@pytest.mark.parametrize("options", [{}, {"userblock_size": 512}])
+def test_contiguous_hdf5_is_read_like_bare_numbers(axes, options, tmp_path):
+    file_path = tmp_path / "scene.h5"
+    path = str(file_path)
+    with h5py.File(path, "w", **options) as file:
+        file["before"] = np.arange(7)
+        file["cube"] = VALUES.transpose(np.argsort(axes)).astype(">i2")
+        file["part"] = np.zeros((2, 2, 2), "?")
+        file.create_dataset("unwritten", (2, 2, 2), "f4", fillvalue=-1)
+    with hdf5.open_hdf5(path) as file:
+        raster = hdf5.hdf5_raster(path, file["cube"], axes)
+        others = [hdf5.hdf5_raster(path, file[name], (0, 1, 2)) for name in ("part", "unwritten")]
+    assert isinstance(raster, RawRaster) == (axes != (2, 1, 0))
+    np.testing.assert_array_equal(raster.read(slice(3, 20), slice(2, 13)), VALUES[3:20, 2:13])
+    assert [other.read(slice(0, 2), slice(0, 2)).ravel()[0] for other in others] == [False, -1]
+    with file_path.open("r+b") as raw_file:
+        raw_file.truncate(900)
+    with pytest.raises(SceneError, match=r"scene\.h5: "):
+        raster.read(slice(3, 20), slice(2, 13))

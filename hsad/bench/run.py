@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import platform
-import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -19,6 +18,7 @@ from hsad import __version__
 from hsad.bench.cases import Case, cases
 from hsad.bench.formulas import Decomposed
 from hsad.bench.peers import octave_blas
+from hsad.bench.timing import processor, seconds
 from hsad.detection import detect
 from hsad.detectors import make_detector
 from hsad.engine.runners import available_cpus, one_blas_thread
@@ -144,7 +144,7 @@ def run_bench(*, quick: bool = False, only: str = "", progress: Callable[..., An
         measured = progress(chosen, total=len(chosen), desc="measuring") if progress else chosen
         rows = tuple(_measure(case, speed) for case in measured)
     octave = octave_blas()
-    machine = f"{_processor()}, {available_cpus()} processors, Python {platform.python_version()}" + (
+    machine = f"{processor()}, {available_cpus()} processors, Python {platform.python_version()}" + (
         f", GNU Octave with {octave}" if octave else ""
     )
     return Report(machine, __version__, speed / 1e9, rows)
@@ -163,7 +163,7 @@ def _measure(case: Case, speed: float) -> Row:
     pixels = cube[..., 0].size
     # One after the other, several times: what disturbs the machine disturbs both.
     threads = (1, 2) if case.side > make_detector(case.method, **case.parameters).leaf else (1,)
-    times = np.array([[_seconds(partial(call, n)) for n in threads] for _ in range(case.repeats)]).min(axis=0)
+    times = np.array([[seconds(partial(call, n)) for n in threads] for _ in range(case.repeats)]).min(axis=0)
     peers = {peer.name: peer.measure(cube, case.outer, case.inner) for peer in case.peers if peer.available}
     objective = json.loads(scores.attrs["background"])["objective"] if case.method == "rpca" else None
     return Row(
@@ -208,21 +208,5 @@ def _cube(side: int, bands: int) -> NDArray[np.float64]:
 def _gemm_speed() -> float:
     """Return how many float64 operations a second a large matrix product does on one thread."""
     a = np.random.default_rng(0).random((1200, 1200))
-    seconds = min(_seconds(lambda: a @ a) for _ in range(_REPEATS))
+    seconds = min(seconds(lambda: a @ a) for _ in range(_REPEATS))
     return 2 * 1200**3 / seconds
-
-
-def _seconds(call: Callable[[], object]) -> float:
-    started = time.perf_counter()
-    call()
-    return time.perf_counter() - started
-
-
-def _processor() -> str:
-    """Return the processor's name as the system gives it."""
-    information = Path("/proc/cpuinfo")
-    if information.exists():
-        for line in information.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()

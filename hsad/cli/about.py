@@ -12,7 +12,7 @@ from hsad.cli.options import HsadCommand, json_option, overwrite_option, print_j
 from hsad.errors import ParameterError
 
 if TYPE_CHECKING:
-    from hsad.bench import Accuracy, Report
+    from hsad.bench import Accuracy, Reading, Report
 
 __all__ = ["bench", "completion", "demo", "doctor", "manual", "methods"]
 
@@ -88,11 +88,15 @@ def demo(output: str, overwrite: bool, as_json: bool) -> None:
 
 
 @click.command(cls=HsadCommand)
-@click.option("--quick", is_flag=True, help="Speed: leave out many bands and the slowest peers.")
+@click.option("--quick", is_flag=True, help="Speed: leave out many bands and the slowest peers; reading: less of it.")
 @click.option(
-    "--only", default="", metavar="TEXT", help="Only cases whose name holds this; accuracy: only these methods (a,b)."
+    "--only",
+    default="",
+    metavar="TEXT",
+    help="Only cases or layouts whose name holds this; accuracy: only these methods (a,b).",
 )
 @click.option("--plot", metavar="BENCH.png", help="Speed: draw the times.")
+@click.option("--io", "reading", is_flag=True, help="Reading: windows of files in each layout beside a plain read.")
 @click.option("--accuracy", is_flag=True, help="Every detector on scenes whose truth is known.")
 @click.option("--suite", is_flag=True, help="Accuracy on 86 cases in 8 families, with the regret of each.")
 @click.option("--data", envvar="HSAD_DATA", metavar="DIR", help="Accuracy: folder of benchmark scenes  [HSAD_DATA]")
@@ -104,6 +108,7 @@ def bench(
     quick: bool,
     only: str,
     plot: str | None,
+    reading: bool,
     accuracy: bool,
     suite: bool,
     data: str | None,
@@ -112,13 +117,20 @@ def bench(
     overwrite: bool,
     as_json: bool,
 ) -> None:
-    """Time hsad beside the peers that are installed; or measure how well its detectors find what is there."""
-    from hsad.bench import run_accuracy, run_bench, run_suite
+    """Time hsad beside the peers that are installed; or how fast files are read, or how well detectors find.
+
+    --io writes files to the folder of temporary files (TMPDIR) for a while, 0.4 GB at a time.
+    """
+    from hsad.bench import run_accuracy, run_bench, run_reading, run_suite
     from hsad.files import check_output
     from hsad.products.figures import FIGURE_SUFFIXES
 
-    report: Report | Accuracy
-    if accuracy:
+    report: Report | Accuracy | Reading
+    if reading:
+        if accuracy or suite or plot is not None:
+            raise ParameterError("--io is a bench of its own: leave out --accuracy, --suite and --plot")
+        report = run_reading(quick=quick, only=only, progress=progress())
+    elif accuracy:
         if quick or plot is not None:
             raise ParameterError("--quick and --plot belong to the bench of speed: leave them out with --accuracy")
         folder = Path(data) if data else None

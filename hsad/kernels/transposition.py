@@ -51,8 +51,7 @@ def turn(image: NDArray[Any], target: NDArray[Any]) -> None:
     )
 
 
-@intrinsic  # type: ignore[untyped-decorator]  # numba has no types
-def _turn_block(_: Any, source: Any, band_step: Any, target: Any, pixel_step: Any, unit: Any) -> Any:
+def _typed_turn_block(_: Any, source: Any, band_step: Any, target: Any, pixel_step: Any, unit: Any) -> Any:  # noqa: ARG001  numba looks at the names
     """Turn eight bands by eight pixels, from and to addresses; the type of `unit` says how large numbers are."""
     side = LEAST_SIDE
     vector = ir.VectorType(ir.IntType(unit.dtype.bitwidth), side)
@@ -79,6 +78,9 @@ def _turn_block(_: Any, source: Any, band_step: Any, target: Any, pixel_step: An
         return context.get_dummy_value()
 
     return types.void(types.int64, types.int64, types.int64, types.int64, unit), generate
+
+
+_turn_block: Any = intrinsic(_typed_turn_block)
 
 
 @compiled

@@ -153,6 +153,8 @@ class TiffRaster:
             (piece.inside.stop - piece.inside.start for piece in (down, across)),
             offsets.shape,
         )
+        if many_across == 1 and block_down == high * row:  # strips that follow each other are one
+            many_down, high = 1, many_down * high
         blocks = np.ndarray(
             (len(offsets), many_down, high, many_across, wide, samples),
             self.stored,
@@ -200,7 +202,7 @@ def plain_tiff(path: str, shape: tuple[int, int, int], dtype: np.dtype[Any]) -> 
             raster = _described(path, file)
         if raster is None or (raster.shape, raster.dtype) != (shape, dtype):
             return None
-        with open(path, "rb", buffering=0) as file, mapped(file) as content:  # noqa: PTH123  GDAL's names, too
+        with open(path, "rb", buffering=0) as held, mapped(held) as content:  # noqa: PTH123  GDAL's names, too
             return None if content is None else _checked(raster, content)
     except Exception:  # noqa: BLE001  whatever it is that this reader does not know: GDAL may know it
         return None

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hsad.cube import GeoGrid, build_cube, cube_axes
+from hsad.cube import GeoGrid, Raster, build_cube, cube_axes
 from hsad.errors import MissingExtraError, ParameterError, SceneError
 from hsad.grids.swath import Swath, point_swath
 from hsad.quality import attach_flags
 from hsad.readers.bands import BandTable, band_table
 from hsad.readers.nodata import stored_nodata
-from hsad.readers.rasters.hdf5 import open_hdf5
-from hsad.readers.rasters.pixels import in_pixels
+from hsad.readers.rasters.hdf5 import hdf5_raster, open_hdf5
+from hsad.readers.rasters.pixels import block_of, in_pixels, window_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,9 +80,7 @@ class XarrayRaster:
     def read(self, rows: slice, cols: slice) -> NDArray[Any]:
         """Return the stored numbers of a window, shape ``(rows, cols, bands)``."""
         with _opened(self.path, self.group) as dataset:
-            array = dataset[self.variable]
-            window = {array.dims[self.axes[0]]: rows, array.dims[self.axes[1]]: cols}
-            stored = array.isel(window).values
+            stored = dataset[self.variable][window_of(self.axes, rows, cols)].values
         return in_pixels(stored.transpose(self.axes), self.dtype)
 
 
@@ -129,14 +127,9 @@ def read(path: Path, variable: str | None = None) -> xr.DataArray:
     with _opened(source, group) as dataset:
         array = dataset[variable]
         axes = _axes(array, source)
-        rows, cols, bands = (int(array.shape[axis]) for axis in axes)
+        bands = int(array.shape[axes[2]])
         dtype = array.dtype.newbyteorder("=")
-        chunks = array.encoding.get("chunksizes") or array.encoding.get("preferred_chunks") or ()
-        sizes = list(chunks.values()) if isinstance(chunks, dict) else list(chunks)
-        block = (1, cols)
-        if len(sizes) == 3:
-            block = (min(rows, int(sizes[axes[0]])), min(cols, int(sizes[axes[1]])))
-        raster = XarrayRaster(source, group, variable, axes, (rows, cols, bands), dtype, block)
+        raster = _raster(source, group, array, axes)
         table = _bands(dataset, array, axes[2], bands)
         fill, nodata_remarks = _nodata(array, dtype)
         gain, bias = _scaling(dataset, array, axes[2])
@@ -262,6 +255,21 @@ def _axes(array: xr.DataArray, source: str) -> tuple[int, int, int]:
         return cube_axes(array.dims)
     except ParameterError as error:
         raise SceneError(f"{source}: {array.name}: {error}") from error
+
+
+def _raster(source: str, group: str, array: xr.DataArray, axes: tuple[int, int, int]) -> Raster:
+    """Return the recipe for an array: of HDF5 without xarray, which takes longer to open a file than to read it."""
+    key = "/".join(filter(None, (group, str(array.name))))
+    if not Path(source).is_dir() and _is_hdf5(source):
+        with open_hdf5(source) as file:
+            if key in file:  # netCDF-4 may call it otherwise
+                return hdf5_raster(source, file[key], axes)
+    rows, cols, bands = (int(array.shape[axis]) for axis in axes)
+    chunks = array.encoding.get("chunksizes") or array.encoding.get("preferred_chunks") or ()
+    sizes = list(chunks.values()) if isinstance(chunks, dict) else list(chunks)
+    shape = rows, cols, bands
+    block = block_of(sizes, axes, shape)
+    return XarrayRaster(source, group, str(array.name), axes, shape, array.dtype.newbyteorder("="), block)
 
 
 def _along(dataset: xr.Dataset, array: xr.DataArray, axis: int, names: tuple[str, ...]) -> xr.Variable | None:

@@ -13,9 +13,9 @@ from hsad.cube import Raster, build_cube, degenerate
 from hsad.errors import SceneError
 from hsad.readers.bands import band_table
 from hsad.readers.envi.header import DATA_TYPES, Header, find_data, find_header, is_container, read_header
-from hsad.readers.envi.raw import INTERLEAVES, Gunzip, Layout, RawRaster
 from hsad.readers.nodata import stored_nodata
 from hsad.readers.rasters.loaded import LoadedRaster
+from hsad.readers.rasters.raw import INTERLEAVES, Gunzip, Layout, RawRaster
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,7 +13,7 @@ from hsad.cube import Raster, build_cube
 from hsad.errors import SceneError
 from hsad.readers.bands import band_table
 from hsad.readers.matlab.matfile import MatArray, is_hdf5, is_matlab, list_arrays, load_array
-from hsad.readers.rasters.hdf5 import Hdf5Raster, open_hdf5
+from hsad.readers.rasters.hdf5 import hdf5_raster, open_hdf5
 from hsad.readers.rasters.loaded import LoadedRaster
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def _raster(source: str, chosen: MatArray) -> Raster:
         return LoadedRaster.open(source, _LoadCube(chosen.name))
     with open_hdf5(source) as file:
         # MATLAB's arrays run first index fastest: HDF5 shows their axes in reverse.
-        return Hdf5Raster.of(source, file[chosen.name.replace(".", "/")], (2, 1, 0))
+        return hdf5_raster(source, file[chosen.name.replace(".", "/")], (2, 1, 0))
 
 
 def _folder(array: MatArray) -> str:

@@ -1,4 +1,4 @@
-"""Numbers of a file, in whatever order they lie there, put in the order of a cube: a pixel's bands are neighbours."""
+"""From the axes of a file, in whatever order they are, to those of a cube, in which a pixel's bands are neighbours."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
-__all__ = ["in_pixels", "put_pixels"]
+__all__ = ["block_of", "in_pixels", "put_pixels", "window_of"]
 
 _WORTH_COMPILED = 2**20  # bytes: what is less is copied before compiled code is loaded
 _PIECE_BYTES = 512 * 1024  # that are put in order in the processor's cache
@@ -51,9 +53,33 @@ def put_pixels(image: NDArray[Any], target: NDArray[Any]) -> None:
 
 
 def in_pixels(image: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Return an image ``(rows, cols, bands)`` in the order of a cube, as numbers of type `dtype`: itself if it is so."""
+    """Return an image ``(rows, cols, bands)`` in the order of a cube, of type `dtype`: itself if it is so."""
     if image.flags.c_contiguous and image.dtype == dtype:
         return image
     window = np.empty(image.shape, dtype)
     put_pixels(image, window)
     return window
+
+
+def window_of(axes: tuple[int, int, int], rows: slice, cols: slice) -> tuple[slice, ...]:
+    """Return the part of an array that holds a window, all of its bands; `axes` are its rows, columns and bands."""
+    window = [slice(None)] * 3
+    window[axes[0]], window[axes[1]] = rows, cols
+    return tuple(window)
+
+
+def block_of(chunks: Sequence[int] | None, axes: tuple[int, int, int], shape: tuple[int, int, int]) -> tuple[int, int]:
+    """Return the rows and columns that are decoded together, from an array's chunks: a line where it has none.
+
+    Parameters
+    ----------
+    chunks : sequence of int, optional
+        Sides of a chunk along the axes of the array.
+    axes : tuple of int
+        Which of them are rows, columns and bands.
+    shape : tuple of int
+        Rows, columns and bands.
+    """
+    if not chunks:
+        return 1, shape[1]
+    return min(shape[0], int(chunks[axes[0]])), min(shape[1], int(chunks[axes[1]]))

@@ -12,7 +12,7 @@ from hsad.errors import SceneError
 from hsad.grids.swath import TableSwath
 from hsad.readers.bands import band_table
 from hsad.readers.envi import scene as envi
-from hsad.readers.rasters.hdf5 import Hdf5Layer, Hdf5Raster, column, open_hdf5, text
+from hsad.readers.rasters.hdf5 import Hdf5Layer, column, hdf5_raster, open_hdf5, text
 from hsad.readers.rasters.stacked import stack
 from hsad.readers.sensors.product import (
     ascending,
@@ -180,7 +180,7 @@ def _netcdf(path: Path) -> xr.DataArray:
         dataset = _cube_of(file)
         if dataset is None:
             raise SceneError(f"{source}: neither reflectance nor radiance over wavelength, northing, easting in it")
-        raster = Hdf5Raster.of(source, dataset, (1, 2, 0))
+        raster = hdf5_raster(source, dataset, (1, 2, 0))
         group = dataset.parent
         table = band_table(
             raster.shape[2],

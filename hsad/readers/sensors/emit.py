@@ -11,7 +11,7 @@ from hsad.cube import GeoGrid
 from hsad.errors import SceneError
 from hsad.grids.swath import TableSwath
 from hsad.readers.bands import band_table
-from hsad.readers.rasters.hdf5 import Hdf5Layer, Hdf5Raster, column, open_hdf5, text
+from hsad.readers.rasters.hdf5 import Hdf5Layer, column, hdf5_raster, open_hdf5, text
 from hsad.readers.sensors.product import files_beside, main_file, no_variable, outside_water, product_cube, sibling
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def read(path: Path, variable: str | None = None) -> xr.DataArray:
         axes = _axes(file[cube])
         if axes is None:
             raise SceneError(f"{source}: {cube} {file[cube].shape} is not over {', '.join(_AXES)}")
-        raster = Hdf5Raster.of(source, file[cube], axes)
+        raster = hdf5_raster(source, file[cube], axes)
         table = band_table(
             raster.shape[2],
             wavelength=_listed(file, "wavelengths", source),

@@ -8,7 +8,7 @@ import numpy as np
 
 from hsad.errors import SceneError
 from hsad.readers.bands import band_table
-from hsad.readers.rasters.hdf5 import Hdf5Raster, column, open_hdf5, text
+from hsad.readers.rasters.hdf5 import column, hdf5_raster, open_hdf5, text
 from hsad.readers.sensors.product import WATER_NM, files_beside, main_file, no_variable, product_cube
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def read(path: Path, variable: str | None = None) -> xr.DataArray:
         dataset, metadata = group["Reflectance_Data"], group["Metadata"]
         if dataset.ndim != 3:
             raise SceneError(f"{source}: {dataset.name} has the shape {dataset.shape}, not rows, columns, bands")
-        raster = Hdf5Raster.of(source, dataset, (0, 1, 2))
+        raster = hdf5_raster(source, dataset, (0, 1, 2))
         widths = "Spectral_Data/FWHM"
         table = band_table(
             raster.shape[2],

@@ -8,7 +8,7 @@ import numpy as np
 
 from hsad.errors import SceneError
 from hsad.grids.swath import Swath, point_swath
-from hsad.readers.rasters.hdf5 import Hdf5Layer, Hdf5Raster, column, open_hdf5, text
+from hsad.readers.rasters.hdf5 import Hdf5Layer, column, hdf5_raster, open_hdf5, text
 from hsad.readers.rasters.stacked import stack
 from hsad.readers.sensors.product import (
     ascending,
@@ -125,7 +125,7 @@ def _level1(file: h5py.File, source: str) -> _Parts:
         dataset = file["observation_data"].get(key)
         if dataset is None or dataset.ndim != 3:
             raise SceneError(f"{source}: no observation_data/{key} over bands, scans, pixels")
-        raster = Hdf5Raster.of(source, dataset, (1, 2, 0))
+        raster = hdf5_raster(source, dataset, (1, 2, 0))
         centres = column(file["sensor_band_parameters"], f"{arm}_wavelength", source)
         _one_a_band(centres, raster, f"{arm}_wavelength", source)
         bandpass = f"{arm}_bandpass"
@@ -145,7 +145,7 @@ def _level2(file: h5py.File, source: str) -> _Parts:
     dataset = file.get("geophysical_data/rhos")
     if dataset is None or dataset.ndim != 3:
         raise SceneError(f"{source}: neither observation_data (L1B) nor geophysical_data/rhos (L2 SFREFL) in it")
-    raster = Hdf5Raster.of(source, dataset, (0, 1, 2))
+    raster = hdf5_raster(source, dataset, (0, 1, 2))
     centres = column(file["sensor_band_parameters"], "wavelength_3d", source)
     _one_a_band(centres, raster, "wavelength_3d", source)
     return [raster], centres, np.full(len(centres), _NOMINAL_FWHM), [_scale(dataset)] * len(centres)

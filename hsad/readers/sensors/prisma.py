@@ -10,7 +10,7 @@ import numpy as np
 from hsad.errors import SceneError
 from hsad.grids.swath import Swath, point_swath
 from hsad.quality import PIXEL_FLAG
-from hsad.readers.rasters.hdf5 import Hdf5Layer, Hdf5Raster, open_hdf5, stated, text
+from hsad.readers.rasters.hdf5 import Hdf5Layer, hdf5_raster, open_hdf5, stated, text
 from hsad.readers.rasters.stacked import stack
 from hsad.readers.sensors.product import ascending, files_beside, main_file, no_variable, outside_water, product_cube
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import h5py
     import xarray as xr
     from numpy.typing import NDArray
+
+    from hsad.cube import Raster
 
 __all__ = ["can_read", "folders", "name", "read"]
 
@@ -35,8 +37,8 @@ _SUFFIXES = (".he5", ".h5", ".hdf5")
 class _Spectrometer(NamedTuple):
     """One of the two, VNIR or SWIR; per band, of all its slots."""
 
-    raster: Hdf5Raster
-    errors: Hdf5Raster | None
+    raster: Raster
+    errors: Raster | None
     wavelength: NDArray[np.float64]
     fwhm: NDArray[np.float64]
     used: NDArray[np.bool_]
@@ -134,7 +136,7 @@ def _spectrometer(file: h5py.File, group: h5py.Group, arm: str, level: str, sour
         raise SceneError(f"{source}: no dataset {group.name}/Data Fields/{key}")
     if fields[key].ndim != 3:
         raise SceneError(f"{source}: {fields[key].name} has the shape {fields[key].shape}, not rows, bands, columns")
-    raster = Hdf5Raster.of(source, fields[key], _AXES)
+    raster = hdf5_raster(source, fields[key], _AXES)
     wavelength, fwhm = (
         np.ravel(stated(file, f"List_{what}_{arm}", source)).astype(np.float64) for what in ("Cw", "Fwhm")
     )
@@ -143,7 +145,7 @@ def _spectrometer(file: h5py.File, group: h5py.Group, arm: str, level: str, sour
         if len(values) != raster.shape[2]:
             raise SceneError(f"{source}: {len(values)} values of {what} of {arm} for {raster.shape[2]} bands")
     matrix = f"{arm.upper()}_PIXEL_{'SAT_ERR' if level == 'L1' else 'L2_ERR'}_MATRIX"
-    errors = Hdf5Raster.of(source, fields[matrix], _AXES) if matrix in fields else None
+    errors = hdf5_raster(source, fields[matrix], _AXES) if matrix in fields else None
     if errors is not None and errors.shape != raster.shape:
         errors = None
     gain, bias = _scaling(file, arm, level, source)

@@ -10,7 +10,7 @@ import numpy as np
 from hsad.errors import SceneError
 from hsad.grids.swath import Swath, point_swath
 from hsad.readers.bands import band_table
-from hsad.readers.rasters.hdf5 import Hdf5Layer, Hdf5Raster, open_hdf5, stated, text
+from hsad.readers.rasters.hdf5 import Hdf5Layer, hdf5_raster, open_hdf5, stated, text
 from hsad.readers.sensors.product import files_beside, main_file, no_variable, outside_water, product_cube
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def read(path: Path, variable: str | None = None) -> xr.DataArray:
         dataset = fields[cube]
         if dataset.ndim != 3:
             raise SceneError(f"{source}: {dataset.name} has the shape {dataset.shape}, not bands, rows, columns")
-        raster = Hdf5Raster.of(source, dataset, (1, 2, 0))
+        raster = hdf5_raster(source, dataset, (1, 2, 0))
         table = band_table(
             raster.shape[2],
             wavelength=np.ravel(stated(dataset, "wavelengths", source)).tolist(),

@@ -66,8 +66,8 @@ ROOMS = {
     "accessor": {"detection", "detectors", "products", "cube", "errors"},
     "doctor": {"engine"},
     "bench": {
-        "catalog", "cube", "detection", "detectors", "engine", "evaluation", "products", "readers", "synthetic",
-        "errors",
+        "catalog", "cube", "detection", "detectors", "engine", "evaluation", "gdal", "products", "readers",
+        "synthetic", "errors",
     },
     "demo": {"cube", "job", "detection", "evaluation", "products", "readers", "report", "synthetic", "files", "errors"},
     "cli": {

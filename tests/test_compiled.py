@@ -1,10 +1,16 @@
 """How kernels are compiled and cached: announced once, and never taken from a cache of other sources."""
 
 import logging
+import os
 import pickle
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numba
+import numpy as np
+import pytest
 from numba.core import event
 
 from hsad.kernels import compiled
@@ -35,3 +41,47 @@ def test_a_cache_of_other_sources_is_not_even_unpickled(monkeypatch, tmp_path):
 
 def doubled(x):
     return 2 * x
+
+
+@compiled.compiled
+def total(values):
+    found = 0.0
+    for value in values:
+        found += value * value
+    return found
+
+
+@compiled.compiled
+def total_of_rows(values):
+    found = 0.0
+    for row in range(values.shape[0]):
+        found += total(values[row])
+    return found
+
+
+def test_a_kernel_calls_its_own_copies_only():
+    """Copies that the process shares make the last bits depend on which kernel was loaded first."""
+    values = np.arange(12.0).reshape(3, 4)
+    caller = compiled.compiled(total_of_rows.py_func)
+    caller._cache.disable()  # what comes from the cache cannot be looked at
+    assert caller(values) == np.sum(values * values)
+    (code,) = caller.inspect_llvm().values()
+    defined = re.findall(r"^define ([\w ]*?)\S* @\S*test_compiled\S*", code, re.MULTILINE)
+    assert defined
+    assert not [words for words in defined if "linkonce" in words]
+
+
+SCORES = """
+import hashlib, hsad
+scene = hsad.make_scene(rows=60, cols=70, seed=3).cube.values[..., :48]
+for _ in range(2):
+    print(hashlib.sha256(hsad.detect(scene, "crd", workers=1).tobytes()).hexdigest())
+"""
+
+
+@pytest.mark.long
+def test_the_same_bits_compiled_and_from_the_cache(tmp_path):
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
+    command = [sys.executable, "-c", SCORES]
+    runs = [subprocess.run(command, env=environment, capture_output=True, text=True, check=True) for _ in range(2)]
+    assert len({line for run in runs for line in run.stdout.split()}) == 1

@@ -1,9 +1,15 @@
-"""The papers' formulas as plain float64 loops: slow, obvious, and the measure of every fast kernel."""
+"""The papers' formulas as plain float64 loops: slow, obvious, and the measure of every fast kernel.
+
+They cover borders, masks and variants, and solve in ways that keep digits. `hsad.bench.formulas` has the textbook's way
+of one pixel, which is what a fast kernel is timed beside; where both are the same formula it stands there.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 from scipy import ndimage
+
+from hsad.bench import formulas
 
 
 def window(position, size, outer, border):
@@ -46,6 +52,8 @@ def over_rings(spectra, valid, outer, inner, border, score):
 
 def local_rx(spectra, valid, *, outer, inner, covariance="ridge", ridge=1e-2, border="shift"):
     def score(y, X, _):
+        if covariance == "ridge":
+            return formulas.local_rx(y, X, ridge)
         d, s = X.shape
         z = y - X.mean(axis=1)
         Z = X - X.mean(axis=1, keepdims=True)
@@ -55,11 +63,8 @@ def local_rx(spectra, valid, *, outer, inner, covariance="ridge", ridge=1e-2, bo
             values, vectors = np.linalg.eigh(C)
             keep = values > 1e-12 * values.max()
             return np.sum((vectors[:, keep].T @ z) ** 2 / values[keep]) if level > 0 else 0.0
-        if covariance == "ridge":
-            C = C + ridge * level * np.eye(d)
-        else:
-            C = (1 - (delta := shrinkage(Z, C, covariance))) * C + delta * level * np.eye(d)
-        return z @ np.linalg.solve(C, z)
+        delta = shrinkage(Z, C, covariance)
+        return z @ np.linalg.solve((1 - delta) * C + delta * level * np.eye(d), z)
 
     return over_rings(spectra, valid, outer, inner, border, score)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import re
@@ -189,6 +190,41 @@ def test_a_class_of_detectors_is_as_good_as_its_name():
     for wrong in (dict, 3, np.mean):
         with pytest.raises(hsad.HsadError, match=r"method: .*detector"):
             hsad.detect(scene, wrong)
+
+
+def test_a_parameter_may_not_be_called_as_an_option_of_every_run(scene, tmp_path, monkeypatch, hsad_run):
+    import inspect
+
+    import click
+
+    from hsad.cli.decisions import survey
+    from hsad.cli.detect import detect
+    from hsad.cli.options import parameters_by_name
+    from hsad.detectors.parameters import TAKEN
+    from hsad.job.batch import detect_many
+    from hsad.job.options import RunOptions
+
+    taken = {name for f in (hsad.detect, hsad.learn, hsad.score, hsad.detect_to_file, detect_many, hsad.survey)
+             for name, p in inspect.signature(f).parameters.items() if p.kind is not p.VAR_KEYWORD}  # fmt: skip
+    taken |= {f.name for f in dataclasses.fields(RunOptions)}
+    for command in (detect, survey):
+        words = [word for p in command.get_params(click.Context(command)) for word in (p.name, *p.opts)]
+        taken |= {word.lstrip("-").replace("-", "_") for word in words if len(word.lstrip("-")) > 1 and word[0] != "_"}
+    assert taken - {name.replace("-", "_") for name in parameters_by_name()} == TAKEN
+    body = page_files("adding-a-detector")["mean_distance.py"].replace("power", "memory")
+    (tmp_path / "greedy.py").write_text(body)
+    monkeypatch.syspath_prepend(tmp_path)
+    said = "greedy:MeanDistance has a parameter 'memory', which is an option of hsad's own: it needs another name"
+    for arguments in (("methods", "greedy:MeanDistance"), ("detect", scene, "-o", "s.tif", "-m", "greedy:MeanDistance")):
+        status, out, err = hsad_run(*arguments)
+        assert (status, out, err) == (1, "", f"hsad: error: method 'greedy:MeanDistance': {said}\n")
+    from greedy import MeanDistance
+
+    for cls in (MeanDistance, "greedy:MeanDistance"):
+        with pytest.raises(hsad.HsadError, match=said):
+            hsad.detect(np.zeros((5, 5, 2)), cls)
+    with pytest.raises(hsad.HsadError, match=said):
+        MeanDistance()
 
 
 def test_help_shows_the_manual(capsys):

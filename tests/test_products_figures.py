@@ -72,6 +72,19 @@ def test_weak_anomalies_show_beside_strong_ones(factor, name):
     assert image.norm(weak) > image.norm(usual) + 0.2
 
 
+def test_scores_that_have_no_logarithm_are_low_and_not_missing():
+    scores, truth = some_map()
+    scores[truth == 3] *= 100
+    scores[::2, ::2] = 0
+    scores[1::2, ::2] -= 1000
+    scores[:5, :5] = np.nan
+    image = plot_scores(np.where(scores < 0, -1, scores)).axes[0].images[0]
+    assert type(image.norm).__name__ == "LogNorm"
+    colors = image.cmap(image.norm(image.get_array()))
+    assert (colors[np.isfinite(scores) & (scores <= 0)] == image.cmap(0.0)).all()
+    assert (colors[:5, :5, 3] == 0).all()  # what lies behind shows where there is no score
+
+
 def test_georeferenced_maps_have_coordinates(tmp_path):
     scores, truth = some_map()
     grid = GeoGrid(80, 60, CRS.from_epsg(32633), ROTATED)

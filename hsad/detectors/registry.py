@@ -168,6 +168,8 @@ class Registry(Mapping[str, type[Detector]]):
             raise ParameterError(f"{what}: {place} is no hsad.Detector")
         try:
             found.parameters()
+        except ParameterError as error:
+            raise ParameterError(f"{what}: {error}") from error
         except Exception as error:
             reason = " ".join(f"{type(error).__name__}: {error}".split())
             raise ParameterError(f"{what}: {place} is no frozen dataclass of parameters ({reason})") from error

@@ -218,6 +218,7 @@ def _draw_map(
     drawn = _reduced(values)
     low, high = stretch(drawn)
     norm = (LogNorm if is_logarithmic(low, high) else Normalize)(low, high)
+    drawn = np.maximum(drawn, low)  # a logarithm has none of what is not positive: it would look like no data
     colors = LinearSegmentedColormap.from_list("hsad scores", SCORE_PALETTE)
     image = _show(axes[-1], drawn, grid, cmap=colors, norm=norm)
     axes[-1].set_title(textwrap.fill(title, _TITLE_LETTERS), fontsize=10)

@@ -1,1 +1,1 @@
-"""Detectors that learn features, backgrounds or thresholds; their numerics need torch (``hsad[deep]``)."""
+"""Detectors that learn features, backgrounds or thresholds; their numerics need torch (the extra `deep`)."""

@@ -80,7 +80,7 @@ class Autoencoder(DeepDetector):
     autoencoder", IEEE Trans. Geosci. Remote Sens. 60:1-14, 2022.
     """
 
-    title: ClassVar[str] = "autoencoder (Auto-AD): residual of a network fitted to the scene; needs hsad[deep]"
+    title: ClassVar[str] = "autoencoder (Auto-AD): residual of a network fitted to the scene; needs torch"
     reference: ClassVar[str] = "Wang et al., IEEE TGRS 60, 2022"
     leaf: ClassVar[int] = 256
 

@@ -107,7 +107,7 @@ class DeepRX(DeepDetector):
     detection", ICPR 2020.
     """
 
-    title: ClassVar[str] = "deep RX: Mahalanobis distance of a network's features of a pixel; needs hsad[deep]"
+    title: ClassVar[str] = "deep RX: Mahalanobis distance of a network's features of a pixel; needs torch"
     reference: ClassVar[str] = "Rippel et al., ICPR 2020; Ledoit & Wolf, J. Multivar. Anal. 88:365, 2004"
     leaf: ClassVar[int] = 256
 

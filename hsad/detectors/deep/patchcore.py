@@ -77,7 +77,7 @@ class PatchCore(DeepDetector):
     K. Roth et al., "Towards total recall in industrial anomaly detection", CVPR 2022.
     """
 
-    title: ClassVar[str] = "PatchCore: distance to the nearest of a bank of ordinary pixels; needs hsad[deep]"
+    title: ClassVar[str] = "PatchCore: distance to the nearest of a bank of ordinary pixels; needs torch"
     reference: ClassVar[str] = "Roth et al., CVPR 2022"
     leaf: ClassVar[int] = 256
 

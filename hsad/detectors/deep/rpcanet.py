@@ -75,7 +75,7 @@ class RPCANet(DeepDetector):
     F. Wu et al., "RPCANet: deep unfolding RPCA based infrared small target detection", WACV 2024.
     """
 
-    title: ClassVar[str] = "RPCANet: robust PCA as stages of small networks, taught with implants; needs hsad[deep]"
+    title: ClassVar[str] = "RPCANet: robust PCA as stages of small networks, taught with implants; needs torch"
     reference: ClassVar[str] = "Wu et al., WACV 2024"
     leaf: ClassVar[int] = 256
 

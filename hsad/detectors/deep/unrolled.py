@@ -138,7 +138,7 @@ class UnrolledRPCA(DeepDetector):
     self-supervised learning for anomaly detection and localization", CVPR 2021, for pseudo-anomalies.
     """
 
-    title: ClassVar[str] = "unrolled robust PCA: layers with learned thresholds that can be read; needs hsad[deep]"
+    title: ClassVar[str] = "unrolled robust PCA: layers with learned thresholds that can be read; needs torch"
     reference: ClassVar[str] = "Gregor & LeCun, ICML 2010; Candès et al., J. ACM 58(3):11, 2011; Li et al., CVPR 2021"
     leaf: ClassVar[int] = 256
 

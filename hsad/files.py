@@ -12,7 +12,7 @@ import re
 import shutil
 import stat
 import tempfile
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -134,21 +134,63 @@ def refuse_inputs(path: Path, inputs: Iterable[Path]) -> None:
 def staging(path: Path, folder: Path | None = None) -> Iterator[Path]:
     """Give a hidden folder beside `path` (or in `folder`), on its file system; remove it with all that is left in it.
 
+    What a process that was killed left of such a folder for the same `path` is removed, too.
+
     Raises
     ------
     OutputError
         When the folder cannot be made, or when anything inside the ``with`` block ends in an ``OSError``.
     """
+    _remove_abandoned(path, folder or path.parent)
     try:
         stage = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".partial", dir=folder or path.parent))
     except OSError as error:
         raise OutputError(f"{path}: {error.strerror}") from error
     try:
-        yield stage
+        with _in_use(stage):
+            yield stage
     except OSError as error:
         raise OutputError(f"{path}: {error.strerror or error}") from error
     finally:
         shutil.rmtree(stage, ignore_errors=True)
+
+
+# In a folder of `staging`; the process that made it holds a lock on it as long as it lives.
+_MARK = "hsad.staging"
+
+
+@contextmanager
+def _in_use(stage: Path) -> Iterator[None]:
+    """Mark a folder as one that is at work, where the system knows such locks."""
+    with ExitStack() as stack:
+        with suppress(OSError, ImportError):
+            # Under another name until it is locked: under its own it would look abandoned for a moment.
+            stack.enter_context(_locked(stage / f"{_MARK}.new", os.O_CREAT | os.O_EXCL))
+            (stage / f"{_MARK}.new").rename(stage / _MARK)
+        yield
+
+
+def _remove_abandoned(path: Path, folder: Path) -> None:
+    """Remove folders that were made for `path` by processes that are gone."""
+    made = re.compile(rf"\.{re.escape(path.name)}\.[a-z0-9_]{{8}}\.partial")
+    with suppress(OSError):
+        for stage in folder.iterdir():
+            if made.fullmatch(stage.name) and not stage.is_symlink():
+                with suppress(OSError, ImportError), _locked(stage / _MARK):
+                    shutil.rmtree(stage)
+
+
+@contextmanager
+def _locked(path: Path, flags: int = 0) -> Iterator[None]:
+    """Hold a lock on a file; an `OSError` where another process does. It ends with the process, however that ends."""
+    import fcntl
+
+    descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | flags, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def reserve_space(path: Path, folder: Path, size: int) -> None:

@@ -215,7 +215,10 @@ def test_a_parameter_may_not_be_called_as_an_option_of_every_run(scene, tmp_path
     (tmp_path / "greedy.py").write_text(body)
     monkeypatch.syspath_prepend(tmp_path)
     said = "greedy:MeanDistance has a parameter 'memory', which is an option of hsad's own: it needs another name"
-    for arguments in (("methods", "greedy:MeanDistance"), ("detect", scene, "-o", "s.tif", "-m", "greedy:MeanDistance")):
+    for arguments in (
+        ("methods", "greedy:MeanDistance"),
+        ("detect", scene, "-o", "s.tif", "-m", "greedy:MeanDistance"),
+    ):
         status, out, err = hsad_run(*arguments)
         assert (status, out, err) == (1, "", f"hsad: error: method 'greedy:MeanDistance': {said}\n")
     from greedy import MeanDistance

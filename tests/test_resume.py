@@ -70,6 +70,19 @@ def test_a_run_that_is_killed_again_and_again_gives_the_same_pixels(scene, whole
     assert sorted(path.name for path in tmp_path.iterdir()) == ["s.json", "s.qml", "s.tif"]
 
 
+@pytest.mark.long
+def test_a_killed_run_into_an_envi_file_leaves_nothing_behind(scene, whole, tmp_path):
+    output = tmp_path / "s.img"
+    with running("detect", scene, *CRD, "-o", output) as process:
+        wait_for(lambda: finished_tiles(output) >= 3, process)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert len(list(tmp_path.iterdir())) == 2  # what is finished, and what was being put together
+    assert finish(scene, CRD, output) > 0
+    assert same_bytes(values(output), whole["crd"])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["s.hdr", "s.img"]
+
+
 def test_learning_goes_on_after_the_last_finished_pass(scene, whole, tmp_path):
     output = tmp_path / "s.tif"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -100,6 +101,33 @@ def test_publishing_does_not_replace_what_appeared_between_check_and_renaming(tm
         with pytest.raises(FileExistsError):
             publish(folder / "late", path, overwrite=False)
     assert path.read_text() == "theirs"
+
+
+@posix
+def test_what_a_killed_process_left_goes_and_nothing_else(tmp_path):
+    path, program = tmp_path / "s.img", "import sys, time\nfrom pathlib import Path\nfrom hsad.files import staging\n"
+    program += "with staging(Path(sys.argv[1])) as f: (f / 'half').touch(); print(f, flush=True); time.sleep(600)"
+    command = [sys.executable, "-c", program, str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        left = Path(process.stdout.readline().strip())
+        with staging(path) as other:
+            assert left.is_dir()  # it is at work
+            with staging(path):
+                assert other.is_dir()  # so is this very process
+        process.kill()
+    assert (left / "half").exists()
+    foreign = [tmp_path / ".s.img.abcdefgh.partial", tmp_path / ".s.img.partial", tmp_path / ".t.img.abcdefgh.partial"]
+    for folder in foreign:
+        folder.mkdir()
+        (folder / "keep").write_text("precious")
+    (foreign[0] / "hsad.staging").symlink_to(tmp_path / "victim")
+    (tmp_path / "victim").write_text("precious")
+    (tmp_path / ".s.img.linkedto.partial").symlink_to(foreign[2])
+    (foreign[2] / "hsad.staging").touch()
+    expected = {name: content for name, content in tree(tmp_path).items() if not name.startswith(left.name)}
+    with whole_file(path, overwrite=False) as staged:
+        staged.write_text("ours")
+    assert tree(tmp_path) == {**expected, "s.img": b"ours"}
 
 
 def test_a_name_that_is_none(tmp_path, monkeypatch):
@@ -199,6 +227,27 @@ def test_a_background_replaces_only_when_told_to(scene, tmp_path, capsys):
     assert tree(tmp_path) == {"b.npz": b"precious"}
     assert detect(scene, tmp_path / "s.tif", "--save-background", tmp_path / "b.npz", "--overwrite") == 0
     assert (tmp_path / "b.npz").read_bytes()[:2] == b"PK"
+
+
+@pytest.mark.parametrize(
+    "output, kept, beside, said",
+    [
+        ("s.tif", "s.qml", None, "belongs to the score raster"),
+        ("s.img", "s.hdr", None, "belongs to the score raster"),
+        ("s.hdr", "s.img", None, "belongs to the score raster"),
+        ("s.img", "b.npz", "s.dat", "s.dat beside it would share s.hdr"),
+    ],
+)
+def test_names_that_cross_each_other_are_said_before_the_work(
+    scene, tmp_path, capsys, monkeypatch, output, kept, beside, said
+):
+    monkeypatch.setattr("hsad.job.job.Job.learn", None)  # the work
+    if beside:
+        (tmp_path / beside).write_text("precious")
+    before = tree(tmp_path)
+    for more in ((), ("--overwrite",)):
+        assert said in error_of(detect(scene, tmp_path / output, "--save-background", tmp_path / kept, *more), capsys)
+    assert tree(tmp_path) == before
 
 
 @pytest.mark.parametrize("read", ["mask", "background"])

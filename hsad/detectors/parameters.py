@@ -25,12 +25,13 @@ T = TypeVar("T")
 #: What runs, files and thresholds are told by, on the command line and in Python: a parameter of that name could not be
 #: told from it.
 TAKEN = frozenset(
-    """
-    bands pca mask mask_flags bad_bands grid region bbox tile workers memory scheduler background references band_axis
-    parts compute progress scene scenes cube cubes folder method output plot save_background overwrite restart log json
-    quiet debug help rule false_objects per pfa fdr threshold clean_region min_pixels merge decide open
-    open_it as_json
-    """.split()
+    {
+        *("bands", "pca", "mask", "mask_flags", "bad_bands", "grid", "region", "bbox", "tile", "workers", "memory"),
+        *("scheduler", "background", "references", "band_axis", "parts", "compute", "progress"),
+        *("scene", "scenes", "cube", "cubes", "folder", "method", "output", "plot", "save_background", "overwrite"),
+        *("restart", "log", "json", "as_json", "open", "open_it", "quiet", "debug", "help"),
+        *("decide", "rule", "false_objects", "per", "pfa", "fdr", "threshold", "clean_region", "min_pixels", "merge"),
+    }
 )
 
 
@@ -130,13 +131,13 @@ class Parameter:
 
 
 @functools.cache
-def declared(cls: type[Detector]) -> tuple[Parameter, ...]:
+def declared(cls: type[Detector], taken: frozenset[str] = TAKEN) -> tuple[Parameter, ...]:
     """Return the parameters that a detector declares, in the order of its fields.
 
     Raises
     ------
     ParameterError
-        When one has a name that an option of every run has already.
+        When one has a name that is taken by something else.
     """
     hints = typing.get_type_hints(cls)
     found = []
@@ -159,10 +160,10 @@ def declared(cls: type[Detector]) -> tuple[Parameter, ...]:
                 f.metadata["check"],
             )
         )
-    taken = [p.name for p in found if p.name.replace("-", "_") in TAKEN]
-    if taken:
+    crossing = [p.name for p in found if p.name.replace("-", "_") in taken]
+    if crossing:
         raise ParameterError(
-            f"{cls.__module__}:{cls.__qualname__} has a parameter {taken[0]!r}, which is an option of hsad's own: "
+            f"{cls.__module__}:{cls.__qualname__} has a parameter {crossing[0]!r}, which is an option of hsad's own: "
             "it needs another name"
         )
     return tuple(found)

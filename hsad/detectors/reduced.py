@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from hsad.detectors.base import Background, Detector, Scan
 from hsad.detectors.block import Block
-from hsad.detectors.parameters import parameter
+from hsad.detectors.parameters import TAKEN, Parameter, declared, parameter
 from hsad.detectors.probe import require_valid
 from hsad.errors import ParameterError
 from hsad.kernels.summaries import Moments
@@ -59,6 +59,11 @@ class OnComponents(Detector):
 
     detector: Detector
     pca: int = parameter(10, "number of principal components", check=lambda value: None if value >= 1 else "at least 1")
+
+    @classmethod
+    def parameters(cls) -> tuple[Parameter, ...]:
+        """Return ``pca``, which is what the option of every run says."""
+        return declared(cls, TAKEN - {"pca"})
 
     @property
     # A detector's constant, seen through the wrapper.

@@ -12,6 +12,7 @@ import numpy as np
 from hsad.detectors import describe_detector
 from hsad.detectors.probe import require_valid
 from hsad.engine.resume import Journal
+from hsad.errors import OutputError
 from hsad.job.job import Job, prepared
 from hsad.job.request import Method, Request
 from hsad.job.strongest import Place, Strongest
@@ -118,13 +119,15 @@ def run_into(
     check_output(output, OUTPUT_SUFFIXES, overwrite=overwrite)
     folder = output.with_name(f"{output.name}.unfinished")
     with contextlib.ExitStack() as stack:
-        writer = _writer(job, output, folder, stack, overwrite=overwrite)
+        writer, written = _writer(job, output, folder, stack, overwrite=overwrite)
         inputs = job.inputs
-        refuse_inputs(output, inputs)
+        for path in written:
+            refuse_inputs(path, inputs)
         if save_background is not None:
             kept = check_output(save_background, (), overwrite=overwrite)
             refuse_inputs(kept, inputs)
-            writer.refuse_name(kept)
+            if kept.absolute() in {path.absolute() for path in written}:
+                raise OutputError(f"{kept} belongs to the score raster; choose another name")
         journal = stack.enter_context(Journal(folder, job.fingerprint, restart=restart, unchanged=job.check_unchanged))
         check_output(output, (), overwrite=overwrite)  # again: another run may have ended just now
         LOGGER.info("%s: scoring %s", output, job.cube.attrs.get("source"))
@@ -158,8 +161,13 @@ def run_into(
     )
 
 
-def _writer(job: Job, output: Path, folder: Path, stack: contextlib.ExitStack, *, overwrite: bool) -> ScoreWriter:
-    """Return what writes the scores of a job: to the output, or for ENVI to a raster that it is made of in the end."""
+def _writer(
+    job: Job, output: Path, folder: Path, stack: contextlib.ExitStack, *, overwrite: bool
+) -> tuple[ScoreWriter, tuple[Path, ...]]:
+    """Return what writes the scores of a job, and all files that will be there.
+
+    It writes the output, or for ENVI a raster that the output is made of in the end.
+    """
     from hsad.files import staging
 
     attrs = {**job.provenance, "run": job.digest}
@@ -167,14 +175,16 @@ def _writer(job: Job, output: Path, folder: Path, stack: contextlib.ExitStack, *
         attrs["grid"] = "map"
     grid = job.grid if job.swath is None else job.swath.grid
     raster, work = output, folder
+    written: tuple[Path, ...] = ()
     if output.suffix.lower() in ENVI_SUFFIXES:
-        check_envi(output, grid, overwrite=overwrite)
+        written = check_envi(output, grid, overwrite=overwrite)
         work = stack.enter_context(staging(output))
         raster = work / "scores.tif"
     bands = ["score", *job.parts]
-    return ScoreWriter(
+    writer = ScoreWriter(
         raster, grid, attrs, bands=len(bands), descriptions=bands, overwrite=overwrite, folder=work, swath=job.swath
     )
+    return writer, written or writer.files
 
 
 def _write_envi(raster: Path, output: Path, provenance: dict[str, str], *, overwrite: bool) -> None:

@@ -99,7 +99,7 @@ def _link_overviews(vrt: Path, levels: Sequence[Path]) -> None:
     """Tell a virtual raster that its bands have overviews in files of their own."""
     from xml.etree import ElementTree as ET
 
-    document = ET.parse(vrt)  # noqa: S314  likewise
+    document = ET.parse(vrt)  # noqa: S314  what GDAL wrote a moment ago
     for band in document.getroot().iter("VRTRasterBand"):
         for level in levels:
             overview = ET.SubElement(band, "Overview")

@@ -104,19 +104,14 @@ class ScoreWriter:
         _check_companions(self.path, overwrite=overwrite)
         named = (source_file(str(attrs.get(name) or "")) for name in ("source", "data_file"))
         inputs = [path for path in named if path is not None]
-        for path_of_ours in (self.path, *_companions(self.path)):
+        for path_of_ours in self.files:
             refuse_inputs(path_of_ours, inputs)
         self.provenance = Provenance.from_attrs(attrs)
 
-    def refuse_name(self, path: Path) -> None:
-        """Refuse the name of something else that is to be written where this raster and its companions go.
-
-        Raises
-        ------
-        OutputError
-        """
-        if path.absolute() in {name.absolute() for name in (self.path, *_companions(self.path))}:
-            raise OutputError(f"{path} belongs to the score raster; choose another name")
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The raster and its companions."""
+        return (self.path, *_companions(self.path))
 
     def tell_background(self, background: Mapping[str, Any]) -> None:
         """Add what was learned to the tags: it may be known only after the output was found to be writable."""
@@ -213,7 +208,7 @@ class ScoreWriter:
             return open_raster(self._work, "r+")
 
     def _publish(self) -> None:
-        staged = {name: self._folder / name.name for name in (self.path, *_companions(self.path))}
+        staged = {name: self._folder / name.name for name in self.files}
         if self._spool is not None:
             self._spool.on_the_map(self._write_map)
         with gdal_errors(self.path):

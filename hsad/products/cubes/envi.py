@@ -78,18 +78,11 @@ def write_envi(
     if interleave not in get_args(Interleave):
         raise ParameterError(f"interleave: {interleave!r}; choose from {', '.join(get_args(Interleave))}")
     cube = check_cube(cube)
-    target = check_output(path, ENVI_SUFFIXES, overwrite=overwrite)
-    is_header = target.suffix.lower() == ".hdr"
-    header = target if is_header else check_output(target.with_suffix(".hdr"), (), overwrite=overwrite)
-    data = check_output(target.with_suffix(".img"), (), overwrite=overwrite) if is_header else target
-    check_output(statistics(data), (), overwrite=True)
-    for other in data.parent.iterdir():
-        if other.stem == data.stem and other.suffix.lower() in _DATA_SUFFIXES and other.name != data.name:
-            raise OutputError(f"{data}: {other.name} beside it would share {header.name}; choose another name")
+    header, data = _files(path, overwrite=overwrite)
     dtype = np.dtype(_WIDER.get(cube.dtype.name, cube.dtype.name))
     ignore = ignore_value(cube, dtype)
     say_what_is_left_out(cube, "an ENVI file")
-    fields = _header(cube, dtype, interleave, ignore, target)
+    fields = _header(cube, dtype, interleave, ignore, data)
     with staging(header) as folder:
         from spectral.io.envi import write_envi_header
 
@@ -105,20 +98,37 @@ def write_envi(
     return header
 
 
-def check_envi(path: Path, grid: GeoGrid, *, overwrite: bool) -> None:
-    """Refuse an ENVI file that could not be written in the end: its names are taken, or its grid cannot be said.
+def check_envi(path: Path, grid: GeoGrid, *, overwrite: bool) -> tuple[Path, Path]:
+    """Return header and data file; refuse what could not be written in the end: taken names, a grid it cannot say.
+
+    Raises
+    ------
+    OutputError
+    """
+    files = _files(path, overwrite=overwrite)
+    try:
+        map_info(grid)
+    except ValueError as error:
+        raise OutputError(f"{path}: {error}, which an ENVI header cannot say; write a GeoTIFF") from error
+    return files
+
+
+def _files(path: str | os.PathLike[str], *, overwrite: bool) -> tuple[Path, Path]:
+    """Return header and data file, if they can be written.
 
     Raises
     ------
     OutputError
     """
     target = check_output(path, ENVI_SUFFIXES, overwrite=overwrite)
-    other = ".img" if target.suffix.lower() == ".hdr" else ".hdr"
-    check_output(target.with_suffix(other), (), overwrite=overwrite)
-    try:
-        map_info(grid)
-    except ValueError as error:
-        raise OutputError(f"{target}: {error}, which an ENVI header cannot say; write a GeoTIFF") from error
+    is_header = target.suffix.lower() == ".hdr"
+    header = target if is_header else check_output(target.with_suffix(".hdr"), (), overwrite=overwrite)
+    data = check_output(target.with_suffix(".img"), (), overwrite=overwrite) if is_header else target
+    check_output(statistics(data), (), overwrite=True)
+    for other in data.parent.iterdir():
+        if other.stem == data.stem and other.suffix.lower() in _DATA_SUFFIXES and other.name != data.name:
+            raise OutputError(f"{data}: {other.name} beside it would share {header.name}; choose another name")
+    return header, data
 
 
 def map_info(grid: GeoGrid) -> list[str | int | float] | None:

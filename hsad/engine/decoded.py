@@ -17,7 +17,7 @@ from hsad.errors import SceneError
 
 __all__ = ["BlockCache", "CodedRaster", "WholeRaster", "shared_blocks", "unit_of"]
 
-#: Narrow strips are decoded several at a time: opening a file costs, too.
+#: Thin strips and small tiles are decoded several at a time: opening a file costs, too.
 _LEAST_BYTES = 4 * 2**20
 
 Key = tuple[Raster, int, int, int]
@@ -48,10 +48,13 @@ class WholeRaster(Raster, Protocol):
 
 
 def unit_of(raster: CodedRaster) -> tuple[int, int]:
-    """Return the rows and columns that are decoded together: a block, or several thin ones."""
+    """Return the rows and columns that are decoded together: a block, or several small ones, first below each other."""
     rows, cols = raster.block
-    size = max(1, rows * cols * raster.shape[2] * raster.dtype.itemsize)
-    return min(raster.shape[0], rows * -(-_LEAST_BYTES // size)), cols
+    pixel = max(1, raster.shape[2] * raster.dtype.itemsize)
+    high = min(raster.shape[0], rows * -(-_LEAST_BYTES // (rows * cols * pixel)))
+    if high < raster.shape[0]:
+        return high, cols
+    return high, min(raster.shape[1], cols * -(-_LEAST_BYTES // (high * cols * pixel)))
 
 
 class BlockCache:

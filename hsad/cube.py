@@ -21,7 +21,7 @@ stored numbers into spectra (`hsad.engine.source`), so a cube never holds values
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -46,6 +46,7 @@ __all__ = [
     "cube_axes",
     "degenerate",
     "geo_grid",
+    "lazy_image",
     "nodata",
     "raster_of",
 ]
@@ -126,6 +127,41 @@ class _RasterArray(xr.backends.BackendArray):
         return np.asarray(self.raster.read(window[0], window[1])[pick[0], pick[1], key[2]])
 
 
+class _ImageArray(xr.backends.BackendArray):
+    """xarray's view of an image that is read, whole, when one of its numbers is asked for."""
+
+    def __init__(self, shape: tuple[int, int], dtype: np.dtype[Any], read: Callable[[], NDArray[Any]]) -> None:
+        self.shape = shape
+        self.dtype = dtype
+        self._read = read
+        self._image: NDArray[Any] | None = None
+
+    def __getitem__(self, key: xr.core.indexing.ExplicitIndexer) -> NDArray[Any]:
+        return xr.core.indexing.explicit_indexing_adapter(  # type: ignore[no-any-return]  # xarray says Any
+            key, self.shape, xr.core.indexing.IndexingSupport.OUTER_1VECTOR, self._part
+        )
+
+    def _part(self, key: tuple[Any, ...]) -> NDArray[Any]:
+        if self._image is None:
+            self._image = self._read()
+        return np.asarray(self._image[key])
+
+
+def lazy_image(shape: tuple[int, int], dtype: Any, read: Callable[[], NDArray[Any]]) -> Any:
+    """Return an image for a coordinate of a cube that is read when it is first needed, and kept.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Rows and columns.
+    dtype
+        Of what `read` returns.
+    read : callable
+        Without arguments; it must pickle.
+    """
+    return xr.core.indexing.LazilyIndexedArray(_ImageArray(shape, np.dtype(dtype), read))
+
+
 def build_cube(
     raster: Raster,
     *,
@@ -135,7 +171,7 @@ def build_cube(
     fwhm: ArrayLike | None = None,
     good_wavelength: ArrayLike | None = None,
     band_name: Sequence[str] | None = None,
-    valid: NDArray[np.bool_] | None = None,
+    valid: Any = None,
     gain: ArrayLike | None = None,
     bias: ArrayLike | None = None,
     nodata: float | None = None,
@@ -157,7 +193,7 @@ def build_cube(
         False for bad bands.
     band_name : sequence of str, optional
         One name a band.
-    valid : (rows, cols) ndarray of bool, optional
+    valid : (rows, cols) ndarray of bool or what `lazy_image` returns, optional
         A mask that came with the scene.
     gain, bias : float or (bands,) array_like, optional
         Physical value = stored value · gain + bias.

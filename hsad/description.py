@@ -105,6 +105,8 @@ def describe(cube: xr.DataArray, *, progress: Any = None) -> SceneDescription:
         warnings.append(str(error))
     fill = nodata(cube)
     flags, swath = flag_shares(cube), swath_of(cube)
+    if swath is None and cube.encoding.get("hsad_swath") is not None:
+        warnings.append("its latitudes and longitudes place no pixels: results are not georeferenced")
     return SceneDescription(
         rows=grid.rows,
         cols=grid.cols,

@@ -13,13 +13,14 @@ cube, read only where it counts.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from hsad.cube import Raster
+from hsad.cube import Raster, lazy_image
 from hsad.errors import ParameterError
 
 if TYPE_CHECKING:
@@ -28,11 +29,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "PIXEL_FLAG",
+    "Flag",
     "MaskedRaster",
     "attach_flags",
     "choose_flags",
     "flag_names",
     "flag_shares",
+    "has_bits",
+    "is_any_of",
     "masked_raster",
     "valid_pixels",
 ]
@@ -41,6 +45,39 @@ PIXEL_FLAG = "pixel"
 """The flag of single numbers: a detector element that failed, a value that could not be computed."""
 
 _BAND_MASK = "hsad_band_mask"
+
+
+class Flag(NamedTuple):
+    """How to find out where a flag is set; both parts pickle.
+
+    Attributes
+    ----------
+    image : callable
+        Reads an image of the file; flags of one image share one callable, which is called once for all.
+    test : callable
+        Returns where the flag is set, ``(y, x)`` of bool, in what `image` has read.
+    """
+
+    image: Callable[[], NDArray[Any]]
+    test: Callable[[NDArray[Any]], NDArray[np.bool_]]
+
+
+def is_any_of(*codes: float) -> Callable[[NDArray[Any]], NDArray[np.bool_]]:
+    """Return the test for numbers that are one of these."""
+    return partial(_is_in, codes=codes)
+
+
+def has_bits(mask: int) -> Callable[[NDArray[Any]], NDArray[np.bool_]]:
+    """Return the test for numbers that have one of these bits."""
+    return partial(_has_bits, mask=mask)
+
+
+def _is_in(numbers: NDArray[Any], codes: tuple[float, ...]) -> NDArray[np.bool_]:
+    return np.isin(numbers, codes)
+
+
+def _has_bits(numbers: NDArray[Any], mask: int) -> NDArray[np.bool_]:
+    return np.asarray((numbers.astype(np.int64) & mask) != 0)
 
 
 @dataclass(frozen=True)
@@ -101,34 +138,44 @@ class MaskedRaster:
 
 def attach_flags(
     cube: xr.DataArray,
-    layers: Mapping[str, NDArray[np.bool_]],
+    flags: Mapping[str, Sequence[Flag]],
     masked: Sequence[str],
     band_mask: Raster | None = None,
 ) -> xr.DataArray:
-    """Return a cube with quality layers.
+    """Return a cube with quality layers, of which nothing is read before it is needed.
 
     Parameters
     ----------
     cube : (y, x, band) DataArray
-    layers : mapping of str to (y, x) ndarray of bool
-        Where each flag is set, at most 16.
+    flags : mapping of str to sequence of Flag
+        How each flag is found, at most 16; it is set where one of its `Flag` says so.
     masked : sequence of str
         The flags that make a pixel invalid unless the user says otherwise; those that the cube lacks are left out.
     band_mask : Raster, optional
         Of the cube's shape: anything but zero flags a number. It is the flag ``pixel``.
     """
-    names = [*layers, *([PIXEL_FLAG] if band_mask is not None else [])]
-    if layers:
-        bits = np.zeros(cube.shape[:2], dtype=np.uint16)
-        masks = [1 << number for number in range(len(layers))]
-        for mask, flagged in zip(masks, layers.values(), strict=True):
-            bits[flagged] |= np.uint16(mask)
-        stated = {"flag_masks": np.asarray(masks, dtype=np.uint16), "flag_meanings": " ".join(layers)}
-        cube = cube.assign_coords(quality=(("y", "x"), bits, stated))
+    names = [*flags, *([PIXEL_FLAG] if band_mask is not None else [])]
+    if flags:
+        shape = (cube.sizes["y"], cube.sizes["x"])
+        bits = lazy_image(shape, np.uint16, partial(_read_bits, shape, tuple(map(tuple, flags.values()))))
+        masks = np.asarray([1 << number for number in range(len(flags))], dtype=np.uint16)
+        cube = cube.assign_coords(quality=(("y", "x"), bits, {"flag_masks": masks, "flag_meanings": " ".join(flags)}))
     if band_mask is not None:
         cube.encoding[_BAND_MASK] = band_mask
     cube.attrs["mask_flags"] = [name for name in masked if name in names]
     return cube
+
+
+def _read_bits(shape: tuple[int, int], flags: tuple[tuple[Flag, ...], ...]) -> NDArray[np.uint16]:
+    """Return the quality layer, each image read once and one in memory at a time."""
+    bits = np.zeros(shape, dtype=np.uint16)
+    for image in dict.fromkeys(flag.image for ways in flags for flag in ways):
+        numbers = image()
+        for number, ways in enumerate(flags):
+            for flag in ways:
+                if flag.image == image:
+                    bits[flag.test(numbers)] |= np.uint16(1 << number)
+    return bits
 
 
 def flag_names(cube: xr.DataArray) -> list[str]:

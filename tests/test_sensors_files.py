@@ -39,8 +39,10 @@ def test_enmap(tmp_path, cog):
 
 def test_enmap_flags(tmp_path):
     cube = hsad.open_cube(dlr.write_enmap(tmp_path))
-    assert flag_names(cube) == ["cloud", "shadow", "cirrus", "haze", "snow", "water", "background", "pixel"]
-    assert invalid(cube) == row(4) | {(0, 0), (0, 1), (0, 2)}
+    bits = ["interpolated", "saturated", "artefact"]
+    assert flag_names(cube) == ["cloud", "shadow", "cirrus", "haze", "snow", "water", "background", *bits, "pixel"]
+    assert invalid(cube) == row(4) | {(0, 0), (0, 1), (0, 2), (3, 0)}
+    assert [invalid(choose_flags(cube, flag)) - row(4) for flag in bits] == [{(3, 1)}, {(3, 0)}, {(3, 2)}]
     assert invalid(choose_flags(cube, "none")) == row(4)  # nodata
     assert invalid(choose_flags(cube, "haze,snow,water")) == row(4) | {(0, 3), (1, 0), (3, 3)}
     assert invalid(choose_flags(cube, ["pixel"])) == row(4) | {(2, 2)}
@@ -109,6 +111,15 @@ def test_enmap_l1b_is_two_grids(tmp_path):
         hsad.open_cube(dlr.write_enmap(tmp_path, level="L1B"))
 
 
+def test_a_folder_of_enmap_l1b_ends_in_one_line(tmp_path):
+    image = dlr.write_enmap(tmp_path, level="L1B", layers=False)
+    for detector in ("VNIR", "SWIR"):
+        (tmp_path / image.name.replace("IMAGE", f"IMAGE_{detector}")).write_bytes(image.read_bytes())
+    image.unlink()
+    with pytest.raises(SceneError, match="EnMAP L1B is two images on two grids, not one cube: use L1C or L2A"):
+        hsad.open_cube(tmp_path)
+
+
 def test_metadata_may_not_define_entities(tmp_path):
     image = dlr.write_enmap(tmp_path)
     (tmp_path / "secret").write_text("420.0")
@@ -144,7 +155,9 @@ def test_desis(tmp_path):
 def test_desis_l1b_is_on_the_sensors_grid(tmp_path):
     cube = hsad.open_cube(dlr.write_desis(tmp_path, "L1B"))
     assert cube.rio.crs is None
-    assert flag_names(cube) == []
+    assert flag_names(cube) == ["pixel"]
+    assert cube.attrs["mask_flags"] == []
+    assert invalid(choose_flags(cube, "pixel")) - invalid(cube) == {(3, 2)}
 
 
 # --- AVIRIS

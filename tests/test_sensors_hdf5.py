@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pickle
+from functools import wraps
 
 import h5py
 import numpy as np
 import pytest
-from products import COLS, ROWS, aviris, emit, neon, pace, prisma, stored, tanager
+from products import COLS, ROWS, aviris, dlr, emit, neon, pace, prisma, stored, tanager
 from products.seen import invalid, row, spectra
 
 import hsad
@@ -15,6 +16,10 @@ from hsad.cube import geo_grid, raster_of
 from hsad.errors import SceneError
 from hsad.grids.swath import swath_of
 from hsad.quality import choose_flags, flag_names, flag_shares
+from hsad.readers.rasters.hdf5 import Hdf5Layer, Hdf5Raster
+from hsad.readers.rasters.raw import RawRaster
+from hsad.readers.rasters.stacked import StackedRaster
+from hsad.readers.sensors.product import FlagImage
 
 # --- EMIT
 
@@ -29,12 +34,17 @@ def test_emit_reflectance_with_its_mask(tmp_path):
     np.testing.assert_array_equal(cube.values, emit.values())
     # The bad band's −0.01 is not among the spectra.
     assert spectra(cube)[0].shape[2] == 4
-    assert flag_names(cube) == ["cloud", "cirrus", "water", "spacecraft", "dilated_cloud"]
+    assert flag_names(cube) == ["cloud", "cirrus", "water", "spacecraft", "dilated_cloud", "pixel"]
     assert cube.attrs["mask_flags"] == ["cloud", "cirrus", "dilated_cloud", "spacecraft"]
     assert invalid(cube) == {(4, 0), (0, 1), (1, 1)}
     assert invalid(choose_flags(cube, "none")) == {(4, 0)}
     assert invalid(choose_flags(cube, "water, cloud")) == {(4, 0), (0, 1), (2, 2)}
+    assert invalid(choose_flags(cube, "pixel")) == {(4, 0), (3, 1), (3, 2)}
+    first = hsad.detect(choose_flags(cube, "pixel"), "rx", bands="390-410", covariance="ridge")
+    assert np.isnan(first.values[3, 1])
+    assert np.isfinite(first.values[3, 2])
     assert flag_shares(cube)["cloud"] == 1 / 20
+    assert cube.attrs["crosstrack_orientation"] == "as seen on ground"
     assert cube.rio.crs is None  # the CRS of the file belongs to the map
 
 
@@ -60,6 +70,14 @@ def test_emit_lookup_table(tmp_path):
     line, sample = pickle.loads(pickle.dumps(swath)).lookup(slice(0, 2))  # noqa: S301  our own
     assert line.tolist() == [[-1] * 6, [-1, 0, 0, 0, 0, -1]]
     assert sample.tolist() == [[-1] * 6, [-1, 3, 2, 1, 0, -1]]
+
+
+def test_a_lookup_table_for_mirrored_columns(tmp_path):
+    cube = hsad.open_cube(emit.write_cube(tmp_path, build="010613"))
+    line, sample = swath_of(cube).lookup(slice(0, 2))
+    assert line.tolist() == [[-1] * 6, [-1, 0, 0, 0, 0, -1]]
+    assert sample.tolist() == [[-1] * 6, [-1, 0, 1, 2, 3, -1]]  # 4 - glt_x, glt_x = 4, 3, 2, 1
+    assert any("software 010613 belong to mirrored cubes" in remark for remark in cube.attrs["warnings"])
 
 
 def test_filled_and_foreign_cells_of_a_lookup_table(tmp_path):
@@ -95,7 +113,9 @@ def test_flags_of_a_real_mask(data, tmp_path):
     shares = flag_shares(hsad.open_cube(path))
     assert shares["cloud"] == np.mean(mask[..., 0] == 1)
     assert shares["dilated_cloud"] == np.mean(mask[..., 4] == 1)
-    assert set(shares) == {"cloud", "cirrus", "water", "spacecraft", "dilated_cloud"}
+    assert {flag for flag, share in shares.items() if share is not None} == {
+        "cloud", "cirrus", "water", "spacecraft", "dilated_cloud",
+    }  # fmt: skip
 
 
 # --- PRISMA
@@ -238,6 +258,20 @@ def test_pace_l1b_is_three_detectors(tmp_path):
     assert swath_of(cube).grid.crs.to_epsg() in (32615, 32616)  # 90° W is their border
 
 
+def test_pace_l1b_saturation_is_of_single_numbers(tmp_path):
+    path = pace.write_l1b(tmp_path)
+    with h5py.File(path, "a") as file:
+        for arm in ("blue", "red", "SWIR"):
+            saturated = np.zeros((2, ROWS, COLS), "u1")
+            if arm == "red":
+                saturated[0, 3, 1] = 1  # 600 nm, the second band of the cube
+            file[f"observation_data/qual_{arm}"] = saturated
+    cube = hsad.open_cube(path)
+    assert cube.attrs["mask_flags"] == ["pixel"]
+    assert invalid(cube) == {(0, 0), (3, 1)}
+    assert np.isfinite(hsad.detect(cube, "rx", bands="310-320,700-900", covariance="ridge").values[3, 1])
+
+
 def test_pace_l2(tmp_path):
     cube = hsad.open_cube(pace.write_l2(tmp_path))
     assert cube.attrs["product"] == "PACE OCI L2"
@@ -320,3 +354,33 @@ def test_two_products_in_a_folder(tmp_path):
 
 def test_stored_is_what_the_tests_say():
     assert stored(3)[3, 1].tolist() == [1310, 1311, 1312]
+
+
+# --- all of them
+
+
+@pytest.mark.parametrize(
+    "write",
+    [emit.write_cube, prisma.write, tanager.write, neon.write, pace.write_l1b, pace.write_l2, aviris.write_netcdf,
+     dlr.write_enmap, dlr.write_desis],
+    ids=lambda write: f"{write.__module__}.{write.__name__}",
+)  # fmt: skip
+def test_opening_reads_neither_numbers_nor_layers(tmp_path, monkeypatch, write):
+    if write is emit.write_cube:
+        emit.write_mask(tmp_path)
+    path = write(tmp_path)
+    read = []
+    for kind in (Hdf5Layer, Hdf5Raster, RawRaster, FlagImage, StackedRaster):
+
+        @wraps(kind.read)
+        def noted(*given, before=kind.read):
+            read.append(given[0])
+            return before(*given)
+
+        monkeypatch.setattr(kind, "read", noted)
+    cube = pickle.loads(pickle.dumps(hsad.open_cube(path)))  # noqa: S301  our own
+    assert read == []
+    seen = invalid(cube)
+    assert read
+    monkeypatch.undo()
+    assert seen == invalid(hsad.open_cube(path))

@@ -13,7 +13,7 @@ import hsad
 from hsad.cube import GeoGrid
 from hsad.errors import DataError, ParameterError
 from hsad.gdal import open_dataset
-from hsad.grids.swath import point_swath, swath_of, swath_window
+from hsad.grids.swath import PointSwath, swath_of, swath_window
 from hsad.job.files import detect_to_file
 
 RX = {"method": "rx", "covariance": "ridge"}
@@ -150,7 +150,7 @@ def rotated(rows=60, cols=40, angle=0.4, spacing=30.0):
 
 def test_the_nearest_pixel_is_seen():
     lat, lon, x, y = rotated()
-    swath = point_swath(Rows(lat), Rows(lon), "scene")
+    swath = PointSwath(Rows(lat), Rows(lon), "scene")
     assert swath.grid.crs.to_epsg() == 32633
     np.testing.assert_allclose(swath.grid.transform.a, 30, rtol=1e-3)
     line, sample = swath.lookup(slice(0, swath.grid.rows))
@@ -168,7 +168,7 @@ def test_the_nearest_pixel_is_seen():
 
 def test_a_swath_across_half_a_continent_is_in_degrees():
     lat, lon = 60 - 0.1 * np.indices((30, 300))[0], -10 + 0.1 * np.indices((30, 300))[1]
-    swath = point_swath(Rows(lat), Rows(lon), "scene")
+    swath = PointSwath(Rows(lat), Rows(lon), "scene")
     assert swath.grid.crs.to_epsg() == 4326
     assert swath.grid.transform.a == pytest.approx(0.1)
 
@@ -178,17 +178,20 @@ def test_places_that_are_none_are_left_out():
     lat[:5], lon[:5] = -9999, -9999
     lat[5], lon[5] = 0, 0
     lat[6, 0] = np.nan
-    swath = point_swath(Rows(lat), Rows(lon), "scene")
+    swath = PointSwath(Rows(lat), Rows(lon), "scene")
     line, _ = swath.lookup(slice(0, swath.grid.rows))
     assert set(np.unique(line)) == {-1, *range(6, 60)}
-    assert point_swath(Rows(np.full((4, 4), np.nan)), Rows(lon[:4, :4]), "scene") is None
+    nowhere = PointSwath(Rows(np.full((4, 4), np.nan)), Rows(lon[:4, :4]), "scene")
+    assert not nowhere.is_located
+    with pytest.raises(hsad.errors.SceneError, match="scene: its latitudes and longitudes place no pixels"):
+        _ = nowhere.grid
 
 
 def test_places_that_cannot_be_are_named():
     lat, lon, *_ = rotated(400, 400, spacing=0.01)
     lat[0, 0], lon[0, 0] = 48.0, 17.0
     with pytest.raises(hsad.errors.SceneError, match="scene: its latitudes and longitudes span a map of"):
-        point_swath(Rows(lat), Rows(lon), "scene")
+        _ = PointSwath(Rows(lat), Rows(lon), "scene").grid
 
 
 def test_pace_on_a_map(tmp_path):

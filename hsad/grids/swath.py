@@ -10,7 +10,7 @@ import functools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -28,7 +28,6 @@ __all__ = [
     "SwathWindow",
     "TableSwath",
     "map_strips",
-    "point_swath",
     "seen_within",
     "swath_of",
     "swath_window",
@@ -85,43 +84,79 @@ class TableSwath:
     lines, samples : Layer
         Row and column of the sensor's grid for each pixel of the map, counted from 1; 0 is a void, and a negative
         number is a pixel that was filled with its neighbour's.
+    mirrored : bool
+        Whether the table counts columns from the last one backwards.
     """
 
     shape: tuple[int, int]
     grid: GeoGrid
     lines: Layer
     samples: Layer
+    mirrored: bool = False
 
     def lookup(self, rows: slice) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return row and column of the sensor's pixel for some rows of the map, −1 at voids."""
         line, sample = (np.abs(layer.read(rows).astype(np.int64)) - 1 for layer in (self.lines, self.samples))
         # A fill value such as −9999 points outside, and so does a table that belongs to another scene.
         seen = (line >= 0) & (line < self.shape[0]) & (sample >= 0) & (sample < self.shape[1])
+        if self.mirrored:
+            sample = self.shape[1] - 1 - sample
         return np.where(seen, line, -1), np.where(seen, sample, -1)
+
+
+class _Map(NamedTuple):
+    """The map of a swath of points, and how far from the nearest of them a pixel may be, in units of the map."""
+
+    grid: GeoGrid
+    reach: float
 
 
 @dataclass(frozen=True)
 class PointSwath:
     """A swath whose pixels have a latitude and a longitude each: the nearest one is seen.
 
+    Nothing is read before the map is asked for: there are as many coordinates as pixels.
+
     Attributes
     ----------
-    shape : tuple of int
-        Rows and columns of the sensor's grid.
-    grid : GeoGrid
-        The map: the UTM zone of the middle, or degrees where the swath is wide; pixels as large as the sensor's in the
-        middle.
     latitude, longitude : Layer
         Degrees, WGS 84.
-    reach : float
-        A map's pixel is void if the nearest of the sensor's is farther, in units of the map.
+    source : str
+        What to name in messages.
     """
 
-    shape: tuple[int, int]
-    grid: GeoGrid
     latitude: Layer
     longitude: Layer
-    reach: float
+    source: str
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of the sensor's grid."""
+        return self.latitude.shape
+
+    @property
+    def is_located(self) -> bool:
+        """Whether there are enough usable coordinates for a map."""
+        return _map_of(self) is not None
+
+    @property
+    def grid(self) -> GeoGrid:
+        """The map: the UTM zone of the middle, or degrees where the swath is wide; its pixels are as large as those of
+        the sensor in the middle.
+
+        Raises
+        ------
+        SceneError
+            When the coordinates span a map that no scene has, or are not usable.
+        """  # noqa: D205  a sentence that takes two lines
+        return self._map.grid
+
+    @property
+    def _map(self) -> _Map:
+        found = _map_of(self)
+        if found is None:
+            raise SceneError(f"{self.source}: its latitudes and longitudes place no pixels")
+        return found
 
     def lookup(self, rows: slice) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return row and column of the sensor's pixel for some rows of the map, −1 at voids."""
@@ -131,25 +166,17 @@ class PointSwath:
             raise SceneError("a swath without a map")
         col, row = np.meshgrid(np.arange(self.grid.cols) + 0.5, np.arange(rows.start, rows.stop) + 0.5)
         places = np.stack([transform.c + col * transform.a, transform.f + row * transform.e], axis=-1)
-        distance, nearest = tree.query(places.reshape(-1, 2), distance_upper_bound=self.reach)
+        distance, nearest = tree.query(places.reshape(-1, 2), distance_upper_bound=self._map.reach)
         found = np.where(np.isfinite(distance), nearest, 0)
         pixel = np.where(np.isfinite(distance), numbers[found], -1).reshape(col.shape)
         return np.where(pixel < 0, -1, pixel // self.shape[1]), np.where(pixel < 0, -1, pixel % self.shape[1])
 
 
-def point_swath(latitude: Layer, longitude: Layer, source: str) -> PointSwath | None:
-    """Return the swath of pixels with these coordinates; None where there are no four that are usable.
-
-    Reads both layers once.
-
-    Raises
-    ------
-    SceneError
-        When the coordinates span a map that no scene has.
-    """
-    shape = latitude.shape
-    lat, lon, usable = _coordinates(latitude, longitude)
-    if usable.sum() < 4 or min(shape) < 2:
+@functools.lru_cache(maxsize=4)
+def _map_of(swath: PointSwath) -> _Map | None:
+    """Return the map of a swath, None where there are no four places that are usable."""
+    lat, lon, usable = _coordinates(swath.latitude, swath.longitude)
+    if usable.sum() < 4 or min(swath.shape) < 2:
         return None
     crs = _map_crs(lat[usable], lon[usable])
     x, y = _projected(lat, lon, usable, crs)
@@ -166,11 +193,11 @@ def point_swath(latitude: Layer, longitude: Layer, source: str) -> PointSwath | 
     west, east, south, north = (float(edge) for values in (x, y) for edge in (np.nanmin(values), np.nanmax(values)))
     cols, rows = (math.floor((high - low) / size) + 2 for low, high in ((west, east), (south, north)))
     if rows * cols > _LARGEST_GRID:
-        raise SceneError(f"{source}: its latitudes and longitudes span a map of {rows} x {cols} pixels")
+        raise SceneError(f"{swath.source}: its latitudes and longitudes span a map of {rows} x {cols} pixels")
     from affine import Affine
 
     transform = Affine(size, 0.0, west - size / 2, 0.0, -size, north + size / 2)
-    return PointSwath(shape, GeoGrid(rows, cols, crs, transform), latitude, longitude, reach)
+    return _Map(GeoGrid(rows, cols, crs, transform), reach)
 
 
 @dataclass(frozen=True)
@@ -261,9 +288,12 @@ def _within(places: NDArray[np.int64], part: tuple[int, int]) -> NDArray[np.bool
 
 
 def swath_of(cube: xr.DataArray) -> Swath | None:
-    """Return the swath of a cube, None where it has none or is no longer the whole of what its file holds."""
+    """Return the swath of a cube, None where it has none that places pixels, or is no longer the whole of its file."""
     swath = cube.encoding.get("hsad_swath")
-    return swath if isinstance(swath, Swath) and swath.shape == cube.shape[:2] else None
+    # Not `isinstance` of the protocol: that would ask for the map of points, which is worked out from all of them.
+    if swath is None or swath.shape != cube.shape[:2] or (isinstance(swath, PointSwath) and not swath.is_located):
+        return None
+    return swath  # type: ignore[no-any-return]  # an encoding may hold anything; readers put swaths under this name
 
 
 def _coordinates(latitude: Layer, longitude: Layer) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.bool_]]:

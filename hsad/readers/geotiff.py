@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hsad.cube import Raster, build_cube
+from hsad.cube import Raster, build_cube, lazy_image
 from hsad.errors import SceneError
 from hsad.gdal import LEAST_CACHE, open_dataset
 from hsad.readers.bands import BandTable, band_table
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from rasterio.io import DatasetReader
 
-__all__ = ["GdalRaster", "can_read", "gdal_raster", "georeferencing", "name", "read"]
+__all__ = ["GdalRaster", "can_read", "gdal_raster", "georeferencing", "mask", "name", "read"]
 
 name = "GDAL"
 
@@ -90,7 +91,7 @@ def can_read(path: Path) -> bool:
 def read(path: Path, variable: str | None = None) -> xr.DataArray:
     """Return the lazily indexed cube of a raster file.
 
-    The dataset's mask band, where it has one, is read at once and held in memory (one byte a pixel).
+    The dataset's mask band, where it has one, is read when it is needed, and held in memory (one byte a pixel).
 
     Raises
     ------
@@ -117,7 +118,6 @@ def read(path: Path, variable: str | None = None) -> xr.DataArray:
         if dataset.driver == "GTiff":
             raster = plain_tiff(str(path), raster.shape, raster.dtype) or raster
         driver, description = dataset.driver, dataset.tags().get("description")
-        valid = _mask(dataset)
     attrs = {
         "interleave": {"PIXEL": "bip", "LINE": "bil", "BAND": "bsq"}.get(interleave, interleave.lower()),
         "warnings": [*table.remarks, *remarks, *nodata_remarks],
@@ -130,7 +130,7 @@ def read(path: Path, variable: str | None = None) -> xr.DataArray:
         source=str(path),
         reader=name,
         **table.coordinates,
-        valid=valid,
+        valid=mask(path),
         gain=gain if scaled else None,
         bias=bias if scaled else None,
         nodata=nodata,
@@ -208,13 +208,20 @@ def georeferencing(dataset: DatasetReader) -> tuple[Any, Affine | None, list[str
     return crs, None, remarks
 
 
-def _mask(dataset: DatasetReader) -> NDArray[np.bool_] | None:
+def mask(path: Path) -> Any:
+    """Return the mask of a file, read when it is needed; None where it has none."""
     from rasterio.enums import MaskFlags
 
-    flags = dataset.mask_flag_enums[0]
+    with open_dataset(str(path)) as dataset:
+        flags, shape = dataset.mask_flag_enums[0], dataset.shape
     if MaskFlags.per_dataset not in flags or MaskFlags.nodata in flags:
         return None
-    return np.asarray(dataset.dataset_mask() != 0)
+    return lazy_image(shape, np.bool_, partial(_read_mask, str(path)))
+
+
+def _read_mask(path: str) -> NDArray[np.bool_]:
+    with open_dataset(path) as dataset:
+        return np.asarray(dataset.dataset_mask() != 0)
 
 
 def _bands(dataset: DatasetReader, indexes: Sequence[int], path: Path) -> BandTable:

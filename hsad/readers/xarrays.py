@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hsad.cube import GeoGrid, Raster, build_cube, cube_axes
-from hsad.errors import MissingExtraError, ParameterError, SceneError
-from hsad.grids.swath import Swath, point_swath
-from hsad.quality import attach_flags
+from hsad.cube import GeoGrid, Raster, build_cube, cube_axes, lazy_image
+from hsad.errors import ParameterError, SceneError
+from hsad.grids.swath import PointSwath, Swath
+from hsad.quality import Flag, attach_flags, has_bits
 from hsad.readers.bands import BandTable, band_table
 from hsad.readers.nodata import stored_nodata
+from hsad.readers.rasters.arrays import XarrayLayer, XarrayRaster, is_hdf5, opened
 from hsad.readers.rasters.hdf5 import hdf5_raster, open_hdf5
-from hsad.readers.rasters.pixels import block_of, in_pixels, window_of
+from hsad.readers.rasters.pixels import block_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import xarray as xr
     from affine import Affine
     from numpy.typing import NDArray
 
-__all__ = ["XarrayRaster", "can_read", "folders", "name", "read"]
+__all__ = ["can_read", "folders", "name", "read"]
 
 name = "netCDF or Zarr"
 folders = True
@@ -46,56 +43,6 @@ _LARGEST_TEXT = 16 * 2**20
 _FWHM = ("fwhm", "fwhms", "bandwidth")
 _GOOD = ("good_wavelength", "good_wavelengths", "bbl", "good_bands")
 _NAMES = ("band_name", "band_names")
-
-
-@dataclass(frozen=True)
-class XarrayRaster:
-    """Windows of an array that xarray opens, anew for each read.
-
-    Attributes
-    ----------
-    path, group, variable : str
-        The dataset, a group in it or "", and the array.
-    axes : tuple of int
-        Axes of the array that are rows, columns and bands.
-    shape, dtype
-        As every raster has them.
-    block : tuple of int
-        Rows and columns of a chunk; where there are none, of a line.
-    """
-
-    path: str
-    group: str
-    variable: str
-    axes: tuple[int, int, int]
-    shape: tuple[int, int, int]
-    dtype: np.dtype[Any]
-    block: tuple[int, int]
-
-    @property
-    def row_step(self) -> int:
-        """Height of a chunk."""
-        return self.block[0]
-
-    def read(self, rows: slice, cols: slice) -> NDArray[Any]:
-        """Return the stored numbers of a window, shape ``(rows, cols, bands)``."""
-        with _opened(self.path, self.group) as dataset:
-            stored = dataset[self.variable][window_of(self.axes, rows, cols)].values
-        return in_pixels(stored.transpose(self.axes), self.dtype)
-
-
-@dataclass(frozen=True)
-class _XarrayLayer:
-    """Rows of a two-dimensional array, its rows first."""
-
-    path: str
-    group: str
-    variable: str
-    shape: tuple[int, int]
-
-    def read(self, rows: slice) -> NDArray[Any]:
-        with _opened(self.path, self.group) as dataset:
-            return np.asarray(dataset[self.variable][rows].values)
 
 
 def can_read(path: Path) -> bool:
@@ -124,7 +71,7 @@ def read(path: Path, variable: str | None = None) -> xr.DataArray:
     source = str(path)
     group, variable = _chosen(source, variable)
     remarks: list[str] = []
-    with _opened(source, group) as dataset:
+    with opened(source, group) as dataset:
         array = dataset[variable]
         axes = _axes(array, source)
         bands = int(array.shape[axes[2]])
@@ -135,8 +82,8 @@ def read(path: Path, variable: str | None = None) -> xr.DataArray:
         gain, bias = _scaling(dataset, array, axes[2])
         grid = _grid(dataset, array, axes)
         swath = _swath(dataset, array, axes, source, group) if grid.transform is None else None
-        valid = _layer(dataset, "valid", array, axes)
-        flags, masked = _flags(dataset, array, axes)
+        valid = _valid(dataset, array, axes, source, group)
+        flags, masked = _flags(dataset, array, axes, source, group)
         said = {key: str(array.attrs[key]) for key in ("units", "long_name", "product") if key in array.attrs}
     if grid.transform is None and swath is None:
         remarks.append("neither coordinates along the axes nor latitudes and longitudes: results are not georeferenced")
@@ -145,7 +92,7 @@ def read(path: Path, variable: str | None = None) -> xr.DataArray:
         source=source,
         reader=name,
         **table.coordinates,
-        valid=None if valid is None else valid.astype(np.bool_),
+        valid=valid,
         gain=gain,
         bias=bias,
         nodata=fill,
@@ -165,33 +112,6 @@ def read(path: Path, variable: str | None = None) -> xr.DataArray:
     return cube
 
 
-@contextmanager
-def _opened(source: str, group: str = "") -> Iterator[xr.Dataset]:
-    """Open a dataset, numbers as they are stored; what goes wrong becomes one line that names it."""
-    import xarray as xr
-
-    zarr = Path(source).is_dir()
-    options: dict[str, Any] = {"engine": "zarr", "consolidated": False} if zarr else {}
-    if not zarr and _is_hdf5(source):
-        with open_hdf5(source):
-            pass  # where it may name no other file, it is looked at before xarray follows it
-        options = {"engine": "h5netcdf", "phony_dims": "sort"}  # HDF5 without the dimensions of netCDF, too
-    try:
-        with xr.open_dataset(
-            source, group=group or None, mask_and_scale=False, decode_times=False, chunks=None, **options
-        ) as dataset:
-            yield dataset
-    except (ParameterError, SceneError):
-        raise
-    except ImportError as error:
-        raise MissingExtraError(f"{source}: {error}; python -m pip install zarr") from error
-    except Exception as error:  # xarray and its backends raise whatever a damaged file makes them stumble over
-        if zarr and "zarr" in str(error) and "engine" in str(error):
-            raise MissingExtraError(f"{source}: Zarr needs the package zarr: python -m pip install zarr") from error
-        said = " ".join(str(error).split())[:300] or type(error).__name__
-        raise SceneError(f"{source}: xarray cannot read it: {said}") from error
-
-
 def _is_group(mark: Path) -> bool:
     """Tell whether a file says that its folder is a group of a Zarr store, not an array."""
     if mark.name == ".zgroup":
@@ -201,18 +121,12 @@ def _is_group(mark: Path) -> bool:
     return '"group"' in mark.read_text(encoding="utf-8", errors="replace")
 
 
-def _is_hdf5(source: str) -> bool:
-    import h5py
-
-    return bool(h5py.is_hdf5(source))
-
-
 def _groups(source: str) -> list[str]:
     """Return the groups of a dataset, the root first."""
     if Path(source).is_dir():
         marks = [mark for mark in sorted(Path(source).rglob("*")) if _is_group(mark)]
         return list(dict.fromkeys(["", *(str(mark.parent.relative_to(source)).removeprefix(".") for mark in marks)]))
-    if not _is_hdf5(source):
+    if not is_hdf5(source):
         return [""]
     import h5py
 
@@ -232,7 +146,7 @@ def _chosen(source: str, variable: str | None) -> tuple[str, str]:
     cubes: list[tuple[str, str, int]] = []
     held: list[str] = []
     for group in groups:
-        with _opened(source, group) as dataset:
+        with opened(source, group) as dataset:
             for key, array in dataset.data_vars.items():
                 label = "/".join(filter(None, (group, str(key))))
                 held.append(f"{label} ({'×'.join(map(str, array.shape))})")
@@ -260,7 +174,7 @@ def _axes(array: xr.DataArray, source: str) -> tuple[int, int, int]:
 def _raster(source: str, group: str, array: xr.DataArray, axes: tuple[int, int, int]) -> Raster:
     """Return the recipe for an array: of HDF5 without xarray, which takes longer to open a file than to read it."""
     key = "/".join(filter(None, (group, str(array.name))))
-    if not Path(source).is_dir() and _is_hdf5(source):
+    if not Path(source).is_dir() and is_hdf5(source):
         with open_hdf5(source) as file:
             if key in file:  # netCDF-4 may call it otherwise
                 return hdf5_raster(source, file[key], axes)
@@ -375,24 +289,36 @@ def _swath(
     for target, known in (("lat", ("lat", "latitude")), ("lon", ("lon", "longitude"))):
         for key, item in dataset.variables.items():
             if item.dims == dims and str(key).lower() in known:
-                layers[target] = _XarrayLayer(source, group, str(key), (int(item.shape[0]), int(item.shape[1])))
-    return point_swath(layers["lat"], layers["lon"], source) if len(layers) == 2 else None
+                layers[target] = _image(source, group, str(key), item)
+    return PointSwath(layers["lat"], layers["lon"], source) if len(layers) == 2 else None
 
 
-def _layer(dataset: xr.Dataset, key: str, array: xr.DataArray, axes: tuple[int, int, int]) -> NDArray[Any] | None:
+def _layer(dataset: xr.Dataset, key: str, array: xr.DataArray, axes: tuple[int, int, int]) -> xr.Variable | None:
+    """Return a variable if it is an image of the array's size."""
     dims = (array.dims[axes[0]], array.dims[axes[1]])
-    return np.asarray(dataset[key].values) if key in dataset.variables and dataset[key].dims == dims else None
+    return dataset.variables[key] if key in dataset.variables and dataset[key].dims == dims else None
+
+
+def _image(source: str, group: str, key: str, item: xr.Variable) -> XarrayLayer:
+    return XarrayLayer(source, group, key, (int(item.shape[0]), int(item.shape[1])))
+
+
+def _valid(dataset: xr.Dataset, array: xr.DataArray, axes: tuple[int, int, int], source: str, group: str) -> Any:
+    item = _layer(dataset, "valid", array, axes)
+    if item is None:
+        return None
+    return lazy_image((int(item.shape[0]), int(item.shape[1])), np.bool_, _image(source, group, "valid", item).truth)
 
 
 def _flags(
-    dataset: xr.Dataset, array: xr.DataArray, axes: tuple[int, int, int]
-) -> tuple[dict[str, NDArray[np.bool_]], list[str]]:
+    dataset: xr.Dataset, array: xr.DataArray, axes: tuple[int, int, int], source: str, group: str
+) -> tuple[dict[str, list[Flag]], list[str]]:
     """Return the flags of a layer ``quality`` with CF's attributes, and those that count."""
-    bits = _layer(dataset, "quality", array, axes)
-    if bits is None or bits.dtype.kind not in "iu":
+    item = _layer(dataset, "quality", array, axes)
+    if item is None or item.dtype.kind not in "iu":
         return {}, []
-    attrs = dataset["quality"].attrs
-    names, masks = str(attrs.get("flag_meanings", "")).split(), np.ravel(attrs.get("flag_masks", ()))
-    layers = {flag: (bits & int(mask)) != 0 for flag, mask in zip(names, masks, strict=False)}
+    names, masks = str(item.attrs.get("flag_meanings", "")).split(), np.ravel(item.attrs.get("flag_masks", ()))
+    read = _image(source, group, "quality", item).whole
+    flags = {flag: [Flag(read, has_bits(int(mask)))] for flag, mask in zip(names, masks, strict=False)}
     masked = array.attrs.get("mask_flags", "")
-    return layers, masked.split() if isinstance(masked, str) else [str(item) for item in masked]
+    return flags, masked.split() if isinstance(masked, str) else [str(item) for item in masked]

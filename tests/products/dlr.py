@@ -52,7 +52,7 @@ def enmap_metadata(level="L2A", *, gain=True):
 
 def write_enmap(folder, *, level="L2A", cog=False, layers=True, stem=ENMAP):
     """Write a product: a cloud at (0, 0), its shadow at (0, 1), cirrus at (0, 2), haze at (0, 3), background in the
-    last row; the pixel mask flags band 3 at (2, 2)."""
+    last row, saturation at (3, 0); the pixel mask flags band 3 at (2, 2)."""
     suffix = "_COG" if cog else ""
     stem = stem.replace("L2A", level)
     nodata = -32768 if level == "L2A" else 0
@@ -74,6 +74,10 @@ def write_enmap(folder, *, level="L2A", cog=False, layers=True, stem=ENMAP):
         classes = np.ones((ROWS, COLS, 1), "u1")
         classes[3, 3], classes[4] = 2, 3
         write_tiff(folder / f"{stem}QL_QUALITY_CLASSES{suffix}.TIF", classes, **profile)
+        # Everywhere of low quality (bit 1); saturated in SWIR, interpolated in VNIR, an artefact in VNIR.
+        tests = np.full((ROWS, COLS, 1), 0b10, "u1")
+        tests[3, :3, 0] |= np.array([1 << 4, 1 << 3, 1 << 7], "u1")
+        write_tiff(folder / f"{stem}QL_QUALITY_TESTFLAGS{suffix}.TIF", tests, nodata=255, **profile)
         pixels = np.zeros((ROWS, COLS, len(ENMAP_WAVELENGTHS)), "u1")
         pixels[2, 2, 2] = 1
         write_tiff(folder / f"{stem}QL_PIXELMASK{suffix}.TIF", pixels, photometric="minisblack", **profile)
@@ -81,7 +85,8 @@ def write_enmap(folder, *, level="L2A", cog=False, layers=True, stem=ENMAP):
 
 
 def write_desis(folder, level="L2A"):
-    """Write a product: shadow at (0, 0), cloud over land at (0, 1), over water at (0, 2), water at (1, 1)."""
+    """Write a product: shadow at (0, 0), cloud over land at (0, 1), over water at (0, 2), water at (1, 1), and in L1B a
+    mark at band 2 of (3, 2)."""
     stem = DESIS.replace("L2A", level)
     values = stored(len(DESIS_WAVELENGTHS))
     values[4, 3] = -32768
@@ -99,6 +104,10 @@ def write_desis(folder, level="L2A"):
         f"{bands}</bandCharacterisation><interiorOrientation><band><x>1</x></band></interiorOrientation>"
         "</specific></hsi_doc>"
     )
+    if level == "L1B":
+        marks = np.zeros((ROWS, COLS, len(DESIS_WAVELENGTHS)), "u1")
+        marks[3, 2, 1] = 4
+        write_tiff(folder / f"{stem}QL_QUALITY.tif", marks)
     if level == "L2A":
         layers = np.zeros((ROWS, COLS, 10), "i2")
         layers[0, 0, 0] = layers[0, 1, 5] = layers[0, 2, 6] = layers[1, 1, 7] = 1

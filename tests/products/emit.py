@@ -46,13 +46,15 @@ def dimensions(file, **sizes):
         file[name].make_scale(name)
 
 
-def write_cube(folder, kind="RFL", *, glt=None, version="001"):
+def write_cube(folder, kind="RFL", *, glt=None, version="001", build="010611"):
     """Write a granule: ``RFL`` has good_wavelengths, ``RAD`` does not."""
     name = {"RFL": f"EMIT_L2A_RFL_{version}_{SCENE}.nc", "RAD": f"EMIT_L1B_RAD_{version}_{SCENE}.nc"}[kind]
     variable = {"RFL": "reflectance", "RAD": "radiance"}[kind]
     x, y = lookup() if glt is None else glt
     with h5py.File(folder / name, "w") as file:
         file.attrs["instrument"] = np.bytes_("EMIT")
+        file.attrs["software_build_version"] = np.bytes_(build)
+        file.attrs["crosstrack_orientation"] = np.bytes_("as seen on ground")
         file.attrs["spatial_ref"] = np.bytes_(WGS84)
         file.attrs["geotransform"] = np.array(GEOTRANSFORM)
         dimensions(
@@ -75,7 +77,8 @@ def write_cube(folder, kind="RFL", *, glt=None, version="001"):
 
 
 def write_mask(folder, names=MASKS_V001, version="001"):
-    """Write the mask product: a cloud at (0, 1), cirrus at (1, 1), water at (2, 2), AOD everywhere."""
+    """Write the mask product: a cloud at (0, 1), cirrus at (1, 1), water at (2, 2), AOD everywhere; the first band of
+    (3, 1) and the fifth of (3, 2) are interpolated."""
     path = folder / f"EMIT_L2A_MASK_{version}_{SCENE}.nc"
     mask = np.zeros((ROWS, COLS, len(names)), "f4")
     mask[0, 1, names.index("Cloud flag")] = 1
@@ -85,7 +88,9 @@ def write_mask(folder, names=MASKS_V001, version="001"):
     with h5py.File(path, "w") as file:
         dimensions(file, downtrack=ROWS, crosstrack=COLS, bands=len(names))
         file["mask"] = mask
-        file["band_mask"] = np.zeros((ROWS, COLS, 1), "u1")
+        packed = np.zeros((ROWS, COLS, 1), "u1")
+        packed[3, 1], packed[3, 2] = 0b1000_0000, 0b0000_1000
+        file["band_mask"] = packed
         file.create_dataset("sensor_band_parameters/mask_bands", data=names, dtype=h5py.string_dtype())
         file.create_group("location")
     return path

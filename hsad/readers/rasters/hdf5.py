@@ -161,6 +161,10 @@ class Hdf5Layer:
         with open_hdf5(self.path) as file:
             return np.asarray(file[self.dataset][rows])
 
+    def whole(self) -> NDArray[Any]:
+        """Return all rows."""
+        return self.read(slice(0, self.shape[0]))
+
 
 def stated(holder: Any, name: str, source: str) -> Any:
     """Return an attribute of a file, group or dataset.

@@ -5,19 +5,16 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from hsad.gdal import open_dataset
+from hsad.quality import Flag
 from hsad.readers.rasters.stacked import stack
-from hsad.readers.sensors.dlr import BandFields, find_files, is_image, read_bands, read_image
+from hsad.readers.sensors.dlr import BandFields, find_files, is_image, layer_a_band, read_bands, read_image
 from hsad.readers.sensors.markup import read_xml
-from hsad.readers.sensors.product import ascending, files_beside, no_variable, product_cube
+from hsad.readers.sensors.product import ascending, files_beside, flag_image, in_bands, no_variable, product_cube
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import xarray as xr
-    from numpy.typing import NDArray
 
 __all__ = ["can_read", "folders", "name", "read"]
 
@@ -49,6 +46,7 @@ def read(path: Path, variable: str | None = None) -> xr.DataArray:
     image, grid, stated, remarks = read_image(files.image)
     bands = read_bands(read_xml(files.metadata), _FIELDS, files.metadata, image.shape[2])
     order = ascending(bands.wavelength)
+    pixels = layer_a_band(files.layer("QL_QUALITY"), image, order)
     match = re.search(r"L1B|L1C|L2A", files.stem.upper())
     level = match[0] if match else ""
     if level == "L1B":
@@ -66,21 +64,17 @@ def read(path: Path, variable: str | None = None) -> xr.DataArray:
         bias=bands.bias[order],
         flags=_flags(files.layer("QL_QUALITY-2"), image.shape[:2], remarks),
         masked=_MASKED,
+        band_mask=pixels,
         remarks=remarks,
         attrs={"units": "1" if level == "L2A" else "mW/cm²/sr/µm", "interleave": "bsq"},
         **grid,
     )
 
 
-def _flags(path: Path | None, shape: tuple[int, int], remarks: list[str]) -> dict[str, NDArray[np.bool_]]:
+def _flags(path: Path | None, shape: tuple[int, int], remarks: list[str]) -> dict[str, list[Flag]]:
     """Return the flags of L2A; the other levels have none."""
-    if path is None:
+    image = flag_image(path, shape, 8, remarks)
+    if image is None:
         return {}
-    with open_dataset(str(path)) as dataset:
-        if dataset.shape != shape or dataset.count < 8:
-            remarks.append(f"{path.name} is {dataset.count} bands of {dataset.shape}, the scene {shape}: it is ignored")
-            return {}
-        layers = dataset.read(range(1, 9))
-        if dataset.nodata is not None:
-            layers[layers == dataset.nodata] = 0
-    return {flag: np.asarray((layers[list(bands)] > 0).any(axis=0)) for flag, bands in _LAYERS.items()}
+    read = image.read
+    return {flag: [Flag(read, in_bands(*bands))] for flag, bands in _LAYERS.items()}

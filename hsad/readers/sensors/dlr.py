@@ -11,6 +11,7 @@ import numpy as np
 from hsad.errors import SceneError
 from hsad.gdal import open_dataset
 from hsad.readers.geotiff import gdal_raster, georeferencing
+from hsad.readers.rasters.stacked import stack
 from hsad.readers.sensors.markup import number_in, read_xml
 from hsad.readers.sensors.product import files_beside, main_file, sibling
 from hsad.readers.tiff import plain_tiff
@@ -18,9 +19,11 @@ from hsad.readers.tiff import plain_tiff
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
+    from numpy.typing import NDArray
+
     from hsad.cube import Raster
 
-__all__ = ["BandFields", "Bands", "Files", "find_files", "is_image", "read_bands", "read_image"]
+__all__ = ["BandFields", "Bands", "Files", "find_files", "is_image", "layer_a_band", "read_bands", "read_image"]
 
 _IMAGE = re.compile(r"(?P<stem>.*)SPECTRAL_IMAGE(?P<detector>_VNIR|_SWIR)?(?P<cog>_COG)?\.TIFF?", re.IGNORECASE)
 _OTHER = re.compile(r"(?P<stem>.*?)(METADATA\.XML|QL_[A-Z0-9_-]+\.TIFF?)", re.IGNORECASE)
@@ -81,7 +84,7 @@ def find_files(path: Path, mission: str, can_read: Any) -> Files:
         When the image or the metadata are missing.
     """
     if path.is_dir():
-        path = main_file(path, mission, lambda entry: _IMAGE.fullmatch(entry.name) is not None and can_read(entry))
+        path = main_file(path, mission, lambda entry: _is_first_image(entry) and can_read(entry))
     match = _IMAGE.fullmatch(path.name) or _OTHER.fullmatch(path.name)
     stem = match["stem"] if match else ""
     metadata = sibling(path, re.escape(stem) + r"METADATA\.XML")
@@ -97,6 +100,14 @@ def find_files(path: Path, mission: str, can_read: Any) -> Files:
     if not images:
         raise SceneError(f"{path}: not a whole {mission} product: {stem}SPECTRAL_IMAGE.TIF is missing beside it")
     return Files(images[0], metadata, stem)
+
+
+def _is_first_image(path: Path) -> bool:
+    """Tell whether a file is the image of a product; of two, one a spectrometer, whether it is that of the VNIR."""
+    match = _IMAGE.fullmatch(path.name)
+    if match is None or (match["detector"] or "").upper() != "_SWIR":
+        return match is not None
+    return sibling(path, re.escape(match["stem"]) + r"SPECTRAL_IMAGE_VNIR(_COG)?\.TIFF?") is None
 
 
 def read_bands(root: Element, fields: BandFields, metadata: Path, count: int) -> Bands:
@@ -120,6 +131,14 @@ def read_bands(root: Element, fields: BandFields, metadata: Path, count: int) ->
 def _band_elements(root: Element, name: str) -> list[Element]:
     # Elements of this name stand elsewhere, too: with the geometry of the bands, and their statistics.
     return [band for parent in root.iter("bandCharacterisation") for band in parent.findall(name)]
+
+
+def layer_a_band(path: Path | None, image: Raster, order: NDArray[np.intp]) -> Raster | None:
+    """Return a quality layer that has a band for each of the image's, in the order of the cube; None without one."""
+    if path is None:
+        return None
+    layers = gdal_raster(str(path))
+    return stack(str(path), [layers], order.tolist()) if layers.shape == image.shape else None
 
 
 def read_image(path: Path) -> tuple[Raster, dict[str, Any], float | None, list[str]]:

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from hsad.cube import GeoGrid
+from hsad.cube import GeoGrid, Raster
 from hsad.errors import SceneError
 from hsad.grids.swath import TableSwath
+from hsad.quality import Flag
 from hsad.readers.bands import band_table
 from hsad.readers.rasters.hdf5 import Hdf5Layer, column, hdf5_raster, open_hdf5, text
-from hsad.readers.sensors.product import files_beside, main_file, no_variable, outside_water, product_cube, sibling
+from hsad.readers.sensors.product import (
+    files_beside,
+    in_bands,
+    main_file,
+    no_variable,
+    outside_water,
+    product_cube,
+    sibling,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,6 +40,9 @@ folders = True
 _AXES = ("downtrack", "crosstrack", "bands")
 _CUBES = {"reflectance": ("L2A", "1"), "radiance": ("L1B", "µW/cm²/sr/nm")}
 _NAME = re.compile(r"EMIT_L\d\w_[A-Z]+_(?P<version>\d+)_(?P<scene>.+)\.nc4?", re.IGNORECASE)
+# Whose lookup tables count the columns of a cube that was not yet turned "as seen on ground" (nasa/EMIT-Data-Resources,
+# issue 28: all granules of this build, none of 010611).
+_MIRRORED_BUILDS = ("010613",)
 _MASKED = ("cloud", "cirrus", "dilated_cloud", "spacecraft")
 # What the mask product calls its layers, in both versions; other layers are amounts or sums of the others.
 _FLAGS = {
@@ -98,24 +112,33 @@ def read(path: Path, variable: str | None = None) -> xr.DataArray:
             units="nm",
         )
         fill = file[cube].attrs.get("_FillValue")
-        swath = _swath(file, raster.shape[:2], source)
+        swath = _swath(file, raster.shape[:2], source, remarks)
+        orientation = text(file.attrs.get("crosstrack_orientation", ""))
     known = table.coordinates
     if table.good_wavelength is None and table.wavelength is not None:
-        known["good_wavelength"], remarks = outside_water(table.wavelength)
+        known["good_wavelength"], water = outside_water(table.wavelength)
+        remarks += water
     if swath is None:
         remarks.append("the file has no lookup table: results are not georeferenced")
     level, units = _CUBES[cube]
+    mask = _mask(path, raster.shape, remarks)
     return product_cube(
         raster,
         path=path,
         reader=name,
         product=f"{name} {level}",
         nodata=None if fill is None else float(np.ravel(fill)[0]),
-        flags=_flags(path, raster.shape[:2], remarks),
+        flags=mask.flags,
         masked=_MASKED,
+        band_mask=mask.interpolated,
         swath=swath,
         remarks=[*remarks, *table.remarks],
-        attrs={"units": units, "interleave": "bip", "variable": cube},
+        attrs={
+            "units": units,
+            "interleave": "bip",
+            "variable": cube,
+            **({"crosstrack_orientation": orientation} if orientation else {}),
+        },
         **known,
     )
 
@@ -138,7 +161,7 @@ def _listed(file: h5py.File, key: str, source: str) -> list[float] | None:
     return None if group is None or key not in group else column(group, key, source).tolist()
 
 
-def _swath(file: h5py.File, shape: tuple[int, int], source: str) -> TableSwath | None:
+def _swath(file: h5py.File, shape: tuple[int, int], source: str, remarks: list[str]) -> TableSwath | None:
     from affine import Affine
     from rasterio.crs import CRS
     from rasterio.errors import CRSError
@@ -155,31 +178,75 @@ def _swath(file: h5py.File, shape: tuple[int, int], source: str) -> TableSwath |
     except CRSError:
         crs = CRS.from_epsg(4326)
     grid = GeoGrid(*lines.shape, crs, Affine.from_gdal(*(float(number) for number in numbers)))
-    return TableSwath(shape, grid, lines, samples)
+    build = text(file.attrs.get("software_build_version", "")).strip()
+    mirrored = build in _MIRRORED_BUILDS
+    if mirrored:
+        remarks.append(f"the lookup tables of software {build} belong to mirrored cubes: columns are counted backwards")
+    return TableSwath(shape, grid, lines, samples, mirrored)
 
 
-def _flags(path: Path, shape: tuple[int, int], remarks: list[str]) -> dict[str, NDArray[np.bool_]]:
-    """Return the flags of the mask product of the same scene, of whatever version it is, beside the cube."""
+class _Mask(NamedTuple):
+    """What the mask product says: the flags of pixels, and which numbers are interpolated."""
+
+    flags: dict[str, list[Flag]]
+    interpolated: Raster | None
+
+
+def _mask(path: Path, shape: tuple[int, int, int], remarks: list[str]) -> _Mask:
+    """Return the mask product of the same scene, of whatever version it is, beside the cube."""
+    nothing = _Mask({}, None)
     match = _NAME.fullmatch(path.name)
     scene = re.escape(match["scene"]) if match else ""
     beside = match and sibling(path, rf"EMIT_L2A_MASK_\d+_{scene}\.nc4?")
     if not beside:
         remarks.append("no EMIT_L2A_MASK of this scene beside it: clouds are not masked")
-        return {}
+        return nothing
     source = str(beside)
     with open_hdf5(source) as file:
         names = file.get("sensor_band_parameters/mask_bands")
         if "mask" not in file or names is None or file["mask"].ndim != 3 or len(names) != file["mask"].shape[2]:
             remarks.append(f"{beside.name} has no mask whose layers have names: clouds are not masked")
-            return {}
-        if file["mask"].shape[:2] != shape:
-            remarks.append(f"{beside.name} is {file['mask'].shape[:2]}, the scene {shape}: clouds are not masked")
-            return {}
+            return nothing
+        if file["mask"].shape[:2] != shape[:2]:
+            remarks.append(f"{beside.name} is {file['mask'].shape[:2]}, the scene {shape[:2]}: clouds are not masked")
+            return nothing
         called = [text(item).strip().lower() for item in names[...]]
-        mask = file["mask"][...]
-    layers = {
+        layers = hdf5_raster(source, file["mask"], (0, 1, 2))
+        packed = file.get("band_mask")
+        bits = None if packed is None or packed.ndim != 3 else hdf5_raster(source, packed, (0, 1, 2))
+    read = partial(layers.read, slice(0, shape[0]), slice(0, shape[1]))
+    found = {
         flag: [number for number, layer in enumerate(called) if re.fullmatch(pattern, layer)]
         for flag, pattern in _FLAGS.items()
     }
     # The layers' fill value, −9999, is no flag.
-    return {flag: np.asarray(mask[..., found[0]] > 0) for flag, found in layers.items() if found}
+    flags = {flag: [Flag(read, in_bands(numbers[0]))] for flag, numbers in found.items() if numbers}
+    fits = bits is not None and bits.dtype == np.uint8 and bits.shape == (*shape[:2], -(-shape[2] // 8))
+    return _Mask(flags, UnpackedRaster(bits, shape[2]) if bits is not None and fits else None)
+
+
+@dataclass(frozen=True)
+class UnpackedRaster:
+    """A flag for each number, of which eight bands are packed into a byte, the first into its highest bit."""
+
+    packed: Raster
+    bands: int
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Rows, columns, bands."""
+        return (*self.packed.shape[:2], self.bands)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of a flag."""
+        return self.packed.dtype
+
+    @property
+    def row_step(self) -> int:
+        """Rows that are best read together."""
+        return self.packed.row_step
+
+    def read(self, rows: slice, cols: slice) -> NDArray[Any]:
+        """Return the flags of a window, shape ``(rows, cols, bands)``."""
+        return np.unpackbits(self.packed.read(rows, cols), axis=2, count=self.bands)

@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hsad.errors import SceneError
-from hsad.gdal import open_dataset
-from hsad.readers.geotiff import gdal_raster
+from hsad.quality import Flag, has_bits, is_any_of
 from hsad.readers.rasters.stacked import stack
-from hsad.readers.sensors.dlr import BandFields, Files, find_files, is_image, read_bands, read_image
+from hsad.readers.sensors.dlr import BandFields, Files, find_files, is_image, layer_a_band, read_bands, read_image
 from hsad.readers.sensors.markup import read_xml
 from hsad.readers.sensors.product import (
     ascending,
     files_beside,
-    flag_layers,
+    flag_image,
     no_variable,
     outside_water,
     product_cube,
@@ -29,23 +28,28 @@ if TYPE_CHECKING:
     import xarray as xr
     from numpy.typing import NDArray
 
-    from hsad.cube import Raster
-
 __all__ = ["can_read", "folders", "name", "read"]
 
 name = "EnMAP"
 folders = True
 
 _FIELDS = BandFields("bandID", "wavelengthCenterOfBand", "FWHMOfBand", "GainOfBand", "OffsetOfBand")
+_NOT_ZERO = has_bits(0xFF)
 _LAYERS = {
-    "cloud": "QL_QUALITY_CLOUD",
-    "shadow": "QL_QUALITY_CLOUDSHADOW",
-    "cirrus": "QL_QUALITY_CIRRUS",
-    "haze": "QL_QUALITY_HAZE",
-    "snow": "QL_QUALITY_SNOW",
+    "QL_QUALITY_CLOUD": {"cloud": _NOT_ZERO},
+    "QL_QUALITY_CLOUDSHADOW": {"shadow": _NOT_ZERO},
+    "QL_QUALITY_CIRRUS": {"cirrus": _NOT_ZERO},
+    "QL_QUALITY_HAZE": {"haze": _NOT_ZERO},
+    "QL_QUALITY_SNOW": {"snow": _NOT_ZERO},
+    "QL_QUALITY_CLASSES": {"water": is_any_of(2), "background": is_any_of(3)},
+    # Two bits each, for SWIR and VNIR.
+    "QL_QUALITY_TESTFLAGS": {
+        "interpolated": has_bits(0b0000_1100),
+        "saturated": has_bits(0b0011_0000),
+        "artefact": has_bits(0b1100_0000),
+    },
 }
-_MASKED = ("cloud", "shadow", "cirrus", "background")
-_BACKGROUND, _WATER = 3, 2  # in QL_QUALITY_CLASSES
+_MASKED = ("cloud", "shadow", "cirrus", "saturated", "background")
 _NODATA = {"L1B": 0.0, "L1C": 0.0, "L2A": -32768.0}
 _UNITS = {"L1C": "W/m²/sr/nm", "L2A": "1"}
 _EMPTY_MEAN = -1000000.0
@@ -81,7 +85,7 @@ def read(path: Path, variable: str | None = None) -> xr.DataArray:
     empty = _empty_bands(root, image.shape[2])
     if empty.any():
         remarks.append(f"the metadata call {np.count_nonzero(empty)} bands empty: they are bad")
-    flags = flag_layers(image.shape[:2], {flag: files.layer(layer) for flag, layer in _LAYERS.items()}, remarks)
+    flags = _flags(files, image.shape[:2], remarks)
     return product_cube(
         raster,
         path=files.image,
@@ -94,9 +98,9 @@ def read(path: Path, variable: str | None = None) -> xr.DataArray:
         band_name=[f"band {number + 1}" for number in order],
         gain=bands.gain[order],
         bias=bands.bias[order],
-        flags={**flags, **_classes(image.shape[:2], files)},
+        flags=flags,
         masked=_MASKED,
-        band_mask=_pixel_mask(files, image, order),
+        band_mask=layer_a_band(files.layer("QL_PIXELMASK"), image, order),
         remarks=[*remarks, *water],
         attrs={"units": _UNITS.get(level, ""), "interleave": "bsq"},
         **grid,
@@ -128,20 +132,12 @@ def _number(text: str | None) -> float:
         return float("nan")
 
 
-def _classes(shape: tuple[int, int], files: Files) -> dict[str, NDArray[np.bool_]]:
-    path = files.layer("QL_QUALITY_CLASSES")
-    if path is None:
-        return {}
-    with open_dataset(str(path)) as dataset:
-        if dataset.shape != shape:
-            return {}
-        classes = dataset.read(1)
-    return {"water": classes == _WATER, "background": classes == _BACKGROUND}
-
-
-def _pixel_mask(files: Files, image: Raster, order: NDArray[np.intp]) -> Raster | None:
-    path = files.layer("QL_PIXELMASK")
-    if path is None:
-        return None
-    mask = gdal_raster(str(path))
-    return stack(str(path), [mask], order.tolist()) if mask.shape == image.shape else None
+def _flags(files: Files, shape: tuple[int, int], remarks: list[str]) -> dict[str, list[Flag]]:
+    """Return the flags of the layers that are there, of which each says one thing, classes, or bits."""
+    flags: dict[str, list[Flag]] = {}
+    for layer, tests in _LAYERS.items():
+        image = flag_image(files.layer(layer), shape, 1, remarks)
+        if image is not None:
+            read = image.read
+            flags |= {flag: [Flag(read, test)] for flag, test in tests.items()}
+    return flags

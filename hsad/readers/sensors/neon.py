@@ -9,7 +9,7 @@ import numpy as np
 from hsad.errors import SceneError
 from hsad.readers.bands import band_table
 from hsad.readers.rasters.hdf5 import column, hdf5_raster, open_hdf5, text
-from hsad.readers.sensors.product import WATER_NM, files_beside, main_file, no_variable, product_cube
+from hsad.readers.sensors.product import WATER_NM, coded_flags, files_beside, main_file, no_variable, product_cube
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,7 +27,7 @@ _NODATA = -9999.0
 _SCALE = 10000.0
 _SUFFIXES = (".h5", ".hdf5")
 _MASKED = ("cloud", "shadow")
-# Classes of Haze_Cloud_Water_Map (ATCOR).
+# Classes of ATCOR.
 _CLASSES = {
     "shadow": (1, 22),
     "cirrus": (2, 3, 4, 8, 9, 10, 18, 19),
@@ -37,6 +37,7 @@ _CLASSES = {
     "cloud": (15, 16),
     "water": (17,),
 }
+_FLAGS = {flag: ("Ancillary_Imagery/Haze_Cloud_Water_Map", codes) for flag, codes in _CLASSES.items()}
 
 
 def can_read(path: Path) -> bool:
@@ -101,7 +102,7 @@ def read(path: Path, variable: str | None = None) -> xr.DataArray:
         if table.wavelength is not None:
             known["good_wavelength"] = _outside_windows(table.wavelength, group)
         grid = _grid(metadata, source)
-        flags = _flags(metadata, raster.shape[:2])
+        flags = coded_flags(metadata, _FLAGS, raster.shape[:2], source)
     return product_cube(
         raster,
         path=path,
@@ -157,11 +158,3 @@ def _grid(metadata: h5py.Group, source: str) -> dict[str, Any]:
         raise SceneError(f"{source}: EPSG Code = {code!r} is not known") from error
     origin = (west - (column0 - 1) * wide, north + (row0 - 1) * high)
     return {"crs": crs, "transform": Affine(wide, 0.0, origin[0], 0.0, -high, origin[1])}
-
-
-def _flags(metadata: h5py.Group, shape: tuple[int, int]) -> dict[str, NDArray[np.bool_]]:
-    classes = metadata.get("Ancillary_Imagery/Haze_Cloud_Water_Map")
-    if classes is None or classes.shape != shape:
-        return {}
-    values = classes[...]
-    return {flag: np.isin(values, codes) for flag, codes in _CLASSES.items()}

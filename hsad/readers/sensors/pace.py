@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hsad.errors import SceneError
-from hsad.grids.swath import Swath, point_swath
+from hsad.grids.swath import PointSwath, Swath
+from hsad.quality import PIXEL_FLAG, Flag, has_bits
 from hsad.readers.rasters.hdf5 import Hdf5Layer, column, hdf5_raster, open_hdf5, text
 from hsad.readers.rasters.stacked import stack
 from hsad.readers.sensors.product import (
@@ -20,6 +21,7 @@ from hsad.readers.sensors.product import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     import h5py
@@ -36,7 +38,7 @@ folders = True
 _ARMS = ("blue", "red", "SWIR")
 _FILL = -32767.0
 _NOMINAL_FWHM = 5.0  # nm; the product states the widths of the SWIR bands only
-_MASKED = ("cloud", "nodata", "saturated")
+_MASKED = ("cloud", "nodata", "saturated", PIXEL_FLAG)
 # Names among the meanings of l2_flags.
 _FLAGS = {
     "cloud": "CLDICE",
@@ -86,7 +88,8 @@ def read(path: Path, variable: str | None = None) -> xr.DataArray:
         parts, wavelength, fwhm, scales = (_level1 if level1 else _level2)(file, source)
         shape = parts[0].shape[:2]
         swath = _swath(file, source)
-        flags = {} if level1 else _flags(file, shape)
+        flags = {} if level1 else _flags(file, shape, source)
+        saturation = _saturation(file, parts, source) if level1 else None
         fill = _fill(file, level1=level1)
     order = ascending(wavelength)
     good, remarks = outside_water(wavelength[order])
@@ -108,6 +111,7 @@ def read(path: Path, variable: str | None = None) -> xr.DataArray:
         bias=bias if scaled else None,
         flags=flags,
         masked=_MASKED,
+        band_mask=stack(source, saturation, order.tolist()) if saturation else None,
         swath=swath,
         remarks=remarks,
         attrs={"units": "1", "interleave": "bsq" if level1 else "bip"},
@@ -172,16 +176,26 @@ def _swath(file: h5py.File, source: str) -> Swath | None:
     for group in ("geolocation_data", "navigation_data"):
         if {"latitude", "longitude"} <= set(file.get(group, ())):
             lat, lon = (Hdf5Layer.of(source, file[group][key]) for key in ("latitude", "longitude"))
-            return point_swath(lat, lon, source)
+            return PointSwath(lat, lon, source)
     return None
 
 
-def _flags(file: h5py.File, shape: tuple[int, int]) -> dict[str, NDArray[np.bool_]]:
+def _flags(file: h5py.File, shape: tuple[int, int], source: str) -> dict[str, list[Flag]]:
     dataset = file.get("geophysical_data/l2_flags")
     if dataset is None or dataset.shape != shape:
         return {}
     meanings = text(dataset.attrs.get("flag_meanings", "")).split()
     masks = np.ravel(dataset.attrs.get("flag_masks", [1 << bit for bit in range(len(meanings))])).astype(np.int64)
     bit = dict(zip(meanings, (int(mask) for mask in masks), strict=False))
-    values = dataset[...].astype(np.int64)
-    return {flag: np.asarray((values & bit[key]) != 0) for flag, key in _FLAGS.items() if key in bit}
+    read = Hdf5Layer.of(source, dataset).whole
+    return {flag: [Flag(read, has_bits(bit[key]))] for flag, key in _FLAGS.items() if key in bit}
+
+
+def _saturation(file: h5py.File, parts: Sequence[Raster], source: str) -> list[Raster] | None:
+    """Return the quality layers of L1B's numbers, in which 1 is saturated; None where one is missing."""
+    layers = [file["observation_data"].get(f"qual_{arm}") for arm in _ARMS]
+    if any(layer is None or layer.ndim != 3 for layer in layers):
+        return None
+    rasters = [hdf5_raster(source, layer, (1, 2, 0)) for layer in layers]
+    fitting = all(layer.shape == part.shape for layer, part in zip(rasters, parts, strict=True))
+    return rasters if fitting else None

@@ -8,11 +8,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from hsad.errors import SceneError
-from hsad.grids.swath import Swath, point_swath
+from hsad.grids.swath import PointSwath, Swath
 from hsad.quality import PIXEL_FLAG
 from hsad.readers.rasters.hdf5 import Hdf5Layer, hdf5_raster, open_hdf5, stated, text
 from hsad.readers.rasters.stacked import stack
-from hsad.readers.sensors.product import ascending, files_beside, main_file, no_variable, outside_water, product_cube
+from hsad.readers.sensors.product import (
+    ascending,
+    coded_flags,
+    files_beside,
+    main_file,
+    no_variable,
+    outside_water,
+    product_cube,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,6 +40,8 @@ _SWATH = re.compile(r"PRS_(?P<level>L1|L2B|L2C|L2D)_HCO")
 _AXES = (0, 2, 1)  # stored as rows, bands, columns
 _FULL_SCALE = 65535.0
 _SUFFIXES = (".he5", ".h5", ".hdf5")
+# The masks of L1: 1 is set, 0 is not, anything else is not known.
+_L1_FLAGS = {"cloud": ("Cloud_Mask", (1,)), "glint": ("SunGlint_Mask", (1,)), "water": ("LandCover_Mask", (0,))}
 
 
 class _Spectrometer(NamedTuple):
@@ -87,7 +97,7 @@ def read(path: Path, variable: str | None = None) -> xr.DataArray:
         vnir, swir = (_spectrometer(file, group, arm, level, source) for arm in ("Vnir", "Swir"))
         rows, cols = vnir.raster.shape[:2]
         grid = _grid(file, (rows, cols), source) if level == "L2D" else {}
-        flags = _flags(group, (rows, cols)) if level == "L1" else {}
+        flags = coded_flags(group["Data Fields"], _L1_FLAGS, (rows, cols), source) if level == "L1" else {}
         swath = None if level == "L2D" else _swath(group, source)
     arms = (vnir, swir)
     wavelength = np.concatenate([arm.wavelength for arm in arms])
@@ -199,16 +209,5 @@ def _swath(group: h5py.Group, source: str) -> Swath | None:
     for suffix in ("", "_VNIR"):
         if fields is not None and {f"Latitude{suffix}", f"Longitude{suffix}"} <= set(fields):
             lat, lon = (Hdf5Layer.of(source, fields[f"{key}{suffix}"]) for key in ("Latitude", "Longitude"))
-            return point_swath(lat, lon, source)
+            return PointSwath(lat, lon, source)
     return None
-
-
-def _flags(group: h5py.Group, shape: tuple[int, int]) -> dict[str, NDArray[np.bool_]]:
-    """Return the masks of L1: 1 is set, 0 is not, anything else is not known."""
-    fields = group["Data Fields"]
-    layers = {"cloud": ("Cloud_Mask", 1), "glint": ("SunGlint_Mask", 1), "water": ("LandCover_Mask", 0)}
-    return {
-        flag: np.asarray(fields[key][...] == code)
-        for flag, (key, code) in layers.items()
-        if key in fields and fields[key].shape == shape
-    }

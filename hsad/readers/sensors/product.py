@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,12 +12,15 @@ import numpy as np
 
 from hsad.cube import build_cube
 from hsad.errors import SceneError
-from hsad.quality import attach_flags
+from hsad.gdal import open_dataset
+from hsad.quality import Flag, attach_flags, is_any_of
 from hsad.readers.nodata import stored_nodata
+from hsad.readers.rasters.hdf5 import Hdf5Layer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    import h5py
     import xarray as xr
     from numpy.typing import ArrayLike, NDArray
 
@@ -24,9 +29,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "WATER_NM",
+    "FlagImage",
     "ascending",
+    "coded_flags",
     "files_beside",
-    "flag_layers",
+    "flag_image",
+    "in_bands",
     "main_file",
     "no_variable",
     "outside_water",
@@ -82,29 +90,70 @@ def no_variable(path: Path, variable: str | None, product: str) -> None:
         raise SceneError(f"{path}: a product of {product} has one cube, so {variable!r} cannot be chosen")
 
 
-def flag_layers(
-    shape: tuple[int, int], files: Mapping[str, Path | None], remarks: list[str]
-) -> dict[str, NDArray[np.bool_]]:
-    """Return where rasters of one band are neither zero nor their nodata value; missing files are left out.
+@dataclass(frozen=True)
+class FlagImage:
+    """A raster of flags beside the image: some of its bands, nodata as zero.
 
-    A layer of another size than the scene is left out with a remark.
+    Attributes
+    ----------
+    path : Path
+    bands : int
+        How many are read, from the first.
     """
-    from hsad.gdal import open_dataset
 
-    layers: dict[str, NDArray[np.bool_]] = {}
-    for name, path in files.items():
-        if path is None:
-            continue
-        with open_dataset(str(path)) as dataset:
-            if dataset.shape != shape:
-                remarks.append(f"{path.name} is {dataset.shape}, the scene {shape}: it is ignored")
-                continue
-            values, nodata = dataset.read(1), dataset.nodata
-        flagged = values != 0
-        if nodata is not None:
-            flagged &= values != nodata
-        layers[name] = flagged
-    return layers
+    path: Path
+    bands: int
+
+    def read(self) -> NDArray[Any]:
+        """Return the bands, shape ``(rows, cols, bands)``; of one band ``(rows, cols)``."""
+        with open_dataset(str(self.path)) as dataset:
+            values = dataset.read(range(1, self.bands + 1))
+            if dataset.nodata is not None:
+                values[values == dataset.nodata] = 0
+        return np.asarray(values[0] if self.bands == 1 else np.moveaxis(values, 0, 2))
+
+
+def flag_image(path: Path | None, shape: tuple[int, int], bands: int, remarks: list[str]) -> FlagImage | None:
+    """Return a raster of flags, None if the user did not download it, or it is not of the scene: that is remarked."""
+    if path is None:
+        return None
+    with open_dataset(str(path)) as dataset:
+        if dataset.shape != shape or dataset.count < bands:
+            size = f"{dataset.count} bands of {dataset.shape}" if bands > 1 else f"{dataset.shape}"
+            remarks.append(f"{path.name} is {size}, the scene {shape}: it is ignored")
+            return None
+    return FlagImage(path, bands)
+
+
+def in_bands(*bands: int) -> Callable[[NDArray[Any]], NDArray[np.bool_]]:
+    """Return the test for images that are above zero in one of some bands, from 0."""
+    return partial(_above_zero, bands=list(bands))
+
+
+def _above_zero(image: NDArray[Any], bands: list[int]) -> NDArray[np.bool_]:
+    return np.asarray((image[..., bands] > 0).any(axis=2))
+
+
+def coded_flags(
+    fields: h5py.Group, tests: Mapping[str, tuple[str, tuple[int, ...]]], shape: tuple[int, int], source: str
+) -> dict[str, list[Flag]]:
+    """Return the flags of datasets that hold codes, those left out that are missing or not of the scene's size.
+
+    Parameters
+    ----------
+    fields : h5py.Group
+    tests : mapping of str to (str, tuple of int)
+        The name of each flag: in which dataset it is set, and by which codes.
+    shape : tuple of int
+        Of the scene.
+    source : str
+    """
+    images = {
+        key: Hdf5Layer.of(source, fields[key]).whole
+        for key in {key for key, _ in tests.values()}
+        if key in fields and fields[key].shape == shape
+    }
+    return {flag: [Flag(images[key], is_any_of(*codes))] for flag, (key, codes) in tests.items() if key in images}
 
 
 def product_cube(
@@ -114,7 +163,7 @@ def product_cube(
     reader: str,
     product: str,
     nodata: float | None = None,
-    flags: Mapping[str, NDArray[np.bool_]] | None = None,
+    flags: Mapping[str, Sequence[Flag]] | None = None,
     masked: Iterable[str] = (),
     band_mask: Raster | None = None,
     swath: Swath | None = None,

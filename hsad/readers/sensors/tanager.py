@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hsad.cube import lazy_image
 from hsad.errors import SceneError
-from hsad.grids.swath import Swath, point_swath
+from hsad.grids.swath import PointSwath, Swath
 from hsad.readers.bands import band_table
 from hsad.readers.rasters.hdf5 import Hdf5Layer, hdf5_raster, open_hdf5, stated, text
-from hsad.readers.sensors.product import files_beside, main_file, no_variable, outside_water, product_cube
+from hsad.readers.sensors.product import (
+    coded_flags,
+    files_beside,
+    main_file,
+    no_variable,
+    outside_water,
+    product_cube,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,7 +37,9 @@ folders = True
 _GROUPS = ("HDFEOS/GRIDS/HYP", "HDFEOS/SWATHS/HYP")
 _CUBES = {"surface_reflectance": ("L2A", "1"), "toa_radiance": ("L1B", "W/m²/sr/µm")}
 _MASKED = ("cloud", "cirrus")
-_FLAGS = {"cloud": "beta_cloud_mask", "cirrus": "beta_cirrus_mask"}
+# In the masks 1 is set; their fill value of 255 is not.
+_FLAGS = {"cloud": ("beta_cloud_mask", (1,)), "cirrus": ("beta_cirrus_mask", (1,))}
+_MISSING = "nodata_pixels"
 _NODATA = -9999.0
 _SUFFIXES = (".h5", ".hdf5", ".he5")
 
@@ -79,7 +90,8 @@ def read(path: Path, variable: str | None = None) -> xr.DataArray:
             units="nm",
         )
         fill = float(np.ravel(dataset.attrs.get("_FillValue", _NODATA))[0])
-        layers = _layers(fields, raster.shape[:2])
+        flags = coded_flags(fields, _FLAGS, raster.shape[:2], source)
+        valid = _valid(fields, raster.shape[:2], source)
         grid: dict[str, Any] = {}
         swath: Swath | None = None
         if "GRIDS" in group.name:
@@ -91,7 +103,6 @@ def read(path: Path, variable: str | None = None) -> xr.DataArray:
         known["good_wavelength"], remarks = outside_water(table.wavelength)
     if not grid and swath is None:
         remarks.append("the product has no latitudes and longitudes: results are not georeferenced")
-    missing = layers.pop("nodata", None)
     level, units = _CUBES[cube]
     return product_cube(
         raster,
@@ -99,8 +110,8 @@ def read(path: Path, variable: str | None = None) -> xr.DataArray:
         reader=name,
         product=f"{name} {level}",
         nodata=fill,
-        valid=None if missing is None else ~missing,
-        flags=layers,
+        valid=valid,
+        flags=flags,
         masked=_MASKED,
         swath=swath,
         remarks=[*remarks, *table.remarks],
@@ -110,14 +121,15 @@ def read(path: Path, variable: str | None = None) -> xr.DataArray:
     )
 
 
-def _layers(fields: h5py.Group, shape: tuple[int, int]) -> dict[str, NDArray[np.bool_]]:
-    """Return the masks, in which 1 is set; their fill value of 255 is not."""
-    layers = {"nodata": "nodata_pixels", **_FLAGS}
-    return {
-        flag: np.asarray(fields[key][...] == 1)
-        for flag, key in layers.items()
-        if key in fields and fields[key].shape == shape
-    }
+def _valid(fields: h5py.Group, shape: tuple[int, int], source: str) -> Any:
+    """Return where there are data, read when it is needed; None where the product does not say."""
+    if _MISSING not in fields or fields[_MISSING].shape != shape:
+        return None
+    return lazy_image(shape, np.bool_, partial(_not_one, Hdf5Layer.of(source, fields[_MISSING])))
+
+
+def _not_one(layer: Hdf5Layer) -> NDArray[np.bool_]:
+    return np.asarray(layer.whole() != 1)
 
 
 def _grid(file: h5py.File, group: h5py.Group, shape: tuple[int, int], source: str) -> dict[str, Any]:
@@ -148,5 +160,5 @@ def _swath(group: h5py.Group, source: str) -> Swath | None:
     for holder in (group.get("Geolocation Fields"), group.get("Data Fields")):
         if holder is not None and {"Latitude", "Longitude"} <= set(holder):
             lat, lon = (Hdf5Layer.of(source, holder[key]) for key in ("Latitude", "Longitude"))
-            return point_swath(lat, lon, source)
+            return PointSwath(lat, lon, source)
     return None

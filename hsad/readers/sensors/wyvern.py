@@ -65,6 +65,7 @@ def read(path: Path, variable: str | None = None) -> xr.DataArray:
         path=path,
         reader=name,
         product=f"{name} {'L2A' if integers else 'L1B'}",
+        valid=geotiff.mask(path),
         nodata=0.0 if fill is None and integers else fill,
         remarks=image.attrs["warnings"],
         attrs={"units": "1" if integers else "W/m²/sr/µm", "interleave": image.attrs["interleave"]},
@@ -74,4 +75,4 @@ def read(path: Path, variable: str | None = None) -> xr.DataArray:
     )
 
 
-_KEPT = ("wavelength", "fwhm", "good_wavelength", "band_name", "valid", "gain", "bias")
+_KEPT = ("wavelength", "fwhm", "good_wavelength", "band_name", "gain", "bias")

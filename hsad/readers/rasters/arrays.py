@@ -1,0 +1,115 @@
+"""Windows of arrays that xarray opens: Zarr, and netCDF of every kind."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hsad.errors import MissingExtraError, ParameterError, SceneError
+from hsad.readers.rasters.hdf5 import open_hdf5
+from hsad.readers.rasters.pixels import in_pixels, window_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import xarray as xr
+    from numpy.typing import NDArray
+
+__all__ = ["XarrayLayer", "XarrayRaster", "is_hdf5", "opened"]
+
+
+@dataclass(frozen=True)
+class XarrayRaster:
+    """Windows of an array that xarray opens, anew for each read.
+
+    Attributes
+    ----------
+    path, group, variable : str
+        The dataset, a group in it or "", and the array.
+    axes : tuple of int
+        Axes of the array that are rows, columns and bands.
+    shape, dtype
+        As every raster has them.
+    block : tuple of int
+        Rows and columns of a chunk; where there are none, of a line.
+    """
+
+    path: str
+    group: str
+    variable: str
+    axes: tuple[int, int, int]
+    shape: tuple[int, int, int]
+    dtype: np.dtype[Any]
+    block: tuple[int, int]
+
+    @property
+    def row_step(self) -> int:
+        """Height of a chunk."""
+        return self.block[0]
+
+    def read(self, rows: slice, cols: slice) -> NDArray[Any]:
+        """Return the stored numbers of a window, shape ``(rows, cols, bands)``."""
+        with opened(self.path, self.group) as dataset:
+            stored = dataset[self.variable][window_of(self.axes, rows, cols)].values
+        return in_pixels(stored.transpose(self.axes), self.dtype)
+
+
+@dataclass(frozen=True)
+class XarrayLayer:
+    """Rows of a two-dimensional array, its rows first."""
+
+    path: str
+    group: str
+    variable: str
+    shape: tuple[int, int]
+
+    def read(self, rows: slice) -> NDArray[Any]:
+        """Return some rows, shape ``(rows, cols)``."""
+        with opened(self.path, self.group) as dataset:
+            return np.asarray(dataset[self.variable][rows].values)
+
+    def whole(self) -> NDArray[Any]:
+        """Return all rows."""
+        return self.read(slice(0, self.shape[0]))
+
+    def truth(self) -> NDArray[np.bool_]:
+        """Return where it is not zero."""
+        return np.asarray(self.whole() != 0)
+
+
+@contextmanager
+def opened(source: str, group: str = "") -> Iterator[xr.Dataset]:
+    """Open a dataset, numbers as they are stored; what goes wrong becomes one line that names it."""
+    import xarray as xr
+
+    zarr = Path(source).is_dir()
+    options: dict[str, Any] = {"engine": "zarr", "consolidated": False} if zarr else {}
+    if not zarr and is_hdf5(source):
+        with open_hdf5(source):
+            pass  # where it may name no other file, it is looked at before xarray follows it
+        options = {"engine": "h5netcdf", "phony_dims": "sort"}  # HDF5 without the dimensions of netCDF, too
+    try:
+        with xr.open_dataset(
+            source, group=group or None, mask_and_scale=False, decode_times=False, chunks=None, **options
+        ) as dataset:
+            yield dataset
+    except (ParameterError, SceneError):
+        raise
+    except ImportError as error:
+        raise MissingExtraError(f"{source}: {error}; python -m pip install zarr") from error
+    except Exception as error:  # xarray and its backends raise whatever a damaged file makes them stumble over
+        if zarr and "zarr" in str(error) and "engine" in str(error):
+            raise MissingExtraError(f"{source}: Zarr needs the package zarr: python -m pip install zarr") from error
+        said = " ".join(str(error).split())[:300] or type(error).__name__
+        raise SceneError(f"{source}: xarray cannot read it: {said}") from error
+
+
+def is_hdf5(source: str) -> bool:
+    """Tell whether a file is HDF5, netCDF-4 included."""
+    import h5py
+
+    return bool(h5py.is_hdf5(source))

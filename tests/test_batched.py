@@ -68,7 +68,7 @@ def compare(detector, scene, valid, rtol=1e-6, atol=1e-9, **parameters):
     assert_agree(found, detector(scene, valid, whole(scene), **WINDOW, **parameters), rtol, atol)
 
 
-@pytest.fixture(params=[3, 20, 90], ids="{} bands".format)  # a ring of 72 pixels: s > d and s < d
+@pytest.fixture(params=[3, 90], ids="{} bands".format)  # a ring of 72 pixels: s > d and s < d
 def scene(request):
     return make_scene(request.param)
 

@@ -126,7 +126,7 @@ def test_a_constant_scene_has_no_kernel_width():
     assert np.isfinite(hsad.detect(np.ones((20, 20, 3)), "crd")).all()
 
 
-@pytest.mark.parametrize("name", ["abu-airport-4", "pavia-wu-data"])
+@pytest.mark.parametrize("name", ["abu-airport-4", pytest.param("pavia-wu-data", marks=pytest.mark.long)])
 @threadpool_limits.wrap(limits=1)  # the formula's own: several BLAS threads beside other work make it wait for minutes
 def test_pixels_of_real_scenes_equal_the_formulas(data, name):
     content = loadmat(data / "scenes" / f"{name}.mat")

@@ -112,6 +112,7 @@ def block_offset(content, number):
     raise AssertionError("no tile offsets")
 
 
+@pytest.mark.long
 def test_a_source_that_is_truncated_during_the_run(scene, whole, tmp_path):
     data, output = scene.with_suffix(".img"), tmp_path / "s.tif"
     content, status = data.read_bytes(), data.stat()
@@ -159,6 +160,7 @@ def fill_up(path):
             pass
 
 
+@pytest.mark.long
 def test_a_disk_that_fills_up_during_the_run(scene, whole, small_disk):
     output, other = small_disk / "s.tif", small_disk / "other"
     with running("detect", scene, *CRD, "-o", output) as process:
@@ -224,6 +226,7 @@ def worker_processes(address):
             return list(client.run(os.getpid).values())
 
 
+@pytest.mark.long
 @pytest.mark.cluster
 def test_a_worker_that_is_killed_twice_costs_nothing(scene, whole, tmp_path, cluster_of_its_own):
     output = tmp_path / "s.tif"
@@ -251,6 +254,7 @@ class Deadly(LocalContrast):
         return super().score(block, background)
 
 
+@pytest.mark.long
 @pytest.mark.cluster
 def test_a_tile_that_kills_every_worker_is_named_and_the_rest_is_kept(tmp_path, cluster_of_its_own):
     scene, output = write_scene(tmp_path, rows=60, cols=70, bands=5), tmp_path / "s.tif"
@@ -276,6 +280,7 @@ def test_tiles_that_all_fail_are_not_all_tried(tmp_path):
     assert not output.exists()
 
 
+@pytest.mark.long
 @pytest.mark.cluster
 def test_a_scheduler_that_is_gone_is_said_and_the_rest_is_kept(scene, whole, tmp_path):
     output = tmp_path / "s.tif"

@@ -27,9 +27,9 @@ def test_distance_weighted_crd(data, name, outer, inner, expected):
     assert auc(scores, truth) == pytest.approx(expected, abs=5e-4)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
-    "name, outer, inner, expected",
-    [("abu-airport-2", 17, 15, 0.9681), pytest.param("abu-airport-4", 19, 15, 0.9445, marks=pytest.mark.long)],
+    "name, outer, inner, expected", [("abu-airport-2", 17, 15, 0.9681), ("abu-airport-4", 19, 15, 0.9445)]
 )
 def test_crd_as_published_with_a_truncated_pseudo_inverse(data, name, outer, inner, expected):
     cube, truth = scene_and_truth(data, name)

@@ -47,6 +47,7 @@ def test_each_scene_has_its_line_and_a_failing_one_its_own(scenes, tmp_path):
     assert {path.suffix for path in folder.iterdir()} == {".tif", ".json", ".qml"}
 
 
+@pytest.mark.long
 def test_the_same_command_again_does_only_what_is_missing(scenes, tmp_path):
     folder = tmp_path / "out"
     assert hsad("detect", scenes[0], scenes[1], "-m", "rx", "-o", folder).returncode == 0

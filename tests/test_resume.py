@@ -52,6 +52,7 @@ def finish(scene, options, output):
     return json.loads(done.stdout)["continued"]
 
 
+@pytest.mark.long
 def test_a_run_that_is_killed_again_and_again_gives_the_same_pixels(scene, whole, tmp_path):
     output = tmp_path / "s.tif"
     before = 0
@@ -83,6 +84,7 @@ def test_a_killed_run_into_an_envi_file_leaves_nothing_behind(scene, whole, tmp_
     assert sorted(path.name for path in tmp_path.iterdir()) == ["s.hdr", "s.img"]
 
 
+@pytest.mark.long
 def test_learning_goes_on_after_the_last_finished_pass(scene, whole, tmp_path):
     output = tmp_path / "s.tif"
 
@@ -144,6 +146,7 @@ def test_a_kernel_that_takes_long_does_not_hold_up_an_interruption(scene, tmp_pa
     assert not output.exists()
 
 
+@pytest.mark.long
 def test_other_parameters_or_another_scene_start_afresh_and_say_so(scene, whole, tmp_path):
     output = tmp_path / "s.tif"
 
@@ -176,6 +179,7 @@ def test_other_parameters_or_another_scene_start_afresh_and_say_so(scene, whole,
     assert json.loads(done.stdout)["continued"] == 0
 
 
+@pytest.mark.long
 def test_of_two_runs_on_one_output_the_second_says_so(scene, whole, tmp_path):
     output = tmp_path / "s.tif"
     with running("detect", scene, *CRD, "-o", output) as first:

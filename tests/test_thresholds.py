@@ -78,6 +78,7 @@ def test_gpd_meets_its_rate_on_a_pure_tail():
     assert "conservative" in chosen.sentence
 
 
+@pytest.mark.long
 def test_chi2_and_f_are_the_laws_of_gaussian_background():
     rng = np.random.default_rng(4)
     scene = rng.normal(size=(100, 100, 8))

@@ -344,7 +344,8 @@ class Cluster(Runner):
                 for future in self._finished(list(running)):
                     yield running.pop(future), _Fetched(self.client, future)
         except (OSError, CancelledError) as error:  # of the cluster: what tasks raise is in their outcomes
-            if self.client.status == "running":
+            # A closed connection is an OSError; the client's status may say so later.
+            if isinstance(error, CancelledError) and self.client.status == "running":
                 raise ClusterError(
                     f"scheduler: the cluster dropped tasks; can it import all that they need? ({error})"
                 ) from error

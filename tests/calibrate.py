@@ -3,15 +3,14 @@
     python tests/calibrate.py --data DIR --output hsad/thresholds/bank.json auto rx crd lrx
 
 Native benchmark scenes, the same binned 2 x 2, and synthetic scenes give the tables. Leaving out one ground at a time
-(all scenes that show the same place), it prints what was stated and what was delivered. ``--cases FILE.py`` names a
-module whose ``cases(DIR, families)`` yields further cases (implanted objects): they are judged, but do not enter the
-tables. ``--keep DIR`` keeps scores between runs. Read by people who change a detector; no test runs it.
+(all scenes that show the same place), it prints what was stated and what was delivered, on these and on the implants of
+``hsad bench --accuracy --suite``, which are judged but do not enter the tables; ``--draw N`` judges by other implants.
+``--keep DIR`` keeps scores between runs. Read by people who change a detector; no test runs it.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
 import sys
 import warnings
@@ -21,30 +20,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import scipy.io
 from scipy import ndimage
 
 import hsad
+from hsad.bench.known import KnownScene, benchmark_scenes
+from hsad.bench.suite import suite
 from hsad.detectors import describe_detector, make_detector
-from hsad.products.provenance import sha256_of
 from hsad.thresholds.bank import BankNull, BankTable, features
 from hsad.thresholds.objects import find_objects
 from hsad.thresholds.scoremap import ScoreMap
 from hsad.thresholds.tail import PEAK_REACH, Tail, peaks_of
 
-#: name, ground (scenes of one ground leave together), cube file and key, truth file and key
-SCENES = (
-    ("airport-2", "airport-2/urban-5", "abu-airport-2.mat", "data", "abu-airport-2.mat", "map"),
-    ("airport-4", "airport-4", "abu-airport-4.mat", "data", "abu-airport-4.mat", "map"),
-    ("beach-3", "beach-3", "abu-beach-3.mat", "data", "abu-beach-3.mat", "map"),
-    ("beach-4", "pavia", "abu-beach-4.mat", "data", "abu-beach-4.mat", "map"),
-    ("urban-2", "urban-2", "abu-urban-2.mat", "data", "abu-urban-2.mat", "map"),
-    ("urban-4", "urban-4", "abu-urban-4.mat", "data", "abu-urban-4.mat", "map"),
-    ("urban-5", "airport-2/urban-5", "abu-urban-5.mat", "data", "abu-urban-5.mat", "map"),
-    ("sandiego-1", "sandiego-1", "sandiego-1.mat", "data", "sandiego-1.mat", "map"),
-    ("pavia-lzw", "pavia", "pavia-lzw.mat", "data", "pavia-lzw.mat", "groundtruth"),
-    ("pavia-wu", "pavia", "pavia-wu-data.mat", "PaviaCenter", "pavia-wu-mask.mat", "mask"),
-)
+#: Scenes of one ground show the same place, and leave together.
+GROUNDS = {
+    "airport-2": "airport-2/urban-5", "urban-5": "airport-2/urban-5", "airport-4": "airport-4", "beach-3": "beach-3",
+    "urban-2": "urban-2", "urban-4": "urban-4", "sandiego-1": "sandiego-1", "beach-4": "pavia", "pavia-lzw": "pavia",
+    "pavia-wu": "pavia",
+}  # fmt: skip
 SYNTHETIC: tuple[dict[str, Any], ...] = (
     {}, {"variability": 0.02}, {"variability": 0.08}, {"noise_factor": 3.0}, {"striping": 0.01},
     {"variability": 0.05, "smile": 1.0},
@@ -55,7 +47,14 @@ GROUND_WEIGHTS = {"synthetic": 0.3}
 LOGARITHMIC = {"auto": False, "rx": True, "crd": True, "lrx": True}
 RATES = tuple(float(rate) for rate in np.geomspace(100.0, 0.5, 24).round(4))
 STATED = (10.0, 3.0, 1.0)
-SHRINKAGE = 0.05
+#: Ridge of the regression on the features, as a share of each feature's variance: the same for scores of any unit.
+RIDGE = 0.1
+#: The second feature is the level that so many peaks per 10⁴ pixels reach. Which of these is chosen for each detector,
+#: by how well it predicts native scenes left out.
+LEVEL_RATES = (40.0, 20.0)
+#: Families of the suite: what the bank is made of, and what it is judged by beside.
+BANK = ("native", "binned2")
+JUDGED = ("faint", "large", "frequent", "noisy")
 MERGE = 2
 NEAR = np.ones((5, 5), dtype=bool)
 
@@ -76,72 +75,64 @@ class Measured:
     units: float
 
 
-def scenes(data: Path) -> Iterator[tuple[str, str, str, str, Any, np.ndarray]]:
-    """Yield name, kind, ground, origin, cube and truth (NaN: left out) of the scenes of the bank."""
-    for name, ground, cube_file, cube_key, truth_file, truth_key in SCENES:
-        path = data / "scenes" / cube_file
-        cube = scipy.io.loadmat(path)[cube_key].astype(np.float32)
-        truth = scipy.io.loadmat(data / "scenes" / truth_file)[truth_key] > 0
-        origin = f"sha256 {sha256_of(path)}"
-        yield name, "native", ground, origin, cube, truth.astype(float)
-        rows, cols = (size // 2 for size in truth.shape)
-        small = cube[: 2 * rows, : 2 * cols].reshape(rows, 2, cols, 2, -1).mean(axis=(1, 3))
-        mask = truth[: 2 * rows, : 2 * cols].reshape(rows, 2, cols, 2).any(axis=(1, 3))
-        yield f"{name} 2x2", "binned2", ground, origin, small, mask.astype(float)
+def scenes(data: Path, draw: int) -> Iterator[tuple[KnownScene, str, str]]:
+    """Yield scenes of the bank and cases to judge it by, each with its ground and its origin."""
+    known = benchmark_scenes(data)
+    for case in suite(known, draw):
+        if case.family in (*BANK, *JUDGED):
+            ground = next(GROUNDS[name] for name in GROUNDS if f"{case.name}-".partition("/")[2].startswith(f"{name}-"))
+            origin = ", ".join(f"{file} sha256 {digest}" for file, digest in case.sha256.items())
+            yield case, ground, origin
     for number, variant in enumerate(SYNTHETIC):
-        scene = hsad.make_scene(
+        made = hsad.make_scene(
             rows=220, cols=240, seed=50 + number, heading=0.0, target_sizes=[1, 2, 4, 9] * 3, fills=[0.5, 1.0],
             contrasts=[1.0], **variant,
         )  # fmt: skip
-        yield (
-            f"synthetic {number}",
-            "synthetic",
-            "synthetic",
-            f"make_scene seed {50 + number} {variant}",
-            scene.cube,
-            (scene.truth.values.astype(float)),
-        )
+        scene = KnownScene(f"synthetic/{number}", "synthetic", made.cube, made.truth.values.astype(float), {})
+        yield scene, "synthetic", f"make_scene seed {50 + number} {variant}"
 
 
-def further(module: Path, data: Path) -> Iterator[tuple[str, str, str, str, Any, np.ndarray]]:
-    """Yield the cases of another program, each with the ground it was made of."""
-    spec = importlib.util.spec_from_file_location("cases", module)
-    assert spec is not None
-    assert spec.loader is not None
-    loaded = importlib.util.module_from_spec(spec)
-    sys.modules["cases"] = loaded  # dataclasses look their module up
-    spec.loader.exec_module(loaded)
-    ground_of = {name: ground for name, ground, *_ in SCENES}
-    for case in loaded.cases(data, ("faint", "frequent", "large")):
-        base = "-".join(case.name.partition("/")[2].split("-")[:2])
-        yield case.name, case.family, ground_of[base], "", case.cube, case.truth
-
-
-def measured(method: str, case: tuple[str, str, str, str, Any, np.ndarray], keep: Path | None) -> Measured:
+def measured(method: str, case: KnownScene, ground: str, origin: str, keep: Path | None) -> Measured:
     """Score a scene and take its background's peaks: those more than 2 pixels from an object."""
-    name, kind, ground, origin, cube, truth = case
-    kept = None if keep is None else keep / f"{method}-{name.replace('/', '-').replace(' ', '-')}.npy"
-    if kept is not None and kept.is_file():
-        scores = np.load(kept)
+    if keep is not None and keep.is_file():
+        scores = np.load(keep)
     else:
-        scores = np.asarray(hsad.detect(cube, method, workers=1), dtype=np.float64)
-        if kept is not None:
-            np.save(kept.with_suffix(".part.npy"), scores)
-            kept.with_suffix(".part.npy").replace(kept)
-    objects = np.nan_to_num(truth, nan=0.0) != 0
-    near = ndimage.binary_dilation(objects | np.isnan(truth), NEAR)
+        scores = np.asarray(hsad.detect(case.cube, method, workers=1), dtype=np.float64)
+        if keep is not None:
+            np.save(keep.with_suffix(".part.npy"), scores)
+            keep.with_suffix(".part.npy").replace(keep)
+    objects = np.nan_to_num(case.truth, nan=0.0) != 0
+    near = ndimage.binary_dilation(objects | np.isnan(case.truth), NEAR)
     known = np.isfinite(scores)
     peaks = peaks_of(scores) & ~near
     return Measured(
-        name, kind, ground, origin, scores, objects, near, Tail.of(ScoreMap.of(scores)),
+        case.name, case.family, ground, origin, scores, objects, near, Tail.of(ScoreMap.of(scores)),
         np.sort(scores[peaks])[::-1], (known & ~near).sum() / 1e4,
     )  # fmt: skip
 
 
-def table_of(method: str, bank: list[Measured], spread: float = 0.0) -> BankTable:
+def best_level(method: str, bank: list[Measured]) -> float:
+    """Return the rate of peaks whose level predicts native scenes best by the tables of the other grounds."""
+    native = [scene for scene in bank if scene.kind == "native"]
+    errors = {}
+    for rate in LEVEL_RATES:
+        by_ground: dict[str, list[float]] = {}
+        for scene in native:
+            null = BankNull(table_of(method, [o for o in bank if o.ground != scene.ground], rate), scene.tail)
+            delivered = int((scene.background >= null.threshold(STATED[0])).sum())
+            error = abs(np.log(max(delivered, 0.5) / (STATED[0] * scene.units)))
+            by_ground.setdefault(scene.ground, []).append(error)
+        errors[rate] = round(float(np.mean([np.mean(ground) for ground in by_ground.values()])), 3)
+    sys.stderr.write(f"{method}: mean |log(delivered / stated)| by the level of so many peaks: {errors}\n")
+    return min(errors, key=lambda rate: errors[rate])
+
+
+def table_of(method: str, bank: list[Measured], level_rate: float, spread: float = 0.0) -> BankTable:
     """Fit a table: the level where 10 peaks are left, regressed on the features; then all peaks above their level."""
     detector = describe_detector(make_detector(method))[1]
-    blank = BankTable(method, detector, LOGARITHMIC[method], (0, 0, 0), (1.0,), (0.0,), ((0, 0), (0, 0)), spread, ())
+    blank = BankTable(
+        method, detector, LOGARITHMIC[method], level_rate, (0, 0, 0), (1.0,), (0.0,), ((0, 0), (0, 0)), spread, ()
+    )
     own = np.array([features(scene.tail, blank) for scene in bank])
     medians = np.array([blank.units_of(scene.tail.quantile(0.5)) for scene in bank])
     peaks = [blank.units_of(scene.background) - median for scene, median in zip(bank, medians, strict=True)]
@@ -155,7 +146,8 @@ def table_of(method: str, bank: list[Measured], spread: float = 0.0) -> BankTabl
     weight /= weight.sum()
     mean = weight @ own
     design = np.column_stack([np.ones(len(bank)), own - mean])
-    normal = (design * weight[:, None]).T @ design + np.diag([0, SHRINKAGE, SHRINKAGE])
+    variances = weight @ (own - mean) ** 2
+    normal = (design * weight[:, None]).T @ design + np.diag([0, *(RIDGE * variances)])
     fitted = np.linalg.solve(normal, (design * weight[:, None]).T @ tens)
     coefficients = (float(fitted[0] - fitted[1:] @ mean), float(fitted[1]), float(fitted[2]))
     levels = coefficients[0] + own @ np.array(coefficients[1:])
@@ -169,14 +161,16 @@ def table_of(method: str, bank: list[Measured], spread: float = 0.0) -> BankTabl
         {"name": s.name, "kind": s.kind, "ground": s.ground, "origin": s.origin, "weight": round(float(w), 4)}
         for s, w in zip(bank, weight, strict=True)
     )
-    return BankTable(method, detector, blank.log, coefficients, RATES, tuple(heights), ranges, spread, sources)
+    return BankTable(
+        method, detector, blank.log, level_rate, coefficients, RATES, tuple(heights), ranges, spread, sources
+    )
 
 
-def judged(method: str, bank: list[Measured], others: list[Measured]) -> list[dict[str, Any]]:
+def judged(method: str, bank: list[Measured], others: list[Measured], level_rate: float) -> list[dict[str, Any]]:
     """Return stated and delivered false objects of every scene, by the table of the other grounds."""
     rows = []
     for scene in [*bank, *others]:
-        table = table_of(method, [other for other in bank if other.ground != scene.ground])
+        table = table_of(method, [other for other in bank if other.ground != scene.ground], level_rate)
         null = BankNull(table, scene.tail)
         detector = describe_detector(make_detector(method))[1]
         row: dict[str, Any] = {"name": scene.name, "kind": scene.kind, "doubts": null.doubts(10.0, detector)}
@@ -231,7 +225,7 @@ def main() -> None:
     parser.add_argument("methods", nargs="+")
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--output", type=Path, help="bank.json: tables of other methods in it stay")
-    parser.add_argument("--cases", type=Path, help="a module with further cases to judge")
+    parser.add_argument("--draw", type=int, default=0, help="which implants to judge by")
     parser.add_argument("--keep", type=Path, help="folder of scores, kept between runs")
     given = parser.parse_args()
     warnings.simplefilter("ignore")
@@ -241,16 +235,19 @@ def main() -> None:
     if given.output is not None and given.output.is_file():
         tables = {table["method"]: table for table in json.loads(given.output.read_text())["tables"]}
     for method in given.methods:
-        bank = [measured(method, case, given.keep) for case in scenes(given.data)]
-        others = (
-            [] if given.cases is None else [measured(method, c, given.keep) for c in further(given.cases, given.data)]
-        )
-        rows = judged(method, bank, others)
+        bank, others = [], []
+        for case, ground, origin in scenes(given.data, given.draw):
+            entering = case.family not in JUDGED
+            name = f"{method}-{0 if entering else given.draw}-{case.name.replace('/', '-')}.npy"
+            found = measured(method, case, ground, origin, None if given.keep is None else given.keep / name)
+            (bank if entering else others).append(found)
+        level_rate = best_level(method, bank)
+        rows = judged(method, bank, others, level_rate)
         native = [row for row in rows if row["kind"] == "native"]
         logs = np.array([np.log(max(row["10"][1], 0.5) / row["10"][0]) for row in native])
         chance = np.mean([1 / row["10"][0] for row in native])
         spread = float(np.sqrt(max(np.mean(logs**2) - chance, 0.05)))
-        table = table_of(method, bank, spread)
+        table = table_of(method, bank, level_rate, spread)
         tables[method] = {**vars(table), "parameters": dict(table.parameters)}
         sys.stdout.write(report(method, rows))
         sys.stdout.flush()

@@ -11,6 +11,7 @@ from scipy import ndimage, stats
 from skimage.filters import threshold_otsu
 
 import hsad
+from hsad.detectors import describe_detector, make_detector
 from hsad.errors import DataError, ParameterError
 from hsad.thresholds.bank import BankNull, bank_methods, bank_table, features
 from hsad.thresholds.choose import ThresholdOptions, choose_threshold
@@ -27,7 +28,7 @@ def scores_of(method, rows=120, cols=100, seed=0, **attrs):
     values = 1.5 * values / values.std()
     if method != "auto":
         values = np.exp(values / 4 + 4)
-    _, parameters = hsad.detectors.describe_detector(hsad.detectors.make_detector(method))
+    _, parameters = describe_detector(make_detector(method))
     return xr.DataArray(
         values, dims=("y", "x"), attrs={"method": method, "parameters": json.dumps({**parameters, **attrs})}
     )
@@ -131,7 +132,7 @@ def test_tables_say_where_they_come_from():
         assert len({source["ground"] for source in table.sources}) >= 8
         assert all(source["origin"] for source in table.sources)
         assert sum(source["weight"] for source in table.sources) == pytest.approx(1, abs=0.01)
-        current = hsad.detectors.describe_detector(hsad.detectors.make_detector(method))[1]
+        current = describe_detector(make_detector(method))[1]
         assert json.loads(json.dumps(current)) == json.loads(json.dumps(table.parameters)), (
             "recompute: tests/calibrate.py"
         )
@@ -154,6 +155,21 @@ def test_what_speaks_against_a_number_is_said():
     assert any("crowd" in doubt for doubt in choose_threshold(crowded).doubts)
 
 
+@pytest.mark.parametrize("number, said", [(12, "calmer"), (60, None), (150, "so many objects")])
+def test_twice_or_half_the_peaks_of_background_are_said(number, said):
+    table = bank_table("auto")
+    peaks = np.concatenate([np.full(number, 2.9), np.linspace(1.0, 0.5, 250 - number)])
+    tail = Tail(10_000, np.linspace(-1.2, 1.5, 10_000), peaks, np.arange(250) % 4)
+    # By hand: the level that the table has 40 background peaks per 10⁴ pixels at.
+    median, upper, level = (np.quantile(tail.sample, 0.5), np.quantile(tail.sample, 0.9), 2.9 if number >= 40 else 0.9)
+    base = median + table.coefficients @ np.array([1, upper - median, level - median])
+    at_40 = base + np.interp(-np.log(40), -np.log(table.rates), table.heights)
+    assert 1.0 < at_40 < 2.9
+    doubts = BankNull(table, tail).doubts(10, table.parameters)
+    found = [word for word in ("calmer", "so many objects") if any("reach what 40" in d and word in d for d in doubts)]
+    assert found == ([] if said is None else [said])
+
+
 def test_a_clean_region_counts_its_own_peaks():
     scores = scores_of("auto", rows=200, cols=200)
     objects = np.zeros(scores.shape, dtype=bool)
@@ -167,6 +183,9 @@ def test_a_clean_region_counts_its_own_peaks():
     assert region.count == 110 * 200
     assert region.reached(chosen.value) == pytest.approx(22, abs=4)
     assert float(CleanNull(region, chosen.null.tail).rate(chosen.value)) == pytest.approx(10, rel=1e-6)
+    # A region of n peaks says of no score that less than one of n + 1 reach it.
+    assert chosen.p_value(np.array([50.0])) == pytest.approx(1 / (len(region.peaks) + 1))
+    assert chosen.p_value(region.peaks[39:40]) == pytest.approx(40 / len(region.peaks))
     named = hsad.threshold(scores, clean_region="0:110,0:200")
     assert named.attrs["threshold"] == pytest.approx(chosen.value)
     with pytest.raises(DataError, match="too few"):

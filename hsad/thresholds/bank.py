@@ -3,9 +3,10 @@
 A scene's own tail cannot calibrate itself, since its objects are in it. What a detector's background does above the
 bulk of a scene is nearly the same everywhere, so it was measured on scenes whose objects are known and is kept in
 ``bank.json``, a table a detector (made by ``tests/calibrate.py``). A scene enters with two numbers of its own: how far
-its 90th percentile lies above its median, and which level 40 peaks per 10⁴ pixels reach; a regression over the bank
-turns them into the level from which the heights in the table count. What the scene has between the levels of 40 and of
-10 peaks, where objects are few, then corrects the table's rate: as if twenty such peaks of the bank had been seen.
+its 90th percentile lies above its median, and which level 40 peaks per 10⁴ pixels reach (20 for some detectors: what
+predicts the scenes left out better); a regression over the bank turns them into the level from which the heights in the
+table count. What the scene has between the levels of 40 and of 10 peaks, where objects are few, then corrects the
+table's rate: as if twenty such peaks of the bank had been seen.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ __all__ = ["BankNull", "BankTable", "bank_methods", "bank_table", "features"]
 _OWN_RATE = 40.0
 _TRUSTED_RATE = 10.0
 _PRIOR_PEAKS = 20.0
-_TOO_FEW = 0.01
+_TOO_FEW = 0.05
+_UNLIKE = 2.0
 _MARGIN = 0.15
 _FEW_PIXELS = 2500
 _MOST_UNEVEN = 6.0
@@ -47,6 +49,8 @@ class BankTable:
         The setting it was measured at.
     log : bool
         Whether the table is about logarithms of scores.
+    level_rate : float
+        How many peaks per 10⁴ pixels reach the level that is the second of the two `features`.
     coefficients : (3,) tuple of float
         Of 1 and the two `features`: the level of a scene above its median.
     rates, heights : (n,) tuple of float
@@ -62,6 +66,7 @@ class BankTable:
     method: str
     parameters: Mapping[str, Any]
     log: bool
+    level_rate: float
     coefficients: tuple[float, float, float]
     rates: tuple[float, ...]
     heights: tuple[float, ...]
@@ -78,6 +83,7 @@ class BankTable:
             str(fields["method"]),
             dict(fields["parameters"]),
             bool(fields["log"]),
+            float(fields["level_rate"]),
             (float(first), float(second), float(third)),
             tuple(map(float, fields["rates"])),
             tuple(map(float, fields["heights"])),
@@ -93,8 +99,9 @@ class BankTable:
 
 
 def features(tail: Tail, table: BankTable) -> tuple[float, float]:
-    """Return the two numbers of a scene: its 90th percentile, and its level of 40 peaks, above the median."""
-    median, upper, level = table.units_of(np.array([tail.quantile(0.5), tail.quantile(0.9), tail.level(_OWN_RATE)]))
+    """Return the two numbers of a scene: its 90th percentile, and its level of so many peaks, above the median."""
+    places = tail.quantile(0.5), tail.quantile(0.9), tail.level(table.level_rate)
+    median, upper, level = table.units_of(np.array(places))
     return float(upper - median), float(level - median)
 
 
@@ -175,7 +182,8 @@ class BankNull:
         if other:
             listed = ", ".join(f"{name}={value}" for name, value in other.items())
             found.append(f"the table is for {self.table.method} at its defaults, these scores are of {listed}")
-        names = ("90th percentile above the median", "level of 40 peaks per 10,000 pixels above the median")
+        level = f"level of {self.table.level_rate:g} peaks per {UNIT_PIXELS:,.0f} pixels above the median"
+        names = ("90th percentile above the median", level)
         for name, value, (low, high) in zip(names, features(self.tail, self.table), self.table.ranges, strict=True):
             room = _MARGIN * (high - low)
             if not low - room <= value <= high + room:
@@ -196,6 +204,7 @@ class BankNull:
                 f"{rate:g} per {UNIT_PIXELS:.0f} pixels lies beyond the table (from {min(self.table.rates):g})"
             )
         found += self._too_few(rate)
+        found += self._unlike()
         uneven = self._unevenness()
         if uneven > _MOST_UNEVEN:
             found.append(
@@ -217,6 +226,16 @@ class BankNull:
                 "background is calmer than the bank's, and fewer are false"
             )
         ]
+
+    def _unlike(self) -> list[str]:
+        """Return that twice as many peaks as background has reach the level of 40, or half as many."""
+        reached = self.tail.reached(self._table_threshold(_OWN_RATE)) / self.tail.units
+        here = f"{reached:.0f} peaks per {UNIT_PIXELS:,.0f} pixels reach what {_OWN_RATE:.0f} of background do"
+        if reached > _UNLIKE * _OWN_RATE:
+            return [f"{here}: there are so many objects that they hide what background does, and fewer are false"]
+        if reached < _OWN_RATE / _UNLIKE:
+            return [f"{here}: this background is calmer than the bank's, and fewer are false"]
+        return []
 
     def _unevenness(self) -> float:
         """Return variance over mean of the quarters' numbers of peaks between the levels of 40 and of 10."""

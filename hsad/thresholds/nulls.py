@@ -114,8 +114,13 @@ class CleanNull:
         return np.asarray(self.rate(scores) * self.tail.units)
 
     def p_value(self, scores: NDArray[np.float64] | float) -> NDArray[np.float64]:
-        """Return the share of the region's peaks that reach each score."""
-        return np.minimum(1.0, self.rate(scores) * self.region.units / max(len(self.region.peaks), 1))
+        """Return the share of the region's peaks that reach each score; never less than 1 of one more than it has.
+
+        A region of n peaks cannot say more of a score that none of them reaches (B. Phipson, G. K. Smyth, "Permutation
+        p-values should never be zero", Stat. Appl. Genet. Mol. Biol. 9(1), 2010).
+        """
+        number = len(self.region.peaks)
+        return np.clip(self.rate(scores) * self.region.units / max(number, 1), 1 / (number + 1), 1.0)
 
     def threshold(self, rate: float) -> float:
         """Return the score that so many false objects per 10⁴ pixels reach."""

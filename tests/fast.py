@@ -6,6 +6,24 @@ from hsad.detectors.ring.collaborative import CRD, KernelCRD
 from hsad.detectors.ring.local_rx import LocalRX
 from hsad.kernels.ring.score import score_rings
 
+#: Each parameter of CRD, alone and beside those that it meets in the formula.
+CRD_PARAMETERS = (
+    {"sum_to_one": True},
+    {"sum_to_one": True, "score": "objective"},
+    {"sum_to_one": True, "weights": "none"},
+    {"center": True},
+    {"center": True, "weights": "none", "score": "objective"},
+    {"normalize": True},
+    {"normalize": True, "weights": "none"},
+    {"center": True, "normalize": True, "sum_to_one": True},
+    {"lam": 10.0},
+    {"lam": 1e-6},
+    {"lam": 1e-8, "weights": "none"},
+    {"solver": "truncated"},
+    {"solver": "truncated", "center": True},
+    {"softening": 1e-6, "score": "objective"},
+)
+
 
 def local_rx(spectra, valid, core, *, device="cpu", **parameters):
     asked = LocalRX(**parameters)

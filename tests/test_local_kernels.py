@@ -80,26 +80,7 @@ class TestBorders:
         compare(fast.kernel_crd, naive.kernel_crd, scene, self.valid(masked), atol=1e-6, border=border, gamma=2.0)
 
 
-@pytest.mark.parametrize(
-    "parameters",
-    [
-        {"sum_to_one": True},
-        {"sum_to_one": True, "score": "objective"},
-        {"sum_to_one": True, "weights": "none"},
-        {"center": True},
-        {"center": True, "weights": "none", "score": "objective"},
-        {"normalize": True},
-        {"normalize": True, "weights": "none"},
-        {"center": True, "normalize": True, "sum_to_one": True},
-        {"lam": 10.0},
-        {"lam": 1e-6},
-        {"lam": 1e-8, "weights": "none"},
-        {"solver": "truncated"},
-        {"solver": "truncated", "center": True},
-        {"softening": 1e-6, "score": "objective"},
-    ],
-    ids=str,
-)
+@pytest.mark.parametrize("parameters", fast.CRD_PARAMETERS, ids=str)
 def test_every_parameter_of_crd(scene, parameters):
     compare(fast.crd, naive.crd, scene, make_mask(), **parameters)
 

@@ -32,6 +32,7 @@ __all__ = [
     "Flag",
     "MaskedRaster",
     "attach_flags",
+    "band_mask_of",
     "choose_flags",
     "flag_names",
     "flag_shares",
@@ -176,6 +177,12 @@ def _read_bits(shape: tuple[int, int], flags: tuple[tuple[Flag, ...], ...]) -> N
                 if flag.image == image:
                     bits[flag.test(numbers)] |= np.uint16(1 << number)
     return bits
+
+
+def band_mask_of(cube: xr.DataArray) -> Raster | None:
+    """Return the flag ``pixel`` of a cube's numbers, None where it has none or is no longer the whole of its file."""
+    flagged = cube.encoding.get(_BAND_MASK)
+    return flagged if flagged is not None and flagged.shape == cube.shape else None
 
 
 def flag_names(cube: xr.DataArray) -> list[str]:

@@ -61,7 +61,7 @@ def test_the_parts_add_up_to_the_whole(sides, bands, unit, scenes, memory, reach
     each = budget.tiles + budget.decoded + budget.kept
     assert min(budget.tiles, budget.decoded, budget.kept) >= 0
     assert budget.beside + crew.processes * each <= memory
-    assert budget.beside == (crew.processes + crew.apart) * (planning._PROGRAM + sum(scenes))
+    assert budget.beside == (crew.processes + crew.apart) * (planning.PROGRAM + sum(scenes))
     assert budget.everywhere <= crew.total * budget.kept
     for source, passes in zip(sources, planned, strict=True):
         # What a task takes, by hand: its tile as stored, and a leaf with its surroundings in work.

@@ -63,8 +63,9 @@ _SHOWN: dict[str, Callable[[Any], str]] = {
 @click.argument("scene")
 @click.argument("output", metavar="OUT")
 @click.option("--interleave", metavar="bil|bip|bsq", help="Order of the numbers in ENVI files.  [default: bil]")
+@click.option("--memory", metavar="SIZE", help="Memory that it may take, Python included.  [default: 2GB]")
 @click.option("--overwrite", is_flag=True, help="Replace an existing output.")
-def convert(scene: str, output: str, interleave: Any, overwrite: bool) -> None:
+def convert(scene: str, output: str, interleave: Any, memory: str | None, overwrite: bool) -> None:
     """Write SCENE as ENVI (OUT.hdr, OUT.img), GeoTIFF (OUT.tif) or Zarr (OUT.zarr), nothing lost.
 
     Numbers stay as they are stored; wavelengths, widths, bad bands, nodata, gain and bias, masks and georeferencing go
@@ -73,7 +74,7 @@ def convert(scene: str, output: str, interleave: Any, overwrite: bool) -> None:
     from hsad.products import write_cube
     from hsad.readers import open_cube
 
-    written = write_cube(open_cube(scene), output, interleave=interleave, overwrite=overwrite)
+    written = write_cube(open_cube(scene), output, interleave=interleave, overwrite=overwrite, memory=memory)
     click.echo(written)
 
 

@@ -12,16 +12,11 @@ from hsad.engine.runners import Crew
 from hsad.engine.source import SPECTRA, Source
 from hsad.engine.tiles import LeafGrid, Tile
 from hsad.errors import DataError, ParameterError
+from hsad.memory import DEFAULT, PROGRAM
 
 __all__ = ["Budget", "Footprint", "Plan", "check_side", "plan"]
 
 Footprint = Callable[[int, int], float]
-
-#: What Python with everything that a run imports and compiles takes before the first tile.
-_PROGRAM = 200 * 10**6
-
-#: What a run may take where nobody says: so much for each process that runs tasks.
-_DEFAULT = 2 * 10**9
 
 #: Shares of what is left beside the program and whole scenes; they are all there is. For the tiles that are worked on,
 #: for decoded blocks of files that must be decoded (where a file need not, the tiles take this too), and for what
@@ -95,9 +90,9 @@ class Budget:
         ParameterError
             When the memory does not hold one block.
         """
-        memory = memory or _DEFAULT * crew.processes
+        memory = memory or DEFAULT * crew.processes
         whole = {source.whole for source in sources if source.whole is not None}
-        beside = (crew.processes + crew.apart) * (_PROGRAM + sum(size for _, size in whole))
+        beside = (crew.processes + crew.apart) * (PROGRAM + sum(size for _, size in whole))
         room = (memory - beside) // crew.processes
         blocks = [_needed(source, leaf, reach, footprint, 0) for source in sources]
         least = max(blocks) * (crew.threads if crew.fixed else 1)

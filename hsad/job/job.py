@@ -33,9 +33,10 @@ from hsad.grids.swath import Swath, swath_of
 from hsad.job.given import as_cube, is_array
 from hsad.job.identity import Files, identity
 from hsad.job.learned import Learned
-from hsad.job.options import RunOptions, memory_bytes
+from hsad.job.options import RunOptions
 from hsad.job.request import Request
 from hsad.job.selection import as_asked, band_wavelengths, map_of, pixel_mask, pixel_window, selected, with_common_bands
+from hsad.memory import memory_bytes
 from hsad.products.ortho import orthorectified
 from hsad.products.provenance import source_file
 from hsad.progress import LOGGER, chosen_progress

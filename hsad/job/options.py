@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from hsad.job.learned import Learned
 
-__all__ = ["RunOptions", "memory_bytes"]
+__all__ = ["RunOptions"]
 
 
 def option(default: Any, help: str, *, metavar: str | None = None) -> Any:  # noqa: A002  the command line's word
@@ -79,23 +79,3 @@ class RunOptions:
             raise ParameterError(f"grid: {self.grid!r}: choose from map, sensor")
         if self.region is not None and self.bbox is not None:
             raise ParameterError("region and bbox both choose a window: give one of them")
-
-
-def memory_bytes(text: str | int | None) -> int | None:
-    """Return the bytes meant by ``4GB``, ``500MiB`` or a number; None where nothing is said.
-
-    Raises
-    ------
-    ParameterError
-    """
-    from dask.utils import parse_bytes
-
-    if text is None:
-        return None
-    try:
-        size = int(parse_bytes(text))
-    except (ValueError, AttributeError, OverflowError) as error:
-        raise ParameterError(f"memory: {text!r} is not a size such as 4GB or 500MB") from error
-    if size <= 0:
-        raise ParameterError(f"memory must be above 0, not {text!r}")
-    return size

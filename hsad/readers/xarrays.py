@@ -9,7 +9,7 @@ import numpy as np
 
 from hsad.cube import GeoGrid, Raster, build_cube, cube_axes, lazy_image
 from hsad.errors import ParameterError, SceneError
-from hsad.grids.swath import PointSwath, Swath
+from hsad.grids.swath import PointSwath, Swath, TableSwath
 from hsad.quality import Flag, attach_flags, has_bits
 from hsad.readers.bands import BandTable, band_table
 from hsad.readers.nodata import stored_nodata
@@ -18,6 +18,8 @@ from hsad.readers.rasters.hdf5 import hdf5_raster, open_hdf5
 from hsad.readers.rasters.pixels import block_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import xarray as xr
     from affine import Affine
     from numpy.typing import NDArray
@@ -84,6 +86,7 @@ def read(path: Path, variable: str | None = None) -> xr.DataArray:
         swath = _swath(dataset, array, axes, source, group) if grid.transform is None else None
         valid = _valid(dataset, array, axes, source, group)
         flags, masked = _flags(dataset, array, axes, source, group)
+        flagged = _flagged(dataset, array, axes, source, group)
         said = {key: str(array.attrs[key]) for key in ("units", "long_name", "product") if key in array.attrs}
     if grid.transform is None and swath is None:
         remarks.append("neither coordinates along the axes nor latitudes and longitudes: results are not georeferenced")
@@ -105,8 +108,8 @@ def read(path: Path, variable: str | None = None) -> xr.DataArray:
             "warnings": [*remarks, *table.remarks, *nodata_remarks],
         },
     )
-    if flags:
-        cube = attach_flags(cube, flags, masked)
+    if flags or flagged is not None:
+        cube = attach_flags(cube, flags, masked, flagged)
     if swath is not None:
         cube.encoding["hsad_swath"] = swath
     return cube
@@ -150,7 +153,8 @@ def _chosen(source: str, variable: str | None) -> tuple[str, str]:
             for key, array in dataset.data_vars.items():
                 label = "/".join(filter(None, (group, str(key))))
                 held.append(f"{label} ({'×'.join(map(str, array.shape))})")
-                if array.ndim == 3 and array.dtype.kind in "iufb" and variable in (None, str(key)):
+                flags = "flags_of" in array.attrs
+                if array.ndim == 3 and array.dtype.kind in "iufb" and variable in (None, str(key)) and not flags:
                     cubes.append((group, str(key), array.size))
     if not cubes:
         what = f"no array of three dimensions called {variable!r}" if variable else "no array of three dimensions"
@@ -239,29 +243,34 @@ def _scaling(dataset: xr.Dataset, array: xr.DataArray, axis: int) -> tuple[Any, 
 
 def _grid(dataset: xr.Dataset, array: xr.DataArray, axes: tuple[int, int, int]) -> GeoGrid:
     """Return where the array lies: by its grid mapping, and its coordinates or the mapping's GeoTransform."""
-    from affine import Affine
     from rasterio.crs import CRS
-    from rasterio.errors import CRSError
 
     rows, cols = (int(array.shape[axis]) for axis in axes[:2])
     row_dim, col_dim = (array.dims[axis] for axis in axes[:2])
     named = str(array.attrs.get("grid_mapping", array.encoding.get("grid_mapping", "spatial_ref"))).split(":")[0]
-    stated = dataset.variables[named].attrs if named in dataset.variables else {}
-    crs = None
-    try:
-        wkt = stated.get("crs_wkt") or stated.get("spatial_ref")
-        crs = CRS.from_wkt(str(wkt)) if wkt else None
-    except CRSError:
-        crs = None
-    transform = None
-    if stated.get("GeoTransform"):
-        transform = Affine.from_gdal(*(float(number) for number in str(stated["GeoTransform"]).split()))
-    elif row_dim in dataset.variables and col_dim in dataset.variables and min(rows, cols) > 1:
+    grid = _stated_grid(dataset.variables[named].attrs if named in dataset.variables else {}, (rows, cols))
+    crs, transform = grid.crs, grid.transform
+    if transform is None and row_dim in dataset.variables and col_dim in dataset.variables and min(rows, cols) > 1:
         transform = _regular(dataset[col_dim].values, dataset[row_dim].values)
         degrees = str(dataset[col_dim].attrs.get("units", "")).startswith("degree")
         if crs is None and transform is not None and (degrees or str(col_dim).lower() in ("lon", "longitude")):
             crs = CRS.from_epsg(4326)
     return GeoGrid(rows, cols, crs, transform)
+
+
+def _stated_grid(attrs: Mapping[str, Any], shape: tuple[int, int]) -> GeoGrid:
+    """Return a grid of rows and columns with what a grid mapping says: CRS, and GeoTransform if it is there."""
+    from affine import Affine
+    from rasterio.crs import CRS
+    from rasterio.errors import CRSError
+
+    try:
+        wkt = attrs.get("crs_wkt") or attrs.get("spatial_ref")
+        crs = CRS.from_wkt(str(wkt)) if wkt else None
+    except CRSError:
+        crs = None
+    numbers = [float(number) for number in str(attrs.get("GeoTransform", "")).split()]
+    return GeoGrid(*shape, crs, Affine.from_gdal(*numbers) if numbers else None)
 
 
 def _regular(x: NDArray[Any], y: NDArray[Any]) -> Affine | None:
@@ -290,7 +299,24 @@ def _swath(
         for key, item in dataset.variables.items():
             if item.dims == dims and str(key).lower() in known:
                 layers[target] = _image(source, group, str(key), item)
-    return PointSwath(layers["lat"], layers["lon"], source) if len(layers) == 2 else None
+    if len(layers) == 2:
+        return PointSwath(layers["lat"], layers["lon"], source)
+    # A lookup table, as hsad writes it.
+    tables = [dataset.variables[key] for key in ("glt_y", "glt_x") if key in dataset.variables]
+    if len(tables) != 2 or tables[0].ndim != 2 or tables[0].shape != tables[1].shape or "glt" not in dataset.variables:
+        return None
+    lines, samples = (_image(source, group, key, item) for key, item in zip(("glt_y", "glt_x"), tables, strict=True))
+    shape = (int(array.shape[axes[0]]), int(array.shape[axes[1]]))
+    return TableSwath(shape, _stated_grid(dataset.variables["glt"].attrs, lines.shape), lines, samples)
+
+
+def _flagged(
+    dataset: xr.Dataset, array: xr.DataArray, axes: tuple[int, int, int], source: str, group: str
+) -> Raster | None:
+    """Return the flags of single numbers, as hsad writes them."""
+    item = dataset.data_vars.get(f"{array.name}_flagged")
+    fits = item is not None and item.dims == array.dims and item.attrs.get("flags_of") == array.name
+    return _raster(source, group, item, axes) if item is not None and fits else None
 
 
 def _layer(dataset: xr.Dataset, key: str, array: xr.DataArray, axes: tuple[int, int, int]) -> xr.Variable | None:

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hsad.cube import nodata
-from hsad.errors import SceneWarning
+from hsad.cube import nodata, raster_of
+from hsad.errors import ParameterError, SceneWarning
+from hsad.memory import DEFAULT, PROGRAM
+from hsad.quality import flag_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,25 +19,53 @@ if TYPE_CHECKING:
     import xarray as xr
     from numpy.typing import NDArray
 
-__all__ = ["ignore_value", "number", "row_blocks", "say_what_is_left_out"]
+__all__ = ["block_rows", "ignore_value", "number", "row_blocks", "say_what_is_left_out", "warn"]
 
 _BLOCK_BYTES = 32 * 2**20
+_COPIES = 5  # of a block: as it is read, in the order of pixels, masked or widened, in the order of the output, encoded
+_PIXEL_BYTES = 8  # that masks and quality layers take, which are held whole
 
 
-def row_blocks(cube: xr.DataArray, ignore: float | None, *, step: int = 1) -> Iterator[tuple[int, NDArray[Any]]]:
-    """Yield the first row and the numbers of each block of rows, masked pixels replaced by `ignore` unless it is None.
+def block_rows(cube: xr.DataArray, memory: int | None, *, step: int = 1) -> int:
+    """Return how many rows are read and written at a time: a multiple of `step`, within `memory` bytes in all.
 
-    Blocks are those in which a lazy cube is read, else of 32 MB; all but the last have a multiple of `step` rows.
+    Raises
+    ------
+    ParameterError
+        When the memory does not hold the rows that are decoded together, or are written together.
     """
-    rows = cube.sizes["y"]
-    row_bytes = max(1, cube.sizes["x"] * cube.sizes["band"] * cube.dtype.itemsize)
-    height = max(cube.chunksizes["y"]) if cube.chunks is not None else max(1, _BLOCK_BYTES // row_bytes)
-    height = -(-height // step) * step
+    rows, cols, bands = cube.shape
+    memory = memory or DEFAULT
+    row_bytes = max(1, cols * bands * cube.dtype.itemsize)
+    coded = min(rows, getattr(raster_of(cube), "block", (1, cols))[0])
+    fitting = (memory - PROGRAM - _PIXEL_BYTES * rows * cols) // (_COPIES * row_bytes)
+    least = max(min(rows, step), coded)
+    if fitting < least:
+        needed = PROGRAM + _PIXEL_BYTES * rows * cols + _COPIES * row_bytes * least
+        raise ParameterError(
+            f"memory: {memory / 1e6:.0f}MB does not hold the program and {least} rows of {cols} pixels of {bands} "
+            f"bands, which are read or written together: give at least {needed / 1e6 + 1:.0f}MB"
+        )
+    height = min(fitting, max(_BLOCK_BYTES // row_bytes, least))
+    together = math.lcm(step, coded)
+    unit = together if together <= height else step
+    return max(step, int(height // unit * unit))
+
+
+def row_blocks(cube: xr.DataArray, ignore: float | None, height: int) -> Iterator[tuple[int, NDArray[Any]]]:
+    """Yield the first row and the numbers of each block of `height` rows.
+
+    Masked pixels are replaced by `ignore` unless it is None. A lazy cube that is no longer simply a file is worked out
+    by its own chunks, whatever their size.
+    """
+    rows, cols = cube.sizes["y"], cube.sizes["x"]
+    raster = raster_of(cube)
     for first in range(0, rows, height):
-        part = cube.isel(y=slice(first, min(rows, first + height)))
-        block = part.values
+        here = slice(first, min(rows, first + height))
+        block = cube.isel(y=here).values if raster is None else raster.read(here, slice(0, cols))
         if ignore is not None and "valid" in cube.coords:
-            block = np.where(part["valid"].values[..., None], block, np.asarray(ignore, dtype=block.dtype))
+            valid = cube.coords["valid"].values[here]
+            block = np.where(valid[..., None], block, np.asarray(ignore, dtype=block.dtype))
         yield first, block
 
 
@@ -48,7 +78,7 @@ def ignore_value(cube: xr.DataArray, dtype: np.dtype[Any]) -> float | None:
         return None
     if dtype.kind == "f":
         return math.nan
-    _warn(cube, f"its mask is left out, for {dtype} has no nodata value here")
+    warn(cube, f"its mask is left out, for {dtype} has no nodata value here")
     return None
 
 
@@ -59,10 +89,10 @@ def say_what_is_left_out(cube: xr.DataArray, what: str) -> None:
     -----
     SceneWarning
     """
-    if "quality" in cube.coords:
-        _warn(cube, f"its quality layers are left out, which {what} cannot hold: write Zarr")
+    if flag_names(cube):
+        warn(cube, f"its quality layers are left out, which {what} cannot hold: write Zarr")
     if cube.encoding.get("hsad_swath") is not None:
-        _warn(cube, f"where its pixels lie is left out, for {what} of a sensor's grid cannot say it")
+        warn(cube, f"where its pixels lie is left out, for {what} of a sensor's grid cannot say it: write Zarr")
 
 
 def number(value: float) -> str:
@@ -70,5 +100,6 @@ def number(value: float) -> str:
     return str(int(value)) if math.isfinite(value) and value == int(value) else repr(float(value))
 
 
-def _warn(cube: xr.DataArray, what: str) -> None:
+def warn(cube: xr.DataArray, what: str) -> None:
+    """Warn of what is left out of a cube, for whoever called the writer of a format."""
     warnings.warn(f"{cube.attrs.get('source', 'the cube')}: {what}", SceneWarning, stacklevel=4)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from hsad.errors import OutputError, ParameterError
 from hsad.files import refuse_inputs, split_variable
+from hsad.memory import memory_bytes
 from hsad.products.cubes.envi import ENVI_SUFFIXES, Interleave, write_envi
 from hsad.products.cubes.geotiff import TIFF_SUFFIXES, write_geotiff
 from hsad.products.cubes.zarr_store import ZARR_SUFFIXES, write_zarr
@@ -26,6 +27,7 @@ def write_cube(
     *,
     interleave: Interleave | None = None,
     overwrite: bool = False,
+    memory: str | int | None = None,
 ) -> Path:
     """Write a cube as ENVI, GeoTIFF or Zarr, by blocks of rows; nothing stands under the name before it is whole.
 
@@ -39,6 +41,8 @@ def write_cube(
         Of ENVI files; ``bil`` by default.
     overwrite : bool
         Whether what has the name may be replaced.
+    memory : int or str, optional
+        What it may take, Python included, in bytes or as ``500MB``; 2 GB by default.
 
     Returns
     -------
@@ -48,7 +52,7 @@ def write_cube(
     Raises
     ------
     ParameterError
-        When it is no cube, or an interleave is given for another format.
+        When it is no cube, an interleave is given for another format, or the memory is no size or too little.
     OutputError
         When the name has another ending, or the files cannot be written.
 
@@ -65,11 +69,12 @@ def write_cube(
             refuse_inputs(Path(path).with_suffix(".img"), sources)
     if interleave is not None and suffix not in ENVI_SUFFIXES:
         raise ParameterError(f"interleave: {interleave!r} is for ENVI files, not for {Path(path).name}")
+    size = memory_bytes(memory)
     if suffix in ENVI_SUFFIXES:
-        return write_envi(cube, path, interleave or "bil", overwrite=overwrite)
+        return write_envi(cube, path, interleave or "bil", overwrite=overwrite, memory=size)
     if suffix in TIFF_SUFFIXES:
-        return write_geotiff(cube, path, overwrite=overwrite)
+        return write_geotiff(cube, path, overwrite=overwrite, memory=size)
     if suffix in ZARR_SUFFIXES:
-        return write_zarr(cube, path, overwrite=overwrite)
+        return write_zarr(cube, path, overwrite=overwrite, memory=size)
     known = ", ".join((*ENVI_SUFFIXES, *TIFF_SUFFIXES, *ZARR_SUFFIXES))
     raise OutputError(f"{path}: the name must end with one of {known}")

@@ -11,7 +11,7 @@ import numpy as np
 from hsad.cube import GeoGrid, check_cube, geo_grid
 from hsad.errors import OutputError, ParameterError
 from hsad.files import check_output, drop_statistics, publish, reserve_space, staging, statistics
-from hsad.products.cubes.blocks import ignore_value, number, row_blocks, say_what_is_left_out
+from hsad.products.cubes.blocks import block_rows, ignore_value, number, row_blocks, say_what_is_left_out
 
 if TYPE_CHECKING:
     import os
@@ -40,6 +40,7 @@ def write_envi(
     interleave: Interleave = "bil",
     *,
     overwrite: bool = False,
+    memory: int | None = None,
 ) -> Path:
     """Write a cube as an ENVI header and data file, by blocks of rows.
 
@@ -57,6 +58,8 @@ def write_envi(
         Order of the data: by line, by pixel, by band.
     overwrite : bool
         Whether files with these names may be replaced.
+    memory : int, optional
+        Bytes that it may take, Python included; 2 GB by default.
 
     Returns
     -------
@@ -66,7 +69,7 @@ def write_envi(
     Raises
     ------
     ParameterError
-        Unknown interleave, or not a cube.
+        Unknown interleave, not a cube, or too little memory.
     OutputError
         When the files cannot be written, or the grid is one that an ENVI header cannot say (sheared).
 
@@ -83,13 +86,14 @@ def write_envi(
     ignore = ignore_value(cube, dtype)
     say_what_is_left_out(cube, "an ENVI file")
     fields = _header(cube, dtype, interleave, ignore, data)
+    height = block_rows(cube, memory)
     with staging(header) as folder:
         from spectral.io.envi import write_envi_header
 
         staged = folder / "data"
         reserve_space(data, folder, cube.size * dtype.itemsize)
         with staged.open("wb") as file:
-            for first, block in row_blocks(cube, ignore):
+            for first, block in row_blocks(cube, ignore, height):
                 _write_rows(file, first, block.astype(dtype, copy=False), interleave, cube.sizes["y"])
         write_envi_header(str(folder / "header"), fields)
         drop_statistics(data)

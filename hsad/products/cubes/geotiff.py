@@ -10,7 +10,7 @@ from hsad.cube import check_cube, geo_grid, nodata
 from hsad.errors import OutputError
 from hsad.files import check_output, drop_statistics, publish, reserve_space, staging, statistics
 from hsad.gdal import gdal_errors, open_raster
-from hsad.products.cubes.blocks import number, row_blocks, say_what_is_left_out
+from hsad.products.cubes.blocks import block_rows, number, row_blocks, say_what_is_left_out
 
 if TYPE_CHECKING:
     import os
@@ -26,7 +26,13 @@ _WIDER = {"bool": "uint8", "float16": "float32"}  # GDAL has no such types; thes
 _STRIP_ROWS = 16
 
 
-def write_geotiff(cube: xr.DataArray | NDArray[Any], path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
+def write_geotiff(
+    cube: xr.DataArray | NDArray[Any],
+    path: str | os.PathLike[str],
+    *,
+    overwrite: bool = False,
+    memory: int | None = None,
+) -> Path:
     """Write a cube as a GeoTIFF, by blocks of rows: uncompressed strips, band by band.
 
     Stored numbers and data type stay as they are (types that GDAL lacks are widened). A band has the tags
@@ -41,11 +47,13 @@ def write_geotiff(cube: xr.DataArray | NDArray[Any], path: str | os.PathLike[str
         ``.tif`` or ``.tiff``.
     overwrite : bool
         Whether a file of this name may be replaced.
+    memory : int, optional
+        Bytes that it may take, Python included; 2 GB by default.
 
     Raises
     ------
     ParameterError
-        When it is no cube.
+        When it is no cube, or there is too little memory.
     OutputError
         When the file cannot be written, or is the scene itself.
 
@@ -59,6 +67,7 @@ def write_geotiff(cube: xr.DataArray | NDArray[Any], path: str | os.PathLike[str
     check_output(statistics(target), (), overwrite=True)
     say_what_is_left_out(cube, "a GeoTIFF")
     dtype = np.dtype(_WIDER.get(cube.dtype.name, cube.dtype.name))
+    height = block_rows(cube, memory, step=_STRIP_ROWS)
     masked = "valid" in cube.coords and not bool(cube["valid"].all())
     with staging(target) as folder:
         staged = folder / target.name
@@ -68,7 +77,7 @@ def write_geotiff(cube: xr.DataArray | NDArray[Any], path: str | os.PathLike[str
 
             with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), _created(staged, cube, dtype) as dataset:
                 _describe(dataset, cube)
-                for first, block in row_blocks(cube, None, step=_STRIP_ROWS):
+                for first, block in row_blocks(cube, None, height):
                     window = rasterio.windows.Window(0, first, block.shape[1], block.shape[0])
                     dataset.write(np.moveaxis(block.astype(dtype, copy=False), 2, 0), window=window)
                 if masked:

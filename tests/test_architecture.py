@@ -45,16 +45,16 @@ ROOMS = {
     "catalog": {"errors", "files", "products", "synthetic"},
     "synthetic": {"cube", "errors"},
     "readers": {"kernels.transposition", "quality", "grids", "cube", "files", "gdal", "errors"},
-    "products": {"masked", "memory", "quality", "grids", "cube", "files", "gdal", "errors"},
+    "products": {"engine.memory", "masked", "quality", "grids", "cube", "files", "gdal", "errors"},
     "detectors": {"kernels", "errors"},
     "engine": {
-        "masked", "memory", "detectors.base", "detectors.block", "detectors.packing", "detectors.probe", "quality",
+        "masked", "detectors.base", "detectors.block", "detectors.packing", "detectors.probe", "quality",
         "cube", "errors",
     },
-    "memory": {"errors"},
+    "engine.memory": {"errors"},
     "progress": {"errors"},
     "job": {
-        "masked", "memory", "engine", "detectors", "readers", "products", "progress", "quality", "grids", "files",
+        "masked", "engine", "detectors", "readers", "products", "progress", "quality", "grids", "files",
         "cube", "record", "errors",
     },
     "detection": {"job", "detectors", "errors"},
@@ -84,7 +84,7 @@ UPWARD = {("detectors.base", "detection.detect")}
 
 # Which rooms or files may import a library that decides how things run; everybody else is given what they need.
 LIBRARIES = {
-    ("dask", "distributed"): {"engine", "cube", "job.job", "job.options", "products.raster", "doctor"},
+    ("dask", "distributed"): {"engine", "cube", "job.job", "products.raster", "doctor"},
     ("rasterio",): {
         "gdal",
         "cube",

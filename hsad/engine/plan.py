@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from hsad.detectors.base import Detector
+from hsad.engine.memory import DEFAULT, PROGRAM
 from hsad.engine.runners import Crew
 from hsad.engine.source import SPECTRA, Source
 from hsad.engine.tiles import LeafGrid, Tile
 from hsad.errors import DataError, ParameterError
-from hsad.memory import DEFAULT, PROGRAM
 
 __all__ = ["Budget", "Footprint", "Plan", "check_side", "plan"]
 

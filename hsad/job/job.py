@@ -25,6 +25,7 @@ from hsad.cube import GeoGrid, geo_grid
 from hsad.detectors import describe_detector
 from hsad.detectors.base import Background, Detector
 from hsad.detectors.probe import require_valid
+from hsad.engine.memory import memory_bytes
 from hsad.engine.run import Engine, TileScores
 from hsad.engine.runners import Cluster, Memory, Runner, Threads
 from hsad.engine.source import CubeSource
@@ -36,7 +37,6 @@ from hsad.job.learned import Learned
 from hsad.job.options import RunOptions
 from hsad.job.request import Request
 from hsad.job.selection import as_asked, band_wavelengths, map_of, pixel_mask, pixel_window, selected, with_common_bands
-from hsad.memory import memory_bytes
 from hsad.products.ortho import orthorectified
 from hsad.products.provenance import source_file
 from hsad.progress import LOGGER, chosen_progress

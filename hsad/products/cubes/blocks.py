@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hsad.cube import nodata, raster_of
+from hsad.engine.memory import DEFAULT, PROGRAM
 from hsad.errors import ParameterError, SceneWarning
-from hsad.memory import DEFAULT, PROGRAM
 from hsad.quality import flag_names
 
 if TYPE_CHECKING:

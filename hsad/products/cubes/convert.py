@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hsad.engine.memory import memory_bytes
 from hsad.errors import OutputError, ParameterError
 from hsad.files import refuse_inputs, split_variable
-from hsad.memory import memory_bytes
 from hsad.products.cubes.envi import ENVI_SUFFIXES, Interleave, write_envi
 from hsad.products.cubes.geotiff import TIFF_SUFFIXES, write_geotiff
 from hsad.products.cubes.zarr_store import ZARR_SUFFIXES, write_zarr

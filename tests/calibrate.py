@@ -78,11 +78,9 @@ class Measured:
 def scenes(data: Path, draw: int) -> Iterator[tuple[KnownScene, str, str]]:
     """Yield scenes of the bank and cases to judge it by, each with its ground and its origin."""
     known = benchmark_scenes(data)
-    for case in suite(known, draw):
-        if case.family in (*BANK, *JUDGED):
-            ground = next(GROUNDS[name] for name in GROUNDS if f"{case.name}-".partition("/")[2].startswith(f"{name}-"))
-            origin = ", ".join(f"{file} sha256 {digest}" for file, digest in case.sha256.items())
-            yield case, ground, origin
+    for case in suite(known, draw, (*BANK, *JUDGED)):
+        ground = next(GROUNDS[name] for name in GROUNDS if f"{case.name}-".partition("/")[2].startswith(f"{name}-"))
+        yield case, ground, ", ".join(f"{file} sha256 {digest}" for file, digest in case.sha256.items())
     for number, variant in enumerate(SYNTHETIC):
         made = hsad.make_scene(
             rows=220, cols=240, seed=50 + number, heading=0.0, target_sizes=[1, 2, 4, 9] * 3, fills=[0.5, 1.0],

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
 
 import numpy as np
 import pytest
@@ -51,6 +53,23 @@ def test_the_anomalies_are_those_of_the_parts(surveyed):
     assert found.threshold["threshold"] == result["threshold"]
     records = read_anomalies(folder / "anomalies.gpkg")
     np.testing.assert_array_equal(found.columns["score_max"], [record["score_max"] for record in records])
+
+
+def test_gdals_own_programs_read_it(surveyed):
+    folder, result = surveyed
+    programs = [shutil.which(name) for name in ("gdalinfo", "ogrinfo")]
+    if None in programs:
+        pytest.skip("no gdalinfo and ogrinfo here: apt-get install gdal-bin")
+    commands = [[programs[0], "scores.tif"], [programs[1], "-so", "anomalies.gpkg", "anomalies"]]
+    raster, vector = (
+        subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True, timeout=60)
+        for command in commands
+    )
+    assert raster.stderr == vector.stderr == ""
+    for stated in ("Size is 100, 90", "LAYOUT=COG", "HSAD_METHOD=rx", "NoData Value=nan", "UTM zone 32N"):
+        assert stated in raster.stdout
+    for stated in ("`GPKG' successful", f"Feature Count: {result['count']}", "Multi Polygon", "expected_false: Real"):
+        assert stated in vector.stdout
 
 
 def test_the_stac_item_names_the_anomalies(surveyed):

@@ -23,7 +23,7 @@ chosen on the first.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -62,7 +62,7 @@ _SYNTHETIC: tuple[tuple[str, dict[str, Any]], ...] = (
 )
 
 
-def suite(scenes: list[KnownScene], draw: int = 0) -> Iterator[KnownScene]:
+def suite(scenes: list[KnownScene], draw: int = 0, families: Collection[str] = FAMILIES) -> Iterator[KnownScene]:
     """Yield the cases, always the same and in the same order.
 
     Parameters
@@ -71,19 +71,22 @@ def suite(scenes: list[KnownScene], draw: int = 0) -> Iterator[KnownScene]:
         The benchmark scenes. Where a ground of the implants is missing, there are no families with implants or noise.
     draw : int
         Which implants and synthetic scenes, from 0.
+    families : collection of str
+        Which of `FAMILIES`; a case is the same whichever others are made.
     """
     for factor, family in ((1, "native"), (2, "binned2"), (3, "binned3")):
-        for scene in scenes:
+        for scene in scenes if family in families else ():
             cube, truth = binned(scene.cube.values, scene.truth > 0, factor)
             yield KnownScene(f"{family}/{scene.name}", family, as_cube(cube), truth.astype(float), scene.sha256)
-    for name, parameters in _SYNTHETIC:
+    for name, parameters in _SYNTHETIC if "synthetic" in families else ():
         made = make_scene(**{**parameters, "seed": parameters.get("seed", 0) + 100 * draw})
         yield KnownScene(f"synthetic/{name}", "synthetic", made.cube, made.truth.values.astype(float), {})
     by_name = {scene.name: (scene.cube.values, scene.truth > 0) for scene in scenes}
     if by_name.keys() >= set(_GROUNDS):
         implants = _Implants({name: by_name[name] for name in _GROUNDS}, draw)
         for kind in (implants.faint, implants.large, implants.frequent, implants.noisy):
-            yield from kind()
+            if kind.__name__ in families:
+                yield from kind()
 
 
 def binned(

@@ -206,6 +206,8 @@ def _write_geopackage(anomalies: Anomalies, path: Path) -> None:
                 driver="GPKG",
                 geometry_type="MultiPolygon",
                 crs=crs,
+                # GDAL of before 2023 (QGIS 3.22) warns of the newer ones.
+                dataset_options={"VERSION": "1.3"},
                 layer_metadata={"threshold": json.dumps(dict(anomalies.threshold))},
             )
     except DataSourceError as error:

@@ -322,7 +322,8 @@
     line(known.b, "var(--ring)", "5 3");
     for (const points of made) line(points, "var(--good)", "2 3");
     line(known.s, "var(--own)", "none");
-    $("gap").textContent = `${made.length ? "· dotted: what the background makes of it " : ""}· shaded: water vapour, and bands left out`;
+    const shaded = data.shaded.length ? "· grey: water vapour, and bands left out" : "";
+    $("gap").textContent = `${made.length ? "· dotted: what the background makes of it " : ""}${shaded}`;
     if (!(reason && reason.parts)) return;
     const bars = axes(parts, ...range([reason.parts, [0]]), true), wide = Math.max(1, Math.abs(bars.x(data.axis[1] ?? 1) - bars.x(data.axis[0])) * 0.8);
     reason.parts.forEach((v, k) => element(parts, "rect", { x: bars.x(data.axis[k]) - wide / 2, width: wide, y: Math.min(bars.y(v), bars.y(0)), height: Math.abs(bars.y(v) - bars.y(0)), fill: v >= 0 ? "var(--own)" : "var(--ring)" }));

@@ -67,6 +67,7 @@ def write_netcdf(folder, *, sensor_grid=False):
         file["northing"] = 3999997.5 - 5.0 * np.arange(rows)
         file["transverse_mercator"] = np.bytes_(b" ")
         file["transverse_mercator"].attrs["crs_wkt"] = np.bytes_(UTM11)
+        file["transverse_mercator"].attrs["GeoTransform"] = np.bytes_("500000 5 0 4000000 0 -5")
         file[f"{quantity}/{quantity}"] = np.moveaxis(numbers, 2, 0)
         file[f"{quantity}/{quantity}"].attrs["_FillValue"] = np.float32(-9999)
         file[f"{quantity}/wavelength"] = np.array([390.0, 1400.0, 2490.0])

@@ -71,6 +71,7 @@ def write_cube(folder, kind="RFL", *, glt=None, version="001", build="010611"):
             bands["good_wavelengths"] = np.array([1, 1, 0, 1, 1], "u1")
         location = file.create_group("location")
         location["glt_x"], location["glt_y"] = x, y
+        location["elev"] = np.full((ROWS, COLS), 250.0, "f4")
         location["lat"] = 50 - 0.25 * np.indices((ROWS, COLS))[0].astype("f8")
         location["lon"] = 10 + 0.5 * np.indices((ROWS, COLS))[1].astype("f8")
     return folder / name

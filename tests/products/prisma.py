@@ -42,6 +42,7 @@ def write(folder, level="L2D", *, errors=True):
             # Centres of the corner pixels: 30 m apart, 3 steps across and 4 down.
             file.attrs["Product_ULcorner_easting"], file.attrs["Product_ULcorner_northing"] = 500000.0, 4600000.0
             file.attrs["Product_LRcorner_easting"], file.attrs["Product_LRcorner_northing"] = 500090.0, 4599880.0
+            file.attrs["Product_LLcorner_easting"], file.attrs["Product_LLcorner_northing"] = 500000.0, 4599880.0
         else:
             suffix = "_VNIR" if level == "L1" else ""
             geolocation = file.create_group(f"HDFEOS/SWATHS/PRS_{level}_HCO/Geolocation Fields")

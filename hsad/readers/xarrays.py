@@ -187,7 +187,7 @@ def _raster(source: str, group: str, array: xr.DataArray, axes: tuple[int, int, 
     sizes = list(chunks.values()) if isinstance(chunks, dict) else list(chunks)
     shape = rows, cols, bands
     block = block_of(sizes, axes, shape)
-    return XarrayRaster(source, group, str(array.name), axes, shape, array.dtype.newbyteorder("="), block)
+    return XarrayRaster(source, axes, shape, array.dtype.newbyteorder("="), block, group, str(array.name))
 
 
 def _along(dataset: xr.Dataset, array: xr.DataArray, axis: int, names: tuple[str, ...]) -> xr.Variable | None:

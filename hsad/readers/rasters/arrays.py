@@ -11,7 +11,7 @@ import numpy as np
 
 from hsad.errors import MissingExtraError, ParameterError, SceneError
 from hsad.readers.rasters.hdf5 import open_hdf5
-from hsad.readers.rasters.pixels import in_pixels, window_of
+from hsad.readers.rasters.pixels import StoredArray
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,39 +23,22 @@ __all__ = ["XarrayLayer", "XarrayRaster", "is_hdf5", "opened"]
 
 
 @dataclass(frozen=True)
-class XarrayRaster:
+class XarrayRaster(StoredArray):
     """Windows of an array that xarray opens, anew for each read.
 
     Attributes
     ----------
-    path, group, variable : str
-        The dataset, a group in it or "", and the array.
-    axes : tuple of int
-        Axes of the array that are rows, columns and bands.
-    shape, dtype
-        As every raster has them.
-    block : tuple of int
-        Rows and columns of a chunk; where there are none, of a line.
+    group, variable : str
+        A group in the dataset or "", and the array in it.
     """
 
-    path: str
     group: str
     variable: str
-    axes: tuple[int, int, int]
-    shape: tuple[int, int, int]
-    dtype: np.dtype[Any]
-    block: tuple[int, int]
 
-    @property
-    def row_step(self) -> int:
-        """Height of a chunk."""
-        return self.block[0]
-
-    def read(self, rows: slice, cols: slice) -> NDArray[Any]:
-        """Return the stored numbers of a window, shape ``(rows, cols, bands)``."""
+    def stored(self, window: tuple[slice, ...]) -> NDArray[Any]:
+        """Return a part of the array."""
         with opened(self.path, self.group) as dataset:
-            stored = dataset[self.variable][window_of(self.axes, rows, cols)].values
-        return in_pixels(stored.transpose(self.axes), self.dtype)
+            return np.asarray(dataset[self.variable][window].values)
 
 
 @dataclass(frozen=True)

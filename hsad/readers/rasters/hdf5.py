@@ -10,7 +10,7 @@ import numpy as np
 
 from hsad.errors import HsadError, SceneError
 from hsad.files import keeps_offline
-from hsad.readers.rasters.pixels import block_of, in_pixels, window_of
+from hsad.readers.rasters.pixels import StoredArray, block_of
 from hsad.readers.rasters.raw import INTERLEAVES, Layout, RawRaster
 
 if TYPE_CHECKING:
@@ -66,38 +66,21 @@ def _refuse_other_files(file: h5py.File, path: str) -> None:
 
 
 @dataclass(frozen=True)
-class Hdf5Raster:
+class Hdf5Raster(StoredArray):
     """Windows of a three-dimensional dataset; the file is opened for each read.
 
     Attributes
     ----------
-    path, dataset : str
-        The file and the dataset in it.
-    axes : tuple of int
-        Axes of the dataset that are rows, columns and bands.
-    shape, dtype
-        As every raster has them.
-    block : tuple of int
-        Rows and columns of a chunk; where there are none, of a line.
+    dataset : str
+        Its name in the file.
     """
 
-    path: str
     dataset: str
-    axes: tuple[int, int, int]
-    shape: tuple[int, int, int]
-    dtype: np.dtype[Any]
-    block: tuple[int, int]
 
-    @property
-    def row_step(self) -> int:
-        """Height of a chunk."""
-        return self.block[0]
-
-    def read(self, rows: slice, cols: slice) -> NDArray[Any]:
-        """Return the stored numbers of a window, shape ``(rows, cols, bands)``."""
+    def stored(self, window: tuple[slice, ...]) -> NDArray[Any]:
+        """Return a part of the dataset."""
         with open_hdf5(self.path) as file:
-            stored = file[self.dataset][window_of(self.axes, rows, cols)]
-        return in_pixels(stored.transpose(self.axes), self.dtype)
+            return np.asarray(file[self.dataset][window])
 
 
 def hdf5_raster(path: str, dataset: h5py.Dataset, axes: tuple[int, int, int]) -> Raster:
@@ -117,9 +100,8 @@ def hdf5_raster(path: str, dataset: h5py.Dataset, axes: tuple[int, int, int]) ->
     if interleave is not None and (start := _bare(dataset)) is not None:
         return RawRaster(path, Layout((rows, cols, bands), dataset.dtype, interleave, start))
     shape = rows, cols, bands
-    return Hdf5Raster(
-        path, dataset.name, axes, shape, dataset.dtype.newbyteorder("="), block_of(dataset.chunks, axes, shape)
-    )
+    dtype = dataset.dtype.newbyteorder("=")
+    return Hdf5Raster(path, axes, shape, dtype, block_of(dataset.chunks, axes, shape), dataset.name)
 
 
 def _bare(dataset: h5py.Dataset) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["block_of", "in_pixels", "put_pixels", "window_of"]
+__all__ = ["StoredArray", "block_of", "in_pixels", "put_pixels"]
 
 _WORTH_COMPILED = 2**20  # bytes: what is less is copied before compiled code is loaded
 _PIECE_BYTES = 512 * 1024  # that are put in order in the processor's cache
@@ -61,11 +62,42 @@ def in_pixels(image: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
     return window
 
 
-def window_of(axes: tuple[int, int, int], rows: slice, cols: slice) -> tuple[slice, ...]:
-    """Return the part of an array that holds a window, all of its bands; `axes` are its rows, columns and bands."""
-    window = [slice(None)] * 3
-    window[axes[0]], window[axes[1]] = rows, cols
-    return tuple(window)
+@dataclass(frozen=True)
+class StoredArray:
+    """Windows of an array of three axes in a file; `stored` says how a part of it is read.
+
+    Attributes
+    ----------
+    path : str
+        The file.
+    axes : tuple of int
+        Axes of the array that are rows, columns and bands.
+    shape, dtype
+        As every raster has them.
+    block : tuple of int
+        Rows and columns of a chunk; where there are none, of a line.
+    """
+
+    path: str
+    axes: tuple[int, int, int]
+    shape: tuple[int, int, int]
+    dtype: np.dtype[Any]
+    block: tuple[int, int]
+
+    @property
+    def row_step(self) -> int:
+        """Height of a chunk."""
+        return self.block[0]
+
+    def stored(self, window: tuple[slice, ...]) -> NDArray[Any]:
+        """Return a part of the array, its axes as they are in the file."""
+        raise NotImplementedError
+
+    def read(self, rows: slice, cols: slice) -> NDArray[Any]:
+        """Return the stored numbers of a window, shape ``(rows, cols, bands)``."""
+        window = [slice(None)] * 3
+        window[self.axes[0]], window[self.axes[1]] = rows, cols
+        return in_pixels(self.stored(tuple(window)).transpose(self.axes), self.dtype)
 
 
 def block_of(chunks: Sequence[int] | None, axes: tuple[int, int, int], shape: tuple[int, int, int]) -> tuple[int, int]:

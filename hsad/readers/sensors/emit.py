@@ -15,8 +15,8 @@ from hsad.grids.swath import TableSwath
 from hsad.quality import Flag
 from hsad.readers.bands import band_table
 from hsad.readers.rasters.hdf5 import Hdf5Layer, column, hdf5_raster, open_hdf5, text
+from hsad.readers.sensors.granule import holds, is_granule
 from hsad.readers.sensors.product import (
-    files_beside,
     in_bands,
     main_file,
     no_variable,
@@ -43,6 +43,7 @@ _NAME = re.compile(r"EMIT_L\d\w_[A-Z]+_(?P<version>\d+)_(?P<scene>.+)\.nc4?", re
 # Whose lookup tables count the columns of a cube that was not yet turned "as seen on ground" (nasa/EMIT-Data-Resources,
 # issue 28: all granules of this build, none of 010611).
 _MIRRORED_BUILDS = ("010613",)
+_SUFFIXES = (".nc", ".nc4")
 _MASKED = ("cloud", "cirrus", "dilated_cloud", "spacecraft")
 # What the mask product calls its layers, in both versions; other layers are amounts or sums of the others.
 _FLAGS = {
@@ -58,25 +59,15 @@ _FLAGS = {
 
 def can_read(path: Path) -> bool:
     """Tell whether a file is an EMIT granule, or a folder holds one."""
-    if path.is_dir():
-        return any(_is_granule(entry) for entry in files_beside(path))
-    return _is_granule(path)
+    return holds(path, lambda entry: is_granule(entry, _SUFFIXES, _is_ours))
 
 
-def _is_granule(path: Path) -> bool:
-    import h5py
-
-    if not (path.suffix.lower() in (".nc", ".nc4") or _NAME.fullmatch(path.name)) or not h5py.is_hdf5(path):
-        return False
-    with open_hdf5(str(path)) as file:
-        return {"downtrack", "crosstrack"} <= set(file) or "location/glt_x" in file
+def _is_ours(file: h5py.File) -> bool:
+    return {"downtrack", "crosstrack"} <= set(file) or "location/glt_x" in file
 
 
 def _is_cube(path: Path) -> bool:
-    if not _is_granule(path):
-        return False
-    with open_hdf5(str(path)) as file:
-        return any(key in file for key in _CUBES)
+    return is_granule(path, _SUFFIXES, lambda file: _is_ours(file) and any(key in file for key in _CUBES))
 
 
 def read(path: Path, variable: str | None = None) -> xr.DataArray:

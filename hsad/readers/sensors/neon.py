@@ -9,7 +9,8 @@ import numpy as np
 from hsad.errors import SceneError
 from hsad.readers.bands import band_table
 from hsad.readers.rasters.hdf5 import column, hdf5_raster, open_hdf5, text
-from hsad.readers.sensors.product import WATER_NM, coded_flags, files_beside, main_file, no_variable, product_cube
+from hsad.readers.sensors.granule import coded_flags, holds, is_granule, known_crs
+from hsad.readers.sensors.product import WATER_NM, main_file, no_variable, product_cube
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,18 +43,11 @@ _FLAGS = {flag: ("Ancillary_Imagery/Haze_Cloud_Water_Map", codes) for flag, code
 
 def can_read(path: Path) -> bool:
     """Tell whether a file is a NEON product, or a folder holds one."""
-    if path.is_dir():
-        return any(_is_product(entry) for entry in files_beside(path))
-    return _is_product(path)
+    return holds(path, _is_product)
 
 
 def _is_product(path: Path) -> bool:
-    import h5py
-
-    if path.suffix.lower() not in _SUFFIXES or not h5py.is_hdf5(path):
-        return False
-    with open_hdf5(str(path)) as file:
-        return _site(file) is not None
+    return is_granule(path, _SUFFIXES, lambda file: _site(file) is not None)
 
 
 def _site(file: h5py.File) -> h5py.Group | None:
@@ -136,8 +130,6 @@ def _outside_windows(wavelength: NDArray[np.float64], group: h5py.Group) -> NDAr
 def _grid(metadata: h5py.Group, source: str) -> dict[str, Any]:
     """Return CRS and transform of ``Map_Info``, which starts at the outer edge of the first pixel."""
     from affine import Affine
-    from rasterio.crs import CRS
-    from rasterio.errors import CRSError
 
     system = metadata.get("Coordinate_System")
     if system is None or "Map_Info" not in system:
@@ -151,10 +143,6 @@ def _grid(metadata: h5py.Group, source: str) -> dict[str, Any]:
         raise SceneError(f"{source}: Map_Info = {info!r} is not what ENVI calls map info") from None
     if rotation:
         raise SceneError(f"{source}: Map_Info has a rotation of {rotation:g} degrees, NEON's maps have none")
-    code = text(system["EPSG Code"][()]) if "EPSG Code" in system else ""
-    try:
-        crs = CRS.from_epsg(int(float(code)))
-    except (CRSError, ValueError) as error:
-        raise SceneError(f"{source}: EPSG Code = {code!r} is not known") from error
+    crs = known_crs(text(system["EPSG Code"][()]) if "EPSG Code" in system else "", "EPSG Code", source)
     origin = (west - (column0 - 1) * wide, north + (row0 - 1) * high)
     return {"crs": crs, "transform": Affine(wide, 0.0, origin[0], 0.0, -high, origin[1])}

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hsad.errors import SceneError
-from hsad.grids.swath import PointSwath, Swath
 from hsad.quality import PIXEL_FLAG, Flag, has_bits
 from hsad.readers.rasters.hdf5 import Hdf5Layer, column, hdf5_raster, open_hdf5, text
 from hsad.readers.rasters.stacked import stack
+from hsad.readers.sensors.granule import holds, is_granule, points_in
 from hsad.readers.sensors.product import (
     ascending,
-    files_beside,
     main_file,
     no_variable,
     outside_water,
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hsad.cube import Raster
+    from hsad.grids.swath import Swath
 
 __all__ = ["can_read", "folders", "name", "read"]
 
@@ -57,19 +57,15 @@ _FLAGS = {
 
 def can_read(path: Path) -> bool:
     """Tell whether a file is an OCI granule, or a folder holds one."""
-    if path.is_dir():
-        return any(_is_product(entry) for entry in files_beside(path))
-    return _is_product(path)
+    return holds(path, _is_product)
 
 
 def _is_product(path: Path) -> bool:
-    import h5py
-
-    if path.suffix.lower() not in (".nc", ".nc4") or not h5py.is_hdf5(path):
-        return False
-    with open_hdf5(str(path)) as file:
+    def knows(file: h5py.File) -> bool:
         is_oci = "OCI" in text(file.attrs.get("instrument", "")).upper() or path.name.upper().startswith("PACE_OCI")
         return is_oci and "sensor_band_parameters" in file
+
+    return is_granule(path, (".nc", ".nc4"), knows)
 
 
 def read(path: Path, variable: str | None = None) -> xr.DataArray:
@@ -173,11 +169,9 @@ def _fill(file: h5py.File, *, level1: bool) -> float:
 
 
 def _swath(file: h5py.File, source: str) -> Swath | None:
-    for group in ("geolocation_data", "navigation_data"):
-        if {"latitude", "longitude"} <= set(file.get(group, ())):
-            lat, lon = (Hdf5Layer.of(source, file[group][key]) for key in ("latitude", "longitude"))
-            return PointSwath(lat, lon, source)
-    return None
+    groups = (file.get(group) for group in ("geolocation_data", "navigation_data"))
+    found = (points_in(group, [("latitude", "longitude")], source) for group in groups)
+    return next((points for points in found if points is not None), None)
 
 
 def _flags(file: h5py.File, shape: tuple[int, int], source: str) -> dict[str, list[Flag]]:

@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from hsad.errors import SceneError
-from hsad.grids.swath import PointSwath, Swath
 from hsad.quality import PIXEL_FLAG
-from hsad.readers.rasters.hdf5 import Hdf5Layer, hdf5_raster, open_hdf5, stated, text
+from hsad.readers.rasters.hdf5 import hdf5_raster, open_hdf5, stated, text
 from hsad.readers.rasters.stacked import stack
+from hsad.readers.sensors.granule import coded_flags, holds, is_granule, known_crs, points_in
 from hsad.readers.sensors.product import (
     ascending,
-    coded_flags,
-    files_beside,
     main_file,
     no_variable,
     outside_water,
@@ -38,6 +36,7 @@ folders = True
 
 _SWATH = re.compile(r"PRS_(?P<level>L1|L2B|L2C|L2D)_HCO")
 _AXES = (0, 2, 1)  # stored as rows, bands, columns
+_PLACES = (("Latitude", "Longitude"), ("Latitude_VNIR", "Longitude_VNIR"))
 _FULL_SCALE = 65535.0
 _SUFFIXES = (".he5", ".h5", ".hdf5")
 # The masks of L1: 1 is set, 0 is not, anything else is not known.
@@ -58,19 +57,13 @@ class _Spectrometer(NamedTuple):
 
 def can_read(path: Path) -> bool:
     """Tell whether a file is a PRISMA product, or a folder holds one."""
-    if path.is_dir():
-        return any(_is_product(entry) for entry in files_beside(path))
-    return _is_product(path)
+    return holds(path, _is_product)
 
 
 def _is_product(path: Path) -> bool:
-    import h5py
-
-    if path.suffix.lower() not in _SUFFIXES or not h5py.is_hdf5(path):
-        return False
-    with open_hdf5(str(path)) as file:
-        swaths = file.get("HDFEOS/SWATHS")
-        return swaths is not None and any(key.startswith("PRS_") for key in swaths)
+    return is_granule(
+        path, _SUFFIXES, lambda file: any(key.startswith("PRS_") for key in file.get("HDFEOS/SWATHS", ()))
+    )
 
 
 def read(path: Path, variable: str | None = None) -> xr.DataArray:
@@ -98,7 +91,7 @@ def read(path: Path, variable: str | None = None) -> xr.DataArray:
         rows, cols = vnir.raster.shape[:2]
         grid = _grid(file, (rows, cols), source) if level == "L2D" else {}
         flags = coded_flags(group["Data Fields"], _L1_FLAGS, (rows, cols), source) if level == "L1" else {}
-        swath = None if level == "L2D" else _swath(group, source)
+        swath = None if level == "L2D" else points_in(group.get("Geolocation Fields"), _PLACES, source)
     arms = (vnir, swir)
     wavelength = np.concatenate([arm.wavelength for arm in arms])
     used = np.flatnonzero(np.concatenate([arm.used for arm in arms]))
@@ -184,14 +177,8 @@ def _number(holder: Any, key: str, source: str) -> float:
 def _grid(file: h5py.File, shape: tuple[int, int], source: str) -> dict[str, Any]:
     """Return CRS and transform of L2D; the corners are the centres of their pixels."""
     from affine import Affine
-    from rasterio.crs import CRS
-    from rasterio.errors import CRSError
 
-    code = int(_number(file, "Epsg_Code", source))
-    try:
-        crs = CRS.from_epsg(code)
-    except CRSError as error:
-        raise SceneError(f"{source}: Epsg_Code = {code} is not known") from error
+    crs = known_crs(int(_number(file, "Epsg_Code", source)), "Epsg_Code", source)
     west, north, east, south = (
         _number(file, f"Product_{corner}corner_{axis}", source)
         for corner in ("UL", "LR")
@@ -202,12 +189,3 @@ def _grid(file: h5py.File, shape: tuple[int, int], source: str) -> dict[str, Any
     if wide <= 0 or high <= 0:
         raise SceneError(f"{source}: Product_ULcorner and Product_LRcorner are not the corners of a map")
     return {"crs": crs, "transform": Affine(wide, 0.0, west - wide / 2, 0.0, -high, north + high / 2)}
-
-
-def _swath(group: h5py.Group, source: str) -> Swath | None:
-    fields = group.get("Geolocation Fields")
-    for suffix in ("", "_VNIR"):
-        if fields is not None and {f"Latitude{suffix}", f"Longitude{suffix}"} <= set(fields):
-            lat, lon = (Hdf5Layer.of(source, fields[f"{key}{suffix}"]) for key in ("Latitude", "Longitude"))
-            return PointSwath(lat, lon, source)
-    return None

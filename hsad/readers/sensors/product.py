@@ -13,14 +13,12 @@ import numpy as np
 from hsad.cube import build_cube
 from hsad.errors import SceneError
 from hsad.gdal import open_dataset
-from hsad.quality import Flag, attach_flags, is_any_of
+from hsad.quality import Flag, attach_flags
 from hsad.readers.nodata import stored_nodata
-from hsad.readers.rasters.hdf5 import Hdf5Layer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    import h5py
     import xarray as xr
     from numpy.typing import ArrayLike, NDArray
 
@@ -31,7 +29,6 @@ __all__ = [
     "WATER_NM",
     "FlagImage",
     "ascending",
-    "coded_flags",
     "files_beside",
     "flag_image",
     "in_bands",
@@ -132,28 +129,6 @@ def in_bands(*bands: int) -> Callable[[NDArray[Any]], NDArray[np.bool_]]:
 
 def _above_zero(image: NDArray[Any], bands: list[int]) -> NDArray[np.bool_]:
     return np.asarray((image[..., bands] > 0).any(axis=2))
-
-
-def coded_flags(
-    fields: h5py.Group, tests: Mapping[str, tuple[str, tuple[int, ...]]], shape: tuple[int, int], source: str
-) -> dict[str, list[Flag]]:
-    """Return the flags of datasets that hold codes, those left out that are missing or not of the scene's size.
-
-    Parameters
-    ----------
-    fields : h5py.Group
-    tests : mapping of str to (str, tuple of int)
-        The name of each flag: in which dataset it is set, and by which codes.
-    shape : tuple of int
-        Of the scene.
-    source : str
-    """
-    images = {
-        key: Hdf5Layer.of(source, fields[key]).whole
-        for key in {key for key, _ in tests.values()}
-        if key in fields and fields[key].shape == shape
-    }
-    return {flag: [Flag(images[key], is_any_of(*codes))] for flag, (key, codes) in tests.items() if key in images}
 
 
 def product_cube(

@@ -10,12 +10,11 @@ import numpy as np
 
 from hsad.cube import lazy_image
 from hsad.errors import SceneError
-from hsad.grids.swath import PointSwath, Swath
+from hsad.grids.swath import Swath
 from hsad.readers.bands import band_table
 from hsad.readers.rasters.hdf5 import Hdf5Layer, hdf5_raster, open_hdf5, stated, text
+from hsad.readers.sensors.granule import coded_flags, holds, is_granule, known_crs, points_in
 from hsad.readers.sensors.product import (
-    coded_flags,
-    files_beside,
     main_file,
     no_variable,
     outside_water,
@@ -46,18 +45,11 @@ _SUFFIXES = (".h5", ".hdf5", ".he5")
 
 def can_read(path: Path) -> bool:
     """Tell whether a file is a Tanager product, or a folder holds one."""
-    if path.is_dir():
-        return any(_is_product(entry) for entry in files_beside(path))
-    return _is_product(path)
+    return holds(path, _is_product)
 
 
 def _is_product(path: Path) -> bool:
-    import h5py
-
-    if path.suffix.lower() not in _SUFFIXES or not h5py.is_hdf5(path):
-        return False
-    with open_hdf5(str(path)) as file:
-        return any(group in file for group in _GROUPS)
+    return is_granule(path, _SUFFIXES, lambda file: any(group in file for group in _GROUPS))
 
 
 def read(path: Path, variable: str | None = None) -> xr.DataArray:
@@ -97,7 +89,9 @@ def read(path: Path, variable: str | None = None) -> xr.DataArray:
         if "GRIDS" in group.name:
             grid = _grid(file, group, raster.shape[:2], source)
         else:
-            swath = _swath(group, source)
+            places = (group.get(holder) for holder in ("Geolocation Fields", "Data Fields"))
+            found = (points_in(place, [("Latitude", "Longitude")], source) for place in places)
+            swath = next((points for points in found if points is not None), None)
     known = table.coordinates
     if table.good_wavelength is None and table.wavelength is not None:
         known["good_wavelength"], remarks = outside_water(table.wavelength)
@@ -135,14 +129,8 @@ def _not_one(layer: Hdf5Layer) -> NDArray[np.bool_]:
 def _grid(file: h5py.File, group: h5py.Group, shape: tuple[int, int], source: str) -> dict[str, Any]:
     """Return CRS and transform; the corners in the structural metadata are those of the outermost pixels."""
     from affine import Affine
-    from rasterio.crs import CRS
-    from rasterio.errors import CRSError
 
-    code = text(stated(group, "epsg_code", source))
-    try:
-        crs = CRS.from_epsg(int(float(code)))
-    except (CRSError, ValueError) as error:
-        raise SceneError(f"{source}: epsg_code = {code!r} is not known") from error
+    crs = known_crs(text(stated(group, "epsg_code", source)), "epsg_code", source)
     structure = file.get("HDFEOS INFORMATION/StructMetadata.0")
     described = "" if structure is None else text(structure[()])
     corners = []
@@ -154,11 +142,3 @@ def _grid(file: h5py.File, group: h5py.Group, shape: tuple[int, int], source: st
     west, north, east, south = corners
     rows, cols = shape
     return {"crs": crs, "transform": Affine((east - west) / cols, 0.0, west, 0.0, (south - north) / rows, north)}
-
-
-def _swath(group: h5py.Group, source: str) -> Swath | None:
-    for holder in (group.get("Geolocation Fields"), group.get("Data Fields")):
-        if holder is not None and {"Latitude", "Longitude"} <= set(holder):
-            lat, lon = (Hdf5Layer.of(source, holder[key]) for key in ("Latitude", "Longitude"))
-            return PointSwath(lat, lon, source)
-    return None

@@ -1,0 +1,83 @@
+"""What the readers of products in HDF5 share: telling them from others, flags in datasets, places of pixels."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from hsad.errors import SceneError
+from hsad.grids.swath import PointSwath
+from hsad.quality import Flag, is_any_of
+from hsad.readers.rasters.hdf5 import Hdf5Layer, open_hdf5
+from hsad.readers.sensors.product import files_beside
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
+
+    import h5py
+    from rasterio.crs import CRS
+
+__all__ = ["coded_flags", "holds", "is_granule", "known_crs", "points_in"]
+
+
+def holds(path: Path, is_product: Callable[[Path], bool]) -> bool:
+    """Tell whether a file is a product, or a folder holds one."""
+    return any(is_product(entry) for entry in files_beside(path)) if path.is_dir() else is_product(path)
+
+
+def is_granule(path: Path, suffixes: Iterable[str], knows: Callable[[h5py.File], bool]) -> bool:
+    """Tell whether a file has one of some endings, is HDF5, and holds what `knows` looks for."""
+    import h5py
+
+    if path.suffix.lower() not in suffixes or not h5py.is_hdf5(path):
+        return False
+    with open_hdf5(str(path)) as file:
+        return knows(file)
+
+
+def known_crs(code: Any, name: str, source: str) -> CRS:
+    """Return the CRS of an EPSG code, however it is written.
+
+    Raises
+    ------
+    SceneError
+        When there is none; the message names the file, and the field by its `name`.
+    """
+    from rasterio.crs import CRS
+    from rasterio.errors import CRSError
+
+    try:
+        return CRS.from_epsg(int(float(code)))
+    except (CRSError, ValueError, OverflowError) as error:
+        raise SceneError(f"{source}: {name} = {code!r} is not known") from error
+
+
+def points_in(group: h5py.Group | None, names: Iterable[tuple[str, str]], source: str) -> PointSwath | None:
+    """Return the swath of the first pair of datasets, latitudes and longitudes, that a group has; None without one."""
+    for pair in names:
+        if group is not None and set(pair) <= set(group):
+            lat, lon = (Hdf5Layer.of(source, group[key]) for key in pair)
+            return PointSwath(lat, lon, source)
+    return None
+
+
+def coded_flags(
+    fields: h5py.Group, tests: Mapping[str, tuple[str, tuple[int, ...]]], shape: tuple[int, int], source: str
+) -> dict[str, list[Flag]]:
+    """Return the flags of datasets that hold codes, those left out that are missing or not of the scene's size.
+
+    Parameters
+    ----------
+    fields : h5py.Group
+    tests : mapping of str to (str, tuple of int)
+        The name of each flag: in which dataset it is set, and by which codes.
+    shape : tuple of int
+        Of the scene.
+    source : str
+    """
+    images = {
+        key: Hdf5Layer.of(source, fields[key]).whole
+        for key in {key for key, _ in tests.values()}
+        if key in fields and fields[key].shape == shape
+    }
+    return {flag: [Flag(images[key], is_any_of(*codes))] for flag, (key, codes) in tests.items() if key in images}

@@ -11,9 +11,10 @@ import pytest
 
 import hsad
 from hsad.detectors import DETECTORS, make_detector
+from hsad.detectors.packing import write_packed
 from hsad.detectors.probe import Scale
 from hsad.errors import HsadError, SceneError
-from hsad.job.learned import Learned
+from hsad.job.learned import Learned, _digest
 
 #: Methods that learn something, with parameters that suit a small scene.
 METHODS = {
@@ -130,6 +131,39 @@ def test_arrays_of_other_shapes_and_types_are_refused_by_the_name_of_their_field
             Learned.load(path)
         tried += 1
     assert tried >= 6
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf])
+def test_numbers_that_are_not_finite_are_refused_by_the_name_of_their_field(number, tmp_path):
+    learned = learn("rx")
+    path = tmp_path / "b.npz"
+    for f in fields(learned.background):
+        value = getattr(learned.background, f.name)
+        if not isinstance(value, np.ndarray):
+            continue
+        changed = value.copy()
+        changed.flat[0] = number
+        replace(learned, background=replace(learned.background, **{f.name: changed})).save(path, overwrite=True)
+        with pytest.raises(SceneError, match=rf"b\.npz: not a background .*{f.name} holds what is no finite number"):
+            hsad.score(scene(), path)
+
+
+def test_what_does_not_go_with_a_scene_names_the_file_of_the_background(tmp_path):
+    learned = learn("rx")
+    path = tmp_path / "b.npz"
+    learned.save(path)
+    with pytest.raises(HsadError, match=r"b\.npz: the background was learned on 5 bands, the scene has 4"):
+        hsad.score(scene(bands=4), path)
+    huge = replace(learned.background, mean=np.full(5, 1e308))
+    replace(learned, background=huge).save(path, overwrite=True)
+    with np.errstate(all="ignore"), pytest.raises(HsadError, match=r"b\.npz: the background gives no pixel"):
+        hsad.score(scene(), path)
+    header, arrays = learned._packed()
+    header["parameters"]["covariance"] = "x"
+    with path.open("wb") as file:
+        write_packed(file, {"version": "1", **header, "digest": _digest(header, arrays)}, arrays)
+    with pytest.raises(SceneError, match=r"b\.npz: not a background that hsad saved \(covariance: 'x' is not one of"):
+        hsad.score(scene(), path)
 
 
 @pytest.mark.parametrize("method", [name for name in DETECTORS if name in {"rx", "auto", "lrx", "rpca", "low-rank"}])

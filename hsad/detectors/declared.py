@@ -64,6 +64,8 @@ def _check(value: Any, hint: Any, shape: Any, sizes: dict[str, int], name: str) 
     if not fitting:
         wanted = " or ".join(map(_named, options))
         raise ValueError(f"{name} is {_described(value)}, not {wanted}")
+    if isinstance(value, float | np.ndarray) and not _is_finite(value):
+        raise ValueError(f"{name} holds what is no finite number")
     if isinstance(value, np.ndarray) and shape is not None:
         _check_shape(value, shape, sizes, name)
     elif isinstance(value, tuple):
@@ -89,6 +91,10 @@ def _is(value: Any, option: Any) -> bool:
     if kind in (int, float):
         return not isinstance(value, bool) and isinstance(value, int if kind is int else int | float)
     return not isinstance(kind, type) or getattr(kind, "_is_protocol", False) or isinstance(value, kind)
+
+
+def _is_finite(value: Any) -> bool:
+    return np.asarray(value).dtype.kind not in "fc" or bool(np.isfinite(value).all())
 
 
 def _scalar(option: Any) -> Any:

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from hsad.detectors import describe_detector
-from hsad.detectors.probe import require_valid
 from hsad.engine.resume import Journal
 from hsad.errors import OutputError
 from hsad.job.job import Job, prepared
@@ -140,7 +139,7 @@ def run_into(
                 valid += int(np.isfinite(tile.scores).sum())
                 continued += tile.scores.size if tile.earlier else 0
                 strongest.add(tile.rows, tile.cols, tile.scores)
-            require_valid(valid or None)
+            learned.require_scores(valid)
             job.check_unchanged()
             if save_background is not None:
                 learned.save(save_background, overwrite=overwrite)

@@ -24,7 +24,6 @@ from hsad import __version__
 from hsad.cube import GeoGrid, geo_grid
 from hsad.detectors import describe_detector
 from hsad.detectors.base import Background, Detector
-from hsad.detectors.probe import require_valid
 from hsad.engine.memory import memory_bytes
 from hsad.engine.run import Engine, TileScores
 from hsad.engine.runners import Cluster, Memory, Runner, Threads
@@ -145,7 +144,7 @@ class Job:
         with contextlib.closing(self.tiles(learned)) as tiles:
             for tile in tiles:
                 layers[tile.rows, tile.cols] = tile.layers
-        require_valid(int(np.isfinite(layers[..., 0]).sum()) or None)
+        learned.require_scores(int(np.isfinite(layers[..., 0]).sum()))
         self.check_unchanged()
         if self.as_array:
             return layers if self.parts else layers[..., 0]

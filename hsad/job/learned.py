@@ -16,7 +16,8 @@ from hsad.detectors import DETECTORS, describe_detector, make_detector
 from hsad.detectors.base import Background, Detector
 from hsad.detectors.declared import check_value
 from hsad.detectors.packing import LoadError, find_loaded, pack, read_packed, unpack, write_packed
-from hsad.errors import ParameterError, SceneError
+from hsad.detectors.probe import require_valid
+from hsad.errors import DataError, ParameterError, SceneError
 from hsad.files import whole_file
 
 __all__ = ["Learned"]
@@ -39,6 +40,8 @@ class Learned:
         Bands of the scenes it applies to.
     wavelength : (used bands,) ndarray of float64 or None
         In nm.
+    path : path, optional
+        The file that it was loaded from, for messages.
     """
 
     detector: Detector
@@ -46,6 +49,7 @@ class Learned:
     bands: NDArray[np.intp]
     total: int
     wavelength: NDArray[np.float64] | None
+    path: str | Path | None = None
 
     def summary(self) -> dict[str, Any]:
         """Return the single numbers of the background; nothing when nothing was learned."""
@@ -113,11 +117,11 @@ class Learned:
             # First the detector: it brings the classes of its background with it.
             detector = make_detector(header["method"], **header["parameters"])
             background = unpack(header["background"], arrays, _background_class)
-            learned = cls(detector, background, arrays["bands"], header["total"], arrays.get("wavelength"))
+            learned = cls(detector, background, arrays["bands"], header["total"], arrays.get("wavelength"), path)
             learned._check()
         except FileNotFoundError as error:
             raise SceneError(f"{path}: no such file") from error
-        except LoadError as error:
+        except (ParameterError, *LoadError) as error:
             raise SceneError(f"{path}: not a background that hsad saved ({error})") from error
         return learned
 
@@ -146,12 +150,28 @@ class Learned:
         ParameterError
         """
         if bands != self.total:
-            raise ParameterError(f"the background was learned on {self.total} bands, the scene has {bands}")
+            raise ParameterError(f"{self._named} was learned on {self.total} bands, the scene has {bands}")
         if wavelength is None or self.wavelength is None:
             return
         shift = float(np.max(np.abs(wavelength[self.bands] - self.wavelength)))
         if shift > 1.0:
-            raise ParameterError(f"the background's wavelengths differ from the scene's by up to {shift:.1f} nm")
+            raise ParameterError(f"{self._named} has wavelengths that differ from the scene's by up to {shift:.1f} nm")
+
+    def require_scores(self, count: int) -> None:
+        """Refuse a result in which no pixel has a score.
+
+        Raises
+        ------
+        DataError
+        """
+        if self.path is None:
+            require_valid(count or None)
+        elif not count:
+            raise DataError(f"{self._named} gives no pixel of the scene a score that is a number")
+
+    @property
+    def _named(self) -> str:
+        return "the background" if self.path is None else f"{self.path}: the background"
 
 
 def _digest(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> str:

@@ -37,7 +37,7 @@ def one(kind: str, number: int, folder: Path) -> tuple[str, str]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            verdict = use_background(path) if kind == "background" else use_scene(path)
+            verdict = USES.get(kind, use_scene)(path)
     except Exception as error:  # noqa: BLE001  what it is, is the question
         said = told(error)[0]
         if not isinstance(error, HsadError):
@@ -45,7 +45,7 @@ def one(kind: str, number: int, folder: Path) -> tuple[str, str]:
         if "\n" in str(error):
             return "lines", str(error)
         # A data file beside the header is the same scene.
-        named = str(path.with_suffix("")) in said or (kind == "background" and path.name in said)
+        named = str(path.with_suffix("")) in said or (kind in USES and path.name in said)
         return ("refused" if named else "nameless"), said
     return verdict
 
@@ -85,6 +85,18 @@ def use_background(path: Path) -> tuple[str, str]:
             if what_scores(opened) == held:
                 return "read", ""
     return "wrong", "an altered background scores"
+
+
+def use_sealed(path: Path) -> tuple[str, str]:
+    """Score a scene with a background whose checksum is right: it may score, whatever it holds."""
+    import hsad
+    from hostile.corpora import BANDS
+
+    scores = hsad.score(np.random.default_rng(0).normal(50, 3, (40, 40, BANDS)), path)
+    return "read", f"{np.isfinite(scores).mean():.0%} finite"
+
+
+USES = {"background": use_background, "sealed": use_sealed}
 
 
 def what_scores(opened: Any) -> dict[str, Any]:

@@ -310,22 +310,41 @@ def background_seeds() -> list[bytes]:
 
 def background(number: int, folder: Path) -> Path:
     """Write a damaged background: bytes of the file, or single arrays and the header before they were written."""
-    import json
-
     random = np.random.default_rng([4, number])
     seed = background_seeds()[random.integers(len(background_seeds()))]
     path = folder / "background.npz"
     if random.random() < 0.4:
         path.write_bytes(flipped(seed, random, len(seed)))
         return path
+    return written(path, changed_arrays(seed, random))
+
+
+def sealed(number: int, folder: Path) -> Path:
+    """Write a background that was changed by somebody who knows how its checksum is made."""
+    import json
+
+    from hsad.job.learned import _digest
+
+    random = np.random.default_rng([5, number])
+    arrays = changed_arrays(background_seeds()[random.integers(len(background_seeds()))], random)
+    said = json.loads(arrays.pop("header", np.zeros(0, np.uint8)).tobytes() or "{}")
+    if isinstance(said, dict):
+        kept = {name: value for name, value in said.items() if name not in {"version", "digest"}}
+        said = {**said, "version": "0", "digest": _digest(kept, arrays)}
+    return written(folder / "background.npz", {**arrays, "header": np.frombuffer(json.dumps(said).encode(), np.uint8)})
+
+
+def changed_arrays(seed: bytes, random: np.random.Generator) -> dict[str, np.ndarray]:
+    """Return what a background holds with one array, or something in the header, changed."""
+    import json
+
     with np.load(io.BytesIO(seed)) as opened:
         arrays = dict(opened)
     name = sorted(arrays)[random.integers(len(arrays))]
     array = arrays[name]
-    way = random.integers(7)
+    way = random.integers(8)
     if name == "header":
-        said = json.loads(array.tobytes())
-        said = altered(said, random)
+        said = altered(json.loads(array.tobytes()), random)
         arrays[name] = np.frombuffer(json.dumps(said).encode(), np.uint8)
     elif way == 0:
         arrays[name] = array[..., :-1] if array.ndim else array.astype("i1")
@@ -334,13 +353,21 @@ def background(number: int, folder: Path) -> Path:
     elif way == 2:
         arrays[name] = array.astype(random.choice(["f4", "i4", "c8", "?", "U3", "u1"]))
     elif way == 3:
-        arrays[name] = np.full(array.shape, random.choice([np.nan, np.inf, 0, 1e308])).astype(array.dtype)
+        arrays[name] = np.full(array.shape, random.choice([np.nan, np.inf, 0, 1e308, -1e308])).astype(array.dtype)
     elif way == 4:
         arrays[name] = array[None] if random.random() < 0.5 else array.T
     elif way == 5:
         arrays[name] = array + np.asarray(1, array.dtype) if array.dtype.kind in "iuf" else array
+    elif way == 6 and array.size and array.dtype.kind in "iuf":
+        arrays[name] = array.copy()
+        arrays[name].flat[random.integers(array.size)] = random.choice([-1e308, 1e308, 1e-320, -1.0, 0.0, 127.0])
     else:
         arrays[name] = np.zeros((0, *array.shape[1:]), array.dtype)
+    return arrays
+
+
+def written(path: Path, arrays: dict[str, np.ndarray]) -> Path:
+    """Write arrays as a background is written."""
     with path.open("wb") as file, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         np.savez(file, **arrays)
@@ -361,7 +388,9 @@ def altered(value: object, random: np.random.Generator) -> object:
     return nasty[random.integers(len(nasty))]
 
 
-KINDS: dict[str, Callable[[int, Path], Path]] = {"header": header, "tiff": tiff, "mat": mat, "background": background}
+KINDS: dict[str, Callable[[int, Path], Path]] = {
+    "header": header, "tiff": tiff, "mat": mat, "background": background, "sealed": sealed,
+}  # fmt: skip
 
 
 def build(kind: str, number: int, folder: Path) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import types
 import typing
 from collections.abc import Mapping
@@ -64,7 +65,9 @@ def _check(value: Any, hint: Any, shape: Any, sizes: dict[str, int], name: str) 
     if not fitting:
         wanted = " or ".join(map(_named, options))
         raise ValueError(f"{name} is {_described(value)}, not {wanted}")
-    if isinstance(value, float | np.ndarray) and not _is_finite(value):
+    if isinstance(value, float) and math.isnan(value):  # a limit may be infinite
+        raise ValueError(f"{name} is not a number")
+    if isinstance(value, np.ndarray) and value.dtype.kind in "fc" and not np.isfinite(value).all():
         raise ValueError(f"{name} holds what is no finite number")
     if isinstance(value, np.ndarray) and shape is not None:
         _check_shape(value, shape, sizes, name)
@@ -91,10 +94,6 @@ def _is(value: Any, option: Any) -> bool:
     if kind in (int, float):
         return not isinstance(value, bool) and isinstance(value, int if kind is int else int | float)
     return not isinstance(kind, type) or getattr(kind, "_is_protocol", False) or isinstance(value, kind)
-
-
-def _is_finite(value: Any) -> bool:
-    return np.asarray(value).dtype.kind not in "fc" or bool(np.isfinite(value).all())
 
 
 def _scalar(option: Any) -> Any:

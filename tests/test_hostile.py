@@ -412,6 +412,25 @@ def test_numbers_whose_squares_are_none(method, options, scale):
         assert np.ptp(scores) > 0
 
 
+@pytest.mark.parametrize("method", ["rx", "crd", "rpca", "rpca-bands", "low-rank", "auto"])
+@pytest.mark.parametrize("scale", [1e80, 1e160, 1e200, 1.7e308])
+def test_huge_numbers_of_both_signs_do_not_cancel(method, scale):
+    spectra = np.random.default_rng(1).normal(size=(30, 30, 5))
+    spectra[5, 6, :2] = scale, -scale
+    with pytest.raises(DataError, match=rf"a spectrum of the order of {scale:.0e}".replace("+", r"\+")):
+        hsad.detect(spectra, method)
+    spectra[5, 6:8] = [[scale], [-scale]]
+    with pytest.raises(DataError, match="at row 5, column 6: squares"):
+        hsad.detect(spectra, method)
+
+
+def test_a_gain_that_makes_numbers_huge_is_not_taken_for_nodata():
+    cube = hsad.check_cube(np.random.default_rng(1).normal(size=(16, 16, 5)) * 1e60)
+    cube = cube.assign_coords(gain=("band", np.full(5, 1e60)))
+    with pytest.raises(DataError, match=r"a spectrum of the order of \de\+1[12]\d at row 0, column 0"):
+        hsad.detect(cube, "rx")
+
+
 def test_numbers_whose_squares_are_none_are_named(tmp_path):
     path = write_envi(tmp_path, cube=(CUBE.astype(float) * 1e200))
     with pytest.raises(DataError, match=r"scene\.hdr: a spectrum of the order of 6?\d?e\+20\d at row 0, column 0"):

@@ -166,28 +166,28 @@ class CubeSource:
     def spectra(self, stored: NDArray[Any], rows: slice, cols: slice) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """Return spectra ``(rows, cols, bands)`` and validity ``(rows, cols)`` of a window that was read."""
         spectra: NDArray[np.float64] = np.array(stored, dtype=SPECTRA, order="C")
-        # One sum a pixel finds NaN and infinity among its bands: many times faster than looking at each number.
+        with np.errstate(invalid="ignore", over="ignore"):
+            if self.gain is not None:
+                spectra *= self.gain
+            if self.bias is not None:
+                spectra += self.bias
+            # One number a pixel finds NaN, infinity and what is too large among its bands, whatever their signs: many
+            # times faster than looking at each number.
+            odd = ~(np.vecdot(spectra, spectra) < _LARGEST**2)
         valid = np.ones(stored.shape[:2], np.bool_)
-        if stored.dtype.kind == "f":
-            with np.errstate(invalid="ignore", over="ignore"):
-                sums = spectra.sum(axis=2)
-            valid = np.isfinite(sums)
-            huge = valid & (np.abs(sums) > _LARGEST)
+        if odd.any():
+            valid[odd] = np.isfinite(stored[odd]).all(axis=1)
         if self._nodata_occurs(stored.dtype):
             valid &= ~self._is_nodata(stored).any(axis=2)
         if self.mask is not None:
             valid &= self.mask[rows, cols]
-        if stored.dtype.kind == "f" and (huge & valid).any():
-            row, col = np.argwhere(huge & valid)[0]
+        if (odd & valid).any():
+            row, col = np.argwhere(odd & valid)[0]
             raise DataError(
                 f"a spectrum of the order of {np.abs(spectra[row, col]).max():.0e} at row "
                 f"{self.origin[0] + rows.start + row}, column {self.origin[1] + cols.start + col}: squares of such "
                 "numbers overflow; is there a nodata value or a gain?"
             )
-        if self.gain is not None:
-            spectra *= self.gain
-        if self.bias is not None:
-            spectra += self.bias
         if not valid.all():
             spectra[~valid] = 0.0
         return spectra, valid

@@ -85,6 +85,21 @@ def outcome(path):
     return said, most
 
 
+@pytest.mark.parametrize("free, size", [(True, 0), (False, 2**64 - 16), (False, 2**64 - 48)])
+def test_a_heap_without_an_end_is_refused(tmp_path, free, size):
+    """A fuzzer found it: libhdf5 walks through such a heap for ever, and no time limit reaches it."""
+    path = emit.write_cube(tmp_path)
+    content = bytearray(path.read_bytes())
+    heap = content.index(b"GCOL\x01\0\0\0")
+    place = heap + 16
+    while free and content[place : place + 2] != b"\0\0":  # object 0 is the free space
+        place += 16 + (int.from_bytes(content[place + 8 : place + 16], "little") + 7) // 8 * 8
+    content[place + 8 : place + 16] = size.to_bytes(8, "little")
+    path.write_bytes(content)
+    with pytest.raises(SceneError, match=rf"not a readable HDF5 file: its heap at byte {heap} is damaged"):
+        hsad.open_cube(path)
+
+
 @given(text=st.text(max_size=300))
 @example(text="<a>" * 200_000)
 @example(text="<!DOCTYPE a [<!ENTITY b 'bbbbbbbbbb'><!ENTITY c '&b;&b;&b;&b;'>]><a>&c;</a>")

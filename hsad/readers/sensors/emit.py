@@ -140,7 +140,9 @@ def _axes(item: Any) -> tuple[int, int, int] | None:
 
     if not isinstance(item, h5py.Dataset) or item.ndim != 3:
         return None
-    names = [scales[0].name.rpartition("/")[2] if len(scales := list(dim.values())) else "" for dim in item.dims]
+    # Not through `dims`: libhdf5's functions for them free memory twice when a file is damaged, which ends the process.
+    scales = item.attrs.get("DIMENSION_LIST", ())
+    names = [item.file[listed[0]].name.rpartition("/")[2] if len(listed) else "" for listed in scales]
     if sorted(names) != sorted(_AXES):
         return None
     rows, cols, bands = (names.index(axis) for axis in _AXES)

@@ -120,6 +120,21 @@ def test_an_error_after_the_scores_leaves_nothing(tmp_path, monkeypatch):
     detect_to_file(scene, tmp_path / "map.tif", **RX)  # goes on with what was scored
 
 
+@pytest.mark.parametrize("write", [emit.write_cube, pace.write_l2], ids=["table", "points"])
+def test_an_envi_file_is_on_the_map_too(tmp_path, write):
+    scene = write(tmp_path)
+    detect_to_file(scene, tmp_path / "map.tif", **RX)
+    detect_to_file(scene, tmp_path / "map.img", **RX)
+    values, crs, transform, _ = read(tmp_path / "map.tif")
+    again, crs_again, transform_again, _ = read(tmp_path / "map.img")
+    np.testing.assert_array_equal(again, values)
+    assert np.isnan(again).any()  # voids
+    assert crs_again == crs
+    np.testing.assert_allclose(tuple(transform_again), tuple(transform), rtol=1e-12)
+    detect_to_file(scene, tmp_path / "sensor.img", grid="sensor", **RX)
+    np.testing.assert_array_equal(read(tmp_path / "sensor.img")[0], hsad.detect(scene, **RX))
+
+
 # --- latitudes and longitudes
 
 

@@ -24,11 +24,13 @@ RING = {f"kernels.ring.{name}" for name in ("task", "window", "limits")}
 ROOMS = {
     "errors": set(),
     "masked": set(),
-    "kernels": {"errors"},
+    "kernels": {"kernels.simd", "errors"},
     "kernels.simd": set(),
     "kernels.image": {"kernels.compiled"},
-    "kernels.low_rank": {"kernels.compiled", "kernels.covariance", "kernels.summaries", "errors"},
-    "kernels.ring": {"kernels.compiled", "kernels.device"},
+    "kernels.low_rank": {
+        "kernels.simd", "kernels.compiled", "kernels.covariance", "kernels.summaries", "kernels.triangular", "errors",
+    },
+    "kernels.ring": {"kernels.simd", "kernels.compiled", "kernels.device"},
     "kernels.ring.dual": {*RING, "kernels.ring.one_ring", "kernels.simd", "kernels.compiled"},
     "kernels.ring.primal": {*RING, "kernels.ring.one_ring", "kernels.simd", "kernels.compiled"},
     "kernels.ring.torch": {*RING, "kernels.ring.shrinkage"},

@@ -60,7 +60,7 @@ def test_patches_lie_at_whole_strides_where_that_fits():
 
 
 def test_the_median_of_an_even_number_is_between_the_middle_two():
-    stack = np.array([[[1.0], [5.0], [2.0], [9.0]]])  # one band, four patches of one pixel, all at the same place
+    stack = np.array([[[1.0]], [[5.0]], [[2.0]], [[9.0]]])  # four patches of one pixel and band, at the same place
     numbers, here = np.arange(4).reshape(2, 2), np.zeros(2, dtype=np.int64)
     assert merge_by_median(stack, numbers, here, here, 1, (1, 1))[0, 0, 0] == 3.5
     numbers[1, 1] = -1

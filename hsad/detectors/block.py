@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping
+from collections.abc import Iterator, MutableMapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Block", "Part", "Scene", "clamped", "narrowed", "surroundings", "widened"]
+__all__ = ["Block", "Part", "Scene", "clamped", "narrowed", "strips", "surroundings", "usable", "widened"]
 
 #: Rows and columns of an array.
 Part = tuple[slice, slice]
+
+#: About as many bytes of spectra are looked at together: they stay in a processor's cache.
+_PIECE_BYTES = 2**20
 
 
 def clamped(start: int, stop: int, size: int, reach: int) -> slice:
@@ -75,6 +78,16 @@ class Block:
         core, valid = self.spectra[self.core], self.core_valid
         return core.reshape(-1, core.shape[2]) if valid.all() else core[valid]
 
+    def pieces(self) -> Iterator[NDArray[np.float64]]:
+        """Yield `pixels` a few rows at a time, what is empty left out.
+
+        A block that nobody has looked at yet is read piece by piece then: what walks through it once has all of it in
+        the processor's cache, and no more of it in memory.
+        """
+        core, valid = self.spectra[self.core], self.core_valid
+        for rows in strips(core.shape):
+            yield from usable(core[rows], valid[rows])
+
     @property
     def pixel_numbers(self) -> NDArray[np.int64]:
         """Absolute numbers (row · scene columns + column) of `pixels`, shape ``(n,)``."""
@@ -87,6 +100,21 @@ class Block:
         scores = np.full(self.core_valid.shape, np.nan)
         scores[self.core_valid] = values
         return scores
+
+
+def strips(shape: tuple[int, ...]) -> Iterator[slice]:
+    """Yield the rows, some at a time, of spectra of this shape: as many as a processor's cache holds."""
+    rows, cols, bands = shape
+    step = max(1, _PIECE_BYTES // max(1, cols * bands * np.dtype(np.float64).itemsize))
+    yield from (slice(start, min(rows, start + step)) for start in range(0, rows, step))
+
+
+def usable(spectra: NDArray[np.float64], valid: NDArray[np.bool_]) -> Iterator[NDArray[np.float64]]:
+    """Yield the valid spectra, ``(n, bands)``, if there are any."""
+    if valid.all():
+        yield spectra.reshape(-1, spectra.shape[2])
+    elif valid.any():
+        yield spectra[valid]
 
 
 def widened(block: Block, margin: int) -> tuple[Block, Part]:

@@ -18,7 +18,7 @@ from hsad.kernels.covariance import Covariance, mahalanobis, regularize, whitene
 from hsad.kernels.summaries import Histogram, Moments, Totals, quantile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 __all__ = ["Gaussian", "GlobalRX"]
 
@@ -48,8 +48,8 @@ class Gaussian(Background):
     count: int
     rank: int
 
-    def distance(self, spectra: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the squared Mahalanobis distance of ``(n, d)`` spectra, shape ``(n,)``."""
+    def distance(self, spectra: NDArray[np.float64] | Iterable[NDArray[np.float64]]) -> NDArray[np.float64]:
+        """Return the squared Mahalanobis distance of ``(n, d)`` spectra, or of several such pieces, shape ``(n,)``."""
         return mahalanobis(spectra, self.mean, self.whitening)
 
 
@@ -105,7 +105,7 @@ class GlobalRX(Detector):
 
     def score(self, block: Block, background: Gaussian) -> NDArray[np.float64]:
         """Return the squared distances of the block's core."""
-        return block.spread(background.distance(block.pixels))
+        return block.spread(background.distance(block.pieces()))
 
     def _trimmed(self, scan: Scan, moments: Moments, gaussian: Gaussian) -> Gaussian:
         everybody = moments.count
@@ -155,7 +155,7 @@ def _untrimmed(block: Block, trimming: tuple[Gaussian, float] | None) -> NDArray
 
 
 def _moments(block: Block, gaussian: Gaussian | None = None, limit: float = np.inf) -> Moments | None:
-    return Moments.of(_untrimmed(block, None if gaussian is None else (gaussian, limit)))
+    return Moments.of(block.pieces() if gaussian is None else _untrimmed(block, (gaussian, limit)))
 
 
 def _fourth_powers(block: Block, mean: NDArray[np.float64], trimming: tuple[Gaussian, float] | None) -> Totals | None:
@@ -166,8 +166,8 @@ def _fourth_powers(block: Block, mean: NDArray[np.float64], trimming: tuple[Gaus
 
 
 def _distances(block: Block, gaussian: Gaussian, prefix: int | None) -> Histogram | None:
-    pixels = block.pixels
-    return Histogram.of(gaussian.distance(pixels), prefix) if len(pixels) else None
+    distances = gaussian.distance(block.pieces())
+    return Histogram.of(distances, prefix) if len(distances) else None
 
 
 def _histogram_pass(scan: Scan, gaussian: Gaussian) -> Callable[[int | None], Histogram | None]:

@@ -93,5 +93,8 @@ def check_varies(scan: Scan) -> Range:
 
 
 def _range_of(block: Block) -> Range | None:
-    pixels = block.pixels
-    return Range(pixels.min(axis=0), pixels.max(axis=0)) if len(pixels) else None
+    found: Range | None = None
+    for pixels in block.pieces():
+        part = Range(pixels.min(axis=0), pixels.max(axis=0))
+        found = part if found is None else found + part
+    return found

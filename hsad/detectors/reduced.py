@@ -142,7 +142,7 @@ class _ProjectedScan:
 
 
 def _moments(block: Block) -> Moments | None:
-    return Moments.of(block.pixels)
+    return Moments.of(block.pieces())
 
 
 def _on_projected(block: Block, components: Components, function: Callable[..., T], *arguments: Any) -> T:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hsad.detectors.block import Block, Scene, clamped
+from hsad.detectors.block import Block, Scene, clamped, strips, usable
 from hsad.engine.memos import Memos
 from hsad.engine.runners import stop_if_unwanted
 from hsad.engine.source import Source
@@ -27,18 +27,36 @@ class _Unread(Block):
     """A block whose spectra are read when somebody looks at them: not where all that is needed is in its memo."""
 
     @classmethod
-    def of(cls, read: Callable[[], tuple[NDArray[np.float64], NDArray[np.bool_]]], **fields: Any) -> _Unread:
-        """Return a block with these fields, ``read()`` gives the other two."""
+    def of(
+        cls,
+        read: Callable[[slice], tuple[NDArray[np.float64], NDArray[np.bool_]]],
+        shape: tuple[int, int, int],
+        **fields: Any,
+    ) -> _Unread:
+        """Return a block of this shape with these fields; ``read(rows)`` gives some rows of the other two."""
         block = cls.__new__(cls)
-        block.__dict__.update(fields, _read=read)
+        block.__dict__.update(fields, _read=read, _shape=shape)
         return block
 
     def __getattr__(self, name: str) -> Any:
         if name not in ("spectra", "valid"):
             raise AttributeError(name)
-        spectra, valid = self._read()
+        spectra, valid = self._read(slice(0, self._shape[0]))
         self.__dict__.update(spectra=spectra, valid=valid)
         return self.__dict__[name]
+
+    def pieces(self) -> Iterator[NDArray[np.float64]]:
+        """Yield `pixels` a few rows at a time; of a block that is all core, nothing larger is made."""
+        rows, cols, _ = self._shape
+        if "spectra" in self.__dict__ or self.core != (slice(0, rows), slice(0, cols)):
+            yield from super().pieces()
+            return
+        masks = []
+        for part in strips(self._shape):
+            spectra, valid = self._read(part)
+            masks.append(valid)
+            yield from usable(spectra, valid)
+        self.__dict__.setdefault("valid", np.concatenate(masks))
 
 
 def blocks_of(
@@ -58,8 +76,10 @@ def blocks_of(
     tile_rows, tile_cols = around(grid.window(tile.level, tile.row, tile.col))
     stored = functools.cache(functools.partial(source.read, tile_rows, tile_cols))
 
-    def spectra(here: tuple[slice, slice], rows: slice, cols: slice) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-        return source.spectra(stored()[here], rows, cols)
+    def spectra(
+        here: tuple[slice, slice], rows: slice, cols: slice, part: slice
+    ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        return source.spectra(stored()[here][part], slice(rows.start + part.start, rows.start + part.stop), cols)
 
     for row, col in grid.leaves(tile):
         stop_if_unwanted()
@@ -75,6 +95,7 @@ def blocks_of(
         )
         block = _Unread.of(
             functools.partial(spectra, here, rows, cols),
+            (rows.stop - rows.start, cols.stop - cols.start, source.shape[2]),
             core=core,
             origin=(rows.start, cols.start),
             scene=scene,

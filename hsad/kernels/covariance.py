@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
 import numpy as np
@@ -13,8 +14,6 @@ Covariance = Literal["pinv", "ridge", "ledoit-wolf", "oas"]
 
 #: Eigenvalues below this share of the largest one count as zero.
 RANK_TOLERANCE = 1e-12
-
-_AT_ONCE = 512
 
 
 def ledoit_wolf_shrinkage(covariance: NDArray[np.float64], count: int, fourth: float) -> float:
@@ -98,19 +97,19 @@ def whitener(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def mahalanobis(
-    spectra: NDArray[np.float64], mean: NDArray[np.float64], whitening: NDArray[np.float64]
+    spectra: NDArray[np.float64] | Iterable[NDArray[np.float64]],
+    mean: NDArray[np.float64],
+    whitening: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """Return ``(x − mean)ᵀ W Wᵀ (x − mean)`` for each of ``(n, d)`` spectra, shape ``(n,)``; W is `whitener`'s."""
-    from scipy.linalg.blas import dtrmm
+    """Return ``(x − mean)ᵀ W Wᵀ (x − mean)`` for each of ``(n, d)`` spectra, shape ``(n,)``; W is `whitener`'s.
 
-    distances = np.empty(len(spectra))
-    # As many pixels at a time as a processor's cache holds.
-    for start in range(0, len(spectra), _AT_ONCE):
-        white = spectra[start : start + _AT_ONCE] - mean
-        if whitening.shape[0] == whitening.shape[1]:
-            # Triangular: half the work of a general product, and in place (BLAS sees the transpose of both).
-            white = dtrmm(1.0, whitening.T, white.T, lower=1, overwrite_b=1).T
-        else:
-            white = white @ whitening
-        np.einsum("ij,ij->i", white, white, out=distances[start : start + _AT_ONCE])
-    return distances
+    The spectra may come in several pieces.
+    """
+    from hsad.kernels.triangular import distances, pack_whitening
+
+    packed = pack_whitening(np.ascontiguousarray(whitening), whitening.shape[0] == whitening.shape[1])
+    found = [np.empty(0)]
+    for piece in [spectra] if isinstance(spectra, np.ndarray) else spectra:
+        found.append(np.empty(len(piece)))
+        distances(np.ascontiguousarray(piece), mean, packed, found[-1])
+    return np.concatenate(found)

@@ -6,7 +6,7 @@ exact arithmetic; in floating point it depends on the order, which is why the en
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -14,8 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = ["Histogram", "Largest", "Moments", "Sample", "Together", "Totals", "pixel_keys", "quantile"]
-
-_AT_ONCE = 512
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,20 +93,16 @@ class Moments:
     scatter: NDArray[np.float64]
 
     @classmethod
-    def of(cls, spectra: NDArray[np.float64]) -> Self | None:
-        """Return the moments of ``(n, d)`` spectra, None when there are none."""
-        if not len(spectra):
-            return None
-        from scipy.linalg.blas import dsyrk
+    def of(cls, spectra: NDArray[np.float64] | Iterable[NDArray[np.float64]]) -> Self | None:
+        """Return the moments of ``(n, d)`` spectra, or of several such pieces together; None when there are none."""
+        from hsad.kernels.triangular import add_pixels, new_scatter, scatter_matrix
 
-        count, bands = spectra.shape
-        mean = spectra.mean(axis=0)
-        # One half of the matrix, of as many pixels at a time as a processor's cache holds.
-        lower = np.zeros((bands, bands), order="F")
-        for start in range(0, count, _AT_ONCE):
-            centred = spectra[start : start + _AT_ONCE] - mean
-            lower = dsyrk(1.0, centred.T, beta=1.0, c=lower, overwrite_c=1, lower=1)
-        return cls(count, mean, np.tril(lower) + np.tril(lower, -1).T)
+        scatter = None
+        for piece in [spectra] if isinstance(spectra, np.ndarray) else spectra:
+            if len(piece):
+                scatter = new_scatter(piece.shape[1]) if scatter is None else scatter
+                add_pixels(np.ascontiguousarray(piece), scatter)
+        return None if scatter is None else cls(int(scatter.number[0]), scatter.mean, scatter_matrix(scatter))
 
     def __add__(self, other: Moments) -> Moments:
         count = self.count + other.count

@@ -114,4 +114,4 @@ def learn_components(moments: Moments, count: int, scaling: Scaling, *, limit: f
 
 
 def _moments(block: Block) -> Moments | None:
-    return Moments.of(block.pixels)
+    return Moments.of(block.pieces())

@@ -240,7 +240,7 @@ def _components(images: ComponentImages, block: Block) -> NDArray[np.float64]:
 
 
 def _by_date(block: Block) -> ByDate | None:
-    moments = Moments.of(block.pixels)
+    moments = Moments.of(block.pieces())
     if moments is None:
         return None
     return ByDate({block.scene.index: Date(moments, block.scene.rows, block.scene.cols)})

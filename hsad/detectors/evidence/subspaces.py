@@ -23,9 +23,6 @@ _SCENE_COMPONENTS = 20
 _CONSTANT = 1e-24
 """A band whose variance is below this share of its squared mean is constant but for rounding."""
 
-_ROWS = 32
-"""Rows whose moments are formed at once: a leaf is large."""
-
 
 @dataclass(frozen=True, eq=False)
 class Subspaces(Background):
@@ -67,12 +64,7 @@ class Subspaces(Background):
 
 def moments_of(block: Block) -> Moments | None:
     """Return the moments of the valid spectra of the core, None when there are none."""
-    spectra, valid = block.spectra[block.core], block.core_valid
-    merged: Moments | None = None
-    for row in range(0, len(valid), _ROWS):
-        part = Moments.of(spectra[row : row + _ROWS][valid[row : row + _ROWS]])
-        merged = part if merged is None else merged if part is None else merged + part
-    return merged
+    return Moments.of(block.pieces())
 
 
 def subspaces_of(moments: Moments, components: int) -> Subspaces:

@@ -145,7 +145,7 @@ class BandRPCA(Detector):
         patches = cut_patches(image, rows, cols, self.patch)
         parts = [self._decompose(band, lam) for band in patches]
         numbers = np.arange(len(rows) * len(cols)).reshape(len(rows), len(cols))
-        return merge_by_median(np.stack(parts), numbers, rows, cols, self.patch, image.shape[:2])
+        return merge_by_median(np.stack(parts, axis=2), numbers, rows, cols, self.patch, image.shape[:2])
 
     def _decompose(self, matrix: NDArray[np.float64], lam: float) -> NDArray[np.float64]:
         sparse, residual = sparse_part(matrix, lam, self.tolerance, _MOST_ITERATIONS)

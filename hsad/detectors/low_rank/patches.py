@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +13,11 @@ from hsad.detectors.block import Block
 from hsad.detectors.parameters import parameter
 from hsad.detectors.probe import check_varies
 from hsad.errors import DataError, ParameterError
-from hsad.kernels.low_rank.patch_grid import cut_patches, fill_invalid, patch_starts
+from hsad.kernels.low_rank.patch_grid import patch_starts
 from hsad.kernels.summaries import Totals
+
+if TYPE_CHECKING:
+    from hsad.kernels.low_rank.patch_background import Places
 
 __all__ = ["LowRank", "PatchBasis"]
 
@@ -91,7 +94,7 @@ class LowRank(Detector):
         return self.patch
 
     def footprint(self, bands: int, itemsize: int) -> float:
-        """Spectra, and the overlapping patches of all bands in a few arrays (measured)."""
+        """Spectra and the weights of patches, and the overlapping patches of some rows (measured)."""
         return 10.0 * itemsize * bands
 
     def _sizes(self, bands: int) -> dict[str, int]:
@@ -115,69 +118,31 @@ class LowRank(Detector):
 
     def score(self, block: Block, background: PatchBasis) -> NDArray[np.float64]:
         """Return the norms of the residuals of the block's core."""
-        from hsad.kernels.low_rank.median_merge import merge_by_median
+        from hsad.kernels.low_rank.patch_background import background_residuals
 
-        cut = _cut(block, self, block.core)
-        if cut is None:
-            return np.full(block.core_valid.shape, np.nan)
-        low = (cut.patches @ background.vectors) @ background.vectors.transpose(0, 2, 1) + cut.means
-        merged = merge_by_median(
-            low,
-            cut.numbers,
-            cut.rows - block.core[0].start,
-            cut.cols - block.core[1].start,
-            self.patch,
-            block.core_valid.shape,
-        )
-        residual = block.spectra[block.core] - merged
-        return np.where(block.core_valid, np.sqrt(np.einsum("ijk,ijk->ij", residual, residual)), np.nan)
+        places = _places(block, self, self.patch - 1)
+        core = (block.core[0].start, block.core[0].stop, block.core[1].start, block.core[1].stop)
+        # All bands side by side.
+        vectors = np.ascontiguousarray(background.vectors.transpose(1, 2, 0))
+        residuals = background_residuals(block.spectra, block.valid, core, places, self.center, vectors)
+        return np.where(block.core_valid, residuals, np.nan)
 
 
-class _Cut(NamedTuple):
-    """Patches taken out of a block.
+def _places(block: Block, detector: LowRank, before: int) -> Places:
+    """Return the patches that start in a block's core, or up to `before` pixels before it."""
+    from hsad.kernels.low_rank.patch_background import Places
 
-    Attributes
-    ----------
-    patches : (bands, patches, patch²) ndarray
-        Without their means where those are taken out.
-    means : (bands, patches, 1) ndarray
-        What was taken out.
-    numbers : (rows, cols) ndarray of int64
-        Which of them lies at each place of the grid, -1 where none is usable.
-    rows, cols : ndarray of int64
-        First rows and columns in the block.
-    """
-
-    patches: NDArray[np.float64]
-    means: NDArray[np.float64]
-    numbers: NDArray[np.int64]
-    rows: NDArray[np.int64]
-    cols: NDArray[np.int64]
-
-
-def _cut(block: Block, detector: LowRank, span: tuple[slice, slice], *, whole: bool = True) -> _Cut | None:
-    """Take the patches out of a block that meet its core, or (not `whole`) that start there; None if there are none."""
-    patch = detector.patch
     starts = []
-    for axis, size in enumerate((block.scene.rows, block.scene.cols)):
-        first = patch_starts(size, patch, detector.stride) - block.origin[axis]
-        low = span[axis].start - (patch - 1 if whole else 0)
-        starts.append(first[(first >= low) & (first < span[axis].stop)])
+    for core, size, origin in zip(block.core, (block.scene.rows, block.scene.cols), block.origin, strict=True):
+        first = patch_starts(size, detector.patch, detector.stride) - origin
+        starts.append(first[(first >= core.start - before) & (first < core.stop)])
     rows, cols = starts
-    if not (rows.size and cols.size):
-        return None
-    valid = cut_patches(block.valid[..., None], rows, cols, patch)[0]
-    patches, usable = fill_invalid(cut_patches(block.spectra, rows, cols, patch), valid)
-    if not usable.any():
-        return None
-    means = patches.mean(axis=2, keepdims=True) if detector.center else np.zeros((len(patches), 1, 1))
-    numbers = np.where(usable, np.cumsum(usable) - 1, -1).reshape(len(rows), len(cols))
-    return _Cut(patches - means, means, numbers, rows, cols)
+    return Places(rows, cols, detector.patch)
 
 
 def _products(block: Block, detector: LowRank) -> Totals | None:
     """Return the number of patches that start in a block's core, and the sum of their outer products, by band."""
-    cut = _cut(block, detector, block.core, whole=False)
-    if cut is None:
-        return None
-    return Totals(cut.patches.shape[1], cut.patches.transpose(0, 2, 1) @ cut.patches)
+    from hsad.kernels.low_rank.patch_background import patch_products
+
+    count, products = patch_products(block.spectra, block.valid, _places(block, detector, 0), detector.center)
+    return Totals(count, products) if count else None

@@ -2,32 +2,95 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
 from hsad.kernels.compiled import compiled
 
-__all__ = ["merge_by_median"]
+__all__ = ["Covering", "covering", "median", "merge_by_median", "places_of"]
 
 Stack = NDArray[np.float64]
 Numbers = NDArray[np.int64]
 
 
+class Covering(NamedTuple):
+    """Which patches lie over a pixel.
+
+    Attributes
+    ----------
+    rows, cols : ndarray of int64
+        First row and column of the patches, in the image.
+    patch : int
+        Side of a patch.
+    row_span, col_span : (rows or cols of the image, 2) ndarray of int64
+        The first of them that lies over a row or column, and one past the last.
+    places : (most, 2) ndarray of int64
+        Room for the patches over a pixel, and the position in each.
+    """
+
+    rows: Numbers
+    cols: Numbers
+    patch: int
+    row_span: NDArray[np.int64]
+    col_span: NDArray[np.int64]
+    places: NDArray[np.int64]
+
+
 @compiled
-def _covering(row: int, col: int, numbers: Numbers, rows: Numbers, cols: Numbers, patch: int, places: Numbers) -> int:
-    """Write patch and position in it, for each patch that covers a pixel, into `places`; return how many."""
+def _spans(starts: Numbers, patch: int, size: int) -> Numbers:
+    """Return which of the patches, whose starts increase, lie over each position: first, and one past the last."""
+    spans = np.empty((size, 2), np.int64)
+    first = stop = 0
+    for position in range(size):
+        while first < starts.size and starts[first] + patch <= position:
+            first += 1
+        while stop < starts.size and starts[stop] <= position:
+            stop += 1
+        spans[position, 0], spans[position, 1] = first, stop
+    return spans
+
+
+@compiled
+def covering(rows: Numbers, cols: Numbers, patch: int, shape: tuple[int, int]) -> Covering:
+    """Return which patches lie over the pixels of an image."""
+    places = np.empty((min(patch * patch, rows.size * cols.size), 2), np.int64)
+    return Covering(rows, cols, patch, _spans(rows, patch, shape[0]), _spans(cols, patch, shape[1]), places)
+
+
+@compiled
+def places_of(over: Covering, numbers: Numbers, row: int, col: int) -> int:
+    """Write patch and position in it, for each patch that covers a pixel, into `places`; return how many.
+
+    `numbers` are those of the patches on the grid, negative where there is none.
+    """
     count = 0
-    for i in range(rows.size):
-        down = row - rows[i]
-        if down < 0 or down >= patch:
-            continue
-        for j in range(cols.size):
-            right = col - cols[j]
-            if 0 <= right < patch and numbers[i, j] >= 0:
-                places[count, 0] = numbers[i, j]
-                places[count, 1] = down * patch + right
+    for i in range(over.row_span[row, 0], over.row_span[row, 1]):
+        down = (row - over.rows[i]) * over.patch + col
+        for j in range(over.col_span[col, 0], over.col_span[col, 1]):
+            if numbers[i, j] >= 0:
+                over.places[count, 0] = numbers[i, j]
+                over.places[count, 1] = down - over.cols[j]
                 count += 1
     return count
+
+
+@compiled
+def median(values: Stack, count: int, out: Stack) -> None:
+    """Write the median of the first `count` rows of ``(most, bands)`` values, band by band; the rows are reordered."""
+    bands = values.shape[1]
+    # Exchanges of neighbours, the same for all bands, until those in the middle are in their places.
+    for last in range(count - 1, max((count - 1) // 2, 1) - 1, -1):
+        for k in range(last):
+            one, other = values[k], values[k + 1]
+            for b in range(bands):
+                low, high = min(one[b], other[b]), max(one[b], other[b])
+                one[b] = low
+                other[b] = high
+    one, other = values[(count - 1) // 2], values[count // 2]
+    for b in range(bands):
+        out[b] = 0.5 * (one[b] + other[b])
 
 
 @compiled
@@ -38,32 +101,25 @@ def merge_by_median(
 
     Parameters
     ----------
-    stack : (bands, patches, patch²) ndarray
+    stack : (patches, patch², bands) ndarray
     numbers : (rows, cols) ndarray of int64
         Which patch of the stack lies at each place of the grid; negative where there is none.
     rows, cols : ndarray of int64
-        First row and column of the patches, in the merged image.
+        First row and column of the patches, in the merged image, increasing.
     patch : int
         Side of a patch.
     shape : tuple of two int
         Size of the image. Pixels that no patch covers get NaN.
     """
-    bands = stack.shape[0]
+    bands = stack.shape[2]
     merged = np.full((shape[0], shape[1], bands), np.nan)
-    places = np.empty((min(patch * patch, rows.size * cols.size), 2), np.int64)
-    values = np.empty(len(places))
+    over = covering(rows, cols, patch, shape)
+    values = np.empty((len(over.places), bands))
     for row in range(shape[0]):
         for col in range(shape[1]):
-            count = _covering(row, col, numbers, rows, cols, patch, places)
-            if count == 0:
-                continue
-            for band in range(bands):
-                for k in range(count):
-                    value = stack[band, places[k, 0], places[k, 1]]
-                    at = k
-                    while at > 0 and values[at - 1] > value:
-                        values[at] = values[at - 1]
-                        at -= 1
-                    values[at] = value
-                merged[row, col, band] = 0.5 * (values[(count - 1) // 2] + values[count // 2])
+            count = places_of(over, numbers, row, col)
+            for k in range(count):
+                values[k] = stack[over.places[k, 0], over.places[k, 1]]
+            if count > 0:
+                median(values, count, merged[row, col])
     return merged

@@ -11,10 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["cut_patches", "fill_invalid", "patch_starts"]
+__all__ = ["cut_patches", "patch_starts"]
 
-Stack = NDArray[np.float64]
-Mask = NDArray[np.bool_]
 Numbers = NDArray[np.int64]
 
 
@@ -34,23 +32,3 @@ def cut_patches(image: NDArray[Any], rows: Numbers, cols: Numbers, patch: int) -
     views = np.lib.stride_tricks.sliding_window_view(image, (patch, patch), axis=(0, 1))
     cut = views[np.ix_(rows, cols)]
     return np.ascontiguousarray(np.moveaxis(cut.reshape(len(rows) * len(cols), image.shape[2], patch * patch), 1, 0))
-
-
-def fill_invalid(patches: Stack, valid: Mask) -> tuple[Stack, Mask]:
-    """Return the patches that have a valid pixel, invalid pixels set to the mean of the valid ones, and which they are.
-
-    Parameters
-    ----------
-    patches : (bands, patches, patch²) ndarray
-    valid : (patches, patch²) ndarray of bool
-
-    Returns
-    -------
-    (bands, usable, patch²) ndarray, (patches,) ndarray of bool
-    """
-    if valid.all():
-        return patches, np.ones(len(valid), dtype=np.bool_)
-    usable = np.asarray(valid.any(axis=1))
-    patches, valid = patches[:, usable], valid[usable]
-    means = np.where(valid, patches, 0.0).sum(axis=2) / valid.sum(axis=1)
-    return np.where(valid, patches, means[..., None]), usable

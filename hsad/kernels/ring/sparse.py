@@ -18,10 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsad.kernels.compiled import compiled
+from hsad.kernels.ring.dual.factor import padded
 from hsad.kernels.ring.dual.patches import Patch, next_ring, part_of, patches, product
 from hsad.kernels.ring.one_ring import has_enough, largest_ring
 from hsad.kernels.ring.task import CRD, Task
 from hsad.kernels.ring.window import Window
+from hsad.kernels.simd.microtiles import gather_columns
+from hsad.kernels.simd.symmetric import TILE, multiply_tiles
+from hsad.kernels.simd.vectors import LANES
 
 __all__ = ["SOLVERS", "SparseTask", "score_sparse"]
 
@@ -234,39 +238,67 @@ def omp_patch(patch: Patch, valid: Mask, wanted: Mask, window: Window, most_atom
 
 
 @compiled
-def _apply(gram: Matrix, count: int, x: Vector, out: Vector) -> None:
-    """Write the product of a symmetric matrix with a vector."""
-    for i in range(count):
-        line = gram[i]
-        total = 0.0
-        for j in range(count):
-            total += line[j] * x[j]
-        out[i] = total
+def _gather_tiles(patch: Patch, atoms: Numbers, count: int, tiles: Vector) -> int:
+    """Write the inner products of the atoms as `multiply_tiles` reads them, zeros beyond them; return the order.
+
+    The atoms ascend, and there are numbers after the last up to the order.
+    """
+    order = padded(count)
+    at = 0
+    for column in range(0, order, LANES):
+        for row in range(column, order, LANES):
+            gather_columns(patch.gram, patch.starts, atoms, column, row, tiles, at, LANES)
+            if row == column:
+                for c in range(1, LANES):
+                    for r in range(c):
+                        tiles[at + c * LANES + r] = tiles[at + r * LANES + c]
+            if row + LANES > count:
+                for c in range(LANES):
+                    for r in range(LANES):
+                        if row + r >= count or column + c >= count:
+                            tiles[at + c * LANES + r] = 0.0
+            at += TILE
+    return order
 
 
 @compiled
-def _largest_eigenvalue(gram: Matrix, count: int, v: Vector, product: Vector) -> float:
-    """Return the largest eigenvalue by the power method, started at the longest atom's row."""
-    start = 0
-    for i in range(count):
-        if gram[i, i] > gram[start, start]:
-            start = i
-    v[:count] = gram[start, :count]
+def _apply(tiles: Vector, order: int, x: Vector, out: Vector) -> None:
+    """Write the product of a symmetric matrix, in tiles, with a vector."""
+    out[:order] = 0.0
+    at = 0
+    for column in range(0, order, LANES):
+        below = (order - column) // LANES - 1
+        multiply_tiles(tiles, at, below, x, column, out)
+        at += (below + 1) * TILE
+
+
+@compiled
+def _largest_eigenvalue(tiles: Vector, order: int, v: Vector, product: Vector) -> float:
+    """Return the largest eigenvalue by the power method, started at the longest atom's products."""
+    start, longest, at = 0, 0.0, 0
+    for column in range(0, order, LANES):
+        for c in range(LANES):
+            square = tiles[at + c * (LANES + 1)]
+            if square > longest:
+                start, longest = column + c, square
+        at += (order - column) // LANES * TILE
+    v[:order] = 0.0
+    v[start] = 1.0
+    _apply(tiles, order, v, product)
     value = 0.0
     for _ in range(_POWER_STEPS):
         norm = 0.0
-        for i in range(count):
-            norm += v[i] * v[i]
-        norm = np.sqrt(norm)
+        for i in range(order):
+            norm += product[i] * product[i]
         if norm == 0:
             return 0.0
-        for i in range(count):
-            v[i] /= norm
-        _apply(gram, count, v, product)
+        scale = 1 / np.sqrt(norm)
+        for i in range(order):
+            v[i] = product[i] * scale
+        _apply(tiles, order, v, product)
         before, value = value, 0.0
-        for i in range(count):
+        for i in range(order):
             value += v[i] * product[i]
-        v[:count] = product[:count]
         if abs(value - before) <= _POWER_ACCURACY * value:
             break
     return value
@@ -285,29 +317,31 @@ def lasso_patch(
 ) -> None:
     """Score the pixels of a patch by the residual after so many steps of ISTA or FISTA on ½‖y - Xα‖² + λ‖α‖₁."""
     most = largest_ring(window.outer, window.inner)
-    atoms = np.empty(most + 1, np.int64)
-    gram, b = np.empty((most, most)), np.empty(most)
-    alpha, point, gradient = np.empty(most), np.empty(most), np.empty(most)
+    atoms = np.empty(padded(most + 1), np.int64)
+    # Whole tiles: what lies beyond the atoms is 0 in the products, in b, and so in all that follows.
+    order = padded(most)
+    tiles, b = np.empty(order * (order + LANES) // 2), np.empty(order)
+    alpha, point, gradient = np.empty(order), np.empty(order), np.empty(order)
     r = np.empty(patch.x.shape[1])
     for pixel in range(wanted.size):
         row, col, count = next_ring(patch, valid, wanted, pixel, window, atoms)
         if count == 0:
             continue
-        for i in range(count):
-            _products(patch, atoms, i, count, atoms[i], gram[i])
+        order = _gather_tiles(patch, atoms, count, tiles)
+        b[:order] = 0.0
         _products(patch, atoms, _lower(atoms, count), count, atoms[count], b)
-        lipschitz = _STEP_MARGIN * _largest_eigenvalue(gram, count, point, gradient)
+        lipschitz = _STEP_MARGIN * _largest_eigenvalue(tiles, order, point, gradient)
         step = 1 / lipschitz if lipschitz > 0 else 0.0
         threshold = lam * step
-        alpha[:count] = 0.0
-        point[:count] = 0.0
+        alpha[:order] = 0.0
+        point[:order] = 0.0
         t = 1.0
         for _ in range(iterations):
-            _apply(gram, count, point, gradient)
+            _apply(tiles, order, point, gradient)
             t_next = (1 + np.sqrt(1 + 4 * t * t)) / 2 if accelerated else 1.0
             momentum = (t - 1) / t_next
             t = t_next
-            for i in range(count):
+            for i in range(order):
                 value = point[i] + step * (b[i] - gradient[i])
                 shrunk = value - min(max(value, -threshold), threshold)
                 point[i] = shrunk + momentum * (shrunk - alpha[i])

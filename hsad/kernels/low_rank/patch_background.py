@@ -1,0 +1,196 @@
+"""Patches and their rank-k backgrounds, all bands side by side (compiled: imported where it is used)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hsad.kernels.compiled import compiled
+from hsad.kernels.low_rank.median_merge import Covering, covering, median, places_of
+from hsad.kernels.simd.slide_microtiles import transpose
+from hsad.kernels.simd.vectors import LANES
+from hsad.kernels.triangular import add_products, padded, whole_matrix
+
+__all__ = ["Places", "background_residuals", "patch_products"]
+
+Stack = NDArray[np.float64]
+Numbers = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+
+_TOGETHER = 32
+"""Patches whose products are formed together."""
+
+
+class Places(NamedTuple):
+    """Where patches lie: their first rows and columns, in whatever they are taken from, and their side."""
+
+    rows: Numbers
+    cols: Numbers
+    patch: int
+
+
+@compiled
+def _copy_valid(spectra: Stack, valid: Mask, patch: int, values: Stack, mean: Stack) -> int:
+    """Copy the valid pixels of a patch, write their mean, return how many there are."""
+    bands = spectra.shape[2]
+    count = 0
+    mean[:] = 0.0
+    for i in range(patch * patch):
+        if valid[i // patch, i % patch]:
+            count += 1
+            source, target = spectra[i // patch, i % patch], values[i]
+            for b in range(bands):
+                target[b] = source[b]
+                mean[b] += source[b]
+    for b in range(bands):
+        mean[b] /= max(1, count)
+    return count
+
+
+@compiled
+def _take(
+    spectra: Stack, valid: Mask, row: int, col: int, patch: int, center: bool, values: Stack, mean: Stack
+) -> bool:
+    """Write the patch from (row, col) on, ``(patch², bands)``; False where no pixel of it is valid.
+
+    An invalid pixel takes the mean of the valid ones. With `center` the mean is taken out, and written.
+    """
+    bands = spectra.shape[2]
+    spectra, valid = spectra[row : row + patch, col : col + patch], valid[row : row + patch, col : col + patch]
+    count = _copy_valid(spectra, valid, patch, values, mean)
+    if 0 < count < patch * patch:
+        for i in range(patch * patch):
+            if not valid[i // patch, i % patch]:
+                values[i, :bands] = mean
+    if center:
+        for i in range(patch * patch):
+            target = values[i]
+            for b in range(bands):
+                target[b] -= mean[b]
+    else:
+        mean[:] = 0.0
+    return count > 0
+
+
+@compiled
+def patch_products(spectra: Stack, valid: Mask, places: Places, center: bool) -> tuple[int, Stack]:
+    """Return how many patches have a valid pixel, and the sums of their outer products, ``(bands, patch², patch²)``.
+
+    Parameters
+    ----------
+    spectra : (rows, cols, bands) ndarray of float64
+    valid : (rows, cols) ndarray of bool
+    places : Places
+    center : bool
+        Take the mean of each patch out.
+    """
+    bands, patch = spectra.shape[2], places.patch
+    size = patch * patch
+    width, lanes = padded(size), padded(bands)
+    # Whole vectors of bands and of pixels, for the transposition; what is beyond stays 0.
+    values, mean = np.zeros((width, lanes)), np.empty(bands)
+    flat, offsets = values.reshape(-1), np.arange(width) * lanes
+    stack = np.zeros(lanes * _TOGETHER * width)
+    lower = np.zeros(bands * width * width)
+    count = taken = 0
+    for i in range(places.rows.size):
+        for j in range(places.cols.size):
+            if _take(spectra, valid, places.rows[i], places.cols[j], patch, center, values, mean):
+                for first in range(0, width, LANES):
+                    for b in range(0, lanes, LANES):
+                        at = (b * _TOGETHER + taken) * width + first
+                        transpose(flat, b, offsets, first, stack, at, _TOGETHER * width)
+                count += 1
+                taken += 1
+            last = i == places.rows.size - 1 and j == places.cols.size - 1
+            if taken == _TOGETHER or (last and taken > 0):
+                for b in range(bands):
+                    add_products(stack, b * _TOGETHER * width, taken, width, lower, b * width * width)
+                taken = 0
+    products = np.empty((bands, size, size))
+    for b in range(bands):
+        whole_matrix(lower, b * width * width, width, products[b])
+    return count, products
+
+
+@compiled
+def _coefficients(
+    spectra: Stack, valid: Mask, places: Places, center: bool, vectors: Stack, weights: Stack, means: Stack
+) -> Numbers:
+    """Write weights and mean of each patch, return their numbers on the grid; -1 where no pixel is valid."""
+    bands = spectra.shape[2]
+    values = np.empty((places.patch * places.patch, bands))
+    numbers = np.full((places.rows.size, places.cols.size), -1)
+    count = 0
+    for i in range(places.rows.size):
+        for j in range(places.cols.size):
+            row, col = places.rows[i], places.cols[j]
+            if not _take(spectra, valid, row, col, places.patch, center, values, means[count]):
+                continue
+            for r in range(vectors.shape[1]):
+                weight = weights[count, r]
+                weight[:] = 0.0
+                for k in range(len(values)):
+                    value, vector = values[k], vectors[k, r]
+                    for b in range(bands):
+                        weight[b] += value[b] * vector[b]
+            numbers[i, j] = count
+            count += 1
+    return numbers
+
+
+@compiled
+def background_residuals(
+    spectra: Stack, valid: Mask, core: tuple[int, int, int, int], places: Places, center: bool, vectors: Stack
+) -> Stack:
+    """Return ‖x − b‖ of the pixels of a core, b the median of the backgrounds of the patches over a pixel.
+
+    Parameters
+    ----------
+    spectra : (rows, cols, bands) ndarray of float64
+    valid : (rows, cols) ndarray of bool
+    core : tuple of four int
+        First row and one past the last, first column and one past the last.
+    places : Places
+        Of all patches that meet the core.
+    center : bool
+        The mean of each patch is part of its background.
+    vectors : (patch², rank, bands) ndarray of float64
+        Orthonormal for each band: the background is what lies in their span.
+
+    Returns
+    -------
+    (core rows, core cols) ndarray
+        NaN where no patch has a valid pixel.
+    """
+    bands, rank = spectra.shape[2], vectors.shape[1]
+    most = places.rows.size * places.cols.size
+    weights, means = np.empty((most, rank, bands)), np.empty((most, bands))
+    numbers = _coefficients(spectra, valid, places, center, vectors, weights, means)
+    top, bottom, left, right = core
+    scores = np.full((bottom - top, right - left), np.nan)
+    over: Covering = covering(places.rows - top, places.cols - left, places.patch, scores.shape)
+    values, found = np.empty((len(over.places), bands)), np.empty(bands)
+    for row in range(bottom - top):
+        for col in range(right - left):
+            count = places_of(over, numbers, row, col)
+            if count == 0:
+                continue
+            for k in range(count):
+                patch, position = over.places[k, 0], over.places[k, 1]
+                value = values[k]
+                value[:] = means[patch]
+                for r in range(rank):
+                    weight, vector = weights[patch, r], vectors[position, r]
+                    for b in range(bands):
+                        value[b] += weight[b] * vector[b]
+            median(values, count, found)
+            spectrum = spectra[top + row, left + col]
+            total = 0.0
+            for b in range(bands):
+                rest = spectrum[b] - found[b]
+                total += rest * rest
+            scores[row, col] = np.sqrt(total)
+    return scores

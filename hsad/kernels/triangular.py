@@ -1,0 +1,214 @@
+"""The two passes of a Gaussian at the speed of a triangular product (compiled: imported where they are used).
+
+Spectra are shifted and padded a few at a time, in the processor's cache; the sums of their products and their
+whitened lengths are then formed by microtiles, half of what a general matrix product would take.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hsad.kernels.compiled import compiled
+from hsad.kernels.simd.triangle_microtiles import COLUMNS, HEIGHT, MICROTILES, add_lanes
+from hsad.kernels.simd.vectors import LANES
+
+__all__ = [
+    "Scatter",
+    "Whitening",
+    "add_pixels",
+    "add_products",
+    "distances",
+    "new_scatter",
+    "pack_whitening",
+    "padded",
+    "scatter_matrix",
+    "whole_matrix",
+]
+
+Matrix = NDArray[np.float64]
+Vector = NDArray[np.float64]
+
+_PIXELS = 64
+"""Pixels shifted at a time: whole vectors of them."""
+
+_PANEL = HEIGHT * LANES
+
+# By the number of vectors that a panel has; a name for each, since compiled code asks for types.
+_add_products_1, _add_squares_1 = MICROTILES[0].add_products, MICROTILES[0].add_squares
+_add_products_2, _add_squares_2 = (
+    MICROTILES[min(1, HEIGHT - 1)].add_products,
+    MICROTILES[min(1, HEIGHT - 1)].add_squares,
+)
+_add_products_3, _add_squares_3 = MICROTILES[HEIGHT - 1].add_products, MICROTILES[HEIGHT - 1].add_squares
+
+
+@compiled
+def padded(bands: int) -> int:
+    """Return the bands rounded up to whole vectors."""
+    return (bands + LANES - 1) // LANES * LANES
+
+
+class Scatter(NamedTuple):
+    """What is known of some spectra: number and mean, and the sums of products of the deviations from it.
+
+    Attributes
+    ----------
+    number : (1,) ndarray
+        How many they are.
+    mean : (d,) ndarray
+    lower : (D·D,) ndarray
+        Column by column, D the bands rounded up; the rows above the diagonal mean nothing.
+    piece : (pixels·D,) ndarray
+        Room for shifted spectra.
+    """
+
+    number: Vector
+    mean: Vector
+    lower: Vector
+    piece: Vector
+
+
+@compiled
+def new_scatter(bands: int) -> Scatter:
+    """Return the scatter of no spectra."""
+    width = padded(bands)
+    return Scatter(np.zeros(1), np.zeros(bands), np.zeros(width * width), np.zeros((_PIXELS + 1) * width))
+
+
+@compiled
+def add_products(x: Vector, x_at: int, count: int, width: int, lower: Vector, lower_at: int) -> None:
+    """Add the sums of products of `count` vectors of `width` numbers, whole SIMD vectors, from ``x[x_at]`` on.
+
+    The column j of their lower triangle begins, with row 0, at ``lower[lower_at + j * width]``.
+    """
+    for panel in range(0, width, _PANEL):
+        stop = min(panel + _PANEL, width)
+        for column in range(0, stop, COLUMNS):
+            row = max(panel, column // LANES * LANES)
+            at = lower_at + column * width + row
+            vectors = (stop - row) // LANES
+            if vectors == HEIGHT:
+                _add_products_3(x, x_at, width, row, column, count, lower, at, width)
+            elif vectors == 2:
+                _add_products_2(x, x_at, width, row, column, count, lower, at, width)
+            else:
+                _add_products_1(x, x_at, width, row, column, count, lower, at, width)
+
+
+@compiled
+def add_pixels(spectra: Matrix, scatter: Scatter) -> None:
+    """Add ``(n, d)`` spectra, C-contiguous.
+
+    Each few are shifted by a mean of their own. What lies between that and the mean so far is one more deviation
+    (Chan, Golub, LeVeque 1982): ``√(n·m/(n + m))`` times the difference of the means.
+    """
+    bands = spectra.shape[1]
+    width = padded(bands)
+    mean, own = scatter.mean, np.empty(bands)
+    for start in range(0, spectra.shape[0], _PIXELS):
+        count = min(_PIXELS, spectra.shape[0] - start)
+        own[:] = 0.0
+        for pixel in range(count):
+            spectrum = spectra[start + pixel]
+            for b in range(bands):
+                own[b] += spectrum[b]
+        for b in range(bands):
+            own[b] /= count
+        for pixel in range(count):
+            spectrum, shifted = spectra[start + pixel], scatter.piece[pixel * width :]
+            for b in range(bands):
+                shifted[b] = spectrum[b] - own[b]
+        before = scatter.number[0]
+        scatter.number[0] += count
+        weight, share = np.sqrt(before * count / scatter.number[0]), count / scatter.number[0]
+        between = scatter.piece[count * width :]
+        for b in range(bands):
+            step = own[b] - mean[b]
+            between[b] = weight * step
+            mean[b] += share * step
+        add_products(scatter.piece, 0, count + 1, width, scatter.lower, 0)
+
+
+@compiled
+def whole_matrix(lower: Vector, at: int, width: int, whole: Matrix) -> None:
+    """Write a symmetric matrix, whose lower triangle is stored as in `add_products`."""
+    for j in range(whole.shape[0]):
+        for i in range(j, whole.shape[0]):
+            whole[i, j] = whole[j, i] = lower[at + j * width + i]
+
+
+@compiled
+def scatter_matrix(scatter: Scatter) -> Matrix:
+    """Return the whole symmetric matrix, ``(d, d)``."""
+    bands = scatter.mean.size
+    whole = np.empty((bands, bands))
+    whole_matrix(scatter.lower, 0, padded(bands), whole)
+    return whole
+
+
+class Whitening(NamedTuple):
+    """A whitening matrix W, ``(d, rank)``, in panels of columns.
+
+    Attributes
+    ----------
+    panels : ndarray
+        The rows of a panel one after the other, those of a triangular W down to its diagonal.
+    width, rank : int
+        Its rows and columns, rounded up to whole vectors.
+    triangular : bool
+    """
+
+    panels: Vector
+    width: int
+    rank: int
+    triangular: bool
+
+
+@compiled
+def pack_whitening(matrix: Matrix, triangular: bool) -> Whitening:
+    """Return W in panels; of a `triangular` one, nothing below the diagonal is looked at."""
+    bands, columns = matrix.shape
+    width, rank = padded(bands), padded(columns)
+    panels = np.zeros(width * rank)
+    at = 0
+    for panel in range(0, rank, _PANEL):
+        stop = min(panel + _PANEL, rank)
+        rows = stop if triangular else width
+        for i in range(min(rows, bands)):
+            for j in range(max(panel, i) if triangular else panel, min(stop, columns)):
+                panels[at + i * (stop - panel) + j - panel] = matrix[i, j]
+        at += rows * (stop - panel)
+    return Whitening(panels, width, rank, triangular)
+
+
+@compiled
+def distances(spectra: Matrix, mean: Vector, whitening: Whitening, squares: Vector) -> None:
+    """Write ``‖Wᵀ(x - mean)‖²`` of ``(n, d)`` spectra, C-contiguous, to `squares`."""
+    bands, width = spectra.shape[1], whitening.width
+    piece, sums, found = np.zeros(_PIXELS * width), np.empty(_PIXELS * LANES), np.empty(_PIXELS)
+    later = LANES if whitening.triangular else 0
+    for start in range(0, spectra.shape[0], _PIXELS):
+        count = min(_PIXELS, spectra.shape[0] - start)
+        for pixel in range(count):
+            spectrum, shifted = spectra[start + pixel], piece[pixel * width :]
+            for b in range(bands):
+                shifted[b] = spectrum[b] - mean[b]
+        sums[:] = 0.0
+        at = 0
+        for panel in range(0, whitening.rank, _PANEL):
+            vectors = min(HEIGHT, (whitening.rank - panel) // LANES)
+            rows = panel + LANES if whitening.triangular else width
+            for pixel in range(0, count, COLUMNS):
+                x_at, to = pixel * width, pixel * LANES
+                if vectors == HEIGHT:
+                    _add_squares_3(whitening.panels, at, rows, later, piece, x_at, width, sums, to)
+                elif vectors == 2:
+                    _add_squares_2(whitening.panels, at, rows, later, piece, x_at, width, sums, to)
+                else:
+                    _add_squares_1(whitening.panels, at, rows, later, piece, x_at, width, sums, to)
+            at += vectors * LANES * (rows + (vectors - 1) * later)
+        add_lanes(sums, padded(count) // LANES, found)
+        squares[start : start + count] = found[:count]

@@ -208,5 +208,4 @@ def _cube(side: int, bands: int) -> NDArray[np.float64]:
 def _gemm_speed() -> float:
     """Return how many float64 operations a second a large matrix product does on one thread."""
     a = np.random.default_rng(0).random((1200, 1200))
-    seconds = min(seconds(lambda: a @ a) for _ in range(_REPEATS))
-    return 2 * 1200**3 / seconds
+    return 2 * 1200**3 / min(seconds(lambda: a @ a) for _ in range(_REPEATS))

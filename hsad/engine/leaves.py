@@ -47,8 +47,7 @@ class _Unread(Block):
 
     def pieces(self) -> Iterator[NDArray[np.float64]]:
         """Yield `pixels` a few rows at a time; of a block that is all core, nothing larger is made."""
-        rows, cols, _ = self._shape
-        if "spectra" in self.__dict__ or self.core != (slice(0, rows), slice(0, cols)):
+        if "spectra" in self.__dict__ or self.core != (slice(0, self._shape[0]), slice(0, self._shape[1])):
             yield from super().pieces()
             return
         masks = []

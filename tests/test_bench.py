@@ -6,7 +6,7 @@ import os
 import numpy as np
 import pytest
 
-from hsad.bench import formulas, reading, run
+from hsad.bench import commands, formulas, reading, run
 from hsad.bench.cases import Case, cases
 from hsad.bench.peers import Peer, numpy_loop, numpy_whole, octave_blas, octave_ialm
 from hsad.errors import ParameterError
@@ -38,11 +38,12 @@ def test_hsad_agrees_with_the_formulas(case, monkeypatch):
     (peer,) = case.peers
     assert row.difference < 1e-4
     assert set(row.peers) == {peer.name}
-    assert min(row.hsad, row.bound, *row.peers.values()) > 0
+    assert min(row.hsad, row.bound, row.gemm_gflops, *row.peers.values()) > 0
     line = report.table().splitlines()[-1]
     # The cube is one leaf: a second thread would have nothing to do.
     assert row.hsad_two is None
-    assert line.startswith(f"| {case.name} | {row.hsad:.3g} | - | ")
+    assert len(row.runs) == 1
+    assert line.startswith(f"| {case.name} | {row.hsad:.3g} | {row.hsad:.3g} | - | ")
     if case.method == "rpca":
         assert abs(row.objectives[peer.name]) < 1e-6
         assert f"x, objective {row.objectives[peer.name]:+.0e})" in line
@@ -98,3 +99,46 @@ def test_times_of_windows_stand_beside_those_of_the_file():
     report = reading.Reading("a machine", "1", (100, 100, 50), "int16", 256, (row,))
     # A file of 0.5 MB takes 0.5 ms; a million bytes of numbers in it, 10 ms.
     assert report.table().splitlines()[-1] == "| deflated | 0.5 | 1000 | 100 | 20.0 | - | - | - |"
+
+
+def test_a_whole_command_is_measured(monkeypatch):
+    case = Case("command", "rx", {"covariance": "ridge"}, 4, 70, 0, 0, 1e3, None, repeats=1, command="int16")
+    started = []
+    monkeypatch.setattr(commands.subprocess, "run", lambda command, **_: started.append(command))
+    monkeypatch.setattr(run, "cases", lambda *, quick: [case])
+    (row,) = run.run_bench().rows
+    assert row.difference is None
+    assert row.hsad_two is not None
+    assert [command[command.index("--workers") + 1] for command in started] == ["1", "1", "2"]
+    assert "--covariance=ridge" in started[0]
+
+
+def report_of(path, **runs):
+    rows = [{"name": name.replace("_", " "), "bound": 2.0, "runs": times} for name, times in runs.items()]
+    path.write_text(json.dumps({"rows": rows}))
+    return str(path)
+
+
+def test_two_reports_are_compared_row_by_row(tmp_path, hsad_run):
+    before = report_of(tmp_path / "a.json", rx=[4.0, 4.2, 4.4], lrx_d=[1.0, 1.5, 2.0], gone=[1.0])
+    after = report_of(tmp_path / "b.json", rx=[2.0, 2.1, 2.2], lrx_d=[1.9, 1.9, 1.9], new=[1.0])
+    status, out, _ = hsad_run("bench", "--compare", before, after)
+    assert status == 0
+    assert "| rx | 2.10 | 1.05 | 2.00 | faster |" in out
+    assert "| lrx d | 0.75 | 0.95 | 0.79 | within the spread |" in out
+    assert "| gone | only before |" in out
+    assert "| new | only after |" in out
+    status, out, _ = hsad_run("bench", "--compare", after, before)
+    assert status == 1
+    assert "| rx | 1.05 | 2.10 | 0.50 | slower |" in out
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"rows": [{"name": "rx", "bound": 0, "runs": [1]}]}', '{"rows": []}'])
+def test_what_is_no_report_is_refused(tmp_path, hsad_run, text):
+    good = report_of(tmp_path / "good.json", rx=[1.0])
+    bad = tmp_path / "bad.json"
+    bad.write_text(text)
+    status, _, err = hsad_run("bench", "--compare", good, str(bad))
+    assert status != 0
+    assert "bad.json" in err
+    assert "--compare" in err

@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 from numba.core import event
 
+import hsad
+from hsad.bench import compilation
 from hsad.kernels import compiled
 from hsad.kernels.ring import score
 
@@ -85,3 +87,26 @@ def test_the_same_bits_compiled_and_from_the_cache(tmp_path):
     command = [sys.executable, "-c", SCORES]
     runs = [subprocess.run(command, env=environment, capture_output=True, text=True, check=True) for _ in range(2)]
     assert len({line for run in runs for line in run.stdout.split()}) == 1
+
+
+def test_every_method_with_kernels_is_compiled_at_a_quiet_time(monkeypatch, hsad_run):
+    learned_by_torch = {"unrolled-rpca", "rpcanet", "deep-rx", "patchcore", "padim", "autoencoder"}
+    assert {method for method, _, _ in compilation.RUNS.values()} == set(hsad.DETECTORS) - learned_by_torch
+    seen = []
+    monkeypatch.setattr(compilation, "detect", lambda scene, method, **_: seen.append((method, scene.shape[2])))
+    status, out, _ = hsad_run("doctor", "--compile")
+    assert status == 0
+    assert seen == [(method, bands) for method, bands, _ in compilation.RUNS.values()]
+    assert [line[:32].strip() for line in out.splitlines()] == [*compilation.RUNS, "all"]
+
+
+@pytest.mark.long
+def test_after_compiling_nothing_is_compiled(tmp_path):
+    """In a process of its own; there the second time all comes from the cache."""
+    script = "from hsad.bench.compilation import *; import hsad.kernels.compiled as c\n"
+    script += "c.Announcement.on_start = lambda *_: print('compiled')\ncompile_kernels()"
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
+    command = [sys.executable, "-c", script]
+    runs = [subprocess.run(command, env=environment, capture_output=True, text=True, check=True) for _ in range(2)]
+    assert "compiled" in runs[0].stdout
+    assert "compiled" not in runs[1].stdout

@@ -56,6 +56,9 @@ class Case:
     peers : tuple of Peer
     repeats : int
         How often hsad is timed.
+    command : str
+        Type of the numbers of a file; then the whole command is timed, from its start to the raster. Empty: the call of
+        `hsad.detect` on an array.
     """
 
     name: str
@@ -69,6 +72,7 @@ class Case:
     reference: Callable[..., Any] | None
     peers: tuple[Peer, ...] = field(default=())
     repeats: int = 5
+    command: str = ""
 
 
 def _crd(*, distance: bool) -> Score:
@@ -139,10 +143,10 @@ def cases(*, quick: bool = False) -> list[Case]:
     The operations of `Case.flops` count one multiplication or addition each; divided by the measured speed of a
     matrix product they give the time that nobody can beat with that algorithm.
     """
-    window = {"outer": 15, "inner": 5}
+    window: dict[str, Any] = {"outer": 15, "inner": 5}
     found = []
     for bands, side in ((189, 96), (30, 160), (10, 320)):
-        common = {"bands": bands, "side": side, **window}
+        common: dict[str, Any] = {"bands": bands, "side": side, **window}
         crd_peers = (octave_loop("Octave, textbook CRD", OCTAVE_CRD), numpy_loop("numpy", _crd(distance=True)))
         lrx_peers: tuple[Peer, ...] = (
             spectral_lrx(),
@@ -198,4 +202,26 @@ def cases(*, quick: bool = False) -> list[Case]:
         Case("low-rank d=60", "low-rank", {}, bands=60, side=128, outer=0, inner=0, flops=60 * (64**2 + 4 * 64) / 16,
              reference=formulas.low_rank, peers=(numpy_whole("numpy, SVD and nanmedian", formulas.low_rank),))
     )  # fmt: skip
+    for bands, outer, inner in ((189, 5, 3), (189, 25, 15), (425, 15, 5)):
+        sizes: dict[str, Any] = {"bands": bands, "side": 64, "outer": outer, "inner": inner, "repeats": 3}
+        name = f"d={bands} {outer}/{inner}"
+        found += [
+            Case(f"crd weighted {name}", "crd", {"lam": _LAM}, **sizes, flops=_weighted(bands, outer, inner),
+                 reference=_crd(distance=True), peers=(numpy_loop("numpy", _crd(distance=True)),)),
+            Case(f"lrx {name}", "lrx", {"ridge": _RIDGE}, **sizes,
+                 flops=min(_sliding(bands), _weighted(bands, outer, inner)), reference=_local_rx,
+                 peers=(numpy_loop("numpy", _local_rx),)),
+        ]  # fmt: skip
+    wholes: tuple[tuple[str, dict[str, Any], float], ...] = (
+        ("rx", {}, 2.0 * 200**2),
+        ("lrx", {"ridge": _RIDGE, **window}, _sliding(200)),
+        ("crd", {"lam": _LAM, **window}, _weighted(200, **window)),
+    )
+    for method, parameters, flops in wholes:
+        side = 512 if method == "rx" else 128
+        found += [
+            Case(f"command {method} d=200 {dtype} {side}x{side}", method, parameters, bands=200, side=side, outer=0,
+                 inner=0, flops=flops, reference=None, repeats=3, command=dtype)
+            for dtype in ("int16", "float32")
+        ]  # fmt: skip
     return [case for case in found if not quick or case.bands <= 30]

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from hsad import __version__
 from hsad.bench.cases import Case, cases
+from hsad.bench.commands import command_seconds, made_cube
 from hsad.bench.formulas import Decomposed
 from hsad.bench.peers import octave_blas
 from hsad.bench.timing import processor, seconds
@@ -37,11 +39,15 @@ class Row:
     ----------
     name : str
     hsad : float
-        One thread, the whole call of `hsad.detect`.
+        One thread, the whole call of `hsad.detect` or the whole command; the least of `runs`.
+    runs : tuple of float
+        All of them, in their order.
     hsad_two : float or None
         Two threads; None where the cube is one leaf, which is not divided.
+    gemm_gflops : float
+        Speed of a matrix product, measured just before.
     bound : float
-        Operations of the thriftiest algorithm known, at the speed of a matrix product on this machine.
+        Operations of the thriftiest algorithm known, at that speed.
     peers : dict of str to float
         Times of the peers, one thread.
     difference : float or None
@@ -53,7 +59,9 @@ class Row:
 
     name: str
     hsad: float
+    runs: tuple[float, ...]
     hsad_two: float | None
+    gemm_gflops: float
     bound: float
     peers: dict[str, float]
     difference: float | None
@@ -78,8 +86,8 @@ class Report:
         lines = [
             f"hsad {self.version}, {self.machine}; matrix product {self.gemm_gflops:.0f} GFLOP/s (float64, one thread)",
             "",
-            "| work | hsad, µs/pixel | two threads | x bound | difference | peers, µs/pixel (ratio) |",
-            "|---|---|---|---|---|---|",
+            "| work | hsad, µs/pixel | median | two threads | x bound | difference | peers, µs/pixel (ratio) |",
+            "|---|---|---|---|---|---|---|",
         ]
         for row in self.rows:
             peers = "; ".join(
@@ -90,7 +98,8 @@ class Report:
             difference = "-" if row.difference is None else f"{row.difference:.0e}"
             two = "-" if row.hsad_two is None else f"{row.hsad / row.hsad_two:.2f}x"
             lines.append(
-                f"| {row.name} | {row.hsad:.3g} | {two} | {row.hsad / row.bound:.1f} | {difference} | {peers or '-'} |"
+                f"| {row.name} | {row.hsad:.3g} | {median(row.runs):.3g} | {two} | {row.hsad / row.bound:.1f} | "
+                f"{difference} | {peers or '-'} |"
             )
         return "\n".join(lines)
 
@@ -140,39 +149,46 @@ def run_bench(*, quick: bool = False, only: str = "", progress: Callable[..., An
         names = ", ".join(case.name for case in known)
         raise ParameterError(f"--only (only=): no case has {only!r} in its name; there are {names}")
     with one_blas_thread():
-        speed = _gemm_speed()
         measured = progress(chosen, total=len(chosen), desc="measuring") if progress else chosen
-        rows = tuple(_measure(case, speed) for case in measured)
+        rows = tuple(_measure(case) for case in measured)
     octave = octave_blas()
     machine = f"{processor()}, {available_cpus()} processors, Python {platform.python_version()}" + (
         f", GNU Octave with {octave}" if octave else ""
     )
-    return Report(machine, __version__, speed / 1e9, rows)
+    return Report(machine, __version__, max(row.gemm_gflops for row in rows), rows)
 
 
-def _measure(case: Case, speed: float) -> Row:
-    cube = _cube(case.side, case.bands)
+def _measure(case: Case) -> Row:
+    speed = _gemm_speed()
+    cube = made_cube(case.side, case.bands)
     windows = {"outer": case.outer, "inner": case.inner} if case.outer else {}
-
-    def call(workers: int) -> xr.DataArray:
-        scores: xr.DataArray = detect(given, case.method, workers=workers, **windows, **case.parameters)
-        return scores
-
     given = xr.DataArray(cube, dims=("y", "x", "band"))
-    scores = call(1)  # compiles, too
-    pixels = cube[..., 0].size
-    # One after the other, several times: what disturbs the machine disturbs both.
+    scores: xr.DataArray | None = None
+    # Threads in turn, several times: what disturbs the machine disturbs both.
     threads = (1, 2) if case.side > make_detector(case.method, **case.parameters).leaf else (1,)
-    times = np.array([[seconds(partial(call, n)) for n in threads] for _ in range(case.repeats)]).min(axis=0)
+    if case.command:
+        times = command_seconds(case, cube, threads)
+    else:
+
+        def call(workers: int) -> xr.DataArray:
+            found: xr.DataArray = detect(given, case.method, workers=workers, **windows, **case.parameters)
+            return found
+
+        scores = call(1)  # compiles, too
+        times = np.array([[seconds(partial(call, n)) for n in threads] for _ in range(case.repeats)])
+    times *= 1e6 / cube[..., 0].size
     peers = {peer.name: peer.measure(cube, case.outer, case.inner) for peer in case.peers if peer.available}
-    objective = json.loads(scores.attrs["background"])["objective"] if case.method == "rpca" else None
+    pursued = scores is not None and case.method == "rpca"
+    objective = json.loads(scores.attrs["background"])["objective"] if scores is not None and pursued else None
     return Row(
         case.name,
-        times[0] / pixels * 1e6,
-        times[1] / pixels * 1e6 if len(times) > 1 else None,
+        float(times[:, 0].min()),
+        tuple(times[:, 0].tolist()),
+        float(times[:, 1].min()) if len(threads) > 1 else None,
+        speed / 1e9,
         case.flops / speed * 1e6,
         {name: peer.seconds * 1e6 for name, peer in peers.items()},
-        _difference(case, cube, scores.values),
+        None if scores is None else _difference(case, cube, scores.values),
         {name: objective / peer.objective - 1 for name, peer in peers.items() if objective and peer.objective},
     )
 
@@ -194,15 +210,6 @@ def _difference(case: Case, cube: NDArray[np.float64], scores: NDArray[np.float3
         expected_score = case.reference(cube, row, col, case.outer, case.inner)
         differences.append(abs(float(scores[row, col]) - expected_score) / expected_score)
     return float(max(differences))
-
-
-def _cube(side: int, bands: int) -> NDArray[np.float64]:
-    """Return a cube of smooth spectra with noise, of order one, always the same."""
-    random = np.random.default_rng(0)
-    curves = np.cumsum(random.normal(size=(6, bands)), axis=1) / np.sqrt(bands)
-    mixture = random.random((side, side, 6))
-    cube = 0.5 + 0.1 * mixture @ curves + 0.01 * random.normal(size=(side, side, bands))
-    return np.ascontiguousarray(cube)
 
 
 def _gemm_speed() -> float:

@@ -12,7 +12,7 @@ from hsad.cli.options import HsadCommand, json_option, overwrite_option, print_j
 from hsad.errors import ParameterError
 
 if TYPE_CHECKING:
-    from hsad.bench import Accuracy, Reading, Report
+    from hsad.bench import Accuracy, Comparison, Reading, Report
 
 __all__ = ["bench", "completion", "demo", "doctor", "manual", "methods"]
 
@@ -96,6 +96,12 @@ def demo(output: str, overwrite: bool, as_json: bool) -> None:
     help="Only cases or layouts whose name holds this; accuracy: only these methods (a,b).",
 )
 @click.option("--plot", metavar="BENCH.png", help="Speed: draw the times.")
+@click.option(
+    "--compare",
+    nargs=2,
+    metavar="BEFORE.json AFTER.json",
+    help="Speed: two reports of --json, row by row; measures nothing.",
+)
 @click.option("--io", "reading", is_flag=True, help="Reading: windows of files in each layout beside a plain read.")
 @click.option("--accuracy", is_flag=True, help="Every detector on scenes whose truth is known.")
 @click.option("--suite", is_flag=True, help="Accuracy on 86 cases in 8 families, with the regret of each.")
@@ -108,6 +114,7 @@ def bench(
     quick: bool,
     only: str,
     plot: str | None,
+    compare: tuple[str, str] | None,
     reading: bool,
     accuracy: bool,
     suite: bool,
@@ -119,46 +126,84 @@ def bench(
 ) -> None:
     """Time hsad beside the peers that are installed; or how fast files are read, or how well detectors find.
 
-    --io writes files to the folder of temporary files (TMPDIR) for a while, 0.4 GB at a time.
+    --io, and commands on files, write to the folder of temporary files (TMPDIR) for a while, 0.4 GB at a time.
+    --compare ends with status 1 where a row became slower by more than its runs differ among themselves.
     """
-    from hsad.bench import run_accuracy, run_bench, run_reading, run_suite
-    from hsad.files import check_output
-    from hsad.products.figures import FIGURE_SUFFIXES
+    report: Report | Accuracy | Reading | Comparison
+    slower: tuple[str, ...] = ()
+    if compare is not None:
+        if reading or accuracy or suite or quick or only or plot is not None:
+            raise ParameterError("--compare measures nothing: leave out all that says what is measured")
+        from hsad.bench import compare_reports
 
-    report: Report | Accuracy | Reading
-    if reading:
+        compared = report = compare_reports(*compare)
+        slower = compared.slower
+    elif reading:
         if accuracy or suite or plot is not None:
             raise ParameterError("--io is a bench of its own: leave out --accuracy, --suite and --plot")
+        from hsad.bench import run_reading
+
         report = run_reading(quick=quick, only=only, progress=progress())
     elif accuracy:
         if quick or plot is not None:
             raise ParameterError("--quick and --plot belong to the bench of speed: leave them out with --accuracy")
-        folder = Path(data) if data else None
-        methods = [name.strip() for name in only.split(",") if name.strip()]
-        if suite:
-            report = run_suite(folder, methods=methods, seeds=seeds, draw=draw, progress=progress())
-        else:
-            report = run_accuracy(folder, methods=methods, seeds=seeds, progress=progress())
+        report = _accuracy(suite, data, only, seeds, draw)
     else:
         if suite:
             raise ParameterError("--suite is part of the accuracy: give --accuracy --suite")
-        if plot is not None:
-            check_output(plot, FIGURE_SUFFIXES, overwrite=overwrite)
-        timed = report = run_bench(quick=quick, only=only, progress=progress())
-        if plot is not None:
-            timed.plot(plot, overwrite=overwrite)
+        report = _speed(quick, only, plot, overwrite)
     if as_json:
         print_json(report.to_dict())
     else:
         click.echo(report.table())
+    if slower:
+        raise click.exceptions.Exit(1)
+
+
+def _accuracy(suite: bool, data: str | None, only: str, seeds: int, draw: int) -> Accuracy:
+    from hsad.bench import run_accuracy, run_suite
+
+    folder = Path(data) if data else None
+    methods = [name.strip() for name in only.split(",") if name.strip()]
+    if suite:
+        return run_suite(folder, methods=methods, seeds=seeds, draw=draw, progress=progress())
+    return run_accuracy(folder, methods=methods, seeds=seeds, progress=progress())
+
+
+def _speed(quick: bool, only: str, plot: str | None, overwrite: bool) -> Report:
+    from hsad.bench import run_bench
+    from hsad.files import check_output
+    from hsad.products.figures import FIGURE_SUFFIXES
+
+    if plot is not None:
+        check_output(plot, FIGURE_SUFFIXES, overwrite=overwrite)
+    report = run_bench(quick=quick, only=only, progress=progress())
+    if plot is not None:
+        report.plot(plot, overwrite=overwrite)
+    return report
 
 
 @click.command(cls=HsadCommand)
+@click.option("--compile", "compile_all", is_flag=True, help="Compile all kernels now, not at their first use.")
 @json_option
-def doctor(as_json: bool) -> None:
-    """Check versions, threads, GDAL and PROJ data, GPU: what would go wrong, and how to mend it."""
+def doctor(compile_all: bool, as_json: bool) -> None:
+    """Check versions, threads, GDAL and PROJ data, GPU: what would go wrong, and how to mend it.
+
+    With --compile it compiles the kernels of all methods instead, once for this machine, and says how long each took.
+    """
     from hsad.doctor import examine
 
+    if compile_all:
+        from hsad.bench.compilation import compile_kernels
+
+        done = compile_kernels(progress())
+        if as_json:
+            print_json([run.__dict__ for run in done])
+            return
+        for run in done:
+            click.echo(f"{run.name:32} {run.seconds:6.1f} s")
+        click.echo(f"{'all':32} {sum(run.seconds for run in done):6.1f} s")
+        return
     findings = examine()
     if as_json:
         print_json([finding.__dict__ for finding in findings])

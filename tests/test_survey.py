@@ -11,9 +11,12 @@ import pytest
 
 import hsad
 from hsad.cli import run
-from hsad.errors import OutputError
+from hsad.errors import DataError, OutputError
 from hsad.products import write_envi
 from hsad.products.anomalies import read_anomalies
+from hsad.report.explain import explain_scores
+from hsad.report.opened import Scene, open_scores
+from hsad.report.pictures import overview
 
 
 @pytest.fixture(scope="module")
@@ -94,15 +97,50 @@ def test_a_region_without_georeferencing_is_surveyed_where_it_lies(tmp_path):
     assert hsad.open_cube(tmp_path / "out" / "scores.tif").shape == (40, 40, 1)
 
 
-def test_a_swath_is_surveyed_on_the_sensors_grid(tmp_path):
+def test_a_swath_is_surveyed_on_the_map(tmp_path):
+    from products import COLS, emit
+
+    scene = emit.write_cube(tmp_path)
+    options = {"covariance": "ridge", "decide": {"threshold": 0.0, "merge": 1}}
+    result = hsad.survey(scene, tmp_path / "out", "rx", **options)
+    first = read_anomalies(tmp_path / "out" / "anomalies.gpkg")[0]
+    # The table mirrors columns and leaves one void around: so the sensor's pixel is found by hand.
+    row, col = first["row"] - 1, COLS - first["col"]
+    scores = hsad.detect(scene, "rx", covariance="ridge", grid="sensor").values
+    assert float(scores[row, col]) == pytest.approx(first["score_max"], rel=1e-5)
+    assert (first["lon"], first["lat"]) == pytest.approx((10 + (first["col"] + 0.5) / 2, 50 - (first["row"] + 0.5) / 4))
+    opened = open_scores(result["scores"])
+    beside = Scene.of(scene, opened.grid)
+    spectra, valid = beside.spectra(slice(1, 3), slice(0, COLS + 1))
+    good = [0, 1, 3, 4]
+    np.testing.assert_allclose(spectra[:, 1:], emit.values()[:2, ::-1][..., good], rtol=1e-6)
+    assert valid[:, 1:].all()
+    assert not valid[:, 0].any()
+    # The reasons, too, are those of the sensor's pixel; a void has none.
+    why = explain_scores(scene, result["scores"], at=(first["row"], first["col"]))
+    own = hsad.explain(scene, "rx", row, col, covariance="ridge")
+    np.testing.assert_allclose(why.reason.contributions, own.reason.contributions)
+    assert (why.row, why.col) == (first["row"], first["col"])
+    assert f"Pixel {first['row']},{first['col']} scores" in (tmp_path / "out" / "report.html").read_text()
+    with pytest.raises(DataError, match="the swath does not reach this pixel"):
+        explain_scores(scene, result["scores"], at=(0, 0))
+    picture, _ = overview(beside)
+    sensor, _ = overview(beside.on_the_sensor())
+    np.testing.assert_array_equal(picture[1:-1, 1:-1], sensor[:, ::-1])
+
+
+def test_a_region_of_a_swath_is_surveyed_on_its_part_of_the_map(tmp_path):
     from products import emit
 
     scene = emit.write_cube(tmp_path)
-    hsad.survey(scene, tmp_path / "out", "rx", covariance="ridge", decide={"threshold": 0.0})
-    first = read_anomalies(tmp_path / "out" / "anomalies.gpkg")[0]
-    scores = hsad.detect(scene, "rx", covariance="ridge", grid="sensor")
-    assert hsad.open_cube(tmp_path / "out" / "scores.tif").shape[:2] == scores.shape
-    assert float(scores.values[first["row"], first["col"]]) == pytest.approx(first["score_max"], rel=1e-5)
+    result = hsad.survey(scene, tmp_path / "out", "rx", covariance="ridge", region="1:4,0:3", decide={"threshold": 0.0})
+    part = {"covariance": "ridge", "region": "1:4,0:3"}
+    opened = open_scores(result["scores"])
+    beside = Scene.of(scene, opened.grid)
+    row, col = beside.own_pixel(0, 0)  # columns are mirrored
+    assert (row, col) == (1, 2)
+    np.testing.assert_allclose(opened.rows(0, 1)[0, 0], hsad.detect(scene, "rx", grid="sensor", **part).values[0, 2])
+    assert "squared Mahalanobis distance" in (tmp_path / "out" / "report.html").read_text()
 
 
 def test_the_command_prints_one_line(scene, tmp_path, capsys):

@@ -13,6 +13,7 @@ from skimage.filters import threshold_otsu
 import hsad
 from hsad.detectors import describe_detector, make_detector
 from hsad.errors import DataError, ParameterError
+from hsad.report.decide import summary_line
 from hsad.thresholds.bank import BankNull, bank_methods, bank_table, features
 from hsad.thresholds.choose import ThresholdOptions, choose_threshold
 from hsad.thresholds.nulls import CleanNull
@@ -213,6 +214,21 @@ def test_a_given_threshold_is_taken_and_counted():
     plain = choose_threshold(scores.values, ThresholdOptions(threshold=5.0))
     assert plain.expected_false is None
     assert np.isnan(plain.p_value(np.array([5.0]))).all()
+
+
+def test_the_summary_says_what_the_list_says_of_its_last():
+    scores = scores_of("auto")
+    scores.values = np.minimum(scores.values, 1.0 + 1e-6 * scores.values)
+    scores.values[10:60:10, 50] = 9.0
+    null = BankNull(bank_table("auto"), Tail.of(ScoreMap.of(scores)))
+    level = null.threshold(10.0)
+    assert 1.0 < level < 9.0
+    found = hsad.polygons(scores)
+    assert (len(found), found.threshold["expected_false"]) == (5, pytest.approx(12.0))
+    assert float(null.expected(9.0)) < 0.5
+    assert summary_line(found).startswith("5 anomalies, about 0 of them expected false")
+    by_pixels = hsad.polygons(scores, rule="percentile", pfa=1e-3)
+    assert summary_line(by_pixels).endswith(f"at most {min(len(by_pixels), 12)} of them expected false")
 
 
 def test_methods_without_a_table_say_so():

@@ -72,22 +72,8 @@ def threshold(scores: str, output: str, as_json: bool, **options: Any) -> None:
     if as_json:
         print_json(result)
         return
-    number = result["anomalies"]
-    click.echo(f"{output}: {number} {'anomaly' if number == 1 else 'anomalies'}{_expected(result)}")
+    click.echo(f"{output}: {result['summary']}")
     click.echo(result["sentence"])
-
-
-def _expected(result: dict[str, Any]) -> str:
-    """Return what of the anomalies is expected to be false, in words; nothing where it is not known."""
-    false = result["expected_false"]
-    if false is None:
-        return ""
-    if false >= result["anomalies"] and not result["trusted"]:
-        return "; how many of them are false cannot be told here"
-    number = f"{min(false, result['anomalies']):.0f}"
-    mark = "" if result["trusted"] else " (do not trust this number here)"
-    counted = result["rule"] in ("bank", "clean-region", "given")
-    return f", {'about' if counted else 'at most'} {number} of them expected false{mark}"
 
 
 def _pair(kind: type, form: str) -> Callable[[click.Context, click.Parameter, str | None], Any]:

@@ -31,7 +31,7 @@ from hsad.thresholds.choose import Threshold, ThresholdOptions, choose_threshold
 from hsad.thresholds.objects import find_objects
 from hsad.thresholds.scoremap import ScoreMap
 
-__all__ = ["anomalies_of", "choose_anomalies", "polygons", "threshold", "threshold_to_file"]
+__all__ = ["anomalies_of", "choose_anomalies", "polygons", "summary_line", "threshold", "threshold_to_file"]
 
 MERGE = 2
 """Pixels this many rows and columns apart belong to one anomaly: the bank's false objects are counted so."""
@@ -154,7 +154,7 @@ def threshold_to_file(
     Returns
     -------
     dict
-        ``output``, ``anomalies`` (their number), and what `Threshold.to_dict` says.
+        ``output``, ``anomalies`` (their number), ``summary`` (one line), and what `Threshold.to_dict` says.
     """
     target = Path(output)
     allowed = (*RASTER_SUFFIXES, *VECTOR_SUFFIXES)
@@ -182,7 +182,7 @@ def threshold_to_file(
     if p_values is not None:
         strips = ((first, chosen.p_value(strip).astype(np.float32)) for first, strip in opened.strips())
         write_decided(strips, opened.grid, p_values, description="p-value", tags=tags, overwrite=overwrite)
-    return {"output": str(target), "anomalies": len(found), **chosen.to_dict()}
+    return {"output": str(target), "anomalies": len(found), "summary": summary_line(found), **chosen.to_dict()}
 
 
 def anomalies_of(
@@ -231,6 +231,24 @@ def anomalies_of(
     from hsad.report.surroundings import with_spectra
 
     return with_spectra(result, scores, scene, chosen.value, _WITH_SPECTRA)
+
+
+def summary_line(anomalies: Anomalies) -> str:
+    """Return how many anomalies there are, and how many of them are expected to be false.
+
+    By rules that count objects it is what is expected down to the last of the list: the threshold itself may lie far
+    below its score, and accept more than there are.
+    """
+    number, threshold = len(anomalies), anomalies.threshold
+    text = f"{number} {'anomaly' if number == 1 else 'anomalies'}"
+    if threshold["expected_false"] is None or not number:
+        return text
+    counted = threshold["rule"] in ("bank", "clean-region", "given")
+    false = float(anomalies.columns["expected_false"][-1]) if counted else threshold["expected_false"]
+    if false >= number and not threshold["trusted"]:
+        return f"{text}; how many of them are false cannot be told here"
+    doubt = "" if threshold["trusted"] else " (a number not to be trusted here)"
+    return f"{text}, {'about' if counted else 'at most'} {min(false, number):.0f} of them expected false{doubt}"
 
 
 def _options(options: dict[str, Any]) -> ThresholdOptions:

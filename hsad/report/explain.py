@@ -320,5 +320,5 @@ def explain_scores(
         row, col = at if at is not None else beside.pixel_at(*lonlat)  # type: ignore[misc]  # one of them is given
     beside.require(row, col)
     with explainer(scene, opened.method, opened.parameters, library) as ready:
-        found_there = ready.at(row + beside.origin[0], col + beside.origin[1])
+        found_there = ready.at(*beside.own_pixel(row, col))
     return similar(replace(found_there, row=row, col=col), records, number)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from hsad.cube import GeoGrid, check_cube, geo_grid
 from hsad.engine.source import CubeSource, drop_dead_bands, source_of
 from hsad.errors import DataError, ParameterError, SceneError
+from hsad.grids.swath import Swath, seen_within, swath_of
 from hsad.job.options import RunOptions
 from hsad.job.selection import pixel_window
 from hsad.products.raster import read_provenance
@@ -57,11 +58,11 @@ def open_scores(scores: Any, band: int | None = None) -> ScoreMap:
     return ScoreMap.of(chosen)
 
 
-def window_origin(run: RunOptions) -> Callable[[GeoGrid], tuple[int, int]]:
-    """Return what finds where the scores begin in the scene: the window of the run."""
+def window_origin(run: RunOptions) -> Callable[[xr.DataArray], tuple[int, int]]:
+    """Return what finds where the window of a run begins in its scene."""
 
-    def origin(grid: GeoGrid) -> tuple[int, int]:
-        rows, cols = pixel_window(run, grid)
+    def origin(cube: xr.DataArray) -> tuple[int, int]:
+        rows, cols = pixel_window(run, geo_grid(cube), swath_of(cube))
         return rows.start, cols.start
 
     return origin
@@ -77,19 +78,22 @@ class Scene:
     source : CubeSource
         Its spectra, without bad and empty bands.
     origin : (int, int)
-        Row and column of the scene at which the map's first pixel lies.
+        Row and column of the scene, or of the map of its swath, at which the score map's first pixel lies.
     grid : GeoGrid
-        Of the map.
+        Of the score map.
+    swath : Swath or None
+        Where pixels of the map are found on the sensor's grid, for scores that were put on a map.
     """
 
     cube: xr.DataArray
     source: CubeSource
     origin: tuple[int, int]
     grid: GeoGrid
+    swath: Swath | None = None
 
     @classmethod
-    def of(cls, scene: Any, grid: GeoGrid, origin: Callable[[GeoGrid], tuple[int, int]] | None = None) -> Self:
-        """Open a scene (path, cube or array) and find the map's place in it: by `origin`, or by CRS.
+    def of(cls, scene: Any, grid: GeoGrid, origin: Callable[[xr.DataArray], tuple[int, int]] | None = None) -> Self:
+        """Open a scene (path, cube or array) and find the map's place in it: by `origin`, or by transform.
 
         Raises
         ------
@@ -102,14 +106,15 @@ class Scene:
             cube = open_cube(scene)
         else:
             cube = check_cube(scene)
-        whole = geo_grid(cube)
-        found = _place(grid, whole) if origin is None else origin(whole)
+        swath = None if grid.transform is None else swath_of(cube)  # a sensor's grid has no transform
+        whole = geo_grid(cube) if swath is None else swath.grid
+        found = _place(grid, whole) if origin is None or swath is not None else origin(cube)
         if found is None:
             raise SceneError(
                 f"{cube.attrs.get('source', 'the scene')}: {whole.rows} x {whole.cols} pixels do not hold the scores' "
-                f"{grid.rows} x {grid.cols} (scores of swaths: detect with --grid sensor)"
+                f"{grid.rows} x {grid.cols}"
             )
-        return cls(cube, drop_dead_bands(source_of(cube)), found, grid)
+        return cls(cube, drop_dead_bands(source_of(cube)), found, grid, swath)
 
     @property
     def wavelength(self) -> NDArray[np.float64] | None:
@@ -127,7 +132,38 @@ class Scene:
         """Return spectra ``(rows, cols, bands)`` and validity of a window of the map."""
         here = slice(rows.start + self.origin[0], rows.stop + self.origin[0])
         there = slice(cols.start + self.origin[1], cols.stop + self.origin[1])
-        return self.source.spectra(self.source.read(here, there), here, there)
+        if self.swath is None:
+            return self.source.spectra(self.source.read(here, there), here, there)
+        line, sample = (places[:, there] for places in self.swath.lookup(here))
+        seen = line >= 0
+        spectra = np.full((*seen.shape, len(self.source.bands)), np.nan)
+        valid = np.zeros(seen.shape, dtype=np.bool_)
+        window = seen_within(self.swath, here, there)
+        if window is not None:
+            known, usable = self.source.spectra(self.source.read(*window), *window)
+            places = line[seen] - window[0].start, sample[seen] - window[1].start
+            spectra[seen], valid[seen] = known[places], usable[places]
+        return spectra, valid
+
+    def own_pixel(self, row: int, col: int) -> tuple[int, int]:
+        """Return the row and column of the scene that a pixel of the map shows.
+
+        Raises
+        ------
+        DataError
+            When it shows none: a void of a swath's map.
+        """
+        row, col = row + self.origin[0], col + self.origin[1]
+        if self.swath is None:
+            return row, col
+        line, sample = (int(places[0, col]) for places in self.swath.lookup(slice(row, row + 1)))
+        if line < 0:
+            raise DataError(f"at {row - self.origin[0]},{col - self.origin[1]}: the swath does not reach this pixel")
+        return line, sample
+
+    def on_the_sensor(self) -> Scene:
+        """Return the scene of a swath on the sensor's own grid."""
+        return Scene(self.cube, self.source, (0, 0), geo_grid(self.cube))
 
     def window(self, row: int, col: int, side: int) -> tuple[slice, slice]:
         """Return the square of this side around a pixel, moved inside of the map where it would stick out."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ from hsad.files import check_output, whole_file
 from hsad.products.anomalies import COLUMNS, Anomalies
 from hsad.products.palette import SCORE_PALETTE
 from hsad.products.styles import STATE_COLORS
-from hsad.report.decide import choose_anomalies
+from hsad.report.decide import choose_anomalies, summary_line
 from hsad.report.explain import ABSORPTION, explainer
 from hsad.report.opened import Scene, open_scores
 from hsad.report.pictures import data_url, overview, picture_step, score_picture
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from hsad.thresholds.scoremap import ScoreMap
 
-__all__ = ["Account", "report_to_file", "summary_line", "write_page"]
+__all__ = ["Account", "report_to_file", "write_page"]
 
 PAGE_SUFFIXES = (".html", ".htm")
 _SPECTRA = 200
@@ -48,13 +48,13 @@ class Account:
         What the detector is to learn.
     options : mapping
         Of the run: bands, a mask, a window.
-    origin : (int, int)
-        Row and column, of what is learned, at which the scores begin.
+    start : (int, int)
+        Row and column of the scene at which what is learned begins.
     """
 
     scene: Any
     options: Mapping[str, Any]
-    origin: tuple[int, int]
+    start: tuple[int, int]
 
 
 def report_to_file(
@@ -92,7 +92,7 @@ def report_to_file(
     opened = open_scores(scores)
     beside = Scene.of(scene, opened.grid)
     anomalies = choose_anomalies(opened, beside, **options)
-    account = Account(scene, {}, beside.origin) if reasons else None
+    account = Account(scene, {}, (0, 0)) if reasons else None
     write_page(target, anomalies, opened, beside, account, overwrite=overwrite)
     return {
         "output": str(target),
@@ -100,19 +100,6 @@ def report_to_file(
         "summary": summary_line(anomalies),
         **{name: value for name, value in anomalies.threshold.items() if name != "anomalies"},
     }
-
-
-def summary_line(anomalies: Anomalies) -> str:
-    """Return how many anomalies there are, and how many of them are expected to be false."""
-    number, false = len(anomalies), anomalies.threshold["expected_false"]
-    text = f"{number} {'anomaly' if number == 1 else 'anomalies'}"
-    if false is None or not number:
-        return text
-    if false >= number and not anomalies.threshold["trusted"]:
-        return f"{text}; how many of them are false cannot be told here"
-    counted = anomalies.threshold["rule"] in ("bank", "clean-region", "given")
-    doubt = "" if anomalies.threshold["trusted"] else " (a number not to be trusted here)"
-    return f"{text}, {'about' if counted else 'at most'} {min(false, number):.0f} of them expected false{doubt}"
 
 
 def write_page(
@@ -315,7 +302,8 @@ def _reasons(anomalies: Anomalies, scores: ScoreMap, scene: Scene, account: Acco
         for place in range(min(_REASONS, len(anomalies))):
             row, col = int(anomalies.columns["row"][place]), int(anomalies.columns["col"][place])
             try:
-                why = ready.at(row + account.origin[0], col + account.origin[1])
+                own_row, own_col = scene.own_pixel(row, col)
+                why = replace(ready.at(own_row - account.start[0], own_col - account.start[1]), row=row, col=col)
             except DataError:
                 continue
             parts, made = (why.reason.contributions, why.reason.reconstruction) if same else (None, None)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hsad.products.ortho import orthorectified
 from hsad.products.palette import is_logarithmic
 from hsad.products.summary import stretch
 
@@ -41,6 +42,24 @@ def overview(scene: Scene) -> tuple[NDArray[np.uint8], str]:
     """
     bands, named = _colours(scene)
     step = picture_step(scene.grid.rows, scene.grid.cols)
+    if scene.swath is None:
+        values = _sampled(scene, bands, step)
+    else:  # every strip of the map may show all rows of the sensor: those are read once
+        row, col = scene.origin
+        placed = orthorectified(_sampled(scene.on_the_sensor(), bands, 1), scene.swath)
+        values = placed[row : row + scene.grid.rows : step, col : col + scene.grid.cols : step]
+    picture = np.zeros(values.shape, dtype=np.uint8)
+    for channel in range(3):
+        known = values[..., channel][np.isfinite(values[..., channel])]
+        if known.size:
+            low, high = np.percentile(known, _PERCENTILES)
+            scaled = (values[..., channel] - low) / max(float(high - low), 1e-30)
+            picture[..., channel] = np.nan_to_num(np.clip(scaled, 0, 1) ** 0.8 * 255)
+    return picture, named
+
+
+def _sampled(scene: Scene, bands: list[int], step: int) -> NDArray[np.floating]:
+    """Return three bands of every `step`-th pixel, NaN where it is invalid."""
     strips = []
     height = _STRIP_ROWS if step <= _STRIP_ROWS else 1
     for first in range(0, scene.grid.rows, height * (step if height == 1 else 1)):
@@ -50,15 +69,7 @@ def overview(scene: Scene) -> tuple[NDArray[np.uint8], str]:
         part = spectra[skip::step, ::step][..., bands]
         part[~valid[skip::step, ::step]] = np.nan
         strips.append(part)
-    values = np.concatenate(strips)
-    picture = np.zeros(values.shape, dtype=np.uint8)
-    for channel in range(3):
-        known = values[..., channel][np.isfinite(values[..., channel])]
-        if known.size:
-            low, high = np.percentile(known, _PERCENTILES)
-            scaled = (values[..., channel] - low) / max(float(high - low), 1e-30)
-            picture[..., channel] = np.nan_to_num(np.clip(scaled, 0, 1) ** 0.8 * 255)
-    return picture, named
+    return np.concatenate(strips)
 
 
 def _colours(scene: Scene) -> tuple[list[int], str]:

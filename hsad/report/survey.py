@@ -8,15 +8,13 @@ from typing import Any
 from hsad.detectors.base import Detector
 from hsad.errors import OutputError
 from hsad.files import check_output
-from hsad.grids.swath import swath_of
 from hsad.job.files import detect_to_file
 from hsad.job.options import RunOptions
 from hsad.products.anomalies import write_anomalies
 from hsad.products.stac import add_asset
-from hsad.readers import open_cube
-from hsad.report.decide import MERGE, choose_anomalies
+from hsad.report.decide import MERGE, choose_anomalies, summary_line
 from hsad.report.opened import Scene, open_scores, window_origin
-from hsad.report.page import Account, summary_line, write_page
+from hsad.report.page import Account, write_page
 from hsad.report.quicklook import draw_quicklook
 
 __all__ = ["NAMES", "survey"]
@@ -43,7 +41,7 @@ def survey(
     folder : path
         Made if it does not exist; the files are called as in `NAMES`, with companions of the scores.
     method, **options
-        As for `hsad.detect_to_file`; a swath is surveyed on the sensor's grid.
+        As for `hsad.detect_to_file`.
     overwrite : bool
         Whether files of an earlier survey may be replaced.
     restart : bool
@@ -70,8 +68,6 @@ def survey(
     paths = {kind: target / name for kind, name in NAMES.items()}
     for path in paths.values():
         check_output(path, (), overwrite=overwrite)
-    if options.get("grid") is None and swath_of(open_cube(scene)) is not None:
-        options["grid"] = "sensor"  # a map repeats pixels, and spectra belong to those of the sensor
     result = detect_to_file(scene, paths["scores"], method, overwrite=overwrite, restart=restart, **options)
 
     scores = open_scores(paths["scores"])
@@ -80,7 +76,7 @@ def survey(
     anomalies = choose_anomalies(scores, beside, **{"merge": MERGE, **(decide or {})})
     write_anomalies(anomalies, paths["anomalies"], overwrite=overwrite)
     given = {name: value for name, value in options.items() if name in _SAME_BACKGROUND and value is not None}
-    account = Account(scene, given, (0, 0) if {"region", "bbox"} & set(given) else beside.origin)
+    account = Account(scene, given, window_origin(run)(beside.cube) if {"region", "bbox"} & set(given) else (0, 0))
     write_page(paths["report"], anomalies, scores, beside, account, overwrite=overwrite)
     draw_quicklook(scores, beside, paths["quicklook"], title=summary_line(anomalies), overwrite=overwrite)
     add_asset(

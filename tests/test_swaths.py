@@ -253,12 +253,12 @@ def test_the_command_line(tmp_path):
     scene = dlr.write_enmap(tmp_path)
     told = json.loads(command("info", scene, "--json").stdout)
     assert told["product"] == "EnMAP L2A"
-    assert told["mask_flags"] == ["cloud", "shadow", "cirrus", "background"]
+    assert told["mask_flags"] == ["cloud", "shadow", "cirrus", "saturated", "background"]
     assert told["flags"]["cloud"] == 1 / 20
     assert told["flags"]["pixel"] is None
-    assert told["valid_fraction"] == 13 / 20
+    assert told["valid_fraction"] == 12 / 20
     shown = command("info", scene).stdout
-    assert "mask_flags      cloud, shadow, cirrus, background" in shown
+    assert "mask_flags      cloud, shadow, cirrus, saturated, background" in shown
     out = tmp_path / "scores.tif"
     arguments = ("detect", scene, "-m", "rx", "--covariance", "ridge", "-o", out)
     assert command(*arguments, "--mask-flags", "none", "--bad-bands", "2").returncode == 0

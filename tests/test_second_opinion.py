@@ -107,3 +107,11 @@ def test_quality_layers_agree(tmp_path):
         ("snow", "snow"),
     ):
         np.testing.assert_array_equal((ours.quality.values & bits[flag]) != 0, theirs[name].values.astype(bool))
+
+
+def test_their_cubes_are_scenes(tmp_path):
+    path = dlr.write_enmap(tmp_path, layers=False)
+    theirs = hyperproc.open(path)
+    scores = hsad.detect(theirs[hyperproc.main_var(theirs)], "rx", covariance="ridge", bands="400-1000,2400")
+    np.testing.assert_array_equal(np.isnan(scores), np.isnan(hsad.detect(path, "rx", covariance="ridge")))
+    assert np.isfinite(scores.values[:4]).all()

@@ -10,8 +10,8 @@ import pytest
 from hostile.attack import attack
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="memory is measured with resource")
-SHORT = {"header": 200, "tiff": 100, "mat": 100, "background": 60, "sealed": 60}
-LONG = {"header": 20_000, "tiff": 5_000, "mat": 3_000, "background": 2_500, "sealed": 2_500}
+SHORT = {"header": 200, "tiff": 100, "mat": 100, "background": 60, "sealed": 60, "granule": 90}
+LONG = {"header": 20_000, "tiff": 5_000, "mat": 3_000, "background": 2_500, "sealed": 2_500, "granule": 6_000}
 
 
 @pytest.fixture(autouse=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import tempfile
 import warnings
 import zlib
 from collections.abc import Callable
@@ -388,8 +389,39 @@ def altered(value: object, random: np.random.Generator) -> object:
     return nasty[random.integers(len(nasty))]
 
 
+@cache
+def granule_seeds() -> list[tuple[str, bytes]]:
+    """Return products in HDF5: their names, and what they hold."""
+    from products import aviris, emit, neon, pace, prisma, tanager
+
+    def l1(folder: Path) -> Path:
+        return prisma.write(folder, "L1")
+
+    def basic(folder: Path) -> Path:
+        return tanager.write(folder, "basic")
+
+    seeds = []
+    for write in (
+        emit.write_cube, tanager.write, basic, prisma.write, l1, neon.write, pace.write_l1b, pace.write_l2,
+        aviris.write_netcdf,
+    ):  # fmt: skip
+        with tempfile.TemporaryDirectory() as folder:
+            path = write(Path(folder))
+            seeds.append((path.name, path.read_bytes()))
+    return seeds
+
+
+def granule(number: int, folder: Path) -> Path:
+    """Write a product in HDF5, damaged anywhere."""
+    name, content = granule_seeds()[number % len(granule_seeds())]
+    path = folder / name
+    path.write_bytes(flipped(content, np.random.default_rng(number), len(content)))
+    return path
+
+
 KINDS: dict[str, Callable[[int, Path], Path]] = {
     "header": header, "tiff": tiff, "mat": mat, "background": background, "sealed": sealed,
+    "granule": granule,
 }  # fmt: skip
 
 

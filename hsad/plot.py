@@ -16,7 +16,7 @@ from hsad.errors import ParameterError
 from hsad.evaluation import scored_pixels
 from hsad.products.figures import LINE_COLORS, new_figure, plot_roc, plot_scores, save_figure
 from hsad.products.layers import plot_layers
-from hsad.products.map_marks import add_north_arrow, add_scale_bar
+from hsad.products.map_marks import add_north_arrow, dark_edge
 from hsad.products.styles import STATE_COLORS
 from hsad.report.figure import plot_explanation
 
@@ -64,12 +64,11 @@ def plot_anomalies(
         color = STATE_COLORS[str(anomalies.columns["state"][number])]
         for part in getattr(outline, "geoms", [outline]):
             x, y = np.asarray(part.exterior.coords).T
-            axes.plot(x, y, color=color, linewidth=1.0)
+            axes.plot(x, y, color=color, linewidth=1.0, path_effects=dark_edge(2.5))
         if number < _MOST_LABELS:
             _, _, east, north = shapely.bounds(outline)
             label = axes.annotate(str(number + 1), (east, north), xytext=(2, 2), textcoords="offset points")
-            label.set(color="white", fontsize=7)
-    add_scale_bar(axes, anomalies.grid)
+            label.set(color="white", fontsize=7, path_effects=dark_edge(2))
     add_north_arrow(axes, anomalies.grid)
     save_figure(figure, path, overwrite=overwrite)
     return figure
@@ -122,6 +121,7 @@ def plot_roc_3d(
         views[0].plot(tau, detected, color=color, label=f"{name}, area {anomalous.mean():.3f}")
         views[1].plot(tau, false, color=color, label=f"{name}, area {background.mean():.3f}")
     space.set(xlabel="False-alarm rate", ylabel="τ", zlabel="Detection rate")
+    space.set_box_aspect(None, zoom=0.78)  # room for the labels of its axes, which no layout knows of
     for view, title in zip(views, ("Detection rate", "False-alarm rate"), strict=True):
         view.set(xlabel="Threshold τ (scores from 0 to 1)", ylabel=title, xlim=(0, 1), ylim=(0, 1.02))
         view.legend(frameon=False, fontsize=8)

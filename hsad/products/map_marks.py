@@ -10,7 +10,14 @@ if TYPE_CHECKING:
 
     from hsad.cube import GeoGrid
 
-__all__ = ["add_north_arrow", "add_scale_bar"]
+__all__ = ["add_north_arrow", "add_scale_bar", "dark_edge"]
+
+
+def dark_edge(width: float) -> list[Any]:
+    """Return the effect that lets a bright mark be seen on bright pixels, too: a dark line, so wide, under it."""
+    from matplotlib.patheffects import withStroke
+
+    return [withStroke(linewidth=width, foreground="black", alpha=0.6)]
 
 
 def add_scale_bar(axes: Axes, grid: GeoGrid) -> None:
@@ -28,11 +35,9 @@ def add_scale_bar(axes: Axes, grid: GeoGrid) -> None:
     length = max(step * power for step in (1, 2, 5) if step * power <= wanted)
     shown = f"{length / 1000:g} km" if unit == "m" and length >= 1000 else f"{length:g} {unit}"
     fraction = length / metres / abs(east - west)
-    from matplotlib.patheffects import withStroke
-
-    dark = [withStroke(linewidth=5, foreground="black", alpha=0.6)]  # seen on bright scenes too
-    place: dict[str, Any] = {"transform": axes.transAxes, "color": "white", "path_effects": dark}
+    place: dict[str, Any] = {"transform": axes.transAxes, "color": "white", "path_effects": dark_edge(5)}
     axes.plot([0.04, 0.04 + fraction], [0.04, 0.04], linewidth=3, **place)
+    place["path_effects"] = dark_edge(2)
     axes.text(0.04, 0.055, shown, fontsize=8, **place)
 
 
@@ -40,6 +45,7 @@ def add_north_arrow(axes: Axes, grid: GeoGrid) -> None:
     """Draw an arrow to the grid's north in the upper right; nothing without georeferencing."""
     if grid.transform is None or grid.crs is None:
         return
-    style = {"arrowstyle": "-|>", "color": "white", "linewidth": 1.5}
+    style = {"arrowstyle": "-|>", "color": "white", "linewidth": 1.5, "path_effects": dark_edge(3.5)}
     axes.annotate("", (0.95, 0.97), (0.95, 0.88), xycoords="axes fraction", arrowprops=style)
-    axes.text(0.95, 0.85, "N", transform=axes.transAxes, color="white", ha="center", va="center", fontsize=9)
+    letter = axes.text(0.95, 0.85, "N", transform=axes.transAxes, color="white", ha="center", va="center", fontsize=9)
+    letter.set_path_effects(dark_edge(2.5))

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsad.kernels.networks.pieces import Example, Piece
+from hsad.kernels.networks.training import Lessons, Schedule, Show
 
 __all__ = ["Examples", "Implants", "rare_pixels"]
 
@@ -115,6 +116,10 @@ class Examples:
         """Return those that decide about stopping."""
         random = np.random.default_rng([self._seed, 1])
         return [self._drawn(random) for _ in range(_HELD)]
+
+    def lessons(self, schedule: Schedule, show: Show, method: str, device: str) -> Lessons:
+        """Return what a network learns from: these examples, and those that decide about stopping."""
+        return Lessons(self.draw, self.held(), schedule, show, method, device)
 
     def _drawn(self, random: np.random.Generator) -> Example:
         number = int(random.integers(len(self._pieces)))

@@ -25,6 +25,9 @@ _CLIP = 8.0
 _AT_ONCE = 6
 """Components that are drawn for a step of the training."""
 
+_EVERY = 20
+"""Steps between looks at the examples that are not learned from."""
+
 _SMOOTHING = 2
 
 _STAGE_REACH = 9
@@ -103,6 +106,7 @@ class RPCANet(DeepDetector):
         """Learn the components, gather pieces, and teach the stages on them."""
         from hsad.kernels.device import torch_device
         from hsad.kernels.networks.rpcanet import rpcanet_norm, rpcanet_start, taught_rpcanet
+        from hsad.kernels.networks.training import Schedule
 
         torch_device(self.device, "rpcanet")
         images = learn_components(scene_moments(scan, "rpcanet"), self.components, "white", limit=_CLIP)
@@ -113,10 +117,8 @@ class RPCANet(DeepDetector):
         if self.steps:
             pieces = [Piece(crop.images, crop.valid) for crop in crops]
             examples = Examples(pieces, self.seed, images.count, at_once=_AT_ONCE)
-            rate = 1e-3 if at_control else 3e-3
-            states.append(
-                taught_rpcanet(begin, examples.draw, examples.held(), self.steps, rate, scan.progress, self.device)
-            )
+            schedule = Schedule(self.steps, {"": 1e-3 if at_control else 3e-3}, warm=True, every=_EVERY)
+            states.append(taught_rpcanet(begin, examples.lessons(schedule, scan.progress, "rpcanet", self.device)))
         medians = [
             np.median(
                 np.concatenate(

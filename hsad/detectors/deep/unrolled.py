@@ -237,15 +237,16 @@ class UnrolledRPCA(DeepDetector):
         count = min(self.components, images.count)
         return Network(Rings(self.outer, self.inner), self._layers, count, self.device)
 
-    def _schedule(self) -> Any:
+    def _lessons(self, examples: Examples, scan: Scan) -> Any:
         from hsad.kernels.networks.training import Schedule
         from hsad.kernels.networks.unrolled import rates
 
-        return Schedule(self.steps, rates(), every=_EVERY)
+        schedule = Schedule(self.steps, rates(), every=_EVERY)
+        return examples.lessons(schedule, scan.progress, "unrolled-rpca", self.device)
 
     def _with_rings(self, scan: Scan, images: ComponentImages, crops: Sequence[Crop]) -> UnrolledModel:
         from hsad.kernels.networks.unrolled import start
-        from hsad.kernels.networks.unrolled_training import settle, taught
+        from hsad.kernels.networks.unrolled_training import settle, taught_rings
 
         network = self._network(images)
         pieces = [Piece(crop.images, crop.valid) for crop in crops]
@@ -254,9 +255,7 @@ class UnrolledRPCA(DeepDetector):
         if self.training != "none":
             for number in range(self.networks):
                 examples = Examples(pieces, self.seed + number, network.components)
-                weights = taught(
-                    begin, network, examples.draw, examples.held(), self._schedule(), self.training, scan.progress
-                )
+                weights = taught_rings(begin, network, self._lessons(examples, scan), self.training)
                 members.append(_member(weights, settle(weights, network, pieces, globally=False)))
         return UnrolledModel(images, tuple(members), np.zeros((0, 0)))
 
@@ -270,12 +269,7 @@ class UnrolledRPCA(DeepDetector):
         if self.training != "none":
             for number in range(self.networks):
                 examples = Examples(pieces, self.seed + number, images.count)
-                learned.append(
-                    taught_patches(
-                        begin, basis, examples.draw, examples.held(), self._schedule(), self.training, scan.progress,
-                        self.device,
-                    )
-                )  # fmt: skip
+                learned.append(taught_patches(begin, basis, self._lessons(examples, scan), self.training))
         members = []
         for weights in learned:
             norms = [

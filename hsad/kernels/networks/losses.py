@@ -7,10 +7,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["detection_loss", "soft_iou"]
+__all__ = ["SPARSITY", "detection_loss", "implant_loss", "soft_iou"]
 
 _POSITIVES = 5.0
 """Weight of the pixels of an object in the cross-entropy: they are few."""
+
+_SPARSE_ERROR = 0.1
+"""Weight of |S − S*| in the loss, S* in units of its root mean square."""
+
+SPARSITY = 0.3
+"""Weight of ‖S‖ in a loss of reconstruction; both parts in units of the median residual."""
 
 
 def soft_iou(probability: Tensor, target: Tensor, weight: Tensor) -> Tensor:
@@ -35,3 +41,10 @@ def detection_loss(logit: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     entropy = binary_cross_entropy_with_logits(logit, target, reduction="none", pos_weight=positives)
     mean = (entropy * weight).sum() / weight.sum().clamp(min=1)
     return mean + soft_iou(torch.sigmoid(logit), target, weight)
+
+
+def implant_loss(logit: Tensor, sparse: Tensor, change: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    """Return `detection_loss` plus how far the sparse part is from what was implanted, both ``(k, rows, cols)``."""
+    unit = change.square().mean().sqrt() + 1e-9
+    error = (((sparse - change) / unit).abs().mean(0) * weight).mean()
+    return detection_loss(logit, target, weight) + _SPARSE_ERROR * error

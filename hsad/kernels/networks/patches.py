@@ -11,28 +11,23 @@ image is continued at its edges; where patches overlap, their mean counts.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hsad.kernels.device import one_torch_thread, torch_device
-from hsad.kernels.networks.losses import detection_loss
-from hsad.kernels.networks.pieces import Example, Piece
-from hsad.kernels.networks.training import Schedule, Show, minimise
+from hsad.kernels.networks.losses import SPARSITY, implant_loss
+from hsad.kernels.networks.pieces import Piece
+from hsad.kernels.networks.training import Lessons, taught
 from hsad.kernels.networks.unrolled import FLOOR, smoothed
-from hsad.kernels.networks.weights import Arrays, arrays_of, gaussian_kernel, tensors_of
+from hsad.kernels.networks.weights import Arrays, Tensors, gaussian_kernel, tensors_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from torch import Tensor
 
 __all__ = ["patch_basis", "patch_norms", "patch_start", "smooth_basis", "taught_patches"]
-
-_SPARSE_ERROR = 0.1
-_SPARSITY = 0.3
 
 
 def patch_start(patch: int, layers: int, *, theta: float = 0.05, sigma: float = 0.7) -> Arrays:
@@ -66,9 +61,7 @@ def patch_basis(pieces: Sequence[Piece], patch: int, rank: int) -> NDArray[np.fl
     return np.ascontiguousarray(np.linalg.eigh(total)[1][:, ::-1][:, :rank])
 
 
-def _decompose(
-    weights: Mapping[str, Tensor], basis: Tensor, images: Tensor, first: tuple[int, int]
-) -> tuple[Tensor, Tensor]:
+def _decompose(weights: Tensors, basis: Tensor, images: Tensor, first: tuple[int, int]) -> tuple[Tensor, Tensor]:
     """Return S and the last Z as images ``(c, rows, cols)``; `first`: the scene's row and column of the first pixel."""
     import torch
     from torch.nn.functional import fold, pad, unfold
@@ -95,19 +88,12 @@ def _decompose(
     return merged[0][:, inside[0], inside[1]], merged[1][:, inside[0], inside[1]]
 
 
-def _norm(weights: Mapping[str, Tensor], z: Tensor, valid: Tensor) -> Tensor:
+def _norm(weights: Tensors, z: Tensor, valid: Tensor) -> Tensor:
     return (smoothed(z.square().sum(0), valid, weights["log_kernel"]) + 1e-12).sqrt()
 
 
 def taught_patches(
-    start: Arrays,
-    basis: NDArray[np.float64],
-    example: Callable[[], Example],
-    held: Sequence[Example],
-    schedule: Schedule,
-    training: Literal["cutpaste", "reconstruction"],
-    show: Show,
-    device: str,
+    start: Arrays, basis: NDArray[np.float64], lessons: Lessons, training: Literal["cutpaste", "reconstruction"]
 ) -> Arrays:
     """Return the weights after learning; images of the examples are in [0, 1].
 
@@ -118,38 +104,22 @@ def taught_patches(
     """
     import torch
 
-    place = torch_device(device, "unrolled-rpca")
-    weights = tensors_of(start, place, grow=True)
-    directions = torch.tensor(basis, device=place).float()
+    directions = torch.tensor(basis, device=torch_device(lessons.device, lessons.method)).float()
 
-    def loss_of(given: Example) -> Tensor:
-        images, change, target, weight = (torch.tensor(array, device=place) for array in given)
-        if training == "reconstruction":
-            clean = images - change
-            sparse, _ = _decompose(weights, directions, clean, (0, 0))
-            low = clean - sparse
-            _, rest = _decompose({**weights, "theta": weights["theta"][:1]}, directions, low, (0, 0))
-            unit = rest.detach().abs().median() + 1e-9
-            return (rest / unit).square().mean() + _SPARSITY * (sparse / unit).abs().mean()
+    def implanted(weights: Tensors, images: Tensor, change: Tensor, target: Tensor, weight: Tensor) -> Tensor:
         sparse, z = _decompose(weights, directions, images, (0, 0))
         norm = _norm(weights, z, torch.ones_like(weight))
         logit = weights["slope"] * torch.log(norm / norm.detach().median() + FLOOR) + weights["offset"]
-        error = ((sparse - change) / (change.square().mean().sqrt() + 1e-9)).abs().mean(0)
-        return detection_loss(logit, target, weight) + _SPARSE_ERROR * (error * weight).mean()
+        return implant_loss(logit, sparse, change, target, weight)
 
-    def positive(_: int) -> None:
-        weights["theta"].clamp_(min=0)
+    def clean(weights: Tensors, images: Tensor, change: Tensor, _: Tensor, __: Tensor) -> Tensor:
+        sparse, _z = _decompose(weights, directions, images - change, (0, 0))
+        low = images - change - sparse
+        _s, rest = _decompose({**weights, "theta": weights["theta"][:1]}, directions, low, (0, 0))
+        unit = rest.detach().abs().median() + 1e-9
+        return (rest / unit).square().mean() + SPARSITY * (sparse / unit).abs().mean()
 
-    learned = minimise(
-        weights,
-        lambda _: loss_of(example()),
-        schedule,
-        method="unrolled-rpca",
-        show=show,
-        look=lambda: float(sum(loss_of(given).item() for given in held)),
-        after=positive,
-    )
-    return arrays_of(learned)
+    return taught(start, lessons, implanted if training == "cutpaste" else clean, not_negative=("theta",))
 
 
 def patch_norms(

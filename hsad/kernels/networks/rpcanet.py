@@ -10,7 +10,6 @@ The logit is that of the root mean square of the last T over the components, smo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,10 +17,9 @@ from numpy.typing import NDArray
 
 from hsad.kernels.device import one_torch_thread, torch_device
 from hsad.kernels.networks.losses import detection_loss
-from hsad.kernels.networks.pieces import Example
-from hsad.kernels.networks.training import Schedule, Show, minimise
+from hsad.kernels.networks.training import Lessons, taught
 from hsad.kernels.networks.unrolled import FLOOR, smoothed
-from hsad.kernels.networks.weights import Arrays, arrays_of, convolution, gaussian_kernel, tensors_of
+from hsad.kernels.networks.weights import Arrays, Tensors, convolution, gaussian_kernel, tensors_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -81,7 +79,7 @@ def _carry(weights: Arrays, name: str, gain: float) -> None:
     last[0, 0, 1, 1], last[0, 1, 1, 1] = gain, -gain
 
 
-def _network(weights: Mapping[str, Tensor], name: str, images: Tensor) -> Tensor:
+def _network(weights: Tensors, name: str, images: Tensor) -> Tensor:
     from torch.nn.functional import conv2d, pad, relu
 
     for layer in range(3):
@@ -92,7 +90,7 @@ def _network(weights: Mapping[str, Tensor], name: str, images: Tensor) -> Tensor
     return images
 
 
-def stage(weights: Mapping[str, Tensor], number: int, images: Tensor, sparse: Tensor) -> tuple[Tensor, Tensor]:
+def stage(weights: Tensors, number: int, images: Tensor, sparse: Tensor) -> tuple[Tensor, Tensor]:
     """Return D and T after a stage; both ``(c, 1, rows, cols)``."""
     rest = images - sparse
     background = rest + _network(weights, f"{number}.L", rest)
@@ -101,7 +99,7 @@ def stage(weights: Mapping[str, Tensor], number: int, images: Tensor, sparse: Te
     return _network(weights, f"{number}.M", background + sparse), sparse
 
 
-def _forward(weights: Mapping[str, Tensor], images: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
+def _forward(weights: Tensors, images: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
     """Return the smoothed norm of T ``(rows, cols)`` and D ``(c, rows, cols)``."""
     import torch
 
@@ -126,15 +124,7 @@ def rpcanet_norm(
     return np.asarray(norm.cpu().numpy(), dtype=np.float64)
 
 
-def taught_rpcanet(
-    start: Arrays,
-    example: Callable[[], Example],
-    held: Sequence[Example],
-    steps: int,
-    rate: float,
-    show: Show,
-    device: str,
-) -> Arrays:
+def taught_rpcanet(start: Arrays, lessons: Lessons) -> Arrays:
     """Return the weights after learning from examples.
 
     Raises
@@ -144,21 +134,9 @@ def taught_rpcanet(
     """
     import torch
 
-    place = torch_device(device, "rpcanet")
-    weights = tensors_of(start, place, grow=True)
-
-    def loss_of(given: Example) -> Tensor:
-        images, _, target, weight = (torch.tensor(array, device=place) for array in given)
+    def implanted(weights: Tensors, images: Tensor, _: Tensor, target: Tensor, weight: Tensor) -> Tensor:
         norm, restored = _forward(weights, images, torch.ones_like(weight))
         logit = weights["slope"] * torch.log(norm + FLOOR) + weights["offset"]
         return detection_loss(logit, target, weight) + _RECONSTRUCTION * (restored - images).square().mean()
 
-    learned = minimise(
-        weights,
-        lambda _: loss_of(example()),
-        Schedule(steps, {"": rate}, warm=True, every=20),
-        method="rpcanet",
-        show=show,
-        look=lambda: float(sum(loss_of(given).item() for given in held)),
-    )
-    return arrays_of(learned)
+    return taught(start, lessons, implanted)

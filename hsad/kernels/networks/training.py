@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hsad.errors import DataError
-from hsad.kernels.device import one_torch_thread
+from hsad.kernels.device import one_torch_thread, torch_device
+from hsad.kernels.networks.pieces import Example
+from hsad.kernels.networks.weights import Arrays, arrays_of, tensors_of
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["Schedule", "Show", "minimise"]
+__all__ = ["Lessons", "Loss", "Schedule", "Show", "minimise", "taught"]
 
 #: Shows how far it has come: ``show(range(steps), total=steps, desc=...)``, see `hsad.progress`.
 Show = Callable[..., Iterable[Any]]
+
+#: The loss of an example: ``loss(weights, images, change, target, weight)``, tensors of what `Example` holds.
+Loss = Callable[..., "Tensor"]
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,72 @@ class Schedule:
     every: int = 0
     patience: int = 3
     clip: float = 1.0
+
+
+@dataclass(frozen=True)
+class Lessons:
+    """What a network that is taught with objects learns from.
+
+    Attributes
+    ----------
+    draw : callable
+        ``draw()``, the next `Example`.
+    held : sequence of Example
+        Are not learned from: they decide which weights are kept, and when to stop.
+    schedule : Schedule
+    show : callable
+        Shows progress.
+    method : str
+        Whose learning it is, for messages.
+    device : str
+    """
+
+    draw: Callable[[], Example]
+    held: Sequence[Example]
+    schedule: Schedule
+    show: Show
+    method: str
+    device: str
+
+
+def taught(start: Arrays, lessons: Lessons, loss: Loss, *, not_negative: Sequence[str] = ()) -> Arrays:
+    """Return the weights after learning from examples, those at which the loss of the held ones was least.
+
+    Parameters
+    ----------
+    start : dict of str to ndarray
+    lessons : Lessons
+    loss : callable
+    not_negative : sequence of str
+        Weights that are kept at 0 or above.
+
+    Raises
+    ------
+    DataError
+        When the loss is not finite.
+    """
+    import torch
+
+    device = torch_device(lessons.device, lessons.method)
+    weights = tensors_of(start, device, grow=True)
+
+    def loss_of(example: Example) -> Tensor:
+        return loss(weights, *(torch.tensor(array, device=device) for array in example))
+
+    def clamp(_: int) -> None:
+        for name in not_negative:
+            weights[name].clamp_(min=0)
+
+    learned = minimise(
+        weights,
+        lambda _: loss_of(lessons.draw()),
+        lessons.schedule,
+        method=lessons.method,
+        show=lessons.show,
+        look=lambda: float(sum(loss_of(example).item() for example in lessons.held)),
+        after=clamp,
+    )
+    return arrays_of(learned)
 
 
 def minimise(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsad.kernels.device import one_torch_thread, torch_device
-from hsad.kernels.networks.losses import detection_loss
-from hsad.kernels.networks.pieces import Example, Piece
-from hsad.kernels.networks.training import Schedule, Show, minimise
+from hsad.kernels.networks.losses import SPARSITY, implant_loss
+from hsad.kernels.networks.pieces import Piece
+from hsad.kernels.networks.training import Lessons, taught
 from hsad.kernels.networks.unrolled import (
     FLOOR,
     Rings,
@@ -25,18 +25,12 @@ from hsad.kernels.networks.unrolled import (
     residual_part,
     whitening_of,
 )
-from hsad.kernels.networks.weights import Arrays, arrays_of, tensors_of
+from hsad.kernels.networks.weights import Arrays, Tensors, tensors_of
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["Network", "Scales", "layer_maps", "settle", "taught", "unrolled_score"]
-
-_SPARSE_ERROR = 0.1
-"""Weight of |S − S*| in the loss, S* in units of its root mean square."""
-
-_SPARSITY = 0.3
-"""Weight of ‖S‖ in the loss of reconstruction; both parts in units of the median residual."""
+__all__ = ["Network", "Scales", "layer_maps", "settle", "taught_rings", "unrolled_score"]
 
 _GLOBAL_PURITY = 3.0
 """Evidence, in medians, at which a pixel counts half in the global background."""
@@ -77,7 +71,7 @@ def _median(values: Tensor, valid: Tensor) -> Tensor:
     return values.detach()[valid > 0].median()
 
 
-def _forward(weights: Mapping[str, Tensor], network: Network, images: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
+def _forward(weights: Tensors, network: Network, images: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
     """Return sparse part and logit of a piece by itself, in its own medians."""
     import torch
 
@@ -94,16 +88,10 @@ def _global_purity(u: Tensor, valid: Tensor, median: Tensor) -> Tensor:
     return (valid / (1 + (u / median / _GLOBAL_PURITY) ** 2)).detach()
 
 
-def taught(
-    start: Arrays,
-    network: Network,
-    example: Callable[[], Example],
-    held: Sequence[Example],
-    schedule: Schedule,
-    training: Literal["cutpaste", "reconstruction"],
-    show: Show,
+def taught_rings(
+    start: Arrays, network: Network, lessons: Lessons, training: Literal["cutpaste", "reconstruction"]
 ) -> Arrays:
-    """Return the weights after learning from examples, those at which the loss of the `held` ones was least.
+    """Return the weights after learning from examples.
 
     Raises
     ------
@@ -112,35 +100,17 @@ def taught(
     """
     import torch
 
-    device = torch_device(network.device, "unrolled-rpca")
-    weights = tensors_of(start, device, grow=True)
-
-    def loss_of(given: Example) -> Tensor:
-        images, change, target, weight = (torch.tensor(array, device=device) for array in given)
-        if training == "reconstruction":
-            return _reconstruction_loss(weights, network, images - change, (weight > -1).float())
+    def implanted(weights: Tensors, images: Tensor, change: Tensor, target: Tensor, weight: Tensor) -> Tensor:
         sparse, logit = _forward(weights, network, images, torch.ones_like(weight))
-        wanted = change[: network.components]
-        unit = wanted.square().mean().sqrt() + 1e-9
-        error = (((sparse - wanted) / unit).abs().mean(0) * weight).mean()
-        return detection_loss(logit, target, weight) + _SPARSE_ERROR * error
+        return implant_loss(logit, sparse, change[: network.components], target, weight)
 
-    def positive(_: int) -> None:
-        weights["theta"].clamp_(min=0)
+    def clean(weights: Tensors, images: Tensor, change: Tensor, _: Tensor, weight: Tensor) -> Tensor:
+        return _reconstruction_loss(weights, network, images - change, torch.ones_like(weight))
 
-    learned = minimise(
-        weights,
-        lambda _: loss_of(example()),
-        schedule,
-        method="unrolled-rpca",
-        show=show,
-        look=lambda: float(sum(loss_of(given).item() for given in held)),
-        after=positive,
-    )
-    return arrays_of(learned)
+    return taught(start, lessons, implanted if training == "cutpaste" else clean, not_negative=("theta",))
 
 
-def _reconstruction_loss(weights: Mapping[str, Tensor], network: Network, images: Tensor, valid: Tensor) -> Tensor:
+def _reconstruction_loss(weights: Tensors, network: Network, images: Tensor, valid: Tensor) -> Tensor:
     import torch
 
     sparse, _ = _forward(weights, network, images, valid)
@@ -149,7 +119,7 @@ def _reconstruction_loss(weights: Mapping[str, Tensor], network: Network, images
     rest = residual_part(near - sparse, valid, lam, network.rings)
     unit = _median(rest.square().sum(0).sqrt(), valid)
     unexplained = ((rest / unit).square().sum(0) + 1e-6).sqrt().mean()
-    return unexplained + _SPARSITY * ((sparse / unit).square().sum(0) + 1e-6).sqrt().mean()
+    return unexplained + SPARSITY * ((sparse / unit).square().sum(0) + 1e-6).sqrt().mean()
 
 
 def settle(weights: Arrays, network: Network, pieces: Sequence[Piece], *, globally: bool) -> Scales:

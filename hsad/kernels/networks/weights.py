@@ -12,9 +12,10 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-__all__ = ["Arrays", "arrays_of", "convolution", "gaussian_kernel", "tensors_of"]
+__all__ = ["Arrays", "Tensors", "arrays_of", "convolution", "gaussian_kernel", "tensors_of"]
 
 Arrays = dict[str, NDArray[np.float32]]
+Tensors = Mapping[str, "Tensor"]
 
 
 def convolution(random: np.random.Generator, name: str, outputs: int, inputs: int, side: int) -> Arrays:

@@ -205,3 +205,26 @@ def test_places_are_given_in_one_way(files):
         explain_scores(scene, scores, number=9999, anomalies=files / "a.gpkg")
     with pytest.raises(DataError, match="lies outside"):
         explain_scores(scene, scores, lonlat=(0.0, 0.0))
+
+
+def test_the_layers_of_an_unrolled_network_are_shown(tmp_path):
+    pytest.importorskip("torch")
+    cube = np.random.default_rng(0).normal(size=(32, 34, 6)) + 5
+    options = {"layers": 2, "outer": 9, "inner": 3, "components": 4, "scope": "ring"}
+    learned = hsad.learn(cube, "unrolled-rpca", steps=1, **options)
+    why = hsad.explain(cube, "unrolled-rpca", 20, 30, steps=1, **options)
+    assert why.score == pytest.approx(float(hsad.score(cube, learned)[20, 30]), rel=1e-3)
+    told = why.to_dict()["layers"]
+    assert [entry["network"] for entry in told] == ["start", "trained 1"]
+    for entry, member in zip(told, learned.background.members, strict=True):
+        np.testing.assert_allclose(entry["thresholds"], member.weights["theta"], rtol=1e-4)
+        np.testing.assert_allclose(entry["W"], member.weights["W"], rtol=1e-4, atol=1e-6)
+    assert told[0]["thresholds"] == [3, 3]
+    assert f"θ {told[1]['thresholds'][0]:.3g}, {told[1]['thresholds'][1]:.3g} medians" in why.sentence
+    figure = why.plot(tmp_path / "why.png")
+    titles = [axes.get_title() for part in figure.subfigs for axes in part.axes]
+    assert {"θ", "W − ½I, start", "W − ½I, trained 1"} <= set(titles)
+    # Of the start alone, the score is its evidence and the floor before the logarithm.
+    start = hsad.explain(cube, "unrolled-rpca", 20, 30, training="none", **options)
+    assert list(start.reason.evidence) == ["layer 1", "layer 2"]
+    assert start.score == pytest.approx(start.reason.evidence["layer 2"] + 0.1, rel=1e-4)

@@ -112,6 +112,7 @@ class Explanation:
             "bands": self.bands.tolist(),
             **{name: None if values is None else values.tolist() for name, values in arrays.items()},
             "evidence": reason.evidence,
+            "layers": None if reason.layers is None else reason.layers.to_dict(),
             "similar": [{"id": number, "angle": degrees} for number, degrees in self.similar],
             "hints": [{"name": name, "angle": degrees} for name, degrees in self.hints],
         }

@@ -8,6 +8,7 @@ import numpy as np
 
 from hsad.files import check_output
 from hsad.products.figures import FIGURE_SUFFIXES, new_figure, save_figure
+from hsad.products.layers import draw_layers
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -19,9 +20,14 @@ __all__ = ["plot_explanation"]
 _OBJECT, _BACKGROUND, _RECONSTRUCTION = "#d55e00", "#0072b2", "#009e73"
 _GAP = 3.0
 
+_SENTENCE = 0.63
+"""Inches that are kept free at the foot for the sentence."""
+
 
 def plot_explanation(explanation: Explanation, path: Any = None, *, overwrite: bool = False) -> Any:
     """Draw an explanation; absorption bands of water vapour are shaded, gaps between bands are gaps.
+
+    Of an unrolled network, the thresholds of its layers and its matrix are drawn below.
 
     Parameters
     ----------
@@ -40,8 +46,15 @@ def plot_explanation(explanation: Explanation, path: Any = None, *, overwrite: b
     reason = explanation.reason
     lower = reason.contributions if reason.contributions is not None else reason.residual
     panels = 1 if lower is None else 2
-    figure = new_figure((9.0, 3.4 + 2.2 * (panels - 1) + 0.6))
-    axes = figure.subplots(panels, 1, squeeze=False, sharex=True, height_ratios=[3, 2][:panels])[:, 0]
+    height = 3.4 + 2.2 * (panels - 1)
+    below_axes = 0.0 if reason.layers is None else 2.8
+    figure = new_figure((9.0, height + below_axes + 0.6))
+    spectra = figure
+    if reason.layers is not None:
+        spectra, learned = figure.subfigures(2, 1, height_ratios=[height, below_axes])
+        drawn = reason.layers
+        draw_layers(learned, drawn.thresholds, drawn.matrices, drawn.names, drawn.unit, drawn.index)
+    axes = spectra.subplots(panels, 1, squeeze=False, sharex=True, height_ratios=[3, 2][:panels])[:, 0]
     place, label = _axis(explanation)
     breaks = _breaks(place)
     top = axes[0]
@@ -74,7 +87,7 @@ def plot_explanation(explanation: Explanation, path: Any = None, *, overwrite: b
     if explanation.wavelength is not None:
         _shade(axes, place)
     figure.text(0.01, 0.005, _wrapped(explanation.sentence), fontsize=7.5, color="0.25", va="bottom")
-    below = 0.1 if panels == 2 else 0.16
+    below = _SENTENCE / figure.get_figheight()
     figure.set_layout_engine("constrained", rect=(0, below, 1, 1 - below))
     save_figure(figure, path, overwrite=overwrite)
     return figure

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hsad.detectors.auto import MEANINGS, Auto
+from hsad.detectors.deep.unrolled import UnrolledModel, UnrolledRPCA
 from hsad.detectors.global_rx import Gaussian, GlobalRX
 from hsad.detectors.low_rank.rpca import RPCA, Decomposition, sparse_part
 from hsad.detectors.reduced import Components, OnComponents
@@ -22,7 +23,39 @@ if TYPE_CHECKING:
     from hsad.detectors.block import Block
     from hsad.detectors.ring.windows import DualWindow
 
-__all__ = ["Reason", "reason_of"]
+__all__ = ["Layers", "Reason", "reason_of"]
+
+
+@dataclass(frozen=True, eq=False)
+class Layers:
+    """What an unrolled network learned, network by network.
+
+    Attributes
+    ----------
+    names : tuple of str
+        The start, then the trained networks.
+    thresholds : tuple of (layers,) ndarray
+        θ of each layer.
+    matrices : tuple of (k, k) ndarray
+        W.
+    unit : str
+        Of the thresholds.
+    index : str
+        What rows and columns of W stand for.
+    """
+
+    names: tuple[str, ...]
+    thresholds: tuple[NDArray[np.float64], ...]
+    matrices: tuple[NDArray[np.float64], ...]
+    unit: str
+    index: str
+
+    def to_dict(self) -> list[dict[str, Any]]:
+        """Return what JSON says of it: one entry a network."""
+        return [
+            {"network": name, "thresholds": theta.tolist(), "unit": self.unit, "W": matrix.tolist()}
+            for name, theta, matrix in zip(self.names, self.thresholds, self.matrices, strict=True)
+        ]
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +74,8 @@ class Reason:
         Each kind of evidence, where a score is made of several.
     ring : (n, bands) ndarray or None
         The pixels that the detector compared with.
+    layers : Layers or None
+        What an unrolled network learned.
     """
 
     sentence: str
@@ -49,6 +84,7 @@ class Reason:
     residual: NDArray[np.float64] | None = None
     evidence: dict[str, float] = field(default_factory=dict)
     ring: NDArray[np.float64] | None = None
+    layers: Layers | None = None
 
 
 def reason_of(detector: Detector, background: Any, block: Block, score: float) -> Reason:
@@ -74,6 +110,8 @@ def reason_of(detector: Detector, background: Any, block: Block, score: float) -
         return _collaborative(detector, background.factor, block)
     if isinstance(detector, RPCA):
         return _sparse(detector, background, block, score)
+    if isinstance(detector, UnrolledRPCA):
+        return _unrolled(detector, background, block)
     if isinstance(detector, Auto):
         parts = detector.parts(block, background)[0, 0]
         evidence = {name: float(value) for name, value in zip(detector.evidence, parts, strict=True)}
@@ -179,6 +217,32 @@ def _sparse(detector: RPCA, background: Decomposition, block: Block, score: floa
         _pixel(block) - sparse,
         sparse,
     )
+
+
+def _unrolled(detector: UnrolledRPCA, background: UnrolledModel, block: Block) -> Reason:
+    """Return the evidence of each layer beside its threshold, and how far W is from where learning began."""
+    members = background.members
+    unit, index = ("of the components' range", "pixel of the patch") if detector.patch else ("medians", "component")
+    thresholds, matrices = tuple(m.thresholds for m in members), tuple(m.matrix for m in members)
+    layers = Layers(background.names, thresholds, matrices, unit, index)
+    theta, change = layers.thresholds[-1], members[-1].change
+    learned = (
+        f"{'learned ' if change else ''}thresholds θ {_listed(theta)} {unit}; "
+        f"W, of norm {np.linalg.norm(members[-1].matrix):.3g}, is {change:.2g} away from ½I"
+    )
+    if detector.patch:
+        return Reason(f"{len(theta)} layers over patches, {learned}", layers=layers)
+    u = detector.layer_evidence(block, background)[:, 0, 0]
+    evidence = {f"layer {number}": float(value) for number, value in enumerate(u, start=1)}
+    return Reason(
+        f"layer by layer its residual is {_listed(u)} medians of the scene ({learned})",
+        evidence=evidence,
+        layers=layers,
+    )
+
+
+def _listed(values: NDArray[np.float64]) -> str:
+    return ", ".join(f"{value:.3g}" for value in values)
 
 
 def _on_components(detector: OnComponents, background: Components, block: Block, score: float) -> Reason:

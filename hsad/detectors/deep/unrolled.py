@@ -59,6 +59,13 @@ class UnrolledMember(Background):
             raise ValueError("the medians of a network must be positive")
 
     @property
+    def scales(self) -> Any:
+        """What the kernels know of a scene besides the weights, `hsad.kernels.networks.unrolled_training.Scales`."""
+        from hsad.kernels.networks.unrolled_training import Scales
+
+        return Scales(self.medians, self.mean, self.whitening, self.global_median)
+
+    @property
     def thresholds(self) -> NDArray[np.float64]:
         """θ of each layer, in units of the scene's median (patch form: of the range of the components)."""
         return np.asarray(self.weights["theta"], dtype=np.float64)
@@ -67,6 +74,11 @@ class UnrolledMember(Background):
     def matrix(self) -> NDArray[np.float64]:
         """W, shared by all positions and layers."""
         return np.asarray(self.weights["W"], dtype=np.float64)
+
+    @property
+    def change(self) -> float:
+        """How far W is from ½I, where learning begins (Frobenius norm)."""
+        return float(np.linalg.norm(self.matrix - 0.5 * np.eye(len(self.matrix))))
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,15 +102,20 @@ class UnrolledModel(Background):
         if not self.members:
             raise ValueError("there is no network")
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What the networks are called: the one whose W is still ½I is the start, the others are trained."""
+        starts = [number for number, member in enumerate(self.members) if member.change == 0]
+        return tuple("start" if n in starts else f"trained {n + 1 - len(starts)}" for n in range(len(self.members)))
+
     def summary(self) -> dict[str, Any]:
         """Return θ of each layer, the norm of W and how far it is from its start ½I, and what it was learned from."""
         told: dict[str, Any] = {"pixels": self.images.pixels, "components": self.images.count}
         for number, member in enumerate(self.members):
             name = f"_{number}" if number else "_start" if len(self.members) > 1 else ""
-            matrix = member.matrix
             told[f"thresholds{name}"] = [round(float(theta), 4) for theta in member.thresholds]
-            told[f"W_norm{name}"] = float(np.linalg.norm(matrix))
-            told[f"W_change{name}"] = float(np.linalg.norm(matrix - 0.5 * np.eye(len(matrix))))
+            told[f"W_norm{name}"] = float(np.linalg.norm(member.matrix))
+            told[f"W_change{name}"] = member.change
         return {**told, "checksum": self.images.checksum}
 
 
@@ -207,7 +224,7 @@ class UnrolledRPCA(DeepDetector):
     def score(self, block: Block, background: UnrolledModel) -> NDArray[np.float64]:
         """Return the evidence of the block's core."""
         from hsad.kernels.networks.patches import patch_norms
-        from hsad.kernels.networks.unrolled_training import Scales, unrolled_score
+        from hsad.kernels.networks.unrolled_training import unrolled_score
 
         if not block.core_valid.any():
             return np.full(block.core_valid.shape, np.nan)
@@ -219,10 +236,21 @@ class UnrolledRPCA(DeepDetector):
                 norm = patch_norms(member.weights, background.basis, unit, block.origin, self.device)
                 total += np.log(norm / member.medians[0] + 0.1)
             else:
-                scales = Scales(member.medians, member.mean, member.whitening, member.global_median)
-                total += unrolled_score(member.weights, self._network(background.images), scales, piece)
+                total += unrolled_score(member.weights, self._network(background.images), member.scales, piece)
         scores = np.exp(total / len(background.members))
         return np.where(block.core_valid, scores[block.core], np.nan)
+
+    def layer_evidence(self, block: Block, background: UnrolledModel) -> NDArray[np.float64]:
+        """Return u of each layer of the last network at the block's core, ``(layers, rows, cols)``, in medians.
+
+        Of the form with rings: the one with patches has none before its last layer.
+        """
+        from hsad.kernels.networks.unrolled_training import layer_maps
+
+        member = background.members[-1]
+        piece = Piece(background.images.of(block), block.valid)
+        maps = layer_maps(member.weights, self._network(background.images), member.scales, piece)
+        return np.stack([u[block.core] for u, _ in maps]).astype(np.float64)
 
     @property
     def _layers(self) -> int:

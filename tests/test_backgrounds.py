@@ -14,7 +14,7 @@ from hsad.detectors import DETECTORS, make_detector
 from hsad.detectors.packing import write_packed
 from hsad.detectors.probe import Scale
 from hsad.errors import HsadError, SceneError
-from hsad.job.learned import Learned, _digest
+from hsad.job.learned import Learned, _digest, versions_of
 
 #: Methods that learn something, with parameters that suit a small scene.
 METHODS = {
@@ -49,6 +49,14 @@ def test_a_background_comes_back_as_it_was(method, saved):
     loaded = Learned.load(saved / f"{method}.npz")
     assert loaded.digest() == learn(method).digest()
     assert np.array_equal(hsad.score(scene(), loaded), hsad.score(scene(), learn(method)), equal_nan=True)
+
+
+def test_a_background_names_what_it_was_learned_with(saved, tmp_path):
+    loaded = Learned.load(saved / "rx.npz")
+    assert loaded.versions == {"numpy": np.__version__}
+    torch = pytest.importorskip("torch")
+    replace(loaded, versions=versions_of(hsad.PatchCore())).save(tmp_path / "b.npz")
+    assert Learned.load(tmp_path / "b.npz").versions == {"numpy": np.__version__, "torch": str(torch.__version__)}
 
 
 def damaged(content, random):

@@ -106,6 +106,8 @@ class Detector(metaclass=ByUsersNames):
         (sums are formed along a tree of leaves), never a matter of memory; tiles are made of whole leaves.
     evidence : tuple of str
         Names of the kinds of evidence that a score is made of, where there are several; see `parts`.
+    packages : tuple of str
+        Packages, besides numpy, whose version may change what is learned: saved models name it.
     title, reference : str
         One line that says what the method is, and where its formula comes from.
 
@@ -145,6 +147,7 @@ class Detector(metaclass=ByUsersNames):
 
     leaf: ClassVar[int] = 64
     evidence: ClassVar[tuple[str, ...]] = ()
+    packages: ClassVar[tuple[str, ...]] = ()
     title: ClassVar[str] = ""
     reference: ClassVar[str] = ""
 

@@ -32,7 +32,7 @@ from hsad.errors import DataError, ParameterError, TileError
 from hsad.grids.swath import Swath, swath_of
 from hsad.job.given import as_cube, is_array
 from hsad.job.identity import Files, identity
-from hsad.job.learned import Learned
+from hsad.job.learned import Learned, versions_of
 from hsad.job.options import RunOptions
 from hsad.job.request import Request
 from hsad.job.selection import as_asked, band_wavelengths, map_of, pixel_mask, pixel_window, selected, with_common_bands
@@ -131,6 +131,7 @@ class Job:
             bands,
             self.cube.sizes["band"],
             None if wavelength is None else wavelength[bands],
+            versions=versions_of(self.detector),
         )
 
     def tiles(self, learned: Learned, journal: Journal | None = None) -> Generator[TileScores, None, None]:

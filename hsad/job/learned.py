@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Self
 
@@ -20,7 +22,7 @@ from hsad.detectors.probe import require_valid
 from hsad.errors import DataError, ParameterError, SceneError
 from hsad.files import whole_file
 
-__all__ = ["Learned"]
+__all__ = ["Learned", "versions_of"]
 
 _FORMAT = 2
 
@@ -42,6 +44,9 @@ class Learned:
         In nm.
     path : path, optional
         The file that it was loaded from, for messages.
+    versions : mapping of str to str
+        Of the packages that learned it, numpy and those of the detector: another version may learn other numbers.
+        Empty in files of earlier versions.
     """
 
     detector: Detector
@@ -50,6 +55,7 @@ class Learned:
     total: int
     wavelength: NDArray[np.float64] | None
     path: str | Path | None = None
+    versions: Mapping[str, str] = field(default_factory=dict)
 
     def summary(self) -> dict[str, Any]:
         """Return the single numbers of the background; nothing when nothing was learned."""
@@ -77,7 +83,8 @@ class Learned:
 
         header, arrays = self._packed()
         with whole_file(path, overwrite=overwrite) as staged, staged.open("wb") as file:
-            write_packed(file, {"version": __version__, **header, "digest": _digest(header, arrays)}, arrays)
+            told = {"version": __version__, "versions": dict(self.versions), "digest": _digest(header, arrays)}
+            write_packed(file, {**told, **header}, arrays)
 
     def _packed(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         method, parameters = describe_detector(self.detector)
@@ -106,9 +113,11 @@ class Learned:
             header, arrays = read_packed(path)
             if header["format"] != _FORMAT:
                 raise SceneError(f"{path}: a background of format {header['format']}, not {_FORMAT}: learn anew")
-            version, digest = header.pop("version"), header.pop("digest")
+            saved_by, digest = header.pop("version"), header.pop("digest")
+            versions = header.pop("versions", {})
+            check_value(versions, dict, {}, "versions")
             if digest != _digest(header, arrays):
-                raise SceneError(f"{path}: damaged: the background is not the one that hsad {version} saved")
+                raise SceneError(f"{path}: damaged: the background is not the one that hsad {saved_by} saved")
             if not _is_known(header["method"]):
                 raise SceneError(
                     f"{path}: learned by {header['method']}, which is not installed here: "
@@ -117,7 +126,8 @@ class Learned:
             # First the detector: it brings the classes of its background with it.
             detector = make_detector(header["method"], **header["parameters"])
             background = unpack(header["background"], arrays, _background_class)
-            learned = cls(detector, background, arrays["bands"], header["total"], arrays.get("wavelength"), path)
+            wavelength = arrays.get("wavelength")
+            learned = cls(detector, background, arrays["bands"], header["total"], wavelength, path, versions)
             learned._check()
         except FileNotFoundError as error:
             raise SceneError(f"{path}: no such file") from error
@@ -172,6 +182,12 @@ class Learned:
     @property
     def _named(self) -> str:
         return "the background" if self.path is None else f"{self.path}: the background"
+
+
+def versions_of(detector: Detector) -> dict[str, str]:
+    """Return the versions of the packages that a detector learns with."""
+    inner = getattr(detector, "detector", detector)
+    return {package: version(package) for package in ("numpy", *inner.packages)}
 
 
 def _digest(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> str:

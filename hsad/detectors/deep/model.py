@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,8 @@ class DeepDetector(Detector):
     seed : int
     device : {"cpu", "cuda"}
     """
+
+    packages: ClassVar[tuple[str, ...]] = ("torch",)
 
     seed: int = parameter(0, "of sample and training: the same seed gives the same result", check=at_least(0))
     device: Device = parameter("cpu", "where it is computed")

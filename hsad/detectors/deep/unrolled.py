@@ -131,7 +131,8 @@ class UnrolledRPCA(DeepDetector):
     before its threshold.
 
     The logarithms of the evidence of the start and of `networks` trained networks are averaged: both find what the
-    other misses. With ``scope="global"`` the distance to one Gaussian of the scene on 20 components, purified by u, is
+    other misses. With ``scope="global"`` (the word is not `background`, which everywhere is a
+    file of what was learned) the distance to one Gaussian of the scene on 20 components, purified by u, is
     part of the start's evidence: a ring does not see what fills it.
 
     ``patch=P`` is the literal form: a P × P patch of a component is one vector, W ``(P², P²)`` and θ are shared by all

@@ -49,9 +49,9 @@ def plot_explanation(explanation: Explanation, path: Any = None, *, overwrite: b
     height = 3.4 + 2.2 * (panels - 1)
     below_axes = 0.0 if reason.layers is None else 2.8
     figure = new_figure((9.0, height + below_axes + 0.6))
-    spectra = figure
+    spectra: Any = figure
     if reason.layers is not None:
-        spectra, learned = figure.subfigures(2, 1, height_ratios=[height, below_axes])
+        spectra, learned = figure.subfigures(2, 1, squeeze=False, height_ratios=[height, below_axes])[:, 0]
         drawn = reason.layers
         draw_layers(learned, drawn.thresholds, drawn.matrices, drawn.names, drawn.unit, drawn.index)
     axes = spectra.subplots(panels, 1, squeeze=False, sharex=True, height_ratios=[3, 2][:panels])[:, 0]

@@ -131,9 +131,9 @@ class UnrolledRPCA(DeepDetector):
     before its threshold.
 
     The logarithms of the evidence of the start and of `networks` trained networks are averaged: both find what the
-    other misses. With ``scope="global"`` (the word is not `background`, which everywhere is a
-    file of what was learned) the distance to one Gaussian of the scene on 20 components, purified by u, is
-    part of the start's evidence: a ring does not see what fills it.
+    other misses. With ``scope="global"`` (the word is not `background`, which everywhere is a file of what was
+    learned) the distance to one Gaussian of the scene on 20 components, purified by u, is part of the start's
+    evidence: a ring does not see what fills it.
 
     ``patch=P`` is the literal form: a P × P patch of a component is one vector, W ``(P², P²)`` and θ are shared by all
     patches, the background of a patch has few directions; ten layers, θ from .05, W from ½I. See

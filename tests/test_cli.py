@@ -228,6 +228,8 @@ SCENE, OUT = "SCENE", "OUT"
         (["info", "nothing.tif"], 1, "nothing.tif"),
         (["evaluate", SCENE, "--truth", "t.npy"], 1, "scene.hdr: a cube of 40 bands, not a score map of one: --band N"),
         (["evaluate", SCENE, "--band", "41", "--truth", "t.npy"], 1, "has no band 41, it has 1-40"),
+        (["bench", "--io", "--suite"], 1, "--io is a bench of its own: leave out --accuracy, --suite and --plot"),
+        (["bench", "--io", "--only", "tape"], 1, "no layout has 'tape' in its name; there are ENVI BIP"),
         (["bench", "--only", "nonsense"], 1, r"--only \(only=\): no case has 'nonsense' in its name; there are crd"),
         (["catalog", "fetch", "abu-airport-2", "-o", "made"], 1, "cannot be downloaded.*http://xudongkang"),
         (["evaluate", "nothing.tif", "--truth", "t.npy"], 1, "nothing.tif"),

@@ -276,3 +276,37 @@ def test_grids_of_strips_are_whole():
 
     strips = list(map_strips(GeoGrid(5, 2**20, None, None)))
     assert [(strip.start, strip.stop) for strip in strips] == [(n, n + 1) for n in range(5)]
+
+
+@pytest.mark.parametrize("options", [(), ("--region", "1:5,0:3")])
+def test_the_picture_of_a_scene_lies_where_its_scores_do(tmp_path, hsad_run, monkeypatch, options):
+    from hsad.report import quicklook
+
+    drawn = []
+    plot = quicklook.plot_scores
+    monkeypatch.setattr(quicklook, "plot_scores", lambda *a, **k: (drawn.append(k["background"]), plot(*a, **k)))
+    scene = emit.write_cube(tmp_path)
+    output = tmp_path / "s.tif"
+    status, _, err = hsad_run("detect", scene, "-m", "rx", *options, "-o", output, "--plot", tmp_path / "s.png")
+    assert status == 0, err
+    assert (tmp_path / "s.png").exists()
+    (picture,) = drawn
+    scores = hsad.open_cube(output).values[..., 0]
+    assert picture.shape == (*scores.shape, 3)
+    assert (picture[~np.isfinite(scores)] == 0).all()
+    # Pixels of one score are one pixel of the sensor, on the map as on its own grid.
+    assert (
+        hsad_run(
+            "detect", scene, "-m", "rx", "--grid", "sensor", "-o", tmp_path / "o.tif", "--plot", tmp_path / "o.png"
+        )[0]
+        == 0
+    )
+    if options == ():
+        seen = {
+            round(float(score), 4): tuple(color)
+            for score, color in zip(
+                hsad.open_cube(tmp_path / "o.tif").values[..., 0].ravel(), drawn[1].reshape(-1, 3), strict=True
+            )
+        }
+        known = np.isfinite(scores)
+        assert [seen[round(float(score), 4)] for score in scores[known]] == [tuple(color) for color in picture[known]]

@@ -211,6 +211,7 @@ SCENE, OUT = "SCENE", "OUT"
         (["detect", SCENE, "-m", "rx", "--outer", "9", "-o", OUT], 1, "rx has no parameter 'outer'.*covariance, ridge"),
         (["detect", SCENE, "--sigma", "9", "-o", OUT], 1, "No such option '--sigma'.* The method auto takes: --outer"),
         (["detect", SCENE, "-m", "lrx", "--outr", "9", "-o", OUT], 1, r"did you mean --outer\?.* lrx takes: --outer"),
+        (["detect", SCENE, "-m", "lrx", "--windw", "9", "-o", OUT], 1, r"'--windw'\. The method lrx takes"),
         (["detect", SCENE, "-m", "rx", "--ovrwrite", "-o", OUT], 1, r"did you mean --overwrite\?.* rx takes: --cov"),
         (["detect", SCENE, SCENE, "-o", "many.tif"], 1, "many.tif is the name of one raster; 2 scenes need a folder"),
         (["detect", SCENE, "-m", "lrx", "--outer", "8", "-o", OUT], 1, "outer must be odd and at least 3, not 8"),

@@ -66,8 +66,10 @@ def _unknown_option(error: click.NoSuchOption) -> str:
     method = named if named in DETECTORS else DEFAULT_METHOD
     own = [f"--{p['name'].replace('_', '-')}" for p in describe_methods(method)[method]["parameters"]]
     of_all = [f"--{f.name.replace('_', '-')}" for f in dataclasses.fields(RunOptions) if f.metadata["metavar"]]
-    near = difflib.get_close_matches(error.option_name, [*own, *of_all, *_OF_DETECT], n=1)
-    hint = f" (did you mean {near[0]}?)" if near else ""
+    # Without the dashes, which all have: `windw` is not `grid`.
+    known = [option.lstrip("-") for option in (*own, *of_all, *_OF_DETECT)]
+    near = difflib.get_close_matches(error.option_name.lstrip("-"), known, n=1)
+    hint = f" (did you mean --{near[0]}?)" if near else ""
     return (
         f"No such option {error.option_name!r}{hint}. The method {method} takes: {', '.join(own) or 'none of its own'}"
     )

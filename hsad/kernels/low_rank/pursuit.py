@@ -34,7 +34,7 @@ _GROWTH = 1.5
 _MOST_GROWTH = 1e7
 """μ ends at this multiple of its first value."""
 
-_ROWS = 512
+_ROWS = 256
 """Rows that are dealt with at a time, so that they stay in the processor's cache."""
 
 
@@ -238,17 +238,16 @@ def advance(pixels: Matrix, state: Matrix, steps: Sequence[Step]) -> Tally:
     Tally
         Of the last step.
     """
-    from scipy.linalg.blas import dsyrk
-
     from hsad.kernels.low_rank.soft_threshold import next_state
+    from hsad.kernels.triangular import add_as_they_are, new_scatter, scatter_matrix
 
-    gram = np.zeros((pixels.shape[1], pixels.shape[1]), order="F")
+    gram = new_scatter(pixels.shape[1])
     squares = 0.0
     for x, m, low, step in _pieces(pixels, state, steps):
         squares += next_state(x, m, low, step.ratio, step.threshold)
-        # While these rows are in the cache; of the symmetric matrix BLAS computes the lower half.
-        dsyrk(1.0, m.T, beta=1.0, c=gram, lower=True, overwrite_c=True)
-    return Tally(squares, 0.0, 0, np.tril(gram) + np.tril(gram, -1).T)
+        # While these rows are in the cache. Not by scipy's BLAS: it would keep other threads waiting.
+        add_as_they_are(m, gram)
+    return Tally(squares, 0.0, 0, scatter_matrix(gram))
 
 
 def finish(pixels: Matrix, state: Matrix, steps: Sequence[Step]) -> Tally:

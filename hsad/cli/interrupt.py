@@ -27,6 +27,9 @@ _STATUS = 130
 
 _folders: list[Path] = []
 
+#: Set when the first interruption has been answered: what else is said of it comes after.
+_answered = threading.Event()
+
 
 def keeps(folder: Path) -> None:
     """Remember where a command keeps what is finished, to be named at an abrupt end."""
@@ -50,6 +53,7 @@ def answered_at_once() -> Iterator[None]:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001  the signature of handlers
+    _answered.wait(_PATIENCE)
     raise KeyboardInterrupt
 
 
@@ -58,7 +62,10 @@ def _watch(ours: socket.socket) -> None:
     with ours:
         if not _interrupted(ours):
             return
-        click.echo("hsad: stopping; Ctrl-C again ends at once", err=True)
+        try:
+            click.echo("hsad: stopping; Ctrl-C again ends at once", err=True)
+        finally:
+            _answered.set()
         ours.settimeout(_PATIENCE)
         try:
             if not _interrupted(ours):

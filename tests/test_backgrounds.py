@@ -185,7 +185,17 @@ def test_a_background_of_another_method_is_refused(method, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "bands", [[], [0, 0, 1, 2, 3], [0, 1, 2, 3, 5], [-1, 0, 1, 2, 3], [4, 3, 2, 1, 0], [0, 1, 2], [0.0, 1, 2, 3, 4]]
+    "bands",
+    [
+        [],
+        [0, 1, 2, 3, -(2**63)],
+        [0, 0, 1, 2, 3],
+        [0, 1, 2, 3, 5],
+        [-1, 0, 1, 2, 3],
+        [4, 3, 2, 1, 0],
+        [0, 1, 2],
+        [0.0, 1, 2, 3, 4],
+    ],
 )
 def test_bands_that_no_scene_has_are_refused(bands, tmp_path):
     replace(learn("rx"), bands=np.array(bands)).save(tmp_path / "b.npz")

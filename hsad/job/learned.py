@@ -148,7 +148,8 @@ class Learned:
         if self.wavelength is not None and self.wavelength.shape != self.bands.shape:
             raise ValueError(f"wavelength has the shape {self.wavelength.shape}, not {self.bands.shape}")
         bands = self.bands
-        if bands.ndim != 1 or not len(bands) or (np.diff(bands) <= 0).any() or bands[0] < 0 or bands[-1] >= self.total:
+        inside = bands.ndim == 1 and len(bands) and bands.min() >= 0 and bands.max() < self.total
+        if not inside or (np.diff(bands) <= 0).any():
             raise ValueError(f"its bands are not numbers of the {self.total} bands of a scene, in their order")
         self.detector.check_background(self.background, len(bands))
 

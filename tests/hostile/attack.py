@@ -112,9 +112,10 @@ def score_undamaged() -> None:
 
 
 def what_scores(opened: Any) -> dict[str, Any]:
-    """Return all that a background holds but the version that saved it."""
+    """Return all that a background holds but the versions of what saved it."""
     header = json.loads(opened["header"].tobytes())
-    header.pop("version", None)
+    for name in ("version", "versions"):
+        header.pop(name, None)
     arrays = {name: opened[name] for name in opened.files if name != "header"}
     return {"header": header, **{name: (array.dtype, array.shape, array.tobytes()) for name, array in arrays.items()}}
 

@@ -328,7 +328,7 @@ def sealed(number: int, folder: Path) -> Path:
     arrays = changed_arrays(background_seeds()[random.integers(len(background_seeds()))], random)
     said = json.loads(arrays.pop("header", np.zeros(0, np.uint8)).tobytes() or "{}")
     if isinstance(said, dict):
-        kept = {name: value for name, value in said.items() if name not in {"version", "digest"}}
+        kept = {name: value for name, value in said.items() if name not in {"version", "versions", "digest"}}
         said = {**said, "version": "0", "digest": _digest(kept, arrays)}
     return written(folder / "background.npz", {**arrays, "header": np.frombuffer(json.dumps(said).encode(), np.uint8)})
 

@@ -9,8 +9,10 @@ import numpy as np
 from hsad.gdal import open_raster
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
+
+    from rasterio.windows import Window
 
     from hsad.products.summary import BandSummary
 
@@ -84,15 +86,28 @@ def _halve(finer: Path, coarser: Path, sides: tuple[int, int]) -> None:
             nodata=source.nodata, tiled=True, blockxsize=BLOCK, blockysize=BLOCK, BIGTIFF="IF_SAFER",
         ) as target,
     ):  # fmt: skip
-        for row in range(0, rows, BLOCK):
-            high = min(BLOCK, rows - row)
-            tall = min(2 * high, source.height - 2 * row)
-            values = source.read(window=Window(0, 2 * row, source.width, tall))
-            padding = ((0, 0), (0, 2 * high - tall), (0, 2 * cols - source.width))
+        for window in _windows(rows, cols):
+            from_row, from_col = 2 * window.row_off, 2 * window.col_off
+            high, wide = (
+                min(2 * window.height, source.height - from_row),
+                min(2 * window.width, source.width - from_col),
+            )
+            values = source.read(window=Window(from_col, from_row, wide, high))
+            padding = ((0, 0), (0, 2 * window.height - high), (0, 2 * window.width - wide))
             padded = np.pad(values, padding, constant_values=np.nan)
             # fmax takes the number where the other is NaN.
-            highest = np.fmax.reduce(padded.reshape(source.count, high, 2, cols, 2), axis=(2, 4))
-            target.write(highest, window=Window(0, row, cols, high))
+            pairs = padded.reshape(source.count, window.height, 2, window.width, 2)
+            target.write(np.fmax.reduce(pairs, axis=(2, 4)), window=window)
+
+
+def _windows(rows: int, cols: int) -> Iterator[Window]:
+    """Yield the windows in which a raster is read: a few tiles each, however wide it is."""
+    from rasterio.windows import Window
+
+    wide = 4 * BLOCK
+    for row in range(0, rows, BLOCK):
+        for col in range(0, cols, wide):
+            yield Window(col, row, min(wide, cols - col), min(BLOCK, rows - row))
 
 
 def _link_overviews(vrt: Path, levels: Sequence[Path]) -> None:
@@ -110,12 +125,8 @@ def _link_overviews(vrt: Path, levels: Sequence[Path]) -> None:
 
 def same_values(first: Path, second: Path) -> bool:
     """Return whether two rasters hold the same values: GDAL may lose the end of a file without an error."""
-    from rasterio.windows import Window
-
     with open_raster(first) as one, open_raster(second) as other:
-        rows, cols = one.shape
         return all(
             np.array_equal(one.read(window=window), other.read(window=window), equal_nan=True)
-            for row in range(0, rows, BLOCK)
-            for window in [Window(0, row, cols, min(BLOCK, rows - row))]
+            for window in _windows(*one.shape)
         )

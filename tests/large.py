@@ -276,7 +276,7 @@ def methods() -> None:
     shape = Shape(640, 640, 224)
     calls = (
         "rx", "rx --trim 0.01", "crd --outer 5 --inner 3", "lrx --pca 10", "lrx", "kcrd --outer 5 --inner 3", "srd",
-        "auto", "low-rank", "rpca", "rpca-bands --tolerance 1e-3",
+        "auto", "low-rank", "rpca", "rpca-bands --tolerance 1e-3 --bands @1-40",
     )  # fmt: skip
     with scene_file("bip", shape) as scene:
         for call in calls:

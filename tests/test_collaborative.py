@@ -133,7 +133,7 @@ def test_pixels_of_real_scenes_equal_the_formulas(data, name):
     cube = content.get("data", content.get("PaviaCenter"))[:24, :24].astype(np.float64)
     cube /= cube.max()
     valid = np.zeros((24, 24), dtype=bool)
-    valid[[0, 3, 11, 12, 23], [0, 20, 11, 12, 23]] = True  # where the formula is evaluated: corners and inside
+    valid[[0, 12], [0, 12]] = True  # where the formula is evaluated: a corner and inside
     everywhere = np.ones_like(valid)
 
     def at_those(formula, **parameters):

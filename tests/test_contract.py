@@ -7,6 +7,7 @@ import pickle
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+import learned
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -76,7 +77,13 @@ def pytest_generate_tests(metafunc):
     if "variant" in metafunc.fixturenames:
         fits = ONLY.get(metafunc.function.__name__, lambda _: True)
         every = metafunc.config.getoption("--detector") or list(VARIANTS)
-        metafunc.parametrize("variant", [variant for variant in every if fits(variant)])
+        metafunc.parametrize(
+            "variant", [learned.param(variant, method_of(variant)) for variant in every if fits(variant)]
+        )
+
+
+def method_of(variant):
+    return VARIANTS[variant][0] if variant in VARIANTS else variant.split()[0]
 
 
 def detector(variant):
@@ -143,6 +150,8 @@ def test_threads_give_the_same_bits(variant):
 def test_the_processes_of_a_cluster_give_the_same_bits(cluster):
     scene = a_scene(rows=70, cols=80)
     for variant in VARIANTS:
+        if method_of(variant) in learned.LEARNED and not learned.HAS_TORCH:
+            continue
         one = hsad.detect(scene, detector(variant), workers=1)
         far = hsad.detect(scene, detector(variant), scheduler=cluster, tile=64)
         assert np.array_equal(far, one, equal_nan=True), variant

@@ -9,6 +9,7 @@ import sys
 
 import numpy as np
 import pytest
+from learned import LEARNED
 from real_scenes import auc, scene_and_truth
 from strategies import a_scene
 
@@ -17,8 +18,6 @@ from hsad.detectors.deep.implants import Implants, rare_pixels
 from hsad.errors import DataError, MissingExtraError, ParameterError, SceneError
 
 torch = pytest.importorskip("torch")
-
-LEARNED = ("unrolled-rpca", "rpcanet", "deep-rx", "patchcore", "padim", "autoencoder")
 
 
 def stack(dates=6, rows=40, cols=46, bands=8):

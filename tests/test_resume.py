@@ -7,6 +7,7 @@ import json
 import os
 import signal
 
+import learned
 import numpy as np
 import pytest
 from processes import finished_tiles, hsad, running, same_bytes, unfinished, values, wait_for, write_scene
@@ -326,7 +327,7 @@ QUICK = {
 }
 
 
-@pytest.mark.parametrize("method", DETECTORS)
+@pytest.mark.parametrize("method", [learned.param(method, method) for method in DETECTORS])
 def test_what_every_method_learns_follows_from_the_scans_that_are_kept(method, tmp_path):
     spectra = np.random.default_rng(3).normal(size=(70, 80, 8)).cumsum(axis=2)
     source, detector = source_of(check_cube(spectra)), make_detector(method, **QUICK.get(method, {}))

@@ -54,7 +54,7 @@ def test_the_parts_add_up_to_the_whole(sides, bands, unit, scenes, memory, reach
     sources += [Source((*sides, bands), 2 * bands, None, (f"{n}", size)) for n, size in enumerate(scenes)]
     try:
         budget = Budget.of(sources, 64, reach, spectra, memory, crew)
-        planned = [plan(source, 64, reach, spectra, budget, crew) for source in sources]
+        planned = [plan(source, 64, reach, spectra, budget) for source in sources]
     except ParameterError as error:
         assert "give at least" in str(error)  # noqa: PT017
         return
@@ -80,7 +80,7 @@ def test_what_is_said_to_be_enough_is_enough():
             Budget.of([source], 64, 5, spectra, 201 * 10**6, crew)
         enough = int(str(caught.value).split("at least ")[1].split("MB")[0]) * 10**6
         budget = Budget.of([source], 64, 5, spectra, enough, crew)
-        assert plan(source, 64, 5, spectra, budget, crew).workers >= 1
+        assert plan(source, 64, 5, spectra, budget).workers >= 1
         with pytest.raises(ParameterError, match="give at least"):
             Budget.of([source], 64, 5, spectra, enough - 2 * 10**6, crew)
 

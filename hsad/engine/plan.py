@@ -48,6 +48,8 @@ class Budget:
         what detectors keep between their passes.
     everywhere : int
         Bytes that detectors may keep in all processes together.
+    crew : Crew
+        Among whom it was divided.
     """
 
     memory: int
@@ -56,6 +58,7 @@ class Budget:
     decoded: int
     kept: int
     everywhere: int
+    crew: Crew
 
     @classmethod
     def of(
@@ -113,7 +116,7 @@ class Budget:
         if all(source.unit is None for source in sources):
             tiles, decoded = tiles + decoded, 0
         evenly = 1.0 if crew.total == 1 else _EVENLY
-        return cls(memory, beside, int(tiles), decoded, kept, int(evenly * crew.total * kept))
+        return cls(memory, beside, int(tiles), decoded, kept, int(evenly * crew.total * kept), crew)
 
 
 @dataclass(frozen=True)
@@ -143,15 +146,13 @@ class Plan:
         return tiles
 
 
-def plan(
-    source: Source, leaf: int, reach: int, footprint: Footprint, budget: Budget, crew: Crew, tile: int | None = None
-) -> Plan:
+def plan(source: Source, leaf: int, reach: int, footprint: Footprint, budget: Budget, tile: int | None = None) -> Plan:
     """Return the plan of a pass over a scene.
 
     Parameters
     ----------
     source : Source
-    leaf, reach, footprint, crew, tile
+    leaf, reach, footprint, tile
         As for `Budget.of`; the reach is that of the pass.
     budget : Budget
 
@@ -162,11 +163,11 @@ def plan(
     """
     grid = LeafGrid(source.shape[0], source.shape[1], leaf)
     if tile is None:
-        level, workers = _fitting(source, grid, reach, footprint, budget, crew)
+        level, workers = _fitting(source, grid, reach, footprint, budget)
     elif tile < 1:
         raise ParameterError(f"tile must be at least 1 pixel, not {tile}")
     else:
-        level, workers = min(grid.top, max(0, (tile // leaf).bit_length() - 1)), crew.threads
+        level, workers = min(grid.top, max(0, (tile // leaf).bit_length() - 1)), budget.crew.threads
     return Plan(level, workers, _columns(source, grid, level, reach, budget.decoded))
 
 
@@ -185,10 +186,9 @@ def _needed(source: Source, leaf: int, reach: int, footprint: Footprint, level: 
     return pixels(level) * source.pixel_bytes + working
 
 
-def _fitting(
-    source: Source, grid: LeafGrid, reach: int, footprint: Footprint, budget: Budget, crew: Crew
-) -> tuple[int, int]:
+def _fitting(source: Source, grid: LeafGrid, reach: int, footprint: Footprint, budget: Budget) -> tuple[int, int]:
     """Return the level of the tiles, and how many tasks may run at a time in a process, that the budget holds."""
+    crew = budget.crew
 
     def needed(level: int) -> float:
         return _needed(source, grid.leaf, reach, footprint, level)

@@ -309,7 +309,7 @@ class Engine:
         return Budget.of(sources, detector.leaf, detector.reach, detector.footprint, self.memory, crew, self.tile)
 
     def _plan(self, source: Source, leaf: int, reach: int, footprint: Footprint, budget: Budget) -> Plan:
-        return plan(source, leaf, reach, footprint, budget, self.runner.crew(), self.tile)
+        return plan(source, leaf, reach, footprint, budget, self.tile)
 
     def _runner_of(self, workers: int) -> Runner:
         """Return the runner, with no more threads than the memory allows."""

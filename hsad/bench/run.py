@@ -178,8 +178,9 @@ def _measure(case: Case) -> Row:
         times = np.array([[seconds(partial(call, n)) for n in threads] for _ in range(case.repeats)])
     times *= 1e6 / cube[..., 0].size
     peers = {peer.name: peer.measure(cube, case.outer, case.inner) for peer in case.peers if peer.available}
-    pursued = scores is not None and case.method == "rpca"
-    objective = json.loads(scores.attrs["background"])["objective"] if scores is not None and pursued else None
+    objective = None
+    if scores is not None and case.method == "rpca":
+        objective = json.loads(scores.attrs["background"])["objective"]
     return Row(
         case.name,
         float(times[:, 0].min()),

@@ -118,6 +118,7 @@ def read(path: Path, variable: str | None = None) -> xr.DataArray:
         if dataset.driver == "GTiff":
             raster = plain_tiff(str(path), raster.shape, raster.dtype) or raster
         driver, description = dataset.driver, dataset.tags().get("description")
+        valid = mask(dataset, path)
     attrs = {
         "interleave": {"PIXEL": "bip", "LINE": "bil", "BAND": "bsq"}.get(interleave, interleave.lower()),
         "warnings": [*table.remarks, *remarks, *nodata_remarks],
@@ -130,7 +131,7 @@ def read(path: Path, variable: str | None = None) -> xr.DataArray:
         source=str(path),
         reader=name,
         **table.coordinates,
-        valid=mask(path),
+        valid=valid,
         gain=gain if scaled else None,
         bias=bias if scaled else None,
         nodata=nodata,
@@ -208,15 +209,14 @@ def georeferencing(dataset: DatasetReader) -> tuple[Any, Affine | None, list[str
     return crs, None, remarks
 
 
-def mask(path: Path) -> Any:
-    """Return the mask of a file, read when it is needed; None where it has none."""
+def mask(dataset: DatasetReader, path: Path) -> Any:
+    """Return the mask of an open file, read when it is needed; None where it has none."""
     from rasterio.enums import MaskFlags
 
-    with open_dataset(str(path)) as dataset:
-        flags, shape = dataset.mask_flag_enums[0], dataset.shape
+    flags = dataset.mask_flag_enums[0]
     if MaskFlags.per_dataset not in flags or MaskFlags.nodata in flags:
         return None
-    return lazy_image(shape, np.bool_, partial(_read_mask, str(path)))
+    return lazy_image(dataset.shape, np.bool_, partial(_read_mask, str(path)))
 
 
 def _read_mask(path: str) -> NDArray[np.bool_]:

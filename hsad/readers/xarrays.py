@@ -76,11 +76,9 @@ def read(path: Path, variable: str | None = None) -> xr.DataArray:
     with opened(source, group) as dataset:
         array = dataset[variable]
         axes = _axes(array, source)
-        bands = int(array.shape[axes[2]])
-        dtype = array.dtype.newbyteorder("=")
         raster = _raster(source, group, array, axes)
-        table = _bands(dataset, array, axes[2], bands)
-        fill, nodata_remarks = _nodata(array, dtype)
+        table = _bands(dataset, array, axes[2], raster.shape[2])
+        fill, nodata_remarks = _nodata(array, raster.dtype)
         gain, bias = _scaling(dataset, array, axes[2])
         grid = _grid(dataset, array, axes)
         swath = _swath(dataset, array, axes, source, group) if grid.transform is None else None

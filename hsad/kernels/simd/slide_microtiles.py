@@ -21,7 +21,7 @@ PAIRS = 4
 """Pairs of corners at a time: those of a pixel that slides."""
 
 
-def transposed(emit: Emitter, rows: list[Any]) -> list[Any]:
+def _transposed(emit: Emitter, rows: list[Any]) -> list[Any]:
     """Return the columns of a matrix of eight vectors: exchange entries at distance 1, then 2, then 4."""
     place = ir.VectorType(ir.IntType(32), LANES)
     for step in (1, 2, 4):
@@ -37,7 +37,7 @@ def transposed(emit: Emitter, rows: list[Any]) -> list[Any]:
 
 def sum_lanes(emit: Emitter, vectors: list[Any]) -> Any:
     """Return the sums of the lanes of eight vectors, as one vector; always in the same order."""
-    lanes = transposed(emit, vectors)
+    lanes = _transposed(emit, vectors)
     while len(lanes) > 1:
         lanes = [emit.builder.fadd(one, other) for one, other in zip(lanes[::2], lanes[1::2], strict=True)]
     return lanes[0]
@@ -89,7 +89,7 @@ def slide_microtile(emit: Emitter, changes: Any, slope: Any, slope_at: Any, sums
             pixels.append(total)
         emit.store(total, here)
         line = builder.add(sums_at, builder.mul(step, ir.Constant(INT, r)))
-        for b, vector in enumerate(transposed(emit, pixels)):
+        for b, vector in enumerate(_transposed(emit, pixels)):
             place = emit.at(sums, line, LANES * b)
             emit.store(builder.fadd(emit.load(place), vector), place)
 
@@ -102,5 +102,5 @@ def transpose(emit: Emitter, x: Any, x_at: Any, offsets: Any, first: Any, out: A
     """
     builder = emit.builder
     pixels = [emit.load(emit.at(x, x_at, builder.load(emit.at(offsets, first, p)))) for p in range(LANES)]
-    for b, vector in enumerate(transposed(emit, pixels)):
+    for b, vector in enumerate(_transposed(emit, pixels)):
         emit.store(vector, emit.at(out, out_at, builder.mul(out_step, ir.Constant(INT, b))))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -63,7 +64,7 @@ def in_pixels(image: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
 
 
 @dataclass(frozen=True)
-class StoredArray:
+class StoredArray(ABC):
     """Windows of an array of three axes in a file; `stored` says how a part of it is read.
 
     Attributes
@@ -89,9 +90,9 @@ class StoredArray:
         """Height of a chunk."""
         return self.block[0]
 
+    @abstractmethod
     def stored(self, window: tuple[slice, ...]) -> NDArray[Any]:
         """Return a part of the array, its axes as they are in the file."""
-        raise NotImplementedError
 
     def read(self, rows: slice, cols: slice) -> NDArray[Any]:
         """Return the stored numbers of a window, shape ``(rows, cols, bands)``."""

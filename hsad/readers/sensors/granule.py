@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any
 
 from hsad.errors import SceneError
@@ -52,11 +53,13 @@ def known_crs(code: Any, name: str, source: str) -> CRS:
         raise SceneError(f"{source}: {name} = {code!r} is not known") from error
 
 
-def points_in(group: h5py.Group | None, names: Iterable[tuple[str, str]], source: str) -> PointSwath | None:
-    """Return the swath of the first pair of datasets, latitudes and longitudes, that a group has; None without one."""
-    for pair in names:
-        if group is not None and set(pair) <= set(group):
-            lat, lon = (Hdf5Layer.of(source, group[key]) for key in pair)
+def points_in(
+    holder: h5py.Group, groups: Iterable[str], names: Iterable[tuple[str, str]], source: str
+) -> PointSwath | None:
+    """Return the swath of the first pair of datasets, latitudes and longitudes, in one of some groups; None without."""
+    for group, pair in itertools.product(groups, names):
+        if set(pair) <= set(holder.get(group, ())):
+            lat, lon = (Hdf5Layer.of(source, holder[group][key]) for key in pair)
             return PointSwath(lat, lon, source)
     return None
 

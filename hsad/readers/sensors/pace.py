@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hsad.cube import Raster
-    from hsad.grids.swath import Swath
 
 __all__ = ["can_read", "folders", "name", "read"]
 
@@ -83,7 +82,7 @@ def read(path: Path, variable: str | None = None) -> xr.DataArray:
         level1 = "observation_data" in file
         parts, wavelength, fwhm, scales = (_level1 if level1 else _level2)(file, source)
         shape = parts[0].shape[:2]
-        swath = _swath(file, source)
+        swath = points_in(file, ("geolocation_data", "navigation_data"), [("latitude", "longitude")], source)
         flags = {} if level1 else _flags(file, shape, source)
         saturation = _saturation(file, parts, source) if level1 else None
         fill = _fill(file, level1=level1)
@@ -166,12 +165,6 @@ def _scale(dataset: Any) -> tuple[float, float]:
 def _fill(file: h5py.File, *, level1: bool) -> float:
     dataset = file["observation_data/rhot_blue" if level1 else "geophysical_data/rhos"]
     return float(np.ravel(dataset.attrs.get("_FillValue", _FILL))[0])
-
-
-def _swath(file: h5py.File, source: str) -> Swath | None:
-    groups = (file.get(group) for group in ("geolocation_data", "navigation_data"))
-    found = (points_in(group, [("latitude", "longitude")], source) for group in groups)
-    return next((points for points in found if points is not None), None)
 
 
 def _flags(file: h5py.File, shape: tuple[int, int], source: str) -> dict[str, list[Flag]]:

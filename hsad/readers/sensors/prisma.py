@@ -91,7 +91,7 @@ def read(path: Path, variable: str | None = None) -> xr.DataArray:
         rows, cols = vnir.raster.shape[:2]
         grid = _grid(file, (rows, cols), source) if level == "L2D" else {}
         flags = coded_flags(group["Data Fields"], _L1_FLAGS, (rows, cols), source) if level == "L1" else {}
-        swath = None if level == "L2D" else points_in(group.get("Geolocation Fields"), _PLACES, source)
+        swath = None if level == "L2D" else points_in(group, ["Geolocation Fields"], _PLACES, source)
     arms = (vnir, swir)
     wavelength = np.concatenate([arm.wavelength for arm in arms])
     used = np.flatnonzero(np.concatenate([arm.used for arm in arms]))

@@ -89,9 +89,7 @@ def read(path: Path, variable: str | None = None) -> xr.DataArray:
         if "GRIDS" in group.name:
             grid = _grid(file, group, raster.shape[:2], source)
         else:
-            places = (group.get(holder) for holder in ("Geolocation Fields", "Data Fields"))
-            found = (points_in(place, [("Latitude", "Longitude")], source) for place in places)
-            swath = next((points for points in found if points is not None), None)
+            swath = points_in(group, ("Geolocation Fields", "Data Fields"), [("Latitude", "Longitude")], source)
     known = table.coordinates
     if table.good_wavelength is None and table.wavelength is not None:
         known["good_wavelength"], remarks = outside_water(table.wavelength)

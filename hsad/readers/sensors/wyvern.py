@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from hsad.cube import geo_grid, nodata
+from hsad.gdal import open_dataset
 from hsad.readers import geotiff
 from hsad.readers.sensors.product import files_beside, main_file, no_variable, product_cube, sibling
 
@@ -54,6 +55,8 @@ def read(path: Path, variable: str | None = None) -> xr.DataArray:
     if not _is_image(path):
         path = sibling(path, _image_of(path)) or path
     image = geotiff.read(path)
+    with open_dataset(str(path)) as dataset:
+        valid = geotiff.mask(dataset, path)  # not the image's coordinate: asking for that would read it
     integers = image.dtype.kind in "iu"
     known = {key: image.coords[key].values for key in _KEPT if key in image.coords}
     if integers and "gain" not in known:
@@ -65,7 +68,7 @@ def read(path: Path, variable: str | None = None) -> xr.DataArray:
         path=path,
         reader=name,
         product=f"{name} {'L2A' if integers else 'L1B'}",
-        valid=geotiff.mask(path),
+        valid=valid,
         nodata=0.0 if fill is None and integers else fill,
         remarks=image.attrs["warnings"],
         attrs={"units": "1" if integers else "W/m²/sr/µm", "interleave": image.attrs["interleave"]},

@@ -7,10 +7,13 @@ from importlib.util import find_spec
 import pytest
 
 LEARNED = ("unrolled-rpca", "rpcanet", "deep-rx", "patchcore", "padim", "autoencoder")
-HAS_TORCH = find_spec("torch") is not None
+
+
+def is_missing(method):
+    """Tell whether a method cannot run here."""
+    return method in LEARNED and find_spec("torch") is None
 
 
 def param(name, method):
     """Return a parameter of a test that is about a method."""
-    missing = method in LEARNED and not HAS_TORCH
-    return pytest.param(name, marks=pytest.mark.skipif(missing, reason=f"{method} needs torch"))
+    return pytest.param(name, marks=pytest.mark.skipif(is_missing(method), reason=f"{method} needs torch"))

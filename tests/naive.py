@@ -40,17 +40,17 @@ def ring(valid, row, col, outer, inner, border):
     return tuple(np.array(found).T)
 
 
-def over_rings(spectra, valid, outer, inner, border, score):
-    """The map of ``score(y, X, members)`` with X (d, s) the ring of y."""
+def over_rings(spectra, valid, outer, inner, border, score, wanted=None):
+    """The map of ``score(y, X, members)`` with X (d, s) the ring of y, of the valid pixels or those that are wanted."""
     scores = np.full(valid.shape, np.nan)
-    for row, col in np.argwhere(valid):
+    for row, col in np.argwhere(valid if wanted is None else wanted):
         members = ring(valid, row, col, outer, inner, border)
         if members is not None:
             scores[row, col] = score(spectra[row, col], spectra[members].T, members)
     return scores
 
 
-def local_rx(spectra, valid, *, outer, inner, covariance="ridge", ridge=1e-2, border="shift"):
+def local_rx(spectra, valid, *, outer, inner, covariance="ridge", ridge=1e-2, border="shift", wanted=None):
     def score(y, X, _):
         if covariance == "ridge":
             return formulas.local_rx(y, X, ridge)
@@ -66,7 +66,7 @@ def local_rx(spectra, valid, *, outer, inner, covariance="ridge", ridge=1e-2, bo
         delta = shrinkage(Z, C, covariance)
         return z @ np.linalg.solve((1 - delta) * C + delta * level * np.eye(d), z)
 
-    return over_rings(spectra, valid, outer, inner, border, score)
+    return over_rings(spectra, valid, outer, inner, border, score, wanted)
 
 
 def shrinkage(Z, C, rule):
@@ -96,6 +96,7 @@ def crd(
     border="shift",
     ring_weights=None,
     softening=0.0,
+    wanted=None,
 ):
     def one(y, X, members):
         if center:
@@ -130,7 +131,7 @@ def crd(
             return np.sqrt(np.sum((solved_y - solved_X @ alpha) ** 2) + lam * np.sum(gamma2 * alpha**2))
         return np.linalg.norm(y - X @ alpha)
 
-    return over_rings(spectra, valid, outer, inner, border, one)
+    return over_rings(spectra, valid, outer, inner, border, one, wanted)
 
 
 def kernel_crd(
@@ -144,6 +145,7 @@ def kernel_crd(
     kernel="rbf",
     gamma=1.0,
     border="shift",
+    wanted=None,
 ):
     def k(a, b):
         if kernel == "rbf":
@@ -159,7 +161,7 @@ def kernel_crd(
         alpha = np.linalg.solve(K + lam * np.diag(gamma2), k_y)
         return np.sqrt(max(0.0, k_yy + alpha @ K @ alpha - 2 * alpha @ k_y))
 
-    return over_rings(spectra, valid, outer, inner, border, one)
+    return over_rings(spectra, valid, outer, inner, border, one, wanted)
 
 
 def opening_by_thresholds(image, valid, area):

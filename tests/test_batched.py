@@ -68,7 +68,8 @@ def compare(detector, scene, valid, rtol=1e-6, atol=1e-9, **parameters):
     assert_agree(found, detector(scene, valid, whole(scene), **WINDOW, **parameters), rtol, atol)
 
 
-@pytest.fixture(params=[3, 90], ids="{} bands".format)  # a ring of 72 pixels: s > d and s < d
+# A ring of 72 pixels: s > d and s < d.
+@pytest.fixture(params=[3, pytest.param(20, marks=pytest.mark.long), 90], ids="{} bands".format)
 def scene(request):
     return make_scene(request.param)
 
@@ -95,7 +96,9 @@ class TestBorders:
         compare(fast.kernel_crd, scene, self.valid(masked), atol=1e-6, border=border, gamma=2.0)
 
 
-@pytest.mark.parametrize("parameters", fast.CRD_PARAMETERS, ids=str)
+@pytest.mark.parametrize(
+    "parameters", [*fast.CRD_PARAMETERS, {"solver": "truncated", "center": True, "border": "reflect"}], ids=str
+)
 def test_every_parameter_of_crd(scene, parameters):
     compare(fast.crd, scene, make_mask(), **parameters)
 

@@ -75,7 +75,8 @@ def use_scene(path: Path) -> tuple[str, str]:
 def use_background(path: Path) -> tuple[str, str]:
     """Score a scene with a background; a background that is not what was saved must not score."""
     import hsad
-    from hostile.corpora import BANDS, background_seeds
+    from hostile.backgrounds import background_seeds
+    from hostile.damage import BANDS
 
     cube = np.random.default_rng(0).normal(50, 3, (40, 40, BANDS))
     hsad.score(cube, path)
@@ -91,7 +92,7 @@ def use_background(path: Path) -> tuple[str, str]:
 def use_sealed(path: Path) -> tuple[str, str]:
     """Score a scene with a background whose checksum is right: it may score, whatever it holds."""
     import hsad
-    from hostile.corpora import BANDS
+    from hostile.damage import BANDS
 
     scores = hsad.score(np.random.default_rng(0).normal(50, 3, (40, 40, BANDS)), path)
     return "read", f"{np.isfinite(scores).mean():.0%} finite"

@@ -1,0 +1,34 @@
+"""The small cube that damaged files held before, and the damage that suits all of them: single bytes."""
+
+from __future__ import annotations
+
+import struct
+
+import numpy as np
+
+__all__ = ["BANDS", "COLS", "CUBE", "ROWS", "flipped"]
+
+ROWS, COLS, BANDS = 12, 10, 6
+CUBE = np.random.default_rng(5).normal(100, 10, (ROWS, COLS, BANDS)).astype("<f4")
+
+
+def flipped(content: bytes | bytearray, random: np.random.Generator, within: int) -> bytearray:
+    """Return content with some bytes changed, a stretch of zeros, a piece cut out, or its end missing."""
+    changed = bytearray(content)
+    within = min(within, len(changed))
+    for _ in range(random.integers(1, 5)):
+        at = int(random.integers(within))
+        changed[at] = random.choice(
+            [0, 1, 2, 3, 127, 128, 255, random.integers(256), changed[at] ^ (1 << random.integers(8))]
+        )
+    way = random.integers(12)
+    at, length = int(random.integers(within)), int(random.integers(1, 32))
+    if way == 0:
+        changed[at : at + length] = bytes(len(changed[at : at + length]))
+    elif way == 1:
+        del changed[at : at + length]
+    elif way == 2:
+        del changed[int(random.integers(len(changed))) :]
+    elif way == 3 and at + 8 <= len(changed):
+        changed[at : at + 4] = struct.pack("<I", random.choice([0, 1, 2**16, 2**31 - 1, 2**31, 2**32 - 1, 2**24]))
+    return changed

@@ -69,8 +69,8 @@ ROOMS = {
     "accessor": {"detection", "detectors", "products", "cube", "errors"},
     "doctor": {"engine"},
     "bench": {
-        "catalog", "cube", "detection", "detectors", "engine", "evaluation", "gdal", "products", "readers",
-        "synthetic", "errors",
+        "catalog", "cube", "detection", "detectors", "engine", "evaluation", "files", "gdal", "kernels.device",
+        "products", "readers", "synthetic", "errors",
     },
     "demo": {"cube", "job", "detection", "evaluation", "products", "readers", "report", "synthetic", "files", "errors"},
     "cli": {
@@ -102,7 +102,7 @@ LIBRARIES = {
         "report.opened",
         "report.decide",
     },
-    ("torch",): {"kernels.ring.torch", "kernels.networks", "kernels.device", "doctor"},
+    ("torch",): {"kernels.ring.torch", "kernels.networks", "kernels.device", "doctor", "bench.peers"},
 }
 
 

@@ -8,7 +8,9 @@ import pytest
 
 from hsad.bench import commands, formulas, reading, run
 from hsad.bench.cases import Case, cases
-from hsad.bench.peers import Peer, numpy_loop, numpy_whole, octave_blas, octave_ialm
+from hsad.bench.peers import batched
+from hsad.bench.peers.octave import octave_blas, octave_ialm
+from hsad.bench.peers.peer import Peer, numpy_loop, numpy_whole
 from hsad.errors import ParameterError
 
 
@@ -43,12 +45,26 @@ def test_hsad_agrees_with_the_formulas(case, monkeypatch):
     # The cube is one leaf: a second thread would have nothing to do.
     assert row.hsad_two is None
     assert len(row.runs) == 1
-    assert line.startswith(f"| {case.name} | {row.hsad:.3g} | {row.hsad:.3g} | - | ")
+    assert line.startswith(f"| {case.name} | {row.hsad:.3g} | {row.hsad:.3g} (0%) | - | ")
     if case.method == "rpca":
         assert abs(row.objectives[peer.name]) < 1e-6
         assert f"x, objective {row.objectives[peer.name]:+.0e})" in line
     else:
         assert "objective" not in line
+
+
+def test_torch_peers_compute_what_the_formulas_say():
+    torch = pytest.importorskip("torch")
+    cube = np.random.default_rng(0).random((9, 14, 6))
+    y, atoms = batched.rings_of(torch.from_numpy(cube[1:8]), 7, 3)
+    rings = [(cube[4, col], formulas.ring_of(cube, 4, col, 7, 3)) for col in range(3, 11)]
+    for found, expected in (
+        (batched.crd(y, atoms, 1e-2), [formulas.crd(*ring, 1e-2, distance=True) for ring in rings]),
+        (batched.kernel_crd(y, atoms, 1e-2, 0.5), [formulas.kernel_crd(*ring, 1e-2, 0.5) for ring in rings]),
+        (batched.local_rx(y, atoms, 1e-2), [formulas.local_rx(*ring, 1e-2) for ring in rings]),
+    ):
+        assert found.numpy() == pytest.approx(expected, rel=1e-9)
+    assert batched.torch_batch("torch", batched.crd).available
 
 
 def test_octave_reaches_the_same_objective():
@@ -106,11 +122,50 @@ def test_a_whole_command_is_measured(monkeypatch):
     started = []
     monkeypatch.setattr(commands.subprocess, "run", lambda command, **_: started.append(command))
     monkeypatch.setattr(run, "cases", lambda *, quick: [case])
+    monkeypatch.setattr(run, "octave_blas", lambda: "")
     (row,) = run.run_bench().rows
     assert row.difference is None
     assert row.hsad_two is not None
     assert [command[command.index("--workers") + 1] for command in started] == ["1", "1", "2"]
     assert "--covariance=ridge" in started[0]
+
+
+PAGE = """# Speed
+
+A sentence.
+
+hsad 0.0, a machine; 1 GFLOP/s
+
+| work | hsad |
+|---|---|
+| rx | 9 |
+
+| work | of another kind |
+|---|---|
+"""
+
+
+def test_a_table_takes_the_place_of_the_last(tmp_path, hsad_run, monkeypatch):
+    page = tmp_path / "page.md"
+    page.write_text(PAGE)
+    case = Case("rx", "rx", {}, 4, 20, 0, 0, 1e3, None, repeats=1)
+    monkeypatch.setattr(run, "cases", lambda *, quick: [case])
+    status, out, _ = hsad_run("bench", "--into", page)
+    assert status == 0
+    assert page.read_text() == PAGE.replace(PAGE[PAGE.index("hsad") : PAGE.index("\n\n| work | of")], out.strip())
+
+
+@pytest.mark.parametrize("text", ["# Speed\n", PAGE + PAGE, None])
+def test_a_page_without_one_table_is_refused_before_anything_is_measured(tmp_path, hsad_run, monkeypatch, text):
+    page = tmp_path / "page.md"
+    if text is not None:
+        page.write_text(text)
+    monkeypatch.setattr(run, "_measure", lambda case: pytest.fail(f"{case} was measured"))
+    status, _, err = hsad_run("bench", "--into", page)
+    assert status == 1
+    assert f"--into: {page}: " in err
+    assert "nexpected" not in err
+    assert not page.exists() or page.read_text() == text
 
 
 def report_of(path, **runs):

@@ -4,25 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hsad.bench import formulas
-from hsad.bench.peers import (
-    OCTAVE_CRD,
-    OCTAVE_LRX,
-    Peer,
-    numpy_loop,
-    numpy_whole,
-    octave_ialm,
-    octave_loop,
-    otb_lrx,
-    sklearn_omp,
-    spectral_lrx,
-    spectral_rx,
-)
+from hsad.bench.peers import batched
+from hsad.bench.peers.batched import torch_batch
+from hsad.bench.peers.octave import OCTAVE_CRD, OCTAVE_LRX, octave_ialm, octave_loop
+from hsad.bench.peers.peer import Peer, numpy_loop, numpy_whole
+from hsad.bench.peers.programs import otb_lrx, sklearn_omp, spectral_lrx, spectral_rx
 
 __all__ = ["Case", "cases"]
 
@@ -147,11 +140,16 @@ def cases(*, quick: bool = False) -> list[Case]:
     found = []
     for bands, side in ((189, 96), (30, 160), (10, 320)):
         common: dict[str, Any] = {"bands": bands, "side": side, **window}
-        crd_peers = (octave_loop("Octave, textbook CRD", OCTAVE_CRD), numpy_loop("numpy", _crd(distance=True)))
+        crd_peers = (
+            octave_loop("Octave, textbook CRD", OCTAVE_CRD),
+            numpy_loop("numpy", _crd(distance=True)),
+            torch_batch("torch, batched", partial(batched.crd, lam=_LAM)),
+        )
         lrx_peers: tuple[Peer, ...] = (
             spectral_lrx(),
             octave_loop("Octave, textbook LRX", OCTAVE_LRX),
             numpy_loop("numpy", _local_rx),
+            torch_batch("torch, batched", partial(batched.local_rx, ridge=_RIDGE)),
         )
         if not quick and bands == 189:
             lrx_peers = (*lrx_peers, otb_lrx())
@@ -168,7 +166,8 @@ def cases(*, quick: bool = False) -> list[Case]:
     found.append(
         Case("kcrd d=189", "kcrd", {"lam": _LAM, "gamma": _GAMMA}, bands=189, side=96, **window,
              flops=_gram(189, 15) + s**3 / 3 + 4 * s**2, reference=_kernel_crd,
-             peers=(numpy_loop("numpy", _kernel_crd),))
+             peers=(numpy_loop("numpy", _kernel_crd),
+                    torch_batch("torch, batched", partial(batched.kernel_crd, lam=_LAM, gamma=_GAMMA))))
     )  # fmt: skip
     found.append(
         Case("rx d=200", "rx", {}, bands=200, side=512, outer=0, inner=0, flops=2.0 * 200**2,

@@ -19,7 +19,7 @@ from hsad import __version__
 from hsad.bench.cases import Case, cases
 from hsad.bench.commands import command_seconds, made_cube
 from hsad.bench.formulas import Decomposed
-from hsad.bench.peers import octave_blas
+from hsad.bench.peers.octave import octave_blas
 from hsad.bench.timing import processor, seconds
 from hsad.detection import detect
 from hsad.detectors import make_detector
@@ -86,7 +86,7 @@ class Report:
         lines = [
             f"hsad {self.version}, {self.machine}; matrix product {self.gemm_gflops:.0f} GFLOP/s (float64, one thread)",
             "",
-            "| work | hsad, µs/pixel | median | two threads | x bound | difference | peers, µs/pixel (ratio) |",
+            "| work | hsad, µs/pixel | median (spread) | two threads | x bound | difference | peers, µs/pixel, ratio |",
             "|---|---|---|---|---|---|---|",
         ]
         for row in self.rows:
@@ -97,8 +97,10 @@ class Report:
             )
             difference = "-" if row.difference is None else f"{row.difference:.0e}"
             two = "-" if row.hsad_two is None else f"{row.hsad / row.hsad_two:.2f}x"
+            middle = median(row.runs)
+            spread = (max(row.runs) - row.hsad) / middle
             lines.append(
-                f"| {row.name} | {row.hsad:.3g} | {median(row.runs):.3g} | {two} | {row.hsad / row.bound:.1f} | "
+                f"| {row.name} | {row.hsad:.3g} | {middle:.3g} ({spread:.0%}) | {two} | {row.hsad / row.bound:.1f} | "
                 f"{difference} | {peers or '-'} |"
             )
         return "\n".join(lines)

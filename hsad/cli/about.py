@@ -96,6 +96,7 @@ def demo(output: str, overwrite: bool, as_json: bool) -> None:
     help="Only cases or layouts whose name holds this; accuracy: only these methods (a,b).",
 )
 @click.option("--plot", metavar="BENCH.png", help="Speed: draw the times.")
+@click.option("--into", metavar="PAGE.md", help="Speed, reading: put the table where the page has that of last time.")
 @click.option(
     "--compare",
     nargs=2,
@@ -114,6 +115,7 @@ def bench(
     quick: bool,
     only: str,
     plot: str | None,
+    into: str | None,
     compare: tuple[str, str] | None,
     reading: bool,
     accuracy: bool,
@@ -129,35 +131,52 @@ def bench(
     --io, and commands on files, write to the folder of temporary files (TMPDIR) for a while, 0.4 GB at a time.
     --compare ends with status 1 where a row became slower by more than its runs differ among themselves.
     """
-    report: Report | Accuracy | Reading | Comparison
-    slower: tuple[str, ...] = ()
     if compare is not None:
-        if reading or accuracy or suite or quick or only or plot is not None:
+        if any((quick, only, plot, into, reading, accuracy, suite)):
             raise ParameterError("--compare measures nothing: leave out all that says what is measured")
-        from hsad.bench import compare_reports
-
-        compared = report = compare_reports(*compare)
-        slower = compared.slower
-    elif reading:
+        _compare(*compare, as_json=as_json)
+        return
+    report: Report | Accuracy | Reading
+    if reading:
         if accuracy or suite or plot is not None:
             raise ParameterError("--io is a bench of its own: leave out --accuracy, --suite and --plot")
-        from hsad.bench import run_reading
-
-        report = run_reading(quick=quick, only=only, progress=progress())
+        report = _reading(quick, only, into)
     elif accuracy:
-        if quick or plot is not None:
-            raise ParameterError("--quick and --plot belong to the bench of speed: leave them out with --accuracy")
+        if quick or plot is not None or into is not None:
+            raise ParameterError("--quick, --plot and --into belong to other benches: leave them out with --accuracy")
         report = _accuracy(suite, data, only, seeds, draw)
     else:
         if suite:
             raise ParameterError("--suite is part of the accuracy: give --accuracy --suite")
-        report = _speed(quick, only, plot, overwrite)
+        report = _speed(quick, only, plot, into, overwrite)
+    _show(report, as_json=as_json)
+
+
+def _show(report: Report | Accuracy | Reading | Comparison, *, as_json: bool) -> None:
     if as_json:
         print_json(report.to_dict())
     else:
         click.echo(report.table())
-    if slower:
+
+
+def _compare(before: str, after: str, *, as_json: bool) -> None:
+    from hsad.bench import compare_reports
+
+    compared = compare_reports(before, after)
+    _show(compared, as_json=as_json)
+    if compared.slower:
         raise click.exceptions.Exit(1)
+
+
+def _reading(quick: bool, only: str, into: str | None) -> Reading:
+    from hsad.bench import check_page, put_into, run_reading
+
+    if into is not None:
+        check_page(into, "layout")
+    report = run_reading(quick=quick, only=only, progress=progress())
+    if into is not None:
+        put_into(into, report.table())
+    return report
 
 
 def _accuracy(suite: bool, data: str | None, only: str, seeds: int, draw: int) -> Accuracy:
@@ -170,16 +189,20 @@ def _accuracy(suite: bool, data: str | None, only: str, seeds: int, draw: int) -
     return run_accuracy(folder, methods=methods, seeds=seeds, progress=progress())
 
 
-def _speed(quick: bool, only: str, plot: str | None, overwrite: bool) -> Report:
-    from hsad.bench import run_bench
+def _speed(quick: bool, only: str, plot: str | None, into: str | None, overwrite: bool) -> Report:
+    from hsad.bench import check_page, put_into, run_bench
     from hsad.files import check_output
     from hsad.products.figures import FIGURE_SUFFIXES
 
     if plot is not None:
         check_output(plot, FIGURE_SUFFIXES, overwrite=overwrite)
+    if into is not None:
+        check_page(into, "work")
     report = run_bench(quick=quick, only=only, progress=progress())
     if plot is not None:
         report.plot(plot, overwrite=overwrite)
+    if into is not None:
+        put_into(into, report.table())
     return report
 
 

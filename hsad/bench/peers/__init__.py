@@ -1,0 +1,1 @@
+"""What hsad is measured against: loops in numpy, other programs, GNU Octave, torch in batches."""

@@ -33,7 +33,7 @@ ROOMS = {
     "kernels.ring": {"kernels.simd", "kernels.compiled", "kernels.device"},
     "kernels.ring.dual": {*RING, "kernels.ring.one_ring", "kernels.simd", "kernels.compiled"},
     "kernels.ring.primal": {*RING, "kernels.ring.one_ring", "kernels.simd", "kernels.compiled"},
-    "kernels.ring.torch": {*RING, "kernels.ring.shrinkage"},
+    "kernels.ring.torch": {*RING, "kernels.ring.shrinkage", "kernels.device", "errors"},
     "kernels.networks": {"kernels.device", "errors"},
     "cube": {"masked", "grids", "errors"},
     "quality": {"cube", "errors"},

@@ -1,6 +1,8 @@
 """The batched kernels of rings, on torch's CPU device, against the compiled ones and the papers' formulas."""
 
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import fast
 import naive
@@ -263,6 +265,46 @@ def test_torch_that_is_not_installed(monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(MissingExtraError, match=r"pip install -e '\.\[deep\]' in a clone"):
         fast.crd(make_scene(3), np.ones((ROWS, COLS), bool), np.s_[0:1, 0:1], device="cuda", **WINDOW)
+
+
+@pytest.mark.parametrize("bands", [3, 90])
+def test_memory_that_another_program_takes(bands, monkeypatch):
+    scene, valid = make_scene(bands), make_mask()
+    expected = fast.crd(scene, valid, whole(scene), **WINDOW)
+    real, lengths = batched._Block._score_chunk, []
+
+    def scarce(self, chunk, scores, *, primal):
+        lengths.append(len(chunk.rows))
+        if lengths[-1] > most:
+            raise torch.OutOfMemoryError
+        real(self, chunk, scores, primal=primal)
+
+    monkeypatch.setattr(batched._Block, "_score_chunk", scarce)
+    most = 20
+    assert_agree(fast.crd(scene, valid, whole(scene), device="cuda", **WINDOW), expected)
+    assert lengths[0] > most >= lengths[-1]
+    most = 0
+    with pytest.raises(ParameterError, match="device: cpu has no memory left for a single ring"):
+        fast.crd(scene, valid, whole(scene), device="cuda", **WINDOW)
+
+
+def test_threads_take_turns_on_a_device(monkeypatch):
+    scene, valid = make_scene(3), make_mask()
+    real, inside, most = batched._Block.score, [], []
+
+    def counted(self, wanted, scores, *, primal):
+        inside.append(self)
+        most.append(len(inside))
+        time.sleep(0.01)
+        real(self, wanted, scores, primal=primal)
+        inside.remove(self)
+
+    monkeypatch.setattr(batched._Block, "score", counted)
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: fast.crd(scene, valid, whole(scene), device="cuda", **WINDOW), range(4)))
+    assert max(most) == 1
+    assert len(most) >= 4
+    assert all(np.array_equal(scores, found[0], equal_nan=True) for scores in found)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import warnings
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from hsad.errors import MissingExtraError, ParameterError
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["INSTALL_TORCH", "one_torch_thread", "torch_device"]
+__all__ = ["INSTALL_TORCH", "alone_on", "one_torch_thread", "torch_device"]
 
 #: What to type where torch is missing.
 INSTALL_TORCH = "pip install -e '.[deep]' in a clone of hsad"
@@ -47,6 +48,17 @@ def torch_device(name: str, needed_by: str) -> torch.device:
     if name not in there:
         raise ParameterError(f"device: {name!r} is not one of those that torch finds here: {', '.join(there)}")
     return torch.device(name)
+
+
+_TURNS: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+
+
+def alone_on(device: torch.device) -> threading.Lock:
+    """Return the lock under which one thread has a device to itself.
+
+    One thread's chunks fill a GPU. Several would each take a share of its memory, found free at the same moment.
+    """
+    return _TURNS[str(device)]
 
 
 class _OneThread:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from hsad.errors import ParameterError
+from hsad.kernels.device import alone_on
 from hsad.kernels.ring.task import LINEAR, PINV, Task
 from hsad.kernels.ring.torch.dual import patches, score_dual
 from hsad.kernels.ring.torch.primal import score_primal
@@ -94,9 +96,27 @@ class _Block:
         return torch.from_numpy(np.require(array, requirements=["C", "W"])).to(self.device)
 
     def score(self, wanted: NDArray[np.bool_], scores: Tensor, *, primal: bool) -> None:
-        """Score the `wanted` pixels of the core into `scores`; those that cannot be trusted stay NaN."""
-        bands = self.spectra.shape[1]
+        """Score the `wanted` pixels of the core into `scores`; those that cannot be trusted stay NaN.
+
+        Another process may take memory that was free a moment before: then smaller chunks are tried.
+        """
+        import torch
+
         budget = _memory(self.device)
+        least = _patch_bytes(1, self.spectra.shape[1], self.window, self.task, primal=primal)
+        while True:
+            try:
+                self._score_within(budget, wanted, scores, primal=primal)
+            except torch.OutOfMemoryError as error:
+                if budget <= least:
+                    raise ParameterError(f"device: {self.device} has no memory left for a single ring") from error
+                budget = max(budget // 2, least)
+            else:
+                return
+            torch.cuda.empty_cache()  # outside the handler, whose error keeps what it came from alive
+
+    def _score_within(self, budget: int, wanted: NDArray[np.bool_], scores: Tensor, *, primal: bool) -> None:
+        bands = self.spectra.shape[1]
         side = max(8, self.window.outer - 1)
         while side > 1 and _patch_bytes(side, bands, self.window, self.task, primal=primal) > budget:
             side -= 1
@@ -139,11 +159,12 @@ def score_batched(
     """Return what `hsad.kernels.ring.score.score_rings` returns, for the `wanted` pixels of the core; NaN elsewhere."""
     import torch
 
-    block = _Block(spectra, valid, core, window, task, weights, device)
-    scores = torch.full(wanted.shape, torch.nan, dtype=torch.float64, device=device)
-    if _primal(task, spectra.shape[2], window):
-        block.score(wanted, scores, primal=True)
-        wanted = wanted & torch.isnan(scores).cpu().numpy()
-    block.score(wanted, scores, primal=False)
-    result: NDArray[np.float64] = scores.cpu().numpy()
-    return result
+    with alone_on(device):
+        block = _Block(spectra, valid, core, window, task, weights, device)
+        scores = torch.full(wanted.shape, torch.nan, dtype=torch.float64, device=device)
+        if _primal(task, spectra.shape[2], window):
+            block.score(wanted, scores, primal=True)
+            wanted = wanted & torch.isnan(scores).cpu().numpy()
+        block.score(wanted, scores, primal=False)
+        result: NDArray[np.float64] = scores.cpu().numpy()
+        return result

@@ -87,7 +87,7 @@ class RPCA(Detector):
     same iterations. How far that carries depends on the scene: materials that it did not see are "sparse", too. Learned
     on one half of ten airborne benchmark scenes, it found the objects of the other half as well as one learned on
     the whole (area under the ROC curve at most .02 less) in 25 of 32 cases, and much worse in a few: .84 instead of
-    .92, .87 instead of .98, .34 instead of .97 where one half is another kind of land. The README has the table.
+    .92, .87 instead of .98, .34 instead of .97 where one half is another kind of land (``hsad help accuracy``).
 
     References
     ----------

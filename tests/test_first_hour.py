@@ -182,6 +182,22 @@ def test_scripts_of_shells(hsad_run):
     assert "detect" in completed(["hsad", "det"], "fish")
 
 
+def test_a_bare_zsh_completes(tmp_path):
+    """A .zshrc of nothing but our line: completion has to be loaded first."""
+    zsh = shutil.which("zsh")
+    if zsh is None:
+        pytest.skip("no zsh")
+    program = tmp_path / "hsad"
+    program.write_text(f"#!{sys.executable}\nfrom hsad.cli import main\nmain()\n")
+    program.chmod(0o755)
+    (tmp_path / ".zshrc").write_text('eval "$(hsad completion zsh)"\n')
+    environment = {**os.environ, "ZDOTDIR": str(tmp_path), "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
+    asked = [zsh, "-i", "-c", "print -r -- $_comps[hsad]"]
+    result = subprocess.run(asked, env=environment, capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "_hsad_completion"
+    assert not result.stderr
+
+
 def test_bash_completes_a_file(scene, tmp_path):
     bash = shutil.which("bash")
     if bash is None:

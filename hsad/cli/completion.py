@@ -33,7 +33,12 @@ def completion_script(program: click.Command, shell: str) -> str:
         raise click.UsageError(f"no completion for {shell}: choose from {', '.join(SHELLS)}")
     complete = made(program, {}, "hsad", "_HSAD_COMPLETE")
     # Not `source()`: that of bash starts bash to look at its version.
-    return complete.source_template % complete.source_vars()
+    script = complete.source_template % complete.source_vars()
+    if shell == "zsh":
+        # A .zshrc that says nothing of completion has not loaded it. The first line is for folders of zsh functions.
+        first, _, rest = script.partition("\n")
+        return f"{first}\n(( $+functions[compdef] )) || {{ autoload -Uz compinit && compinit -i; }}\n{rest}"
+    return script
 
 
 def one_of(words: Callable[[], Iterable[str]]) -> Callable[..., list[CompletionItem]]:

@@ -198,12 +198,6 @@ def test_what_cannot_be_written_is_said_before_the_work(scene, tmp_path, capsys,
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", ["s.tif", "s.json", "s.qml"])
-def test_a_log_in_the_place_of_scores(scene, tmp_path, capsys, name):
-    error_of(detect(scene, tmp_path / "s.tif", "--log", tmp_path / name), capsys)
-    assert tree(tmp_path) == {name: b""}
-
-
 @posix
 def test_a_background_goes_to_no_planted_name(scene, tmp_path, capsys, planted):
     before = tree(tmp_path)
@@ -248,6 +242,14 @@ def test_names_that_cross_each_other_are_said_before_the_work(
     for more in ((), ("--overwrite",)):
         assert said in error_of(detect(scene, tmp_path / output, "--save-background", tmp_path / kept, *more), capsys)
     assert tree(tmp_path) == before
+
+
+@pytest.mark.parametrize("log", ["s.tif", "s.json", "s.qml", "b.npz", "p.png"])
+def test_a_log_under_the_name_of_a_result_is_refused(scene, tmp_path, capsys, log):
+    named = ["--save-background", tmp_path / "b.npz", "--plot", tmp_path / "p.png", "--log", tmp_path / log]
+    error = error_of(detect(scene, tmp_path / "s.tif", "--overwrite", *named), capsys)
+    assert f"{log} is written when the run ends; choose another name for the log" in error
+    assert tree(tmp_path) == {}
 
 
 @pytest.mark.parametrize("read", ["mask", "background"])

@@ -51,6 +51,8 @@ def detect(
     from hsad.products.figures import FIGURE_SUFFIXES
     from hsad.readers.collection import expand_scenes
 
+    if log is not None:
+        _check_log(Path(log), Path(output), plot, save_background)
     options = {**run_options(method, options), "progress": progress(log)}
     named = expand_scenes(scenes)
     if named != list(scenes) or len(named) > 1 or Path(output).is_dir():
@@ -77,6 +79,17 @@ def detect(
         print_json(result)
     else:
         click.echo(f"{result.output}: {_outcome(result)}")
+
+
+def _check_log(log: Path, output: Path, *others: str | None) -> None:
+    """Refuse a log under the name of a file that is written when the run ends."""
+    from hsad.errors import OutputError
+    from hsad.products.raster import companions
+
+    written = [output, *companions(output), *(output.with_suffix(end) for end in (".hdr", ".img"))]
+    written += [Path(other) for other in others if other is not None]
+    if log.absolute() in {path.absolute() for path in written}:
+        raise OutputError(f"{log} is written when the run ends; choose another name for the log")
 
 
 def run_options(method: str | None, options: dict[str, Any]) -> dict[str, Any]:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from hsad.grids.swath import Swath
 
-__all__ = ["RASTER_SUFFIXES", "ScoreWriter", "read_provenance", "write_scores"]
+__all__ = ["RASTER_SUFFIXES", "ScoreWriter", "companions", "read_provenance", "write_scores"]
 
 RASTER_SUFFIXES = (".tif", ".tiff")
 
@@ -111,7 +111,7 @@ class ScoreWriter:
     @property
     def files(self) -> tuple[Path, ...]:
         """The raster and its companions."""
-        return (self.path, *_companions(self.path))
+        return (self.path, *companions(self.path))
 
     def tell_background(self, background: Mapping[str, Any]) -> None:
         """Add what was learned to the tags: it may be known only after the output was found to be writable."""
@@ -218,7 +218,7 @@ class ScoreWriter:
             to_cog(self._work, staged[self.path])
             if not same_values(self._work, staged[self.path]):
                 raise OutputError(f"{self.path}: the raster could not be written completely (disk full?)")
-        item, style = _companions(self.path)
+        item, style = companions(self.path)
         document = stac_item(
             staged[self.path],
             self.path,
@@ -336,7 +336,7 @@ def _extents(sizes: Sequence[int]) -> list[slice]:
     return [slice(int(stop - size), int(stop)) for stop, size in zip(stops, sizes, strict=True)]
 
 
-def _companions(path: Path) -> tuple[Path, Path]:
+def companions(path: Path) -> tuple[Path, Path]:
     """Return the names of the STAC item and the QGIS style of a raster."""
     return path.with_suffix(".json"), path.with_suffix(".qml")
 
@@ -354,7 +354,7 @@ def _check_companions(path: Path, *, overwrite: bool) -> None:
                 f"{path}: {other.name} beside it would share {path.stem}.json and {path.stem}.qml; choose another name"
             )
     check_output(statistics(path), (), overwrite=True)
-    for companion, marks in zip(_companions(path), (('"stac_version"', "hsad"), ("<!DOCTYPE qgis",)), strict=True):
+    for companion, marks in zip(companions(path), (('"stac_version"', "hsad"), ("<!DOCTYPE qgis",)), strict=True):
         check_output(companion, (), overwrite=True)  # never anything but a regular file
         if companion.exists() and not overwrite:
             text = companion.read_text(encoding="utf-8", errors="replace")

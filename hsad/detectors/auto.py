@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from hsad.detectors.base import Background, Scan
 from hsad.detectors.block import Block, narrowed, surroundings, widened
 from hsad.detectors.evidence.scene import PATCH_RADIUS, Unlikeness, components_of, gaussians_of
-from hsad.detectors.evidence.subspaces import Subspaces, moments_of, subspaces_of
+from hsad.detectors.evidence.subspaces import Subspaces, moments_of, projected, subspaces_of
 from hsad.detectors.parameters import parameter
 from hsad.detectors.probe import require_valid
 from hsad.detectors.ring.windows import DualWindow, odd_from
@@ -170,8 +170,8 @@ class Auto(DualWindow):
         return self._margin + max(near, PATCH_RADIUS)
 
     def footprint(self, bands: int, itemsize: int) -> float:
-        """Spectra, the halves of them whose moments are formed, components and maps (measured)."""
-        return 1.5 * itemsize * bands + 450.0
+        """Components and maps, and the file's own pages while they are copied; spectra only a few rows (measured)."""
+        return 0.25 * itemsize * bands + 900.0
 
     def learn(self, scan: Scan) -> Evidence:
         """Learn the subspaces in one pass; what is spatial and the Gaussians in one; what needs these in one."""
@@ -254,11 +254,12 @@ class Auto(DualWindow):
 
     def _spatial_pass(self, block: Block, evidence: Evidence) -> Together | None:
         """Collect the contrasts, and a sample of components, the length of the rest, and those of patches."""
-        valid = block.core_valid
+        wide, core = widened(block, self._margin)
+        spatial = self._spatial(wide, evidence)[core]
+        valid = block.core_valid  # known by now without another look at the spectra
         if not valid.any():
             return None
-        wide, core = widened(block, self._margin)
-        histogram = Histogram.of(self._spatial(wide, evidence)[core][valid])
+        histogram = Histogram.of(spatial[valid])
         if self.scene_weight == 0:
             return Together((histogram, None))
         pixel, rest, patch = components_of(block, evidence.subspaces)
@@ -267,11 +268,12 @@ class Auto(DualWindow):
 
     def _spectral_pass(self, block: Block, evidence: Evidence) -> Together | None:
         """Collect the objectives, and the distances from the scene of pixels and of patches."""
+        wide, core = widened(block, self._margin)
+        objective = self._spectral(wide, evidence)[core]
         valid = block.core_valid
         if not valid.any():
             return None
-        wide, core = widened(block, self._margin)
-        objective = self._spectral(wide, evidence)[core][valid]
+        objective = objective[valid]
         histogram = Histogram.of(objective[~np.isnan(objective)])
         if evidence.pixel is None:
             return Together((histogram, None, None))
@@ -292,7 +294,6 @@ class Auto(DualWindow):
 
     def _spectral(self, wide: Block, evidence: Evidence) -> NDArray[np.float32]:
         """Return the objective of the purified representation at the core; NaN where the ring is too empty."""
-        from hsad.kernels.image.projection import project
         from hsad.kernels.ring.score import score_rings
 
         # The median of the weights is a half.
@@ -302,7 +303,7 @@ class Auto(DualWindow):
             near = narrowed(wide, self.outer // 2)
             contrast = self._contrast(wide, evidence).astype(np.float64)
             vectors = evidence.subspaces.spectral
-            components = project(near.spectra, vectors, np.zeros(vectors.shape[1]))
+            components = projected(near, vectors, np.zeros(vectors.shape[1]))
             weights = 1.0 / (1.0 + contrast / evidence.spatial_median)
             return score_rings(components, near.valid, near.core, self.window, task, weights=weights)
 
@@ -315,11 +316,10 @@ class Auto(DualWindow):
     def _contrast(self, wide: Block, evidence: Evidence) -> NDArray[np.float32]:
         """Return the smoothed contrast at the core and the rings around it."""
         from hsad.kernels.image.morphology import area_contrast
-        from hsad.kernels.image.projection import project
 
         def contrast() -> NDArray[np.float64]:
             subspaces = evidence.subspaces
-            components = project(wide.spectra, subspaces.spatial, subspaces.mean @ subspaces.spatial)
+            components = projected(wide, subspaces.spatial, subspaces.mean @ subspaces.spatial)
             contrasts = area_contrast(components, wide.valid, self.areas, _LEVELS)
             mean = np.exp(np.log(contrasts + _CONTRAST_FLOOR).mean(axis=0))
             return smoothed(mean, wide.valid, self.smooth)[surroundings(wide, self.outer // 2)]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Block", "Part", "Scene", "clamped", "narrowed", "strips", "surroundings", "usable", "widened"]
+__all__ = ["Block", "Part", "Scene", "clamped", "narrowed", "strips_of", "surroundings", "usable", "widened"]
 
 #: Rows and columns of an array.
 Part = tuple[slice, slice]
@@ -68,6 +68,12 @@ class Block:
     memo: MutableMapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @property
+    def shape(self) -> tuple[int, int, int]:
+        """Rows and columns, with the surroundings, and bands."""
+        rows, cols, bands = self.spectra.shape
+        return rows, cols, bands
+
+    @property
     def core_valid(self) -> NDArray[np.bool_]:
         """Validity of the pixels to score, shape ``(core rows, core cols)``."""
         return self.valid[self.core]
@@ -85,8 +91,22 @@ class Block:
         the processor's cache, and no more of it in memory.
         """
         core, valid = self.spectra[self.core], self.core_valid
-        for rows in strips(core.shape):
+        for rows in strips_of(core.shape):
             yield from usable(core[rows], valid[rows])
+
+    def strips(self) -> Iterator[tuple[slice, NDArray[np.float64], NDArray[np.bool_]]]:
+        """Yield rows of the block, surroundings included, with their spectra and validity, a few rows at a time.
+
+        As `pieces`, this reads a block that nobody has looked at yet piece by piece.
+        """
+        for rows in strips_of(self.shape):
+            yield rows, self.spectra[rows], self.valid[rows]
+
+    def part(self, rows: slice, cols: slice, core: Part) -> Block:
+        """Return some rows and columns as a block with this core, whose rows and columns count from theirs."""
+        origin = (self.origin[0] + rows.start, self.origin[1] + cols.start)
+        here = (rows, cols)
+        return replace(self, spectra=self.spectra[here], valid=self.valid[here], core=core, origin=origin)
 
     @property
     def pixel_numbers(self) -> NDArray[np.int64]:
@@ -102,7 +122,7 @@ class Block:
         return scores
 
 
-def strips(shape: tuple[int, ...]) -> Iterator[slice]:
+def strips_of(shape: tuple[int, ...]) -> Iterator[slice]:
     """Yield the rows, some at a time, of spectra of this shape: as many as a processor's cache holds."""
     rows, cols, bands = shape
     step = max(1, _PIECE_BYTES // max(1, cols * bands * np.dtype(np.float64).itemsize))
@@ -121,29 +141,24 @@ def widened(block: Block, margin: int) -> tuple[Block, Part]:
     """Return the block with this margin around its core in the core, and where the core lies in the new one."""
     rows, cols = (
         slice(max(0, core.start - margin), min(size, core.stop + margin))
-        for core, size in zip(block.core, block.valid.shape, strict=True)
+        for core, size in zip(block.core, block.shape[:2], strict=True)
     )
-    return replace(block, core=(rows, cols)), _moved(block.core, (rows, cols))
+    whole = (slice(0, block.shape[0]), slice(0, block.shape[1]))
+    return block.part(*whole, (rows, cols)), _moved(block.core, (rows, cols))
 
 
 def surroundings(block: Block, reach: int) -> Part:
     """Return the part of a block that a detector of this reach would have been given."""
     rows, cols = (
-        clamped(core.start, core.stop, size, reach) for core, size in zip(block.core, block.valid.shape, strict=True)
+        clamped(core.start, core.stop, size, reach) for core, size in zip(block.core, block.shape[:2], strict=True)
     )
     return rows, cols
 
 
 def narrowed(block: Block, reach: int) -> Block:
     """Return the block as a detector of this reach would have been given it."""
-    rows, cols = part = surroundings(block, reach)
-    return replace(
-        block,
-        spectra=block.spectra[part],
-        valid=block.valid[part],
-        core=_moved(block.core, part),
-        origin=(block.origin[0] + rows.start, block.origin[1] + cols.start),
-    )
+    part = surroundings(block, reach)
+    return block.part(*part, _moved(block.core, part))
 
 
 def _moved(core: Part, part: Part) -> Part:

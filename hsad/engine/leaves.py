@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, MutableMapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hsad.detectors.block import Block, Scene, clamped, strips, usable
+from hsad.detectors.block import Block, Part, Scene, clamped, strips_of, usable
 from hsad.engine.memos import Memos
 from hsad.engine.runners import stop_if_unwanted
 from hsad.engine.source import Source
@@ -23,39 +22,156 @@ def leaf_grid(source: Source, leaf: int) -> LeafGrid:
     return LeafGrid(source.shape[0], source.shape[1], leaf)
 
 
+class _Tile:
+    """The stored numbers of a tile with its surroundings, read once, when somebody looks at them."""
+
+    def __init__(self, source: Source, rows: slice, cols: slice) -> None:
+        self.source = source
+        self._window = (rows, cols)
+        self._stored: NDArray[Any] | None = None
+
+    def read(self, rows: slice, cols: slice, *, alone: bool) -> NDArray[Any]:
+        """Return the stored numbers of a window; `alone`: the rest of the tile is not read for it."""
+        if self._stored is None:
+            if alone:
+                return self.source.read(rows, cols)
+            self._stored = self.source.read(*self._window)
+        return self._stored[_within(rows, self._window[0]), _within(cols, self._window[1])]
+
+
+class _Window:
+    """Rows and columns of a tile as spectra, for as many blocks as share them; nothing is read that nobody wants.
+
+    Which pixels are valid is kept in the memo of the leaf: a pass that finds all else there reads nothing.
+    """
+
+    def __init__(
+        self,
+        tile: _Tile,
+        rows: slice,
+        cols: slice,
+        memo: MutableMapping[str, Any],
+        whole: _Window | None = None,
+        place: Part | None = None,
+    ) -> None:
+        self._tile = tile
+        self._rows = rows
+        self._cols = cols
+        self._memo = memo
+        self._whole, self._place = whole, place  # that this one is a part of, and where it lies there
+        self._spectra: NDArray[np.float64] | None = None
+        self._valid: NDArray[np.bool_] | None = None
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Rows, columns and bands."""
+        rows, cols = self._rows, self._cols
+        return rows.stop - rows.start, cols.stop - cols.start, self._tile.source.shape[2]
+
+    @property
+    def is_read(self) -> bool:
+        """Whether its spectra are held."""
+        return self._spectra is not None
+
+    @property
+    def spectra(self) -> NDArray[np.float64]:
+        """All spectra: what walks through the strips instead needs far less memory."""
+        if self._spectra is None and self._whole is not None and self._whole.is_read:
+            self._spectra = self._whole.spectra[self._place]
+        elif self._spectra is None:
+            self._spectra, self._valid = self._tile.source.spectra(self._stored(), self._rows, self._cols)
+        return self._spectra
+
+    @property
+    def valid(self) -> NDArray[np.bool_]:
+        """Which pixels are valid."""
+        if self._valid is None:
+            if self._whole is not None:
+                self._valid = self._whole.valid[self._place]
+            elif self._key in self._memo:
+                rows, cols, _ = self.shape
+                packed = self._memo[self._key]
+                self._valid = np.unpackbits(packed, count=rows * cols).view(np.bool_).reshape(rows, cols)
+            else:
+                for _ in self.strips():
+                    pass
+        assert self._valid is not None  # noqa: S101  the strips have it
+        return self._valid
+
+    def strips(self) -> Iterator[tuple[slice, NDArray[np.float64], NDArray[np.bool_]]]:
+        """Yield rows, counted from the first of the window, with their spectra and validity."""
+        if self.is_read:
+            yield from ((rows, self.spectra[rows], self.valid[rows]) for rows in strips_of(self.shape))
+            return
+        stored, first, masks = self._stored(), self._rows.start, []
+        for rows in strips_of(self.shape):
+            there = slice(first + rows.start, first + rows.stop)
+            spectra, valid = self._tile.source.spectra(stored[rows], there, self._cols)
+            masks.append(valid)
+            yield rows, spectra, valid
+        self._valid = np.concatenate(masks)
+        if self._whole is None:
+            self._memo[self._key] = np.packbits(self._valid)
+
+    def part(self, rows: slice, cols: slice) -> _Window:
+        """Return some rows and columns of this, counted from its first."""
+        if (rows, cols) == (slice(0, self.shape[0]), slice(0, self.shape[1])):
+            return self
+        there = (_moved(rows, self._rows.start), _moved(cols, self._cols.start))
+        return _Window(self._tile, *there, self._memo, self, (rows, cols))
+
+    @property
+    def _key(self) -> str:
+        return f"valid {self._rows.start}:{self._rows.stop},{self._cols.start}:{self._cols.stop}"
+
+    def _stored(self) -> NDArray[Any]:
+        return self._tile.read(self._rows, self._cols, alone=self._whole is not None)
+
+
 class _Unread(Block):
     """A block whose spectra are read when somebody looks at them: not where all that is needed is in its memo."""
 
     @classmethod
-    def of(
-        cls,
-        read: Callable[[slice], tuple[NDArray[np.float64], NDArray[np.bool_]]],
-        shape: tuple[int, int, int],
-        **fields: Any,
-    ) -> _Unread:
-        """Return a block of this shape with these fields; ``read(rows)`` gives some rows of the other two."""
+    def of(cls, window: _Window, **fields: Any) -> _Unread:
+        """Return a block of a window with these fields, which are the others than spectra and validity."""
         block = cls.__new__(cls)
-        block.__dict__.update(fields, _read=read, _shape=shape)
+        block.__dict__.update(fields, _window=window)
         return block
 
     def __getattr__(self, name: str) -> Any:
         if name not in ("spectra", "valid"):
             raise AttributeError(name)
-        spectra, valid = self._read(slice(0, self._shape[0]))
-        self.__dict__.update(spectra=spectra, valid=valid)
-        return self.__dict__[name]
+        return getattr(self.__dict__["_window"], name)
+
+    @property
+    def _unread(self) -> _Window | None:
+        """The window, where the block was not made by replacing spectra with others."""
+        return self.__dict__.get("_window")
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Rows and columns, with the surroundings, and bands."""
+        return super().shape if self._unread is None else self._unread.shape
 
     def pieces(self) -> Iterator[NDArray[np.float64]]:
-        """Yield `pixels` a few rows at a time; of a block that is all core, nothing larger is made."""
-        if "spectra" in self.__dict__ or self.core != (slice(0, self._shape[0]), slice(0, self._shape[1])):
+        """Yield `pixels` a few rows at a time; nothing larger is made."""
+        if self._unread is None:
             yield from super().pieces()
             return
-        masks = []
-        for part in strips(self._shape):
-            spectra, valid = self._read(part)
-            masks.append(valid)
+        for _, spectra, valid in self._unread.part(*self.core).strips():
             yield from usable(spectra, valid)
-        self.__dict__.setdefault("valid", np.concatenate(masks))
+
+    def strips(self) -> Iterator[tuple[slice, NDArray[np.float64], NDArray[np.bool_]]]:
+        """Yield rows of the block with their spectra and validity; nothing larger is made."""
+        return super().strips() if self._unread is None else self._unread.strips()
+
+    def part(self, rows: slice, cols: slice, core: Part) -> Block:
+        """Return some rows and columns as a block with this core, as unread as this one."""
+        if self._unread is None:
+            return super().part(rows, cols, core)
+        origin = (self.origin[0] + rows.start, self.origin[1] + cols.start)
+        window = self._unread.part(rows, cols)
+        return _Unread.of(window, core=core, origin=origin, scene=self.scene, memo=self.memo)
 
 
 def blocks_of(
@@ -65,40 +181,34 @@ def blocks_of(
     grid = leaf_grid(source, leaf)
     scene = Scene(tile.scene, grid.rows, grid.cols)
 
-    def around(window: tuple[slice, slice]) -> tuple[slice, slice]:
+    def around(window: Part) -> Part:
         rows, cols = window
         return (
             clamped(rows.start, rows.stop, grid.rows, reach),
             clamped(cols.start, cols.stop, grid.cols, reach),
         )
 
-    tile_rows, tile_cols = around(grid.window(tile.level, tile.row, tile.col))
-    stored = functools.cache(functools.partial(source.read, tile_rows, tile_cols))
-
-    def spectra(
-        here: tuple[slice, slice], rows: slice, cols: slice, part: slice
-    ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-        return source.spectra(stored()[here][part], slice(rows.start + part.start, rows.start + part.stop), cols)
-
+    stored = _Tile(source, *around(grid.window(tile.level, tile.row, tile.col)))
     for row, col in grid.leaves(tile):
         stop_if_unwanted()
         core_rows, core_cols = grid.window(0, row, col)
         rows, cols = around((core_rows, core_cols))
-        here = (
-            slice(rows.start - tile_rows.start, rows.stop - tile_rows.start),
-            slice(cols.start - tile_cols.start, cols.stop - tile_cols.start),
-        )
-        core = (
-            slice(core_rows.start - rows.start, core_rows.stop - rows.start),
-            slice(core_cols.start - cols.start, core_cols.stop - cols.start),
-        )
+        memo = memos.setdefault((row, col), {})
         block = _Unread.of(
-            functools.partial(spectra, here, rows, cols),
-            (rows.stop - rows.start, cols.stop - cols.start, source.shape[2]),
-            core=core,
+            _Window(stored, rows, cols, memo),
+            core=(_within(core_rows, rows), _within(core_cols, cols)),
             origin=(rows.start, cols.start),
             scene=scene,
-            memo=memos.setdefault((row, col), {}),
+            memo=memo,
         )
         yield (row, col), block
         memos.settle((row, col))
+
+
+def _moved(part: slice, by: int) -> slice:
+    return slice(part.start + by, part.stop + by)
+
+
+def _within(part: slice, whole: slice) -> slice:
+    """Return a part of an axis, counted from the beginning of another one."""
+    return _moved(part, -whole.start)

@@ -173,15 +173,15 @@ class CubeSource:
                 spectra += self.bias
             # One number a pixel finds NaN, infinity and what is too large among its bands, whatever their signs: many
             # times faster than looking at each number.
-            odd = ~(np.vecdot(spectra, spectra) < _LARGEST**2)
+            odd = None if self._never_odd(stored.dtype) else ~(np.vecdot(spectra, spectra) < _LARGEST**2)
         valid = np.ones(stored.shape[:2], np.bool_)
-        if odd.any():
+        if odd is not None and odd.any():
             valid[odd] = np.isfinite(stored[odd]).all(axis=1)
         if self._nodata_occurs(stored.dtype):
             valid &= ~self._is_nodata(stored).any(axis=2)
         if self.mask is not None:
             valid &= self.mask[rows, cols]
-        if (odd & valid).any():
+        if odd is not None and (odd & valid).any():
             row, col = np.argwhere(odd & valid)[0]
             raise DataError(
                 f"a spectrum of the order of {np.abs(spectra[row, col]).max():.0e} at row "
@@ -209,6 +209,18 @@ class CubeSource:
             return None if values is None else values[keep]
 
         return replace(self, bands=self.bands[keep], gain=kept(self.gain), bias=kept(self.bias))
+
+    def _never_odd(self, dtype: np.dtype[Any]) -> bool:
+        """Tell whether no number of this type can be NaN, infinite or too large: whole numbers, if gains are sane."""
+        if dtype.kind not in "iu":
+            return False
+        limits = np.iinfo(dtype)
+        largest = float(max(-int(limits.min), int(limits.max)))
+        if self.gain is not None:
+            largest *= float(np.abs(self.gain).max())
+        if self.bias is not None:
+            largest += float(np.abs(self.bias).max())
+        return largest * len(self.bands) < _LARGEST
 
     def _nodata_occurs(self, dtype: np.dtype[Any]) -> bool:
         """Tell whether there is a nodata value, and it can occur in this type at all (−9999 cannot among uint16)."""

@@ -28,9 +28,6 @@ _HIGH = 0.9
 _NO_DISTANCE = 1e-30
 """Squared distances below count as this before their logarithm."""
 
-_ROWS = 32
-"""Rows that are projected at once: a leaf is large."""
-
 
 @dataclass(frozen=True, eq=False)
 class Unlikeness(Background):
@@ -66,13 +63,11 @@ def components_of(
 
     near = narrowed(block, PATCH_RADIUS)
     vectors, shift = subspaces.principal, subspaces.mean @ subspaces.principal
-    components = np.empty((*near.valid.shape, vectors.shape[1]))
-    rest = np.empty(near.valid.shape)
-    for row in range(0, len(rest), _ROWS):
-        here = slice(row, row + _ROWS)
-        spectra = np.ascontiguousarray(near.spectra[here])
-        components[here] = project(spectra, vectors, shift)
-        rest[here] = squared_lengths(spectra, subspaces.mean, subspaces.varying)
+    components = np.empty((*near.shape[:2], vectors.shape[1]))
+    rest = np.empty(near.shape[:2])
+    for rows, spectra, _ in near.strips():
+        components[rows] = project(spectra, vectors, shift)
+        rest[rows] = squared_lengths(spectra, subspaces.mean, subspaces.varying)
     rest -= squared_lengths(components, np.zeros(vectors.shape[1]), np.ones(vectors.shape[1]))
     patches = smoothed(components, near.valid, _PATCH)
     return components[near.core], np.maximum(rest, 0.0)[near.core], patches[near.core]

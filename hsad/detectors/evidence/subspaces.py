@@ -13,7 +13,7 @@ from hsad.detectors.block import Block
 from hsad.errors import DataError
 from hsad.kernels.summaries import Moments
 
-__all__ = ["Subspaces", "moments_of", "subspaces_of"]
+__all__ = ["Subspaces", "moments_of", "projected", "subspaces_of"]
 
 _MORPHOLOGY_COMPONENTS = 5
 
@@ -65,6 +65,16 @@ class Subspaces(Background):
 def moments_of(block: Block) -> Moments | None:
     """Return the moments of the valid spectra of the core, None when there are none."""
     return Moments.of(block.pieces())
+
+
+def projected(block: Block, vectors: NDArray[np.float64], shift: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return ``spectra @ vectors - shift`` of a whole block, of which no more than a few rows are read at a time."""
+    from hsad.kernels.image.projection import project
+
+    components = np.empty((*block.shape[:2], vectors.shape[1]))
+    for rows, spectra, _ in block.strips():
+        components[rows] = project(spectra, vectors, shift)
+    return components
 
 
 def subspaces_of(moments: Moments, components: int) -> Subspaces:

@@ -94,7 +94,7 @@ def area_contrast(images: NDArray[np.float64], valid: Mask, areas: Sequence[int]
         order = _sorted_pixels(q, mask)
         _filter(q, order[::-1], cols + 2, wanted, limit, work, opened)
         _filter(q, order, cols + 2, wanted, limit, work, closed)
-        _add_contrast(q, order, opened, closed, 1.0 / levels, total)
+        _add_contrast(q, mask, opened, closed, 1.0 / levels, total)
     return np.ascontiguousarray(total.reshape(-1, rows + 2, cols + 2)[:, 1:-1, 1:-1])
 
 
@@ -199,9 +199,10 @@ def _filter(q: Flat, order: Flat, width: int, areas: Flat, limit: int, work: Ima
 
 
 @compiled
-def _add_contrast(q: Flat, order: Flat, opened: Image, closed: Image, step: float, total: NDArray[np.float64]) -> None:
-    """Add the squared contrasts of one image at the pixels of `order`."""
+def _add_contrast(q: Flat, valid: Mask, opened: Image, closed: Image, step: float, total: NDArray[np.float64]) -> None:
+    """Add the squared contrasts of one image at the valid pixels."""
     for k in range(total.shape[0]):
-        for place in order:
-            contrast = step * max(q[place] - opened[k, place], closed[k, place] - q[place])
-            total[k, place] += contrast * contrast
+        for place in range(q.size):
+            if valid[place]:
+                contrast = step * max(q[place] - opened[k, place], closed[k, place] - q[place])
+                total[k, place] += contrast * contrast

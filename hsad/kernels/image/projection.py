@@ -6,8 +6,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsad.kernels.compiled import compiled
+from hsad.kernels.simd.triangle_microtiles import COLUMNS, HEIGHT, MICROTILES
+from hsad.kernels.simd.vectors import LANES
 
 __all__ = ["project", "squared_lengths"]
+
+_PANEL = HEIGHT * LANES
+
+# By the number of vectors that a panel has; a name for each, since compiled code asks for types.
+_project_1, _project_2, _project_3 = (MICROTILES[min(height, HEIGHT) - 1].project for height in (1, 2, 3))
 
 
 def project(
@@ -31,7 +38,7 @@ def project(
     """
     rows, cols, bands = spectra.shape
     projected = np.empty((rows * cols, vectors.shape[1]))
-    _project(spectra.reshape(-1, bands), np.ascontiguousarray(vectors.T), shift, projected)
+    _project(spectra.reshape(-1, bands), np.ascontiguousarray(vectors), shift, projected)
     return projected.reshape(rows, cols, -1)
 
 
@@ -75,10 +82,25 @@ def _project(
     shift: NDArray[np.float64],
     projected: NDArray[np.float64],
 ) -> None:
-    """Write the projections of ``(n, bands)`` spectra on ``(k, bands)`` vectors into ``(n, k)``."""
-    for pixel in range(spectra.shape[0]):
-        for k in range(vectors.shape[0]):
-            total = 0.0
-            for band in range(spectra.shape[1]):
-                total += spectra[pixel, band] * vectors[k, band]
-            projected[pixel, k] = total - shift[k]
+    """Write the projections of ``(n, bands)`` spectra on ``(bands, k)`` vectors into ``(n, k)``."""
+    (number, bands), count = spectra.shape, vectors.shape[1]
+    found, few = np.empty(COLUMNS * _PANEL), np.zeros((COLUMNS, bands))
+    if number < COLUMNS:
+        few[:number] = spectra
+        spectra = few
+    for panel in range(0, count, _PANEL):
+        width = (min(_PANEL, count - panel) + LANES - 1) // LANES * LANES
+        stop = min(panel + width, count)
+        rows = np.zeros((bands, width))
+        rows[:, : stop - panel] = vectors[:, panel:stop]
+        for start in range(0, number, COLUMNS):
+            first = max(0, min(start, number - COLUMNS))  # the last few lie over those before: written twice
+            if width == _PANEL:
+                _project_3(rows, 0, bands, spectra, first * bands, bands, found, 0)
+            elif width == 2 * LANES:
+                _project_2(rows, 0, bands, spectra, first * bands, bands, found, 0)
+            else:
+                _project_1(rows, 0, bands, spectra, first * bands, bands, found, 0)
+            for pixel in range(min(COLUMNS, number)):
+                for k in range(panel, stop):
+                    projected[first + pixel, k] = found[pixel * width + k - panel] - shift[k]

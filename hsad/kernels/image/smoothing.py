@@ -29,8 +29,11 @@ def smoothed(values: NDArray[np.float64], valid: NDArray[np.bool_], sigma: float
 
     radius = smoothing_radius(sigma)
     weight = gaussian_filter(valid.astype(np.float64), sigma, radius=radius)
-    means = np.zeros(values.shape)
-    for k in np.ndindex(values.shape[2:]):  # one map at a time: a leaf with many is large
-        total = gaussian_filter(np.where(valid, values[(..., *k)], 0.0), sigma, radius=radius)
-        np.divide(total, weight, out=means[(..., *k)], where=valid)
+    maps = values.ndim - 2
+    present = values if valid.all() else np.where(valid.reshape(valid.shape + (1,) * maps), values, 0.0)
+    means: NDArray[np.float64] = gaussian_filter(
+        present, (sigma, sigma, *[0.0] * maps), radius=(radius, radius, *[0] * maps)
+    )
+    means /= np.where(valid, weight, 1.0).reshape(valid.shape + (1,) * maps)
+    means[~valid] = 0.0
     return means

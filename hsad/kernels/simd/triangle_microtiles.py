@@ -1,6 +1,7 @@
 """Vector kernels for the two halves of a Gaussian: sums of products of bands, and squared lengths after whitening.
 
-Both are half of a matrix product, one a symmetric result, the other a triangular operand. Each number is one chain of
+Both are half of a matrix product, one a symmetric result, the other a triangular operand; beside them is a product
+with few columns. Each number is one chain of
 fused multiply-adds over bands or pixels in their order: the size of a microtile does not show in a result.
 """
 
@@ -33,11 +34,15 @@ class Microtiles:
         ``add_squares(w, w_at, count, later, x, x_at, step, out, out_at)`` adds to the vectors ``out[out_at + 8 c]`` the
         squares of ``Wᵀx`` of the pixels c, `step` apart. The packed rows of W begin at `w_at`; the first vector of its
         columns has `count` of them, each further one `later` more.
+    project : kernel
+        ``project(w, w_at, count, x, x_at, step, out, out_at)`` writes the vectors of ``Wᵀx`` of the pixels c, `step`
+        apart, to ``out[out_at + 8 height c]``. The rows of W, `count` of them, begin at `w_at`.
     """
 
     def __init__(self, height: int, columns: int) -> None:
         self.add_products = _products(height, columns)
         self.add_squares = _squares(height, columns)
+        self.project = _projections(height, columns)
 
 
 def _multiply(emit: Emitter, left: list[Any], right: list[Any], slots: list[list[Any]]) -> None:
@@ -92,6 +97,25 @@ def _squares(height: int, columns: int) -> Any:
                 white = builder.load(slot)
                 total = emit.multiply_add(white, white, total)
             emit.store(total, place)
+
+    return kernel
+
+
+def _projections(height: int, columns: int) -> Any:
+    @vector_kernel
+    def kernel(
+        emit: Emitter, w: Any, w_at: Any, count: Any, x: Any, x_at: Any, step: Any, out: Any, out_at: Any
+    ) -> None:
+        builder = emit.builder
+        pixels = [builder.add(x_at, builder.mul(step, ir.Constant(INT, c))) for c in range(columns)]
+        slots = [[emit.variable(ZERO) for _ in range(height)] for _ in pixels]
+        with cgutils.for_range(builder, count, intp=INT) as loop:
+            at = builder.add(w_at, builder.mul(loop.index, ir.Constant(INT, LANES * height)))
+            left = [emit.load(emit.at(w, at, LANES * v)) for v in range(height)]
+            _multiply(emit, left, [emit.load_spread(emit.at(x, pixel, loop.index)) for pixel in pixels], slots)
+        for c, column in enumerate(slots):
+            for v, slot in enumerate(column):
+                emit.store(builder.load(slot), emit.at(out, out_at, LANES * (height * c + v)))
 
     return kernel
 

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hsad.detectors.auto import Auto
 from hsad.engine import plan as planning
 from hsad.engine.plan import Budget, plan
 from hsad.engine.runners import Cluster, Crew, Threads
@@ -83,6 +84,14 @@ def test_what_is_said_to_be_enough_is_enough():
         assert plan(source, 64, 5, spectra, budget).workers >= 1
         with pytest.raises(ParameterError, match="give at least"):
             Budget.of([source], 64, 5, spectra, enough - 2 * 10**6, crew)
+
+
+@pytest.mark.parametrize("bands", [224, 425])
+def test_the_default_detector_fits_a_small_machine(bands):
+    """Its blocks are large: their spectra as float64 alone would be 500 MB, or 950."""
+    source, auto = Source((640, 640, bands), 2 * bands), Auto()
+    budget = Budget.of([source], auto.leaf, auto.reach, auto.footprint, 10**9, Crew(2))
+    assert plan(source, auto.leaf, auto.reach, auto.footprint, budget).workers >= 1
 
 
 def test_threads_are_one_process_and_a_default_is_enough_for_each():

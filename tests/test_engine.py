@@ -6,6 +6,7 @@ import pickle
 import subprocess
 import sys
 import threading
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -13,12 +14,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sketches import LocalContrast, MeanDistance, NearestPrototype, PlaceDistance, RobustMean
 
-from hsad.cube import check_cube
-from hsad.detectors.block import clamped
+from hsad.cube import Raster, check_cube
+from hsad.detectors.auto import Auto
+from hsad.detectors.block import clamped, narrowed
+from hsad.engine.leaves import blocks_of
+from hsad.engine.memos import Memos
 from hsad.engine.run import Engine
 from hsad.engine.runners import Cluster, Memory, Runner, Threads, one_blas_thread
 from hsad.engine.source import source_of
-from hsad.engine.tiles import LeafGrid, MergeTree
+from hsad.engine.tiles import LeafGrid, MergeTree, Tile
 from hsad.errors import DataError
 
 KINDS = [LocalContrast(), MeanDistance(), RobustMean(), NearestPrototype(), PlaceDistance()]
@@ -246,3 +250,58 @@ def test_what_passes_have_in_common_is_sent_to_a_cluster_once(cluster):
     background = Engine(Cluster(cluster), tile=32).learn(RobustMean(), [source])
     assert len(background.means) > 4  # passes
     assert Counted.sent == 1
+
+
+@dataclass(frozen=True)
+class Watched:
+    """A raster that notes how many pixels are read."""
+
+    raster: Raster
+    pixels: list[int] = field(default_factory=list, compare=False)
+
+    def __getattr__(self, name):
+        return getattr(self.raster, name)
+
+    def read(self, rows, cols):
+        self.pixels.append((rows.stop - rows.start) * (cols.stop - cols.start))
+        return self.raster.read(rows, cols)
+
+
+def watched(source):
+    return replace(source, raster=Watched(source.raster))
+
+
+def test_a_block_is_the_same_read_at_once_or_in_strips_or_in_part():
+    source = scene(3)
+    spectra, valid = everything(source)
+    for _, block in blocks_of(Tile(0, 1, 1, 0), source, 16, 9, Memos(10**6)):
+        top, left = block.origin
+        here = (slice(top, top + block.shape[0]), slice(left, left + block.shape[1]))
+        strips = list(block.strips())
+        assert np.array_equal(np.concatenate([values for _, values, _ in strips]), spectra[here])
+        assert np.array_equal(block.valid, valid[here])
+        near = narrowed(block, 2)
+        inside = (
+            slice(near.origin[0], near.origin[0] + near.shape[0]),
+            slice(near.origin[1], near.origin[1] + near.shape[1]),
+        )
+        for _ in range(2):  # as it is, and when all of it has been looked at
+            assert np.array_equal(np.concatenate([values for _, values, _ in near.strips()]), spectra[inside])
+            assert np.array_equal(near.valid, valid[inside])
+            assert np.array_equal(near.spectra, spectra[inside])
+            assert np.array_equal(block.spectra, spectra[here])
+            near = narrowed(block, 2)
+        assert np.array_equal(near.pixels, np.concatenate(list(near.pieces())))
+
+
+def test_what_is_remembered_is_not_read_again():
+    source = watched(scene(4, rows=60, cols=70))
+    detector, engine, read = Auto(outer=7, inner=3, areas=(4, 9), clutter=5), Engine(Memory()), source.raster.pixels
+    background = engine.learn(detector, [source])
+    assert sum(read[:2]) == 2 * 60 * 70  # moments; then what is spatial
+    read.clear()
+    (tile,) = engine.score(detector, source, background)
+    assert not read
+    fresh = list(Engine(Memory()).score(detector, source, background))
+    assert read
+    assert np.array_equal(fresh[0].layers, tile.layers, equal_nan=True)

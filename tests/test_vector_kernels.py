@@ -5,6 +5,7 @@ import pytest
 from numba import njit
 
 from hsad.kernels.covariance import mahalanobis
+from hsad.kernels.image.projection import project
 from hsad.kernels.ring.sparse import _apply
 from hsad.kernels.simd import triangle_microtiles
 from hsad.kernels.simd.symmetric import TILE
@@ -23,6 +24,18 @@ def test_moments_of_pieces(bands):
     np.testing.assert_allclose(moments.scatter, centred.T @ centred, rtol=1e-12)
     assert np.array_equal(moments.scatter, moments.scatter.T)
     assert Moments.of(spectra[:0]) is None
+
+
+@pytest.mark.parametrize("columns", [1, 5, 8, 20, 30])
+def test_projections_are_the_same_wherever_a_pixel_lies(columns):
+    random = np.random.default_rng(columns)
+    for bands in (1, 11):
+        spectra, vectors = random.normal(size=(4, 9, bands)), random.normal(size=(bands, columns))
+        shift = random.normal(size=columns)
+        whole = project(spectra, vectors, shift)
+        np.testing.assert_allclose(whole, spectra @ vectors - shift, rtol=1e-12, atol=1e-13)
+        for part in (np.s_[:1, 3:4], np.s_[:, 8:], np.s_[1:3, 2:5], np.s_[:, ::2]):
+            assert np.array_equal(project(spectra[part], vectors, shift), whole[part])
 
 
 @pytest.mark.parametrize("bands, rank", [(1, 1), (9, 9), (24, 24), (41, 41), (50, 20), (8, 3)])

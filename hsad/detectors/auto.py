@@ -169,9 +169,9 @@ class Auto(DualWindow):
         near = self.outer // 2 + smoothing_radius(self.smooth) + max(self.areas) - 1
         return self._margin + max(near, PATCH_RADIUS)
 
-    def footprint(self, bands: int, itemsize: int) -> float:
-        """Components and maps, and the file's own pages while they are copied; spectra only a few rows (measured)."""
-        return 0.25 * itemsize * bands + 900.0
+    def footprint(self, bands: int, itemsize: int) -> float:  # noqa: ARG002  see below
+        """Components and maps (measured); of the spectra only a few rows are held at a time."""
+        return 600.0
 
     def learn(self, scan: Scan) -> Evidence:
         """Learn the subspaces in one pass; what is spatial and the Gaussians in one; what needs these in one."""

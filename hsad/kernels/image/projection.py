@@ -28,7 +28,6 @@ def project(
     Parameters
     ----------
     spectra : (rows, cols, bands) ndarray of float64
-        C-contiguous.
     vectors : (bands, k) ndarray of float64
     shift : (k,) ndarray of float64
 
@@ -38,7 +37,8 @@ def project(
     """
     rows, cols, bands = spectra.shape
     projected = np.empty((rows * cols, vectors.shape[1]))
-    _project(spectra.reshape(-1, bands), np.ascontiguousarray(vectors), shift, projected)
+    flat = np.ascontiguousarray(spectra).reshape(-1, bands)
+    _project(flat, np.ascontiguousarray(vectors), shift, projected)
     return projected.reshape(rows, cols, -1)
 
 

@@ -258,7 +258,7 @@ def mat(number: int, folder: Path) -> Path:
 @cache
 def granule_seeds() -> list[tuple[str, bytes]]:
     """Return products in HDF5: their names, and what they hold."""
-    from products import aviris, emit, neon, pace, prisma, tanager
+    from granules import aviris, emit, neon, pace, prisma, tanager
 
     def l1(folder: Path) -> Path:
         return prisma.write(folder, "L1")

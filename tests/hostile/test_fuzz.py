@@ -1,4 +1,4 @@
-"""Damaged files by the hundred, by the ten thousand with ``pytest -m long tests/test_fuzz.py``: none may end badly."""
+"""Damaged files by the hundred, by the ten thousand with ``pytest -m long tests/hostile``: none may end badly."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from hostile.attack import attack
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="memory is measured with resource")
@@ -16,7 +17,7 @@ LONG = {"header": 20_000, "tiff": 5_000, "mat": 3_000, "background": 2_500, "sea
 
 @pytest.fixture(autouse=True)
 def child_finds_this_folder(monkeypatch):
-    folder = str(Path(__file__).parent)
+    folder = str(Path(__file__).parents[1])
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [folder, os.environ.get("PYTHONPATH", "")])))
 
 

@@ -21,7 +21,7 @@ from hsad.catalog import fetch, get_item, list_items
 from hsad.errors import HsadError, OutputError, ParameterError, SceneError
 from hsad.synthetic import make_scene
 
-ROOT = Path(__file__).resolve().parents[1] / "data_catalog"
+ROOT = Path(__file__).resolve().parents[2] / "data_catalog"
 FILES = sorted(ROOT.rglob("*.json"))
 ITEMS = list_items()
 REAL = [item for item in ITEMS if item.content["collection"] != "synthetic"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import h5py
 import numpy as np
 
-from products import COLS, ROWS, stored
+from granules import COLS, ROWS, stored
 
 WAVELENGTHS = [384.0, 1000.0, 1400.0, 2000.0]
 MAP_INFO = "UTM, 1.000, 1.000, 732000.00, 4714000.0, 1.0000000, 1.0000000, 18, North, WGS-84, units=Meters, rotation=0"

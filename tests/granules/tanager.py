@@ -5,7 +5,7 @@ from __future__ import annotations
 import h5py
 import numpy as np
 
-from products import COLS, ROWS, stored
+from granules import COLS, ROWS, stored
 
 WAVELENGTHS = [380.0, 900.0, 1400.0]
 STRUCTURE = """GROUP=GridStructure

@@ -196,7 +196,7 @@ def started_cluster():
     """Start a cluster of two worker processes that a test may kill; give its process and its address."""
     environment = {
         **os.environ,
-        "PYTHONPATH": str(Path(__file__).parent),  # workers find the detectors of tests
+        "PYTHONPATH": str(Path(__file__).parents[1]),  # workers find the detectors of tests
         "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "1",
     }
     process = subprocess.Popen(

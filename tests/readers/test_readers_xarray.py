@@ -7,8 +7,8 @@ import pickle
 import numpy as np
 import pytest
 import xarray as xr
-from products import COLS, ROWS, dlr, emit, stored, tanager
-from products.seen import invalid, spectra
+from granules import COLS, ROWS, dlr, emit, stored, tanager
+from granules.seen import invalid, spectra
 from rasterio.crs import CRS
 
 import hsad

@@ -1,7 +1,7 @@
 """Our readers beside hyperproc's, whose authors checked them against real granules: the same files, the same numbers.
 
 hyperproc needs Python 3.12: where it cannot be imported, these tests are left out. ``pip install hyperproc==0.1.2`` in
-an environment of such a Python, then ``pytest tests/test_second_opinion.py``.
+an environment of such a Python, then ``pytest tests/readers/test_second_opinion.py``.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from products import aviris, dlr, emit, pace, prisma, tanager
+from granules import aviris, dlr, emit, pace, prisma, tanager
 
 import hsad
 from hsad.cube import geo_grid, nodata

@@ -41,7 +41,7 @@ GCORE = ("byte", "float32", "float64", "int16", "int32", "uint16", "uint32", "ut
 def _odd_files() -> list[str]:
     """Names for parametrize, empty (so that the test skips) without the data."""
     named = os.environ.get("HSAD_DATA")
-    folder = Path(named) if named else Path(__file__).resolve().parents[2] / "shared" / "data"
+    folder = Path(named) if named else Path(__file__).resolve().parents[3] / "shared" / "data"
     return sorted(str(f.relative_to(folder)) for f in (folder / "odd").rglob("*") if f.is_file())
 
 

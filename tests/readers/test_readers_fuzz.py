@@ -7,9 +7,9 @@ import tracemalloc
 import warnings
 
 import pytest
+from granules import dlr, emit, neon, pace, prisma, tanager
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from products import dlr, emit, neon, pace, prisma, tanager
 
 import hsad
 from hsad.errors import HsadError, SceneError

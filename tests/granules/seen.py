@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from granules import COLS
 from hsad.engine.source import source_of
-from products import COLS
 
 
 def spectra(cube):

@@ -8,8 +8,8 @@ import shutil
 import numpy as np
 import pytest
 import rasterio
-from products import COLS, ROWS, aviris, dlr, single_files
-from products.seen import invalid, row, spectra
+from granules import COLS, ROWS, aviris, dlr, single_files
+from granules.seen import invalid, row, spectra
 
 import hsad
 from hsad.cube import geo_grid, raster_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 import h5py
 import numpy as np
 
-from products import COLS, ROWS, stored
+from granules import COLS, ROWS, stored
 
 #: Descending, an empty slot first; the last of the SWIR lies within the range of the VNIR.
 VNIR = [0.0, 970.0, 950.0, 700.0, 400.0]

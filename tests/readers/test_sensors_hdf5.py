@@ -8,8 +8,8 @@ from functools import wraps
 import h5py
 import numpy as np
 import pytest
-from products import COLS, ROWS, aviris, dlr, emit, neon, pace, prisma, stored, tanager
-from products.seen import invalid, row, spectra
+from granules import COLS, ROWS, aviris, dlr, emit, neon, pace, prisma, stored, tanager
+from granules.seen import invalid, row, spectra
 
 import hsad
 from hsad.cube import geo_grid, raster_of

@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 import rasterio
 
-from products import COLS, ROWS, stored
+from granules import COLS, ROWS, stored
 
 TRANSFORM = rasterio.Affine(30.0, 0.0, 364095.0, 0.0, -30.0, 5809965.0)
 ENMAP = "ENMAP01-____L2A-DT0000001234_20220627T104548Z_002_V010400_20230101T000000Z-"

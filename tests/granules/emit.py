@@ -5,7 +5,7 @@ from __future__ import annotations
 import h5py
 import numpy as np
 
-from products import COLS, ROWS, stored
+from granules import COLS, ROWS, stored
 
 SCENE = "20230101T101112_2300107_003"
 WAVELENGTHS = [400.0, 850.0, 1390.0, 1700.0, 2200.0]

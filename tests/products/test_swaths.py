@@ -6,8 +6,8 @@ import json
 
 import numpy as np
 import pytest
+from granules import COLS, ROWS, dlr, emit, pace
 from processes import hsad as command
-from products import COLS, ROWS, dlr, emit, pace
 
 import hsad
 from hsad.cube import GeoGrid

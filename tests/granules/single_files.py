@@ -7,8 +7,8 @@ import json
 import numpy as np
 import rasterio
 
-from products import COLS, ROWS, stored
-from products.dlr import TRANSFORM, write_tiff
+from granules import COLS, ROWS, stored
+from granules.dlr import TRANSFORM, write_tiff
 
 HYPERION = "EO1H0440342011123110KF"
 

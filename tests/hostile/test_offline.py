@@ -5,9 +5,9 @@ from __future__ import annotations
 import h5py
 import numpy as np
 import pytest
-from hostile.scenes import CUBE, refused, write_envi, write_tiff
 
 import hsad
+from hostile.scenes import CUBE, refused, write_envi, write_tiff
 from hsad.errors import SceneError
 
 pytestmark = pytest.mark.faults

@@ -9,10 +9,10 @@ import pytest
 import spectral.io.envi
 import xarray as xr
 from affine import Affine
+from granules import dlr, emit, pace, tanager
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from processes import hsad as command
-from products import dlr, emit, pace, tanager
 from rasterio.crs import CRS
 
 import hsad

@@ -6,7 +6,7 @@ import h5py
 import numpy as np
 import rasterio
 
-from products import COLS, ROWS, stored
+from granules import COLS, ROWS, stored
 
 UTM11 = rasterio.crs.CRS.from_epsg(32611).to_wkt()
 #: The four spectrometers of classic overlap: out of order, and without units.

@@ -98,7 +98,7 @@ def test_a_region_without_georeferencing_is_surveyed_where_it_lies(tmp_path):
 
 
 def test_a_swath_is_surveyed_on_the_map(tmp_path):
-    from products import COLS, emit
+    from granules import COLS, emit
 
     scene = emit.write_cube(tmp_path)
     options = {"covariance": "ridge", "decide": {"threshold": 0.0, "merge": 1}}
@@ -130,7 +130,7 @@ def test_a_swath_is_surveyed_on_the_map(tmp_path):
 
 
 def test_a_region_of_a_swath_is_surveyed_on_its_part_of_the_map(tmp_path):
-    from products import emit
+    from granules import emit
 
     scene = emit.write_cube(tmp_path)
     result = hsad.survey(scene, tmp_path / "out", "rx", covariance="ridge", region="1:4,0:3", decide={"threshold": 0.0})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import h5py
 import numpy as np
 
-from products import COLS, ROWS, stored
+from granules import COLS, ROWS, stored
 
 BLUE, RED, SWIR = [315.0, 605.0], [600.0, 895.0], [1378.2, 2258.4]
 MEANINGS = "ATMFAIL LAND PRODWARN HIGLINT HILT HISATZEN COASTZ SPARE STRAYLIGHT CLDICE COCCOLITH TURBIDW HISOLZEN SPARE"

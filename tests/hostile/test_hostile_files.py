@@ -15,10 +15,10 @@ import h5py
 import numpy as np
 import pytest
 import scipy.io
-from hostile.scenes import CUBE, gdal_values, posix, refused, tag_place, write_envi, write_tiff
 from rasterio.transform import from_origin
 
 import hsad
+from hostile.scenes import CUBE, gdal_values, posix, refused, tag_place, write_envi, write_tiff
 from hsad.errors import SceneError
 from hsad.readers import open_mask
 

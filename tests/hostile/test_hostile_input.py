@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hostile.scenes import CUBE, posix, write_envi, write_tiff
 from rasterio.transform import from_origin
 
 import hsad
+from hostile.scenes import CUBE, posix, write_envi, write_tiff
 from hsad.cli import run
 from hsad.errors import DataError, ParameterError, SceneError
 from hsad.readers import open_mask

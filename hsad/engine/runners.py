@@ -7,6 +7,7 @@ import itertools
 import logging
 import os
 import platform
+import sys
 import threading
 import time
 from abc import ABC, abstractmethod
@@ -63,15 +64,25 @@ class _BlasGuard:
         self._keeper = ThreadPoolExecutor(1, thread_name_prefix="hsad-blas")
         self._inside = 0
         self._limits: Any = None
+        self._libraries: Any = None
+        self._modules = 0
+
+    def _limit(self) -> Any:
+        """Limit the libraries that are loaded; to look for them takes milliseconds, so only after new imports."""
+        from threadpoolctl import ThreadpoolController
+
+        if self._modules != len(sys.modules):
+            self._modules = len(sys.modules)
+            self._libraries = ThreadpoolController()
+        return self._libraries.limit(limits=1, user_api="blas")
 
     @contextlib.contextmanager
     def __call__(self) -> Iterator[None]:
         import scipy.linalg  # noqa: F401  brings a BLAS of its own, which is to be there when the limit is set
-        from threadpoolctl import threadpool_limits
 
         with self._lock:
             if self._inside == 0:
-                self._limits = self._keeper.submit(threadpool_limits, 1, "blas").result()
+                self._limits = self._keeper.submit(self._limit).result()
             self._inside += 1
         try:
             yield

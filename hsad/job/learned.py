@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import sys
@@ -188,7 +189,13 @@ class Learned:
 def versions_of(detector: Detector) -> dict[str, str]:
     """Return the versions of the packages that a detector learns with."""
     inner = getattr(detector, "detector", detector)
-    return {package: version(package) for package in ("numpy", *inner.packages)}
+    return {package: _version(package) for package in ("numpy", *inner.packages)}
+
+
+@functools.cache
+def _version(package: str) -> str:
+    """Return the version of an installed package; to look it up takes a millisecond."""
+    return version(package)
 
 
 def _digest(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> str:

@@ -68,6 +68,9 @@ def has_enough(
     The core is given by its first and one past its last row and column.
     """
     rows, cols = valid.shape
+    # Only `truncate` takes anything from a ring where all pixels are valid.
+    if border != TRUNCATE and min(rows, cols) >= outer and valid.all():
+        return np.ones((core[1] - core[0], core[3] - core[2]), np.bool_)
     margin = outer // 2 if border == REFLECT else 0
     guard = inner // 2
     table = np.zeros((rows + 2 * margin + 1, cols + 2 * margin + 1), np.int64)

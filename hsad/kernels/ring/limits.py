@@ -29,3 +29,16 @@ RANK_CUTOFF = 1e-12
 
 RANK_CERTAIN = 1e-8
 """Pivots above this share of their diagonal prove full rank."""
+
+SINGLE_SHARE = 1e-5
+"""A pivot below this share of its diagonal has no digits left in single precision."""
+
+SINGLE_ERROR = 3e-8
+"""Most error, as a share of the score, that a system factored in single precision may be left with: half a digit of
+the scores that are written."""
+
+SINGLE_STEPS = 4
+"""Most steps of refinement in double precision of such a system."""
+
+SINGLE_GAIN = 0.1
+"""Each of them has to make the error at least this much smaller."""

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsad.kernels.ring.choose import can_share, cell_side, dual_cost, primal_allowed, primal_cost
-from hsad.kernels.ring.dual.patches import NO_WEIGHTS, part_of, patches
+from hsad.kernels.ring.dual.mixed import mixed_patch
+from hsad.kernels.ring.dual.patches import NO_WEIGHTS, Patch, part_of, patches
 from hsad.kernels.ring.dual.pinv import pinv_rx_patch, truncated_crd_patch
 from hsad.kernels.ring.dual.shared import shared_patch
 from hsad.kernels.ring.dual.single import crd_patch, kernel_crd_patch, rx_patch
@@ -133,7 +134,24 @@ def _score_dual(
         elif shared or task.center or task.normalize or task.sum_to_one:
             crd_patch(patch, valid, pixels, window, task, True, part, shares[here])
         else:
-            crd_patch(patch, valid, pixels, window, task, None, part, shares[here])
-            pixels = pixels & (shares[here] < REFINED_BELOW)
-            if pixels.any():
-                crd_patch(patch, valid, pixels, window, task, True, part, shares[here])
+            _score_weighted(patch, valid, pixels, window, task, part, shares[here])
+
+
+def _score_weighted(
+    patch: Patch,
+    valid: NDArray[np.bool_],
+    pixels: NDArray[np.bool_],
+    window: Window,
+    task: Task,
+    scores: NDArray[np.float64],
+    shares: NDArray[np.float64],
+) -> None:
+    """Score pixels by CRD: in mixed precision, those that are left in double, and what lost digits there refined."""
+    left = pixels.copy()
+    if task.distance:
+        mixed_patch(patch, valid, pixels, window, task, scores, left)
+    if left.any():
+        crd_patch(patch, valid, left, window, task, None, scores, shares)
+        left &= shares < REFINED_BELOW
+    if left.any():
+        crd_patch(patch, valid, left, window, task, True, scores, shares)

@@ -23,7 +23,7 @@ from hsad.kernels.ring.dual.patches import Patch, next_ring, part_of, patches, p
 from hsad.kernels.ring.one_ring import has_enough, largest_ring
 from hsad.kernels.ring.task import CRD, Task
 from hsad.kernels.ring.window import Window
-from hsad.kernels.simd.microtiles import gather_columns
+from hsad.kernels.simd.gathering import gather_columns
 from hsad.kernels.simd.symmetric import TILE, multiply_tiles
 from hsad.kernels.simd.vectors import LANES
 

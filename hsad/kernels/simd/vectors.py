@@ -1,10 +1,12 @@
-"""The inner loops that a compiler does not find by itself, written as explicit vectors of eight doubles.
+"""The inner loops that a compiler does not find by itself, written as explicit vectors of 64 bytes.
 
 A Cholesky factorization spends its time in ``C - A Bᵀ`` on small microtiles. Kept in vector registers, a microtile of
 24 × 8 needs 11 loads for 24 fused multiply-adds, which runs at the machine's arithmetic peak; as a plain loop
 nest the same work runs at a quarter of it. So these loops are generated as LLVM code, unrolled by
 Python where numba would need it spelled out, and are otherwise ordinary functions of arrays and offsets.
 Processors with shorter vectors run the same code, each vector split in two or four.
+
+A vector holds eight doubles or, in a kernel that is called with arrays of them, sixteen floats.
 """
 
 from __future__ import annotations
@@ -32,10 +34,21 @@ ZERO = ir.Constant(VECTOR, [0.0] * LANES)
 
 
 class Emitter:
-    """The few vector instructions that the kernels below are written in."""
+    """The few vector instructions that the kernels below are written in.
+
+    Attributes
+    ----------
+    number, vector : llvmlite types
+        Those of the numbers of the first array, float64 or float32, and of a vector of them.
+    lanes : int
+        Numbers in a vector.
+    """
 
     def __init__(self, context: Any, builder: Any, signature: Any, arguments: Any) -> None:
         self.builder = builder
+        kinds = [kind.dtype for kind in signature.args if isinstance(kind, types.Array)]
+        self.number, self.lanes = (ir.FloatType(), 2 * LANES) if kinds[0] == types.float32 else (DOUBLE, LANES)
+        self.vector = ir.VectorType(self.number, self.lanes)
         self.arguments = [
             context.make_array(kind)(context, builder, value).data if isinstance(kind, types.Array) else value
             for kind, value in zip(signature.args, arguments, strict=True)
@@ -51,18 +64,20 @@ class Emitter:
 
     def load(self, address: Any) -> Any:
         """Return the vector at an address."""
-        pointer = self.builder.bitcast(address, VECTOR.as_pointer())
-        return self.builder.load(pointer, align=8)
+        pointer = self.builder.bitcast(address, self.vector.as_pointer())
+        return self.builder.load(pointer, align=64 // self.lanes)
 
     def store(self, vector: Any, address: Any) -> None:
         """Write a vector to an address."""
-        self.builder.store(vector, self.builder.bitcast(address, VECTOR.as_pointer()), align=8)
+        self.builder.store(vector, self.builder.bitcast(address, self.vector.as_pointer()), align=64 // self.lanes)
 
     def spread(self, scalar: Any) -> Any:
         """Return a vector with the same number in every lane."""
-        one = self.builder.insert_element(ir.Constant(VECTOR, ir.Undefined), scalar, ir.Constant(ir.IntType(32), 0))
-        lanes = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
-        return self.builder.shuffle_vector(one, ir.Constant(VECTOR, ir.Undefined), lanes)
+        one = self.builder.insert_element(
+            ir.Constant(self.vector, ir.Undefined), scalar, ir.Constant(ir.IntType(32), 0)
+        )
+        lanes = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), [0] * self.lanes)
+        return self.builder.shuffle_vector(one, ir.Constant(self.vector, ir.Undefined), lanes)
 
     def load_spread(self, address: Any) -> Any:
         """Return the number at an address in every lane."""
@@ -74,8 +89,8 @@ class Emitter:
 
     def multiply_add(self, a: Any, b: Any, c: Any) -> Any:
         """Return ``a * b + c``, rounded once."""
-        kind = ir.FunctionType(VECTOR, [VECTOR] * 3)
-        fma = cgutils.get_or_insert_function(self.builder.module, kind, f"llvm.fma.v{LANES}f64")
+        kind = ir.FunctionType(self.vector, [self.vector] * 3)
+        fma = cgutils.get_or_insert_function(self.builder.module, kind, f"llvm.fma.v{self.lanes}f{512 // self.lanes}")
         return self.builder.call(fma, [a, b, c])
 
     def multiply_subtract(self, a: Any, b: Any, c: Any) -> Any:

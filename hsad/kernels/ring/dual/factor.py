@@ -4,6 +4,8 @@ The lower triangle is cut into panels of 24 rows (the last one of 8, 16 or 24). 
 the other, each as 24 contiguous numbers: the row operand of a microtile update is then three vector loads, and the
 column operand (rows of another panel) eight broadcasts from neighbouring addresses.
 
+In single precision a vector holds twice as many numbers, and a panel twice as many rows.
+
 A right-hand side is simply one more row of the matrix: factoring turns it into L⁻¹b.
 """
 
@@ -16,6 +18,9 @@ from hsad.kernels.compiled import compiled
 from hsad.kernels.simd.microtiles import (
     add_columns,
     add_dots,
+    factor_half_1,
+    factor_half_2,
+    factor_half_3,
     factor_microtile_1,
     factor_microtile_2,
     factor_microtile_3,
@@ -29,6 +34,8 @@ from hsad.kernels.simd.microtiles import (
 
 __all__ = [
     "PANEL",
+    "SINGLE_BLOCK",
+    "SINGLE_PANEL",
     "back_substitute",
     "complement",
     "eliminate",
@@ -43,44 +50,82 @@ __all__ = [
 
 PANEL = 24
 BLOCK = 8
+SINGLE_PANEL = 48
+SINGLE_BLOCK = 16
+
+_VECTOR = 64
+"""Bytes of a vector."""
 
 Vector = NDArray[np.float64]
+Either = NDArray[np.float64] | NDArray[np.float32]
 
 
 @compiled
-def padded(order: int) -> int:
+def padded(order: int, block: int = BLOCK) -> int:
     """Return the order rounded up to whole blocks."""
-    return (order + BLOCK - 1) // BLOCK * BLOCK
+    return (order + block - 1) // block * block
 
 
 @compiled
-def panel_start(panel: int) -> int:
+def panel_start(panel: int, size: int = PANEL) -> int:
     """Return where a panel begins in packed storage."""
-    return PANEL * PANEL * panel * (panel + 1) // 2
+    return size * size * panel * (panel + 1) // 2
 
 
 @compiled
-def panel_height(panel: int, order: int) -> int:
+def panel_height(panel: int, order: int, size: int = PANEL) -> int:
     """Return the number of rows of a panel of a matrix of padded order `order`."""
-    return min(PANEL, order - PANEL * panel)
+    return min(size, order - size * panel)
 
 
 @compiled
-def packed_size(order: int) -> int:
+def packed_size(order: int, size: int = PANEL) -> int:
     """Return the numbers that the packed lower triangle of a matrix of order `order` takes."""
-    order = padded(order)
-    last = (order - 1) // PANEL
-    return panel_start(last) + panel_height(last, order) * order
+    order = padded(order, size // 3)
+    last = (order - 1) // size
+    return panel_start(last, size) + panel_height(last, order, size) * order
 
 
 @compiled
-def factor(a: Vector, order: int, floor: Vector, lower: Vector, inverse: Vector) -> None:
+def factor(a: Either, order: int, floor: Either, lower: Either, inverse: Either) -> None:
     """Factor A = L Lᵀ, both packed: `eliminate` for all unknowns."""
     eliminate(a, order, order, floor, lower, inverse)
 
 
 @compiled
-def eliminate(a: Vector, order: int, leading: int, floor: Vector, lower: Vector, inverse: Vector) -> None:
+def _factor_block(
+    a: Either,
+    start: int,
+    above: int,
+    height: int,
+    lanes: int,
+    floor: Either,
+    lower: Either,
+    inverse: Either,
+    block: int,
+) -> None:
+    """Factor the eight columns of a panel from `block` on, `above` rows of the panel being above the diagonal."""
+    half = above % lanes
+    at, columns = start + above - half, start + above
+    a_at = at + block * height
+    rest = (height - above + half) // lanes
+    if half:
+        if rest == 3:
+            factor_half_3(a, a_at, lower, at, height, lower, columns, height, block, inverse, floor, block)
+        elif rest == 2:
+            factor_half_2(a, a_at, lower, at, height, lower, columns, height, block, inverse, floor, block)
+        else:
+            factor_half_1(a, a_at, lower, at, height, lower, columns, height, block, inverse, floor, block)
+    elif rest == 3:
+        factor_microtile_3(a, a_at, lower, at, height, lower, columns, height, block, inverse, floor, block)
+    elif rest == 2:
+        factor_microtile_2(a, a_at, lower, at, height, lower, columns, height, block, inverse, floor, block)
+    else:
+        factor_microtile_1(a, a_at, lower, at, height, lower, columns, height, block, inverse, floor, block)
+
+
+@compiled
+def eliminate(a: Either, order: int, leading: int, floor: Either, lower: Either, inverse: Either) -> None:
     """Write the first `leading` columns of the factor L of A = L Lᵀ, both packed; `inverse` gets 1/diag L.
 
     A pivot at or below `floor` was lost to rounding: its row depends on the rows above. It gets the inverse 0,
@@ -88,7 +133,7 @@ def eliminate(a: Vector, order: int, leading: int, floor: Vector, lower: Vector,
 
     Parameters
     ----------
-    a, lower : (packed_size(order),) ndarray
+    a, lower : (packed_size(order),) ndarray of float64, or float32 with panels of `SINGLE_PANEL` rows
         Matrix and factor; they may be the same array.
     order : int
         Padded order.
@@ -97,30 +142,24 @@ def eliminate(a: Vector, order: int, leading: int, floor: Vector, lower: Vector,
     floor, inverse : (leading,) ndarray
         Smallest pivot to accept, and the inverse of the diagonal of L.
     """
-    for panel in range((order + PANEL - 1) // PANEL):
-        height = panel_height(panel, order)
-        start = panel_start(panel)
-        first = PANEL * panel
+    lanes = _VECTOR // a.itemsize
+    size = 3 * lanes
+    for panel in range((order + size - 1) // size):
+        height = panel_height(panel, order, size)
+        start = panel_start(panel, size)
+        first = size * panel
         for block in range(0, min(first, leading), BLOCK):
-            other = block // PANEL
-            columns = panel_start(other) + block - PANEL * other
+            other = block // size
+            columns = panel_start(other, size) + block - size * other
             a_at = start + block * height
-            if height == PANEL:
-                solve_microtile_3(a, a_at, lower, start, height, lower, columns, PANEL, block, inverse, floor, block)
-            elif height == 2 * BLOCK:
-                solve_microtile_2(a, a_at, lower, start, height, lower, columns, PANEL, block, inverse, floor, block)
+            if height == size:
+                solve_microtile_3(a, a_at, lower, start, height, lower, columns, size, block, inverse, floor, block)
+            elif height == 2 * lanes:
+                solve_microtile_2(a, a_at, lower, start, height, lower, columns, size, block, inverse, floor, block)
             else:
-                solve_microtile_1(a, a_at, lower, start, height, lower, columns, PANEL, block, inverse, floor, block)
+                solve_microtile_1(a, a_at, lower, start, height, lower, columns, size, block, inverse, floor, block)
         for block in range(first, min(first + height, leading), BLOCK):
-            above = block - first
-            at = start + above
-            a_at = at + block * height
-            if height - above == PANEL:
-                factor_microtile_3(a, a_at, lower, at, height, lower, at, height, block, inverse, floor, block)
-            elif height - above == 2 * BLOCK:
-                factor_microtile_2(a, a_at, lower, at, height, lower, at, height, block, inverse, floor, block)
-            else:
-                factor_microtile_1(a, a_at, lower, at, height, lower, at, height, block, inverse, floor, block)
+            _factor_block(a, start, block - first, height, lanes, floor, lower, inverse, block)
 
 
 @compiled

@@ -19,6 +19,7 @@ from hsad.kernels.ring.dual.systems import gather, gather_row
 from hsad.kernels.ring.one_ring import ring_extent, ring_numbers
 from hsad.kernels.ring.task import POLYNOMIAL, RBF, Task
 from hsad.kernels.ring.window import REFLECT, Window
+from hsad.kernels.simd.atom_products import BANDS
 
 __all__ = [
     "NO_WEIGHTS",
@@ -57,7 +58,7 @@ class Patch(NamedTuple):
     width : int
         Pixels of `x` in a row.
     x : (pixels, bands) ndarray
-        Spectra of the strip, row by row, zero where invalid.
+        Spectra of the strip, row by row, zero where invalid; `BANDS` numbers follow that may be read.
     gram : ndarray
         The product of the pixels i and j ≥ i is ``gram[starts[i] + j]`` if both are in the rings of the patch.
     starts : (pixels,) ndarray of int
@@ -106,6 +107,15 @@ def surroundings(piece: tuple[int, int], size: int, window: Window) -> slice:
     return slice(max(0, low), min(size, high))
 
 
+def _strip(spectra: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return a copy of spectra with a few numbers after the last that may be read."""
+    room = np.empty(spectra.size + BANDS)
+    room[spectra.size :] = 0.0
+    x = room[: spectra.size].reshape(spectra.shape)
+    x[...] = spectra
+    return x
+
+
 def patches(
     spectra: NDArray[np.float64],
     valid: NDArray[np.bool_],
@@ -132,7 +142,7 @@ def patches(
         here = wanted[:, left : left + across[1] - across[0]]
         if not here.any():
             continue
-        x = spectra[near_rows, near_cols].copy()
+        x = _strip(spectra[near_rows, near_cols])
         # Most strips are valid throughout: a plain copy is several times faster than a choice for each number.
         if not valid[near_rows, near_cols].all():
             x[~valid[near_rows, near_cols]] = 0.0

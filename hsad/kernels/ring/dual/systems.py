@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsad.kernels.compiled import compiled
-from hsad.kernels.ring.dual.factor import BLOCK, PANEL, multiply, panel_height, panel_start
+from hsad.kernels.ring.dual.factor import BLOCK, PANEL, SINGLE_PANEL, multiply, panel_height, panel_start
 from hsad.kernels.ring.limits import DISTANCE_FLOOR
 from hsad.kernels.ring.one_ring import shrinkage_weight
 from hsad.kernels.ring.task import LINEAR, Task
-from hsad.kernels.simd.microtiles import gather_columns, gather_rows, join_columns, shift_columns
+from hsad.kernels.simd.gathering import RUN, gather_rows, join_columns, project_columns
+from hsad.kernels.simd.microtiles import shift_columns
 
 __all__ = [
     "center_system",
@@ -24,8 +25,10 @@ __all__ = [
     "gather",
     "gather_across",
     "gather_row",
+    "gather_single",
     "lift",
     "normalize_system",
+    "penalty_of",
     "shift_system",
     "shrinkage",
 ]
@@ -36,10 +39,10 @@ Numbers = NDArray[np.int64]
 
 
 @compiled
-def entry(row: int, column: int, order: int) -> int:
+def entry(row: int, column: int, order: int, size: int = PANEL) -> int:
     """Return where an entry of the lower triangle lies in packed storage."""
-    panel = row // PANEL
-    return panel_start(panel) + column * panel_height(panel, order) + row - PANEL * panel
+    panel = row // size
+    return panel_start(panel, size) + column * panel_height(panel, order, size) + row - size * panel
 
 
 @compiled
@@ -47,32 +50,69 @@ def gather(table: Vector, starts: Numbers, atoms: Numbers, order: int, a: Vector
     """Pick the packed lower triangle of the rows and columns `atoms` of a symmetric table.
 
     The products of atom i with itself and all later ones, j ≥ i, lie at ``table[starts[i] + j]``: `atoms` have to
-    ascend. Ring pixels come in runs: mostly, eight of them are two runs. Reading those as two vectors may touch up
-    to seven numbers before and after those of the matrix. `runs` is a workspace of 3 · order / 8.
+    ascend. Ring pixels come in runs: mostly, eight of them are up to three. Reading those as vectors may touch up
+    to seven numbers before and after those of the matrix. `runs` is a workspace of 5 · order / 8.
     """
-    for first in range(0, order, BLOCK):
-        low = atoms[first]
-        high = atoms[first + BLOCK - 1] - (BLOCK - 1)
-        split = 1
-        while split < BLOCK and atoms[first + split] == low + split:
-            split += 1
-        last = BLOCK - 1
-        while last > split and atoms[first + last - 1] == high + last - 1:
-            last -= 1
-        at = 3 * (first // BLOCK)
-        runs[at], runs[at + 1], runs[at + 2] = low, high, split if last <= split else 0
+    _find_runs(atoms, order, runs)
     # Column by column, for few columns at a time: those of the table lie a page of memory apart.
     for column in range(0, order, BLOCK):
-        for first in range(column, order, BLOCK):
-            panel = first // PANEL
-            height = panel_height(panel, order)
+        for panel in range(column // PANEL, (order + PANEL - 1) // PANEL):
+            height, first = panel_height(panel, order), max(column, PANEL * panel)
             at = panel_start(panel) + column * height + first - PANEL * panel
-            run = 3 * (first // BLOCK)
-            split = runs[run + 2]
-            if split:
-                join_columns(table, starts, atoms, column, runs[run], runs[run + 1], split, a, at, height)
-            else:
-                gather_columns(table, starts, atoms, column, first, a, at, height)
+            blocks, run = (PANEL * panel + height - first) // BLOCK, RUN * (first // BLOCK)
+            join_columns(table, starts, atoms, column, first, blocks, runs, run, a, at, height)
+
+
+@compiled
+def gather_single(
+    table: Vector,
+    starts: Numbers,
+    atoms: NDArray[np.int64],
+    orders: Numbers,
+    scales: Matrix,
+    terms: Matrix,
+    a: NDArray[np.float32],
+    runs: NDArray[np.int64],
+) -> None:
+    """Do as `gather` for several systems, to single precision: ``scale * value - terms[i] * terms[j]``.
+
+    Each system is a row of the arrays; 0 as its order leaves it out. Where their atoms are much the same, what one
+    reads of the table is near when the next asks for it.
+    """
+    most = 0
+    for system in range(orders.size):
+        _find_runs(atoms[system], orders[system], runs[system])
+        most = max(most, orders[system])
+    for column in range(0, most, BLOCK):
+        for system in range(orders.size):
+            numbers, term, scale = atoms[system], terms[system], scales[system]
+            own, where = a[system], runs[system]
+            for panel in range(column // SINGLE_PANEL, (orders[system] + SINGLE_PANEL - 1) // SINGLE_PANEL):
+                height, first = panel_height(panel, orders[system], SINGLE_PANEL), max(column, SINGLE_PANEL * panel)
+                at = panel_start(panel, SINGLE_PANEL) + column * height + first - SINGLE_PANEL * panel
+                blocks, run = (SINGLE_PANEL * panel + height - first) // BLOCK, RUN * (first // BLOCK)
+                project_columns(table, starts, numbers, column, first, blocks, where, run, scale, term, own, at, height)
+
+
+@compiled
+def _find_runs(atoms: Numbers, order: int, runs: Numbers) -> None:
+    """Write of which runs each eight atoms are: what the number of the first would be, and where the next begins.
+
+    There are three places for them; where they are not enough, the last number is 0.
+    """
+    for first in range(0, order, BLOCK):
+        at = RUN * (first // BLOCK)
+        lane = 0
+        for run in range(3):
+            # Where there are fewer, the last is repeated.
+            start = atoms[first + min(lane, BLOCK - 1)] - min(lane, BLOCK - 1)
+            while lane < BLOCK and atoms[first + lane] == start + lane:
+                lane += 1
+            runs[at + run] = start
+            if run < 2:
+                runs[at + 3 + run] = lane
+        if lane < BLOCK:
+            runs[at + RUN - 1] = 0
 
 
 @compiled
@@ -192,18 +232,30 @@ def squared_distance(x: Matrix, i: int, j: int, scale_i: float, scale_j: float) 
 
 
 @compiled
+def penalty_of(
+    x: Matrix, y: int, atom: int, square: float, cross: float, own: float, scales: tuple[float, float], task: Task
+) -> float:
+    """Return Γᵢ² = ‖y - xᵢ‖² of an atom, from inner products unless they cancel.
+
+    `square`, `cross` and `own` are those of the atom, of the atom and the pixel, and of the pixel; `scales` of the
+    pixel and of the atom.
+    """
+    direct = task.kernel == LINEAR and not (task.center and task.normalize)
+    distance = square + own - 2.0 * cross
+    if direct and distance < 1e-5 * (square + own):
+        distance = squared_distance(x, y, atom, scales[0], scales[1])
+    return max(distance + task.softening, DISTANCE_FLOOR * own)
+
+
+@compiled
 def distances(
     a: Vector, x: Matrix, atoms: Numbers, count: int, order: int, scale: Vector, task: Task, penalty: Vector
 ) -> None:
-    """Write Γᵢ² = ‖y - xᵢ‖² into `penalty`, from inner products unless they cancel."""
+    """Write Γᵢ² = ‖y - xᵢ‖² into `penalty`."""
     own = a[entry(count, count, order)]
-    direct = task.kernel == LINEAR and not (task.center and task.normalize)
     for i in range(count):
-        square = a[entry(i, i, order)] + own
-        distance = square - 2.0 * a[entry(count, i, order)]
-        if direct and distance < 1e-5 * square:
-            distance = squared_distance(x, atoms[count], atoms[i], scale[count], scale[i])
-        penalty[i] = max(distance + task.softening, DISTANCE_FLOOR * own)
+        square, cross = a[entry(i, i, order)], a[entry(count, i, order)]
+        penalty[i] = penalty_of(x, atoms[count], atoms[i], square, cross, own, (scale[count], scale[i]), task)
 
 
 @compiled

@@ -1,0 +1,383 @@
+"""Weighted CRD in mixed precision: factored in single, refined in double, eight pixels together.
+
+With b = Xᵀy and v = b/‖y‖², the system divided by ‖y‖² is ``(B + λΓ²/‖y‖² + vvᵀ) α = v``, where ``B = G/‖y‖² - vvᵀ``
+holds the products of what of the atoms is perpendicular to y. That takes the common brightness, nearly all of G, out
+of what is rounded: ``B_ii ≤ Γᵢ²/‖y‖²``, so that scaled by Γ the condition is below s/λ, whatever the spectra.
+The factor gives α = w/(1 + vᵀw) with w = (B + λΓ²/‖y‖²)⁻¹v (Sherman & Morrison 1950).
+
+A step of refinement takes the gradient from the spectra themselves, ``g = Xᵀr - λΓ²α`` with r = y - Xα, in double
+precision, and solves for the change δ. The residual after it needs no second product with the spectra:
+``‖r - Xδ‖² = ‖r‖² - 2 δᵀXᵀr + δᵀg - λ‖Γδ‖²``, up to terms as small as what g misses, squared. The steps shrink
+by a steady factor, which is how the error that is left is known. Where it does not become small, the pixel is left
+to double precision.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hsad.kernels.compiled import compiled
+from hsad.kernels.ring.dual.factor import (
+    BLOCK,
+    SINGLE_BLOCK,
+    SINGLE_PANEL,
+    factor,
+    packed_size,
+    padded,
+    panel_height,
+    panel_start,
+)
+from hsad.kernels.ring.dual.patches import Patch, next_ring, product
+from hsad.kernels.ring.dual.systems import entry, gather_single, penalty_of
+from hsad.kernels.ring.limits import SINGLE_ERROR, SINGLE_GAIN, SINGLE_SHARE, SINGLE_STEPS
+from hsad.kernels.ring.one_ring import largest_ring
+from hsad.kernels.ring.task import Task
+from hsad.kernels.ring.window import Window
+from hsad.kernels.simd.atom_products import BANDS, correlate_atoms, subtract_atoms
+from hsad.kernels.simd.microtiles import add_dots
+from hsad.kernels.simd.substitution import forward_panel_1, forward_panel_2, forward_panel_3, sum_dots
+from hsad.kernels.simd.vectors import LANES
+
+__all__ = ["mixed_patch"]
+
+Matrix = NDArray[np.float64]
+Vector = NDArray[np.float64]
+Single = NDArray[np.float32]
+Numbers = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+
+
+class Eight(NamedTuple):
+    """Eight pixels side by side, and what solving their systems needs.
+
+    Attributes
+    ----------
+    atoms, cells : (8, order) ndarray of int
+        Numbers of the atoms in the strip, and among the atoms of all eight.
+    counts, orders : (8,) ndarray of int
+        How many atoms, 0 where there is nothing (more) to do; the order of the packed system.
+    squares, gains, sizes : (8,) ndarray
+        ‖y‖², 1 + vᵀw, and λ‖Γα‖² or that of the last change, over ‖y‖².
+    lower : (8, packed) ndarray of float32
+        Factors.
+    inverse : (8, order) ndarray of float32
+        Inverse diagonals of the factors.
+    v, w, penalty, alpha : (8, order) ndarray
+        See the module; `penalty` is λΓ²/‖y‖².
+    known : (pixels,) ndarray of int
+        Number of a pixel of the strip among the atoms, or -1.
+    places : ndarray of int
+        Where the atoms stand in the spectra of the strip.
+    coefficients, products : ndarray
+        For each atom a vector: α, and Xᵀr.
+    residuals : ndarray
+        For each band a vector.
+    scales, runs : (8, …) ndarray
+        1/‖y‖², and the workspace of `gather_single`.
+    floor, right, solution, sums : ndarray of float32
+        Workspace of one system.
+    """
+
+    atoms: Numbers
+    cells: Numbers
+    counts: Numbers
+    orders: Numbers
+    squares: Vector
+    gains: Vector
+    sizes: Vector
+    lower: NDArray[np.float32]
+    inverse: NDArray[np.float32]
+    v: Matrix
+    w: Matrix
+    penalty: Matrix
+    alpha: Matrix
+    known: Numbers
+    places: Numbers
+    coefficients: Vector
+    products: Vector
+    residuals: Vector
+    floor: Single
+    right: Single
+    solution: Single
+    sums: Single
+    scales: Matrix
+    runs: NDArray[np.int64]
+
+
+@compiled
+def _eight(most: int, pixels: int, bands: int) -> Eight:
+    """Return the arrays for rings of at most `most` pixels."""
+    order = padded(most + 1, SINGLE_BLOCK)
+    cells = LANES * (most + 1)
+    return Eight(
+        np.empty((LANES, order), np.int64),
+        np.empty((LANES, order), np.int64),
+        np.zeros(LANES, np.int64),
+        np.zeros(LANES, np.int64),
+        np.empty(LANES),
+        np.empty(LANES),
+        np.empty(LANES),
+        np.empty((LANES, packed_size(order, SINGLE_PANEL)), np.float32),
+        np.empty((LANES, order), np.float32),
+        np.empty((LANES, order)),
+        np.empty((LANES, order)),
+        np.empty((LANES, order)),
+        np.empty((LANES, order)),
+        np.full(pixels, -1, np.int64),
+        np.empty(cells, np.int64),
+        np.empty(cells * LANES),
+        np.empty(cells * LANES),
+        np.empty(padded(bands, BANDS) * LANES),
+        np.empty(order, np.float32),
+        np.empty(order, np.float32),
+        np.empty(order, np.float32),
+        np.empty(BLOCK * SINGLE_BLOCK, np.float32),
+        np.empty((LANES, 1)),
+        np.empty((LANES, order), np.int64),
+    )
+
+
+@compiled
+def _forward(lower: Single, order: int, inverse: Single, x: Single) -> None:
+    """Solve L x = x in place."""
+    for panel in range((order + SINGLE_PANEL - 1) // SINGLE_PANEL):
+        height, at = panel_height(panel, order, SINGLE_PANEL), panel_start(panel, SINGLE_PANEL)
+        if height == SINGLE_PANEL:
+            forward_panel_3(lower, at, inverse, x, SINGLE_PANEL * panel)
+        elif height == 2 * SINGLE_BLOCK:
+            forward_panel_2(lower, at, inverse, x, SINGLE_PANEL * panel)
+        else:
+            forward_panel_1(lower, at, inverse, x, SINGLE_PANEL * panel)
+
+
+@compiled
+def _backward(lower: Single, order: int, inverse: Single, right: Single, x: Single, sums: Single) -> None:
+    """Solve Lᵀ x = right."""
+    panels = (order + SINGLE_PANEL - 1) // SINGLE_PANEL
+    x[:order] = 0.0
+    for block in range(order - BLOCK, -1, -BLOCK):
+        panel = block // SINGLE_PANEL
+        height, first = panel_height(panel, order, SINGLE_PANEL), SINGLE_PANEL * panel
+        at = panel_start(panel, SINGLE_PANEL) + block * height
+        # Whole vectors: what they hold of unknowns that are not solved yet is zero in x.
+        above = (block + BLOCK - first) // SINGLE_BLOCK * SINGLE_BLOCK
+        sums[:] = 0.0
+        add_dots(lower, at + above, height, x, first + above, (height - above) // SINGLE_BLOCK, sums)
+        for below in range(panel + 1, panels):
+            rows = panel_height(below, order, SINGLE_PANEL)
+            start = panel_start(below, SINGLE_PANEL) + block * rows
+            add_dots(lower, start, rows, x, SINGLE_PANEL * below, rows // SINGLE_BLOCK, sums)
+        sum_dots(sums)
+        at -= first
+        for c in range(BLOCK - 1, -1, -1):
+            column = block + c
+            total = right[column] - sums[c]
+            for i in range(column + 1, block + BLOCK):
+                total -= lower[at + c * height + i] * x[i]
+            x[column] = total * inverse[column]
+
+
+@compiled
+def _describe(patch: Patch, lane: int, task: Task, eight: Eight) -> None:
+    """Write v and λΓ²/‖y‖² of a pixel, and for now into w the diagonal of its system."""
+    count, atoms, v, w, penalty = (
+        eight.counts[lane],
+        eight.atoms[lane],
+        eight.v[lane],
+        eight.w[lane],
+        eight.penalty[lane],
+    )
+    y = atoms[count]
+    own = product(patch, y, y)
+    eight.squares[lane], eight.scales[lane, 0] = own, 1.0 / own
+    for i in range(count):
+        cross, square = product(patch, atoms[i], y), product(patch, atoms[i], atoms[i])
+        v[i] = cross / own
+        penalty[i] = task.lam / own
+        if task.distance:
+            penalty[i] *= penalty_of(patch.x, y, atoms[i], square, cross, own, (1.0, 1.0), task)
+        if patch.weights.size > 0:
+            penalty[i] /= patch.weights[atoms[i]]
+        w[i] = square / own - v[i] * v[i] + penalty[i]
+    v[count:] = 0.0
+
+
+@compiled
+def _begin(lane: int, eight: Eight) -> bool:
+    """Factor the system of a pixel and solve it; return whether single precision was enough for a start."""
+    count, order, lower, inverse, floor = (
+        eight.counts[lane],
+        eight.orders[lane],
+        eight.lower[lane],
+        eight.inverse[lane],
+        eight.floor,
+    )
+    v, w, penalty = eight.v[lane], eight.w[lane], eight.penalty[lane]
+    if not eight.squares[lane] > 0:
+        return False
+    for i in range(count):
+        lower[entry(i, i, order, SINGLE_PANEL)] = w[i]
+        floor[i] = SINGLE_SHARE * w[i]
+        lower[entry(count, i, order, SINGLE_PANEL)] = v[i]
+    # The rows past that of v repeat it: none of these has a pivot.
+    floor[count:order] = np.inf
+    factor(lower, order, floor, lower, inverse)
+    for i in range(count):
+        if not inverse[i] > 0:
+            return False
+        eight.right[i] = lower[entry(count, i, order, SINGLE_PANEL)]
+    eight.right[count:order] = 0.0
+    _backward(lower, order, inverse, eight.right, eight.solution, eight.sums)
+    gain, size = 1.0, 0.0
+    for i in range(count):
+        w[i] = eight.solution[i]
+        gain += v[i] * w[i]
+    for i in range(count):
+        eight.alpha[lane, i] = w[i] / gain
+        size += penalty[i] * eight.alpha[lane, i] ** 2
+    eight.gains[lane], eight.sizes[lane] = gain, size
+    return True
+
+
+@compiled
+def _find_cells(patch: Patch, eight: Eight) -> int:
+    """Give numbers to the atoms of all eight pixels; return how many, filled up to whole vectors."""
+    found = 0
+    for lane in range(LANES):
+        for i in range(eight.counts[lane]):
+            atom = eight.atoms[lane, i]
+            if eight.known[atom] < 0:
+                eight.known[atom] = found
+                eight.places[found] = atom * patch.x.shape[1]
+                found += 1
+            eight.cells[lane, i] = eight.known[atom]
+    for cell in range(found):
+        eight.known[eight.places[cell] // patch.x.shape[1]] = -1
+    while found % LANES:
+        eight.places[found] = eight.places[0]
+        found += 1
+    return found
+
+
+@compiled
+def _take_gradients(patch: Patch, cells: int, eight: Eight) -> None:
+    """Write the residuals y - Xα of the eight pixels, and the products of all atoms with them."""
+    bands, spectra = patch.x.shape[1], patch.x.reshape(-1)
+    eight.residuals[:] = 0.0
+    eight.coefficients[: cells * LANES] = 0.0
+    for lane in range(LANES):
+        count = eight.counts[lane]
+        if count:
+            own = patch.x[eight.atoms[lane, count]]
+            for b in range(bands):
+                eight.residuals[b * LANES + lane] = own[b]
+        for i in range(count):
+            eight.coefficients[eight.cells[lane, i] * LANES + lane] = eight.alpha[lane, i]
+    for band in range(0, bands, BANDS):
+        subtract_atoms(spectra, band, eight.places, cells, eight.coefficients, eight.residuals)
+    for cell in range(0, cells, LANES):
+        correlate_atoms(spectra, eight.places, cell, bands, eight.residuals, eight.products)
+
+
+@compiled
+def _step(lane: int, task: Task, error: float, eight: Eight) -> float:
+    """Change α by a step of refinement; return the score, -1 where it is not certain yet, or NaN where it will not be.
+
+    `error` is ‖r‖² before the step.
+    """
+    count, v, w, penalty = eight.counts[lane], eight.v[lane], eight.w[lane], eight.penalty[lane]
+    alpha, right, own = eight.alpha[lane], eight.right, eight.squares[lane]
+    order = eight.orders[lane]
+    largest = 0.0
+    for i in range(count):
+        gradient = eight.products[eight.cells[lane, i] * LANES + lane] / own - penalty[i] * alpha[i]
+        eight.coefficients[i] = gradient
+        largest = max(largest, abs(gradient))
+    scale = 1.0 / largest if largest > 0 else 1.0
+    for i in range(count):
+        right[i] = scale * eight.coefficients[i]
+    right[count:order] = 0.0
+    _forward(eight.lower[lane], order, eight.inverse[lane], right)
+    right[count:order] = 0.0
+    _backward(eight.lower[lane], order, eight.inverse[lane], right, eight.solution, eight.sums)
+    along = 0.0
+    for i in range(count):
+        along += v[i] * eight.solution[i]
+    along /= eight.gains[lane]
+    size, change, after = 0.0, 0.0, 0.0
+    for i in range(count):
+        delta = (eight.solution[i] - along * w[i]) / scale
+        size += penalty[i] * delta * delta
+        change += delta * (eight.coefficients[i] * own - 2.0 * eight.products[eight.cells[lane, i] * LANES + lane])
+        alpha[i] += delta
+        after += penalty[i] * alpha[i] * alpha[i]
+    error += change - own * size
+    rate = np.sqrt(size / eight.sizes[lane]) if size > 0 else 0.0
+    eight.sizes[lane] = size
+    if not rate < SINGLE_GAIN:
+        return np.nan
+    # What the next change will be, δ', changes ‖r‖² by 2λ(Γα)ᵀ(Γδ') at most.
+    if 2.0 * rate * own * np.sqrt(size * after) > 2.0 * SINGLE_ERROR * error:
+        return -1.0
+    return float(np.sqrt(error + (own * after if task.objective else 0.0)))
+
+
+@compiled
+def _start(
+    patch: Patch, valid: Mask, wanted: Mask, row: int, col: int, window: Window, task: Task, eight: Eight
+) -> None:
+    """Factor and solve the systems of the pixels from one on, in a row of the patch; `counts` tells of which."""
+    eight.counts[:] = 0
+    eight.orders[:] = 0
+    for lane in range(min(LANES, wanted.shape[1] - col)):
+        pixel = row * wanted.shape[1] + col + lane
+        _, _, count = next_ring(patch, valid, wanted, pixel, window, eight.atoms[lane])
+        if count > 0:
+            eight.counts[lane], eight.orders[lane] = count, padded(count + 1, SINGLE_BLOCK)
+            _describe(patch, lane, task, eight)
+    gather_single(patch.gram, patch.starts, eight.atoms, eight.orders, eight.scales, eight.v, eight.lower, eight.runs)
+    for lane in range(LANES):
+        if eight.counts[lane] > 0 and not _begin(lane, eight):
+            eight.counts[lane] = 0
+
+
+@compiled
+def _refine(patch: Patch, row: int, col: int, task: Task, eight: Eight, scores: Matrix, left: Mask) -> None:
+    """Refine the solutions of eight pixels until their scores are certain, or will not be."""
+    squares = np.empty(LANES)
+    cells = _find_cells(patch, eight)
+    for _ in range(SINGLE_STEPS):
+        if not eight.counts.any():
+            return
+        _take_gradients(patch, cells, eight)
+        squares[:] = 0.0
+        for b in range(patch.x.shape[1]):
+            for lane in range(LANES):
+                squares[lane] += eight.residuals[b * LANES + lane] ** 2
+        for lane in range(LANES):
+            if eight.counts[lane] == 0:
+                continue
+            score = _step(lane, task, squares[lane], eight)
+            if score >= 0:
+                scores[row, col + lane] = score
+                left[row, col + lane] = False
+            if not score < 0:
+                eight.counts[lane] = 0
+
+
+@compiled
+def mixed_patch(
+    patch: Patch, valid: Mask, wanted: Mask, window: Window, task: Task, scores: Matrix, left: Mask
+) -> None:
+    """Score the pixels of a patch by CRD, without centring, normalising or an appended row of ones.
+
+    Pixels that have a score leave `left`, those for which single precision is not enough stay in it.
+    """
+    eight = _eight(largest_ring(window.outer, window.inner), patch.x.shape[0], patch.x.shape[1])
+    for row in range(wanted.shape[0]):
+        for col in range(0, wanted.shape[1], LANES):
+            _start(patch, valid, wanted, row, col, window, task, eight)
+            _refine(patch, row, col, task, eight, scores, left)

@@ -1,0 +1,186 @@
+"""Vector kernels that pick a packed system, eight rows and columns at a time, from a Gram matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from llvmlite import ir
+
+from hsad.kernels.simd.microtiles import COLUMNS
+from hsad.kernels.simd.vectors import DOUBLE, INT, LANES, VECTOR, ZERO, Emitter, cgutils, vector_kernel
+
+__all__ = ["RUN", "gather_columns", "gather_rows", "join_columns", "project_columns"]
+
+RUN = 5
+"""Numbers that tell of the runs that eight atoms are."""
+
+
+def gather_vector(emit: Emitter, table: Any, places: list[Any]) -> Any:
+    """Emit the reading of ``table[places[lane]]``."""
+    builder = emit.builder
+    pointers = ir.VectorType(DOUBLE.as_pointer(), LANES)
+    mask = ir.VectorType(ir.IntType(1), LANES)
+    kind = ir.FunctionType(VECTOR, [pointers, ir.IntType(32), mask, VECTOR])
+    gather = cgutils.get_or_insert_function(builder.module, kind, f"llvm.masked.gather.v{LANES}f64.v{LANES}p0")
+    addresses = ir.Constant(pointers, ir.Undefined)
+    for lane, place in enumerate(places):
+        addresses = builder.insert_element(addresses, emit.at(table, place), ir.Constant(ir.IntType(32), lane))
+    return builder.call(gather, [addresses, ir.Constant(ir.IntType(32), 8), ir.Constant(mask, [1] * LANES), ZERO])
+
+
+def _column_starts(emit: Emitter, starts: Any, atoms: Any, column: Any) -> list[Any]:
+    """Emit the reading of ``starts[atoms[column + c]]``."""
+    load = emit.builder.load
+    return [load(emit.at(starts, load(emit.at(atoms, column, c)))) for c in range(COLUMNS)]
+
+
+def _picked(emit: Emitter, table: Any, columns: list[Any], atoms: Any, first: Any) -> Iterator[Any]:
+    """Emit the reading of ``table[columns[c] + atoms[first + lane]]`` for each c."""
+    builder = emit.builder
+    rows = [builder.load(emit.at(atoms, first, lane)) for lane in range(LANES)]
+    for column in columns:
+        yield gather_vector(emit, table, [builder.add(column, row) for row in rows])
+
+
+def _joined(emit: Emitter, table: Any, columns: list[Any], runs: Any, run: Any, count: int) -> Iterator[Any]:
+    """Do as `_picked` where the eight are `count` runs, of which ``runs[run]`` and the next four tell."""
+    builder = emit.builder
+    places = ir.VectorType(INT, LANES)
+    lanes = ir.Constant(places, list(range(LANES)))
+    inside = []
+    for k in range(count - 1):
+        end, bound = builder.load(emit.at(runs, run, 3 + k)), ir.Constant(places, ir.Undefined)
+        for lane in range(LANES):
+            bound = builder.insert_element(bound, end, ir.Constant(ir.IntType(32), lane))
+        inside.append(builder.icmp_signed("<", lanes, bound))
+    begins = [builder.load(emit.at(runs, run, k)) for k in range(count)]
+    for column in columns:
+        *others, values = [emit.load(emit.at(table, column, begin)) for begin in begins]
+        for within, other in zip(reversed(inside), reversed(others), strict=True):
+            values = builder.select(within, other, values)
+        yield values
+
+
+def _each_block(
+    emit: Emitter,
+    picking: tuple[Any, list[Any], Any],
+    place: tuple[Any, Any],
+    runs: tuple[Any, Any],
+    write: Callable[[Any, Any, Iterator[Any]], None],
+) -> None:
+    """Emit ``write(k, row, columns)`` for the blocks k of eight rows of a panel, the first of which is `row`.
+
+    `picking` is table, starts of the columns, and atoms; `place` the first row and the number of blocks; `runs` an
+    array and an offset. Five numbers for each block tell of the runs that its atoms are: three numbers that lane 0
+    has, were it in the run, and the lanes where the second and the third run begin; 0 as the last where there are more.
+    """
+    builder = emit.builder
+    table, columns, atoms = picking
+    first, blocks = place
+    eight, none = ir.Constant(INT, LANES), ir.Constant(INT, 0)
+    with cgutils.for_range(builder, blocks, intp=INT) as loop:
+        row = builder.add(first, builder.mul(loop.index, eight))
+        run = builder.add(runs[1], builder.mul(loop.index, ir.Constant(INT, RUN)))
+        second, third = (builder.load(emit.at(runs[0], run, k)) for k in (3, 4))
+
+        def joined(count: int) -> None:
+            write(loop.index, row, _joined(emit, table, columns, runs[0], run, count))
+
+        with builder.if_else(builder.icmp_signed("==", second, eight)) as (one, more):
+            with one:
+                joined(1)
+            with more, builder.if_else(builder.icmp_signed("==", third, eight)) as (two, other):
+                with two:
+                    joined(2)
+                with other, builder.if_else(builder.icmp_signed("==", third, none)) as (many, three):
+                    with many:
+                        write(loop.index, row, _picked(emit, table, columns, atoms, row))
+                    with three:
+                        joined(3)
+
+
+@vector_kernel
+def gather_columns(
+    emit: Emitter, table: Any, starts: Any, atoms: Any, column: Any, first: Any, out: Any, out_at: Any, out_step: Any
+) -> None:
+    """Copy ``table[starts[atoms[column + c]] + atoms[first + lane]]`` to ``out[out_at + c * out_step]``, c < 8."""
+    columns = _picked(emit, table, _column_starts(emit, starts, atoms, column), atoms, first)
+    for c, values in enumerate(columns):
+        emit.store(values, emit.at(out, out_at, emit.builder.mul(out_step, ir.Constant(INT, c))))
+
+
+@vector_kernel
+def join_columns(
+    emit: Emitter,
+    table: Any,
+    starts: Any,
+    atoms: Any,
+    column: Any,
+    first: Any,
+    blocks: Any,
+    runs: Any,
+    run: Any,
+    out: Any,
+    out_at: Any,
+    out_step: Any,
+) -> None:
+    """Do as `gather_columns` for `blocks` of eight rows, one below the other, faster where their atoms are in runs."""
+    builder = emit.builder
+
+    def write(block: Any, _: Any, columns: Iterator[Any]) -> None:
+        at = builder.add(out_at, builder.mul(block, ir.Constant(INT, LANES)))
+        for c, values in enumerate(columns):
+            emit.store(values, emit.at(out, at, builder.mul(out_step, ir.Constant(INT, c))))
+
+    picking = table, _column_starts(emit, starts, atoms, column), atoms
+    _each_block(emit, picking, (first, blocks), (runs, run), write)
+
+
+@vector_kernel
+def project_columns(
+    emit: Emitter,
+    table: Any,
+    starts: Any,
+    atoms: Any,
+    column: Any,
+    first: Any,
+    blocks: Any,
+    runs: Any,
+    run: Any,
+    scale: Any,
+    terms: Any,
+    out: Any,
+    out_at: Any,
+    out_step: Any,
+) -> None:
+    """Do as `join_columns`, to single precision, times `scale` and less the products of the atoms' `terms`."""
+    builder = emit.builder
+    single = ir.VectorType(ir.FloatType(), LANES)
+    factor = emit.load_spread(emit.at(scale, 0))
+    column_terms = [builder.fneg(emit.load_spread(emit.at(terms, column, c))) for c in range(COLUMNS)]
+
+    def write(block: Any, row: Any, columns: Iterator[Any]) -> None:
+        at = builder.add(out_at, builder.mul(block, ir.Constant(INT, LANES)))
+        row_terms = emit.load(emit.at(terms, row))
+        for c, (values, term) in enumerate(zip(columns, column_terms, strict=True)):
+            reduced = emit.multiply_add(values, factor, builder.fmul(term, row_terms))
+            place = emit.at(out, at, builder.mul(out_step, ir.Constant(INT, c)))
+            rounded = builder.fptrunc(reduced, single)
+            builder.store(rounded, builder.bitcast(place, single.as_pointer()), align=4)
+
+    picking = table, _column_starts(emit, starts, atoms, column), atoms
+    _each_block(emit, picking, (first, blocks), (runs, run), write)
+
+
+@vector_kernel
+def gather_rows(
+    emit: Emitter, table: Any, starts: Any, atoms: Any, column: Any, first: Any, out: Any, out_at: Any, out_step: Any
+) -> None:
+    """Do as `gather_columns` from the other side: ``table[starts[atoms[first + lane]] + atoms[column + c]]``."""
+    builder = emit.builder
+    rows = [builder.load(emit.at(starts, builder.load(emit.at(atoms, first, lane)))) for lane in range(LANES)]
+    for c in range(LANES):
+        number = builder.load(emit.at(atoms, column, c))
+        values = gather_vector(emit, table, [builder.add(row, number) for row in rows])
+        emit.store(values, emit.at(out, out_at, builder.mul(out_step, ir.Constant(INT, c))))

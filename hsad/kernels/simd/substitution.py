@@ -1,0 +1,66 @@
+"""Vector kernels that solve with a packed Cholesky factor in single precision."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+
+from hsad.kernels.simd.microtiles import COLUMNS
+from hsad.kernels.simd.slide_microtiles import sum_lanes
+from hsad.kernels.simd.vectors import INT, Emitter, cgutils, vector_kernel
+
+__all__ = ["forward_panel_1", "forward_panel_2", "forward_panel_3", "sum_dots"]
+
+
+def _forward(height: int) -> Any:
+    """Make the kernel that solves for the unknowns of one panel of `height` vectors, those before it being known.
+
+    The panel begins at ``lower[at]``; its unknowns stand at ``x[first]`` and are replaced.
+    """
+
+    @vector_kernel
+    def kernel(emit: Emitter, lower: Any, at: Any, inverse: Any, x: Any, first: Any) -> None:
+        builder = emit.builder
+        rows, step = range(height), ir.Constant(INT, height * emit.lanes)
+        slots = [emit.variable(emit.load(emit.at(x, first, emit.lanes * v))) for v in rows]
+        with cgutils.for_range(builder, first, intp=INT) as loop:
+            column = builder.add(at, builder.mul(loop.index, step))
+            known = emit.load_spread(emit.at(x, loop.index))
+            for v in rows:
+                entries = emit.load(emit.at(lower, column, emit.lanes * v))
+                builder.store(emit.multiply_subtract(entries, known, builder.load(slots[v])), slots[v])
+        rest = [builder.load(slot) for slot in slots]
+        at = builder.add(at, builder.mul(first, step))
+        for own in rows:
+            for lane in range(emit.lanes):
+                c = own * emit.lanes + lane
+                solved = builder.fmul(emit.lane(rest[own], lane), builder.load(emit.at(inverse, first, c)))
+                builder.store(solved, emit.at(x, first, c))
+                factor = emit.spread(solved)
+                for v in range(own, height):
+                    entries = emit.load(emit.at(lower, at, (c * height + v) * emit.lanes))
+                    rest[v] = emit.multiply_subtract(entries, factor, rest[v])
+
+    return kernel
+
+
+forward_panel_1, forward_panel_2, forward_panel_3 = (_forward(height) for height in (1, 2, 3))
+
+
+@vector_kernel
+def sum_dots(emit: Emitter, sums: Any) -> None:
+    """Replace the first eight of eight vectors of sixteen numbers, see `add_dots`, by their sums."""
+    builder = emit.builder
+    halves = []
+    for c in range(COLUMNS):
+        vector = emit.load(emit.at(sums, emit.lanes * c))
+        low, high = (
+            builder.shuffle_vector(
+                vector, vector, ir.Constant(ir.VectorType(ir.IntType(32), COLUMNS), list(range(start, start + COLUMNS)))
+            )
+            for start in (0, COLUMNS)
+        )
+        halves.append(builder.fadd(low, high))
+    total = sum_lanes(emit, halves)
+    builder.store(total, builder.bitcast(emit.at(sums, 0), total.type.as_pointer()), align=4)

@@ -1,0 +1,105 @@
+"""CRD factored in single precision: right where it is used, and left to double precision where it would not be."""
+
+import fast
+import naive
+import numpy as np
+import pytest
+from threadpoolctl import threadpool_limits
+
+from hsad.kernels.ring.dual.factor import SINGLE_PANEL, factor, packed_size
+from hsad.kernels.ring.dual.mixed import mixed_patch
+from hsad.kernels.ring.dual.patches import part_of, patches
+from hsad.kernels.ring.task import CRD, Task
+from hsad.kernels.ring.window import SHIFT, Window
+
+WINDOW = {"outer": 9, "inner": 3}
+BANDS = 90  # the systems of a ring of 72 pixels are the smaller ones
+
+
+@pytest.fixture(autouse=True)
+def one_blas_thread():
+    with threadpool_limits(1, "blas"):
+        yield
+
+
+def make_scene(kind):
+    """Scenes that are ever harder on single precision."""
+    random = np.random.default_rng(3)
+    endmembers = random.normal(size=(4, BANDS)).cumsum(axis=1) * 0.1 + 1
+    mixed = random.random((13, 12, 4)) @ endmembers
+    noise = random.normal(size=mixed.shape)
+    if kind == "plain":
+        return mixed + 0.01 * noise
+    if kind == "duplicates":  # of atoms, of the pixel among its atoms, and a flat corner
+        scene = mixed + 0.01 * noise
+        scene[4:8] = scene[4, :3].repeat(4, axis=0)
+        scene[9:, 8:] = scene[9, 8]
+        return scene
+    if kind == "noiseless":  # of rank four
+        return mixed
+    if kind == "dynamic":  # brightness over twelve orders of magnitude
+        return (mixed + 0.01 * noise) * 10.0 ** random.uniform(-6, 6, (13, 12, 1))
+    if kind == "offset":  # all contrast in the last digits of single precision
+        return 1e4 + mixed * 1e-3 + 1e-5 * noise
+    scene = mixed + 0.01 * noise
+    scene[6, 5] = 0.0  # "zero": an atom, and a pixel, of no length
+    return scene
+
+
+def score_mixed(scene, lam):
+    """Return scores in mixed precision, and which pixels it leaves."""
+    window, task = Window(9, 3, SHIFT), Task(CRD, lam, distance=True)
+    valid, core = np.ones(scene.shape[:2], bool), tuple(slice(0, size) for size in scene.shape[:2])
+    scores, left = np.full(valid.shape, np.nan), valid.copy()
+    for patch in patches(scene, valid, valid, core, window, task):
+        here = part_of(core, patch)
+        mixed_patch(patch, valid, valid[here], window, task, scores[here], left[here])
+    assert np.array_equal(np.isnan(scores), left)
+    return scores, left
+
+
+@pytest.mark.parametrize("lam", [1.0, 1e-3, 1e-7, 1e-12])
+@pytest.mark.parametrize("kind", ["plain", "duplicates", "noiseless", "dynamic", "offset", "zero"])
+def test_what_is_kept_and_what_falls_back_equals_the_formula(kind, lam):
+    scene = make_scene(kind)
+    valid = np.ones(scene.shape[:2], bool)
+    wanted = np.random.default_rng(5).random(valid.shape) < 0.25
+    wanted[6, 5] = True
+    expected = naive.crd(scene, valid, lam=lam, **WINDOW, wanted=wanted)[wanted]
+    kept, left = score_mixed(scene, lam)
+    # A residual that all but vanishes beside the pixel has no digits in either.
+    lengths = np.linalg.norm(scene, axis=2)[wanted]
+    done = ~left[wanted]
+    close = np.abs(kept[wanted] - expected) <= 1e-7 * expected + 1e-12 * lengths
+    assert close[done].all()
+    found = fast.crd(scene, valid, tuple(slice(0, size) for size in valid.shape), lam=lam, **WINDOW)[wanted]
+    # Normal equations in double precision lose what is below some √ε of the length of the pixel.
+    assert np.all(np.abs(found - expected) <= 1e-6 * expected + 1e-7 * lengths)
+
+
+def test_ordinary_spectra_are_done_in_single_precision_and_the_worst_are_not():
+    assert not score_mixed(make_scene("plain"), 1e-3)[1].any()
+    assert score_mixed(make_scene("noiseless"), 1e-12)[1].all()
+
+
+@pytest.mark.parametrize("order", [16, 48, 64, 112])
+def test_single_factor(order):
+    random = np.random.default_rng(order)
+    half = random.normal(size=(order, order + 9))
+    matrix = half @ half.T
+    packed = np.zeros(packed_size(order, SINGLE_PANEL), np.float32)
+    places, at = {}, 0
+    for top in range(0, order, SINGLE_PANEL):
+        height = min(SINGLE_PANEL, order - top)
+        for column in range(top + height):
+            places[top, column] = slice(at, at + height)
+            packed[at : at + height] = matrix[top : top + height, column]
+            at += height
+    inverse = np.empty(order, np.float32)
+    factor(packed, order, np.zeros(order, np.float32), packed, inverse)
+    lower = np.zeros((order, order))
+    for (top, column), place in places.items():
+        lower[top : top + SINGLE_PANEL, column] = packed[place]
+    expected = np.linalg.cholesky(matrix)
+    np.testing.assert_allclose(np.tril(lower), expected, atol=1e-5 * np.abs(expected).max())
+    np.testing.assert_allclose(inverse, 1 / np.diag(expected), rtol=1e-4)

@@ -22,6 +22,7 @@ __all__ = [
     "add_pixels",
     "add_products",
     "distances",
+    "multiply",
     "new_scatter",
     "pack_whitening",
     "padded",
@@ -38,6 +39,7 @@ _PIXELS = 64
 _PANEL = HEIGHT * LANES
 
 # By the number of vectors that a panel has; a name for each, since compiled code asks for types.
+_project_1, _project_2, _project_3 = (MICROTILES[min(k, HEIGHT - 1)].project for k in range(3))
 _add_products_1, _add_squares_1 = MICROTILES[0].add_products, MICROTILES[0].add_squares
 _add_products_2, _add_squares_2 = (
     MICROTILES[min(1, HEIGHT - 1)].add_products,
@@ -196,6 +198,24 @@ def pack_whitening(matrix: Matrix, triangular: bool) -> Whitening:
                 panels[at + i * (stop - panel) + j - panel] = matrix[i, j]
         at += rows * (stop - panel)
     return Whitening(panels, width, rank, triangular)
+
+
+@compiled
+def multiply(x: Vector, rows: int, step: int, matrix: Whitening, out: Vector) -> None:
+    """Write ``X W`` to rows of ``W.rank`` numbers; the `rows` of X, whole vectors of them, lie `step` apart."""
+    at = 0
+    for panel in range(0, matrix.rank, _PANEL):
+        vectors = min(HEIGHT, (matrix.rank - panel) // LANES)
+        count = panel + vectors * LANES if matrix.triangular else matrix.width
+        for row in range(0, rows, COLUMNS):
+            x_at, to = row * step, row * matrix.rank + panel
+            if vectors == HEIGHT:
+                _project_3(matrix.panels, at, count, x, x_at, step, out, to, matrix.rank)
+            elif vectors == 2:
+                _project_2(matrix.panels, at, count, x, x_at, step, out, to, matrix.rank)
+            else:
+                _project_1(matrix.panels, at, count, x, x_at, step, out, to, matrix.rank)
+        at += vectors * LANES * count
 
 
 @compiled

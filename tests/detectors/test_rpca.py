@@ -25,8 +25,8 @@ from hsad.engine.resume import Journal
 from hsad.engine.run import Engine, _Scan
 from hsad.engine.source import source_of
 from hsad.errors import ConvergenceWarning, DataError, ParameterError
+from hsad.kernels.low_rank.matrix_pursuit import sparse_part
 from hsad.kernels.low_rank.patch_grid import patch_starts
-from hsad.kernels.low_rank.pursuit import sparse_part
 
 
 def inexact_alm(X, lam, tolerance=1e-7):

@@ -16,7 +16,6 @@ from hsad.detectors.parameters import parameter
 from hsad.detectors.probe import check_varies
 from hsad.errors import ConvergenceWarning, ParameterError
 from hsad.kernels.low_rank.patch_grid import cut_patches, patch_starts
-from hsad.kernels.low_rank.pursuit import sparse_part
 
 __all__ = ["BandRPCA"]
 
@@ -148,6 +147,8 @@ class BandRPCA(Detector):
         return merge_by_median(np.stack(parts, axis=2), numbers, rows, cols, self.patch, image.shape[:2])
 
     def _decompose(self, matrix: NDArray[np.float64], lam: float) -> NDArray[np.float64]:
+        from hsad.kernels.low_rank.matrix_pursuit import sparse_part
+
         sparse, residual = sparse_part(matrix, lam, self.tolerance, _MOST_ITERATIONS)
         if residual >= self.tolerance:
             warnings.warn(

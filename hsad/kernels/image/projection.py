@@ -96,11 +96,11 @@ def _project(
         for start in range(0, number, COLUMNS):
             first = max(0, min(start, number - COLUMNS))  # the last few lie over those before: written twice
             if width == _PANEL:
-                _project_3(rows, 0, bands, spectra, first * bands, bands, found, 0)
+                _project_3(rows, 0, bands, spectra, first * bands, bands, found, 0, width)
             elif width == 2 * LANES:
-                _project_2(rows, 0, bands, spectra, first * bands, bands, found, 0)
+                _project_2(rows, 0, bands, spectra, first * bands, bands, found, 0, width)
             else:
-                _project_1(rows, 0, bands, spectra, first * bands, bands, found, 0)
+                _project_1(rows, 0, bands, spectra, first * bands, bands, found, 0, width)
             for pixel in range(min(COLUMNS, number)):
                 for k in range(panel, stop):
                     projected[first + pixel, k] = found[pixel * width + k - panel] - shift[k]

@@ -15,27 +15,42 @@ The pass measures ``‖X - L - S‖`` for the L of an iteration and the S that f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from functools import cached_property
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hsad.errors import DataError
 
-__all__ = ["Extent", "Step", "Tally", "advance", "finish", "iterate", "sparse_part"]
+if TYPE_CHECKING:
+    from hsad.kernels.low_rank.soft_threshold import LowRankMap
+
+__all__ = [
+    "GROWTH",
+    "MOST_GROWTH",
+    "Extent",
+    "Step",
+    "Tally",
+    "advance",
+    "finish",
+    "iterate",
+    "shrink_spectrum",
+    "start",
+]
 
 Matrix = NDArray[np.float64]
 
-_GROWTH = 1.5
+_MANY = 2**20
+"""Rows, for which the map of a step is made."""
+
+GROWTH = 1.5
 """ρ: the penalty μ grows by this factor an iteration."""
 
-_MOST_GROWTH = 1e7
+MOST_GROWTH = 1e7
 """μ ends at this multiple of its first value."""
-
-_ROWS = 256
-"""Rows that are dealt with at a time, so that they stay in the processor's cache."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +75,13 @@ class Step:
     factors: NDArray[np.float64]
     ratio: float
     threshold: float
+
+    @cached_property
+    def low_rank_map(self) -> LowRankMap:
+        """What makes L of M, packed for the kernels: the same for all of many rows."""
+        from hsad.kernels.low_rank.soft_threshold import low_rank_map
+
+        return low_rank_map(self.vectors, self.factors, _MANY)
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,59 +188,41 @@ def iterate(
     tuple of Step, float
         The start and one step an iteration, the last of which no row has been through; the nuclear norm of its L.
     """
-    norm, spectral_norm = extent.norm, extent.spectral_norm
-    if not spectral_norm > 0:
-        raise DataError("the numbers of the scene are so small that their squares vanish: scale them")
-    penalty = 1.25 / spectral_norm
-    limit = penalty * _MOST_GROWTH
-    # From M = X, L = 0: the first multipliers are Y = X/max(‖X‖₂, max|X|/λ).
-    scale = max(spectral_norm, extent.largest / lam)
-    steps: tuple[Step, ...] = (Step(np.empty((len(extent.low), 0)), np.empty(0), 1 / (scale * penalty), lam / penalty),)
+    norm = extent.norm
+    penalty, first = start(extent, lam)
+    limit = penalty * MOST_GROWTH
+    steps: tuple[Step, ...] = (first,)
     while True:
         tally = advance_all(steps)
-        vectors, factors, nuclear = _shrink_spectrum(tally.gram, penalty)
-        following = min(_GROWTH * penalty, limit)
+        vectors, factors, nuclear = shrink_spectrum(tally.gram, penalty)
+        following = min(GROWTH * penalty, limit)
         steps = (*steps, Step(vectors, factors, penalty / following, lam / following))
         penalty = following
         if np.sqrt(tally.squares) < tolerance * norm or len(steps) > max_iterations:
             return steps, nuclear
 
 
-def sparse_part(matrix: Matrix, lam: float, tolerance: float, max_iterations: int) -> tuple[Matrix, float]:
-    """Decompose a matrix in memory.
-
-    Parameters
-    ----------
-    matrix : (n, d) ndarray of float64
-        X; the work grows with the third power of the smaller side.
-    lam, tolerance, max_iterations
-        As for `iterate`.
-
-    Returns
-    -------
-    (n, d) ndarray of float64, float
-        S, and the residual ‖X - L - S‖/‖X‖.
-    """
-    if matrix.shape[0] < matrix.shape[1]:
-        transposed, residual = sparse_part(matrix.T, lam, tolerance, max_iterations)
-        return transposed.T, residual
-    matrix = np.ascontiguousarray(matrix)
-    extent = Extent.of(matrix)
-    if extent is None or not extent.largest > 0:
-        return np.zeros_like(matrix), 0.0
-    state = matrix.copy()
-    steps, _ = iterate(extent, lam, tolerance, max_iterations, lambda steps: advance(matrix, state, steps[-1:]))
-    tally = finish(matrix, state, steps[-1:])
-    return state, float(np.sqrt(tally.squares)) / extent.norm
+def start(extent: Extent, lam: float) -> tuple[float, Step]:
+    """Return the first penalty, and the step to the first M: from M = X, L = 0 and Y = X/max(‖X‖₂, max|X|/λ)."""
+    spectral_norm = extent.spectral_norm
+    if not spectral_norm > 0:
+        raise DataError("the numbers of the scene are so small that their squares vanish: scale them")
+    penalty = 1.25 / spectral_norm
+    scale = max(spectral_norm, extent.largest / lam)
+    return penalty, Step(np.empty((len(extent.low), 0)), np.empty(0), 1 / (scale * penalty), lam / penalty)
 
 
-def _shrink_spectrum(gram: Matrix, penalty: float) -> tuple[Matrix, NDArray[np.float64], float]:
+def shrink_spectrum(gram: Matrix, penalty: float) -> tuple[Matrix, NDArray[np.float64], float]:
     """Return vectors and factors (see `Step`) of L for ``gram = MᵀM``, and the nuclear norm of L."""
-    values, vectors = np.linalg.eigh(gram)
-    singular = np.sqrt(np.maximum(values, 0.0))
-    kept = singular * penalty > 1
-    factors = 1 - 1 / (penalty * singular[kept])
-    return np.ascontiguousarray(vectors[:, kept]), factors, float(np.sum(singular[kept] * factors))
+    from hsad.kernels.low_rank.soft_threshold import shrink_factors
+    from hsad.kernels.low_rank.spectrum import leading_vectors
+
+    found, values, vectors = leading_vectors(gram, penalty**-2)
+    if not found:
+        values, vectors = np.linalg.eigh(gram)
+        values, vectors = np.ascontiguousarray(values[::-1]), vectors[:, ::-1]
+    factors, nuclear = shrink_factors(values, penalty)
+    return np.ascontiguousarray(vectors[:, : len(factors)]), factors, nuclear
 
 
 def advance(pixels: Matrix, state: Matrix, steps: Sequence[Step]) -> Tally:
@@ -238,15 +242,12 @@ def advance(pixels: Matrix, state: Matrix, steps: Sequence[Step]) -> Tally:
     Tally
         Of the last step.
     """
-    from hsad.kernels.low_rank.soft_threshold import next_state
-    from hsad.kernels.triangular import add_as_they_are, new_scatter, scatter_matrix
+    from hsad.kernels.low_rank.soft_threshold import add_next_state
+    from hsad.kernels.triangular import new_scatter, scatter_matrix
 
+    last = _catch_up(pixels, state, steps)
     gram = new_scatter(pixels.shape[1])
-    squares = 0.0
-    for x, m, low, step in _pieces(pixels, state, steps):
-        squares += next_state(x, m, low, step.ratio, step.threshold)
-        # While these rows are in the cache. Not by scipy's BLAS: it would keep other threads waiting.
-        add_as_they_are(m, gram)
+    squares = add_next_state(pixels, state, last.low_rank_map, last.ratio, last.threshold, gram)
     return Tally(squares, 0.0, 0, scatter_matrix(gram))
 
 
@@ -254,32 +255,16 @@ def finish(pixels: Matrix, state: Matrix, steps: Sequence[Step]) -> Tally:
     """Take the rows through `steps` and leave the sparse part S of the last one in `state`; see `advance`."""
     from hsad.kernels.low_rank.soft_threshold import sparse_state
 
+    last = _catch_up(pixels, state, steps)
     sums = np.zeros(2)
-    squares = 0.0
-    for x, m, low, step in _pieces(pixels, state, steps):
-        squares += sparse_state(x, m, low, step.ratio, step.threshold, sums)
+    squares = sparse_state(pixels, state, last.low_rank_map, last.ratio, last.threshold, sums)
     return Tally(squares, float(sums[0]), int(sums[1]), np.zeros((0, 0)))
 
 
-def _pieces(pixels: Matrix, state: Matrix, steps: Sequence[Step]) -> Iterator[tuple[Matrix, Matrix, Matrix, Step]]:
-    """Take some rows at a time through all steps but the last; yield their X, M, L of the last step, and that step."""
+def _catch_up(pixels: Matrix, state: Matrix, steps: Sequence[Step]) -> Step:
+    """Take the rows through all steps but the last, and return that."""
     from hsad.kernels.low_rank.soft_threshold import next_state
 
-    buffer = np.empty((min(_ROWS, len(pixels)), pixels.shape[1]))
-    maps = [_low_rank_map(step) for step in steps]
-    for first in range(0, len(pixels), _ROWS):
-        x, m = pixels[first : first + _ROWS], state[first : first + _ROWS]
-        low = buffer[: len(x)]
-        for number, (step, (left, right)) in enumerate(zip(steps, maps, strict=True), start=1):
-            np.matmul(m if right is None else m @ right, left, out=low)
-            if number < len(steps):
-                next_state(x, m, low, step.ratio, step.threshold)
-        yield x, m, low, steps[-1]
-
-
-def _low_rank_map(step: Step) -> tuple[Matrix, Matrix | None]:
-    """Return A and B with L = M·B·A: two thin matrices while they are cheaper than the square one, A alone after."""
-    weighted = (step.vectors * step.factors).T
-    bands, rank = step.vectors.shape
-    # Half as many columns would be as many operations; thin products reach less of the processor's speed.
-    return (weighted, step.vectors) if 5 * rank < 2 * bands else (step.vectors @ weighted, None)
+    for step in steps[:-1]:
+        next_state(pixels, state, step.low_rank_map, step.ratio, step.threshold)
+    return steps[-1]

@@ -1,27 +1,145 @@
-"""The element-wise steps of principal component pursuit (compiled: imported where they are used)."""
+"""One iteration of principal component pursuit over rows: product, soft threshold and Gram matrix in one sweep.
+
+A few rows at a time stay in the processor's cache from the first to the last (compiled: imported where it is used).
+"""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hsad.kernels.compiled import compiled
+from hsad.kernels.triangular import Scatter, Whitening, add_products, multiply, pack_whitening, padded
 
-__all__ = ["next_state", "sparse_state"]
+__all__ = ["LowRankMap", "add_next_state", "low_rank_map", "next_state", "shrink_factors", "sparse_state"]
 
 Matrix = NDArray[np.float64]
+Vector = NDArray[np.float64]
+
+_ROWS = 64
+"""Rows at a time: whole vectors of them."""
+
+
+class LowRankMap(NamedTuple):
+    """How the low-rank part follows from M: ``L = M A B`` while two thin matrices are cheaper than the square one.
+
+    Attributes
+    ----------
+    first : Whitening
+        A, or the square matrix.
+    second : Whitening
+        B, or nothing.
+    thin : bool
+        Whether there are two.
+    """
+
+    first: Whitening
+    second: Whitening
+    thin: bool
 
 
 @compiled
-def next_state(pixels: Matrix, state: Matrix, low: Matrix, ratio: float, threshold: float) -> float:
-    """Replace M in `state` by the next M; return ‖X - L - S‖²."""
-    x, m, rank = pixels.reshape(-1), state.reshape(-1), low.reshape(-1)
+def shrink_factors(values: Vector, penalty: float) -> tuple[Vector, float]:
+    """Return which part of singular values is left when each loses 1/penalty, and the sum of what is left of them.
+
+    Parameters
+    ----------
+    values : (n,) ndarray
+        Their squares, the largest first.
+    penalty : float
+
+    Returns
+    -------
+    (r,) ndarray
+        Of those that something is left of.
+    float
+    """
+    factors = np.empty(values.size)
+    rank, total = 0, 0.0
+    for k in range(values.size):
+        singular = np.sqrt(max(values[k], 0.0))
+        if singular * penalty > 1:
+            factors[rank] = 1 - 1 / (penalty * singular)
+            total += singular * factors[rank]
+            rank += 1
+    return factors[:rank], total
+
+
+@compiled
+def low_rank_map(vectors: Matrix, factors: Vector, rows: int) -> LowRankMap:
+    """Return the map that keeps these orthonormal vectors, ``(d, r)``, times their factors, for so many rows."""
+    bands, rank = vectors.shape
+    weighted = np.empty((rank, bands))
+    for k in range(rank):
+        for b in range(bands):
+            weighted[k, b] = factors[k] * vectors[b, k]
+    packed = pack_whitening(weighted, False)
+    # The square matrix, too, has to be made.
+    if 2 * rows * rank < bands * (rows + rank):
+        return LowRankMap(pack_whitening(vectors, False), packed, True)
+    width = padded(rank)
+    rows_of, whole = np.zeros(padded(bands) * width), np.empty(padded(bands) * packed.rank)
+    for b in range(bands):
+        for k in range(rank):
+            rows_of[b * width + k] = vectors[b, k]
+    multiply(rows_of, padded(bands), width, packed, whole)
+    square = np.empty((bands, bands))
+    for b in range(bands):
+        for c in range(bands):
+            square[b, c] = whole[b * packed.rank + c]
+    return LowRankMap(pack_whitening(square, False), packed, False)
+
+
+class _Piece(NamedTuple):
+    """Some rows in the cache, padded to whole vectors.
+
+    Attributes
+    ----------
+    state, low : (rows·D,) ndarray
+        M and L.
+    thin : (rows·r,) ndarray
+        M·A.
+    """
+
+    state: Vector
+    low: Vector
+    thin: Vector
+
+
+@compiled
+def _new_piece(bands: int, to: LowRankMap) -> _Piece:
+    size = _ROWS * padded(bands)
+    return _Piece(np.zeros(size), np.empty(size), np.empty(_ROWS * to.first.rank if to.thin else 0))
+
+
+@compiled
+def _take(state: Matrix, start: int, to: LowRankMap, piece: _Piece) -> int:
+    """Copy rows of M from `start` on and write their L; return how many they are."""
+    bands, width = state.shape[1], padded(state.shape[1])
+    count: int = min(_ROWS, state.shape[0] - start)
+    for row in range(count):
+        source, copy = state[start + row], piece.state[row * width : row * width + bands]
+        for b in range(bands):
+            copy[b] = source[b]
+    if to.thin:
+        multiply(piece.state, padded(count), width, to.first, piece.thin)
+        multiply(piece.thin, padded(count), to.first.rank, to.second, piece.low)
+    else:
+        multiply(piece.state, padded(count), width, to.first, piece.low)
+    return count
+
+
+@compiled
+def _step(x: Vector, m: Vector, low: Vector, ratio: float, threshold: float) -> float:
+    """Replace a row of M by that of the next M; return its part of ‖X - L - S‖²."""
     squares = 0.0
-    for i in range(x.size):
-        dual = ratio * (m[i] - rank[i])
-        d = x[i] - rank[i] + dual
+    for b in range(x.size):
+        dual = ratio * (m[b] - low[b])
+        d = x[b] - low[b] + dual
         clipped = min(max(d, -threshold), threshold)
-        m[i] = rank[i] + clipped
+        m[b] = low[b] + clipped
         # X - L - S, with S = d - clipped.
         rest = clipped - dual
         squares += rest * rest
@@ -29,20 +147,64 @@ def next_state(pixels: Matrix, state: Matrix, low: Matrix, ratio: float, thresho
 
 
 @compiled
-def sparse_state(pixels: Matrix, state: Matrix, low: Matrix, ratio: float, threshold: float, sums: Matrix) -> float:
+def _step_rows(
+    pixels: Matrix, state: Matrix, start: int, to: LowRankMap, ratio: float, threshold: float, piece: _Piece
+) -> float:
+    """Take rows from `start` on to the next M, in `state` and in the piece."""
+    bands = pixels.shape[1]
+    count, width = _take(state, start, to, piece), padded(bands)
+    squares = 0.0
+    for row in range(count):
+        m = piece.state[row * width : row * width + bands]
+        squares += _step(pixels[start + row], m, piece.low[row * width : row * width + bands], ratio, threshold)
+        target = state[start + row]
+        for b in range(bands):
+            target[b] = m[b]
+    return squares
+
+
+@compiled
+def next_state(pixels: Matrix, state: Matrix, to: LowRankMap, ratio: float, threshold: float) -> None:
+    """Replace M in `state` by the next M."""
+    piece = _new_piece(pixels.shape[1], to)
+    for start in range(0, pixels.shape[0], _ROWS):
+        _step_rows(pixels, state, start, to, ratio, threshold, piece)
+
+
+@compiled
+def add_next_state(
+    pixels: Matrix, state: Matrix, to: LowRankMap, ratio: float, threshold: float, gram: Scatter
+) -> float:
+    """Do as `next_state`, and add the products of the next M, around zero; return ‖X - L - S‖²."""
+    piece = _new_piece(pixels.shape[1], to)
+    squares = 0.0
+    for start in range(0, pixels.shape[0], _ROWS):
+        squares += _step_rows(pixels, state, start, to, ratio, threshold, piece)
+        count = min(_ROWS, pixels.shape[0] - start)
+        add_products(piece.state, 0, count, padded(pixels.shape[1]), gram.lower, 0)
+    return squares
+
+
+@compiled
+def sparse_state(pixels: Matrix, state: Matrix, to: LowRankMap, ratio: float, threshold: float, sums: Vector) -> float:
     """Replace M in `state` by S; add Σ|S| and the number of elements other than 0 to `sums`; return ‖X - L - S‖²."""
-    x, m, rank = pixels.reshape(-1), state.reshape(-1), low.reshape(-1)
+    bands = pixels.shape[1]
+    piece, width = _new_piece(bands, to), padded(bands)
     squares, absolute, nonzero = 0.0, 0.0, 0.0
-    for i in range(x.size):
-        dual = ratio * (m[i] - rank[i])
-        d = x[i] - rank[i] + dual
-        clipped = min(max(d, -threshold), threshold)
-        sparse = d - clipped
-        m[i] = sparse
-        rest = clipped - dual
-        squares += rest * rest
-        absolute += abs(sparse)
-        nonzero += 1.0 if sparse != 0 else 0.0
+    for start in range(0, pixels.shape[0], _ROWS):
+        for row in range(_take(state, start, to, piece)):
+            x, target = pixels[start + row], state[start + row]
+            low = piece.low[row * width : row * width + bands]
+            for b in range(bands):
+                dual = ratio * (target[b] - low[b])
+                d = x[b] - low[b] + dual
+                clipped = min(max(d, -threshold), threshold)
+                sparse = d - clipped
+                target[b] = sparse
+                rest = clipped - dual
+                squares += rest * rest
+                absolute += abs(sparse)
+                nonzero += 1.0 if sparse != 0 else 0.0
     sums[0] += absolute
     sums[1] += nonzero
     return squares

@@ -35,8 +35,8 @@ class Microtiles:
         squares of ``Wᵀx`` of the pixels c, `step` apart. The packed rows of W begin at `w_at`; the first vector of its
         columns has `count` of them, each further one `later` more.
     project : kernel
-        ``project(w, w_at, count, x, x_at, step, out, out_at)`` writes the vectors of ``Wᵀx`` of the pixels c, `step`
-        apart, to ``out[out_at + 8 height c]``. The rows of W, `count` of them, begin at `w_at`.
+        ``project(w, w_at, count, x, x_at, step, out, out_at, out_step)`` writes the vectors of ``Wᵀx`` of the pixels c,
+        `step` apart, to ``out[out_at + c * out_step]``. The rows of W, `count` of them, begin at `w_at`.
     """
 
     def __init__(self, height: int, columns: int) -> None:
@@ -104,7 +104,7 @@ def _squares(height: int, columns: int) -> Any:
 def _projections(height: int, columns: int) -> Any:
     @vector_kernel
     def kernel(
-        emit: Emitter, w: Any, w_at: Any, count: Any, x: Any, x_at: Any, step: Any, out: Any, out_at: Any
+        emit: Emitter, w: Any, w_at: Any, count: Any, x: Any, x_at: Any, step: Any, out: Any, out_at: Any, out_step: Any
     ) -> None:
         builder = emit.builder
         pixels = [builder.add(x_at, builder.mul(step, ir.Constant(INT, c))) for c in range(columns)]
@@ -114,8 +114,9 @@ def _projections(height: int, columns: int) -> Any:
             left = [emit.load(emit.at(w, at, LANES * v)) for v in range(height)]
             _multiply(emit, left, [emit.load_spread(emit.at(x, pixel, loop.index)) for pixel in pixels], slots)
         for c, column in enumerate(slots):
+            place = builder.add(out_at, builder.mul(out_step, ir.Constant(INT, c)))
             for v, slot in enumerate(column):
-                emit.store(builder.load(slot), emit.at(out, out_at, LANES * (height * c + v)))
+                emit.store(builder.load(slot), emit.at(out, place, LANES * v))
 
     return kernel
 

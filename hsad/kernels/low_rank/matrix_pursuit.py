@@ -1,0 +1,124 @@
+"""Principal component pursuit of a matrix in memory (compiled: imported where it is used)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hsad.kernels.compiled import compiled
+from hsad.kernels.low_rank.pursuit import GROWTH, MOST_GROWTH, Extent, Step, finish, shrink_spectrum, start
+from hsad.kernels.low_rank.soft_threshold import add_next_state, low_rank_map, shrink_factors
+from hsad.kernels.low_rank.spectrum import leading_vectors
+from hsad.kernels.triangular import new_scatter, scatter_matrix
+
+__all__ = ["sparse_part"]
+
+Matrix = NDArray[np.float64]
+
+
+class _Schedule(NamedTuple):
+    """What the iterations are to do.
+
+    Attributes
+    ----------
+    lam, limit : float
+        λ, and the largest penalty.
+    least : float
+        ‖X - L - S‖ at which they end.
+    most : int
+        How many there are at most.
+    """
+
+    lam: float
+    limit: float
+    least: float
+    most: int
+
+
+class _Now(NamedTuple):
+    """How far the iterations have come.
+
+    Attributes
+    ----------
+    done : int
+    shrunk_by, penalty : float
+        The penalty that the singular values were shrunk by, and that of the next iteration.
+    ratio, threshold, vectors, factors
+        As of a `Step`.
+    """
+
+    done: int
+    shrunk_by: float
+    penalty: float
+    ratio: float
+    threshold: float
+    vectors: Matrix
+    factors: NDArray[np.float64]
+
+
+@compiled
+def _iterate(matrix: Matrix, state: Matrix, schedule: _Schedule, now: _Now) -> tuple[bool, bool, _Now, Matrix]:
+    """Iterate as `hsad.kernels.low_rank.pursuit.iterate` does, to the end or until singular values lie too close.
+
+    Returns
+    -------
+    bool, bool
+        Whether the spectrum of the last iteration was found, and whether it was the last one.
+    _Now
+    Matrix
+        The Gram matrix whose spectrum it is.
+    """
+    rows, bands = matrix.shape
+    gram = new_scatter(bands)
+    while True:
+        gram.lower[:] = 0.0
+        to = low_rank_map(now.vectors, now.factors, rows)
+        squares = add_next_state(matrix, state, to, now.ratio, now.threshold, gram)
+        products = scatter_matrix(gram)
+        found, values, vectors = leading_vectors(products, now.penalty**-2)
+        factors, _ = shrink_factors(values, now.penalty)
+        following = min(GROWTH * now.penalty, schedule.limit)
+        vectors = np.ascontiguousarray(vectors[:, : factors.size])
+        done = now.done + 1
+        now = _Now(done, now.penalty, following, now.penalty / following, schedule.lam / following, vectors, factors)
+        last = np.sqrt(squares) < schedule.least or done >= schedule.most
+        if last or not found:
+            return found, last, now, products
+
+
+def sparse_part(matrix: Matrix, lam: float, tolerance: float, max_iterations: int) -> tuple[Matrix, float]:
+    """Decompose a matrix in memory.
+
+    Parameters
+    ----------
+    matrix : (n, d) ndarray of float64
+        X; the work grows with the third power of the smaller side.
+    lam, tolerance, max_iterations
+        As for `hsad.kernels.low_rank.pursuit.iterate`.
+
+    Returns
+    -------
+    (n, d) ndarray of float64, float
+        S, and the residual ‖X - L - S‖/‖X‖.
+    """
+    if matrix.shape[0] < matrix.shape[1]:
+        transposed, residual = sparse_part(matrix.T, lam, tolerance, max_iterations)
+        return transposed.T, residual
+    matrix = np.ascontiguousarray(matrix)
+    extent = Extent.of(matrix)
+    if extent is None or not extent.largest > 0:
+        return np.zeros_like(matrix), 0.0
+    state = matrix.copy()
+    penalty, first = start(extent, lam)
+    schedule = _Schedule(lam, penalty * MOST_GROWTH, tolerance * extent.norm, max_iterations)
+    now = _Now(0, penalty, penalty, first.ratio, first.threshold, first.vectors, first.factors)
+    last = False
+    while not last:
+        found, last, now, gram = _iterate(matrix, state, schedule, now)
+        if not found:
+            vectors, factors, _ = shrink_spectrum(gram, now.shrunk_by)
+            now = now._replace(vectors=vectors, factors=factors)
+    tally = finish(matrix, state, (Step(now.vectors, now.factors, now.ratio, now.threshold),))
+    return state, float(np.sqrt(tally.squares)) / extent.norm

@@ -138,7 +138,7 @@ def _approach(
 ) -> bool:  # fmt: skip
     """Move the points to where their vectors say that an eigenvalue is; True if all were there.
 
-    A step is that of the Rayleigh quotient while it stays in the interval, which each factorization makes narrower.
+    A step is that of the Rayleigh quotient, within the interval, which each factorization makes narrower.
     """
     found = True
     for j in range(TWISTED):
@@ -150,8 +150,13 @@ def _approach(
             low[k] = max(low[k], at[j])
         else:
             high[k] = min(high[k], at[j])
+        # No further than to the edge, where an eigenvalue may lie but for rounding; from there to the middle.
         better = at[j] + rests[j] / norms[j]
-        at[j] = better if low[k] <= better <= high[k] else 0.5 * (low[k] + high[k])
+        if better > high[k]:
+            better = high[k]
+        elif not better >= low[k]:
+            better = low[k]
+        at[j] = better if better != at[j] else 0.5 * (low[k] + high[k])
     return found
 
 

@@ -148,25 +148,22 @@ def project_columns(
     blocks: Any,
     runs: Any,
     run: Any,
-    scale: Any,
     terms: Any,
     out: Any,
     out_at: Any,
     out_step: Any,
 ) -> None:
-    """Do as `join_columns`, to single precision, times `scale` and less the products of the atoms' `terms`."""
+    """Do as `join_columns`, to single precision, less the products of the atoms' `terms`."""
     builder = emit.builder
     single = ir.VectorType(ir.FloatType(), LANES)
-    factor = emit.load_spread(emit.at(scale, 0))
-    column_terms = [builder.fneg(emit.load_spread(emit.at(terms, column, c))) for c in range(COLUMNS)]
+    column_terms = [emit.load_spread(emit.at(terms, column, c)) for c in range(COLUMNS)]
 
     def write(block: Any, row: Any, columns: Iterator[Any]) -> None:
         at = builder.add(out_at, builder.mul(block, ir.Constant(INT, LANES)))
         row_terms = emit.load(emit.at(terms, row))
         for c, (values, term) in enumerate(zip(columns, column_terms, strict=True)):
-            reduced = emit.multiply_add(values, factor, builder.fmul(term, row_terms))
             place = emit.at(out, at, builder.mul(out_step, ir.Constant(INT, c)))
-            rounded = builder.fptrunc(reduced, single)
+            rounded = builder.fptrunc(emit.multiply_subtract(term, row_terms, values), single)
             builder.store(rounded, builder.bitcast(place, single.as_pointer()), align=4)
 
     picking = table, _column_starts(emit, starts, atoms, column), atoms

@@ -1,9 +1,9 @@
 """Weighted CRD in mixed precision: factored in single, refined in double, eight pixels together.
 
-With b = Xᵀy and v = b/‖y‖², the system divided by ‖y‖² is ``(B + λΓ²/‖y‖² + vvᵀ) α = v``, where ``B = G/‖y‖² - vvᵀ``
-holds the products of what of the atoms is perpendicular to y. That takes the common brightness, nearly all of G, out
-of what is rounded: ``B_ii ≤ Γᵢ²/‖y‖²``, so that scaled by Γ the condition is below s/λ, whatever the spectra.
-The factor gives α = w/(1 + vᵀw) with w = (B + λΓ²/‖y‖²)⁻¹v (Sherman & Morrison 1950).
+With v = Xᵀy/‖y‖ the system is ``(B + λΓ² + vvᵀ) α = ‖y‖ v``, where ``B = G - vvᵀ`` holds the products of what of the
+atoms is perpendicular to y. That takes the common brightness, nearly all of G, out of what is rounded: ``B_ii ≤ Γᵢ²``,
+so that scaled by Γ the condition is below s/λ + 1, whatever the spectra. The factor gives α = ‖y‖ w/(1 + vᵀw) with
+w = (B + λΓ²)⁻¹v (Sherman & Morrison 1950).
 
 A step of refinement takes the gradient from the spectra themselves, ``g = Xᵀr - λΓ²α`` with r = y - Xα, in double
 precision, and solves for the change δ. The residual after it needs no second product with the spectra:
@@ -58,15 +58,16 @@ class Eight(NamedTuple):
     atoms, cells : (8, order) ndarray of int
         Numbers of the atoms in the strip, and among the atoms of all eight.
     counts, orders : (8,) ndarray of int
-        How many atoms, 0 where there is nothing (more) to do; the order of the packed system.
+        How many atoms, 0 where there is nothing (more) to do; the order of the packed system, with a row for v if
+        there is room.
     squares, gains, sizes : (8,) ndarray
-        ‖y‖², 1 + vᵀw, and λ‖Γα‖² or that of the last change, over ‖y‖².
+        ‖y‖², 1 + vᵀw, and λ‖Γα‖² or that of the last change.
     lower : (8, packed) ndarray of float32
         Factors.
     inverse : (8, order) ndarray of float32
         Inverse diagonals of the factors.
     v, w, penalty, alpha : (8, order) ndarray
-        See the module; `penalty` is λΓ²/‖y‖².
+        See the module; `penalty` is λΓ².
     known : (pixels,) ndarray of int
         Number of a pixel of the strip among the atoms, or -1.
     places : ndarray of int
@@ -75,8 +76,8 @@ class Eight(NamedTuple):
         For each atom a vector: α, and Xᵀr.
     residuals : ndarray
         For each band a vector.
-    scales, runs : (8, …) ndarray
-        1/‖y‖², and the workspace of `gather_single`.
+    runs : (8, order) ndarray of int
+        Workspace of `gather_single`.
     floor, right, solution, sums : ndarray of float32
         Workspace of one system.
     """
@@ -103,7 +104,6 @@ class Eight(NamedTuple):
     right: Single
     solution: Single
     sums: Single
-    scales: Matrix
     runs: NDArray[np.int64]
 
 
@@ -135,7 +135,6 @@ def _eight(most: int, pixels: int, bands: int) -> Eight:
         np.empty(order, np.float32),
         np.empty(order, np.float32),
         np.empty(BLOCK * SINGLE_BLOCK, np.float32),
-        np.empty((LANES, 1)),
         np.empty((LANES, order), np.int64),
     )
 
@@ -182,62 +181,57 @@ def _backward(lower: Single, order: int, inverse: Single, right: Single, x: Sing
 
 @compiled
 def _describe(patch: Patch, lane: int, task: Task, eight: Eight) -> None:
-    """Write v and λΓ²/‖y‖² of a pixel, and for now into w the diagonal of its system."""
-    count, atoms, v, w, penalty = (
-        eight.counts[lane],
-        eight.atoms[lane],
-        eight.v[lane],
-        eight.w[lane],
-        eight.penalty[lane],
-    )
+    """Write v and λΓ² of a pixel, and for now into w the diagonal of its system."""
+    count, atoms, v, penalty = eight.counts[lane], eight.atoms[lane], eight.v[lane], eight.penalty[lane]
     y = atoms[count]
-    own = product(patch, y, y)
-    eight.squares[lane], eight.scales[lane, 0] = own, 1.0 / own
+    own = patch.squares[y]
+    length = np.sqrt(own)
+    eight.squares[lane] = own
     for i in range(count):
-        cross, square = product(patch, atoms[i], y), product(patch, atoms[i], atoms[i])
-        v[i] = cross / own
-        penalty[i] = task.lam / own
+        cross, square = product(patch, atoms[i], y), patch.squares[atoms[i]]
+        v[i] = cross / length
+        penalty[i] = task.lam
         if task.distance:
             penalty[i] *= penalty_of(patch.x, y, atoms[i], square, cross, own, (1.0, 1.0), task)
         if patch.weights.size > 0:
             penalty[i] /= patch.weights[atoms[i]]
-        w[i] = square / own - v[i] * v[i] + penalty[i]
+        eight.w[lane, i] = square - v[i] * v[i] + penalty[i]
     v[count:] = 0.0
 
 
 @compiled
 def _begin(lane: int, eight: Eight) -> bool:
     """Factor the system of a pixel and solve it; return whether single precision was enough for a start."""
-    count, order, lower, inverse, floor = (
-        eight.counts[lane],
-        eight.orders[lane],
-        eight.lower[lane],
-        eight.inverse[lane],
-        eight.floor,
-    )
-    v, w, penalty = eight.v[lane], eight.w[lane], eight.penalty[lane]
+    count, order, lower = eight.counts[lane], eight.orders[lane], eight.lower[lane]
+    v, w, inverse, right = eight.v[lane], eight.w[lane], eight.inverse[lane], eight.right
     if not eight.squares[lane] > 0:
         return False
     for i in range(count):
         lower[entry(i, i, order, SINGLE_PANEL)] = w[i]
-        floor[i] = SINGLE_SHARE * w[i]
-        lower[entry(count, i, order, SINGLE_PANEL)] = v[i]
-    # The rows past that of v repeat it: none of these has a pivot.
-    floor[count:order] = np.inf
-    factor(lower, order, floor, lower, inverse)
+        eight.floor[i] = SINGLE_SHARE * w[i]
+        right[i] = v[i]
+        if count < order:
+            lower[entry(count, i, order, SINGLE_PANEL)] = v[i]
+    # None of the rows past the atoms has a pivot.
+    eight.floor[count:order] = np.inf
+    factor(lower, order, eight.floor, lower, inverse)
     for i in range(count):
         if not inverse[i] > 0:
             return False
-        eight.right[i] = lower[entry(count, i, order, SINGLE_PANEL)]
-    eight.right[count:order] = 0.0
-    _backward(lower, order, inverse, eight.right, eight.solution, eight.sums)
+        if count < order:
+            right[i] = lower[entry(count, i, order, SINGLE_PANEL)]
+    if count == order:
+        _forward(lower, order, inverse, right)
+    right[count:order] = 0.0
+    _backward(lower, order, inverse, right, eight.solution, eight.sums)
     gain, size = 1.0, 0.0
     for i in range(count):
         w[i] = eight.solution[i]
         gain += v[i] * w[i]
+    share = np.sqrt(eight.squares[lane]) / gain
     for i in range(count):
-        eight.alpha[lane, i] = w[i] / gain
-        size += penalty[i] * eight.alpha[lane, i] ** 2
+        eight.alpha[lane, i] = share * w[i]
+        size += eight.penalty[lane, i] * eight.alpha[lane, i] ** 2
     eight.gains[lane], eight.sizes[lane] = gain, size
     return True
 
@@ -289,11 +283,11 @@ def _step(lane: int, task: Task, error: float, eight: Eight) -> float:
     `error` is ‖r‖² before the step.
     """
     count, v, w, penalty = eight.counts[lane], eight.v[lane], eight.w[lane], eight.penalty[lane]
-    alpha, right, own = eight.alpha[lane], eight.right, eight.squares[lane]
+    alpha, right = eight.alpha[lane], eight.right
     order = eight.orders[lane]
     largest = 0.0
     for i in range(count):
-        gradient = eight.products[eight.cells[lane, i] * LANES + lane] / own - penalty[i] * alpha[i]
+        gradient = eight.products[eight.cells[lane, i] * LANES + lane] - penalty[i] * alpha[i]
         eight.coefficients[i] = gradient
         largest = max(largest, abs(gradient))
     scale = 1.0 / largest if largest > 0 else 1.0
@@ -311,18 +305,18 @@ def _step(lane: int, task: Task, error: float, eight: Eight) -> float:
     for i in range(count):
         delta = (eight.solution[i] - along * w[i]) / scale
         size += penalty[i] * delta * delta
-        change += delta * (eight.coefficients[i] * own - 2.0 * eight.products[eight.cells[lane, i] * LANES + lane])
+        change += delta * (eight.coefficients[i] - 2.0 * eight.products[eight.cells[lane, i] * LANES + lane])
         alpha[i] += delta
         after += penalty[i] * alpha[i] * alpha[i]
-    error += change - own * size
+    error += change - size
     rate = np.sqrt(size / eight.sizes[lane]) if size > 0 else 0.0
     eight.sizes[lane] = size
     if not rate < SINGLE_GAIN:
         return np.nan
     # What the next change will be, δ', changes ‖r‖² by 2λ(Γα)ᵀ(Γδ') at most.
-    if 2.0 * rate * own * np.sqrt(size * after) > 2.0 * SINGLE_ERROR * error:
+    if 2.0 * rate * np.sqrt(size * after) > 2.0 * SINGLE_ERROR * error:
         return -1.0
-    return float(np.sqrt(error + (own * after if task.objective else 0.0)))
+    return float(np.sqrt(error + (after if task.objective else 0.0)))
 
 
 @compiled
@@ -336,9 +330,9 @@ def _start(
         pixel = row * wanted.shape[1] + col + lane
         _, _, count = next_ring(patch, valid, wanted, pixel, window, eight.atoms[lane])
         if count > 0:
-            eight.counts[lane], eight.orders[lane] = count, padded(count + 1, SINGLE_BLOCK)
+            eight.counts[lane], eight.orders[lane] = count, padded(count, SINGLE_BLOCK)
             _describe(patch, lane, task, eight)
-    gather_single(patch.gram, patch.starts, eight.atoms, eight.orders, eight.scales, eight.v, eight.lower, eight.runs)
+    gather_single(patch.gram, patch.starts, eight.atoms, eight.orders, eight.v, eight.lower, eight.runs)
     for lane in range(LANES):
         if eight.counts[lane] > 0 and not _begin(lane, eight):
             eight.counts[lane] = 0

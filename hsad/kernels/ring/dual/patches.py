@@ -63,6 +63,8 @@ class Patch(NamedTuple):
         The product of the pixels i and j ≥ i is ``gram[starts[i] + j]`` if both are in the rings of the patch.
     starts : (pixels,) ndarray of int
         See `gram`.
+    squares : (pixels,) ndarray
+        Squared lengths of the spectra.
     weights : (pixels,) or (0,) ndarray
         Ring weights of the strip, if there are any.
     """
@@ -74,6 +76,7 @@ class Patch(NamedTuple):
     x: NDArray[np.float64]
     gram: NDArray[np.float64]
     starts: NDArray[np.int64]
+    squares: NDArray[np.float64]
     weights: NDArray[np.float64]
 
 
@@ -157,7 +160,9 @@ def patches(
                 near = surroundings(piece, rows, window)
                 band.reach(near.start - near_rows.start, near.stop - near_rows.start)
                 origin = near_rows.start, near_cols.start
-                yield Patch(piece, across, origin, band.width, x, band.products, band.starts, near_weights)
+                yield Patch(
+                    piece, across, origin, band.width, x, band.products, band.starts, band.squares, near_weights
+                )
 
 
 class Band:
@@ -187,7 +192,7 @@ class Band:
         self._rows = self.products[margin : margin + size].reshape(slots, width, self._span)
         row, col = np.divmod(np.arange(len(x)), width)
         self.starts = margin + (row % slots * width + col) * self._span - row * width
-        self._squares = np.einsum("ij,ij->i", x, x) if task.kernel == RBF else np.empty(0)
+        self.squares = np.vecdot(x, x)
 
     def reach(self, first: int, stop: int) -> None:
         """Make the products of the rows ``first ... stop - 1`` available, in place of those of earlier rows."""
@@ -207,8 +212,8 @@ class Band:
     def _apply_rbf(self, values: NDArray[np.float64], own: slice, near: slice) -> None:
         """Turn inner products into ``exp(-γ‖a - b‖²)``."""
         values *= 2.0
-        values -= self._squares[own, None]
-        values -= self._squares[near]
+        values -= self.squares[own, None]
+        values -= self.squares[near]
         np.fill_diagonal(values, 0.0)
         np.minimum(values, 0.0, out=values)
         values *= self._task.gamma

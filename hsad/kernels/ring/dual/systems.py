@@ -69,12 +69,11 @@ def gather_single(
     starts: Numbers,
     atoms: NDArray[np.int64],
     orders: Numbers,
-    scales: Matrix,
     terms: Matrix,
     a: NDArray[np.float32],
     runs: NDArray[np.int64],
 ) -> None:
-    """Do as `gather` for several systems, to single precision: ``scale * value - terms[i] * terms[j]``.
+    """Do as `gather` for several systems, to single precision: ``value - terms[i] * terms[j]``.
 
     Each system is a row of the arrays; 0 as its order leaves it out. Where their atoms are much the same, what one
     reads of the table is near when the next asks for it.
@@ -85,13 +84,12 @@ def gather_single(
         most = max(most, orders[system])
     for column in range(0, most, BLOCK):
         for system in range(orders.size):
-            numbers, term, scale = atoms[system], terms[system], scales[system]
-            own, where = a[system], runs[system]
+            numbers, term, own, where = atoms[system], terms[system], a[system], runs[system]
             for panel in range(column // SINGLE_PANEL, (orders[system] + SINGLE_PANEL - 1) // SINGLE_PANEL):
                 height, first = panel_height(panel, orders[system], SINGLE_PANEL), max(column, SINGLE_PANEL * panel)
                 at = panel_start(panel, SINGLE_PANEL) + column * height + first - SINGLE_PANEL * panel
                 blocks, run = (SINGLE_PANEL * panel + height - first) // BLOCK, RUN * (first // BLOCK)
-                project_columns(table, starts, numbers, column, first, blocks, where, run, scale, term, own, at, height)
+                project_columns(table, starts, numbers, column, first, blocks, where, run, term, own, at, height)
 
 
 @compiled

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hsad.kernels.low_rank.pursuit import shrink_spectrum
-from hsad.kernels.low_rank.spectrum import leading_vectors
+from hsad.kernels.low_rank.spectrum import largest_vectors, leading_vectors
 
 
 def with_values(values, seed=0):
@@ -19,7 +19,7 @@ def check(matrix, floor):
     """Compare with LAPACK: values, and the matrix of what lies above the floor (vectors of equal values may turn)."""
     expected, vectors = np.linalg.eigh(matrix)
     kept = expected > floor
-    found, values, ours = leading_vectors(matrix, floor)
+    found, values, ours = leading_vectors(matrix, floor, len(matrix))
     assert found
     top = expected[-1]
     np.testing.assert_allclose(values, expected[kept][::-1], atol=1e-13 * top)
@@ -60,7 +60,7 @@ def test_what_is_diagonal_already_and_what_is_of_low_rank(matrix):
     ],
 )
 def test_equal_values_are_left_to_lapack(matrix):
-    assert not leading_vectors(matrix, 0.7)[0]
+    assert not leading_vectors(matrix, 0.7, len(matrix))[0]
     penalty = 0.7**-0.5
     vectors, factors, nuclear = shrink_spectrum(matrix, penalty)
     expected, all_vectors = np.linalg.eigh(matrix)
@@ -72,7 +72,17 @@ def test_equal_values_are_left_to_lapack(matrix):
 
 
 def test_nothing_above_the_floor():
-    found, values, vectors = leading_vectors(with_values(np.array([3.0, 2.0, 1.0])), 3.5)
+    found, values, vectors = leading_vectors(with_values(np.array([3.0, 2.0, 1.0])), 3.5, 3)
     assert found
     assert values.shape == (0,)
     assert vectors.shape == (3, 0)
+
+
+@pytest.mark.parametrize("values", [0.7 ** np.arange(40), np.repeat([2.0, 1.0], 5), np.repeat([1.0, 0.0], [3, 7])])
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_so_many_of_the_largest(values, count):
+    matrix = with_values(values)
+    found, vectors = largest_vectors(matrix, count)
+    np.testing.assert_allclose(found, values[:count], atol=1e-13)
+    np.testing.assert_allclose(vectors.T @ vectors, np.eye(count), atol=1e-12)
+    np.testing.assert_allclose(matrix @ vectors, vectors * found, atol=1e-13)

@@ -102,19 +102,21 @@ class LowRank(Detector):
 
     def learn(self, scan: Scan) -> PatchBasis:
         """Learn the singular vectors of all bands in one pass, after one that looks whether they vary."""
+        from hsad.kernels.low_rank.spectrum import largest_vectors
+
         check_varies(scan)
         totals = scan(_products, self, reach=self.reach)
         if totals is None or totals.count <= self.rank:
-            found = 0 if totals is None else totals.count
+            number = 0 if totals is None else totals.count
             raise DataError(
-                f"{found} patches have no background of rank {self.rank}: choose a lower rank or smaller patches"
+                f"{number} patches have no background of rank {self.rank}: choose a lower rank or smaller patches"
             )
         energy = float(np.trace(totals.total, axis1=1, axis2=2).sum())
         if not energy > 0:
             raise DataError("the numbers of the scene are so small that their squares vanish: scale them")
-        values, vectors = np.linalg.eigh(totals.total)
-        vectors = np.ascontiguousarray(vectors[:, :, ::-1][:, :, : self.rank])
-        return PatchBasis(vectors, float(values[:, -self.rank :].sum() / energy), totals.count)
+        found = [largest_vectors(products, self.rank) for products in totals.total]
+        explained = float(sum(values.sum() for values, _ in found)) / energy
+        return PatchBasis(np.stack([vectors for _, vectors in found]), explained, totals.count)
 
     def score(self, block: Block, background: PatchBasis) -> NDArray[np.float64]:
         """Return the norms of the residuals of the block's core."""

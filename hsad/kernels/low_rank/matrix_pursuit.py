@@ -77,7 +77,7 @@ def _iterate(matrix: Matrix, state: Matrix, schedule: _Schedule, now: _Now) -> t
         to = low_rank_map(now.vectors, now.factors, rows)
         squares = add_next_state(matrix, state, to, now.ratio, now.threshold, gram)
         products = scatter_matrix(gram)
-        found, values, vectors = leading_vectors(products, now.penalty**-2)
+        found, values, vectors = leading_vectors(products, now.penalty**-2, bands)
         factors, _ = shrink_factors(values, now.penalty)
         following = min(GROWTH * now.penalty, schedule.limit)
         vectors = np.ascontiguousarray(vectors[:, : factors.size])

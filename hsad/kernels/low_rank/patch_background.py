@@ -75,6 +75,30 @@ def _take(
 
 
 @compiled
+def _all_valid(valid: Mask, row: int, col: int, patch: int) -> bool:
+    for i in range(row, row + patch):
+        for j in range(col, col + patch):
+            if not valid[i, j]:
+                return False
+    return True
+
+
+@compiled
+def _turn(x: Stack, start: int, offsets: Numbers, stack: Stack, number: int, lanes: int, width: int) -> None:
+    """Write a patch, whose pixels lie at these offsets, into the stack as one row for each band."""
+    for first in range(0, width, LANES):
+        for b in range(0, lanes, LANES):
+            transpose(x, start + b, offsets, first, stack, (b * _TOGETHER + number) * width + first, _TOGETHER * width)
+
+
+@compiled
+def _add_stack(stack: Stack, count: int, bands: int, width: int, lower: Stack) -> None:
+    """Add the products of the patches in the stack."""
+    for b in range(bands):
+        add_products(stack, b * _TOGETHER * width, count, width, lower, b * width * width)
+
+
+@compiled
 def patch_products(spectra: Stack, valid: Mask, places: Places, center: bool) -> tuple[int, Stack]:
     """Return how many patches have a valid pixel, and the sums of their outer products, ``(bands, patch², patch²)``.
 
@@ -94,21 +118,29 @@ def patch_products(spectra: Stack, valid: Mask, places: Places, center: bool) ->
     flat, offsets = values.reshape(-1), np.arange(width) * lanes
     stack = np.zeros(lanes * _TOGETHER * width)
     lower = np.zeros(bands * width * width)
+    scene, cols = spectra.reshape(-1), spectra.shape[1]
+    there = np.zeros(width, np.int64)
+    for i in range(size):
+        there[i] = (i // patch * cols + i % patch) * bands
     count = taken = 0
     for i in range(places.rows.size):
         for j in range(places.cols.size):
-            if _take(spectra, valid, places.rows[i], places.cols[j], patch, center, values, mean):
-                for first in range(0, width, LANES):
-                    for b in range(0, lanes, LANES):
-                        at = (b * _TOGETHER + taken) * width + first
-                        transpose(flat, b, offsets, first, stack, at, _TOGETHER * width)
-                count += 1
-                taken += 1
-            last = i == places.rows.size - 1 and j == places.cols.size - 1
-            if taken == _TOGETHER or (last and taken > 0):
-                for b in range(bands):
-                    add_products(stack, b * _TOGETHER * width, taken, width, lower, b * width * width)
+            row, col = places.rows[i], places.cols[j]
+            start = (row * cols + col) * bands
+            # Vectors of the last pixel of an array may end beyond it; of those of other patches, what lies in the next
+            # pixel is not looked at.
+            if not center and start + there[size - 1] + lanes <= scene.size and _all_valid(valid, row, col, patch):
+                _turn(scene, start, there, stack, taken, lanes, width)
+            elif _take(spectra, valid, row, col, patch, center, values, mean):
+                _turn(flat, 0, offsets, stack, taken, lanes, width)
+            else:
+                continue
+            count += 1
+            taken += 1
+            if taken == _TOGETHER:
+                _add_stack(stack, taken, bands, width, lower)
                 taken = 0
+    _add_stack(stack, taken, bands, width, lower)
     products = np.empty((bands, size, size))
     for b in range(bands):
         whole_matrix(lower, b * width * width, width, products[b])

@@ -217,7 +217,7 @@ def shrink_spectrum(gram: Matrix, penalty: float) -> tuple[Matrix, NDArray[np.fl
     from hsad.kernels.low_rank.soft_threshold import shrink_factors
     from hsad.kernels.low_rank.spectrum import leading_vectors
 
-    found, values, vectors = leading_vectors(gram, penalty**-2)
+    found, values, vectors = leading_vectors(gram, penalty**-2, len(gram))
     if not found:
         values, vectors = np.linalg.eigh(gram)
         values, vectors = np.ascontiguousarray(values[::-1]), vectors[:, ::-1]

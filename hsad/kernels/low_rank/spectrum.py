@@ -16,7 +16,7 @@ from hsad.kernels.simd.twisted import TWISTED, twist
 from hsad.kernels.simd.vectors import LANES
 from hsad.kernels.triangular import add_products, multiply, pack_whitening, padded
 
-__all__ = ["leading_vectors"]
+__all__ = ["largest_vectors", "leading_vectors"]
 
 Matrix = NDArray[np.float64]
 Vector = NDArray[np.float64]
@@ -27,6 +27,9 @@ _GRID = 64
 _HALVINGS = 6
 _MOST_HALVINGS = 30
 """How often the intervals between them are halved before inverse iteration begins: until each holds one."""
+
+_SMALLEST = 1e-15
+"""Share of the sum of all eigenvalues below which one is rounding."""
 
 _MOST_STEPS = 12
 """Of each iteration; three or four are enough for all but close eigenvalues."""
@@ -251,8 +254,8 @@ def _scaled(matrix: Matrix, scale: float, step: int) -> Vector:
 
 
 @compiled
-def leading_vectors(matrix: Matrix, floor: float) -> tuple[bool, Vector, Matrix]:
-    """Return the eigenvalues above `floor`, the largest first, and their vectors.
+def leading_vectors(matrix: Matrix, floor: float, most: int) -> tuple[bool, Vector, Matrix]:
+    """Return the eigenvalues above `floor`, the largest first, but at most so many, and their vectors.
 
     Parameters
     ----------
@@ -260,6 +263,7 @@ def leading_vectors(matrix: Matrix, floor: float) -> tuple[bool, Vector, Matrix]
         Symmetric, without negative eigenvalues but for rounding.
     floor : float
         Above 0.
+    most : int
 
     Returns
     -------
@@ -285,7 +289,7 @@ def leading_vectors(matrix: Matrix, floor: float) -> tuple[bool, Vector, Matrix]
     at, pivot, below = np.empty(LANES), np.empty(LANES), np.empty(LANES)
     at[:] = floor
     _count_below(diagonal, squares, at, pivot, below)
-    count = size - int(below[0])
+    count = min(size - int(below[0]), most)
     if count == 0:
         return True, *nothing
     width = (count + TWISTED - 1) // TWISTED * TWISTED
@@ -305,3 +309,12 @@ def leading_vectors(matrix: Matrix, floor: float) -> tuple[bool, Vector, Matrix]
         for j in range(count):
             row[j] = z[i * width + j]
     return True, values, vectors
+
+
+def largest_vectors(matrix: Matrix, count: int) -> tuple[Vector, Matrix]:
+    """Return the `count` largest eigenvalues, the largest first, and their vectors; see `leading_vectors`."""
+    found, values, vectors = leading_vectors(matrix, _SMALLEST * np.trace(matrix), count)
+    if not found or len(values) < count:
+        values, vectors = np.linalg.eigh(matrix)
+        values, vectors = values[::-1][:count], vectors[:, ::-1][:, :count]
+    return values, vectors

@@ -18,7 +18,7 @@ __all__ = ["LowRankMap", "add_next_state", "low_rank_map", "next_state", "shrink
 Matrix = NDArray[np.float64]
 Vector = NDArray[np.float64]
 
-_ROWS = 64
+_ROWS = 256
 """Rows at a time: whole vectors of them."""
 
 
@@ -109,9 +109,10 @@ class _Piece(NamedTuple):
 
 
 @compiled
-def _new_piece(bands: int, to: LowRankMap) -> _Piece:
-    size = _ROWS * padded(bands)
-    return _Piece(np.zeros(size), np.empty(size), np.empty(_ROWS * to.first.rank if to.thin else 0))
+def _new_piece(rows: int, bands: int, to: LowRankMap) -> _Piece:
+    rows = min(_ROWS, padded(rows))
+    size = rows * padded(bands)
+    return _Piece(np.zeros(size), np.empty(size), np.empty(rows * to.first.rank if to.thin else 0))
 
 
 @compiled
@@ -166,7 +167,7 @@ def _step_rows(
 @compiled
 def next_state(pixels: Matrix, state: Matrix, to: LowRankMap, ratio: float, threshold: float) -> None:
     """Replace M in `state` by the next M."""
-    piece = _new_piece(pixels.shape[1], to)
+    piece = _new_piece(pixels.shape[0], pixels.shape[1], to)
     for start in range(0, pixels.shape[0], _ROWS):
         _step_rows(pixels, state, start, to, ratio, threshold, piece)
 
@@ -176,7 +177,7 @@ def add_next_state(
     pixels: Matrix, state: Matrix, to: LowRankMap, ratio: float, threshold: float, gram: Scatter
 ) -> float:
     """Do as `next_state`, and add the products of the next M, around zero; return ‖X - L - S‖²."""
-    piece = _new_piece(pixels.shape[1], to)
+    piece = _new_piece(pixels.shape[0], pixels.shape[1], to)
     squares = 0.0
     for start in range(0, pixels.shape[0], _ROWS):
         squares += _step_rows(pixels, state, start, to, ratio, threshold, piece)
@@ -189,7 +190,7 @@ def add_next_state(
 def sparse_state(pixels: Matrix, state: Matrix, to: LowRankMap, ratio: float, threshold: float, sums: Vector) -> float:
     """Replace M in `state` by S; add Σ|S| and the number of elements other than 0 to `sums`; return ‖X - L - S‖²."""
     bands = pixels.shape[1]
-    piece, width = _new_piece(bands, to), padded(bands)
+    piece, width = _new_piece(pixels.shape[0], bands, to), padded(bands)
     squares, absolute, nonzero = 0.0, 0.0, 0.0
     for start in range(0, pixels.shape[0], _ROWS):
         for row in range(_take(state, start, to, piece)):

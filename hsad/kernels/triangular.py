@@ -151,9 +151,13 @@ def add_as_they_are(spectra: Matrix, scatter: Scatter) -> None:
 @compiled
 def whole_matrix(lower: Vector, at: int, width: int, whole: Matrix) -> None:
     """Write a symmetric matrix, whose lower triangle is stored as in `add_products`."""
-    for j in range(whole.shape[0]):
-        for i in range(j, whole.shape[0]):
-            whole[i, j] = whole[j, i] = lower[at + j * width + i]
+    size = whole.shape[0]
+    for j in range(size):
+        row, column = whole[j], lower[at + j * width : at + j * width + size]
+        for i in range(j):
+            row[i] = whole[i, j]
+        for i in range(j, size):
+            row[i] = column[i]
 
 
 @compiled

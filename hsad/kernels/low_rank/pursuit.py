@@ -129,7 +129,9 @@ class Extent:
     @property
     def spectral_norm(self) -> float:
         """The largest singular value of X."""
-        return float(np.sqrt(np.linalg.eigvalsh(self.gram)[-1]))
+        from hsad.kernels.low_rank.spectrum import largest_vectors
+
+        return float(np.sqrt(largest_vectors(self.gram, 1)[0][0]))
 
 
 @dataclass(frozen=True, eq=False)

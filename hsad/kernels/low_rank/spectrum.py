@@ -116,13 +116,14 @@ def _corner(diagonal: Vector, squares: Vector, floor: float, top: float, count: 
             k += 1
         low[j] = floor if k == 0 else grid[k - 1]
         high[j] = top if k == _GRID else grid[k]
-    middle, pivots, counts = np.empty(low.size), np.empty(low.size), np.empty(low.size)
+    lanes = padded(count)
+    middle, pivots, counts = np.empty(lanes), np.empty(lanes), np.empty(lanes)
     for halving in range(_MOST_HALVINGS):
-        for j in range(low.size):
+        for j in range(lanes):
             middle[j] = 0.5 * (low[j] + high[j])
         _count_below(diagonal, squares, middle, pivots, counts)
         alone = True
-        for j in range(low.size):
+        for j in range(lanes):
             if counts[j] <= max(size - 1 - j, size - count):
                 low[j] = middle[j]
             else:
@@ -130,6 +131,7 @@ def _corner(diagonal: Vector, squares: Vector, floor: float, top: float, count: 
             if 0 < j < count and low[j - 1] < high[j]:
                 alone = False
         if alone and halving >= _HALVINGS - 1:
+            low[count:], high[count:] = low[count - 1], high[count - 1]
             return True
     return False
 
@@ -192,11 +194,14 @@ def _find(
 
 
 @compiled
-def _orthonormalize(z: Vector, size: int, rows: int, width: int, count: int) -> bool:
-    """Make vectors that nearly are so orthonormal, the first ones first; False if they are not near enough."""
-    products, turned, change = np.empty(width * width), np.empty(rows * width), np.zeros((width, width))
+def _orthonormalize(z: Vector, size: int, rows: int, width: int, count: int) -> tuple[bool, Vector]:
+    """Return vectors that nearly are so made orthonormal, the first ones first; False if they are not near enough.
+
+    Those given have room for `width`, those returned for no more than whole SIMD vectors of them.
+    """
+    change = np.zeros((count, count))
     for _ in range(_MOST_STEPS):
-        products[:] = 0.0
+        products = np.zeros(width * width)
         add_products(z, 0, size, width, products, 0)
         # To the first order the inverse of the Cholesky factor.
         total = 0.0
@@ -209,14 +214,14 @@ def _orthonormalize(z: Vector, size: int, rows: int, width: int, count: int) -> 
                 target[c] = -row[c]
             target[k] = 1 + 0.5 * rest
         if not total < _INDEPENDENT:
-            return False
+            break
+        turned = np.empty(rows * padded(count))
         multiply(z, rows, width, pack_whitening(change, True), turned)
-        for i in range(rows * width):
-            z[i] = turned[i]
+        z, width = turned, padded(count)
         # What is left is of the second order.
         if total <= _ORTHONORMAL:
-            return True
-    return False
+            return True, z
+    return False, z
 
 
 @compiled
@@ -297,9 +302,12 @@ def leading_vectors(matrix: Matrix, floor: float, most: int) -> tuple[bool, Vect
     if not (
         _corner(diagonal, squares, floor, 1.0, count, low, high)
         and _find(diagonal, beside, squares, low, high, count, z, width)
-        and _orthonormalize(z, size, step, width, count)
     ):
         return False, *nothing
+    found, z = _orthonormalize(z, size, step, width, count)
+    if not found:
+        return False, *nothing
+    width = padded(count)
     _reflect_back(z, size, width, reflectors, step, inverses)
     values, vectors = np.empty(count), np.empty((size, count))
     for j in range(count):

@@ -249,4 +249,5 @@ def distances(spectra: Matrix, mean: Vector, whitening: Whitening, squares: Vect
                     _add_squares_1(whitening.panels, at, rows, later, piece, x_at, width, sums, to)
             at += vectors * LANES * (rows + (vectors - 1) * later)
         add_lanes(sums, padded(count) // LANES, found)
-        squares[start : start + count] = found[:count]
+        for pixel in range(count):  # an assignment of a slice would take seconds to compile
+            squares[start + pixel] = found[pixel]

@@ -63,7 +63,9 @@ def _take(
     if 0 < count < patch * patch:
         for i in range(patch * patch):
             if not valid[i // patch, i % patch]:
-                values[i, :bands] = mean
+                target = values[i]
+                for b in range(bands):  # an assignment of a slice would take seconds to compile
+                    target[b] = mean[b]
     if center:
         for i in range(patch * patch):
             target = values[i]
@@ -212,8 +214,9 @@ def background_residuals(
                 continue
             for k in range(count):
                 patch, position = over.places[k, 0], over.places[k, 1]
-                value = values[k]
-                value[:] = means[patch]
+                value, mean = values[k], means[patch]
+                for b in range(bands):
+                    value[b] = mean[b]
                 for r in range(rank):
                     weight, vector = weights[patch, r], vectors[position, r]
                     for b in range(bands):

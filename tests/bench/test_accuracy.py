@@ -151,7 +151,7 @@ def test_the_commands_print_tables_and_json(capsys, tmp_path, monkeypatch):
     ("arguments", "message"),
     [
         (["--suite"], "--accuracy --suite"),
-        (["--accuracy", "--quick"], "--quick and --plot"),
+        (["--accuracy", "--quick"], "--quick, --plot and --into"),
         (["--accuracy", "--only", "rxx"], "unknown method 'rxx'"),
         (["--accuracy", "--seeds", "0", "--only", "rx"], "--seeds (seeds=) must be at least 1, not 0"),
         (["--accuracy", "--suite", "--draw", "-1"], "--draw (draw=) must be at least 0, not -1"),

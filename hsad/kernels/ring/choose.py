@@ -8,7 +8,7 @@ from hsad.kernels.ring.dual.patches import strip_width
 from hsad.kernels.ring.task import CRD, LEDOIT_WOLF, LINEAR, PINV, Task
 from hsad.kernels.ring.window import REFLECT, Window
 
-__all__ = ["COSTS", "Costs", "can_share", "cell_side", "dual_cost", "primal_allowed", "primal_cost"]
+__all__ = ["COSTS", "Costs", "can_share", "cell_side", "dual_cost", "primal_allowed", "primal_cost", "takes_single"]
 
 
 class Costs(NamedTuple):
@@ -23,6 +23,8 @@ class Costs(NamedTuple):
         One multiply-add of the factorization of one pixel.
     entry : float
         One entry of the system picked from the Gram matrix, and what is done to it.
+    single_factor, single_entry : float
+        The same where a system is factored in single precision, refinement included.
     atom : float
         One ring pixel: the loops over single rows, which are too short for vectors.
     gram : float
@@ -36,6 +38,8 @@ class Costs(NamedTuple):
 
     factor: float
     entry: float
+    single_factor: float
+    single_entry: float
     atom: float
     gram: float
     residual: float
@@ -47,6 +51,8 @@ class Costs(NamedTuple):
 COSTS = Costs(
     factor=0.035,
     entry=1.0,
+    single_factor=0.0165,
+    single_entry=0.6,
     atom=160.0,
     gram=0.06,
     residual=0.13,
@@ -61,6 +67,12 @@ def primal_allowed(task: Task) -> bool:
     if task.detector == CRD:
         return task.kernel == LINEAR and not (task.center or task.truncated or task.normalize)
     return task.covariance not in (PINV, LEDOIT_WOLF)
+
+
+def takes_single(task: Task) -> bool:
+    """Return whether systems of the order of the ring can be factored in single precision, see `dual.mixed`."""
+    altered = task.center or task.normalize or task.sum_to_one or task.truncated
+    return task.detector == CRD and task.kernel == LINEAR and task.distance and not altered
 
 
 def can_share(task: Task, window: Window) -> bool:
@@ -97,5 +109,6 @@ def dual_cost(bands: int, window: Window, task: Task, costs: Costs = COSTS) -> f
     if shared:
         steps += cell / side**2
         entries += together**4 / 2 / side**2
-    work = costs.factor * steps + costs.entry * entries + costs.atom * ring
+    factor, entry = (costs.single_factor, costs.single_entry) if takes_single(task) else (costs.factor, costs.entry)
+    work = factor * steps + entry * entries + costs.atom * ring
     return work + costs.gram * products + costs.residual * ring * bands

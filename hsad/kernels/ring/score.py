@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from hsad.kernels.ring.choose import can_share, cell_side, dual_cost, primal_allowed, primal_cost
+from hsad.kernels.ring.choose import can_share, cell_side, dual_cost, primal_allowed, primal_cost, takes_single
 from hsad.kernels.ring.dual.mixed import mixed_patch
 from hsad.kernels.ring.dual.patches import NO_WEIGHTS, Patch, part_of, patches
 from hsad.kernels.ring.dual.pinv import pinv_rx_patch, truncated_crd_patch
@@ -148,7 +148,7 @@ def _score_weighted(
 ) -> None:
     """Score pixels by CRD: in mixed precision, those that are left in double, and what lost digits there refined."""
     left = pixels.copy()
-    if task.distance:
+    if takes_single(task):
         mixed_patch(patch, valid, pixels, window, task, scores, left)
     if left.any():
         crd_patch(patch, valid, left, window, task, None, scores, shares)

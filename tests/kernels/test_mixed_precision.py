@@ -9,7 +9,7 @@ from threadpoolctl import threadpool_limits
 from hsad.kernels.ring.dual.factor import SINGLE_PANEL, factor, packed_size
 from hsad.kernels.ring.dual.mixed import mixed_patch
 from hsad.kernels.ring.dual.patches import part_of, patches
-from hsad.kernels.ring.task import CRD, Task
+from hsad.kernels.ring.task import CRD, KERNELS, Task
 from hsad.kernels.ring.window import SHIFT, Window
 
 WINDOW = {"outer": 9, "inner": 3}
@@ -46,9 +46,9 @@ def make_scene(kind):
     return scene
 
 
-def score_mixed(scene, lam):
+def score_mixed(scene, lam, **kernel):
     """Return scores in mixed precision, and which pixels it leaves."""
-    window, task = Window(9, 3, SHIFT), Task(CRD, lam, distance=True)
+    window, task = Window(9, 3, SHIFT), Task(CRD, lam, distance=True, **kernel)
     valid, core = np.ones(scene.shape[:2], bool), tuple(slice(0, size) for size in scene.shape[:2])
     scores, left = np.full(valid.shape, np.nan), valid.copy()
     for patch in patches(scene, valid, valid, core, window, task):
@@ -75,6 +75,22 @@ def test_what_is_kept_and_what_falls_back_equals_the_formula(kind, lam):
     found = fast.crd(scene, valid, tuple(slice(0, size) for size in valid.shape), lam=lam, **WINDOW)[wanted]
     # Normal equations in double precision lose what is below some √ε of the length of the pixel.
     assert np.all(np.abs(found - expected) <= 1e-6 * expected + 1e-7 * lengths)
+
+
+@pytest.mark.parametrize("kernel", ["rbf", "polynomial"])
+@pytest.mark.parametrize("kind", ["plain", "duplicates", "noiseless"])
+@pytest.mark.parametrize("lam", [1e-3, 1e-5])
+def test_kernels(kind, kernel, lam):
+    scene = make_scene(kind) / 2
+    valid = np.ones(scene.shape[:2], bool)
+    wanted = np.random.default_rng(5).random(valid.shape) < 0.2
+    expected = naive.kernel_crd(scene, valid, kernel=kernel, lam=lam, gamma=0.5, **WINDOW, wanted=wanted)[wanted]
+    kept, left = score_mixed(scene, lam, kernel=KERNELS.index(kernel), gamma=0.5)
+    # k(y, y) - 2αᵀk + αᵀKα cancels.
+    lengths = np.sqrt((0.5 * np.sum(scene**2, axis=2) + 1) ** 3 if kernel == "polynomial" else np.ones(valid.shape))
+    limits = (1e-7 * expected + 1e-6 * lengths[wanted])[~left[wanted]]
+    assert np.all(np.abs(kept[wanted] - expected)[~left[wanted]] <= limits)
+    assert not left.any() or kind != "plain" or lam < 1e-3
 
 
 def test_ordinary_spectra_are_done_in_single_precision_and_the_worst_are_not():

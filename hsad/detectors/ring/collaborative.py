@@ -129,7 +129,8 @@ class KernelCRD(DualWindow):
     -----
     Spectra whose largest magnitude lies outside 0.1 … 10 are divided by it first. ``gamma="auto"`` takes the median of
     the squared distances between 1000 pixels of the scene, γ = 1/(2·median), for ``rbf``; for ``polynomial``
-    ((γ aᵀb + 1)³) it takes one over their mean squared length. ``linear`` has no γ and gives `CRD`.
+    ((γ aᵀb + 1)³) it takes one over their mean squared length. ``linear`` has no γ and gives `CRD`. With distance
+    weights systems are factored in single precision and refined, as those of `CRD`.
 
     References
     ----------

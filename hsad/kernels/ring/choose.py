@@ -72,7 +72,7 @@ def primal_allowed(task: Task) -> bool:
 def takes_single(task: Task) -> bool:
     """Return whether systems of the order of the ring can be factored in single precision, see `dual.mixed`."""
     altered = task.center or task.normalize or task.sum_to_one or task.truncated
-    return task.detector == CRD and task.kernel == LINEAR and task.distance and not altered
+    return task.detector == CRD and task.distance and not altered
 
 
 def can_share(task: Task, window: Window) -> bool:

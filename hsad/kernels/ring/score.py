@@ -127,17 +127,15 @@ def _score_dual(
             pinv_rx_patch(patch, valid, pixels, window, part)
         elif task.detector == RX:
             rx_patch(patch, valid, pixels, window, task, part)
-        elif task.kernel != LINEAR:
-            kernel_crd_patch(patch, valid, pixels, window, task, part)
         elif task.truncated:
             truncated_crd_patch(patch, valid, pixels, window, task, part)
-        elif shared or task.center or task.normalize or task.sum_to_one:
+        elif task.kernel == LINEAR and (shared or task.center or task.normalize or task.sum_to_one):
             crd_patch(patch, valid, pixels, window, task, True, part, shares[here])
         else:
-            _score_weighted(patch, valid, pixels, window, task, part, shares[here])
+            _score_mixed(patch, valid, pixels, window, task, part, shares[here])
 
 
-def _score_weighted(
+def _score_mixed(
     patch: Patch,
     valid: NDArray[np.bool_],
     pixels: NDArray[np.bool_],
@@ -150,6 +148,10 @@ def _score_weighted(
     left = pixels.copy()
     if takes_single(task):
         mixed_patch(patch, valid, pixels, window, task, scores, left)
+    if task.kernel != LINEAR:
+        if left.any():
+            kernel_crd_patch(patch, valid, left, window, task, scores)
+        return
     if left.any():
         crd_patch(patch, valid, left, window, task, None, scores, shares)
         left &= shares < REFINED_BELOW

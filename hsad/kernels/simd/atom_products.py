@@ -12,10 +12,13 @@ from llvmlite import ir
 from hsad.kernels.simd.microtiles import COLUMNS
 from hsad.kernels.simd.vectors import INT, LANES, ZERO, Emitter, cgutils, vector_kernel
 
-__all__ = ["BANDS", "correlate_atoms", "subtract_atoms"]
+__all__ = ["BANDS", "ROWS", "correlate_atoms", "multiply_atoms", "subtract_atoms"]
 
 BANDS = 16
 """Bands of the residuals that are worked on together."""
+
+ROWS = 4
+"""Rows of a product with a Gram matrix that are worked on together."""
 
 
 @vector_kernel
@@ -52,3 +55,38 @@ def correlate_atoms(emit: Emitter, x: Any, places: Any, first: Any, bands: Any, 
             builder.store(emit.multiply_add(value, residual, builder.load(slot)), slot)
     for c, slot in enumerate(slots):
         emit.store(builder.load(slot), emit.at(out, builder.mul(first, ir.Constant(INT, LANES)), LANES * c))
+
+
+@vector_kernel
+def multiply_atoms(
+    emit: Emitter, table: Any, starts: Any, atoms: Any, first: Any, count: Any, coefficients: Any, out: Any
+) -> None:
+    """Add to the vectors ``out[8 k]`` what four rows and columns of a Gram matrix, from `first` on, contribute.
+
+    It is that of `count` atoms, in ascending order, of which the products of one with itself and all later ones lie at
+    ``table[starts[atoms[i]] + atoms[j]]``; it is multiplied by ``coefficients[8 k]``.
+    """
+    builder = emit.builder
+    eight = ir.Constant(INT, LANES)
+    rows = [builder.load(emit.at(starts, builder.load(emit.at(atoms, first, r)))) for r in range(ROWS)]
+    along = builder.mul(first, eight)
+    own = [emit.load(emit.at(coefficients, along, LANES * r)) for r in range(ROWS)]
+    slots = [emit.variable(emit.load(emit.at(out, along, LANES * r))) for r in range(ROWS)]
+    for r, row in enumerate(rows):
+        for c in range(r, ROWS):
+            entry = emit.load_spread(emit.at(table, row, builder.load(emit.at(atoms, first, c))))
+            pairs = {(r, c), (c, r)}
+            for to, of in sorted(pairs):
+                builder.store(emit.multiply_add(entry, own[of], builder.load(slots[to])), slots[to])
+    begin = builder.add(first, ir.Constant(INT, ROWS))
+    with cgutils.for_range(builder, builder.sub(count, begin), intp=INT) as loop:
+        column = builder.add(begin, loop.index)
+        atom, place = builder.load(emit.at(atoms, column)), builder.mul(column, eight)
+        factor, total = emit.load(emit.at(coefficients, place)), emit.load(emit.at(out, place))
+        for r, row in enumerate(rows):
+            entry = emit.load_spread(emit.at(table, row, atom))
+            builder.store(emit.multiply_add(entry, factor, builder.load(slots[r])), slots[r])
+            total = emit.multiply_add(entry, own[r], total)
+        emit.store(total, emit.at(out, place))
+    for r in range(ROWS):
+        emit.store(builder.load(slots[r]), emit.at(out, along, LANES * r))

@@ -1,4 +1,4 @@
-"""Weighted CRD in mixed precision: factored in single, refined in double, eight pixels together.
+"""Weighted CRD and kernel CRD in mixed precision: factored in single, refined in double, eight pixels together.
 
 With v = Xᵀy/‖y‖ the system is ``(B + λΓ² + vvᵀ) α = ‖y‖ v``, where ``B = G - vvᵀ`` holds the products of what of the
 atoms is perpendicular to y. That takes the common brightness, nearly all of G, out of what is rounded: ``B_ii ≤ Γᵢ²``,
@@ -10,6 +10,8 @@ precision, and solves for the change δ. The residual after it needs no second p
 ``‖r - Xδ‖² = ‖r‖² - 2 δᵀXᵀr + δᵀg - λ‖Γδ‖²``, up to terms as small as what g misses, squared. The steps shrink
 by a steady factor, which is how the error that is left is known. Where it does not become small, the pixel is left
 to double precision.
+
+With a kernel the products of α come from the kernel values, and ``‖r‖² = k(y,y) - αᵀk_y - αᵀΦᵀr``.
 """
 
 from __future__ import annotations
@@ -34,9 +36,9 @@ from hsad.kernels.ring.dual.patches import Patch, next_ring, product
 from hsad.kernels.ring.dual.systems import entry, gather_single, penalty_of
 from hsad.kernels.ring.limits import SINGLE_ERROR, SINGLE_GAIN, SINGLE_SHARE, SINGLE_STEPS
 from hsad.kernels.ring.one_ring import largest_ring
-from hsad.kernels.ring.task import Task
+from hsad.kernels.ring.task import LINEAR, Task
 from hsad.kernels.ring.window import Window
-from hsad.kernels.simd.atom_products import BANDS, correlate_atoms, subtract_atoms
+from hsad.kernels.simd.atom_products import BANDS, ROWS, correlate_atoms, multiply_atoms, subtract_atoms
 from hsad.kernels.simd.microtiles import add_dots
 from hsad.kernels.simd.substitution import forward_panel_1, forward_panel_2, forward_panel_3, sum_dots
 from hsad.kernels.simd.vectors import LANES
@@ -70,8 +72,8 @@ class Eight(NamedTuple):
         See the module; `penalty` is λΓ².
     known : (pixels,) ndarray of int
         Number of a pixel of the strip among the atoms, or -1.
-    places : ndarray of int
-        Where the atoms stand in the spectra of the strip.
+    numbers, places : ndarray of int
+        The atoms of all eight pixels in ascending order, and where they stand in the spectra of the strip.
     coefficients, products : ndarray
         For each atom a vector: α, and Xᵀr.
     residuals : ndarray
@@ -96,6 +98,7 @@ class Eight(NamedTuple):
     penalty: Matrix
     alpha: Matrix
     known: Numbers
+    numbers: Numbers
     places: Numbers
     coefficients: Vector
     products: Vector
@@ -127,6 +130,7 @@ def _eight(most: int, pixels: int, bands: int) -> Eight:
         np.empty((LANES, order)),
         np.empty((LANES, order)),
         np.full(pixels, -1, np.int64),
+        np.empty(cells, np.int64),
         np.empty(cells, np.int64),
         np.empty(cells * LANES),
         np.empty(cells * LANES),
@@ -239,41 +243,72 @@ def _begin(lane: int, eight: Eight) -> bool:
 @compiled
 def _find_cells(patch: Patch, eight: Eight) -> int:
     """Give numbers to the atoms of all eight pixels; return how many, filled up to whole vectors."""
+    low, high = eight.known.size, 0
+    for lane in range(LANES):
+        count = eight.counts[lane]
+        for i in range(count):
+            eight.known[eight.atoms[lane, i]] = 0
+        if count > 0:
+            low, high = min(low, eight.atoms[lane, 0]), max(high, eight.atoms[lane, count - 1] + 1)
     found = 0
+    for atom in range(low, high):
+        if eight.known[atom] == 0:
+            eight.known[atom] = found
+            eight.numbers[found], eight.places[found] = atom, atom * patch.x.shape[1]
+            found += 1
     for lane in range(LANES):
         for i in range(eight.counts[lane]):
-            atom = eight.atoms[lane, i]
-            if eight.known[atom] < 0:
-                eight.known[atom] = found
-                eight.places[found] = atom * patch.x.shape[1]
-                found += 1
-            eight.cells[lane, i] = eight.known[atom]
+            eight.cells[lane, i] = eight.known[eight.atoms[lane, i]]
     for cell in range(found):
-        eight.known[eight.places[cell] // patch.x.shape[1]] = -1
+        eight.known[eight.numbers[cell]] = -1
     while found % LANES:
-        eight.places[found] = eight.places[0]
+        eight.numbers[found], eight.places[found] = eight.numbers[found - 1], eight.places[found - 1]
         found += 1
     return found
 
 
 @compiled
-def _take_gradients(patch: Patch, cells: int, eight: Eight) -> None:
-    """Write the residuals y - Xα of the eight pixels, and the products of all atoms with them."""
-    bands, spectra = patch.x.shape[1], patch.x.reshape(-1)
-    eight.residuals[:] = 0.0
+def _spread_coefficients(cells: int, eight: Eight) -> None:
+    """Write α of the eight pixels beside each other, for each atom."""
     eight.coefficients[: cells * LANES] = 0.0
     for lane in range(LANES):
-        count = eight.counts[lane]
-        if count:
-            own = patch.x[eight.atoms[lane, count]]
+        for i in range(eight.counts[lane]):
+            eight.coefficients[eight.cells[lane, i] * LANES + lane] = eight.alpha[lane, i]
+
+
+@compiled
+def _correlate(patch: Patch, cells: int, eight: Eight, errors: Vector) -> None:
+    """Write the products of all atoms with the residuals y - Xα of the eight pixels, and ‖y - Xα‖²."""
+    bands, spectra = patch.x.shape[1], patch.x.reshape(-1)
+    eight.residuals[:] = 0.0
+    for lane in range(LANES):
+        if eight.counts[lane] > 0:
+            own = patch.x[eight.atoms[lane, eight.counts[lane]]]
             for b in range(bands):
                 eight.residuals[b * LANES + lane] = own[b]
-        for i in range(count):
-            eight.coefficients[eight.cells[lane, i] * LANES + lane] = eight.alpha[lane, i]
     for band in range(0, bands, BANDS):
         subtract_atoms(spectra, band, eight.places, cells, eight.coefficients, eight.residuals)
     for cell in range(0, cells, LANES):
         correlate_atoms(spectra, eight.places, cell, bands, eight.residuals, eight.products)
+    errors[:] = 0.0
+    for b in range(bands):
+        for lane in range(LANES):
+            errors[lane] += eight.residuals[b * LANES + lane] ** 2
+
+
+@compiled
+def _correlate_kernel(patch: Patch, cells: int, eight: Eight, errors: Vector) -> None:
+    """Do as `_correlate` in the space of a kernel."""
+    eight.products[: cells * LANES] = 0.0
+    for cell in range(0, cells, ROWS):
+        multiply_atoms(patch.gram, patch.starts, eight.numbers, cell, cells, eight.coefficients, eight.products)
+    for lane in range(LANES):
+        errors[lane] = eight.squares[lane]
+        length = np.sqrt(eight.squares[lane])
+        for i in range(eight.counts[lane]):
+            place, cross = eight.cells[lane, i] * LANES + lane, eight.v[lane, i] * length
+            eight.products[place] = cross - eight.products[place]
+            errors[lane] -= eight.alpha[lane, i] * (cross + eight.products[place])
 
 
 @compiled
@@ -341,20 +376,20 @@ def _start(
 @compiled
 def _refine(patch: Patch, row: int, col: int, task: Task, eight: Eight, scores: Matrix, left: Mask) -> None:
     """Refine the solutions of eight pixels until their scores are certain, or will not be."""
-    squares = np.empty(LANES)
+    errors = np.empty(LANES)
     cells = _find_cells(patch, eight)
     for _ in range(SINGLE_STEPS):
         if not eight.counts.any():
             return
-        _take_gradients(patch, cells, eight)
-        squares[:] = 0.0
-        for b in range(patch.x.shape[1]):
-            for lane in range(LANES):
-                squares[lane] += eight.residuals[b * LANES + lane] ** 2
+        _spread_coefficients(cells, eight)
+        if task.kernel == LINEAR:
+            _correlate(patch, cells, eight, errors)
+        else:
+            _correlate_kernel(patch, cells, eight, errors)
         for lane in range(LANES):
             if eight.counts[lane] == 0:
                 continue
-            score = _step(lane, task, squares[lane], eight)
+            score = _step(lane, task, errors[lane], eight)
             if score >= 0:
                 scores[row, col + lane] = score
                 left[row, col + lane] = False

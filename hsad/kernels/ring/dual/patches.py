@@ -64,7 +64,7 @@ class Patch(NamedTuple):
     starts : (pixels,) ndarray of int
         See `gram`.
     squares : (pixels,) ndarray
-        Squared lengths of the spectra.
+        The product of each pixel with itself.
     weights : (pixels,) or (0,) ndarray
         Ring weights of the strip, if there are any.
     """
@@ -192,7 +192,12 @@ class Band:
         self._rows = self.products[margin : margin + size].reshape(slots, width, self._span)
         row, col = np.divmod(np.arange(len(x)), width)
         self.starts = margin + (row % slots * width + col) * self._span - row * width
-        self.squares = np.vecdot(x, x)
+        self._squares = np.vecdot(x, x)
+        self.squares = self._squares
+        if task.kernel == RBF:
+            self.squares = np.ones(len(x))
+        elif task.kernel == POLYNOMIAL:
+            self.squares = (task.gamma * self._squares + 1.0) ** 3
 
     def reach(self, first: int, stop: int) -> None:
         """Make the products of the rows ``first ... stop - 1`` available, in place of those of earlier rows."""
@@ -212,8 +217,8 @@ class Band:
     def _apply_rbf(self, values: NDArray[np.float64], own: slice, near: slice) -> None:
         """Turn inner products into ``exp(-γ‖a - b‖²)``."""
         values *= 2.0
-        values -= self.squares[own, None]
-        values -= self.squares[near]
+        values -= self._squares[own, None]
+        values -= self._squares[near]
         np.fill_diagonal(values, 0.0)
         np.minimum(values, 0.0, out=values)
         values *= self._task.gamma

@@ -119,3 +119,15 @@ def test_single_factor(order):
     expected = np.linalg.cholesky(matrix)
     np.testing.assert_allclose(np.tril(lower), expected, atol=1e-5 * np.abs(expected).max())
     np.testing.assert_allclose(inverse, 1 / np.diag(expected), rtol=1e-4)
+
+
+@pytest.mark.parametrize("scale", [2.0**-200, 2.0**-70, 2.0**60, 2.0**200])
+def test_numbers_that_single_precision_does_not_hold_fall_back(scale):
+    scene = make_scene("plain")
+    kept, left = score_mixed(scale * scene, 1e-3)
+    whole, _ = score_mixed(scene, 1e-3)
+    np.testing.assert_allclose(kept[~left], scale * whole[~left], rtol=1e-6)
+    assert left.all() or 2.0**-100 < scale < 2.0**100
+    core = tuple(slice(0, size) for size in left.shape)
+    found = fast.crd(scale * scene, np.ones(left.shape, bool), core, lam=1e-3, **WINDOW)
+    np.testing.assert_allclose(found, scale * whole, rtol=1e-6)

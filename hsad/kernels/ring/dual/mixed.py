@@ -22,25 +22,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsad.kernels.compiled import compiled
-from hsad.kernels.ring.dual.factor import (
-    BLOCK,
-    SINGLE_BLOCK,
-    SINGLE_PANEL,
-    factor,
-    packed_size,
-    padded,
-    panel_height,
-    panel_start,
-)
+from hsad.kernels.ring.dual.factor import BLOCK, SINGLE_BLOCK, SINGLE_PANEL, factor, packed_size, padded
 from hsad.kernels.ring.dual.patches import Patch, next_ring, product
+from hsad.kernels.ring.dual.substitution import backward, forward
 from hsad.kernels.ring.dual.systems import entry, gather_single, penalty_of
 from hsad.kernels.ring.limits import SINGLE_ERROR, SINGLE_GAIN, SINGLE_SHARE, SINGLE_STEPS
 from hsad.kernels.ring.one_ring import largest_ring
 from hsad.kernels.ring.task import LINEAR, Task
 from hsad.kernels.ring.window import Window
 from hsad.kernels.simd.atom_products import BANDS, ROWS, correlate_atoms, multiply_atoms, subtract_atoms
-from hsad.kernels.simd.microtiles import add_dots
-from hsad.kernels.simd.substitution import forward_panel_1, forward_panel_2, forward_panel_3, sum_dots
 from hsad.kernels.simd.vectors import LANES
 
 __all__ = ["mixed_patch"]
@@ -144,46 +134,6 @@ def _eight(most: int, pixels: int, bands: int) -> Eight:
 
 
 @compiled
-def _forward(lower: Single, order: int, inverse: Single, x: Single) -> None:
-    """Solve L x = x in place."""
-    for panel in range((order + SINGLE_PANEL - 1) // SINGLE_PANEL):
-        height, at = panel_height(panel, order, SINGLE_PANEL), panel_start(panel, SINGLE_PANEL)
-        if height == SINGLE_PANEL:
-            forward_panel_3(lower, at, inverse, x, SINGLE_PANEL * panel)
-        elif height == 2 * SINGLE_BLOCK:
-            forward_panel_2(lower, at, inverse, x, SINGLE_PANEL * panel)
-        else:
-            forward_panel_1(lower, at, inverse, x, SINGLE_PANEL * panel)
-
-
-@compiled
-def _backward(lower: Single, order: int, inverse: Single, right: Single, x: Single, sums: Single) -> None:
-    """Solve Lᵀ x = right."""
-    panels = (order + SINGLE_PANEL - 1) // SINGLE_PANEL
-    x[:order] = 0.0
-    for block in range(order - BLOCK, -1, -BLOCK):
-        panel = block // SINGLE_PANEL
-        height, first = panel_height(panel, order, SINGLE_PANEL), SINGLE_PANEL * panel
-        at = panel_start(panel, SINGLE_PANEL) + block * height
-        # Whole vectors: what they hold of unknowns that are not solved yet is zero in x.
-        above = (block + BLOCK - first) // SINGLE_BLOCK * SINGLE_BLOCK
-        sums[:] = 0.0
-        add_dots(lower, at + above, height, x, first + above, (height - above) // SINGLE_BLOCK, sums)
-        for below in range(panel + 1, panels):
-            rows = panel_height(below, order, SINGLE_PANEL)
-            start = panel_start(below, SINGLE_PANEL) + block * rows
-            add_dots(lower, start, rows, x, SINGLE_PANEL * below, rows // SINGLE_BLOCK, sums)
-        sum_dots(sums)
-        at -= first
-        for c in range(BLOCK - 1, -1, -1):
-            column = block + c
-            total = right[column] - sums[c]
-            for i in range(column + 1, block + BLOCK):
-                total -= lower[at + c * height + i] * x[i]
-            x[column] = total * inverse[column]
-
-
-@compiled
 def _describe(patch: Patch, lane: int, task: Task, eight: Eight) -> None:
     """Write v and λΓ² of a pixel, and for now into w the diagonal of its system."""
     count, atoms, v, penalty = eight.counts[lane], eight.atoms[lane], eight.v[lane], eight.penalty[lane]
@@ -225,9 +175,9 @@ def _begin(lane: int, eight: Eight) -> bool:
         if count < order:
             right[i] = lower[entry(count, i, order, SINGLE_PANEL)]
     if count == order:
-        _forward(lower, order, inverse, right)
+        forward(lower, order, inverse, right)
     right[count:order] = 0.0
-    _backward(lower, order, inverse, right, eight.solution, eight.sums)
+    backward(lower, order, inverse, right, eight.solution, eight.sums)
     gain, size = 1.0, 0.0
     for i in range(count):
         w[i] = eight.solution[i]
@@ -329,9 +279,9 @@ def _step(lane: int, task: Task, error: float, eight: Eight) -> float:
     for i in range(count):
         right[i] = scale * eight.coefficients[i]
     right[count:order] = 0.0
-    _forward(eight.lower[lane], order, eight.inverse[lane], right)
+    forward(eight.lower[lane], order, eight.inverse[lane], right)
     right[count:order] = 0.0
-    _backward(eight.lower[lane], order, eight.inverse[lane], right, eight.solution, eight.sums)
+    backward(eight.lower[lane], order, eight.inverse[lane], right, eight.solution, eight.sums)
     along = 0.0
     for i in range(count):
         along += v[i] * eight.solution[i]

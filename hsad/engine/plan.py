@@ -25,6 +25,11 @@ _TILES = 1 / 4
 _DECODED = 1 / 4
 _KEPT = 1 / 2
 
+#: Tiles of so many pixels a side, the surroundings adding no more than this share, grow no further where windows are
+#: read directly: what is allocated for larger ones is new to the process each time (a tenth of the time of `rx`).
+_SIDE = 256
+_SURROUNDINGS = 1 / 4
+
 #: Of what all processes of a cluster may keep: they do not get the same number of tiles.
 _EVENLY = 0.9
 
@@ -200,7 +205,9 @@ def _fitting(source: Source, grid: LeafGrid, reach: int, footprint: Footprint, b
             f"{(budget.memory + 2 * crew.processes * max(1, workers) * needed(0)) / 1e6:.0f}MB"
         )
     level = 0
-    while level < grid.top and workers * needed(level + 1) <= budget.tiles:
+    while level < grid.top and not _enough(source, grid.leaf << level, reach):
+        if workers * needed(level + 1) > budget.tiles:
+            break
         level += 1
     # Enough tiles for everybody.
     while level > 0 and np.prod(grid.nodes(level)) < 4 * workers * crew.total:
@@ -213,6 +220,11 @@ def _fitting(source: Source, grid: LeafGrid, reach: int, footprint: Footprint, b
         ):
             level -= 1
     return level, workers
+
+
+def _enough(source: Source, side: int, reach: int) -> bool:
+    """Tell whether larger tiles would bring nothing."""
+    return source.unit is None and side >= _SIDE and (1 + 2 * reach / side) ** 2 <= 1 + _SURROUNDINGS
 
 
 def _columns(source: Source, grid: LeafGrid, level: int, reach: int, decoded: int) -> int:

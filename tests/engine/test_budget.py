@@ -94,6 +94,17 @@ def test_the_default_detector_fits_a_small_machine(bands):
     assert plan(source, auto.leaf, auto.reach, auto.footprint, budget).workers >= 1
 
 
+@pytest.mark.parametrize(
+    "leaf, reach, unit, sides",
+    [(64, 0, None, {256}), (64, 7, None, {256}), (256, 136, None, {1024}), (64, 0, (256, 256), {512, 1024})],
+)
+def test_tiles_are_as_large_as_brings_something(leaf, reach, unit, sides):
+    """Beyond 256 pixels only where a tile's surroundings, or the blocks of a file, are large beside it."""
+    source = Source((4096, 4096, 20), 40, unit)
+    budget = Budget.of([source], leaf, reach, lambda *_: 100.0, 4 * 10**9, Crew(2))
+    assert leaf << plan(source, leaf, reach, lambda *_: 100.0, budget).level in sides
+
+
 def test_threads_are_one_process_and_a_default_is_enough_for_each():
     assert Threads(3).crew() == Crew(3)
     source = Source((300, 300, 150), 300)

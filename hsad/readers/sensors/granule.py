@@ -28,9 +28,11 @@ def holds(path: Path, is_product: Callable[[Path], bool]) -> bool:
 
 def is_granule(path: Path, suffixes: Iterable[str], knows: Callable[[h5py.File], bool]) -> bool:
     """Tell whether a file has one of some endings, is HDF5, and holds what `knows` looks for."""
+    if path.suffix.lower() not in suffixes:
+        return False
     import h5py
 
-    if path.suffix.lower() not in suffixes or not h5py.is_hdf5(path):
+    if not h5py.is_hdf5(path):
         return False
     with open_hdf5(str(path)) as file:
         return knows(file)

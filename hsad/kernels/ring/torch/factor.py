@@ -3,9 +3,10 @@
 Libraries factor batches of matrices of order 50 to 400 slowly. Here the work lies in batched matrix products; only
 diagonal blocks are factored column by column, with the batch as the last, contiguous axis.
 
-In float64: a factor in float32, refined in float64, takes a third of the time on a processor, but at the default
-parameters the systems of airborne scenes are too near to singular. After four steps CRD was still off by .001 to .7 of
-‖α‖, kernel CRD by 1e-5 to 1e-9, and LRX needed all four, which cost what the factor saved.
+In float64. A factor in float32, refined in float64, takes a third of the time on a processor, but at the default
+parameters the systems of airborne scenes are too near to singular as they are: after four steps CRD was still off by
+.001 to .7 of ‖α‖, kernel CRD by 1e-5 to 1e-9, and LRX needed all four, which cost what the factor saved. Without what
+lies along the pixel (`hsad.kernels.ring.dual.mixed`) a step or two would do for CRD; there was no GPU to time that on.
 """
 
 from __future__ import annotations

@@ -38,8 +38,18 @@ def project(
     rows, cols, bands = spectra.shape
     projected = np.empty((rows * cols, vectors.shape[1]))
     flat = np.ascontiguousarray(spectra).reshape(-1, bands)
-    _project(flat, np.ascontiguousarray(vectors), shift, projected)
+    if len(flat) < COLUMNS:
+        flat = np.concatenate([flat, np.zeros((COLUMNS - len(flat), bands))])
+    _project(flat, _panels(vectors), shift, projected)
     return projected.reshape(rows, cols, -1)
+
+
+def _panels(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return ``(bands, k)`` vectors as panels of up to `_PANEL` of them, one after the other, filled up by 0."""
+    bands, count = vectors.shape
+    filled = np.zeros((bands, -(-count // LANES) * LANES))
+    filled[:, :count] = vectors
+    return np.concatenate([np.empty(0), *(filled[:, at : at + _PANEL].ravel() for at in range(0, count, _PANEL))])
 
 
 def squared_lengths(
@@ -78,29 +88,23 @@ def _squared_lengths(
 @compiled
 def _project(
     spectra: NDArray[np.float64],
-    vectors: NDArray[np.float64],
+    panels: NDArray[np.float64],
     shift: NDArray[np.float64],
     projected: NDArray[np.float64],
 ) -> None:
-    """Write the projections of ``(n, bands)`` spectra on ``(bands, k)`` vectors into ``(n, k)``."""
-    (number, bands), count = spectra.shape, vectors.shape[1]
-    found, few = np.empty(COLUMNS * _PANEL), np.zeros((COLUMNS, bands))
-    if number < COLUMNS:
-        few[:number] = spectra
-        spectra = few
+    """Write the projections of spectra, ``(bands,)`` each and at least `COLUMNS`, on panels into ``(n, k)``."""
+    bands, (number, count) = spectra.shape[1], projected.shape
+    found = np.empty(COLUMNS * _PANEL)
     for panel in range(0, count, _PANEL):
         width = (min(_PANEL, count - panel) + LANES - 1) // LANES * LANES
-        stop = min(panel + width, count)
-        rows = np.zeros((bands, width))
-        rows[:, : stop - panel] = vectors[:, panel:stop]
         for start in range(0, number, COLUMNS):
             first = max(0, min(start, number - COLUMNS))  # the last few lie over those before: written twice
             if width == _PANEL:
-                _project_3(rows, 0, bands, spectra, first * bands, bands, found, 0, width)
+                _project_3(panels, bands * panel, bands, spectra, first * bands, bands, found, 0, width)
             elif width == 2 * LANES:
-                _project_2(rows, 0, bands, spectra, first * bands, bands, found, 0, width)
+                _project_2(panels, bands * panel, bands, spectra, first * bands, bands, found, 0, width)
             else:
-                _project_1(rows, 0, bands, spectra, first * bands, bands, found, 0, width)
+                _project_1(panels, bands * panel, bands, spectra, first * bands, bands, found, 0, width)
             for pixel in range(min(COLUMNS, number)):
-                for k in range(panel, stop):
+                for k in range(panel, min(panel + width, count)):
                     projected[first + pixel, k] = found[pixel * width + k - panel] - shift[k]

@@ -25,6 +25,7 @@ from hsad.engine.resume import Journal
 from hsad.engine.run import Engine, _Scan
 from hsad.engine.source import source_of
 from hsad.errors import ConvergenceWarning, DataError, ParameterError
+from hsad.kernels.low_rank import pursuit
 from hsad.kernels.low_rank.matrix_pursuit import sparse_part
 from hsad.kernels.low_rank.patch_grid import patch_starts
 
@@ -127,6 +128,23 @@ def test_states_that_are_lost_or_on_disk_give_the_same_bits(monkeypatch, tmp_pat
         assert np.array_equal(hsad.detect(scene, RPCA(), workers=2), expected)
     gc.collect()
     assert not list(tmp_path.glob("hsad-*.state"))
+
+
+@pytest.mark.parametrize("shape", [(300, 60), (1000, 7)])
+def test_rows_that_catch_up_have_the_same_bits(shape):
+    """Through all steps at once, as after an interruption, or one a pass."""
+    x = sum(low_rank_and_sparse(shape, 3, 0.05)) + 0.01 * np.random.default_rng(1).normal(size=shape)
+    one_by_one, taken = x.copy(), []
+
+    def advance_all(steps):
+        taken.append(steps)
+        return pursuit.advance(x, one_by_one, steps[-1:])
+
+    pursuit.iterate(pursuit.Extent.of(x), 1 / np.sqrt(max(shape)), 1e-7, 200, advance_all)
+    at_once = x.copy()
+    pursuit.advance(x, at_once, taken[-1])
+    assert len(taken[-1]) > 20
+    assert at_once.tobytes() == one_by_one.tobytes()
 
 
 def test_a_state_larger_than_what_may_be_kept_goes_to_disk(monkeypatch):

@@ -196,7 +196,8 @@ def started_cluster():
     """Start a cluster of two worker processes that a test may kill; give its process and its address."""
     environment = {
         **os.environ,
-        "PYTHONPATH": str(Path(__file__).parents[1]),  # workers find the detectors of tests
+        # Workers find the detectors of tests.
+        "PYTHONPATH": os.pathsep.join(map(str, Path(__file__).parents[:2])),
         "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "1",
     }
     process = subprocess.Popen(

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from hsad.kernels.compiled import compiled
 from hsad.kernels.low_rank.pursuit import GROWTH, MOST_GROWTH, Extent, Step, finish, shrink_spectrum, start
-from hsad.kernels.low_rank.soft_threshold import add_next_state, low_rank_map, shrink_factors
+from hsad.kernels.low_rank.soft_threshold import low_rank_map, next_state, shrink_factors
 from hsad.kernels.low_rank.spectrum import leading_vectors
 from hsad.kernels.triangular import new_scatter, scatter_matrix
 
@@ -75,7 +75,7 @@ def _iterate(matrix: Matrix, state: Matrix, schedule: _Schedule, now: _Now) -> t
     while True:
         gram.lower[:] = 0.0
         to = low_rank_map(now.vectors, now.factors, rows)
-        squares = add_next_state(matrix, state, to, now.ratio, now.threshold, gram)
+        squares = next_state(matrix, state, to, now.ratio, now.threshold, gram)
         products = scatter_matrix(gram)
         found, values, vectors = leading_vectors(products, now.penalty**-2, bands)
         factors, _ = shrink_factors(values, now.penalty)

@@ -244,12 +244,12 @@ def advance(pixels: Matrix, state: Matrix, steps: Sequence[Step]) -> Tally:
     Tally
         Of the last step.
     """
-    from hsad.kernels.low_rank.soft_threshold import add_next_state
+    from hsad.kernels.low_rank.soft_threshold import next_state
     from hsad.kernels.triangular import new_scatter, scatter_matrix
 
     last = _catch_up(pixels, state, steps)
     gram = new_scatter(pixels.shape[1])
-    squares = add_next_state(pixels, state, last.low_rank_map, last.ratio, last.threshold, gram)
+    squares = next_state(pixels, state, last.low_rank_map, last.ratio, last.threshold, gram)
     return Tally(squares, 0.0, 0, scatter_matrix(gram))
 
 
@@ -266,7 +266,9 @@ def finish(pixels: Matrix, state: Matrix, steps: Sequence[Step]) -> Tally:
 def _catch_up(pixels: Matrix, state: Matrix, steps: Sequence[Step]) -> Step:
     """Take the rows through all steps but the last, and return that."""
     from hsad.kernels.low_rank.soft_threshold import next_state
+    from hsad.kernels.triangular import new_scatter
 
+    nowhere = new_scatter(0)
     for step in steps[:-1]:
-        next_state(pixels, state, step.low_rank_map, step.ratio, step.threshold)
+        next_state(pixels, state, step.low_rank_map, step.ratio, step.threshold, nowhere)
     return steps[-1]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from hsad.kernels.compiled import compiled
 from hsad.kernels.triangular import Scatter, Whitening, add_products, multiply, pack_whitening, padded
 
-__all__ = ["LowRankMap", "add_next_state", "low_rank_map", "next_state", "shrink_factors", "sparse_state"]
+__all__ = ["LowRankMap", "low_rank_map", "next_state", "shrink_factors", "sparse_state"]
 
 Matrix = NDArray[np.float64]
 Vector = NDArray[np.float64]
@@ -165,24 +165,19 @@ def _step_rows(
 
 
 @compiled
-def next_state(pixels: Matrix, state: Matrix, to: LowRankMap, ratio: float, threshold: float) -> None:
-    """Replace M in `state` by the next M."""
-    piece = _new_piece(pixels.shape[0], pixels.shape[1], to)
-    for start in range(0, pixels.shape[0], _ROWS):
-        _step_rows(pixels, state, start, to, ratio, threshold, piece)
+def next_state(pixels: Matrix, state: Matrix, to: LowRankMap, ratio: float, threshold: float, gram: Scatter) -> float:
+    """Replace M in `state` by the next M, and add the products of that, around zero; return ‖X - L - S‖².
 
-
-@compiled
-def add_next_state(
-    pixels: Matrix, state: Matrix, to: LowRankMap, ratio: float, threshold: float, gram: Scatter
-) -> float:
-    """Do as `next_state`, and add the products of the next M, around zero; return ‖X - L - S‖²."""
+    A `gram` of no bands gets none. One kernel for both: compiled twice, the same lines round differently, and a run
+    that goes on after an interruption would not end with the same bits.
+    """
     piece = _new_piece(pixels.shape[0], pixels.shape[1], to)
     squares = 0.0
     for start in range(0, pixels.shape[0], _ROWS):
         squares += _step_rows(pixels, state, start, to, ratio, threshold, piece)
-        count = min(_ROWS, pixels.shape[0] - start)
-        add_products(piece.state, 0, count, padded(pixels.shape[1]), gram.lower, 0)
+        if gram.lower.size > 0:
+            count = min(_ROWS, pixels.shape[0] - start)
+            add_products(piece.state, 0, count, padded(pixels.shape[1]), gram.lower, 0)
     return squares
 
 

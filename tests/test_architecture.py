@@ -26,7 +26,7 @@ ROOMS = {
     "masked": set(),
     "kernels": {"kernels.simd", "errors"},
     "kernels.simd": set(),
-    "kernels.image": {"kernels.simd", "kernels.compiled"},
+    "kernels.image": {"kernels.triangular", "kernels.compiled"},
     "kernels.low_rank": {
         "kernels.simd", "kernels.compiled", "kernels.covariance", "kernels.summaries", "kernels.triangular", "errors",
     },

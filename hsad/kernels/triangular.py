@@ -16,6 +16,7 @@ from hsad.kernels.simd.triangle_microtiles import COLUMNS, HEIGHT, MICROTILES, a
 from hsad.kernels.simd.vectors import LANES
 
 __all__ = [
+    "PANEL",
     "Scatter",
     "Whitening",
     "add_as_they_are",
@@ -36,7 +37,8 @@ Vector = NDArray[np.float64]
 _PIXELS = 64
 """Pixels shifted at a time: whole vectors of them."""
 
-_PANEL = HEIGHT * LANES
+PANEL = HEIGHT * LANES
+"""Columns of a panel."""
 
 # By the number of vectors that a panel has; a name for each, since compiled code asks for types.
 _project_1, _project_2, _project_3 = (MICROTILES[min(k, HEIGHT - 1)].project for k in range(3))
@@ -87,8 +89,8 @@ def add_products(x: Vector, x_at: int, count: int, width: int, lower: Vector, lo
 
     The column j of their lower triangle begins, with row 0, at ``lower[lower_at + j * width]``.
     """
-    for panel in range(0, width, _PANEL):
-        stop = min(panel + _PANEL, width)
+    for panel in range(0, width, PANEL):
+        stop = min(panel + PANEL, width)
         for column in range(0, stop, COLUMNS):
             row = max(panel, column // LANES * LANES)
             at = lower_at + column * width + row
@@ -177,7 +179,8 @@ class Whitening(NamedTuple):
     panels : ndarray
         The rows of a panel one after the other, those of a triangular W down to its diagonal.
     width, rank : int
-        Its rows and columns, rounded up to whole vectors.
+        Its rows, and its columns rounded up to whole vectors; so are the rows where it is triangular or distances are
+        formed.
     triangular : bool
     """
 
@@ -194,8 +197,8 @@ def pack_whitening(matrix: Matrix, triangular: bool) -> Whitening:
     width, rank = padded(bands), padded(columns)
     panels = np.zeros(width * rank)
     at = 0
-    for panel in range(0, rank, _PANEL):
-        stop = min(panel + _PANEL, rank)
+    for panel in range(0, rank, PANEL):
+        stop = min(panel + PANEL, rank)
         rows = stop if triangular else width
         for i in range(min(rows, bands)):
             for j in range(max(panel, i) if triangular else panel, min(stop, columns)):
@@ -208,7 +211,7 @@ def pack_whitening(matrix: Matrix, triangular: bool) -> Whitening:
 def multiply(x: Vector, rows: int, step: int, matrix: Whitening, out: Vector) -> None:
     """Write ``X W`` to rows of ``W.rank`` numbers; the `rows` of X, whole vectors of them, lie `step` apart."""
     at = 0
-    for panel in range(0, matrix.rank, _PANEL):
+    for panel in range(0, matrix.rank, PANEL):
         vectors = min(HEIGHT, (matrix.rank - panel) // LANES)
         count = panel + vectors * LANES if matrix.triangular else matrix.width
         for row in range(0, rows, COLUMNS):
@@ -236,7 +239,7 @@ def distances(spectra: Matrix, mean: Vector, whitening: Whitening, squares: Vect
                 shifted[b] = spectrum[b] - mean[b]
         sums[:] = 0.0
         at = 0
-        for panel in range(0, whitening.rank, _PANEL):
+        for panel in range(0, whitening.rank, PANEL):
             vectors = min(HEIGHT, (whitening.rank - panel) // LANES)
             rows = panel + LANES if whitening.triangular else width
             for pixel in range(0, count, COLUMNS):

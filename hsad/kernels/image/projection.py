@@ -6,15 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsad.kernels.compiled import compiled
-from hsad.kernels.simd.triangle_microtiles import COLUMNS, HEIGHT, MICROTILES
-from hsad.kernels.simd.vectors import LANES
+from hsad.kernels.triangular import PANEL, Whitening, multiply, padded
 
 __all__ = ["project", "squared_lengths"]
 
-_PANEL = HEIGHT * LANES
-
-# By the number of vectors that a panel has; a name for each, since compiled code asks for types.
-_project_1, _project_2, _project_3 = (MICROTILES[min(height, HEIGHT) - 1].project for height in (1, 2, 3))
+_PIXELS = 64
+"""Pixels projected at a time: whole vectors of them."""
 
 
 def project(
@@ -38,18 +35,19 @@ def project(
     rows, cols, bands = spectra.shape
     projected = np.empty((rows * cols, vectors.shape[1]))
     flat = np.ascontiguousarray(spectra).reshape(-1, bands)
-    if len(flat) < COLUMNS:
-        flat = np.concatenate([flat, np.zeros((COLUMNS - len(flat), bands))])
-    _project(flat, _panels(vectors), shift, projected)
+    if len(flat) < _PIXELS:
+        flat = np.concatenate([flat, np.zeros((_PIXELS - len(flat), bands))])
+    _project(flat.reshape(-1), _panels(vectors), shift, projected)
     return projected.reshape(rows, cols, -1)
 
 
-def _panels(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return ``(bands, k)`` vectors as panels of up to `_PANEL` of them, one after the other, filled up by 0."""
+def _panels(vectors: NDArray[np.float64]) -> Whitening:
+    """Return ``(bands, k)`` vectors in panels whose rows are the bands and no more: spectra lie without gaps."""
     bands, count = vectors.shape
-    filled = np.zeros((bands, -(-count // LANES) * LANES))
+    filled = np.zeros((bands, padded(count)))
     filled[:, :count] = vectors
-    return np.concatenate([np.empty(0), *(filled[:, at : at + _PANEL].ravel() for at in range(0, count, _PANEL))])
+    panels = [filled[:, at : at + PANEL].ravel() for at in range(0, count, PANEL)]
+    return Whitening(np.concatenate([np.empty(0), *panels]), bands, filled.shape[1], False)
 
 
 def squared_lengths(
@@ -87,24 +85,14 @@ def _squared_lengths(
 
 @compiled
 def _project(
-    spectra: NDArray[np.float64],
-    panels: NDArray[np.float64],
-    shift: NDArray[np.float64],
-    projected: NDArray[np.float64],
+    spectra: NDArray[np.float64], vectors: Whitening, shift: NDArray[np.float64], projected: NDArray[np.float64]
 ) -> None:
-    """Write the projections of spectra, ``(bands,)`` each and at least `COLUMNS`, on panels into ``(n, k)``."""
-    bands, (number, count) = spectra.shape[1], projected.shape
-    found = np.empty(COLUMNS * _PANEL)
-    for panel in range(0, count, _PANEL):
-        width = (min(_PANEL, count - panel) + LANES - 1) // LANES * LANES
-        for start in range(0, number, COLUMNS):
-            first = max(0, min(start, number - COLUMNS))  # the last few lie over those before: written twice
-            if width == _PANEL:
-                _project_3(panels, bands * panel, bands, spectra, first * bands, bands, found, 0, width)
-            elif width == 2 * LANES:
-                _project_2(panels, bands * panel, bands, spectra, first * bands, bands, found, 0, width)
-            else:
-                _project_1(panels, bands * panel, bands, spectra, first * bands, bands, found, 0, width)
-            for pixel in range(min(COLUMNS, number)):
-                for k in range(panel, min(panel + width, count)):
-                    projected[first + pixel, k] = found[pixel * width + k - panel] - shift[k]
+    """Write the projections of at least `_PIXELS` spectra, one after the other, into ``(n, k)``."""
+    bands, (number, count) = vectors.width, projected.shape
+    found = np.empty(_PIXELS * vectors.rank)
+    for start in range(0, number, _PIXELS):
+        first = max(0, min(start, number - _PIXELS))  # the last ones lie over those before: written twice
+        multiply(spectra[first * bands :], _PIXELS, bands, vectors, found)
+        for pixel in range(min(_PIXELS, number)):
+            for k in range(count):
+                projected[first + pixel, k] = found[pixel * vectors.rank + k] - shift[k]

@@ -20,7 +20,7 @@ from hsad.bench.cases import Case, cases
 from hsad.bench.commands import command_seconds, made_cube
 from hsad.bench.formulas import Decomposed
 from hsad.bench.peers.octave import octave_blas
-from hsad.bench.timing import processor, seconds
+from hsad.bench.timing import best_of, processor, seconds
 from hsad.detection import detect
 from hsad.detectors import make_detector
 from hsad.engine.runners import available_cpus, one_blas_thread
@@ -218,4 +218,4 @@ def _difference(case: Case, cube: NDArray[np.float64], scores: NDArray[np.float3
 def _gemm_speed() -> float:
     """Return how many float64 operations a second a large matrix product does on one thread."""
     a = np.random.default_rng(0).random((1200, 1200))
-    return 2 * 1200**3 / min(seconds(lambda: a @ a) for _ in range(_REPEATS))
+    return 2 * 1200**3 / best_of(lambda: a @ a, _REPEATS)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-__all__ = ["processor", "seconds"]
+__all__ = ["best_of", "processor", "seconds"]
 
 
 def seconds(call: Callable[[], object]) -> float:
@@ -15,6 +15,11 @@ def seconds(call: Callable[[], object]) -> float:
     started = time.perf_counter()
     call()
     return time.perf_counter() - started
+
+
+def best_of(call: Callable[[], object], repeats: int = 3) -> float:
+    """Return the least seconds of several calls."""
+    return min(seconds(call) for _ in range(repeats))
 
 
 def processor() -> str:

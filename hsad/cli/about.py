@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
@@ -13,6 +14,8 @@ from hsad.errors import ParameterError
 
 if TYPE_CHECKING:
     from hsad.bench import Accuracy, Comparison, Reading, Report
+
+    Measured = TypeVar("Measured", Report, Reading)
 
 __all__ = ["bench", "completion", "demo", "doctor", "manual", "methods"]
 
@@ -140,7 +143,9 @@ def bench(
     if reading:
         if accuracy or suite or plot is not None:
             raise ParameterError("--io is a bench of its own: leave out --accuracy, --suite and --plot")
-        report = _reading(quick, only, into)
+        from hsad.bench import run_reading
+
+        report = _put(into, "layout", lambda: run_reading(quick=quick, only=only, progress=progress()))
     elif accuracy:
         if quick or plot is not None or into is not None:
             raise ParameterError("--quick, --plot and --into belong to other benches: leave them out with --accuracy")
@@ -148,7 +153,7 @@ def bench(
     else:
         if suite:
             raise ParameterError("--suite is part of the accuracy: give --accuracy --suite")
-        report = _speed(quick, only, plot, into, overwrite)
+        report = _put(into, "work", lambda: _speed(quick, only, plot, overwrite))
     _show(report, as_json=as_json)
 
 
@@ -168,12 +173,13 @@ def _compare(before: str, after: str, *, as_json: bool) -> None:
         raise click.exceptions.Exit(1)
 
 
-def _reading(quick: bool, only: str, into: str | None) -> Reading:
-    from hsad.bench import check_page, put_into, run_reading
+def _put(into: str | None, heading: str, measure: Callable[[], Measured]) -> Measured:
+    """Measure, and put the table into a page that has one with this heading; it is looked at before."""
+    from hsad.bench import check_page, put_into
 
     if into is not None:
-        check_page(into, "layout")
-    report = run_reading(quick=quick, only=only, progress=progress())
+        check_page(into, heading)
+    report = measure()
     if into is not None:
         put_into(into, report.table())
     return report
@@ -189,20 +195,16 @@ def _accuracy(suite: bool, data: str | None, only: str, seeds: int, draw: int) -
     return run_accuracy(folder, methods=methods, seeds=seeds, progress=progress())
 
 
-def _speed(quick: bool, only: str, plot: str | None, into: str | None, overwrite: bool) -> Report:
-    from hsad.bench import check_page, put_into, run_bench
+def _speed(quick: bool, only: str, plot: str | None, overwrite: bool) -> Report:
+    from hsad.bench import run_bench
     from hsad.files import check_output
     from hsad.products.figures import FIGURE_SUFFIXES
 
     if plot is not None:
         check_output(plot, FIGURE_SUFFIXES, overwrite=overwrite)
-    if into is not None:
-        check_page(into, "work")
     report = run_bench(quick=quick, only=only, progress=progress())
     if plot is not None:
         report.plot(plot, overwrite=overwrite)
-    if into is not None:
-        put_into(into, report.table())
     return report
 
 

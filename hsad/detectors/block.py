@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Block", "Part", "Scene", "clamped", "narrowed", "strips_of", "surroundings", "usable", "widened"]
+__all__ = ["Block", "Part", "Scene", "clamped", "narrowed", "strips_of", "surroundings", "usable", "widened", "within"]
 
 #: Rows and columns of an array.
 Part = tuple[slice, slice]
@@ -144,7 +144,7 @@ def widened(block: Block, margin: int) -> tuple[Block, Part]:
         for core, size in zip(block.core, block.shape[:2], strict=True)
     )
     whole = (slice(0, block.shape[0]), slice(0, block.shape[1]))
-    return block.part(*whole, (rows, cols)), _moved(block.core, (rows, cols))
+    return block.part(*whole, (rows, cols)), within(block.core, (rows, cols))
 
 
 def surroundings(block: Block, reach: int) -> Part:
@@ -158,10 +158,10 @@ def surroundings(block: Block, reach: int) -> Part:
 def narrowed(block: Block, reach: int) -> Block:
     """Return the block as a detector of this reach would have been given it."""
     part = surroundings(block, reach)
-    return block.part(*part, _moved(block.core, part))
+    return block.part(*part, within(block.core, part))
 
 
-def _moved(core: Part, part: Part) -> Part:
-    """Return where a core lies in a part of the array."""
-    rows, cols = (slice(a.start - b.start, a.stop - b.start) for a, b in zip(core, part, strict=True))
+def within(inner: Part, outer: Part) -> Part:
+    """Return rows and columns of an array as those of a part of it."""
+    rows, cols = (slice(a.start - b.start, a.stop - b.start) for a, b in zip(inner, outer, strict=True))
     return rows, cols

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hsad.detectors.block import Block, Part, Scene, clamped, strips_of, usable
+from hsad.detectors.block import Block, Part, Scene, clamped, strips_of, usable, within
 from hsad.engine.memos import Memos
 from hsad.engine.runners import stop_if_unwanted
 from hsad.engine.source import Source
@@ -36,7 +36,7 @@ class _Tile:
             if alone:
                 return self.source.read(rows, cols)
             self._stored = self.source.read(*self._window)
-        return self._stored[_within(rows, self._window[0]), _within(cols, self._window[1])]
+        return self._stored[within((rows, cols), self._window)]
 
 
 class _Window:
@@ -117,7 +117,8 @@ class _Window:
         """Return some rows and columns of this, counted from its first."""
         if (rows, cols) == (slice(0, self.shape[0]), slice(0, self.shape[1])):
             return self
-        there = (_moved(rows, self._rows.start), _moved(cols, self._cols.start))
+        top, left = self._rows.start, self._cols.start
+        there = slice(top + rows.start, top + rows.stop), slice(left + cols.start, left + cols.stop)
         return _Window(self._tile, *there, self._memo, self, (rows, cols))
 
     @property
@@ -196,19 +197,10 @@ def blocks_of(
         memo = memos.setdefault((row, col), {})
         block = _Unread.of(
             _Window(stored, rows, cols, memo),
-            core=(_within(core_rows, rows), _within(core_cols, cols)),
+            core=within((core_rows, core_cols), (rows, cols)),
             origin=(rows.start, cols.start),
             scene=scene,
             memo=memo,
         )
         yield (row, col), block
         memos.settle((row, col))
-
-
-def _moved(part: slice, by: int) -> slice:
-    return slice(part.start + by, part.stop + by)
-
-
-def _within(part: slice, whole: slice) -> slice:
-    """Return a part of an axis, counted from the beginning of another one."""
-    return _moved(part, -whole.start)

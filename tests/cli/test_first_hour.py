@@ -182,14 +182,20 @@ def test_scripts_of_shells(hsad_run):
     assert "detect" in completed(["hsad", "det"], "fish")
 
 
+def a_program(folder):
+    """Put a program ``hsad`` into a folder."""
+    program = folder / "hsad"
+    program.write_text(f"#!{sys.executable}\nfrom hsad.cli import main\nmain()\n")
+    program.chmod(0o755)
+    return program
+
+
 def test_a_bare_zsh_completes(tmp_path):
     """A .zshrc of nothing but our line: completion has to be loaded first."""
     zsh = shutil.which("zsh")
     if zsh is None:
         pytest.skip("no zsh")
-    program = tmp_path / "hsad"
-    program.write_text(f"#!{sys.executable}\nfrom hsad.cli import main\nmain()\n")
-    program.chmod(0o755)
+    a_program(tmp_path)
     (tmp_path / ".zshrc").write_text('eval "$(hsad completion zsh)"\n')
     environment = {**os.environ, "ZDOTDIR": str(tmp_path), "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
     asked = [zsh, "-i", "-c", "print -r -- $_comps[hsad]"]
@@ -202,9 +208,7 @@ def test_bash_completes_a_file(scene, tmp_path):
     bash = shutil.which("bash")
     if bash is None:
         pytest.skip("no bash")
-    program = tmp_path / "hsad"
-    program.write_text(f"#!{sys.executable}\nfrom hsad.cli import main\nmain()\n")
-    program.chmod(0o755)
+    program = a_program(tmp_path)
     script = f"""
 eval "$({program} completion bash)" 2>/dev/null
 COMP_WORDS=(hsad detect -m l) COMP_CWORD=3 COMPREPLY=()

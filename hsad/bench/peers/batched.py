@@ -9,7 +9,8 @@ import importlib.util
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from hsad.bench.peers.peer import Cube, Measured, Peer, best_of
+from hsad.bench.peers.peer import Cube, Measured, Peer
+from hsad.bench.timing import best_of
 from hsad.kernels.device import one_torch_thread
 
 if TYPE_CHECKING:

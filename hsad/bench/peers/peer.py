@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsad.bench.formulas import Decomposed
+from hsad.bench.timing import best_of
 
-__all__ = ["Cube", "Measured", "Peer", "best_of", "numpy_loop", "numpy_whole"]
+__all__ = ["Cube", "Measured", "Peer", "numpy_loop", "numpy_whole"]
 
 Cube = NDArray[np.float64]
 """Spectra as (rows, cols, bands)."""
@@ -47,15 +48,14 @@ def numpy_loop(name: str, score: Callable[[Cube, int, int, int, int], float], pi
     """Return straightforward numpy as a peer: ``score(cube, row, col, outer, inner)`` of some pixels, timed."""
 
     def measure(cube: Cube, outer: int, inner: int) -> Measured:
-        best = np.inf
         row = cube.shape[0] // 2
         cols = np.arange(pixels) % (cube.shape[1] - outer) + outer // 2
-        for _ in range(3):
-            started = time.perf_counter()
+
+        def some() -> None:
             for col in cols:
                 score(cube, row, int(col), outer, inner)
-            best = min(best, time.perf_counter() - started)
-        return Measured(best / pixels)
+
+        return Measured(best_of(some) / pixels)
 
     return Peer(name, measure)
 
@@ -70,13 +70,3 @@ def numpy_whole(name: str, score: Callable[[Cube], object]) -> Peer:
         return Measured(seconds, result.objective if isinstance(result, Decomposed) else None)
 
     return Peer(name, measure)
-
-
-def best_of(call: Callable[[], object], repeats: int = 3) -> float:
-    """Return the least seconds of several calls."""
-    best = np.inf
-    for _ in range(repeats):
-        started = time.perf_counter()
-        call()
-        best = min(best, time.perf_counter() - started)
-    return best

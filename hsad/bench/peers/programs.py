@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from hsad.bench.formulas import ring_of
-from hsad.bench.peers.peer import Cube, Measured, Peer, best_of, numpy_loop
+from hsad.bench.peers.peer import Cube, Measured, Peer, numpy_loop
+from hsad.bench.timing import best_of
 
 __all__ = ["otb_lrx", "sklearn_omp", "spectral_lrx", "spectral_rx"]
 

@@ -6,6 +6,8 @@ import contextlib
 import tracemalloc
 import warnings
 
+import h5py
+import numpy as np
 import pytest
 from granules import dlr, emit, neon, pace, prisma, tanager
 from hypothesis import HealthCheck, example, given, settings
@@ -13,6 +15,7 @@ from hypothesis import strategies as st
 
 import hsad
 from hsad.errors import HsadError, SceneError
+from hsad.readers.rasters.hdf5 import open_hdf5
 from hsad.readers.sensors.markup import read_xml
 
 FAST = settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
@@ -98,6 +101,26 @@ def test_a_heap_without_an_end_is_refused(tmp_path, free, size):
     path.write_bytes(content)
     with pytest.raises(SceneError, match=rf"not a readable HDF5 file: its heap at byte {heap} is damaged"):
         hsad.open_cube(path)
+
+
+@pytest.mark.parametrize("user_block", [0, 512])
+@pytest.mark.parametrize("count", [4, 2**31])
+def test_a_pointer_to_more_than_the_heap_holds_is_refused(tmp_path, user_block, count):
+    """A fuzzer found it: libhdf5 takes memory for the elements before it looks whether they are there."""
+    path = tmp_path / "texts.h5"
+    with h5py.File(path, "w", userblock_size=user_block) as file:
+        file["texts"] = np.array(["abc", "", "de" * 3000, "f"] * 300, object)
+        numbers = file.create_dataset("numbers", 50, h5py.vlen_dtype("u1"))
+        numbers[:] = [np.arange(i, dtype="u1") for i in range(50)]
+    with open_hdf5(str(path)) as file:
+        assert list(file["texts"].asstr()[:4]) == ["abc", "", "de" * 3000, "f"]
+    content = bytearray(path.read_bytes())
+    heap = content.index(b"GCOL\x01\0\0\0")
+    pointer = content.index(b"\3\0\0\0" + (heap - user_block).to_bytes(8, "little"))
+    content[pointer : pointer + 4] = count.to_bytes(4, "little")
+    path.write_bytes(content)
+    with pytest.raises(SceneError, match=rf"its heap at byte {heap} is damaged"), open_hdf5(str(path)):
+        pass
 
 
 @given(text=st.text(max_size=300))

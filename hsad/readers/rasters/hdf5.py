@@ -10,7 +10,7 @@ import numpy as np
 
 from hsad.errors import HsadError, SceneError
 from hsad.files import keeps_offline
-from hsad.readers.rasters.heaps import refuse_endless_heaps
+from hsad.readers.rasters.heaps import refuse_damaged_heaps
 from hsad.readers.rasters.pixels import StoredArray, block_of
 from hsad.readers.rasters.raw import INTERLEAVES, Layout, RawRaster
 
@@ -30,7 +30,7 @@ def open_hdf5(path: str) -> Iterator[h5py.File]:
     """Open an HDF5 file for reading; errors, while it is open too, become a `SceneError` that names it."""
     import h5py
 
-    refuse_endless_heaps(path)
+    refuse_damaged_heaps(path)
     try:
         with h5py.File(path, "r") as file:
             if keeps_offline():

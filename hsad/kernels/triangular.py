@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from hsad.kernels.compiled import compiled
+from hsad.kernels.compiled import compiled, inner
 from hsad.kernels.simd.triangle_microtiles import COLUMNS, HEIGHT, MICROTILES, add_lanes
 from hsad.kernels.simd.vectors import LANES
 
@@ -83,7 +83,7 @@ def new_scatter(bands: int) -> Scatter:
     return Scatter(np.zeros(1), np.zeros(bands), np.zeros(width * width), np.zeros((_PIXELS + 1) * width))
 
 
-@compiled
+@inner
 def add_products(x: Vector, x_at: int, count: int, width: int, lower: Vector, lower_at: int) -> None:
     """Add the sums of products of `count` vectors of `width` numbers, whole SIMD vectors, from ``x[x_at]`` on.
 
@@ -137,7 +137,7 @@ def add_pixels(spectra: Matrix, scatter: Scatter) -> None:
         add_products(scatter.piece, 0, count + 1, width, scatter.lower, 0)
 
 
-@compiled
+@inner
 def add_as_they_are(spectra: Matrix, scatter: Scatter) -> None:
     """Add the products of ``(n, d)`` spectra, C-contiguous, around zero; their number and mean are not kept."""
     width, bands = padded(spectra.shape[1]), spectra.shape[1]
@@ -150,7 +150,7 @@ def add_as_they_are(spectra: Matrix, scatter: Scatter) -> None:
         add_products(scatter.piece, 0, count, width, scatter.lower, 0)
 
 
-@compiled
+@inner
 def whole_matrix(lower: Vector, at: int, width: int, whole: Matrix) -> None:
     """Write a symmetric matrix, whose lower triangle is stored as in `add_products`."""
     size = whole.shape[0]
@@ -207,7 +207,7 @@ def pack_whitening(matrix: Matrix, triangular: bool) -> Whitening:
     return Whitening(panels, width, rank, triangular)
 
 
-@compiled
+@inner
 def multiply(x: Vector, rows: int, step: int, matrix: Whitening, out: Vector) -> None:
     """Write ``X W`` to rows of ``W.rank`` numbers; the `rows` of X, whole vectors of them, lie `step` apart."""
     at = 0

@@ -130,7 +130,8 @@ def _pixel(block: Block) -> NDArray[np.float64]:
 
 def _ring(detector: DualWindow, block: Block) -> NDArray[np.float64]:
     """Return the ring of the pixel, by the rule that the kernels use."""
-    from hsad.kernels.ring.one_ring import largest_ring, ring_pixels
+    from hsad.kernels.ring.one_ring import ring_pixels
+    from hsad.kernels.ring.window import largest_ring
 
     window = detector.window
     numbers = np.empty(largest_ring(window.outer, window.inner), dtype=np.int64)

@@ -45,7 +45,7 @@ def doubled(x):
     return 2 * x
 
 
-@compiled.compiled
+@compiled.inner
 def total(values):
     found = 0.0
     for value in values:
@@ -59,6 +59,15 @@ def total_of_rows(values):
     for row in range(values.shape[0]):
         found += total(values[row])
     return found
+
+
+def test_a_function_inside_of_kernels_is_not_for_python(tmp_path, monkeypatch):
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
+    caller = compiled.compiled(total_of_rows.py_func)
+    assert caller(np.array([[3.0], [1.0]])) == 10.0
+    assert sorted(path.name.split("-")[0] for path in tmp_path.rglob("*.nb?")) == ["test_compiled.total_of_rows"] * 2
+    with pytest.raises(TypeError, match="total belongs into kernels, Python cannot call it"):
+        total(np.ones(1))
 
 
 def test_a_kernel_calls_its_own_copies_only():

@@ -8,6 +8,7 @@ from scipy.linalg import cholesky
 from sklearn.covariance import ledoit_wolf, oas
 from threadpoolctl import threadpool_limits
 
+from hsad.kernels.compiled import compiled
 from hsad.kernels.ring.choose import dual_cost, primal_cost
 from hsad.kernels.ring.dual import factor
 from hsad.kernels.ring.task import CRD, Task
@@ -205,17 +206,17 @@ def test_packed_factorization_against_lapack(order):
     rng = np.random.default_rng(order)
     square = rng.normal(size=(order, order + 3))
     matrix = square @ square.T + 0.1 * np.eye(order)
-    size = factor.padded(order)
-    places = [
-        (row, column, factor.panel_start(row // 24) + column * factor.panel_height(row // 24, size) + row % 24)
-        for row in range(size)
-        for column in range(row + 1)
-    ]
-    packed = np.zeros(factor.packed_size(order))
+    size, places = -(-order // 8) * 8, []
+    for top in range(0, size, 24):  # panels of 24 rows, column after column
+        height, start = min(24, size - top), len(places)
+        columns = [(row, column) for column in range(top + height) for row in range(top, top + height)]
+        places += [(row, column, start + at) for at, (row, column) in enumerate(columns)]
+    packed = np.zeros(len(places))
     for row, column, at in places:
-        packed[at] = matrix[row, column] if row < order else float(row == column)
+        inside = max(row, column) < order
+        packed[at] = matrix[row, column] if inside else float(row == column)
     lower, inverse = np.zeros_like(packed), np.zeros(size)
-    factor.factor(packed, size, np.zeros(size), lower, inverse)
+    compiled(factor.factor.py_func)(packed, size, np.zeros(size), lower, inverse)
     expected = cholesky(matrix, lower=True)
     got = np.zeros((size, size))
     for row, column, at in places:
@@ -223,7 +224,7 @@ def test_packed_factorization_against_lapack(order):
     np.testing.assert_allclose(got[:order, :order], expected, rtol=1e-10, atol=1e-12 * expected.max())
     x = np.zeros(size)
     x[:order] = b = rng.normal(size=order)
-    factor.back_substitute(lower, size, size, inverse, x, np.empty(64))
+    compiled(factor.back_substitute.py_func)(lower, size, size, inverse, x, np.empty(64))
     np.testing.assert_allclose(x[:order], np.linalg.solve(expected.T, b), rtol=1e-9)
 
 

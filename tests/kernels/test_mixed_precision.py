@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
-from hsad.kernels.ring.dual.factor import SINGLE_PANEL, factor, packed_size
+from hsad.kernels.compiled import compiled
+from hsad.kernels.ring.dual.factor import SINGLE_PANEL, factor
 from hsad.kernels.ring.dual.mixed import mixed_patch
 from hsad.kernels.ring.dual.patches import part_of, patches
 from hsad.kernels.ring.task import CRD, KERNELS, Task
@@ -103,16 +104,15 @@ def test_single_factor(order):
     random = np.random.default_rng(order)
     half = random.normal(size=(order, order + 9))
     matrix = half @ half.T
-    packed = np.zeros(packed_size(order, SINGLE_PANEL), np.float32)
-    places, at = {}, 0
+    columns, places, at = [], {}, 0
     for top in range(0, order, SINGLE_PANEL):
         height = min(SINGLE_PANEL, order - top)
         for column in range(top + height):
             places[top, column] = slice(at, at + height)
-            packed[at : at + height] = matrix[top : top + height, column]
+            columns.append(matrix[top : top + height, column])
             at += height
-    inverse = np.empty(order, np.float32)
-    factor(packed, order, np.zeros(order, np.float32), packed, inverse)
+    packed, inverse = np.concatenate(columns).astype(np.float32), np.empty(order, np.float32)
+    compiled(factor.py_func)(packed, order, np.zeros(order, np.float32), packed, inverse)
     lower = np.zeros((order, order))
     for (top, column), place in places.items():
         lower[top : top + SINGLE_PANEL, column] = packed[place]

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
+from hsad.kernels.compiled import compiled
 from hsad.kernels.ring import score
 from hsad.kernels.ring.choose import can_share, cell_side
 from hsad.kernels.ring.dual.patches import patches, product
@@ -105,12 +106,13 @@ def test_the_band_holds_the_products_of_the_rings(scene, side):
     window, valid = Window(9, 5, SHIFT), at_the_rim()
     clean = np.where(valid[..., None], scene, 0.0)
     seen = np.zeros((26, 25), int)
+    product_of = compiled(product.py_func)
     for patch in patches(scene, valid, valid, WHOLE, window, Task(CRD, 1e-3), side=side):
         row, col = patch.rows[1] - 1, patch.cols[0]
         seen[slice(*patch.rows), slice(*patch.cols)] += 1
         members = np.argwhere((abs(np.arange(26) - row) <= 4)[:, None] & (abs(np.arange(25) - col) <= 4))
         numbers = (members - patch.origin) @ [patch.width, 1]
         for i in (0, len(members) // 2, len(members) - 1):
-            found = [product(patch, numbers[i], number) for number in numbers]
+            found = [product_of(patch, numbers[i], number) for number in numbers]
             np.testing.assert_allclose(found, clean[tuple(members.T)] @ clean[tuple(members[i])], rtol=1e-12)
     assert np.all(seen[valid] == 1)

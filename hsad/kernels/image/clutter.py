@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from hsad.kernels.compiled import compiled
+from hsad.kernels.compiled import compiled, inner
 
 __all__ = ["clutter_level"]
 
@@ -63,7 +63,7 @@ def _box_sum(values: NDArray[np.int64], radius: int) -> NDArray[np.int64]:
     return values
 
 
-@compiled
+@inner
 def _count(
     levels: NDArray[np.int64],
     top: int,

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from hsad.kernels.compiled import compiled
+from hsad.kernels.compiled import compiled, inner
 
 __all__ = ["Covering", "covering", "median", "merge_by_median", "places_of"]
 
@@ -38,7 +38,7 @@ class Covering(NamedTuple):
     places: NDArray[np.int64]
 
 
-@compiled
+@inner
 def _spans(starts: Numbers, patch: int, size: int) -> Numbers:
     """Return which of the patches, whose starts increase, lie over each position: first, and one past the last."""
     spans = np.empty((size, 2), np.int64)
@@ -52,14 +52,14 @@ def _spans(starts: Numbers, patch: int, size: int) -> Numbers:
     return spans
 
 
-@compiled
+@inner
 def covering(rows: Numbers, cols: Numbers, patch: int, shape: tuple[int, int]) -> Covering:
     """Return which patches lie over the pixels of an image."""
     places = np.empty((min(patch * patch, rows.size * cols.size), 2), np.int64)
     return Covering(rows, cols, patch, _spans(rows, patch, shape[0]), _spans(cols, patch, shape[1]), places)
 
 
-@compiled
+@inner
 def places_of(over: Covering, numbers: Numbers, row: int, col: int) -> int:
     """Write patch and position in it, for each patch that covers a pixel, into `places`; return how many.
 
@@ -76,7 +76,7 @@ def places_of(over: Covering, numbers: Numbers, row: int, col: int) -> int:
     return count
 
 
-@compiled
+@inner
 def median(values: Stack, count: int, out: Stack) -> None:
     """Write the median of the first `count` rows of ``(most, bands)`` values, band by band; the rows are reordered."""
     bands = values.shape[1]

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from hsad.kernels.compiled import compiled
+from hsad.kernels.compiled import compiled, inner
 from hsad.kernels.low_rank.median_merge import Covering, covering, median, places_of
 from hsad.kernels.simd.slide_microtiles import transpose
 from hsad.kernels.simd.vectors import LANES
@@ -31,7 +31,7 @@ class Places(NamedTuple):
     patch: int
 
 
-@compiled
+@inner
 def _copy_valid(spectra: Stack, valid: Mask, patch: int, values: Stack, mean: Stack) -> int:
     """Copy the valid pixels of a patch, write their mean, return how many there are."""
     bands = spectra.shape[2]
@@ -49,7 +49,7 @@ def _copy_valid(spectra: Stack, valid: Mask, patch: int, values: Stack, mean: St
     return count
 
 
-@compiled
+@inner
 def _take(
     spectra: Stack, valid: Mask, row: int, col: int, patch: int, center: bool, values: Stack, mean: Stack
 ) -> bool:
@@ -76,7 +76,7 @@ def _take(
     return count > 0
 
 
-@compiled
+@inner
 def _all_valid(valid: Mask, row: int, col: int, patch: int) -> bool:
     for i in range(row, row + patch):
         for j in range(col, col + patch):
@@ -85,7 +85,7 @@ def _all_valid(valid: Mask, row: int, col: int, patch: int) -> bool:
     return True
 
 
-@compiled
+@inner
 def _turn(x: Stack, start: int, offsets: Numbers, stack: Stack, number: int, lanes: int, width: int) -> None:
     """Write a patch, whose pixels lie at these offsets, into the stack as one row for each band."""
     for first in range(0, width, LANES):
@@ -93,7 +93,7 @@ def _turn(x: Stack, start: int, offsets: Numbers, stack: Stack, number: int, lan
             transpose(x, start + b, offsets, first, stack, (b * _TOGETHER + number) * width + first, _TOGETHER * width)
 
 
-@compiled
+@inner
 def _add_stack(stack: Stack, count: int, bands: int, width: int, lower: Stack) -> None:
     """Add the products of the patches in the stack."""
     for b in range(bands):
@@ -149,7 +149,7 @@ def patch_products(spectra: Stack, valid: Mask, places: Places, center: bool) ->
     return count, products
 
 
-@compiled
+@inner
 def _coefficients(
     spectra: Stack, valid: Mask, places: Places, center: bool, vectors: Stack, weights: Stack, means: Stack
 ) -> Numbers:

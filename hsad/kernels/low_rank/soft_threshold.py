@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from hsad.kernels.compiled import compiled
+from hsad.kernels.compiled import compiled, inner
 from hsad.kernels.triangular import Scatter, Whitening, add_products, multiply, pack_whitening, padded
 
 __all__ = ["LowRankMap", "low_rank_map", "next_state", "shrink_factors", "sparse_state"]
@@ -108,14 +108,14 @@ class _Piece(NamedTuple):
     thin: Vector
 
 
-@compiled
+@inner
 def _new_piece(rows: int, bands: int, to: LowRankMap) -> _Piece:
     rows = min(_ROWS, padded(rows))
     size = rows * padded(bands)
     return _Piece(np.zeros(size), np.empty(size), np.empty(rows * to.first.rank if to.thin else 0))
 
 
-@compiled
+@inner
 def _take(state: Matrix, start: int, to: LowRankMap, piece: _Piece) -> int:
     """Copy rows of M from `start` on and write their L; return how many they are."""
     bands, width = state.shape[1], padded(state.shape[1])
@@ -132,7 +132,7 @@ def _take(state: Matrix, start: int, to: LowRankMap, piece: _Piece) -> int:
     return count
 
 
-@compiled
+@inner
 def _step(x: Vector, m: Vector, low: Vector, ratio: float, threshold: float) -> float:
     """Replace a row of M by that of the next M; return its part of ‖X - L - S‖²."""
     squares = 0.0
@@ -147,7 +147,7 @@ def _step(x: Vector, m: Vector, low: Vector, ratio: float, threshold: float) -> 
     return squares
 
 
-@compiled
+@inner
 def _step_rows(
     pixels: Matrix, state: Matrix, start: int, to: LowRankMap, ratio: float, threshold: float, piece: _Piece
 ) -> float:

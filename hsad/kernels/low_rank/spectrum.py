@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from hsad.kernels.compiled import compiled
+from hsad.kernels.compiled import compiled, inner
 from hsad.kernels.simd.reflections import ROWS, reflect_1, reflect_2, reflect_3, reflect_rows
 from hsad.kernels.simd.twisted import TWISTED, twist
 from hsad.kernels.simd.vectors import LANES
@@ -43,7 +43,7 @@ _INDEPENDENT = 0.1
 """Vectors found one by one are made orthonormal when the squares of their products sum to less."""
 
 
-@compiled
+@inner
 def _tridiagonal(a: Vector, size: int, width: int, diagonal: Vector, beside: Vector, inverses: Vector) -> Vector:
     """Make the matrix tridiagonal by reflections ``I - v vᵀ · inverse``; return their v, one a row.
 
@@ -84,7 +84,7 @@ def _tridiagonal(a: Vector, size: int, width: int, diagonal: Vector, beside: Vec
     return reflectors
 
 
-@compiled
+@inner
 def _count_below(diagonal: Vector, squares: Vector, at: Vector, pivots: Vector, counts: Vector) -> None:
     """Write how many eigenvalues of the tridiagonal matrix lie below each of the points."""
     counts[:] = 0.0
@@ -99,7 +99,7 @@ def _count_below(diagonal: Vector, squares: Vector, at: Vector, pivots: Vector, 
         before = squares[i + 1]
 
 
-@compiled
+@inner
 def _corner(diagonal: Vector, squares: Vector, floor: float, top: float, count: int, low: Vector, high: Vector) -> bool:
     """Write an interval about each of the `count` largest eigenvalues, the largest first; False if two share one."""
     size = diagonal.size
@@ -136,7 +136,7 @@ def _corner(diagonal: Vector, squares: Vector, floor: float, top: float, count: 
     return False
 
 
-@compiled
+@inner
 def _approach(
     at: Vector, below: Vector, rests: Vector, norms: Vector, accuracy: float, low: Vector, high: Vector, first: int,
     size: int, count: int,
@@ -165,7 +165,7 @@ def _approach(
     return found
 
 
-@compiled
+@inner
 def _find(
     diagonal: Vector, beside: Vector, squares: Vector, low: Vector, high: Vector, count: int, z: Vector, width: int
 ) -> bool:
@@ -193,7 +193,7 @@ def _find(
     return True
 
 
-@compiled
+@inner
 def _orthonormalize(z: Vector, size: int, rows: int, width: int, count: int) -> tuple[bool, Vector]:
     """Return vectors that nearly are so made orthonormal, the first ones first; False if they are not near enough.
 
@@ -224,7 +224,7 @@ def _orthonormalize(z: Vector, size: int, rows: int, width: int, count: int) -> 
     return False, z
 
 
-@compiled
+@inner
 def _reflect_back(z: Vector, size: int, width: int, reflectors: Vector, step: int, inverses: Vector) -> None:
     """Turn vectors of the tridiagonal matrix into those of the matrix."""
     sums = np.zeros(width)
@@ -247,7 +247,7 @@ def _reflect_back(z: Vector, size: int, width: int, reflectors: Vector, step: in
             z[r * width + k] -= factor * sums[k]
 
 
-@compiled
+@inner
 def _scaled(matrix: Matrix, scale: float, step: int) -> Vector:
     """Return the matrix times a number, padded to rows of `step`."""
     a = np.zeros(step * step)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from hsad.kernels.compiled import compiled
+from hsad.kernels.compiled import compiled, inner
 from hsad.kernels.ring import shrinkage, window
 from hsad.kernels.ring.window import LEAST_SHARE, REFLECT, SHIFT, TRUNCATE
 
@@ -24,12 +24,12 @@ __all__ = [
     "shrinkage_weight",
 ]
 
-ring_size = compiled(window.ring_size)
-largest_ring = compiled(window.largest_ring)
-_ratio = compiled(shrinkage.shrinkage_ratio)
+ring_size = inner(window.ring_size)
+largest_ring = inner(window.largest_ring)
+_ratio = inner(shrinkage.shrinkage_ratio)
 
 
-@compiled
+@inner
 def shrinkage_weight(trace: float, square: float, fourth: float, count: int, bands: int, rule: int) -> float:
     """Return the weight of the mean variance: `hsad.kernels.ring.shrinkage.shrinkage_ratio` within 0 … 1."""
     level = trace / bands
@@ -52,7 +52,7 @@ def ring_extent(position: int, size: int, outer: int, border: int) -> tuple[int,
     return first, stop
 
 
-@compiled
+@inner
 def mirrored(position: int, size: int) -> int:
     """Return where a position outside ``0 ... size - 1`` comes to lie when the scene is mirrored at its edges."""
     position %= 2 * size
@@ -117,7 +117,7 @@ def ring_pixels(
     return ring_numbers(valid, row, col, outer, inner, border, cols, 0, ring)
 
 
-@compiled
+@inner
 def ring_numbers(
     valid: NDArray[np.bool_],
     row: int,

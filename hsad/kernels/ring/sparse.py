@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from hsad.kernels.compiled import compiled
+from hsad.kernels.compiled import compiled, inner
 from hsad.kernels.ring.dual.factor import padded
 from hsad.kernels.ring.dual.patches import Patch, next_ring, part_of, patches, product
 from hsad.kernels.ring.one_ring import has_enough, largest_ring
@@ -71,7 +71,7 @@ class SparseTask(NamedTuple):
     iterations: int
 
 
-@compiled
+@inner
 def _products(patch: Patch, atoms: Numbers, before: int, count: int, of: int, out: Vector) -> None:
     """Write the inner products of one vector of the patch with the atoms, of which `before` have lower numbers."""
     for i in range(before):
@@ -81,7 +81,7 @@ def _products(patch: Patch, atoms: Numbers, before: int, count: int, of: int, ou
         out[i] = patch.gram[start + atoms[i]]
 
 
-@compiled
+@inner
 def _lower(atoms: Numbers, count: int) -> int:
     """Return how many atoms have a lower number than the pixel itself."""
     before = count // 2
@@ -92,7 +92,7 @@ def _lower(atoms: Numbers, count: int) -> int:
     return before
 
 
-@compiled
+@inner
 def _residual_norm(patch: Patch, atoms: Numbers, count: int, alpha: Vector, r: Vector) -> float:
     """Return ‖y - Xα‖; `r` gets the residual."""
     r[:] = patch.x[atoms[count]]
@@ -108,7 +108,7 @@ def _residual_norm(patch: Patch, atoms: Numbers, count: int, alpha: Vector, r: V
     return float(np.sqrt(total))
 
 
-@compiled
+@inner
 def _best_atom(h: Vector, inverses: Vector, count: int) -> tuple[int, float]:
     """Return the atom with the largest correlation by its length, and that correlation squared; -1 if there is none."""
     best, most = -1, 0.0
@@ -144,13 +144,13 @@ class _Matching(NamedTuple):
     alpha: Vector
 
 
-@compiled
+@inner
 def _subtract(weight: float, part: Vector, count: int, of: Vector) -> None:
     for i in range(count):
         of[i] -= weight * part[i]
 
 
-@compiled
+@inner
 def _add_atom(patch: Patch, atoms: Numbers, count: int, best: int, taken: int, work: _Matching) -> bool:
     """Make an atom orthonormal to those taken and take its part out of the residual; False if nothing is left of it."""
     square = product(patch, atoms[best], atoms[best])
@@ -175,7 +175,7 @@ def _add_atom(patch: Patch, atoms: Numbers, count: int, best: int, taken: int, w
     return True
 
 
-@compiled
+@inner
 def _match(patch: Patch, atoms: Numbers, count: int, limit: int, work: _Matching) -> int:
     """Write the weights of at most `limit` atoms, chosen one after the other, into `work.alpha`; return how many."""
     _products(patch, atoms, _lower(atoms, count), count, atoms[count], work.h)
@@ -237,7 +237,7 @@ def omp_patch(patch: Patch, valid: Mask, wanted: Mask, window: Window, most_atom
         scores[row, col] = _residual_norm(patch, chosen, taken, work.alpha, r)
 
 
-@compiled
+@inner
 def _gather_tiles(patch: Patch, atoms: Numbers, count: int, tiles: Vector) -> int:
     """Write the inner products of the atoms as `multiply_tiles` reads them, zeros beyond them; return the order.
 
@@ -261,7 +261,7 @@ def _gather_tiles(patch: Patch, atoms: Numbers, count: int, tiles: Vector) -> in
     return order
 
 
-@compiled
+@inner
 def _apply(tiles: Vector, order: int, x: Vector, out: Vector) -> None:
     """Write the product of a symmetric matrix, in tiles, with a vector."""
     out[:order] = 0.0
@@ -272,7 +272,7 @@ def _apply(tiles: Vector, order: int, x: Vector, out: Vector) -> None:
         at += (below + 1) * TILE
 
 
-@compiled
+@inner
 def _largest_eigenvalue(tiles: Vector, order: int, v: Vector, product: Vector) -> float:
     """Return the largest eigenvalue by the power method, started at the longest atom's products."""
     start, longest, at = 0, 0.0, 0

@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from hsad.kernels.compiled import compiled
+from hsad.kernels.compiled import inner
 from hsad.kernels.simd.microtiles import (
     add_columns,
     add_dots,
@@ -60,25 +60,25 @@ Vector = NDArray[np.float64]
 Either = NDArray[np.float64] | NDArray[np.float32]
 
 
-@compiled
+@inner
 def padded(order: int, block: int = BLOCK) -> int:
     """Return the order rounded up to whole blocks."""
     return (order + block - 1) // block * block
 
 
-@compiled
+@inner
 def panel_start(panel: int, size: int = PANEL) -> int:
     """Return where a panel begins in packed storage."""
     return size * size * panel * (panel + 1) // 2
 
 
-@compiled
+@inner
 def panel_height(panel: int, order: int, size: int = PANEL) -> int:
     """Return the number of rows of a panel of a matrix of padded order `order`."""
     return min(size, order - size * panel)
 
 
-@compiled
+@inner
 def packed_size(order: int, size: int = PANEL) -> int:
     """Return the numbers that the packed lower triangle of a matrix of order `order` takes."""
     order = padded(order, size // 3)
@@ -86,13 +86,13 @@ def packed_size(order: int, size: int = PANEL) -> int:
     return panel_start(last, size) + panel_height(last, order, size) * order
 
 
-@compiled
+@inner
 def factor(a: Either, order: int, floor: Either, lower: Either, inverse: Either) -> None:
     """Factor A = L Lᵀ, both packed: `eliminate` for all unknowns."""
     eliminate(a, order, order, floor, lower, inverse)
 
 
-@compiled
+@inner
 def _factor_block(
     a: Either,
     start: int,
@@ -124,7 +124,7 @@ def _factor_block(
         factor_microtile_1(a, a_at, lower, at, height, lower, columns, height, block, inverse, floor, block)
 
 
-@compiled
+@inner
 def eliminate(a: Either, order: int, leading: int, floor: Either, lower: Either, inverse: Either) -> None:
     """Write the first `leading` columns of the factor L of A = L Lᵀ, both packed; `inverse` gets 1/diag L.
 
@@ -162,7 +162,7 @@ def eliminate(a: Either, order: int, leading: int, floor: Either, lower: Either,
             _factor_block(a, start, block - first, height, lanes, floor, lower, inverse, block)
 
 
-@compiled
+@inner
 def complement(a: Vector, order: int, leading: int, lower: Vector, out: Vector, out_at: int, step: int) -> None:
     """Write the Schur complement A₂₂ - L₂₁L₂₁ᵀ of whole leading panels that were eliminated.
 
@@ -188,7 +188,7 @@ def complement(a: Vector, order: int, leading: int, lower: Vector, out: Vector, 
                 update_microtile_1(a, a_at, lower, at, height, lower, columns, wide, leading, out, to, step)
 
 
-@compiled
+@inner
 def back_substitute(lower: Vector, order: int, unknowns: int, inverse: Vector, x: Vector, sums: Vector) -> None:
     """Solve Lᵀ x = x in place, with x known from `unknowns` (whole blocks) on and there left as it is.
 
@@ -216,7 +216,7 @@ def back_substitute(lower: Vector, order: int, unknowns: int, inverse: Vector, x
             x[column] = total * inverse[column]
 
 
-@compiled
+@inner
 def forward_substitute(lower: Vector, order: int, inverse: Vector, x: Vector, sums: Vector) -> None:
     """Solve L x = x in place; `sums` is a workspace of 64."""
     for block in range(0, order, BLOCK):
@@ -232,7 +232,7 @@ def forward_substitute(lower: Vector, order: int, inverse: Vector, x: Vector, su
             x[block + c] = total * inverse[block + c]
 
 
-@compiled
+@inner
 def multiply(a: Vector, order: int, x: Vector, out: Vector, sums: Vector) -> None:
     """Write A x of a packed symmetric matrix into `out`; `sums` is a workspace of 64."""
     panels = (order + PANEL - 1) // PANEL

@@ -21,7 +21,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from hsad.kernels.compiled import compiled
+from hsad.kernels.compiled import compiled, inner
 from hsad.kernels.ring.dual.factor import BLOCK, SINGLE_BLOCK, SINGLE_PANEL, factor, packed_size, padded
 from hsad.kernels.ring.dual.patches import Patch, next_ring, product
 from hsad.kernels.ring.dual.substitution import backward, forward
@@ -100,7 +100,7 @@ class Eight(NamedTuple):
     runs: NDArray[np.int64]
 
 
-@compiled
+@inner
 def _eight(most: int, pixels: int, bands: int) -> Eight:
     """Return the arrays for rings of at most `most` pixels."""
     order = padded(most + 1, SINGLE_BLOCK)
@@ -133,7 +133,7 @@ def _eight(most: int, pixels: int, bands: int) -> Eight:
     )
 
 
-@compiled
+@inner
 def _describe(patch: Patch, lane: int, task: Task, eight: Eight) -> None:
     """Write v and λΓ² of a pixel, and for now into w the diagonal of its system."""
     count, atoms, v, penalty = eight.counts[lane], eight.atoms[lane], eight.v[lane], eight.penalty[lane]
@@ -153,7 +153,7 @@ def _describe(patch: Patch, lane: int, task: Task, eight: Eight) -> None:
     v[count:] = 0.0
 
 
-@compiled
+@inner
 def _begin(lane: int, eight: Eight) -> bool:
     """Factor the system of a pixel and solve it; return whether single precision was enough for a start."""
     count, order, lower = eight.counts[lane], eight.orders[lane], eight.lower[lane]
@@ -190,7 +190,7 @@ def _begin(lane: int, eight: Eight) -> bool:
     return True
 
 
-@compiled
+@inner
 def _find_cells(patch: Patch, eight: Eight) -> int:
     """Give numbers to the atoms of all eight pixels; return how many, filled up to whole vectors."""
     low, high = eight.known.size, 0
@@ -217,7 +217,7 @@ def _find_cells(patch: Patch, eight: Eight) -> int:
     return found
 
 
-@compiled
+@inner
 def _spread_coefficients(cells: int, eight: Eight) -> None:
     """Write α of the eight pixels beside each other, for each atom."""
     eight.coefficients[: cells * LANES] = 0.0
@@ -226,7 +226,7 @@ def _spread_coefficients(cells: int, eight: Eight) -> None:
             eight.coefficients[eight.cells[lane, i] * LANES + lane] = eight.alpha[lane, i]
 
 
-@compiled
+@inner
 def _correlate(patch: Patch, cells: int, eight: Eight, errors: Vector) -> None:
     """Write the products of all atoms with the residuals y - Xα of the eight pixels, and ‖y - Xα‖²."""
     bands, spectra = patch.x.shape[1], patch.x.reshape(-1)
@@ -246,7 +246,7 @@ def _correlate(patch: Patch, cells: int, eight: Eight, errors: Vector) -> None:
             errors[lane] += eight.residuals[b * LANES + lane] ** 2
 
 
-@compiled
+@inner
 def _correlate_kernel(patch: Patch, cells: int, eight: Eight, errors: Vector) -> None:
     """Do as `_correlate` in the space of a kernel."""
     eight.products[: cells * LANES] = 0.0
@@ -261,7 +261,7 @@ def _correlate_kernel(patch: Patch, cells: int, eight: Eight, errors: Vector) ->
             errors[lane] -= eight.alpha[lane, i] * (cross + eight.products[place])
 
 
-@compiled
+@inner
 def _step(lane: int, task: Task, error: float, eight: Eight) -> float:
     """Change α by a step of refinement; return the score, -1 where it is not certain yet, or NaN where it will not be.
 
@@ -304,7 +304,7 @@ def _step(lane: int, task: Task, error: float, eight: Eight) -> float:
     return float(np.sqrt(error + (after if task.objective else 0.0)))
 
 
-@compiled
+@inner
 def _start(
     patch: Patch, valid: Mask, wanted: Mask, row: int, col: int, window: Window, task: Task, eight: Eight
 ) -> None:
@@ -323,7 +323,7 @@ def _start(
             eight.counts[lane] = 0
 
 
-@compiled
+@inner
 def _refine(patch: Patch, row: int, col: int, task: Task, eight: Eight, scores: Matrix, left: Mask) -> None:
     """Refine the solutions of eight pixels until their scores are certain, or will not be."""
     errors = np.empty(LANES)

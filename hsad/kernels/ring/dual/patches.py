@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from hsad.kernels.compiled import compiled
+from hsad.kernels.compiled import inner
 from hsad.kernels.ring.dual.factor import padded
 from hsad.kernels.ring.dual.systems import gather, gather_row
 from hsad.kernels.ring.one_ring import ring_extent, ring_numbers
@@ -225,13 +225,13 @@ class Band:
         np.exp(values, out=values)
 
 
-@compiled
+@inner
 def product(patch: Patch, i: int, j: int) -> float:
     """Return the inner product of two pixels of a patch."""
     return float(patch.gram[patch.starts[min(i, j)] + max(i, j)])
 
 
-@compiled
+@inner
 def pixel_atoms(
     patch: Patch,
     valid: NDArray[np.bool_],
@@ -261,7 +261,7 @@ def pixel_atoms(
     return count
 
 
-@compiled
+@inner
 def next_ring(
     patch: Patch,
     valid: NDArray[np.bool_],
@@ -276,7 +276,7 @@ def next_ring(
     return row, col, count
 
 
-@compiled
+@inner
 def next_system(
     patch: Patch,
     valid: NDArray[np.bool_],

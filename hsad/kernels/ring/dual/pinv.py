@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from hsad.kernels.compiled import compiled
+from hsad.kernels.compiled import compiled, inner
 from hsad.kernels.ring.dual.factor import padded
 from hsad.kernels.ring.dual.patches import Patch, next_system
 from hsad.kernels.ring.dual.single import crd_score, prepare_crd
@@ -27,7 +27,7 @@ Vector = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 
-@compiled
+@inner
 def dense_system(count: int, order: int, lam: float, work: Workspace) -> Matrix:
     """Return A + λ diag Γ² as an ordinary matrix."""
     dense = np.empty((count, count))
@@ -38,7 +38,7 @@ def dense_system(count: int, order: int, lam: float, work: Workspace) -> Matrix:
     return dense
 
 
-@compiled
+@inner
 def projection(vectors: Matrix, k: int, count: int, order: int, work: Workspace) -> float:
     """Return the product of an eigenvector with the right-hand side."""
     product = 0.0

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from hsad.kernels.compiled import compiled
+from hsad.kernels.compiled import compiled, inner
 from hsad.kernels.ring.dual.factor import (
     PANEL,
     back_substitute,
@@ -81,7 +81,7 @@ class Cell(NamedTuple):
     runs: Numbers
 
 
-@compiled
+@inner
 def make_cell(side: int, most: int, outer: int, strip_pixels: int) -> Cell:
     """Return the arrays for cells of `side` × `side` pixels with rings of at most `most` pixels."""
     pixels = side * side
@@ -106,7 +106,7 @@ def make_cell(side: int, most: int, outer: int, strip_pixels: int) -> Cell:
     )
 
 
-@compiled
+@inner
 def list_members(cell: Cell, pixels: int) -> tuple[int, int]:
     """List the atoms of the rings of a cell; return how many are shared (whole panels), and how many there are."""
     low, high = cell.atoms[0, 0], cell.atoms[0, 0]
@@ -136,7 +136,7 @@ def list_members(cell: Cell, pixels: int) -> tuple[int, int]:
     return shared, other
 
 
-@compiled
+@inner
 def eliminate_shared(patch: Patch, cell: Cell, shared: int, atoms: int, pixels: int, task: Task) -> float:
     """Eliminate the shared atoms of a cell; return their least pivot, as a share of its diagonal."""
     order = padded(atoms + pixels)
@@ -163,7 +163,7 @@ def eliminate_shared(patch: Patch, cell: Cell, shared: int, atoms: int, pixels: 
     return share
 
 
-@compiled
+@inner
 def solve_pixel(cell: Cell, k: int, shared: int, atoms: int, pixels: int, own: Numbers, work: Workspace) -> float:
     """Solve the system of one pixel of a cell; return the least pivot, as a share of its diagonal.
 
@@ -198,7 +198,7 @@ def solve_pixel(cell: Cell, k: int, shared: int, atoms: int, pixels: int, own: N
     return share
 
 
-@compiled
+@inner
 def kernel_score(cell: Cell, atoms: int, pixels: int, sums: Vector) -> float:
     """Return the residual norm in the space of a kernel, ``√(αᵀKα)`` with α = -1 for the pixel itself."""
     order = padded(atoms + pixels)
@@ -211,7 +211,7 @@ def kernel_score(cell: Cell, atoms: int, pixels: int, sums: Vector) -> float:
     return float(np.sqrt(max(0.0, error)))
 
 
-@compiled
+@inner
 def list_rings(
     patch: Patch, valid: Mask, wanted: Mask, at: tuple[int, int], side: int, window: Window, cell: Cell
 ) -> int:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from hsad.kernels.compiled import compiled
+from hsad.kernels.compiled import compiled, inner
 from hsad.kernels.ring.dual.factor import multiply, padded
 from hsad.kernels.ring.dual.patches import Patch, next_system
 from hsad.kernels.ring.dual.solve import Workspace, refine, residual, solve, sum_of_squares, workspace
@@ -36,7 +36,7 @@ Numbers = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
 
-@compiled
+@inner
 def prepare_crd(
     patch: Patch, atoms: Numbers, count: int, order: int, task: Task, work: Workspace, rare: bool | None
 ) -> None:
@@ -61,7 +61,7 @@ def prepare_crd(
     fill_padding(work.a, count, order)
 
 
-@compiled
+@inner
 def crd_score(x: Matrix, count: int, task: Task, work: Workspace) -> float:
     """Return the residual norm, or the square root of the objective with all that is in it."""
     error = sum_of_squares(work.r, x.shape[1])

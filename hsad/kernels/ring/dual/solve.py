@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from hsad.kernels.compiled import compiled
+from hsad.kernels.compiled import inner
 from hsad.kernels.ring.dual.factor import BLOCK, back_substitute, factor, forward_substitute, packed_size, padded
 from hsad.kernels.ring.dual.systems import entry
 from hsad.kernels.ring.limits import PIVOT_FLOOR, REFINEMENTS
@@ -35,7 +35,7 @@ class Workspace(NamedTuple):
     runs: Numbers
 
 
-@compiled
+@inner
 def workspace(most: int, bands: int) -> Workspace:
     """Return the arrays for rings of at most `most` pixels."""
     order = padded(most + 1)
@@ -55,7 +55,7 @@ def workspace(most: int, bands: int) -> Workspace:
     )
 
 
-@compiled
+@inner
 def solve(count: int, order: int, lam: float, work: Workspace) -> float:
     """Solve (A + λ diag Γ²) α = b, A and b packed in `work.a`; return the least share of a pivot that was left.
 
@@ -80,7 +80,7 @@ def solve(count: int, order: int, lam: float, work: Workspace) -> float:
     return share
 
 
-@compiled
+@inner
 def residual(x: Matrix, atoms: Numbers, count: int, alpha: Vector, scale: Vector, center: bool, r: Vector) -> None:
     """Write ``y - Xα`` into `r`, of the vectors as they were centred (on the ring) and scaled."""
     bands = x.shape[1]
@@ -106,7 +106,7 @@ def residual(x: Matrix, atoms: Numbers, count: int, alpha: Vector, scale: Vector
             r[b] -= c0 * x[atoms[i], b]
 
 
-@compiled
+@inner
 def correlate(x: Matrix, atoms: Numbers, count: int, r: Vector, scale: Vector, center: bool, out: Vector) -> None:
     """Write ``Xᵀr`` into `out`, for the atoms as they were centred and scaled."""
     mean = 0.0
@@ -120,7 +120,7 @@ def correlate(x: Matrix, atoms: Numbers, count: int, r: Vector, scale: Vector, c
         out[i] = scale[i] * (out[i] - mean if center else out[i])
 
 
-@compiled
+@inner
 def refine(
     x: Matrix, atoms: Numbers, count: int, order: int, lam: float, ones: bool, center: bool, work: Workspace
 ) -> None:
@@ -153,7 +153,7 @@ def refine(
             return
 
 
-@compiled
+@inner
 def sum_of_squares(values: Vector, count: int) -> float:
     """Return the squared norm of the first `count` values."""
     total = 0.0

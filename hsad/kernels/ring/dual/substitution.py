@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from hsad.kernels.compiled import compiled
+from hsad.kernels.compiled import inner
 from hsad.kernels.ring.dual.factor import BLOCK, SINGLE_BLOCK, SINGLE_PANEL, panel_height, panel_start
 from hsad.kernels.simd.microtiles import add_dots
 from hsad.kernels.simd.substitution import forward_panel_1, forward_panel_2, forward_panel_3, sum_dots
@@ -15,7 +15,7 @@ __all__ = ["backward", "forward"]
 Single = NDArray[np.float32]
 
 
-@compiled
+@inner
 def forward(lower: Single, order: int, inverse: Single, x: Single) -> None:
     """Solve L x = x in place."""
     for panel in range((order + SINGLE_PANEL - 1) // SINGLE_PANEL):
@@ -28,7 +28,7 @@ def forward(lower: Single, order: int, inverse: Single, x: Single) -> None:
             forward_panel_1(lower, at, inverse, x, SINGLE_PANEL * panel)
 
 
-@compiled
+@inner
 def backward(lower: Single, order: int, inverse: Single, right: Single, x: Single, sums: Single) -> None:
     """Solve Lᵀ x = right."""
     panels = (order + SINGLE_PANEL - 1) // SINGLE_PANEL

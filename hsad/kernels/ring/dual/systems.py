@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from hsad.kernels.compiled import compiled
+from hsad.kernels.compiled import inner
 from hsad.kernels.ring.dual.factor import BLOCK, PANEL, SINGLE_PANEL, multiply, panel_height, panel_start
 from hsad.kernels.ring.limits import DISTANCE_FLOOR
 from hsad.kernels.ring.one_ring import shrinkage_weight
@@ -38,14 +38,14 @@ Vector = NDArray[np.float64]
 Numbers = NDArray[np.int64]
 
 
-@compiled
+@inner
 def entry(row: int, column: int, order: int, size: int = PANEL) -> int:
     """Return where an entry of the lower triangle lies in packed storage."""
     panel = row // size
     return panel_start(panel, size) + column * panel_height(panel, order, size) + row - size * panel
 
 
-@compiled
+@inner
 def gather(table: Vector, starts: Numbers, atoms: Numbers, order: int, a: Vector, runs: Numbers) -> None:
     """Pick the packed lower triangle of the rows and columns `atoms` of a symmetric table.
 
@@ -63,7 +63,7 @@ def gather(table: Vector, starts: Numbers, atoms: Numbers, order: int, a: Vector
             join_columns(table, starts, atoms, column, first, blocks, runs, run, a, at, height)
 
 
-@compiled
+@inner
 def gather_single(
     table: Vector,
     starts: Numbers,
@@ -92,7 +92,7 @@ def gather_single(
                 project_columns(table, starts, numbers, column, first, blocks, where, run, term, own, at, height)
 
 
-@compiled
+@inner
 def _find_runs(atoms: Numbers, order: int, runs: Numbers) -> None:
     """Write of which runs each eight atoms are: what the number of the first would be, and where the next begins.
 
@@ -113,7 +113,7 @@ def _find_runs(atoms: Numbers, order: int, runs: Numbers) -> None:
             runs[at + RUN - 1] = 0
 
 
-@compiled
+@inner
 def gather_row(table: Vector, starts: Numbers, atoms: Numbers, row: int, order: int, a: Vector) -> None:
     """Pick one row of the lower triangle again, for an atom that is not the last in the order of `table`."""
     panel = row // PANEL
@@ -125,7 +125,7 @@ def gather_row(table: Vector, starts: Numbers, atoms: Numbers, row: int, order: 
             a[at + column * height] = table[starts[own] + atoms[column]]
 
 
-@compiled
+@inner
 def gather_across(
     table: Vector, starts: Numbers, atoms: Numbers, leading: int, rows: int, order: int, a: Vector
 ) -> None:
@@ -151,7 +151,7 @@ def gather_across(
                         a[at + c * height + i] = table[starts[low] + high]
 
 
-@compiled
+@inner
 def fill_padding(a: Vector, count: int, order: int) -> None:
     """Make the rows that fill up the last block those of an identity matrix."""
     for row in range(count + 1, order):
@@ -159,7 +159,7 @@ def fill_padding(a: Vector, count: int, order: int) -> None:
             a[entry(row, column, order)] = 1.0 if column == row else 0.0
 
 
-@compiled
+@inner
 def shift_system(a: Vector, order: int, terms: Vector, value: float) -> None:
     """Add ``value + terms[i] + terms[j]`` to every entry; `terms` is left without meaning."""
     rows = terms.copy()
@@ -172,7 +172,7 @@ def shift_system(a: Vector, order: int, terms: Vector, value: float) -> None:
         shift_columns(a, at, height, PANEL * panel + height, terms, rows, first)
 
 
-@compiled
+@inner
 def center_system(a: Vector, count: int, order: int, means: Vector, members: Vector, sums: Vector) -> None:
     """Turn inner products into those of vectors less the mean of the first `count` of them.
 
@@ -189,7 +189,7 @@ def center_system(a: Vector, count: int, order: int, means: Vector, members: Vec
     shift_system(a, order, means, grand)
 
 
-@compiled
+@inner
 def normalize_system(a: Vector, count: int, order: int, scale: Vector) -> None:
     """Turn inner products into those of unit vectors; `scale` gets one over the lengths, 1 for a null vector."""
     for i in range(order):
@@ -205,7 +205,7 @@ def normalize_system(a: Vector, count: int, order: int, scale: Vector) -> None:
             at += height
 
 
-@compiled
+@inner
 def lift(a: Vector, count: int, order: int, value: float) -> None:
     """Add `value` to the inner products of the atoms, not to the right-hand side."""
     for panel in range((order + PANEL - 1) // PANEL):
@@ -219,7 +219,7 @@ def lift(a: Vector, count: int, order: int, value: float) -> None:
             at += height
 
 
-@compiled
+@inner
 def squared_distance(x: Matrix, i: int, j: int, scale_i: float, scale_j: float) -> float:
     """Return ‖scale_i x_i - scale_j x_j‖²."""
     total = 0.0
@@ -229,7 +229,7 @@ def squared_distance(x: Matrix, i: int, j: int, scale_i: float, scale_j: float) 
     return total
 
 
-@compiled
+@inner
 def penalty_of(
     x: Matrix, y: int, atom: int, square: float, cross: float, own: float, scales: tuple[float, float], task: Task
 ) -> float:
@@ -245,7 +245,7 @@ def penalty_of(
     return max(distance + task.softening, DISTANCE_FLOOR * own)
 
 
-@compiled
+@inner
 def distances(
     a: Vector, x: Matrix, atoms: Numbers, count: int, order: int, scale: Vector, task: Task, penalty: Vector
 ) -> None:
@@ -256,7 +256,7 @@ def distances(
         penalty[i] = penalty_of(x, atoms[count], atoms[i], square, cross, own, (scale[count], scale[i]), task)
 
 
-@compiled
+@inner
 def shrinkage(count: int, bands: int, order: int, rule: int, a: Vector) -> float:
     """Return the weight of the mean variance in a Ledoit-Wolf or OAS covariance, from the centred Gram matrix."""
     trace = 0.0

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from hsad.kernels.compiled import compiled
+from hsad.kernels.compiled import inner
 from hsad.kernels.ring.limits import VARIANCE_FLOOR
 from hsad.kernels.ring.one_ring import shrinkage_weight
 from hsad.kernels.ring.task import RIDGE, Task
@@ -79,7 +79,7 @@ def lane_systems(lead: int, bands: int, line: int) -> Systems:
     )
 
 
-@compiled
+@inner
 def factor_lanes(a: Vector, systems: Systems) -> None:
     """Factor A + diag(ridge), with the right-hand side `y` as one more row: it becomes L⁻¹y."""
     order, lower, line = systems.order, systems.lower, systems.line
@@ -94,7 +94,7 @@ def factor_lanes(a: Vector, systems: Systems) -> None:
         lane_solve_row(a, lower, line, order, j, systems.ridge, systems.growth)
 
 
-@compiled
+@inner
 def finish_crd(a: Vector, systems: Systems, task: Task) -> None:
     """Write the scores of eight pixels: ``r = λ(XΓ⁻²Xᵀ + λI)⁻¹y``."""
     order, out = systems.order, systems.out
@@ -111,7 +111,7 @@ def finish_crd(a: Vector, systems: Systems, task: Task) -> None:
             out[lane] = task.lam * np.sqrt(out[lane])
 
 
-@compiled
+@inner
 def finish_rx(a: Vector, systems: Systems, task: Task, lanes: Vector) -> None:
     """Write the squared Mahalanobis distances of eight pixels; `lanes` is room for four vectors."""
     line, bands = systems.line, systems.bands
@@ -149,7 +149,7 @@ def finish_rx(a: Vector, systems: Systems, task: Task, lanes: Vector) -> None:
         systems.out[lane] = counts[lane] * systems.out[lane] if moments[LANES + lane] > 0 else 0.0
 
 
-@compiled
+@inner
 def note_rounding(systems: Systems, size: float, lanes: Vector) -> None:
     """Let `growth` see that the sums carry the rounding of numbers of a given size."""
     largest_square(systems.lower, systems.line + LANES, systems.lead + systems.bands, lanes)

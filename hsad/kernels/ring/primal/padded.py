@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from hsad.kernels.compiled import compiled
+from hsad.kernels.compiled import compiled, inner
 from hsad.kernels.ring.one_ring import mirrored
 from hsad.kernels.ring.primal.lanes import aligned
 from hsad.kernels.ring.window import REFLECT, SHIFT, Window
@@ -141,7 +141,7 @@ def make_pixels(
     return pixels._replace(brightest=brightest)
 
 
-@compiled
+@inner
 def box_start(position: int, size: int, outer: int, border: int) -> int:
     """Return the first position of an outer window along an axis; positions outside hold zeros or mirrored pixels."""
     start = position - outer // 2

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from hsad.kernels.compiled import compiled
+from hsad.kernels.compiled import compiled, inner
 from hsad.kernels.ring.primal.lanes import Systems, aligned, finish_crd, finish_rx, lane_systems, note_rounding
 from hsad.kernels.ring.primal.padded import Pixels, box_start, make_pixels
 from hsad.kernels.ring.primal.sliding import Slide, make_slide, slide_columns, slide_group, slide_row
@@ -26,7 +26,7 @@ Mask = NDArray[np.bool_]
 Core = tuple[int, int, int, int]
 
 
-@compiled
+@inner
 def _own_pixels(pixels: Pixels, row: int, col: int, gather: NDArray[np.int64], y: Vector) -> None:
     """Copy the pixels ``(row, col ... col + 7)`` side by side, without their ring weights."""
     at = (row + pixels.margin) * pixels.row_step + (col + pixels.margin) * pixels.step
@@ -39,7 +39,7 @@ def _own_pixels(pixels: Pixels, row: int, col: int, gather: NDArray[np.int64], y
         y[:LANES] = 1.0
 
 
-@compiled
+@inner
 def _report(systems: Systems, row: int, col: int, scores: Matrix, shares: Matrix) -> None:
     """Write the scores of up to eight pixels, and their least pivots as shares of their diagonals."""
     for lane in range(min(LANES, scores.shape[1] - col)):

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from hsad.kernels.compiled import compiled
+from hsad.kernels.compiled import inner
 from hsad.kernels.ring.primal.lanes import aligned
 from hsad.kernels.ring.primal.padded import Pixels, box_start
 from hsad.kernels.ring.window import Window
@@ -74,7 +74,7 @@ def make_slide(pixels: Pixels, window: Window, cols: int) -> Slide:
     )
 
 
-@compiled
+@inner
 def slide_columns(slide: Slide, pixels: Pixels, first: int, stop: int, window: Window) -> None:
     """Note which columns enter and leave the boxes of the pixels ``first ... stop - 1`` of a row."""
     slide.columns[:] = pixels.no_col
@@ -88,7 +88,7 @@ def slide_columns(slide: Slide, pixels: Pixels, first: int, stop: int, window: W
         slide.columns[3, k] = (col - window.inner // 2 - 1 + pixels.margin) * pixels.step
 
 
-@compiled
+@inner
 def _fill_up(pixels: Pixels, corners: Numbers, at: int, count: int) -> int:
     """Add pairs of zeros after `count` pairs from the pair `at` on, return how many there are then."""
     while count % PAIRS:
@@ -97,7 +97,7 @@ def _fill_up(pixels: Pixels, corners: Numbers, at: int, count: int) -> int:
     return count
 
 
-@compiled
+@inner
 def slide_row(slide: Slide, pixels: Pixels, row: int, col: int, window: Window, anew: bool) -> tuple[int, int]:
     """Prepare the corners for a row of pixels from `col` on; return the pairs of the first pixel and of the others.
 
@@ -142,7 +142,7 @@ def slide_row(slide: Slide, pixels: Pixels, row: int, col: int, window: Window, 
     return pairs, width
 
 
-@compiled
+@inner
 def slide_group(slide: Slide, pixels: Pixels, order: int, group: int, pairs: tuple[int, int]) -> None:
     """Bring the sums of the eight pixels of a group up to date, those of the groups before being so."""
     at = 0

@@ -11,13 +11,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from hsad.kernels.compiled import compiled
+from hsad.kernels.compiled import inner
 from hsad.kernels.ring.limits import DISTANCE_FLOOR
-from hsad.kernels.ring.one_ring import largest_ring, ring_pixels
+from hsad.kernels.ring.one_ring import ring_pixels
 from hsad.kernels.ring.primal.lanes import aligned
 from hsad.kernels.ring.primal.padded import Pixels, box_start
 from hsad.kernels.ring.task import Task
-from hsad.kernels.ring.window import SHIFT, Window
+from hsad.kernels.ring.window import SHIFT, Window, largest_ring
 from hsad.kernels.simd.lane_microtiles import (
     BANDS_MICROTILE,
     MICROTILE,
@@ -93,7 +93,7 @@ def make_rings(pixels: Pixels, window: Window, rows: int) -> Rings:
     )
 
 
-@compiled
+@inner
 def fill_strip(rings: Rings, pixels: Pixels, row: int, col: int) -> None:
     """Copy the surroundings of the columns ``col ... col + 7`` of pixels, from row `row` of the block on."""
     for lane in range(LANES):
@@ -107,7 +107,7 @@ def fill_strip(rings: Rings, pixels: Pixels, row: int, col: int) -> None:
                 transpose(pixels.x, at + b, rings.gather, 0, rings.strip, to, rings.band_step)
 
 
-@compiled
+@inner
 def find_atoms(
     rings: Rings, pixels: Pixels, valid: NDArray[np.bool_], row: int, col: int, stop: int, window: Window, top: int
 ) -> tuple[bool, int, int]:
@@ -152,7 +152,7 @@ def find_atoms(
     return True, 0, count
 
 
-@compiled
+@inner
 def _weigh(rings: Rings, pixels: Pixels, task: Task, x: Vector, at: int, start: int, size: int) -> None:
     """Turn the squared distances of the atoms of a chunk into weights; ring weights stand at ``x[at + offset]``."""
     if task.distance:
@@ -166,7 +166,7 @@ def _weigh(rings: Rings, pixels: Pixels, task: Task, x: Vector, at: int, start: 
                 rings.weights[k * LANES + lane] *= x[own + lane]
 
 
-@compiled
+@inner
 def add_weighted(
     rings: Rings, pixels: Pixels, task: Task, packed: bool, at: int, count: int, y: Vector, a: Vector, line: int
 ) -> None:

@@ -27,6 +27,8 @@ __all__ = ["refuse_damaged_heaps"]
 _MARK = b"GCOL\x01\0\0\0"
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _HEADER = 16  # bytes of a collection's, and of an object's
+_MANY = 2**24  # elements; memory for fewer is there
+_VIRTUAL = 3  # what stands before a virtual dataset's pointer, which has no number of elements: its class
 _LOOKED_AT = 16 * 2**20  # bytes at either end of a file: what describes it lies there, and most files are shorter
 
 
@@ -95,6 +97,7 @@ def _first_overstated(part: bytes, base: int, collections: Mapping[int, Mapping[
         for place in 8 * near[np.isin(addresses[near], known)] + shift:
             if 4 <= place <= len(part) - 12:
                 count, address, index = struct.unpack("<IQI", part[place - 4 : place + 12])
-                if count > collections[address + base].get(index, count):
+                overstated = count > collections[address + base].get(index, count)
+                if overstated and count >= _MANY and count >> 24 != _VIRTUAL:
                     return int(address) + base
     return None

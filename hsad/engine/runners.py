@@ -262,8 +262,9 @@ class Cluster(Runner):
                 cluster = Client(cluster, timeout="5s", set_as_default=False)
             except (OSError, ValueError) as error:
                 raise ParameterError(f"scheduler: no dask scheduler answers at {cluster!r} ({error})") from error
-            # Of a connection that is lost it would print a traceback; our error says it.
-            logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
+            # Of a connection that is lost they would print tracebacks; our error says it.
+            for name in ("distributed.client", "distributed.batched"):
+                logging.getLogger(name).setLevel(logging.CRITICAL)
         self.client = cluster
         self._pinned: list[Any] = []
         self._homes: list[str] = []

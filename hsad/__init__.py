@@ -14,21 +14,22 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hsad.cube import check_cube
-    from hsad.description import describe
+    from hsad import plot as plot
+    from hsad.anomalies.decide import polygons, threshold
+    from hsad.anomalies.vectors import write_anomalies
     from hsad.detection import detect, learn, score
     from hsad.detectors import DETECTORS, Detector
     from hsad.errors import HsadError, HsadWarning
     from hsad.evaluation import evaluate
     from hsad.evaluation.intervals import confidence_intervals, evaluate_objects
+    from hsad.explanation.explain import explain
+    from hsad.job.describe import describe
     from hsad.job.learned import Learned
-    from hsad.products.anomalies import write_anomalies
     from hsad.products.cubes.convert import write_cube
     from hsad.products.raster import write_scores
     from hsad.readers import open_cube
-    from hsad.report.decide import polygons, threshold
-    from hsad.report.explain import explain
     from hsad.report.survey import survey
+    from hsad.scene.cube import check_cube
     from hsad.synthetic import make_scene
 
 __version__ = "0.1.0"
@@ -40,23 +41,23 @@ _HOMES = {
     "HsadError": "hsad.errors",
     "HsadWarning": "hsad.errors",
     "Learned": "hsad.job.learned",
-    "check_cube": "hsad.cube",
-    "describe": "hsad.description",
+    "check_cube": "hsad.scene.cube",
+    "describe": "hsad.job.describe",
     "detect": "hsad.detection",
     "detect_many": "hsad.job.batch",
     "detect_to_file": "hsad.job.files",
     "evaluate": "hsad.evaluation",
     "confidence_intervals": "hsad.evaluation.intervals",
     "evaluate_objects": "hsad.evaluation.intervals",
-    "explain": "hsad.report.explain",
+    "explain": "hsad.explanation.explain",
     "learn": "hsad.detection",
     "make_scene": "hsad.synthetic",
     "open_cube": "hsad.readers",
-    "polygons": "hsad.report.decide",
+    "polygons": "hsad.anomalies.decide",
     "score": "hsad.detection",
     "survey": "hsad.report.survey",
-    "threshold": "hsad.report.decide",
-    "write_anomalies": "hsad.products.anomalies",
+    "threshold": "hsad.anomalies.decide",
+    "write_anomalies": "hsad.anomalies.vectors",
     "write_cube": "hsad.products.cubes.convert",
     "write_scores": "hsad.products.raster",
 }
@@ -91,6 +92,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "plot":  # the one room that users name
+        return importlib.import_module("hsad.plot")
     home = _HOMES.get(name) or (None if name.startswith("_") else _detector_classes().get(name))
     if home is None:
         raise AttributeError(f"module 'hsad' has no attribute {name!r}")

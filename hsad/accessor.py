@@ -15,7 +15,6 @@ from hsad.errors import ParameterError, SceneWarning
 
 __all__ = ["HsadAccessor"]
 
-_COLORS = {"red": 650.0, "green": 550.0, "blue": 470.0}  # nm
 _NEAR_NM = 50.0
 _PICTURE_PIXELS = 10**6
 
@@ -68,16 +67,18 @@ class HsadAccessor:
         SceneWarning
             Where no band is within 50 nm: the nearest one is shown.
         """
-        from hsad.cube import nodata
+        from hsad.plot.true_colour import RGB_NM, nearest_bands, stretched
+        from hsad.scene.cube import nodata
 
         cube, wavelength = self._with_wavelengths("make a picture by")
         good = cube.coords["good_wavelength"].values if "good_wavelength" in cube.coords else np.ones(len(wavelength))
         candidates = np.flatnonzero(good) if np.any(good) else np.arange(len(wavelength))
-        chosen = [int(candidates[np.argmin(np.abs(wavelength[candidates] - centre))]) for centre in _COLORS.values()]
-        far = [(centre, wavelength[band]) for band, centre in zip(chosen, _COLORS.values(), strict=True)]
-        far = [(centre, shown) for centre, shown in far if abs(shown - centre) > _NEAR_NM]
-        if far:
-            asked, shown = (", ".join(f"{number:g}" for number in numbers) for numbers in zip(*far, strict=True))
+        centres = np.array(list(RGB_NM.values()))
+        nearest, distance = nearest_bands(wavelength[candidates], centres)
+        chosen = candidates[nearest]
+        far = distance > _NEAR_NM
+        if far.any():
+            asked, shown = (", ".join(f"{nm:g}" for nm in numbers[far]) for numbers in (centres, wavelength[chosen]))
             warnings.warn(f"no band near {asked} nm: {shown} nm are shown", SceneWarning, stacklevel=2)
         step = max(1, int(np.ceil(np.sqrt(cube.sizes["y"] * cube.sizes["x"] / _PICTURE_PIXELS))))
         small = cube.isel(y=slice(None, None, step), x=slice(None, None, step))
@@ -88,11 +89,7 @@ class HsadAccessor:
             values[(values == fill).any(axis=2)] = np.nan
         if "valid" in small.coords:
             values[~small.coords["valid"].values] = np.nan
-        for color in range(3):
-            known = values[..., color][np.isfinite(values[..., color])]
-            low, high = np.percentile(known, [2, 98]) if known.size else (0.0, 1.0)
-            values[..., color] = np.clip((values[..., color] - low) / ((high - low) or 1.0), 0, 1)
-        result = picture.copy(data=values.astype(np.float32)).assign_coords(color=list(_COLORS))
+        result = picture.copy(data=stretched(values).astype(np.float32)).assign_coords(color=list(RGB_NM))
         return result.drop_vars(["quality", "valid", "gain", "bias", "band_name"], errors="ignore").assign_attrs(
             long_name="true colour", _FillValue=np.nan
         )
@@ -113,19 +110,21 @@ class HsadAccessor:
         ParameterError
             When the cube has no wavelengths, or none was asked for.
         """
+        from hsad.plot.true_colour import nearest_bands
+
         cube, centres = self._with_wavelengths("choose bands by")
         if not wavelengths:
             raise ParameterError("nearest: name at least one wavelength in nm")
-        return cube.isel(band=[int(np.nanargmin(np.abs(centres - wanted))) for wanted in wavelengths])
+        return cube.isel(band=nearest_bands(centres, wavelengths)[0])
 
     def plot(self, scores: Any, path: Any = None, **options: Any) -> Any:
         """Draw the scene in true colour beside its scores; options and figure as of `hsad.plot.plot_scores`."""
-        from hsad.products.figures import plot_scores
+        from hsad.plot.maps import plot_scores
 
         return plot_scores(scores, path, **{"background": self.rgb().values, "background_title": "Scene", **options})
 
     def _with_wavelengths(self, what: str) -> tuple[xr.DataArray, NDArray[np.float64]]:
-        from hsad.cube import check_cube
+        from hsad.scene.cube import check_cube
 
         cube = check_cube(self._cube)
         if "wavelength" not in cube.coords:

@@ -10,17 +10,18 @@ from typing import Any
 
 import numpy as np
 
-from hsad.cube import geo_grid
+from hsad.anomalies.opened import Scene
 from hsad.detection import detect
 from hsad.errors import OutputError
 from hsad.evaluation import evaluate, roc_curve
 from hsad.files import check_output, whole_file
 from hsad.job.files import detect_to_file
-from hsad.products import plot_roc, write_envi
+from hsad.plot.curves import plot_roc
+from hsad.plot.quicklook import draw_quicklook
+from hsad.products import write_envi
 from hsad.readers import open_cube
-from hsad.report.opened import Scene
-from hsad.report.quicklook import draw_quicklook
 from hsad.report.survey import NAMES, survey
+from hsad.scene.cube import geo_grid
 from hsad.synthetic import make_scene
 
 __all__ = ["run_demo"]

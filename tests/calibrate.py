@@ -1,6 +1,6 @@
 """Measure the backgrounds of scenes with known objects: the tables of the bank, and how well they predict each other.
 
-    python tests/calibrate.py --data DIR --output hsad/thresholds/bank.json auto rx crd lrx
+    python tests/calibrate.py --data DIR --output hsad/anomalies/bank.json auto rx crd lrx
 
 Native benchmark scenes, the same binned 2 x 2, and synthetic scenes give the tables. Leaving out one ground at a time
 (all scenes that show the same place), it prints what was stated and what was delivered, on these and on the implants of
@@ -23,13 +23,13 @@ import numpy as np
 from scipy import ndimage
 
 import hsad
+from hsad.anomalies.bank import BankNull, BankTable, features
+from hsad.anomalies.objects import find_objects
+from hsad.anomalies.scoremap import ScoreMap
+from hsad.anomalies.tail import PEAK_REACH, Tail, peaks_of
 from hsad.bench.known import KnownScene, benchmark_scenes
 from hsad.bench.suite import suite
 from hsad.detectors import describe_detector, make_detector
-from hsad.thresholds.bank import BankNull, BankTable, features
-from hsad.thresholds.objects import find_objects
-from hsad.thresholds.scoremap import ScoreMap
-from hsad.thresholds.tail import PEAK_REACH, Tail, peaks_of
 
 #: Scenes of one ground show the same place, and leave together.
 GROUNDS = {

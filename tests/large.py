@@ -187,7 +187,7 @@ def raw_seconds(path: Path) -> float:
 def window_seconds(scene: Path, tile: int, reach: int) -> float:
     """Return the time in which one thread reads all tiles of a scene with their surroundings."""
     import hsad
-    from hsad.cube import raster_of
+    from hsad.scene.cube import raster_of
 
     raster = raster_of(hsad.open_cube(scene))
     rows, cols, _ = raster.shape

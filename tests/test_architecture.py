@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import graphlib
 import json
 import re
 import shutil
@@ -23,7 +24,11 @@ RING = {f"kernels.ring.{name}" for name in ("task", "window", "limits")}
 # name that fits it, so a folder inside a folder can be a room of its own. Arrows run one way.
 ROOMS = {
     "errors": set(),
-    "masked": set(),
+    "record": set(),
+    "files": {"errors"},
+    "gdal": {"files", "errors"},
+    "progress": {"errors"},
+    "scene": {"files", "gdal", "record", "errors"},
     "kernels": {"kernels.simd", "errors"},
     "kernels.simd": set(),
     "kernels.image": {"kernels.triangular", "kernels.compiled"},
@@ -35,72 +40,62 @@ ROOMS = {
     "kernels.ring.primal": {*RING, "kernels.ring.one_ring", "kernels.simd", "kernels.compiled"},
     "kernels.ring.torch": {*RING, "kernels.ring.shrinkage", "kernels.device", "errors"},
     "kernels.networks": {"kernels.device", "errors"},
-    "cube": {"masked", "grids", "errors"},
-    "quality": {"cube", "errors"},
-    "grids": {"errors"},
-    "files": {"errors"},
-    "gdal": {"files", "errors"},
-    "record": set(),
-    "evaluation": {"masked", "record", "errors"},
-    "plot": {"evaluation", "products", "report", "cube", "errors"},
+    "evaluation": {"scene", "record", "errors"},
     "manual": {"errors"},
+    "synthetic": {"scene", "errors"},
+    "readers": {"kernels.transposition", "scene", "files", "gdal", "errors"},
+    "products": {"engine.memory", "scene", "files", "gdal", "errors"},
     "catalog": {"errors", "files", "products", "synthetic"},
-    "synthetic": {"cube", "errors"},
-    "readers": {"kernels.transposition", "quality", "grids", "cube", "files", "gdal", "errors"},
-    "products": {"engine.memory", "masked", "quality", "grids", "cube", "files", "gdal", "errors"},
     "detectors": {"kernels", "errors"},
     "engine": {
-        "masked", "detectors.base", "detectors.block", "detectors.packing", "detectors.probe", "quality",
-        "cube", "errors",
+        "detectors.base", "detectors.block", "detectors.packing", "detectors.probe", "scene", "errors",
     },
     "engine.memory": {"errors"},
-    "progress": {"errors"},
     "job": {
-        "masked", "engine", "detectors", "readers", "products", "progress", "quality", "grids", "files",
-        "cube", "record", "errors",
+        "engine", "detectors", "readers", "products", "progress", "scene", "files", "record", "errors",
     },
     "detection": {"job", "detectors", "errors"},
-    "thresholds": {"cube", "errors"},
+    "anomalies": {"job", "engine", "readers", "products", "scene", "files", "gdal", "errors"},
+    "explanation": {"anomalies", "job", "detectors", "kernels", "errors"},
+    "plot": {"explanation", "anomalies", "evaluation", "products", "scene", "files", "errors"},
     "report": {
-        "thresholds", "detection", "job", "engine", "detectors", "kernels", "readers", "products", "progress", "files",
-        "grids", "cube", "errors",
+        "plot", "explanation", "anomalies", "job", "detectors.base", "products", "scene", "files", "errors",
     },
-    "description": {"engine", "detectors.block", "quality", "grids", "cube", "record", "errors"},
-    "accessor": {"detection", "detectors", "products", "cube", "errors"},
+    "accessor": {"plot", "detection", "detectors", "scene", "errors"},
     "doctor": {"engine"},
     "bench": {
-        "catalog", "cube", "detection", "detectors", "engine", "evaluation", "files", "gdal", "kernels.device",
-        "products", "readers", "synthetic", "errors",
+        "catalog", "detection", "detectors", "engine", "evaluation", "files", "gdal", "kernels.device", "plot",
+        "products", "readers", "scene", "synthetic", "errors",
     },
-    "demo": {"cube", "job", "detection", "evaluation", "products", "readers", "report", "synthetic", "files", "errors"},
+    "demo": {
+        "anomalies", "detection", "evaluation", "files", "job", "plot", "products", "readers", "report", "scene",
+        "synthetic", "errors",
+    },
     "cli": {
-        "bench", "catalog", "cube", "demo", "description", "detection", "detectors", "doctor", "errors", "evaluation",
-        "files", "job", "manual", "products", "progress", "readers", "report",
+        "anomalies", "bench", "catalog", "demo", "detection", "detectors", "doctor", "errors", "evaluation",
+        "explanation", "files", "job", "manual", "plot", "products", "progress", "readers", "report", "scene",
     },
     "__main__": {"cli"},
 }  # fmt: skip
 
-# The one upward arrow: `Detector.detect` is a convenience that calls the main job.
-UPWARD = {("detectors.base", "detection.detect")}
+# Conveniences of results and detectors that call a public function of the package by its public name. They name no
+# room above their own.
+CONVENIENCES = {"detectors.base", "explanation.explain"}
 
 
 # Which rooms or files may import a library that decides how things run; everybody else is given what they need.
 LIBRARIES = {
-    ("dask", "distributed"): {"engine", "cube", "job.job", "products.raster", "doctor"},
+    ("dask", "distributed"): {"engine", "scene.cube", "job.job", "products.raster", "doctor"},
     ("rasterio",): {
         "gdal",
-        "cube",
-        "grids",
+        "scene",
         "readers",
         "products",
         "synthetic",
-        "description",
         "doctor",
         "bench",
         "catalog",
-        "thresholds.objects",
-        "report.opened",
-        "report.decide",
+        "anomalies",
     },
     ("torch",): {"kernels.ring.torch", "kernels.networks", "kernels.device", "doctor", "bench.peers"},
 }
@@ -147,11 +142,24 @@ FILES = sorted(
 def test_arrows_run_one_way(path):
     own = room(dotted(path))
     for module in imported(path):
+        if module == "hsad":
+            assert dotted(path) in CONVENIENCES, f"{path} imports the package itself"
         if not module.startswith("hsad.") or module == "hsad.__version__":
             continue
-        target = module.removeprefix("hsad.")
-        if (dotted(path), target) not in UPWARD:
-            assert within(target, {own} | ROOMS[own]), f"{path} imports {module}"
+        assert within(module.removeprefix("hsad."), {own} | ROOMS[own]), f"{path} imports {module}"
+
+
+def test_no_file_imports_itself_by_way_of_others():
+    """Lazy imports and those for types count too: graphlib finds a circle of any length."""
+    modules = {f"hsad.{dotted(path)}": path for path in FILES}
+    graph = {
+        name: {target if target in modules else target.rpartition(".")[0] for target in imported(path)} & set(modules)
+        for name, path in modules.items()
+    }
+    try:
+        list(graphlib.TopologicalSorter(graph).static_order())
+    except graphlib.CycleError as error:
+        pytest.fail(f"these files import each other in a circle: {' <- '.join(error.args[1])}")
 
 
 @pytest.mark.parametrize("path", FILES, ids=dotted)
@@ -193,6 +201,16 @@ def test_the_top_level_holds_what_the_readme_says_and_no_more():
         pytest.skip("no clone: nothing says which files are the repository's")
     tracked = listed.stdout.splitlines()
     assert {path.partition("/")[0] for path in tracked if not path.startswith(".")} <= allowed
+
+
+def test_the_package_itself_is_not_crowded():
+    assert len(list(PACKAGE.glob("*.py"))) <= 12
+
+
+def test_names_of_test_files_do_not_repeat_their_folder():
+    for path in Path(__file__).parent.glob("*/test_*.py"):
+        folder = path.parent.name
+        assert not path.stem.startswith((f"test_{folder}", f"test_{folder.rstrip('s')}_")), path
 
 
 def test_no_room_is_crowded():

@@ -11,10 +11,10 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from hsad.catalog import CatalogItem, get_item
-from hsad.cube import geo_grid
 from hsad.errors import SceneError
 from hsad.readers import open_cube
 from hsad.readers.masks import open_mask
+from hsad.scene.cube import geo_grid
 from hsad.synthetic import make_scene
 
 __all__ = ["BENCHMARK", "KnownScene", "as_cube", "benchmark_scenes", "synthetic_scene"]

@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 
 from hsad import __version__
 from hsad.bench.timing import processor, seconds
-from hsad.cube import build_cube, chunk_cube
 from hsad.engine.decoded import shared_blocks
 from hsad.engine.runners import available_cpus
 from hsad.engine.source import CubeSource, source_of
 from hsad.errors import ParameterError
 from hsad.readers import open_cube
 from hsad.readers.rasters.hdf5 import hdf5_raster, open_hdf5
+from hsad.scene.cube import build_cube, chunk_cube
 
 __all__ = ["Reading", "ReadingRow", "run_reading"]
 

@@ -109,7 +109,7 @@ class Report:
         """Draw the times as a figure (PNG, PDF or SVG)."""
         from matplotlib.figure import Figure
 
-        from hsad.products.figures import save_figure
+        from hsad.plot.figures import save_figure
 
         figure = Figure(figsize=(9, 1 + 0.45 * len(self.rows)), layout="constrained")
         axes = figure.subplots()

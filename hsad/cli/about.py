@@ -198,7 +198,7 @@ def _accuracy(suite: bool, data: str | None, only: str, seeds: int, draw: int) -
 def _speed(quick: bool, only: str, plot: str | None, overwrite: bool) -> Report:
     from hsad.bench import run_bench
     from hsad.files import check_output
-    from hsad.products.figures import FIGURE_SUFFIXES
+    from hsad.plot.figures import FIGURE_SUFFIXES
 
     if plot is not None:
         check_output(plot, FIGURE_SUFFIXES, overwrite=overwrite)

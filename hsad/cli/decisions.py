@@ -66,7 +66,7 @@ def threshold(scores: str, output: str, as_json: bool, **options: Any) -> None:
 
     The answer says where the threshold comes from, how many false anomalies to expect, and when not to trust that.
     """
-    from hsad.report.decide import threshold_to_file
+    from hsad.anomalies.decide import threshold_to_file
 
     result = threshold_to_file(scores, output, **options)
     if as_json:
@@ -104,9 +104,9 @@ def _pair(kind: type, form: str) -> Callable[[click.Context, click.Parameter, st
 @json_option
 def explain(scene: str, scores: str, output: str | None, overwrite: bool, as_json: bool, **where: Any) -> None:
     """Say why a pixel or an anomaly of SCORES stands out in SCENE."""
+    from hsad.explanation.explain import explain_scores
     from hsad.files import check_output
-    from hsad.products.figures import FIGURE_SUFFIXES
-    from hsad.report.explain import explain_scores
+    from hsad.plot.figures import FIGURE_SUFFIXES
 
     if output is not None:
         check_output(output, FIGURE_SUFFIXES, overwrite=overwrite)

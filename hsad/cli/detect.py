@@ -48,7 +48,7 @@ def detect(
     from hsad.errors import ParameterError
     from hsad.files import check_output
     from hsad.job.files import OUTPUT_SUFFIXES, detect_to_file
-    from hsad.products.figures import FIGURE_SUFFIXES
+    from hsad.plot.figures import FIGURE_SUFFIXES
     from hsad.readers.collection import expand_scenes
 
     if log is not None:
@@ -67,9 +67,9 @@ def detect(
     keeps(Path(f"{output}.unfinished"))
     result = detect_to_file(named[0], output, method, save_background=save_background, **options)
     if plot is not None:
+        from hsad.anomalies.opened import Scene, open_scores, window_origin
         from hsad.job.options import RunOptions
-        from hsad.report.opened import Scene, open_scores, window_origin
-        from hsad.report.quicklook import draw_quicklook
+        from hsad.plot.quicklook import draw_quicklook
 
         scores = open_scores(output)
         run, _ = RunOptions.split(options)

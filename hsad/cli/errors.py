@@ -10,7 +10,10 @@ import click
 
 from hsad.errors import HsadError
 
-__all__ = ["Interrupted", "told"]
+__all__ = ["NAMED_METHOD", "Interrupted", "told"]
+
+#: The key of the context under which the method of a command line is kept.
+NAMED_METHOD = "hsad.method"
 
 _OF_DETECT = ("--method", "--output", "--plot", "--save-background", "--overwrite", "--restart", "--parts", "--log")
 
@@ -58,7 +61,6 @@ def _usage(error: click.UsageError) -> str:
 
 def _unknown_option(error: click.NoSuchOption) -> str:
     """Return what is said of an option that `detect` does not have: what its method takes, and what is near."""
-    from hsad.cli.options import NAMED_METHOD
     from hsad.detectors import DEFAULT_METHOD, DETECTORS, describe_methods
     from hsad.job.options import RunOptions
 

@@ -16,14 +16,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hsad.cli.completion import TextOrFile, one_of
-from hsad.cli.errors import Interrupted
+from hsad.cli.errors import NAMED_METHOD, Interrupted
 from hsad.errors import OutputWarning
 
 if TYPE_CHECKING:
     from hsad.detectors.parameters import Parameter
 
 __all__ = [
-    "NAMED_METHOD",
     "DetectCommand",
     "HsadCommand",
     "HsadGroup",
@@ -33,9 +32,6 @@ __all__ = [
     "print_json",
     "progress",
 ]
-
-#: Where the method that a command line names is kept in the context.
-NAMED_METHOD = "hsad.method"
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 overwrite_option = click.option("--overwrite", is_flag=True, help="Replace existing outputs.")

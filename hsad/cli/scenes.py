@@ -19,7 +19,7 @@ __all__ = ["catalog", "convert", "info"]
 @json_option
 def info(scene: str, as_json: bool) -> None:
     """Say what SCENE is: size, type, wavelengths, georeferencing, valid pixels."""
-    from hsad.description import describe
+    from hsad.job.describe import describe
     from hsad.readers import open_cube
 
     description = describe(open_cube(scene), progress=progress())

@@ -46,14 +46,15 @@ def evaluate(
     average_precision and objects_found stands where they lie in 90 % of draws of other objects of these kinds: the
     bootstrap over objects. --json also has the figures of each object.
     """
+    from hsad.anomalies.opened import open_scores
     from hsad.evaluation import evaluate as compare
     from hsad.evaluation import roc_curve
     from hsad.evaluation.intervals import evaluate_objects
     from hsad.files import check_output
     from hsad.job.batch import output_names
-    from hsad.products.figures import FIGURE_SUFFIXES, plot_roc
+    from hsad.plot.curves import plot_roc
+    from hsad.plot.figures import FIGURE_SUFFIXES
     from hsad.readers import open_mask
-    from hsad.report.opened import open_scores
 
     if plot is not None:
         check_output(plot, FIGURE_SUFFIXES, overwrite=overwrite)

@@ -227,6 +227,6 @@ class Detector(metaclass=ByUsersNames):
 
     def detect(self, cube: Any, **options: Any) -> Any:
         """Score every pixel of `cube`; the same as ``hsad.detect(cube, self, **options)``."""
-        from hsad.detection import detect
+        import hsad  # the package's public function: nothing below the main job may name its room
 
-        return detect(cube, self, **options)
+        return hsad.detect(cube, self, **options)

@@ -9,14 +9,11 @@ import typing
 from abc import ABCMeta
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 
 from hsad.errors import ParameterError
-
-if TYPE_CHECKING:
-    from hsad.detectors.base import Detector
 
 __all__ = ["TAKEN", "ByUsersNames", "Parameter", "declared", "parameter"]
 
@@ -131,7 +128,7 @@ class Parameter:
 
 
 @functools.cache
-def declared(cls: type[Detector], taken: frozenset[str] = TAKEN) -> tuple[Parameter, ...]:
+def declared(cls: type[Any], taken: frozenset[str] = TAKEN) -> tuple[Parameter, ...]:
     """Return the parameters that a detector declares, in the order of its fields.
 
     Raises

@@ -12,8 +12,8 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from hsad.cube import Raster
 from hsad.errors import SceneError
+from hsad.scene.cube import Raster
 
 __all__ = ["BlockCache", "CodedRaster", "WholeRaster", "shared_blocks", "unit_of"]
 

@@ -26,7 +26,7 @@ from locket import LockError, lock_file
 from numpy.typing import NDArray
 
 from hsad.detectors.packing import LoadError, find_loaded, pack, read_packed, unpack, write_packed
-from hsad.engine.run import TileScores
+from hsad.engine.tile_scores import TileScores
 from hsad.engine.tiles import LeafGrid
 from hsad.errors import DataError, OutputError, ParameterError, ResumeWarning, SceneError
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hsad.detectors.base import Background, Detector
 from hsad.engine.decoded import shared_blocks
@@ -17,13 +16,14 @@ from hsad.engine.memos import Memos
 from hsad.engine.plan import Budget, Footprint, Plan, check_side, plan
 from hsad.engine.runners import Memory, Outcome, Runner, Threads, one_blas_thread
 from hsad.engine.source import Source
+from hsad.engine.tile_scores import TileScores
 from hsad.engine.tiles import MergeTree, Tile
 from hsad.errors import TileError
 
 if TYPE_CHECKING:
     from hsad.engine.resume import Journal
 
-__all__ = ["Engine", "Progress", "TileScores", "score_tile"]
+__all__ = ["Engine", "Progress", "score_tile"]
 
 T = TypeVar("T")
 
@@ -36,31 +36,6 @@ _MOST_FAILURES = 16
 
 #: Number, in a journal, of the first pass over the scene that is about to be scored; passes of learning are fewer.
 _LOOKS_FROM = 1000
-
-
-@dataclass(frozen=True)
-class TileScores:
-    """The scores of a tile, and the kinds of evidence behind them where they were asked for.
-
-    Attributes
-    ----------
-    rows, cols : slice
-        Of the scene.
-    layers : (rows, cols, 1 + kinds) ndarray of float32
-        The scores, then each kind of evidence.
-    earlier : bool
-        Whether a run that ended early had computed them.
-    """
-
-    rows: slice
-    cols: slice
-    layers: NDArray[np.float32]
-    earlier: bool = False
-
-    @property
-    def scores(self) -> NDArray[np.float32]:
-        """The scores, ``(rows, cols)``."""
-        return self.layers[..., 0]
 
 
 def _scan_tile(

@@ -13,12 +13,12 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from hsad.cube import Raster, nodata, raster_of
 from hsad.detectors.probe import require_valid
 from hsad.engine.decoded import CodedRaster, WholeRaster, shared_blocks, unit_of
 from hsad.errors import DataError, ParameterError, SceneError
-from hsad.masked import with_nan
-from hsad.quality import MaskedRaster, masked_raster, valid_pixels
+from hsad.scene.cube import Raster, nodata, raster_of
+from hsad.scene.masked import with_nan
+from hsad.scene.quality import MaskedRaster, masked_raster, valid_pixels
 
 __all__ = ["SPECTRA", "CubeSource", "Source", "drop_dead_bands", "source_of"]
 
@@ -248,7 +248,7 @@ def source_of(
     Parameters
     ----------
     cube : (y, x, band) DataArray
-        As `hsad.cube.check_cube` returns it.
+        As `hsad.scene.cube.check_cube` returns it.
     chosen : (bands,) ndarray of bool, optional
         Bands to use; bands marked bad are left out all the same.
     mask : (y, x) ndarray of bool, optional

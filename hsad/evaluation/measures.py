@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hsad.errors import DataError, ParameterError
-from hsad.masked import with_nan
 from hsad.record import Record
+from hsad.scene.masked import with_nan
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray

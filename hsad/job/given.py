@@ -11,9 +11,9 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from hsad.cube import check_cube
 from hsad.errors import ParameterError, SceneWarning
-from hsad.masked import with_nan
+from hsad.scene.cube import check_cube
+from hsad.scene.masked import with_nan
 
 __all__ = ["as_cube", "is_array"]
 

@@ -21,15 +21,14 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from hsad import __version__
-from hsad.cube import GeoGrid, geo_grid
 from hsad.detectors import describe_detector
 from hsad.detectors.base import Background, Detector
 from hsad.engine.memory import memory_bytes
-from hsad.engine.run import Engine, TileScores
+from hsad.engine.run import Engine
 from hsad.engine.runners import Cluster, Memory, Runner, Threads
 from hsad.engine.source import CubeSource
+from hsad.engine.tile_scores import TileScores
 from hsad.errors import DataError, ParameterError, TileError
-from hsad.grids.swath import Swath, swath_of
 from hsad.job.given import as_cube, is_array
 from hsad.job.identity import Files, identity
 from hsad.job.learned import Learned, versions_of
@@ -39,6 +38,8 @@ from hsad.job.selection import as_asked, band_wavelengths, map_of, pixel_mask, p
 from hsad.products.ortho import orthorectified
 from hsad.products.provenance import source_file
 from hsad.progress import LOGGER, chosen_progress
+from hsad.scene.cube import GeoGrid, geo_grid
+from hsad.scene.swath import Swath, swath_of
 
 if TYPE_CHECKING:
     from hsad.engine.resume import Journal

@@ -12,11 +12,11 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from hsad.cube import GeoGrid, geo_grid
 from hsad.engine.source import CubeSource, drop_dead_bands, source_of
 from hsad.errors import DataError, ParameterError
-from hsad.grids.swath import Swath, seen_within, swath_of, swath_window
-from hsad.quality import choose_flags
+from hsad.scene.cube import GeoGrid, geo_grid
+from hsad.scene.quality import choose_flags
+from hsad.scene.swath import Swath, seen_within, swath_of, swath_window
 
 if TYPE_CHECKING:
     from hsad.job.learned import Learned

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hsad.grids.grid import GeoGrid
 from hsad.record import Record
+from hsad.scene.grid import GeoGrid
 
 __all__ = ["Place", "Strongest"]
 

@@ -1,4 +1,4 @@
-"""What hsad leaves behind: score rasters with their STAC item and QGIS style, cubes as files that others read, figures.
+"""What hsad leaves behind: score rasters with their STAC item and QGIS style, cubes as files that others read.
 
 Nothing appears under its final name before it is complete. Products know cubes and grids, never readers,
 detectors or the engine; each name is loaded when it is first used.
@@ -12,15 +12,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from hsad.products.cubes.convert import write_cube
     from hsad.products.cubes.envi import write_envi
-    from hsad.products.figures import plot_roc, plot_scores
     from hsad.products.provenance import Provenance
     from hsad.products.raster import ScoreWriter, read_provenance, write_scores
 
 __all__ = [
     "Provenance",
     "ScoreWriter",
-    "plot_roc",
-    "plot_scores",
     "read_provenance",
     "write_cube",
     "write_envi",
@@ -30,8 +27,6 @@ __all__ = [
 _HOMES = {
     "Provenance": "provenance",
     "ScoreWriter": "raster",
-    "plot_roc": "figures",
-    "plot_scores": "figures",
     "read_provenance": "raster",
     "write_cube": "cubes.convert",
     "write_envi": "cubes.envi",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hsad.grids.swath import map_strips
+from hsad.scene.swath import map_strips
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from hsad.grids.swath import Swath
+    from hsad.scene.swath import Swath
 
 __all__ = ["Spool", "orthorectified"]
 

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import xarray as xr
 
-from hsad.cube import GeoGrid, geo_grid
 from hsad.errors import OutputError, ParameterError
 from hsad.files import check_output, drop_statistics, publish, refuse_inputs, reserve_space, staging, statistics
 from hsad.gdal import gdal_errors, open_raster
-from hsad.masked import with_nan
 from hsad.products.cog import BLOCK, same_values, state_statistics, to_cog
 from hsad.products.ortho import Spool
 from hsad.products.provenance import Provenance, source_file
 from hsad.products.stac import stac_item
 from hsad.products.styles import raster_style
 from hsad.products.summary import summarize
+from hsad.scene.cube import GeoGrid, geo_grid
+from hsad.scene.masked import with_nan
 
 if TYPE_CHECKING:
     import os
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from hsad.grids.swath import Swath
+    from hsad.scene.swath import Swath
 
 __all__ = ["RASTER_SUFFIXES", "ScoreWriter", "companions", "read_provenance", "write_scores"]
 

@@ -17,8 +17,8 @@ from hsad.products.provenance import Provenance, sha256_of, source_file
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from hsad.cube import GeoGrid
     from hsad.products.summary import BandSummary
+    from hsad.scene.cube import GeoGrid
 
 __all__ = ["EXTENSIONS", "add_asset", "footprint", "stac_item"]
 

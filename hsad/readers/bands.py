@@ -53,7 +53,7 @@ _BELOW_IS_MICROMETER = 100.0
 
 @dataclass
 class BandTable:
-    """Per-band lists of a cube, as keywords of `hsad.cube.build_cube`, and remarks on what did not fit."""
+    """Per-band lists of a cube, as keywords of `hsad.scene.cube.build_cube`, and remarks on what did not fit."""
 
     wavelength: NDArray[np.float64] | None = None
     fwhm: NDArray[np.float64] | None = None
@@ -63,7 +63,7 @@ class BandTable:
 
     @property
     def coordinates(self) -> dict[str, Any]:
-        """Keyword arguments for `hsad.cube.build_cube`."""
+        """Keyword arguments for `hsad.scene.cube.build_cube`."""
         return {
             "wavelength": self.wavelength,
             "fwhm": self.fwhm,

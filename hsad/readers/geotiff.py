@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hsad.cube import Raster, build_cube, lazy_image
 from hsad.errors import SceneError
 from hsad.gdal import LEAST_CACHE, open_dataset
 from hsad.readers.bands import BandTable, band_table
@@ -18,6 +17,7 @@ from hsad.readers.nodata import stored_nodata
 from hsad.readers.rasters.pixels import in_pixels
 from hsad.readers.stac import stac_bands
 from hsad.readers.tiff import plain_tiff
+from hsad.scene.cube import Raster, build_cube, lazy_image
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -116,7 +116,7 @@ def read(path: Path, variable: str | None = None) -> xr.DataArray:
         scaled = bool(np.any(gain != 1) or np.any(bias != 0))
         interleave = dataset.tags(ns="IMAGE_STRUCTURE").get("INTERLEAVE", "")
         if dataset.driver == "GTiff":
-            raster = plain_tiff(str(path), raster.shape, raster.dtype) or raster
+            raster = plain_tiff(str(path), raster)
         driver, description = dataset.driver, dataset.tags().get("description")
         valid = mask(dataset, path)
     attrs = {

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from affine import Affine
     from numpy.typing import NDArray
 
-    from hsad.cube import GeoGrid
+    from hsad.scene.cube import GeoGrid
 
 __all__ = ["open_mask"]
 
@@ -97,7 +97,7 @@ def _numpy(path: Path) -> NDArray[Any]:
 
 
 def _raster(path: str | Path, grid: GeoGrid) -> NDArray[Any]:
-    from hsad.cube import geo_grid, nodata
+    from hsad.scene.cube import geo_grid, nodata
 
     cube = read_cube(path)
     if cube.sizes["band"] != 1:

@@ -86,7 +86,7 @@ class _Foreign:
 
     def read(self, path: Path, /, variable: str | None = None) -> xr.DataArray:
         """Return the cube."""
-        from hsad.cube import check_cube
+        from hsad.scene.cube import check_cube
 
         try:
             return check_cube(self.reader.read(path, variable))

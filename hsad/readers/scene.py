@@ -73,7 +73,7 @@ def read_cube(path: str | Path) -> xr.DataArray:
 
 
 def open_cube(path: str | Path) -> xr.DataArray:
-    """Open a scene as a cube (see `hsad.cube`), dask-chunked by blocks of rows; no pixel is read yet.
+    """Open a scene as a cube (see `hsad.scene.cube`), dask-chunked by blocks of rows; no pixel is read yet.
 
     Parameters
     ----------
@@ -93,6 +93,6 @@ def open_cube(path: str | Path) -> xr.DataArray:
     SceneError
         When the file cannot be read; the message names the file and what is wrong with it.
     """
-    from hsad.cube import chunk_cube
+    from hsad.scene.cube import chunk_cube
 
     return chunk_cube(read_cube(path))

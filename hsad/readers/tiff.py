@@ -20,6 +20,8 @@ from hsad.readers.rasters.pixels import put_pixels
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from hsad.scene.cube import Raster
+
 __all__ = ["TiffRaster", "plain_tiff"]
 
 # Numbers of the tags, TIFF 6.0.
@@ -69,6 +71,8 @@ class TiffRaster:
         Position, count and type of the table of their offsets.
     lengths : _Entry or None
         The same of the table of their bytes.
+    through_gdal : Raster
+        The same file through GDAL, which reads it where it cannot be mapped.
     size : int
         Bytes up to the end of the last of them.
     """
@@ -81,6 +85,7 @@ class TiffRaster:
     planar: bool
     table: _Entry
     lengths: _Entry | None
+    through_gdal: Raster
     size: int = 0
     row_step: int = 1
 
@@ -92,9 +97,7 @@ class TiffRaster:
                     return self._window(content, rows, cols)
         except (OSError, ValueError) as error:
             raise SceneError(f"{self.path}: {error}") from error
-        from hsad.readers.geotiff import gdal_raster
-
-        return gdal_raster(self.path).read(rows, cols)
+        return self.through_gdal.read(rows, cols)
 
     def _window(self, content: NDArray[np.uint8], rows: slice, cols: slice) -> NDArray[Any]:
         if content.size < self.size:
@@ -188,24 +191,25 @@ def _even_step(offsets: NDArray[np.int64], axis: int) -> int | None:
     return int(steps.flat[0]) if np.all(steps == steps.flat[0]) else None
 
 
-def plain_tiff(path: str, shape: tuple[int, int, int], dtype: np.dtype[Any]) -> TiffRaster | None:
-    """Return the recipe for an uncompressed TIFF, None where GDAL has to read it.
+def plain_tiff(path: str, through_gdal: Raster) -> Raster:
+    """Return what reads a TIFF fastest: the mapped file where it is uncompressed, else GDAL.
 
     Parameters
     ----------
     path : str
-    shape, dtype
-        What GDAL says of the file: rows, columns, bands, and the type of the numbers.
+    through_gdal : Raster
+        The same file through GDAL, with the shape ``(rows, columns, bands)`` and the type that GDAL reports.
     """
     try:
         with open(path, "rb") as file:  # noqa: PTH123  GDAL's names of files are not always paths
-            raster = _described(path, file)
-        if raster is None or (raster.shape, raster.dtype) != (shape, dtype):
-            return None
+            raster = _described(path, file, through_gdal)
+        if raster is None or (raster.shape, raster.dtype) != (through_gdal.shape, through_gdal.dtype):
+            return through_gdal
         with open(path, "rb", buffering=0) as held, mapped(held) as content:  # noqa: PTH123  GDAL's names, too
-            return None if content is None else _checked(raster, content)
-    except Exception:  # noqa: BLE001  whatever it is that this reader does not know: GDAL may know it
-        return None
+            checked = None if content is None else _checked(raster, content)
+    except Exception:  # noqa: BLE001  GDAL may know what this reader does not know
+        return through_gdal
+    return checked or through_gdal
 
 
 def _checked(raster: TiffRaster, content: NDArray[np.uint8]) -> TiffRaster | None:
@@ -228,7 +232,7 @@ def _checked(raster: TiffRaster, content: NDArray[np.uint8]) -> TiffRaster | Non
     return replace(raster, size=int(ends.max()))
 
 
-def _described(path: str, file: BinaryIO) -> TiffRaster | None:
+def _described(path: str, file: BinaryIO, through_gdal: Raster) -> TiffRaster | None:
     order = {b"II": "<", b"MM": ">"}[file.read(2)]
     big = {42: False, 43: True}[struct.unpack(f"{order}H", file.read(2))[0]]
     if big:
@@ -277,4 +281,5 @@ def _described(path: str, file: BinaryIO) -> TiffRaster | None:
         value_of(_PLANAR, 1) == 2,
         entries[_TILE_OFFSETS if tiled else _STRIP_OFFSETS],
         entries.get(_TILE_BYTES if tiled else _STRIP_BYTES),
+        through_gdal,
     )

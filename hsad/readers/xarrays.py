@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hsad.cube import GeoGrid, Raster, build_cube, cube_axes, lazy_image
 from hsad.errors import ParameterError, SceneError
-from hsad.grids.swath import PointSwath, Swath, TableSwath
-from hsad.quality import Flag, attach_flags, has_bits
 from hsad.readers.bands import BandTable, band_table
 from hsad.readers.nodata import stored_nodata
 from hsad.readers.rasters.arrays import XarrayLayer, XarrayRaster, is_hdf5, opened
 from hsad.readers.rasters.hdf5 import hdf5_raster, open_hdf5
 from hsad.readers.rasters.pixels import block_of
+from hsad.scene.cube import GeoGrid, Raster, build_cube, cube_axes, lazy_image
+from hsad.scene.quality import Flag, attach_flags, has_bits
+from hsad.scene.swath import PointSwath, Swath, TableSwath
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

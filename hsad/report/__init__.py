@@ -1,1 +1,1 @@
-"""From scores to what an analyst works with: anomalies, their reasons, a page to review them in."""
+"""The page that an analyst reviews anomalies in, a survey of a scene, and what was marked in a review."""

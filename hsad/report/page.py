@@ -13,28 +13,28 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hsad import __version__
+from hsad.anomalies.decide import choose_anomalies, summary_line
+from hsad.anomalies.opened import Scene, open_scores
+from hsad.anomalies.surroundings import look_around
+from hsad.anomalies.vectors import COLUMNS, Anomalies
 from hsad.errors import DataError
+from hsad.explanation.explain import explainer
 from hsad.files import check_output, whole_file
-from hsad.products.anomalies import COLUMNS, Anomalies
+from hsad.plot.pictures import data_url, overview, picture_step, score_picture
+from hsad.plot.spectrum_line import line_breaks, shaded_stretches, spectrum_axis
 from hsad.products.palette import SCORE_PALETTE
 from hsad.products.styles import STATE_COLORS
-from hsad.report.decide import choose_anomalies, summary_line
-from hsad.report.explain import ABSORPTION, explainer
-from hsad.report.opened import Scene, open_scores
-from hsad.report.pictures import data_url, overview, picture_step, score_picture
-from hsad.report.surroundings import look_around
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from hsad.thresholds.scoremap import ScoreMap
+    from hsad.anomalies.scoremap import ScoreMap
 
 __all__ = ["Account", "report_to_file", "write_page"]
 
 PAGE_SUFFIXES = (".html", ".htm")
 _SPECTRA = 200
 _REASONS = 60
-_GAP = 3.0
 _LEFT_OUT = {"peak_wavelengths", "mean_spectrum", "background_spectrum"}
 
 
@@ -191,7 +191,7 @@ def _data(anomalies: Anomalies, scores: ScoreMap, scene: Scene, account: Account
     records = anomalies.records()
     table = {name: [record[name] for record in records] for name in columns}
     digest = hashlib.sha256(json.dumps([table, scores.source, anomalies.threshold["threshold"]]).encode()).hexdigest()
-    axis, axis_name = _axis(scene)
+    axis, axis_name = spectrum_axis(scene.wavelength, scene.source.bands + 1)
     return {
         "name": Path(scores.source or scene.name).stem,
         "key": digest[:16],
@@ -214,8 +214,8 @@ def _data(anomalies: Anomalies, scores: ScoreMap, scene: Scene, account: Account
         "outlines": [feature["geometry"] for feature in anomalies.to_geojson()["features"]],
         "axis": [_short(value) for value in axis],
         "axis_name": axis_name,
-        "breaks": _breaks(axis),
-        "shaded": _shaded(scene, axis),
+        "breaks": line_breaks(axis).tolist(),
+        "shaded": [stretch for stretch, _ in shaded_stretches(axis, absorption=scene.wavelength is not None)],
         "spectra": _spectra(anomalies, scores, scene),
         "reasons": {} if account is None else _reasons(anomalies, scores, scene, account),
     }
@@ -231,7 +231,7 @@ def _palette() -> list[list[int]]:
 
 def _metres(scores: ScoreMap) -> float | None:
     """Return how many metres a pixel's side is long, None where that is not known."""
-    from hsad.products.anomalies import pixel_areas
+    from hsad.anomalies.vectors import pixel_areas
 
     area = pixel_areas(scores.grid, np.array([scores.grid.rows // 2]))[0]
     return float(np.sqrt(area)) if np.isfinite(area) else None
@@ -254,26 +254,6 @@ def _shapes(anomalies: Anomalies) -> list[list[list[float]]]:
         rings = [ring for part in parts for ring in (part.exterior, *part.interiors)]
         found.append([np.asarray(ring.coords)[:-1].ravel().tolist() for ring in rings])
     return found
-
-
-def _axis(scene: Scene) -> tuple[NDArray[np.float64], str]:
-    if scene.wavelength is None:
-        return scene.source.bands.astype(np.float64) + 1.0, "Band"
-    return scene.wavelength, "Wavelength (nm)"
-
-
-def _breaks(axis: NDArray[np.float64]) -> list[int]:
-    """Return at which bands a line begins anew: after a gap, or where wavelengths step back."""
-    steps = np.diff(axis)
-    rising = steps[steps > 0]
-    usual = float(np.median(rising)) if rising.size else 1.0
-    return [int(band) + 1 for band in np.flatnonzero((steps > _GAP * usual) | (steps <= 0))]
-
-
-def _shaded(scene: Scene, axis: NDArray[np.float64]) -> list[list[float]]:
-    """Return the stretches of the axis to shade: absorption bands, and gaps of bands that are left out."""
-    gaps = [[float(axis[band - 1]), float(axis[band])] for band in _breaks(axis) if axis[band] > axis[band - 1]]
-    return gaps if scene.wavelength is None else [*map(list, ABSORPTION), *gaps]
 
 
 def _spectra(anomalies: Anomalies, scores: ScoreMap, scene: Scene) -> dict[int, dict[str, list[float | None]]]:

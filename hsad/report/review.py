@@ -7,8 +7,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from hsad.anomalies.vectors import read_anomalies, set_states
 from hsad.errors import SceneError
-from hsad.products.anomalies import read_anomalies, set_states
 
 __all__ = ["apply_review"]
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from hsad.anomalies.decide import MERGE, choose_anomalies, summary_line
+from hsad.anomalies.opened import Scene, open_scores, window_origin
+from hsad.anomalies.vectors import write_anomalies
 from hsad.detectors.base import Detector
 from hsad.errors import OutputError
 from hsad.files import check_output
 from hsad.job.files import detect_to_file
 from hsad.job.options import RunOptions
-from hsad.products.anomalies import write_anomalies
+from hsad.plot.quicklook import draw_quicklook
 from hsad.products.stac import add_asset
-from hsad.report.decide import MERGE, choose_anomalies, summary_line
-from hsad.report.opened import Scene, open_scores, window_origin
 from hsad.report.page import Account, write_page
-from hsad.report.quicklook import draw_quicklook
 
 __all__ = ["NAMES", "survey"]
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import xarray as xr
     from numpy.typing import NDArray
 
-    from hsad.cube import GeoGrid
+    from hsad.scene.cube import GeoGrid
 
 __all__ = ["SyntheticScene", "make_scene"]
 
@@ -40,7 +40,7 @@ class SyntheticScene:
     Attributes
     ----------
     cube : xarray.DataArray
-        ``(y, x, band)``, int16, 10⁴ · reflectance (coordinate ``gain``), nodata -9999, see `hsad.cube`.
+        ``(y, x, band)``, int16, 10⁴ · reflectance (coordinate ``gain``), nodata -9999, see `hsad.scene.cube`.
     truth : xarray.DataArray
         ``(y, x)``, int32: 0 background (and nodata), else the number of the target.
     targets : tuple of Target
@@ -87,7 +87,7 @@ def _grid(rows: int, cols: int, rotation: float, pixel_size: float) -> GeoGrid:
     from affine import Affine
     from rasterio.crs import CRS
 
-    from hsad.cube import GeoGrid
+    from hsad.scene.cube import GeoGrid
 
     along = pixel_size * math.cos(math.radians(rotation))
     aside = pixel_size * math.sin(math.radians(rotation))

@@ -55,11 +55,11 @@ def test_the_result_says_where_the_strongest_places_are(scene, tmp_path, hsad_ru
 
 @pytest.mark.parametrize("region", [[], ["--region", "5:55,10:70"]])
 def test_plot_shows_the_scene_beside_the_scores(scene, tmp_path, hsad_run, region, monkeypatch):
-    from hsad.products import figures
+    from hsad.plot import maps
 
     drawn = []
-    save = figures.save_figure
-    monkeypatch.setattr(figures, "save_figure", lambda figure, *a, **k: (drawn.append(figure), save(figure, *a, **k)))
+    save = maps.save_figure
+    monkeypatch.setattr(maps, "save_figure", lambda figure, *a, **k: (drawn.append(figure), save(figure, *a, **k)))
     arguments = ("detect", scene / "scene.hdr", "-m", "rx", *region, "-o", tmp_path / "s.tif")
     status, _, err = hsad_run(*arguments, "--plot", tmp_path / "map.png")
     assert (status, err) == (0, "")

@@ -16,7 +16,6 @@ from scipy.ndimage import gaussian_filter
 
 import hsad
 from hsad.bench import formulas
-from hsad.cube import check_cube
 from hsad.detectors.low_rank import rpca, state
 from hsad.detectors.low_rank.band_rpca import BandRPCA
 from hsad.detectors.low_rank.rpca import RPCA
@@ -28,6 +27,7 @@ from hsad.errors import ConvergenceWarning, DataError, ParameterError
 from hsad.kernels.low_rank import pursuit
 from hsad.kernels.low_rank.matrix_pursuit import sparse_part
 from hsad.kernels.low_rank.patch_grid import patch_starts
+from hsad.scene.cube import check_cube
 
 
 def inexact_alm(X, lam, tolerance=1e-7):

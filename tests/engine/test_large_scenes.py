@@ -13,12 +13,12 @@ import pytest
 import rasterio
 
 import hsad
-from hsad.cube import raster_of
 from hsad.engine.decoded import BlockCache
 from hsad.engine.memos import Memos
 from hsad.errors import ParameterError
 from hsad.readers.rasters.raw import RawRaster
 from hsad.readers.tiff import TiffRaster
+from hsad.scene.cube import raster_of
 
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 

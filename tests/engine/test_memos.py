@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import sketches
 
-from hsad.cube import check_cube
 from hsad.detectors.base import Detector, Scan
 from hsad.detectors.block import Block
 from hsad.engine import memos as caches
@@ -18,6 +17,7 @@ from hsad.engine.memos import Memos
 from hsad.engine.run import Engine
 from hsad.engine.runners import Cluster, Runner
 from hsad.engine.source import source_of
+from hsad.scene.cube import check_cube
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,7 @@ def one(kind: str, number: int, folder: Path) -> tuple[str, str]:
 def use_scene(path: Path) -> tuple[str, str]:
     """Open, describe and score a scene; compare a TIFF with what GDAL reads."""
     import hsad
-    from hsad.description import describe
+    from hsad.job.describe import describe
 
     cube = hsad.open_cube(path)
     describe(cube)

@@ -13,17 +13,18 @@ import pytest
 from processes import finished_tiles, hsad, running, same_bytes, unfinished, values, wait_for, write_scene
 
 import hsad as library
-from hsad.cube import check_cube
 from hsad.detectors import DETECTORS, make_detector
 from hsad.detectors.packing import find_loaded, pack, unpack
 from hsad.engine.resume import Journal
-from hsad.engine.run import Engine, TileScores
+from hsad.engine.run import Engine
 from hsad.engine.runners import Runner
 from hsad.engine.source import source_of
+from hsad.engine.tile_scores import TileScores
 from hsad.engine.tiles import LeafGrid
 from hsad.errors import DataError, OutputError, ResumeWarning
 from hsad.job.learned import Learned
 from hsad.kernels.summaries import Moments
+from hsad.scene.cube import check_cube
 
 pytestmark = pytest.mark.faults
 

@@ -15,7 +15,7 @@ from sketches import MeanDistance
 import hsad as library
 from hsad.detectors.parameters import parameter
 from hsad.engine.resume import Journal
-from hsad.engine.run import TileScores
+from hsad.engine.tile_scores import TileScores
 from hsad.engine.tiles import LeafGrid
 from hsad.errors import OutputError, SceneError
 

@@ -16,13 +16,13 @@ from processes import hsad as command
 from rasterio.crs import CRS
 
 import hsad
-from hsad.cube import GeoGrid, geo_grid, nodata
 from hsad.engine.source import source_of
 from hsad.errors import OutputError, ParameterError, SceneWarning
 from hsad.gdal import open_dataset
-from hsad.grids.swath import swath_of
 from hsad.products.cubes.blocks import block_rows
-from hsad.quality import choose_flags, flag_names
+from hsad.scene.cube import GeoGrid, geo_grid, nodata
+from hsad.scene.quality import choose_flags, flag_names
+from hsad.scene.swath import swath_of
 
 pytest.importorskip("zarr")
 

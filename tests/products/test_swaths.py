@@ -10,11 +10,11 @@ from granules import COLS, ROWS, dlr, emit, pace
 from processes import hsad as command
 
 import hsad
-from hsad.cube import GeoGrid
 from hsad.errors import DataError, ParameterError
 from hsad.gdal import open_dataset
-from hsad.grids.swath import PointSwath, swath_of, swath_window
 from hsad.job.files import detect_to_file
+from hsad.scene.cube import GeoGrid
+from hsad.scene.swath import PointSwath, swath_of, swath_window
 
 RX = {"method": "rx", "covariance": "ridge"}
 
@@ -272,7 +272,7 @@ def test_the_command_line(tmp_path):
 
 
 def test_grids_of_strips_are_whole():
-    from hsad.grids.swath import map_strips
+    from hsad.scene.swath import map_strips
 
     strips = list(map_strips(GeoGrid(5, 2**20, None, None)))
     assert [(strip.start, strip.stop) for strip in strips] == [(n, n + 1) for n in range(5)]
@@ -280,7 +280,7 @@ def test_grids_of_strips_are_whole():
 
 @pytest.mark.parametrize("options", [(), ("--region", "1:5,0:3")])
 def test_the_picture_of_a_scene_lies_where_its_scores_do(tmp_path, hsad_run, monkeypatch, options):
-    from hsad.report import quicklook
+    from hsad.plot import quicklook
 
     drawn = []
     plot = quicklook.plot_scores

@@ -15,7 +15,8 @@ from processes import hsad, running, wait_for, write_scene
 from hsad.cli import run
 from hsad.errors import OutputError
 from hsad.files import check_output, open_log, publish, staging, whole_file
-from hsad.products import plot_roc, plot_scores, write_envi, write_scores
+from hsad.plot import plot_roc, plot_scores
+from hsad.products import write_envi, write_scores
 
 SCORES = np.random.default_rng(0).random((20, 30))
 CUBE = np.zeros((4, 5, 3), np.float32)

@@ -11,7 +11,7 @@ import rasterio
 
 import hsad
 from hsad.cli import run
-from hsad.cube import geo_grid
+from hsad.scene.cube import geo_grid
 
 
 def refused(path):

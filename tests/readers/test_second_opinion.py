@@ -14,8 +14,8 @@ import pytest
 from granules import aviris, dlr, emit, pace, prisma, tanager
 
 import hsad
-from hsad.cube import geo_grid, nodata
-from hsad.grids.swath import swath_of
+from hsad.scene.cube import geo_grid, nodata
+from hsad.scene.swath import swath_of
 
 try:
     with warnings.catch_warnings():

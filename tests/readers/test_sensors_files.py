@@ -12,10 +12,10 @@ from granules import COLS, ROWS, aviris, dlr, single_files
 from granules.seen import invalid, row, spectra
 
 import hsad
-from hsad.cube import geo_grid, raster_of
 from hsad.errors import ParameterError, SceneError
-from hsad.quality import choose_flags, flag_names
 from hsad.readers.sensors.hyperion import wavelengths
+from hsad.scene.cube import geo_grid, raster_of
+from hsad.scene.quality import choose_flags, flag_names
 
 # --- EnMAP
 

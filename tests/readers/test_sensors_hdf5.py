@@ -12,14 +12,14 @@ from granules import COLS, ROWS, aviris, dlr, emit, neon, pace, prisma, stored, 
 from granules.seen import invalid, row, spectra
 
 import hsad
-from hsad.cube import geo_grid, raster_of
 from hsad.errors import SceneError
-from hsad.grids.swath import swath_of
-from hsad.quality import choose_flags, flag_names, flag_shares
 from hsad.readers.rasters.hdf5 import Hdf5Layer, Hdf5Raster
 from hsad.readers.rasters.raw import RawRaster
 from hsad.readers.rasters.stacked import StackedRaster
 from hsad.readers.sensors.product import FlagImage
+from hsad.scene.cube import geo_grid, raster_of
+from hsad.scene.quality import choose_flags, flag_names, flag_shares
+from hsad.scene.swath import swath_of
 
 # --- EMIT
 

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 import hsad
+from hsad.anomalies.opened import Scene, open_scores
+from hsad.anomalies.vectors import read_anomalies
 from hsad.cli import run
 from hsad.errors import DataError, OutputError
+from hsad.explanation.explain import explain_scores
+from hsad.plot.pictures import overview
 from hsad.products import write_envi
-from hsad.products.anomalies import read_anomalies
-from hsad.report.explain import explain_scores
-from hsad.report.opened import Scene, open_scores
-from hsad.report.pictures import overview
 
 
 @pytest.fixture(scope="module")

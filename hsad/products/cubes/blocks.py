@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hsad.cube import nodata, raster_of
 from hsad.engine.memory import DEFAULT, PROGRAM
 from hsad.errors import ParameterError, SceneWarning
-from hsad.quality import flag_names
+from hsad.scene.cube import nodata, raster_of
+from hsad.scene.quality import flag_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

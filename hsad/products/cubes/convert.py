@@ -34,7 +34,7 @@ def write_cube(
     Parameters
     ----------
     cube : (y, x, band) DataArray or ndarray
-        As `hsad.cube` describes it.
+        As `hsad.scene.cube` describes it.
     path : path
         ``.hdr``, ``.img``, ``.bil`` and so on for ENVI, ``.tif`` for GeoTIFF, ``.zarr`` for Zarr.
     interleave : {"bil", "bip", "bsq"}, optional

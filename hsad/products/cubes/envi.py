@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal, get_args
 
 import numpy as np
 
-from hsad.cube import GeoGrid, check_cube, geo_grid
 from hsad.errors import OutputError, ParameterError
 from hsad.files import check_output, drop_statistics, publish, reserve_space, staging, statistics
 from hsad.products.cubes.blocks import block_rows, ignore_value, number, row_blocks, say_what_is_left_out
+from hsad.scene.cube import GeoGrid, check_cube, geo_grid
 
 if TYPE_CHECKING:
     import os
@@ -51,7 +51,7 @@ def write_envi(
     Parameters
     ----------
     cube : (y, x, band) DataArray or ndarray
-        As `hsad.cube` describes it; lazy cubes are read once, block by block.
+        As `hsad.scene.cube` describes it; lazy cubes are read once, block by block.
     path : path
         The header (``.hdr``, data beside it as ``.img``) or the data file (header beside it as ``.hdr``).
     interleave : {"bil", "bip", "bsq"}

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hsad.cube import Raster, build_cube, degenerate
 from hsad.errors import SceneError
 from hsad.readers.bands import band_table
 from hsad.readers.envi.header import DATA_TYPES, Header, find_data, find_header, is_container, read_header
 from hsad.readers.nodata import stored_nodata
 from hsad.readers.rasters.loaded import LoadedRaster
 from hsad.readers.rasters.raw import INTERLEAVES, Gunzip, Layout, RawRaster
+from hsad.scene.cube import Raster, build_cube, degenerate
 
 if TYPE_CHECKING:
     from pathlib import Path

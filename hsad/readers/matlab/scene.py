@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hsad.cube import Raster, build_cube
 from hsad.errors import SceneError
 from hsad.readers.bands import band_table
 from hsad.readers.matlab.matfile import MatArray, is_hdf5, is_matlab, list_arrays, load_array
 from hsad.readers.rasters.hdf5 import hdf5_raster, open_hdf5
 from hsad.readers.rasters.loaded import LoadedRaster
+from hsad.scene.cube import Raster, build_cube
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import h5py
     from numpy.typing import NDArray
 
-    from hsad.cube import Raster
+    from hsad.scene.cube import Raster
 
 __all__ = ["Hdf5Layer", "Hdf5Raster", "column", "hdf5_raster", "open_hdf5", "stated", "text"]
 

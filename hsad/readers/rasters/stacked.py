@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hsad.cube import Raster
 from hsad.errors import SceneError
+from hsad.scene.cube import Raster
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

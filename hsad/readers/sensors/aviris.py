@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hsad.cube import GeoGrid, geo_grid, nodata
 from hsad.errors import SceneError
-from hsad.grids.swath import TableSwath
 from hsad.readers.bands import band_table
 from hsad.readers.envi import scene as envi
 from hsad.readers.rasters.hdf5 import Hdf5Layer, column, hdf5_raster, open_hdf5, text
@@ -23,6 +21,8 @@ from hsad.readers.sensors.product import (
     product_cube,
     sibling,
 )
+from hsad.scene.cube import GeoGrid, geo_grid, nodata
+from hsad.scene.swath import TableSwath
 
 if TYPE_CHECKING:
     from pathlib import Path

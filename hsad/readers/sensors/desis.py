@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from hsad.quality import Flag
 from hsad.readers.rasters.stacked import stack
 from hsad.readers.sensors.dlr import BandFields, find_files, is_image, layer_a_band, read_bands, read_image
 from hsad.readers.sensors.markup import read_xml
 from hsad.readers.sensors.product import ascending, files_beside, flag_image, in_bands, no_variable, product_cube
+from hsad.scene.quality import Flag
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from hsad.cube import Raster
+    from hsad.scene.cube import Raster
 
 __all__ = ["BandFields", "Bands", "Files", "find_files", "is_image", "layer_a_band", "read_bands", "read_image"]
 
@@ -147,5 +147,4 @@ def read_image(path: Path) -> tuple[Raster, dict[str, Any], float | None, list[s
     with open_dataset(str(path)) as dataset:
         crs, transform, remarks = georeferencing(dataset)
         nodata = dataset.nodata
-    raster = plain_tiff(str(path), raster.shape, raster.dtype) or raster
-    return raster, {"crs": crs, "transform": transform}, nodata, remarks
+    return plain_tiff(str(path), raster), {"crs": crs, "transform": transform}, nodata, remarks

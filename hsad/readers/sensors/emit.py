@@ -9,10 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from hsad.cube import GeoGrid, Raster
 from hsad.errors import SceneError
-from hsad.grids.swath import TableSwath
-from hsad.quality import Flag
 from hsad.readers.bands import band_table
 from hsad.readers.rasters.hdf5 import Hdf5Layer, column, hdf5_raster, open_hdf5, text
 from hsad.readers.sensors.granule import holds, is_granule
@@ -24,6 +21,9 @@ from hsad.readers.sensors.product import (
     product_cube,
     sibling,
 )
+from hsad.scene.cube import GeoGrid, Raster
+from hsad.scene.quality import Flag
+from hsad.scene.swath import TableSwath
 
 if TYPE_CHECKING:
     from pathlib import Path

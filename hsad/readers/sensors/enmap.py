@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hsad.errors import SceneError
-from hsad.quality import Flag, has_bits, is_any_of
 from hsad.readers.rasters.stacked import stack
 from hsad.readers.sensors.dlr import BandFields, Files, find_files, is_image, layer_a_band, read_bands, read_image
 from hsad.readers.sensors.markup import read_xml
@@ -20,6 +19,7 @@ from hsad.readers.sensors.product import (
     outside_water,
     product_cube,
 )
+from hsad.scene.quality import Flag, has_bits, is_any_of
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,10 +6,10 @@ import itertools
 from typing import TYPE_CHECKING, Any
 
 from hsad.errors import SceneError
-from hsad.grids.swath import PointSwath
-from hsad.quality import Flag, is_any_of
 from hsad.readers.rasters.hdf5 import Hdf5Layer, open_hdf5
 from hsad.readers.sensors.product import files_beside
+from hsad.scene.quality import Flag, is_any_of
+from hsad.scene.swath import PointSwath
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

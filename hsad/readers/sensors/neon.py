@@ -10,7 +10,8 @@ from hsad.errors import SceneError
 from hsad.readers.bands import band_table
 from hsad.readers.rasters.hdf5 import column, hdf5_raster, open_hdf5, text
 from hsad.readers.sensors.granule import coded_flags, holds, is_granule, known_crs
-from hsad.readers.sensors.product import WATER_NM, main_file, no_variable, product_cube
+from hsad.readers.sensors.product import main_file, no_variable, product_cube
+from hsad.scene.water_vapour import WATER_VAPOUR_NM
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -122,7 +123,7 @@ def _outside_windows(wavelength: NDArray[np.float64], group: h5py.Group) -> NDAr
         if key in holder.attrs
     ]
     good = np.ones(len(wavelength), dtype=np.bool_)
-    for low, high in [window for window in stated if len(window) == 2] or WATER_NM:
+    for low, high in [window for window in stated if len(window) == 2] or WATER_VAPOUR_NM:
         good &= (wavelength < low) | (wavelength > high)
     return good
 

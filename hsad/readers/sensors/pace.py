@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hsad.errors import SceneError
-from hsad.quality import PIXEL_FLAG, Flag, has_bits
 from hsad.readers.rasters.hdf5 import Hdf5Layer, column, hdf5_raster, open_hdf5, text
 from hsad.readers.rasters.stacked import stack
 from hsad.readers.sensors.granule import holds, is_granule, points_in
@@ -18,6 +17,7 @@ from hsad.readers.sensors.product import (
     outside_water,
     product_cube,
 )
+from hsad.scene.quality import PIXEL_FLAG, Flag, has_bits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import xarray as xr
     from numpy.typing import NDArray
 
-    from hsad.cube import Raster
+    from hsad.scene.cube import Raster
 
 __all__ = ["can_read", "folders", "name", "read"]
 

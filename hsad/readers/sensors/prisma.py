@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from hsad.errors import SceneError
-from hsad.quality import PIXEL_FLAG
 from hsad.readers.rasters.hdf5 import hdf5_raster, open_hdf5, stated, text
 from hsad.readers.rasters.stacked import stack
 from hsad.readers.sensors.granule import coded_flags, holds, is_granule, known_crs, points_in
@@ -19,6 +18,7 @@ from hsad.readers.sensors.product import (
     outside_water,
     product_cube,
 )
+from hsad.scene.quality import PIXEL_FLAG
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import xarray as xr
     from numpy.typing import NDArray
 
-    from hsad.cube import Raster
+    from hsad.scene.cube import Raster
 
 __all__ = ["can_read", "folders", "name", "read"]
 

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hsad.cube import build_cube
 from hsad.errors import SceneError
 from hsad.gdal import open_dataset
-from hsad.quality import Flag, attach_flags
 from hsad.readers.nodata import stored_nodata
+from hsad.scene.cube import build_cube
+from hsad.scene.quality import Flag, attach_flags
+from hsad.scene.water_vapour import WATER_VAPOUR_NM
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -22,11 +23,10 @@ if TYPE_CHECKING:
     import xarray as xr
     from numpy.typing import ArrayLike, NDArray
 
-    from hsad.cube import Raster
-    from hsad.grids.swath import Swath
+    from hsad.scene.cube import Raster
+    from hsad.scene.swath import Swath
 
 __all__ = [
-    "WATER_NM",
     "FlagImage",
     "ascending",
     "files_beside",
@@ -39,18 +39,14 @@ __all__ = [
     "sibling",
 ]
 
-#: Where water vapour leaves an imaging spectrometer nothing but noise, in nm. The bands in it are bad in the products
-#: that mark no bands themselves.
-WATER_NM = ((1350.0, 1440.0), (1800.0, 1960.0))
-
 
 def outside_water(wavelength: ArrayLike) -> tuple[NDArray[np.bool_], list[str]]:
     """Return which bands are outside the water vapour windows, and a remark if any is inside."""
     centres = np.asarray(wavelength, dtype=np.float64)
     good = np.ones(centres.shape, dtype=np.bool_)
-    for low, high in WATER_NM:
+    for low, high in WATER_VAPOUR_NM:
         good &= (centres < low) | (centres > high)
-    windows = " and ".join(f"{low:g}-{high:g}" for low, high in WATER_NM)
+    windows = " and ".join(f"{low:g}-{high:g}" for low, high in WATER_VAPOUR_NM)
     remark = f"the product marks no bands: the {np.count_nonzero(~good)} within {windows} nm, water vapour, are bad"
     return good, [] if good.all() else [remark]
 
@@ -151,7 +147,7 @@ def product_cube(
     Parameters
     ----------
     raster, reader, **known
-        As for `hsad.cube.build_cube`.
+        As for `hsad.scene.cube.build_cube`.
     path : Path
         The main file.
     product : str
@@ -159,7 +155,7 @@ def product_cube(
     nodata : float, optional
         Before scaling; dropped with a remark where it cannot occur.
     flags, masked, band_mask
-        Quality layers, as for `hsad.quality.attach_flags`.
+        Quality layers, as for `hsad.scene.quality.attach_flags`.
     swath : Swath, optional
         Where the pixels of a sensor's grid lie on a map.
     remarks : iterable of str

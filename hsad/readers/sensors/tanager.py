@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hsad.cube import lazy_image
 from hsad.errors import SceneError
-from hsad.grids.swath import Swath
 from hsad.readers.bands import band_table
 from hsad.readers.rasters.hdf5 import Hdf5Layer, hdf5_raster, open_hdf5, stated, text
 from hsad.readers.sensors.granule import coded_flags, holds, is_granule, known_crs, points_in
@@ -20,6 +18,8 @@ from hsad.readers.sensors.product import (
     outside_water,
     product_cube,
 )
+from hsad.scene.cube import lazy_image
+from hsad.scene.swath import Swath
 
 if TYPE_CHECKING:
     from pathlib import Path

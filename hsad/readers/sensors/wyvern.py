@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from hsad.cube import geo_grid, nodata
 from hsad.gdal import open_dataset
 from hsad.readers import geotiff
 from hsad.readers.sensors.product import files_beside, main_file, no_variable, product_cube, sibling
+from hsad.scene.cube import geo_grid, nodata
 
 if TYPE_CHECKING:
     from pathlib import Path

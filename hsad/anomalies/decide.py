@@ -1,0 +1,316 @@
+"""From a score map to a mask, or to a ranked list of anomalies with outlines."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from hsad.anomalies.choose import Threshold, ThresholdOptions, choose_threshold
+from hsad.anomalies.objects import find_objects
+from hsad.anomalies.opened import Scene, open_scores
+from hsad.anomalies.rasters import MASK_NODATA, write_decided
+from hsad.anomalies.scoremap import ScoreMap
+from hsad.anomalies.vectors import (
+    VECTOR_SUFFIXES,
+    Anomalies,
+    longitude_latitude,
+    pixel_areas,
+    write_anomalies,
+)
+from hsad.errors import OutputError, ParameterError
+from hsad.files import check_output, refuse_inputs
+from hsad.job.options import RunOptions
+from hsad.job.selection import pixel_window
+from hsad.products.raster import RASTER_SUFFIXES
+from hsad.scene.cube import GeoGrid
+
+__all__ = ["anomalies_of", "choose_anomalies", "polygons", "summary_line", "threshold", "threshold_to_file"]
+
+MERGE = 2
+"""Pixels this many rows and columns apart belong to one anomaly: the bank's false objects are counted so."""
+
+_REGION_PIXELS = 100
+_WITH_SPECTRA = 500
+
+
+def threshold(scores: Any, *, clean_region: Any = None, **options: Any) -> Any:
+    """Return which pixels are anomalous, by a threshold with a stated number of false alarms.
+
+    Parameters
+    ----------
+    scores : (y, x) DataArray, (rows, cols) array_like or path
+        As `hsad.detect` returns them: attributes say by which method they were made.
+    clean_region : str, path or (rows, cols) array_like of bool, optional
+        Background to take the null from: ``ROW0:ROW1,COL0:COL1``, a mask or vector file, or an array.
+    **options
+        Fields of `hsad.anomalies.choose.ThresholdOptions`: ``rule``, ``false_objects``, ``per``, ``pfa``, ``fdr``,
+        ``threshold``.
+
+    Returns
+    -------
+    (y, x) DataArray or (rows, cols) ndarray of bool
+        An array for an array. The attributes of a DataArray hold ``threshold``, ``rule``, ``sentence`` (where it comes
+        from), ``expected_false``, ``trusted`` and ``doubts``.
+
+    Raises
+    ------
+    HsadError
+        When an option is wrong, a rule does not fit the method, or no pixel has a score.
+
+    Examples
+    --------
+    >>> import hsad
+    >>> scores = hsad.detect(hsad.make_scene(rows=80, cols=90, seed=1).cube, "rx")
+    >>> mask = hsad.threshold(scores, pfa=1e-3)
+    >>> mask.dims, bool((mask == (scores >= mask.attrs["threshold"])).all())
+    (('y', 'x'), True)
+    """
+    opened = open_scores(scores)
+    chosen = choose_threshold(opened, _options(options), _clean(clean_region, opened.grid))
+    mask = np.concatenate([strip >= chosen.value for _, strip in opened.strips()])
+    if not isinstance(opened.values, xr.DataArray):
+        return mask
+    result = opened.values.copy(data=mask).rename("anomalous")
+    result.attrs = {**chosen.to_dict(), "method": opened.method, "source": opened.source}
+    return result
+
+
+def polygons(
+    scores: Any,
+    *,
+    min_pixels: int = 1,
+    merge: int = MERGE,
+    scene: Any = None,
+    clean_region: Any = None,
+    **options: Any,
+) -> Anomalies:
+    """Return the anomalies of a score map: outlines and what is known about each, the highest score first.
+
+    Parameters
+    ----------
+    scores, clean_region, **options
+        As for `threshold`.
+    min_pixels : int
+        Smaller anomalies are left out.
+    merge : int
+        Pixels at most this many rows and columns apart belong to one anomaly; 1: they touch.
+    scene : path, cube or array, optional
+        Gives the spectra of the first 500 anomalies and of their backgrounds.
+
+    Returns
+    -------
+    Anomalies
+        ``len``, ``records()``, ``to_geojson()``; `hsad.write_anomalies` keeps them.
+    """
+    opened = open_scores(scores)
+    beside = None if scene is None else Scene.of(scene, opened.grid)
+    return choose_anomalies(opened, beside, min_pixels=min_pixels, merge=merge, clean_region=clean_region, **options)
+
+
+def choose_anomalies(
+    scores: ScoreMap,
+    scene: Scene | None,
+    *,
+    min_pixels: int = 1,
+    merge: int = MERGE,
+    clean_region: Any = None,
+    **options: Any,
+) -> Anomalies:
+    """Do as `polygons` with what is open already."""
+    chosen = choose_threshold(scores, _options(options), _clean(clean_region, scores.grid))
+    return anomalies_of(scores, chosen, scene, min_pixels=min_pixels, merge=merge)
+
+
+def threshold_to_file(
+    scores: str | Path,
+    output: str | Path,
+    *,
+    min_pixels: int = 1,
+    merge: int = MERGE,
+    p_values: str | Path | None = None,
+    clean_region: Any = None,
+    overwrite: bool = False,
+    **options: Any,
+) -> dict[str, Any]:
+    """Write a mask raster (``.tif``) or the anomalies (``.gpkg``, ``.geojson``) of a score raster.
+
+    Parameters
+    ----------
+    scores, output : path
+    p_values : path, optional
+        Also write each pixel's p-value there: the share of background that reaches its score.
+    min_pixels, merge, clean_region, **options
+        As for `polygons`.
+    overwrite : bool
+        Whether existing outputs may be replaced.
+
+    Returns
+    -------
+    dict
+        ``output``, ``anomalies`` (their number), ``summary`` (one line), and what `Threshold.to_dict` says.
+    """
+    target = Path(output)
+    allowed = (*RASTER_SUFFIXES, *VECTOR_SUFFIXES)
+    if target.suffix.lower() not in allowed:
+        raise OutputError(f"{target}: the name must end with one of {', '.join(allowed)}")
+    for result in (target, *([] if p_values is None else [Path(p_values)])):
+        check_output(result, (), overwrite=overwrite)
+        refuse_inputs(result, [Path(scores)])
+    opened = open_scores(scores)
+    chosen = choose_threshold(opened, _options(options), _clean(clean_region, opened.grid))
+    if p_values is not None and chosen.null is None:
+        raise ParameterError(f"p-values: rule {chosen.rule} does not say how background is distributed")
+    found = anomalies_of(opened, chosen, _scene_of(opened), min_pixels=min_pixels, merge=merge)
+    tags = {
+        "HSAD_METHOD": opened.method,
+        "HSAD_SOURCE": opened.source,
+        "HSAD_THRESHOLD": json.dumps(chosen.to_dict()),
+    }
+    if target.suffix.lower() in RASTER_SUFFIXES:
+        write_decided(
+            _mask_strips(opened, found), opened.grid, target, description="anomalous", tags=tags, overwrite=overwrite
+        )
+    else:
+        write_anomalies(found, target, overwrite=overwrite)
+    if p_values is not None:
+        strips = ((first, chosen.p_value(strip).astype(np.float32)) for first, strip in opened.strips())
+        write_decided(strips, opened.grid, p_values, description="p-value", tags=tags, overwrite=overwrite)
+    return {"output": str(target), "anomalies": len(found), "summary": summary_line(found), **chosen.to_dict()}
+
+
+def anomalies_of(
+    scores: ScoreMap, chosen: Threshold, scene: Scene | None, *, min_pixels: int = 1, merge: int = MERGE
+) -> Anomalies:
+    """Return the anomalies above a threshold; with their spectra where the scene is at hand."""
+    import shapely
+
+    grid = scores.grid
+    found = find_objects(scores.strips(), chosen.value, min_pixels=min_pixels, merge=merge)
+    outline = found.outline
+    if grid.transform is not None and len(found):
+        a, b, c, d, e, f, *_ = grid.transform
+        points = shapely.get_coordinates(outline) @ np.array([[a, d], [b, e]]) + np.array([c, f])
+        outline = shapely.set_coordinates(outline, points)
+    lon, lat = longitude_latitude(grid, found.row, found.col)
+    number = len(found)
+    texts: NDArray[Any] = np.full(number, None, dtype=object)
+    result = Anomalies(
+        outline,
+        grid,
+        {
+            "id": np.arange(1, number + 1),
+            "n_pixels": found.pixels,
+            "area_m2": found.pixels * pixel_areas(grid, found.row),
+            "score_max": found.score_max,
+            "score_mean": found.score_mean,
+            "p_value": np.asarray(chosen.p_value(found.score_max), dtype=np.float64),
+            "expected_false": np.asarray(chosen.expected(found.score_max), dtype=np.float64),
+            "state": np.full(number, "pending", dtype=object),
+            "kind": np.where(found.pixels > _REGION_PIXELS, "region", "object").astype(object),
+            "row": found.row,
+            "col": found.col,
+            "lon": lon,
+            "lat": lat,
+            "peak_wavelengths": texts,
+            "mean_spectrum": texts,
+            "background_spectrum": texts,
+            "detector": np.full(number, scores.method or None, dtype=object),
+            "source": np.full(number, scores.source or None, dtype=object),
+        },
+        {**chosen.to_dict(), "anomalies": number, "min_pixels": min_pixels, "merge": merge},
+    )
+    if scene is None or not number:
+        return result
+    from hsad.anomalies.surroundings import with_spectra
+
+    return with_spectra(result, scores, scene, chosen.value, _WITH_SPECTRA)
+
+
+def summary_line(anomalies: Anomalies) -> str:
+    """Return how many anomalies there are, and how many of them are expected to be false.
+
+    By rules that count objects it is what is expected down to the last of the list: the threshold itself may lie far
+    below its score, and accept more than there are.
+    """
+    number, threshold = len(anomalies), anomalies.threshold
+    text = f"{number} {'anomaly' if number == 1 else 'anomalies'}"
+    if threshold["expected_false"] is None or not number:
+        return text
+    counted = threshold["rule"] in ("bank", "clean-region", "given")
+    false = float(anomalies.columns["expected_false"][-1]) if counted else threshold["expected_false"]
+    if false >= number and not threshold["trusted"]:
+        return f"{text}; how many of them are false cannot be told here"
+    doubt = "" if threshold["trusted"] else " (a number not to be trusted here)"
+    return f"{text}, {'about' if counted else 'at most'} {min(false, number):.0f} of them expected false{doubt}"
+
+
+def _options(options: dict[str, Any]) -> ThresholdOptions:
+    known = {f.name for f in dataclasses.fields(ThresholdOptions)}
+    unknown = next((name for name in options if name not in known), None)
+    if unknown is not None:
+        raise ParameterError(f"threshold has no option {unknown!r}; it has {', '.join(sorted(known))}")
+    return ThresholdOptions(**options)
+
+
+def _clean(region: Any, grid: GeoGrid) -> NDArray[np.bool_] | None:
+    """Return the pixels of a clean region, given in one of its ways."""
+    if region is None:
+        return None
+    if isinstance(region, str | Path) and not Path(region).exists():
+        if not isinstance(region, str) or ":" not in region:
+            raise ParameterError(f"clean region: {region} is neither a file nor ROW0:ROW1,COL0:COL1")
+        rows, cols = pixel_window(RunOptions(region=region), grid)
+        mask = np.zeros((grid.rows, grid.cols), dtype=np.bool_)
+        mask[rows, cols] = True
+        return mask
+    if isinstance(region, str | Path):
+        from hsad.readers import open_mask
+
+        return open_mask(region, grid)
+    mask = np.asarray(np.asarray(region) != 0, dtype=np.bool_)
+    if mask.shape != (grid.rows, grid.cols):
+        raise ParameterError(f"clean region: {mask.shape} pixels for scores of {(grid.rows, grid.cols)}")
+    return mask
+
+
+def _scene_of(scores: ScoreMap) -> Scene | None:
+    """Return the scene that a score map names, if it is there still and holds the map."""
+    from hsad.errors import SceneError
+    from hsad.products.provenance import source_file
+
+    if not scores.source or source_file(scores.source) is None:
+        return None
+    try:
+        return Scene.of(scores.source, scores.grid)
+    except SceneError:
+        return None
+
+
+def _mask_strips(scores: ScoreMap, found: Anomalies) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+    """Yield the mask: 1 within anomalies (after minimum size), 0 elsewhere, nodata without a score."""
+    threshold_value, least = found.threshold["threshold"], found.threshold["min_pixels"]
+    for first, strip in scores.strips():
+        mask = np.where(np.isnan(strip), MASK_NODATA, strip >= threshold_value).astype(np.uint8)
+        if least > 1:
+            mask[(mask == 1) & ~_covered(found, first, strip.shape)] = 0
+        yield first, mask
+
+
+def _covered(found: Anomalies, first: int, shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """Return which pixels of a strip lie in an anomaly."""
+    from affine import Affine
+    from rasterio.features import rasterize
+
+    whole = found.grid.transform or Affine.identity()
+    a, b, c, d, e, f, *_ = whole
+    placed = Affine(a, b, c + b * first, d, e, f + e * first)
+    if not len(found):
+        return np.zeros(shape, dtype=np.bool_)
+    return np.asarray(rasterize(found.outline, out_shape=shape, transform=placed, dtype="uint8") == 1)

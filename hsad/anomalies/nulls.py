@@ -1,0 +1,202 @@
+"""What background alone would do: how many false alarms reach a score, by other rules than the bank.
+
+The rules of pixels (``percentile``, ``gpd``, ``chi2``, ``f``) give a rate of false pixels; so many false pixels are
+at most so many false objects.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from hsad.anomalies.tail import UNIT_PIXELS, Tail
+from hsad.errors import DataError, ParameterError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from hsad.anomalies.scoremap import ScoreMap
+
+__all__ = ["CleanNull", "Null", "PixelNull", "otsu", "pixel_null"]
+
+_GPD_FROM = 0.95
+_GPD_SAMPLE = 100_000
+_OTSU_BINS = 256
+_TAIL_PEAKS = 30
+
+
+class Null(Protocol):
+    """How many false alarms reach a score."""
+
+    def expected(self, scores: NDArray[np.float64] | float) -> NDArray[np.float64]:
+        """Return how many in this scene."""
+        ...
+
+    def p_value(self, scores: NDArray[np.float64] | float) -> NDArray[np.float64]:
+        """Return the probability that one piece of background reaches each score."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class PixelNull:
+    """A distribution of the background's pixels.
+
+    Attributes
+    ----------
+    distribution : frozen distribution of scipy.stats, or None
+        None: the scene's own pixels are taken for background.
+    tail : Tail
+    share : float
+        The distribution is that of the highest pixels, from this share of all on.
+    """
+
+    distribution: Any
+    tail: Tail
+    share: float = 1.0
+
+    def p_value(self, scores: NDArray[np.float64] | float) -> NDArray[np.float64]:
+        """Return the share of background pixels that reach each score."""
+        values = np.asarray(scores, dtype=np.float64)
+        sample = self.tail.sample
+        empirical = 1.0 - np.searchsorted(sample, values, side="left") / len(sample)
+        if self.distribution is None:
+            return np.where(np.isnan(values), np.nan, empirical)
+        above = self.share * self.distribution.sf(values)
+        return above if self.share == 1.0 else np.where(empirical > self.share, empirical, above)
+
+    def expected(self, scores: NDArray[np.float64] | float) -> NDArray[np.float64]:
+        """Return how many false pixels reach each score: the most false objects there can be."""
+        return np.asarray(self.p_value(scores) * self.tail.count)
+
+    def threshold(self, pfa: float) -> float:
+        """Return the score that this share of background pixels reaches."""
+        if self.distribution is None:
+            return self.tail.quantile(1.0 - pfa)
+        return float(self.distribution.isf(min(1.0, pfa / self.share)))
+
+
+@dataclass(frozen=True, eq=False)
+class CleanNull:
+    """The peaks of a region that the user says is background.
+
+    Attributes
+    ----------
+    region, tail : Tail
+        Of the region, and of the whole scene.
+    """
+
+    region: Tail
+    tail: Tail
+
+    @functools.cached_property
+    def _fall(self) -> tuple[float, float]:
+        """Score from which on the rate falls exponentially, and the scale of that: the mean excess of the top peaks."""
+        top = self.region.peaks[: min(_TAIL_PEAKS, len(self.region.peaks))]
+        if len(top) < 5 or top[0] == top[-1]:
+            raise DataError(f"clean region: {len(self.region.peaks)} peaks are too few to tell its background by")
+        return float(top[-1]), float((top[:-1] - top[-1]).mean())
+
+    def rate(self, scores: NDArray[np.float64] | float) -> NDArray[np.float64]:
+        """Return how many false objects per 10⁴ pixels reach each score."""
+        values = np.asarray(scores, dtype=np.float64)
+        start, scale = self._fall
+        rising = self.region.peaks[::-1]
+        counted = len(rising) - np.searchsorted(rising, values, side="left")
+        top = min(_TAIL_PEAKS, len(rising))
+        return np.where(values > start, top * np.exp(-(values - start) / scale), counted) / self.region.units
+
+    def expected(self, scores: NDArray[np.float64] | float) -> NDArray[np.float64]:
+        """Return how many false objects of the scene reach each score."""
+        return np.asarray(self.rate(scores) * self.tail.units)
+
+    def p_value(self, scores: NDArray[np.float64] | float) -> NDArray[np.float64]:
+        """Return the share of the region's peaks that reach each score; never less than 1 of one more than it has.
+
+        A region of n peaks cannot say more of a score that none of them reaches (B. Phipson, G. K. Smyth, "Permutation
+        p-values should never be zero", Stat. Appl. Genet. Mol. Biol. 9(1), 2010).
+        """
+        number = len(self.region.peaks)
+        return np.clip(self.rate(scores) * self.region.units / max(number, 1), 1 / (number + 1), 1.0)
+
+    def threshold(self, rate: float) -> float:
+        """Return the score that so many false objects per 10⁴ pixels reach."""
+        start, scale = self._fall
+        wanted = rate * self.region.units
+        top = min(_TAIL_PEAKS, len(self.region.peaks))
+        return start + scale * math.log(top / wanted) if wanted < top else self.region.level(rate)
+
+    def doubts(self, rate: float) -> list[str]:
+        """Return why the stated rate should not be trusted."""
+        if rate * self.region.units >= 1:
+            return []
+        return [
+            f"the clean region of {self.region.count} pixels is too small for {rate:g} per {UNIT_PIXELS:.0f} pixels"
+        ]
+
+
+def pixel_null(rule: str, tail: Tail, scores: ScoreMap, bands: int | None) -> PixelNull:
+    """Return the distribution of background pixels by a rule.
+
+    Parameters
+    ----------
+    rule : {"percentile", "gpd", "chi2", "f"}
+        The scene's own pixels; a generalised Pareto distribution of those above the 95th percentile; the laws that
+        squared Mahalanobis distances of Gaussian background follow, with a covariance that is known or estimated.
+    tail : Tail
+    scores : ScoreMap
+        Says by which method, for ``chi2`` and ``f``.
+    bands : int, optional
+        Degrees of freedom for ``chi2`` and ``f``, where the scores do not tell.
+
+    Raises
+    ------
+    ParameterError
+        When ``chi2`` or ``f`` does not fit the method, or the number of bands is not known.
+    """
+    from scipy import stats
+
+    if rule == "percentile":
+        return PixelNull(None, tail)
+    if rule == "gpd":
+        start = tail.quantile(_GPD_FROM)
+        above = tail.sample[tail.sample > start]
+        if len(above) < 20:
+            raise DataError(f"gpd: {len(above)} pixels above the 95th percentile are too few to fit a tail to")
+        above = above[:: max(1, len(above) // _GPD_SAMPLE)]
+        shape, _, scale = stats.genpareto.fit(above - start, floc=0)
+        return PixelNull(stats.genpareto(shape, loc=start, scale=scale), tail, 1.0 - _GPD_FROM)
+    if scores.method and scores.method not in ("rx", "lrx"):
+        raise ParameterError(f"rule {rule}: is about the squared distances of rx and lrx, not about {scores.method}")
+    count = bands or scores.background.get("rank") or scores.parameters.get("pca")
+    if not isinstance(count, int | np.integer):
+        raise ParameterError(f"rule {rule}: the scores do not say how many bands they were made of: give bands")
+    if rule == "chi2":
+        return PixelNull(stats.chi2(int(count)), tail)
+    return PixelNull(_f_law(int(count), tail, scores), tail)
+
+
+def _f_law(bands: int, tail: Tail, scores: ScoreMap) -> Any:
+    """Return the law of r when mean and covariance come from s pixels: r·s(s−d)/(d(s²−1)) ~ F(d, s−d)."""
+    from scipy import stats
+
+    sides = [scores.parameters.get(name) for name in ("outer", "inner")]
+    pixels = tail.count if None in sides else sides[0] ** 2 - sides[1] ** 2  # type: ignore[operator]  # None is out
+    if pixels <= bands:
+        raise ParameterError(f"rule f: {pixels} ring pixels are not more than {bands} bands: use fewer (pca)")
+    return stats.f(bands, pixels - bands, scale=bands * (pixels**2 - 1) / (pixels * (pixels - bands)))
+
+
+def otsu(tail: Tail) -> float:
+    """Return the score that divides the pixels into two classes of least variance within (Otsu 1979), by 256 bins."""
+    counts, edges = np.histogram(tail.sample, bins=_OTSU_BINS)
+    centers = (edges[:-1] + edges[1:]) / 2
+    below, above = np.cumsum(counts), np.cumsum(counts[::-1])[::-1]
+    total = np.cumsum(counts * centers)
+    mean_below = total / np.maximum(below, 1)
+    mean_above = (np.cumsum((counts * centers)[::-1])[::-1]) / np.maximum(above, 1)
+    between = below[:-1] * above[1:] * (mean_below[:-1] - mean_above[1:]) ** 2
+    return float(centers[int(np.argmax(between))])

@@ -1,0 +1,210 @@
+"""Scores and their scene, opened side by side: spectra at the pixels of a score map."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from hsad.anomalies.scoremap import ScoreMap
+from hsad.engine.source import CubeSource, drop_dead_bands, source_of
+from hsad.errors import DataError, ParameterError, SceneError
+from hsad.job.options import RunOptions
+from hsad.job.selection import pixel_window
+from hsad.products.raster import read_provenance
+from hsad.scene.cube import GeoGrid, check_cube, geo_grid
+from hsad.scene.swath import Swath, seen_within, swath_of
+
+__all__ = ["Scene", "open_scores", "window_origin"]
+
+
+def open_scores(scores: Any, band: int | None = None) -> ScoreMap:
+    """Return a score map from a file, a DataArray or an array.
+
+    Parameters
+    ----------
+    scores : path, DataArray or array
+        A file has one band, or is a raster that hsad wrote, whose first band holds the scores.
+    band : int, optional
+        Number of the band, from 1, of a file that has several.
+
+    Raises
+    ------
+    SceneError
+        When the file cannot be read, or is no score map: it has several bands, and nobody said which.
+    ParameterError
+        When it has no such band.
+    """
+    if not isinstance(scores, str | Path):
+        return ScoreMap.of(scores)
+    from hsad.readers import open_cube
+
+    path = str(scores)
+    opened = open_cube(path)
+    bands = opened.sizes["band"]
+    stated = read_provenance(Path(path))
+    if band is None and bands > 1 and not stated.method:
+        raise SceneError(f"{path}: a cube of {bands} bands, not a score map of one: --band N says which are scores")
+    if band is not None and not 1 <= band <= bands:
+        raise ParameterError(f"band: {path} has no band {band}, it has 1-{bands}")
+    chosen = opened[..., (band or 1) - 1]
+    for name in ("method", "parameters", "background", "source"):
+        chosen.attrs[name] = getattr(stated, name)
+    return ScoreMap.of(chosen)
+
+
+def window_origin(run: RunOptions) -> Callable[[xr.DataArray], tuple[int, int]]:
+    """Return what finds where the window of a run begins in its scene."""
+
+    def origin(cube: xr.DataArray) -> tuple[int, int]:
+        rows, cols = pixel_window(run, geo_grid(cube), swath_of(cube))
+        return rows.start, cols.start
+
+    return origin
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """A scene at the pixels of a score map.
+
+    Attributes
+    ----------
+    cube : (y, x, band) DataArray
+    source : CubeSource
+        Its spectra, without bad and empty bands.
+    origin : (int, int)
+        Row and column of the scene, or of the map of its swath, at which the score map's first pixel lies.
+    grid : GeoGrid
+        Of the score map.
+    swath : Swath or None
+        Where pixels of the map are found on the sensor's grid, for scores that were put on a map.
+    """
+
+    cube: xr.DataArray
+    source: CubeSource
+    origin: tuple[int, int]
+    grid: GeoGrid
+    swath: Swath | None = None
+
+    @classmethod
+    def of(cls, scene: Any, grid: GeoGrid, origin: Callable[[xr.DataArray], tuple[int, int]] | None = None) -> Self:
+        """Open a scene (path, cube or array) and find the map's place in it: by `origin`, or by transform.
+
+        Raises
+        ------
+        SceneError
+            When the map does not lie in the scene.
+        """
+        if isinstance(scene, str | Path):
+            from hsad.readers import open_cube
+
+            cube = open_cube(scene)
+        else:
+            cube = check_cube(scene)
+        swath = None if grid.transform is None else swath_of(cube)  # a sensor's grid has no transform
+        whole = geo_grid(cube) if swath is None else swath.grid
+        found = _place(grid, whole) if origin is None or swath is not None else origin(cube)
+        if found is None:
+            raise SceneError(
+                f"{cube.attrs.get('source', 'the scene')}: {whole.rows} x {whole.cols} pixels do not hold the scores' "
+                f"{grid.rows} x {grid.cols}"
+            )
+        return cls(cube, drop_dead_bands(source_of(cube)), found, grid, swath)
+
+    @property
+    def wavelength(self) -> NDArray[np.float64] | None:
+        """Of the used bands, in nm."""
+        if "wavelength" not in self.cube.coords:
+            return None
+        return np.asarray(self.cube.coords["wavelength"].values[self.source.bands], dtype=np.float64)
+
+    @property
+    def name(self) -> str:
+        """What the scene is called."""
+        return str(self.cube.attrs.get("source", "array"))
+
+    def spectra(self, rows: slice, cols: slice) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """Return spectra ``(rows, cols, bands)`` and validity of a window of the map."""
+        here = slice(rows.start + self.origin[0], rows.stop + self.origin[0])
+        there = slice(cols.start + self.origin[1], cols.stop + self.origin[1])
+        if self.swath is None:
+            return self.source.spectra(self.source.read(here, there), here, there)
+        line, sample = (places[:, there] for places in self.swath.lookup(here))
+        seen = line >= 0
+        spectra = np.full((*seen.shape, len(self.source.bands)), np.nan)
+        valid = np.zeros(seen.shape, dtype=np.bool_)
+        window = seen_within(self.swath, here, there)
+        if window is not None:
+            known, usable = self.source.spectra(self.source.read(*window), *window)
+            places = line[seen] - window[0].start, sample[seen] - window[1].start
+            spectra[seen], valid[seen] = known[places], usable[places]
+        return spectra, valid
+
+    def own_pixel(self, row: int, col: int) -> tuple[int, int]:
+        """Return the row and column of the scene that a pixel of the map shows.
+
+        Raises
+        ------
+        DataError
+            When it shows none: a void of a swath's map.
+        """
+        row, col = row + self.origin[0], col + self.origin[1]
+        if self.swath is None:
+            return row, col
+        line, sample = (int(places[0, col]) for places in self.swath.lookup(slice(row, row + 1)))
+        if line < 0:
+            raise DataError(f"at {row - self.origin[0]},{col - self.origin[1]}: the swath does not reach this pixel")
+        return line, sample
+
+    def on_the_sensor(self) -> Scene:
+        """Return the scene of a swath on the sensor's own grid."""
+        return Scene(self.cube, self.source, (0, 0), geo_grid(self.cube))
+
+    def window(self, row: int, col: int, side: int) -> tuple[slice, slice]:
+        """Return the square of this side around a pixel, moved inside of the map where it would stick out."""
+        self.require(row, col)
+        spans = []
+        for place, size in ((row, self.grid.rows), (col, self.grid.cols)):
+            start = max(0, min(place - side // 2, size - side))
+            spans.append(slice(start, min(size, start + side)))
+        return spans[0], spans[1]
+
+    def require(self, row: int, col: int) -> None:
+        """Refuse a pixel outside of the map."""
+        if not (0 <= row < self.grid.rows and 0 <= col < self.grid.cols):
+            raise ParameterError(f"at {row},{col}: the scores have {self.grid.rows} rows and {self.grid.cols} columns")
+
+    def pixel_at(self, x: float, y: float) -> tuple[int, int]:
+        """Return row and column of the pixel at a longitude and latitude.
+
+        Raises
+        ------
+        DataError
+            When the scores have no georeferencing, or the place lies outside of them.
+        """
+        from rasterio.warp import transform
+
+        if self.grid.crs is None or self.grid.transform is None:
+            raise DataError("lonlat: the scores have no georeferencing; give row and column (at)")
+        (east,), (north,) = transform("EPSG:4326", self.grid.crs, [x], [y])
+        col, row = ~self.grid.transform * (east, north)
+        if not (0 <= row < self.grid.rows and 0 <= col < self.grid.cols):
+            raise DataError(f"lonlat {x:g},{y:g}: lies outside of the scores")
+        return int(row), int(col)
+
+
+def _place(grid: GeoGrid, whole: GeoGrid) -> tuple[int, int] | None:
+    """Return where a grid begins in another, None where it does not lie in it."""
+    if (grid.rows, grid.cols) == (whole.rows, whole.cols):
+        return 0, 0
+    if grid.transform is None or whole.transform is None:
+        return None
+    col, row = ~whole.transform * (grid.transform.c, grid.transform.f)
+    first, left = round(row), round(col)
+    fits = abs(row - first) < 0.1 and abs(col - left) < 0.1 and first >= 0 and left >= 0
+    return (first, left) if fits and first + grid.rows <= whole.rows and left + grid.cols <= whole.cols else None

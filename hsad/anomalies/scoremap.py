@@ -1,0 +1,120 @@
+"""A score map as thresholds see it: strips from the top to the bottom, and what the scores say of themselves."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from hsad.errors import DataError, ParameterError
+from hsad.scene.cube import GeoGrid, geo_grid
+
+__all__ = ["ScoreMap"]
+
+_STRIP_PIXELS = 4_000_000
+
+
+@dataclass(frozen=True, eq=False)
+class ScoreMap:
+    """Scores of a scene, in memory or to be read.
+
+    Attributes
+    ----------
+    values : (rows, cols) array or lazy DataArray
+    grid : GeoGrid
+        Where the pixels lie.
+    method : str
+        Name of the detector; empty where it is not known.
+    parameters : mapping
+        Its parameters.
+    background : mapping
+        What was learned, in single numbers.
+    source : str
+        The scene the scores are of; empty where it is not known.
+    """
+
+    values: Any
+    grid: GeoGrid
+    method: str = ""
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    background: Mapping[str, Any] = field(default_factory=dict)
+    source: str = ""
+
+    @classmethod
+    def of(cls, scores: Any) -> Self:
+        """Take the map from a ``(y, x)`` DataArray as `hsad.detect` returns it, or from a ``(rows, cols)`` array.
+
+        Raises
+        ------
+        ParameterError
+            When it is not a map of numbers.
+        """
+        if isinstance(scores, cls):
+            return scores
+        shape, kind = np.shape(scores), getattr(scores, "dtype", np.asarray(scores).dtype).kind
+        if len(shape) != 2 or 0 in shape or kind not in "iufb":
+            raise ParameterError(f"scores must be a map of numbers (rows, cols), not an array of shape {shape}")
+        if not isinstance(scores, xr.DataArray):
+            return cls(np.asarray(scores), GeoGrid(shape[0], shape[1], None, None))
+        if set(scores.dims) != {"y", "x"}:
+            raise ParameterError(f"scores must have the dimensions y and x, not {scores.dims}")
+        scores = scores.transpose("y", "x")
+        attrs = scores.attrs
+        return cls(
+            scores,
+            geo_grid(scores),
+            str(attrs.get("method") or ""),
+            _object(attrs.get("parameters")),
+            _object(attrs.get("background")),
+            str(attrs.get("source") or ""),
+        )
+
+    def rows(self, first: int, stop: int) -> NDArray[np.float64]:
+        """Return rows of scores, NaN where there is none."""
+        part = self.values[first:stop]
+        if not isinstance(part, xr.DataArray):
+            return np.asarray(part, dtype=np.float64)
+        scores = part.values.astype(np.float64)
+        nodata = self.values.attrs.get("_FillValue")
+        if nodata is not None:
+            scores[scores == nodata] = np.nan
+        if "valid" in part.coords:
+            scores[~part.coords["valid"].values] = np.nan
+        return scores
+
+    def strips(self, halo: int = 0) -> Iterator[tuple[int, NDArray[np.float64]]]:
+        """Yield the first row and the scores of each strip; with a halo, so many rows on either side come along.
+
+        The halo's rows are NaN outside of the map, so that a strip's own rows always begin after `halo` rows.
+        """
+        rows, cols = self.grid.rows, self.grid.cols
+        height = max(1, _STRIP_PIXELS // cols)
+        for first in range(0, rows, height):
+            stop = min(rows, first + height)
+            low, high = max(0, first - halo), min(rows, stop + halo)
+            scores = self.rows(low, high)
+            if halo:
+                missing = (halo - (first - low), halo - (high - stop))
+                scores = np.pad(scores, (missing, (0, 0)), constant_values=np.nan)
+            yield first, scores
+
+    def require_scores(self, count: int) -> None:
+        """Refuse a map without a single score."""
+        if count == 0:
+            raise DataError("scores: no pixel has a score, all are NaN or nodata")
+
+
+def _object(text: Any) -> dict[str, Any]:
+    """Return the JSON object that an attribute holds; an empty one where it holds none."""
+    if isinstance(text, dict):
+        return text
+    try:
+        value = json.loads(str(text or "{}"))
+    except json.JSONDecodeError:
+        return {}
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,296 @@
+"""Anomalies as vectors: a GeoPackage that QGIS draws in its style as soon as it is opened, or GeoJSON in WGS 84."""
+
+from __future__ import annotations
+
+import json
+import math
+import sqlite3
+import warnings
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hsad.errors import OutputError, ParameterError, SceneError
+from hsad.files import check_output, publish, staging
+from hsad.products.styles import vector_style
+from hsad.scene.cube import GeoGrid
+
+if TYPE_CHECKING:
+    import os
+
+    from numpy.typing import NDArray
+
+__all__ = ["COLUMNS", "STATES", "VECTOR_SUFFIXES", "Anomalies", "read_anomalies", "set_states", "write_anomalies"]
+
+VECTOR_SUFFIXES = (".gpkg", ".geojson", ".json")
+STATES = ("pending", "good", "bad")
+"""Of a review: not decided (yet), a find, a false alarm."""
+LAYER = "anomalies"
+_EARTH_RADIUS = 6_371_008.8  # mean, in metres
+
+COLUMNS: dict[str, type] = {
+    "id": int,
+    "n_pixels": int,
+    "area_m2": float,
+    "score_max": float,
+    "score_mean": float,
+    "p_value": float,
+    "expected_false": float,
+    "state": str,
+    "kind": str,
+    "row": int,
+    "col": int,
+    "lon": float,
+    "lat": float,
+    "peak_wavelengths": str,
+    "mean_spectrum": str,
+    "background_spectrum": str,
+    "detector": str,
+    "source": str,
+}
+"""The fields of an anomaly and their types; numbers that are not known are NaN (null in a file), texts None."""
+
+
+@dataclass(frozen=True, eq=False)
+class Anomalies:
+    """Anomalies of a scene, the highest score first.
+
+    Attributes
+    ----------
+    outline : (n,) ndarray of shapely geometry
+        In the CRS of the grid; in pixels (column, row) where it has no transform.
+    grid : GeoGrid
+        Of the scene.
+    columns : mapping of str to (n,) ndarray
+        See `COLUMNS`: ``id`` is the rank from 1; ``score_max`` and ``score_mean`` over the object; ``p_value``: the
+        share of background that reaches the highest score; ``expected_false``: how many of the list down to this rank
+        are expected to be false; ``row`` and ``col``: the pixel with the highest score;
+        ``lon`` and ``lat``: its centre;
+        ``kind``: "object", or "region" above 100 pixels; ``state``: one of `STATES`.
+    threshold : mapping
+        The threshold they lie above, and what is known about it.
+    """
+
+    outline: NDArray[Any]
+    grid: GeoGrid
+    columns: Mapping[str, NDArray[Any]]
+    threshold: Mapping[str, Any]
+
+    def __len__(self) -> int:
+        return len(self.outline)
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return one dict an anomaly, ready for JSON: NaN is None."""
+        names = list(self.columns)
+        return [
+            dict(zip(names, map(_plain, values), strict=True))
+            for values in zip(*(self.columns[name].tolist() for name in names), strict=True)
+        ]
+
+    def with_columns(self, **columns: NDArray[Any]) -> Anomalies:
+        """Return the anomalies with some columns replaced."""
+        return replace(self, columns={**self.columns, **columns})
+
+    def in_wgs84(self) -> NDArray[Any]:
+        """Return the outlines in longitude and latitude; as they are where the scene has no CRS."""
+        import shapely
+        from rasterio.warp import transform
+
+        if self.grid.crs is None or self.grid.transform is None or not len(self):
+            return self.outline
+        points = shapely.get_coordinates(self.outline)
+        lon, lat = transform(self.grid.crs, "EPSG:4326", points[:, 0], points[:, 1])
+        return np.asarray(shapely.set_coordinates(self.outline.copy(), np.column_stack([lon, lat])))
+
+    def to_geojson(self) -> dict[str, Any]:
+        """Return a FeatureCollection in WGS 84 (RFC 7946); in pixels (column, row) where the scene has no CRS."""
+        import shapely
+
+        placed = np.asarray(self.in_wgs84())
+        if len(placed):
+            points = np.round(shapely.get_coordinates(placed), 8)  # 1e-8 degrees: 1 mm
+            # A normal form has its outer rings clockwise, RFC 7946 wants them the other way.
+            placed = shapely.reverse(shapely.normalize(shapely.set_coordinates(placed.copy(), points)))
+        oriented = [json.loads(text) for text in shapely.to_geojson(placed)]
+        features = [
+            {"type": "Feature", "id": record["id"], "geometry": geometry, "properties": record}
+            for geometry, record in zip(oriented, self.records(), strict=True)
+        ]
+        return {"type": "FeatureCollection", "name": LAYER, "threshold": dict(self.threshold), "features": features}
+
+
+def _plain(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def pixel_areas(grid: GeoGrid, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the area in m² of a pixel in each of some rows; NaN without a CRS.
+
+    Degrees are taken on a sphere; a projection's distortion is not corrected.
+    """
+    if grid.crs is None or grid.transform is None:
+        return np.full(len(rows), np.nan)
+    unit = abs(grid.transform.determinant)
+    if not grid.crs.is_geographic:
+        return np.full(len(rows), unit * grid.crs.linear_units_factor[1] ** 2)
+    latitude = grid.transform.f + grid.transform.d * grid.cols / 2 + (rows + 0.5) * grid.transform.e
+    return np.asarray(unit * math.radians(_EARTH_RADIUS) ** 2 * np.cos(np.radians(latitude)))
+
+
+def longitude_latitude(
+    grid: GeoGrid, rows: NDArray[np.int64], cols: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return longitudes and latitudes of the centres of some pixels; NaN without a CRS."""
+    from rasterio.warp import transform
+
+    if grid.crs is None or grid.transform is None or not len(rows):
+        return np.full(len(rows), np.nan), np.full(len(rows), np.nan)
+    a, b, c, d, e, f, *_ = grid.transform
+    x, y = a * (cols + 0.5) + b * (rows + 0.5) + c, d * (cols + 0.5) + e * (rows + 0.5) + f
+    lon, lat = transform(grid.crs, "EPSG:4326", x, y)
+    return np.array(lon), np.array(lat)
+
+
+def write_anomalies(anomalies: Anomalies, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
+    """Write anomalies as a GeoPackage (``.gpkg``) or as GeoJSON (``.geojson``).
+
+    Raises
+    ------
+    OutputError
+        When the file cannot be written; nothing is left behind then.
+    """
+    target = check_output(path, VECTOR_SUFFIXES, overwrite=overwrite)
+    with staging(target) as folder:
+        staged = folder / f"anomalies{target.suffix.lower()}"
+        if target.suffix.lower() == ".gpkg":
+            _write_geopackage(anomalies, staged)
+        else:
+            text = json.dumps(anomalies.to_geojson(), allow_nan=False)
+            staged.write_text(text + "\n", encoding="utf-8")
+        publish(staged, target, overwrite=overwrite)
+    return target
+
+
+def _write_geopackage(anomalies: Anomalies, path: Path) -> None:
+    import shapely
+    from pyogrio.errors import DataSourceError
+    from pyogrio.raw import write
+
+    names = list(COLUMNS)
+    values = [np.asarray(anomalies.columns[name]) for name in names]
+    masks = [
+        np.array([value is None for value in column])
+        if column.dtype.kind == "O"
+        else np.isnan(column)
+        if column.dtype.kind == "f"
+        else None
+        for column in values
+    ]
+    outlines = [shapely.MultiPolygon([o]) if o.geom_type == "Polygon" else o for o in anomalies.outline]
+    crs = None if anomalies.grid.crs is None else anomalies.grid.crs.to_wkt()
+    try:
+        # Without a CRS there is none to give, which is no cause for pyogrio's warning.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            write(
+                str(path),
+                np.array(shapely.to_wkb(outlines), dtype=object),
+                values,
+                names,
+                field_mask=masks,
+                layer=LAYER,
+                driver="GPKG",
+                geometry_type="MultiPolygon",
+                crs=crs,
+                # GDAL of before 2023 (QGIS 3.22) warns of the newer ones.
+                dataset_options={"VERSION": "1.3"},
+                layer_metadata={"threshold": json.dumps(dict(anomalies.threshold))},
+            )
+    except DataSourceError as error:
+        raise OutputError(f"{path.name}: cannot be written: {' '.join(str(error).split())}") from error
+    with closing(sqlite3.connect(path)) as database, database:
+        database.executescript(_STYLE_TABLE)
+        database.execute(
+            "INSERT INTO layer_styles (f_table_catalog, f_table_schema, f_table_name, f_geometry_column, styleName, "
+            "styleQML, styleSLD, useAsDefault, description, owner, ui) "
+            "VALUES ('', '', ?, 'geom', ?, ?, '', 1, ?, '', NULL)",
+            (LAYER, LAYER, vector_style(STATES), "anomalies by state, written by hsad"),
+        )
+        database.execute(
+            "INSERT INTO gpkg_contents (table_name, data_type, identifier, description, srs_id) "
+            "VALUES ('layer_styles', 'attributes', 'layer_styles', 'QGIS styles', 0)"
+        )
+
+
+_STYLE_TABLE = """
+CREATE TABLE layer_styles (
+  id INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL, f_table_catalog TEXT(256), f_table_schema TEXT(256),
+  f_table_name TEXT(256), f_geometry_column TEXT(256), styleName TEXT(30), styleQML TEXT, styleSLD TEXT,
+  useAsDefault BOOLEAN, description TEXT, owner TEXT(30), ui TEXT(30),
+  update_time DATETIME DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
+);
+"""
+
+
+def read_anomalies(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
+    """Return the fields of every anomaly in a file that `write_anomalies` made.
+
+    Raises
+    ------
+    SceneError
+        When it is no such file.
+    """
+    from pyogrio.errors import DataLayerError, DataSourceError
+    from pyogrio.raw import read
+
+    try:
+        meta, _, _, fields = read(str(path), layer=LAYER, read_geometry=False)
+    except (DataSourceError, DataLayerError) as error:
+        raise SceneError(f"{path}: not a readable vector file: {' '.join(str(error).split())}") from error
+    names = list(meta["fields"])
+    if not {"id", "row", "col"} <= set(names):
+        raise SceneError(f"{path}: holds no anomalies of hsad: its fields are {', '.join(names) or 'none'}")
+    columns = [column.tolist() for column in fields]
+    return [dict(zip(names, map(_plain, values), strict=True)) for values in zip(*columns, strict=True)]
+
+
+def set_states(path: str | os.PathLike[str], states: Mapping[int, str]) -> int:
+    """Write states into a GeoPackage of anomalies; return how many changed.
+
+    Parameters
+    ----------
+    path : path
+        A GeoPackage that `write_anomalies` made.
+    states : mapping of int to str
+        By ``id``; each one of `STATES`.
+
+    Raises
+    ------
+    ParameterError
+        When a state or an id is unknown; nothing is written then.
+    SceneError
+        When the file is no GeoPackage of anomalies.
+    """
+    wrong = next(((number, state) for number, state in states.items() if state not in STATES), None)
+    if wrong is not None:
+        raise ParameterError(f"anomaly {wrong[0]}: state {wrong[1]!r} is not one of {', '.join(STATES)}")
+    if Path(path).suffix.lower() != ".gpkg":
+        raise SceneError(f"{path}: states are kept in a GeoPackage (.gpkg)")
+    known = {record["id"]: record.get("state") for record in read_anomalies(path)}
+    missing = sorted(set(states) - set(known))
+    if missing:
+        raise ParameterError(f"{path}: has no anomaly {missing[0]}; its ids run from 1 to {max(known, default=0)}")
+    changed = {number: state for number, state in states.items() if known[number] != state}
+    with closing(sqlite3.connect(path)) as database, database:
+        # The spatial index has triggers that name these; they are not called, for no geometry changes.
+        for name in ("ST_IsEmpty", "ST_MinX", "ST_MaxX", "ST_MinY", "ST_MaxY"):
+            database.create_function(name, 1, lambda _: None)
+        database.executemany(
+            f"UPDATE {LAYER} SET state = ? WHERE id = ?",  # noqa: S608  a constant
+            [(state, number) for number, state in changed.items()],
+        )
+    return len(changed)

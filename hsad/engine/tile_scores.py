@@ -1,0 +1,35 @@
+"""The scores of a tile."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["TileScores"]
+
+
+@dataclass(frozen=True)
+class TileScores:
+    """The scores of a tile, and the kinds of evidence behind them where they were asked for.
+
+    Attributes
+    ----------
+    rows, cols : slice
+        Of the scene.
+    layers : (rows, cols, 1 + kinds) ndarray of float32
+        The scores, then each kind of evidence.
+    earlier : bool
+        Whether a run that ended early had computed them.
+    """
+
+    rows: slice
+    cols: slice
+    layers: NDArray[np.float32]
+    earlier: bool = False
+
+    @property
+    def scores(self) -> NDArray[np.float32]:
+        """The scores, ``(rows, cols)``."""
+        return self.layers[..., 0]

@@ -1,0 +1,322 @@
+"""Why this pixel: its spectrum, its background, what of the score comes from where, and what it resembles."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hsad.anomalies.opened import Scene, open_scores
+from hsad.anomalies.vectors import read_anomalies
+from hsad.detectors.block import Block, clamped
+from hsad.detectors.block import Scene as BlockScene
+from hsad.errors import DataError, ParameterError
+from hsad.explanation.library import Library, angle
+from hsad.explanation.reasons import Reason, reason_of
+from hsad.job.job import Job, prepared
+from hsad.job.request import Request
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from hsad.job.learned import Learned
+
+__all__ = ["Explainer", "Explanation", "explain", "explain_scores", "explainer", "similar"]
+
+_AROUND = 25
+_GUARD = 5
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """Why a pixel scores as it does.
+
+    Attributes
+    ----------
+    method : str
+    row, col : int
+        Of the pixel.
+    score : float
+    bands : (bands,) ndarray of int
+        Numbers of the used bands, from 1.
+    wavelength : (bands,) ndarray or None
+        In nm.
+    spectrum, background, spread : (bands,) ndarray
+        The pixel; mean and standard deviation of what it was compared with: its ring, the scene for ``rx``.
+    compared_with : str
+        What that is.
+    reason : Reason
+        The detector's account.
+    similar : sequence of (int, float)
+        Other anomalies with the most similar spectra: id and spectral angle in degrees.
+    hints : sequence of (str, float)
+        Names from a spectral library with the smallest angles in degrees. Hints, no identification.
+    """
+
+    method: str
+    row: int
+    col: int
+    score: float
+    bands: NDArray[np.int64]
+    wavelength: NDArray[np.float64] | None
+    spectrum: NDArray[np.float64]
+    background: NDArray[np.float64]
+    spread: NDArray[np.float64]
+    compared_with: str
+    reason: Reason
+    similar: Sequence[tuple[int, float]] = field(default_factory=tuple)
+    hints: Sequence[tuple[str, float]] = field(default_factory=tuple)
+
+    @property
+    def sentence(self) -> str:
+        """The whole in a sentence or two."""
+        text = f"Pixel {self.row},{self.col} scores {self.score:.4g} by {self.method}: {self.reason.sentence}."
+        if self.reason.contributions is not None:
+            order = np.argsort(-self.reason.contributions)[:3]
+            named = [
+                f"band {self.bands[b]}" if self.wavelength is None else f"{self.wavelength[b]:.0f} nm" for b in order
+            ]
+            text += f" The most comes from {', '.join(named)}."
+        if self.similar:
+            text += f" The most similar anomalies are {', '.join(f'{n} ({a:.1f}°)' for n, a in self.similar)}."
+        if self.hints:
+            text += f" Hints from the library: {', '.join(f'{n} ({a:.1f}°)' for n, a in self.hints)}."
+        return text
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what JSON says of it; numbers that are none become None there."""
+        reason = self.reason
+        arrays = {
+            "wavelength": self.wavelength,
+            "spectrum": self.spectrum,
+            "background": self.background,
+            "spread": self.spread,
+            "contributions": reason.contributions,
+            "reconstruction": reason.reconstruction,
+            "residual": reason.residual,
+        }
+        return {
+            "method": self.method,
+            "row": self.row,
+            "col": self.col,
+            "score": self.score,
+            "sentence": self.sentence,
+            "compared_with": self.compared_with,
+            "bands": self.bands.tolist(),
+            **{name: None if values is None else values.tolist() for name, values in arrays.items()},
+            "evidence": reason.evidence,
+            "layers": None if reason.layers is None else reason.layers.to_dict(),
+            "similar": [{"id": number, "angle": degrees} for number, degrees in self.similar],
+            "hints": [{"name": name, "angle": degrees} for name, degrees in self.hints],
+        }
+
+    def plot(self, path: Any = None, *, overwrite: bool = False) -> Any:
+        """Draw it, and write it to a file (PNG, PDF, SVG); return the figure."""
+        import hsad  # the package's public function: figures are a room above this one
+
+        return hsad.plot.plot_explanation(self, path, overwrite=overwrite)
+
+
+@dataclass(frozen=True, eq=False)
+class Explainer:
+    """A detector that has learned a scene, ready to account for any pixel of it."""
+
+    job: Job
+    learned: Learned
+    library: Library | None = None
+
+    def at(self, row: int, col: int) -> Explanation:
+        """Return why a pixel scores as it does.
+
+        Raises
+        ------
+        ParameterError
+            When the pixel lies outside of the scene.
+        DataError
+            When it is invalid, or has no score.
+        """
+        rows, cols, _ = self.job.source.shape
+        if not (0 <= row < rows and 0 <= col < cols):
+            raise ParameterError(f"at {row},{col}: the scene has {rows} rows and {cols} columns")
+        detector, background = self.learned.detector, self.learned.background
+        block = self._block(row, col, detector.reach)
+        if not block.core_valid.all():
+            raise DataError(f"at {row},{col}: the pixel is invalid (nodata, NaN or masked)")
+        score = float(detector.score(block, background)[0, 0])
+        if np.isnan(score):
+            raise DataError(f"at {row},{col}: the pixel has no score: its ring holds too few valid pixels")
+        reason = reason_of(detector, background, block, score)
+        spectrum = np.array(block.spectra[block.core][0, 0])
+        mean, spread, compared = self._compared(row, col, reason)
+        wavelength = self.learned.wavelength
+        hints: Sequence[tuple[str, float]] = ()
+        if self.library is not None:
+            if wavelength is None:
+                raise DataError("library: the scene has no wavelengths to compare by")
+            hints = self.library.nearest(spectrum, wavelength)
+        return Explanation(
+            self.job.provenance["method"],
+            row,
+            col,
+            score,
+            np.asarray(self.learned.bands, dtype=np.int64) + 1,
+            wavelength,
+            spectrum,
+            mean,
+            spread,
+            compared,
+            reason,
+            hints=hints,
+        )
+
+    def _block(self, row: int, col: int, reach: int) -> Block:
+        source = self.job.source
+        rows, cols = (clamped(at, at + 1, size, reach) for at, size in ((row, source.shape[0]), (col, source.shape[1])))
+        spectra, valid = source.spectra(source.read(rows, cols), rows, cols)
+        core = (
+            slice(row - rows.start, row - rows.start + 1),
+            slice(col - cols.start, col - cols.start + 1),
+        )
+        return Block(spectra, valid, core, (rows.start, cols.start), BlockScene(0, source.shape[0], source.shape[1]))
+
+    def _compared(self, row: int, col: int, reason: Reason) -> tuple[NDArray[np.float64], NDArray[np.float64], str]:
+        """Return mean and spread of what the pixel is shown beside: its ring, or the scene where that is learned."""
+        background: Any = self.learned.background
+        if reason.ring is None and hasattr(background, "mean") and hasattr(background, "whitening"):
+            covariance = np.linalg.pinv(background.whitening @ background.whitening.T, hermitian=True)
+            return np.asarray(background.mean), np.sqrt(np.maximum(np.diag(covariance), 0.0)), "the scene"
+        ring = reason.ring
+        if ring is None or ring.shape[1] != len(self.learned.bands):
+            block = self._block(row, col, _AROUND // 2)
+            away = np.ones(block.valid.shape, dtype=np.bool_)
+            guard = _GUARD // 2
+            up, left = block.core[0].start, block.core[1].start
+            away[max(0, up - guard) : up + guard + 1, max(0, left - guard) : left + guard + 1] = False
+            ring = block.spectra[block.valid & away]
+        if not len(ring):
+            empty = np.full(len(self.learned.bands), np.nan)
+            return empty, empty, "nothing: no valid pixel is near"
+        return ring.mean(axis=0), ring.std(axis=0), f"the {len(ring)} pixels of its ring"
+
+
+@contextlib.contextmanager
+def explainer(cube: Any, method: Any, parameters: Mapping[str, Any], library: Any = None) -> Iterator[Explainer]:
+    """Let a method learn a scene, for accounts of any number of its pixels."""
+    opened = library if library is None or isinstance(library, Library) else Library.open(library)
+    with prepared(cube, Request.of(method, parameters)) as job:
+        yield Explainer(job, job.learn(), opened)
+
+
+def explain(
+    cube: Any, detector: Any = None, row: int = 0, col: int = 0, *, library: Any = None, **options: Any
+) -> Explanation:
+    """Return why a pixel scores as it does.
+
+    Parameters
+    ----------
+    cube : (y, x, band) DataArray, (rows, cols, bands) array_like, or path
+        The scene.
+    detector : str or Detector, optional
+        As for `hsad.detect`; ``auto`` by default.
+    row, col : int
+        The pixel, from 0.
+    library : path, optional
+        A spectral library (ENVI ``.sli`` or CSV): the three nearest names are given as hints.
+    **options
+        As for `hsad.detect`.
+
+    Returns
+    -------
+    Explanation
+        ``spectrum``, ``background``, ``reason.contributions`` and so on; ``plot()`` draws it.
+
+    Raises
+    ------
+    HsadError
+        As `hsad.detect`; when the pixel is outside, invalid or without a score.
+
+    Examples
+    --------
+    >>> import numpy as np, hsad
+    >>> scene = np.random.default_rng(0).normal(size=(40, 50, 6))
+    >>> scene[20, 30, 4] += 8
+    >>> why = hsad.explain(scene, "rx", 20, 30)
+    >>> int(why.reason.contributions.argmax()), bool(np.isclose(why.reason.contributions.sum(), why.score))
+    (4, True)
+    """
+    with explainer(cube, detector, options, library) as ready:
+        return ready.at(row, col)
+
+
+def similar(
+    explanation: Explanation, anomalies: Sequence[Mapping[str, Any]], own: int | None, most: int = 3
+) -> Explanation:
+    """Return the explanation with the anomalies whose mean spectra have the smallest angle to the pixel's."""
+    angles = []
+    for record in anomalies:
+        text = record.get("mean_spectrum")
+        if text is None or record["id"] == own:
+            continue
+        other = np.array(json.loads(text), dtype=np.float64)
+        if other.shape == explanation.spectrum.shape:
+            angles.append((int(record["id"]), angle(explanation.spectrum, other)))
+    nearest = sorted((pair for pair in angles if np.isfinite(pair[1])), key=lambda pair: pair[1])[:most]
+    return replace(explanation, similar=tuple(nearest))
+
+
+def explain_scores(
+    scene: Any,
+    scores: Any,
+    *,
+    number: int | None = None,
+    anomalies: Any = None,
+    at: tuple[int, int] | None = None,
+    lonlat: tuple[float, float] | None = None,
+    library: Any = None,
+) -> Explanation:
+    """Return why a pixel of a score raster scores as it does, by the method and parameters that the raster names.
+
+    Parameters
+    ----------
+    scene, scores : path
+        The scene, and the raster of its scores.
+    number : int, optional
+        An anomaly's id, with `anomalies`: its highest pixel is explained.
+    anomalies : path, optional
+        A file that `hsad.write_anomalies` made; its spectra are compared with the pixel's.
+    at : (int, int), optional
+        Row and column in the raster, from 0.
+    lonlat : (float, float), optional
+        Longitude and latitude.
+    library : path, optional
+        As for `explain`.
+
+    Raises
+    ------
+    ParameterError
+        When the place is not given in exactly one way, or the raster does not say by which method it was made.
+    """
+    opened = open_scores(scores)
+    if sum(given is not None for given in (number, at, lonlat)) != 1:
+        raise ParameterError("explain needs one place: an anomaly's id with anomalies, at, or lonlat")
+    if not opened.method:
+        raise ParameterError(f"{scores}: does not say by which method it was made")
+    beside = Scene.of(scene, opened.grid)
+    records = [] if anomalies is None else read_anomalies(anomalies)
+    if number is not None:
+        found = next((record for record in records if record["id"] == number), None)
+        if found is None:
+            raise ParameterError(
+                f"id {number}: {'give the anomalies' if anomalies is None else f'{anomalies} has no such anomaly'}"
+            )
+        row, col = int(found["row"]), int(found["col"])
+    else:
+        row, col = at if at is not None else beside.pixel_at(*lonlat)  # type: ignore[misc]  # one of them is given
+    beside.require(row, col)
+    with explainer(scene, opened.method, opened.parameters, library) as ready:
+        found_there = ready.at(*beside.own_pixel(row, col))
+    return similar(replace(found_there, row=row, col=col), records, number)

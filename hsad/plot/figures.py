@@ -1,0 +1,42 @@
+"""What all figures share: their size, their colours, how they are written. No pyplot, hence no global state."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hsad.files import whole_file
+
+if TYPE_CHECKING:
+    import os
+
+    from matplotlib.figure import Figure
+
+__all__ = ["DPI", "FIGURE_SUFFIXES", "LINE_COLORS", "new_figure", "save_figure"]
+
+FIGURE_SUFFIXES = (".png", ".pdf", ".svg")
+DPI = 150
+# Okabe and Ito's colours, told apart by colour-blind readers too.
+LINE_COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
+
+
+def new_figure(inches: tuple[float, float]) -> Figure:
+    """Return a figure of this size without pyplot's global state."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=inches, layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def save_figure(figure: Figure, path: str | os.PathLike[str] | None, *, overwrite: bool) -> None:
+    """Write a figure to a PNG, PDF or SVG file; nothing without a path.
+
+    Raises
+    ------
+    OutputError
+        When the file cannot be written.
+    """
+    if path is not None:
+        with whole_file(path, FIGURE_SUFFIXES, overwrite=overwrite) as staged:
+            figure.savefig(staged, dpi=DPI, format=staged.suffix[1:].lower())

@@ -1,0 +1,129 @@
+"""Pictures of a scene and of its scores for a page: reduced to a bounded size, as PNG within a data URL."""
+
+from __future__ import annotations
+
+import base64
+import io
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hsad.plot.true_colour import RGB_NM, nearest_bands, stretched
+from hsad.products.ortho import orthorectified
+from hsad.products.palette import is_logarithmic
+from hsad.products.summary import stretch
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from hsad.anomalies.opened import Scene
+    from hsad.anomalies.scoremap import ScoreMap
+
+__all__ = ["data_url", "overview", "picture_step", "reduced_scores", "score_picture"]
+
+_MOST = 1600
+_FALSE_NM = (2200.0, 1650.0, 850.0)
+_FAR_NM = 60.0
+_STRIP_ROWS = 64
+
+
+def picture_step(rows: int, cols: int) -> int:
+    """Return how many pixels of a side become one, so that no side of a picture is longer than 1600."""
+    return max(1, math.ceil(max(rows, cols) / _MOST))
+
+
+def overview(scene: Scene) -> tuple[NDArray[np.uint8], str]:
+    """Return the scene as a picture ``(rows, cols, 3)``, and which bands its colours show.
+
+    True colour where there are bands of red, green and blue; else infrared ones as false colour; else three bands at
+    even places of the spectrum. Every `picture_step`-th pixel is read.
+    """
+    bands, named = _colours(scene)
+    step = picture_step(scene.grid.rows, scene.grid.cols)
+    if scene.swath is None:
+        values = _sampled(scene, bands, step)
+    else:  # every strip of the map may show all rows of the sensor: those are read once
+        row, col = scene.origin
+        placed = orthorectified(_sampled(scene.on_the_sensor(), bands, 1), scene.swath)
+        values = placed[row : row + scene.grid.rows : step, col : col + scene.grid.cols : step]
+    return (np.nan_to_num(stretched(values)) * 255).astype(np.uint8), named
+
+
+def _sampled(scene: Scene, bands: list[int], step: int) -> NDArray[np.floating]:
+    """Return three bands of every `step`-th pixel, NaN where it is invalid."""
+    strips = []
+    height = _STRIP_ROWS if step <= _STRIP_ROWS else 1
+    for first in range(0, scene.grid.rows, height * (step if height == 1 else 1)):
+        rows = slice(first, min(scene.grid.rows, first + height))
+        spectra, valid = scene.spectra(rows, slice(0, scene.grid.cols))
+        skip = -first % step
+        part = spectra[skip::step, ::step][..., bands]
+        part[~valid[skip::step, ::step]] = np.nan
+        strips.append(part)
+    return np.concatenate(strips)
+
+
+def _colours(scene: Scene) -> tuple[list[int], str]:
+    wavelength = scene.wavelength
+    if wavelength is not None:
+        for kind, wanted in (("true colour", tuple(RGB_NM.values())), ("false colour", _FALSE_NM)):
+            bands, distance = nearest_bands(wavelength, wanted)
+            if (distance <= _FAR_NM).all():
+                return bands.tolist(), f"{kind}: {', '.join(f'{wavelength[band]:.0f}' for band in bands)} nm"
+    number = len(scene.source.bands)
+    even = [round((number - 1) * share) for share in (0.75, 0.5, 0.25)]
+    return even, f"bands {', '.join(str(scene.source.bands[band] + 1) for band in even)}"
+
+
+def score_picture(scores: ScoreMap) -> tuple[NDArray[np.uint8], float, float, bool]:
+    """Return scores as grey ``(rows, cols)``: 0 where there is none, 1 to 255 from low to high; low, high, logarithmic.
+
+    Groups of `picture_step` pixels show their highest score, so that an anomaly of one pixel stays visible.
+    """
+    values, _ = reduced_scores(scores)
+    low, high = stretch(values)
+    if not math.isfinite(low):
+        return np.zeros(values.shape, dtype=np.uint8), 0.0, 1.0, False
+    logarithmic = is_logarithmic(low, high)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        share = (values - low) / (high - low)
+        if logarithmic:
+            share = np.log(np.maximum(values, low) / low) / np.log(high / low)
+    grey = 1 + np.round(np.clip(share, 0, 1) * 254)
+    with np.errstate(invalid="ignore"):
+        return np.where(np.isfinite(values), grey, 0).astype(np.uint8), low, high, logarithmic
+
+
+def reduced_scores(scores: ScoreMap) -> tuple[NDArray[np.float64], int]:
+    """Return the highest scores of groups of `picture_step` x `picture_step` pixels, and that step."""
+    step = picture_step(scores.grid.rows, scores.grid.cols)
+    waiting: list[NDArray[np.float64]] = []
+    reduced = []
+    for first, strip in scores.strips():
+        waiting.append(strip)
+        tall = np.concatenate(waiting)
+        last = first + len(strip) == scores.grid.rows
+        whole = len(tall) if last else len(tall) // step * step
+        if whole:
+            reduced.append(_highest(tall[:whole], step))
+        waiting = [tall[whole:]]
+    return np.concatenate(reduced), step
+
+
+def _highest(values: NDArray[np.float64], step: int) -> NDArray[np.float64]:
+    if step == 1:
+        return values
+    rows, cols = (-(-size // step) for size in values.shape)
+    padded = np.full((rows * step, cols * step), np.nan)
+    padded[: values.shape[0], : values.shape[1]] = values
+    return np.asarray(np.fmax.reduce(padded.reshape(rows, step, cols, step), axis=(1, 3)))
+
+
+def data_url(picture: NDArray[np.uint8]) -> str:
+    """Return a picture as a PNG within a URL."""
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.fromarray(picture).save(file, "PNG", optimize=True)
+    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"

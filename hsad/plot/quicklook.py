@@ -1,0 +1,72 @@
+"""A picture of a scene beside its scores."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from hsad.anomalies.opened import Scene, open_scores
+from hsad.anomalies.scoremap import ScoreMap
+from hsad.plot.maps import plot_scores
+from hsad.plot.pictures import overview, reduced_scores
+from hsad.scene.cube import GeoGrid
+
+__all__ = ["draw_quicklook"]
+
+
+def draw_quicklook(
+    scores: ScoreMap | str | Path,
+    scene: Scene | str | Path,
+    path: str | Path,
+    *,
+    title: str | None = None,
+    truth: Any = None,
+    overwrite: bool = False,
+) -> None:
+    """Draw a scene, in true colour where it has such bands, beside its scores, both reduced to what a figure can show.
+
+    Parameters
+    ----------
+    scores : ScoreMap or path
+    scene : Scene or path
+        The scene that the scores are of.
+    path : path
+        PNG, PDF or SVG.
+    title : str, optional
+        Above the scores; the method otherwise.
+    truth : (rows, cols) array_like, optional
+        Anomalies are greater than zero, and are circled; for maps that need no reduction.
+    overwrite : bool
+        Whether a file of that name may be replaced.
+
+    Raises
+    ------
+    SceneError
+        When a file cannot be read.
+    OutputError
+        When the figure cannot be written.
+    """
+    if not isinstance(scores, ScoreMap):
+        scores = open_scores(scores)
+    if not isinstance(scene, Scene):
+        scene = Scene.of(scene, scores.grid)
+    values, step = reduced_scores(scores)
+    picture, colours = overview(scene)
+    transform = scores.grid.transform
+    if transform is not None:
+        a, b, c, d, e, f, *_ = transform
+        transform = type(transform)(a * step, b * step, c, d * step, e * step, f)
+    reduced = GeoGrid(values.shape[0], values.shape[1], scores.grid.crs, transform)
+    drawn = reduced.attach(xr.DataArray(values, dims=("y", "x"), attrs={"method": scores.method}))
+    plot_scores(
+        drawn,
+        path,
+        truth=truth if step == 1 else None,
+        background=picture.astype(np.float64) / 255,
+        background_title=f"Scene, {colours}",
+        title=title,
+        overwrite=overwrite,
+    )

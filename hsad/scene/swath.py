@@ -1,0 +1,335 @@
+"""Where the pixels of a sensor's own grid lie on a map: through a lookup table, or through latitude and longitude.
+
+A cube on a sensor's grid carries its `Swath` as ``encoding["hsad_swath"]``. Detection runs on the sensor's grid, on
+which each pixel stands once; only results go through the swath, in products.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
+
+from hsad.errors import DataError, SceneError
+from hsad.scene.grid import GeoGrid
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from numpy.typing import NDArray
+
+__all__ = [
+    "Layer",
+    "PointSwath",
+    "Swath",
+    "SwathWindow",
+    "TableSwath",
+    "map_strips",
+    "seen_within",
+    "swath_of",
+    "swath_window",
+]
+
+_WIDEST_UTM = 8.0  # degrees of longitude; a wider swath goes on a grid of degrees
+_STRIP_PIXELS = 2**20
+_LARGEST_GRID = 2**31  # pixels: a swath that needs more has wrong coordinates in it
+
+
+@runtime_checkable
+class Layer(Protocol):
+    """A small, picklable recipe for an image of one band."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        ...
+
+    def read(self, rows: slice) -> NDArray[Any]:
+        """Return some rows, shape ``(rows, cols)``."""
+        ...
+
+
+@runtime_checkable
+class Swath(Protocol):
+    """Which pixel of the sensor's grid is seen at each pixel of a map."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of the sensor's grid."""
+        ...
+
+    @property
+    def grid(self) -> GeoGrid:
+        """The map."""
+        ...
+
+    def lookup(self, rows: slice) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return row and column of the sensor's pixel for some rows of the map, each ``(rows, cols)``, −1 at voids."""
+        ...
+
+
+@dataclass(frozen=True)
+class TableSwath:
+    """A swath with a lookup table (GLT) of its producer.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Rows and columns of the sensor's grid.
+    grid : GeoGrid
+        The map.
+    lines, samples : Layer
+        Row and column of the sensor's grid for each pixel of the map, counted from 1; 0 is a void, and a negative
+        number is a pixel that was filled with its neighbour's.
+    mirrored : bool
+        Whether the table counts columns from the last one backwards.
+    """
+
+    shape: tuple[int, int]
+    grid: GeoGrid
+    lines: Layer
+    samples: Layer
+    mirrored: bool = False
+
+    def lookup(self, rows: slice) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return row and column of the sensor's pixel for some rows of the map, −1 at voids."""
+        line, sample = (np.abs(layer.read(rows).astype(np.int64)) - 1 for layer in (self.lines, self.samples))
+        # A fill value such as −9999 points outside, and so does a table that belongs to another scene.
+        seen = (line >= 0) & (line < self.shape[0]) & (sample >= 0) & (sample < self.shape[1])
+        if self.mirrored:
+            sample = self.shape[1] - 1 - sample
+        return np.where(seen, line, -1), np.where(seen, sample, -1)
+
+
+class _Map(NamedTuple):
+    """The map of a swath of points, and how far from the nearest of them a pixel may be, in units of the map."""
+
+    grid: GeoGrid
+    reach: float
+
+
+@dataclass(frozen=True)
+class PointSwath:
+    """A swath whose pixels have a latitude and a longitude each: the nearest one is seen.
+
+    Nothing is read before the map is asked for: there are as many coordinates as pixels.
+
+    Attributes
+    ----------
+    latitude, longitude : Layer
+        Degrees, WGS 84.
+    source : str
+        What to name in messages.
+    """
+
+    latitude: Layer
+    longitude: Layer
+    source: str
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of the sensor's grid."""
+        return self.latitude.shape
+
+    @property
+    def is_located(self) -> bool:
+        """Whether there are enough usable coordinates for a map."""
+        return _map_of(self) is not None
+
+    @property
+    def grid(self) -> GeoGrid:
+        """The map: the UTM zone of the middle, or degrees where the swath is wide; its pixels are as large as those of
+        the sensor in the middle.
+
+        Raises
+        ------
+        SceneError
+            When the coordinates span a map that no scene has, or are not usable.
+        """  # noqa: D205  a sentence that takes two lines
+        return self._map.grid
+
+    @property
+    def _map(self) -> _Map:
+        found = _map_of(self)
+        if found is None:
+            raise SceneError(f"{self.source}: its latitudes and longitudes place no pixels")
+        return found
+
+    def lookup(self, rows: slice) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return row and column of the sensor's pixel for some rows of the map, −1 at voids."""
+        tree, numbers = _tree(self)
+        transform = self.grid.transform
+        if transform is None:  # the grid was made with one
+            raise SceneError("a swath without a map")
+        col, row = np.meshgrid(np.arange(self.grid.cols) + 0.5, np.arange(rows.start, rows.stop) + 0.5)
+        places = np.stack([transform.c + col * transform.a, transform.f + row * transform.e], axis=-1)
+        distance, nearest = tree.query(places.reshape(-1, 2), distance_upper_bound=self._map.reach)
+        found = np.where(np.isfinite(distance), nearest, 0)
+        pixel = np.where(np.isfinite(distance), numbers[found], -1).reshape(col.shape)
+        return np.where(pixel < 0, -1, pixel // self.shape[1]), np.where(pixel < 0, -1, pixel % self.shape[1])
+
+
+@functools.lru_cache(maxsize=4)
+def _map_of(swath: PointSwath) -> _Map | None:
+    """Return the map of a swath, None where there are no four places that are usable."""
+    lat, lon, usable = _coordinates(swath.latitude, swath.longitude)
+    if usable.sum() < 4 or min(swath.shape) < 2:
+        return None
+    crs = _map_crs(lat[usable], lon[usable])
+    x, y = _projected(lat, lon, usable, crs)
+    steps = [
+        np.hypot(np.diff(x, axis=axis), np.diff(y, axis=axis))[np.diff(usable.astype(int), axis=axis) == 0]
+        for axis in (0, 1)
+    ]
+    steps = [step[np.isfinite(step) & (step > 0)] for step in steps]
+    if not all(len(step) for step in steps):
+        return None
+    size = min(float(np.median(step)) for step in steps)
+    # Half a diagonal of the largest pixels: at the edges of a wide swath they are several times those in the middle.
+    reach = 0.75 * math.hypot(*(float(np.percentile(step, 99)) for step in steps))
+    west, east, south, north = (float(edge) for values in (x, y) for edge in (np.nanmin(values), np.nanmax(values)))
+    cols, rows = (math.floor((high - low) / size) + 2 for low, high in ((west, east), (south, north)))
+    if rows * cols > _LARGEST_GRID:
+        raise SceneError(f"{swath.source}: its latitudes and longitudes span a map of {rows} x {cols} pixels")
+    from affine import Affine
+
+    transform = Affine(size, 0.0, west - size / 2, 0.0, -size, north + size / 2)
+    return _Map(GeoGrid(rows, cols, crs, transform), reach)
+
+
+@dataclass(frozen=True)
+class SwathWindow:
+    """A window of the sensor's grid, and the part of the map on which it is seen.
+
+    Attributes
+    ----------
+    swath : Swath
+        Of the whole grid.
+    rows, cols : tuple of int
+        First row or column of the window in the sensor's grid, and the one after the last.
+    origin : tuple of int
+        First row and column of the part of the map.
+    grid : GeoGrid
+        The part of the map.
+    """
+
+    swath: Swath
+    rows: tuple[int, int]
+    cols: tuple[int, int]
+    origin: tuple[int, int]
+    grid: GeoGrid
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of the window."""
+        return self.rows[1] - self.rows[0], self.cols[1] - self.cols[0]
+
+    def lookup(self, rows: slice) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return row and column of the window's pixel for some rows of the map, −1 at voids."""
+        top, left = self.origin
+        line, sample = self.swath.lookup(slice(top + rows.start, top + rows.stop))
+        line, sample = (places[:, left : left + self.grid.cols] for places in (line, sample))
+        seen = _within(line, self.rows) & _within(sample, self.cols)
+        return np.where(seen, line - self.rows[0], -1), np.where(seen, sample - self.cols[0], -1)
+
+
+def swath_window(swath: Swath, rows: slice, cols: slice) -> Swath:
+    """Return the swath of a window of the sensor's grid, on as much of the map as it is seen on.
+
+    Raises
+    ------
+    DataError
+        When it is seen nowhere.
+    """
+    if (rows.start, rows.stop, cols.start, cols.stop) == (0, swath.shape[0], 0, swath.shape[1]):
+        return swath
+    down, across = [], []
+    for strip in map_strips(swath.grid):
+        line, sample = swath.lookup(strip)
+        seen = _within(line, (rows.start, rows.stop)) & _within(sample, (cols.start, cols.stop))
+        down.append(strip.start + np.flatnonzero(seen.any(axis=1)))
+        across.append(np.flatnonzero(seen.any(axis=0)))
+    lines, samples = np.concatenate(down), np.concatenate(across)
+    if not len(lines):
+        raise DataError(f"rows {rows.start}:{rows.stop}, columns {cols.start}:{cols.stop} are seen nowhere on the map")
+    part = slice(int(lines.min()), int(lines.max()) + 1), slice(int(samples.min()), int(samples.max()) + 1)
+    return SwathWindow(
+        swath,
+        (rows.start, rows.stop),
+        (cols.start, cols.stop),
+        (part[0].start, part[1].start),
+        swath.grid.window(*part),
+    )
+
+
+def seen_within(swath: Swath, rows: slice, cols: slice) -> tuple[slice, slice] | None:
+    """Return the window of the sensor's grid that is seen in a window of the map, None if nothing is."""
+    if rows.start >= rows.stop or cols.start >= cols.stop:
+        return None
+    line, sample = (places[:, cols] for places in swath.lookup(rows))
+    seen = line >= 0
+    if not seen.any():
+        return None
+    return tuple(slice(int(places[seen].min()), int(places[seen].max()) + 1) for places in (line, sample))  # type: ignore[return-value]  # two of them
+
+
+def map_strips(grid: GeoGrid) -> Iterator[slice]:
+    """Yield the rows of a map in strips of about a million pixels."""
+    step = max(1, _STRIP_PIXELS // grid.cols)
+    for start in range(0, grid.rows, step):
+        yield slice(start, min(grid.rows, start + step))
+
+
+def _within(places: NDArray[np.int64], part: tuple[int, int]) -> NDArray[np.bool_]:
+    return (places >= part[0]) & (places < part[1])
+
+
+def swath_of(cube: xr.DataArray) -> Swath | None:
+    """Return the swath of a cube, None where it has none that places pixels, or is no longer the whole of its file."""
+    swath = cube.encoding.get("hsad_swath")
+    # Not `isinstance` of the protocol: that would ask for the map of points, which is worked out from all of them.
+    if swath is None or swath.shape != cube.shape[:2] or (isinstance(swath, PointSwath) and not swath.is_located):
+        return None
+    return swath  # type: ignore[no-any-return]  # an encoding may hold anything; readers put swaths under this name
+
+
+def _coordinates(latitude: Layer, longitude: Layer) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.bool_]]:
+    lat, lon = (np.asarray(layer.read(slice(0, layer.shape[0])), np.float64) for layer in (latitude, longitude))
+    usable = np.isfinite(lat) & np.isfinite(lon) & (np.abs(lat) <= 90) & (np.abs(lon) <= 360)
+    # Padding of some products: a place in the Gulf of Guinea, to the last digit.
+    return lat, lon, usable & ((lat != 0) | (lon != 0))
+
+
+def _map_crs(lat: NDArray[Any], lon: NDArray[Any]) -> Any:
+    from rasterio.crs import CRS
+
+    if np.ptp(lon) > _WIDEST_UTM or np.abs(lat).max() > 84:
+        return CRS.from_epsg(4326)
+    zone = int((np.median(lon) + 180) // 6) % 60 + 1
+    return CRS.from_epsg((32600 if np.median(lat) >= 0 else 32700) + zone)
+
+
+def _projected(
+    lat: NDArray[Any], lon: NDArray[Any], usable: NDArray[np.bool_], crs: Any
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    from rasterio.warp import transform
+
+    x, y = np.full(lat.shape, np.nan), np.full(lat.shape, np.nan)
+    if crs.is_geographic:
+        x[usable], y[usable] = lon[usable], lat[usable]
+    else:
+        x[usable], y[usable] = transform("EPSG:4326", crs, lon[usable], lat[usable])
+    return x, y
+
+
+@functools.lru_cache(maxsize=1)
+def _tree(swath: PointSwath) -> tuple[Any, NDArray[np.int64]]:
+    """Return a search tree of the usable pixels, and their numbers in the sensor's grid."""
+    from scipy.spatial import cKDTree
+
+    lat, lon, usable = _coordinates(swath.latitude, swath.longitude)
+    x, y = _projected(lat, lon, usable, swath.grid.crs)
+    return cKDTree(np.column_stack([x[usable], y[usable]])), np.flatnonzero(usable)

@@ -1,0 +1,254 @@
+"""Anomalies: the same objects whatever the strips, valid outlines, files that others read."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+
+import numpy as np
+import pyogrio
+import pytest
+import shapely
+import xarray as xr
+from affine import Affine
+from hypothesis import given
+from hypothesis import strategies as st
+from pyproj import Geod
+from rasterio.crs import CRS
+from rasterio.features import rasterize
+from scipy import ndimage
+
+import hsad
+from hsad.anomalies.decide import threshold_to_file
+from hsad.anomalies.objects import find_objects
+from hsad.anomalies.vectors import COLUMNS, read_anomalies, set_states
+from hsad.errors import OutputError, ParameterError, SceneError
+from hsad.scene.cube import GeoGrid
+
+ROTATED = Affine(4.5, 2.0, 500000.1, 2.0, -4.5, 4e6)
+
+
+def noise(rows, cols, seed=0, smooth=1.0):
+    return ndimage.gaussian_filter(np.random.default_rng(seed).normal(size=(rows, cols)), smooth)
+
+
+def strips(scores, height):
+    return [(first, scores[first : first + height]) for first in range(0, len(scores), height)]
+
+
+@given(
+    seed=st.integers(0, 99), height=st.integers(1, 20), merge=st.integers(1, 4), share=st.sampled_from([0.5, 0.8, 0.95])
+)
+def test_strips_give_what_the_whole_gives(seed, height, merge, share):
+    scores = noise(33, 27, seed)
+    scores[np.random.default_rng(seed).random(scores.shape) < 0.05] = np.nan
+    threshold = np.nanquantile(scores, share)
+    whole = find_objects([(0, scores)], threshold, merge=merge)
+    parts = find_objects(strips(scores, height), threshold, merge=merge)
+    for name in ("pixels", "score_max", "row", "col"):
+        np.testing.assert_array_equal(getattr(parts, name), getattr(whole, name))
+    np.testing.assert_allclose(parts.score_mean, whole.score_mean, rtol=1e-13)
+    assert shapely.equals_exact(parts.outline, whole.outline).all()
+    assert shapely.is_valid(parts.outline).all()
+
+
+@pytest.mark.parametrize("merge", [1, 2, 3])
+def test_objects_are_those_of_a_naive_search(merge):
+    scores = noise(30, 40, 3)
+    threshold = np.quantile(scores, 0.9)
+    pixels = list(zip(*np.nonzero(scores >= threshold), strict=True))
+    groups = []
+    for pixel in pixels:
+        near = [g for g in groups if any(max(abs(pixel[0] - r), abs(pixel[1] - c)) <= merge for r, c in g)]
+        groups = [g for g in groups if g not in near] + [[pixel, *(p for g in near for p in g)]]
+    found = find_objects([(0, scores)], threshold, merge=merge)
+    assert sorted(found.pixels) == sorted(map(len, groups))
+    for number, outline in enumerate(found.outline):
+        burnt = rasterize([outline], out_shape=scores.shape)
+        group = next(g for g in groups if (found.row[number], found.col[number]) in g)
+        assert sorted(zip(*np.nonzero(burnt), strict=True)) == sorted(group)
+        assert found.score_mean[number] == pytest.approx(np.mean([scores[p] for p in group]))
+        assert found.score_max[number] == max(scores[p] for p in group)
+
+
+def test_holes_stay_holes_and_small_objects_go():
+    scores = np.zeros((20, 20))
+    scores[2:9, 2:9] = 1.0
+    scores[4:7, 4:7] = 0.0
+    scores[15, 15] = 2.0
+    found = find_objects(strips(scores, 3), 0.5)
+    assert list(found.pixels) == [1, 40]
+    assert len(found.outline[1].interiors) == 1
+    assert found.outline[1].area == 40
+    assert list(find_objects([(0, scores)], 0.5, min_pixels=2).pixels) == [40]
+    assert len(find_objects([(0, scores)], 5.0)) == 0
+    assert len(find_objects([(0, np.full((4, 4), np.nan))], 0.0)) == 0
+    with pytest.raises(ParameterError, match="min_pixels must be at least 1"):
+        find_objects([(0, scores)], 1.0, min_pixels=0)
+
+
+@pytest.mark.long
+def test_a_hundred_thousand_objects():
+    scores = np.zeros((2000, 2000), dtype=np.float32)
+    scores[::6, ::6] = 1 + np.random.default_rng(0).random((334, 334))
+    found = find_objects(strips(scores, 128), 0.5)
+    assert len(found) == 334 * 334
+    assert (np.diff(found.score_max) <= 0).all()
+
+
+def georeferenced(scores, transform=ROTATED, crs=32633, **attrs):
+    grid = GeoGrid(*scores.shape, None if crs is None else CRS.from_epsg(crs), transform)
+    return grid.attach(xr.DataArray(scores, dims=("y", "x"), attrs={"method": "auto", **attrs}))
+
+
+def test_outlines_lie_where_the_pixels_lie():
+    scores = noise(40, 30)
+    found = hsad.polygons(georeferenced(scores), threshold=float(np.quantile(scores, 0.9)), merge=1)
+    burnt = rasterize(found.outline, out_shape=scores.shape, transform=ROTATED)
+    np.testing.assert_array_equal(burnt == 1, scores >= np.quantile(scores, 0.9))
+    np.testing.assert_allclose(shapely.area(found.outline), found.columns["area_m2"])
+    assert list(found.columns["id"]) == list(range(1, len(found) + 1))
+    row, col = found.columns["row"][0], found.columns["col"][0]
+    x, y = ROTATED * (col + 0.5, row + 0.5)
+    transformer = __import__("pyproj").Transformer.from_crs(32633, 4326, always_xy=True)
+    assert (found.columns["lon"][0], found.columns["lat"][0]) == pytest.approx(transformer.transform(x, y), abs=1e-7)
+
+
+def test_areas_in_degrees_are_those_of_the_ellipsoid():
+    scores = noise(20, 20)
+    found = hsad.polygons(
+        georeferenced(scores, Affine(0.001, 0, 11, 0, -0.001, 48), 4326), threshold=float(scores.max())
+    )
+    area = abs(Geod(ellps="WGS84").geometry_area_perimeter(found.outline[0])[0])
+    assert found.columns["area_m2"][0] == pytest.approx(area, rel=0.005)
+
+
+@pytest.mark.parametrize(
+    "crs, transform", [(32633, ROTATED), (None, None), (4326, Affine(0.001, 0, 11, 0, -0.001, 48))]
+)
+def test_files_are_read_by_others(tmp_path, crs, transform):
+    scores = georeferenced(noise(60, 50), transform, crs, source="a <b> & c")
+    found = hsad.polygons(scores, false_objects=100)
+    hsad.write_anomalies(found, tmp_path / "a.gpkg")
+    hsad.write_anomalies(found, tmp_path / "a.geojson")
+    meta, _, wkb, fields = pyogrio.raw.read(tmp_path / "a.gpkg", layer="anomalies")
+    assert list(meta["fields"]) == list(COLUMNS)
+    table = dict(zip(meta["fields"], fields, strict=True))
+    np.testing.assert_array_equal(table["n_pixels"], found.columns["n_pixels"])
+    np.testing.assert_array_equal(table["score_max"], found.columns["score_max"])
+    assert (np.diff(table["expected_false"]) >= 0).all()
+    outlines = shapely.from_wkb(wkb)
+    assert shapely.is_valid(outlines).all()
+    assert shapely.equals(outlines, found.outline).all()
+    assert (meta["crs"] is not None) == (crs is not None)
+    with sqlite3.connect(tmp_path / "a.gpkg") as database:
+        name, qml, default = database.execute(
+            "SELECT f_table_name, styleQML, useAsDefault FROM layer_styles"
+        ).fetchone()
+        assert (name, default) == ("anomalies", 1)
+        assert 'attr="state"' in qml
+        contents = dict(database.execute("SELECT table_name, data_type FROM gpkg_contents"))
+    database.close()
+    assert contents == {"anomalies": "features", "layer_styles": "attributes"}
+
+    document = json.loads((tmp_path / "a.geojson").read_text())
+    shapes = np.array([shapely.geometry.shape(f["geometry"]) for f in document["features"]])
+    assert shapely.is_valid(shapes).all()
+    assert all(f["properties"]["source"] == "a <b> & c" for f in document["features"])
+    assert document["threshold"]["rule"] == "bank"
+    if crs is not None:
+        first = document["features"][0]["properties"]
+        assert shapes[0].buffer(1e-6).contains(shapely.Point(first["lon"], first["lat"]))
+        assert shapely.get_coordinates(shapes)[:, 0].max() < 20
+        outer = shapely.geometry.shape(document["features"][0]["geometry"])
+        assert getattr(outer, "geoms", [outer])[0].exterior.is_ccw
+
+
+def test_states_go_into_the_geopackage(tmp_path):
+    found = hsad.polygons(georeferenced(noise(60, 50)), false_objects=100)
+    path = hsad.write_anomalies(found, tmp_path / "a.gpkg")
+    before = pyogrio.raw.read(path, layer="anomalies")[2]
+    assert set_states(path, {1: "good", 3: "bad", 2: "pending"}) == 2
+    assert [record["state"] for record in read_anomalies(path)][:4] == ["good", "pending", "bad", "pending"]
+    np.testing.assert_array_equal(pyogrio.raw.read(path, layer="anomalies")[2], before)
+    with pytest.raises(ParameterError, match="state 'fine' is not one of pending, good, bad"):
+        set_states(path, {1: "fine"})
+    with pytest.raises(ParameterError, match="has no anomaly 99999"):
+        set_states(path, {1: "bad", 99999: "good"})
+    assert read_anomalies(path)[0]["state"] == "good"
+    with pytest.raises(SceneError, match="kept in a GeoPackage"):
+        set_states(tmp_path / "a.geojson", {1: "good"})
+
+
+def test_no_anomaly_is_a_valid_answer(tmp_path):
+    found = hsad.polygons(georeferenced(noise(30, 30)), threshold=99.0)
+    assert len(found) == 0
+    for suffix in ("gpkg", "geojson"):
+        hsad.write_anomalies(found, tmp_path / f"a.{suffix}")
+    assert pyogrio.read_info(tmp_path / "a.gpkg", layer="anomalies")["features"] == 0
+    assert json.loads((tmp_path / "a.geojson").read_text())["features"] == []
+
+
+@pytest.fixture(scope="module")
+def scored(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("scored")
+    scene = hsad.make_scene(rows=90, cols=100, seed=3)
+    from hsad.products import write_envi
+
+    write_envi(scene.cube, folder / "scene.hdr")
+    hsad.detect_to_file(folder / "scene.hdr", folder / "scores.tif", "rx")
+    return folder
+
+
+def test_masks_and_p_values(scored, tmp_path):
+    import rasterio
+
+    result = threshold_to_file(
+        scored / "scores.tif", tmp_path / "mask.tif", min_pixels=2, p_values=tmp_path / "p.tif", false_objects=20
+    )
+    with (
+        rasterio.open(scored / "scores.tif") as scores,
+        rasterio.open(tmp_path / "mask.tif") as mask,
+        rasterio.open(tmp_path / "p.tif") as p,
+    ):
+        values, marked, chance = scores.read(1), mask.read(1), p.read(1)
+        assert (mask.crs, mask.transform, mask.nodata) == (scores.crs, scores.transform, 255)
+        assert json.loads(mask.tags()["HSAD_THRESHOLD"])["threshold"] == result["threshold"]
+    np.testing.assert_array_equal(marked == 255, np.isnan(values))
+    above = values >= result["threshold"]
+    labels, _ = ndimage.label(ndimage.binary_dilation(above, np.ones((2, 2)), origin=(-1, -1)), np.ones((3, 3)))
+    sizes = np.bincount(labels[above], minlength=labels.max() + 1)
+    np.testing.assert_array_equal(marked == 1, above & (sizes[labels] >= 2))
+    order = np.argsort(values[~np.isnan(values)])
+    assert (np.diff(chance[~np.isnan(values)][order]) <= 0).all()
+    assert np.nanmax(chance) <= 1
+
+
+def test_spectra_come_from_the_scene(scored, tmp_path):
+    threshold_to_file(scored / "scores.tif", tmp_path / "a.gpkg", false_objects=20)
+    record = read_anomalies(tmp_path / "a.gpkg")[0]
+    cube = hsad.open_cube(scored / "scene.hdr")
+    used = cube.values[:, :, cube.good_wavelength.values].astype(float)
+    spectrum, background = (np.array(json.loads(record[f"{kind}_spectrum"])) for kind in ("mean", "background"))
+    assert spectrum.shape == (used.shape[2],)
+    if record["n_pixels"] == 1:
+        gain = cube.gain.values[cube.good_wavelength.values] if "gain" in cube.coords else 1.0
+        np.testing.assert_allclose(spectrum, used[record["row"], record["col"]] * gain, rtol=1e-5)
+    peaks = json.loads(record["peak_wavelengths"])
+    assert len(peaks) == 3
+    assert all(cube.wavelength.min() <= peak <= cube.wavelength.max() for peak in peaks)
+    assert not np.allclose(spectrum, background)
+
+
+def test_wrong_outputs_are_refused(scored, tmp_path):
+    with pytest.raises(OutputError, match=r"must end with one of \.tif"):
+        threshold_to_file(scored / "scores.tif", tmp_path / "a.shp")
+    with pytest.raises(OutputError, match="does not exist"):
+        threshold_to_file(scored / "scores.tif", tmp_path / "no" / "a.gpkg")
+    with pytest.raises(ParameterError, match="rule otsu does not say"):
+        threshold_to_file(scored / "scores.tif", tmp_path / "m.tif", rule="otsu", p_values=tmp_path / "p.tif")
+    with pytest.raises(SceneError, match="missing"):
+        threshold_to_file(scored / "scene.img.missing", tmp_path / "m.tif")
+    with pytest.raises(OutputError, match="is read by this run"):
+        threshold_to_file(scored / "scores.tif", scored / "scores.tif", overwrite=True)
+    assert list(tmp_path.iterdir()) == []

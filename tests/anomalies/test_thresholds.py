@@ -1,0 +1,266 @@
+"""Thresholds: against scipy, scikit-image, closed formulas and simulated backgrounds."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import xarray as xr
+from scipy import ndimage, stats
+from skimage.filters import threshold_otsu
+
+import hsad
+from hsad.anomalies.bank import BankNull, bank_methods, bank_table, features
+from hsad.anomalies.choose import ThresholdOptions, choose_threshold
+from hsad.anomalies.decide import summary_line
+from hsad.anomalies.nulls import CleanNull
+from hsad.anomalies.scoremap import ScoreMap
+from hsad.anomalies.tail import Tail, peaks_of
+from hsad.detectors import describe_detector, make_detector
+from hsad.errors import DataError, ParameterError
+
+METHODS = ("auto", "rx", "crd", "lrx")
+
+
+def scores_of(method, rows=120, cols=100, seed=0, **attrs):
+    """A map whose background is smooth noise, with the attributes of a method's scores."""
+    values = ndimage.gaussian_filter(np.random.default_rng(seed).normal(size=(rows, cols)), 1.0)
+    values = 1.5 * values / values.std()
+    if method != "auto":
+        values = np.exp(values / 4 + 4)
+    _, parameters = describe_detector(make_detector(method))
+    return xr.DataArray(
+        values, dims=("y", "x"), attrs={"method": method, "parameters": json.dumps({**parameters, **attrs})}
+    )
+
+
+def naive_peaks(scores):
+    found = []
+    for row, col in np.ndindex(scores.shape):
+        around = scores[max(0, row - 3) : row + 4, max(0, col - 3) : col + 4]
+        if np.isfinite(scores[row, col]) and scores[row, col] == np.nanmax(around):
+            ties = [p for p in found if max(abs(p[0] - row), abs(p[1] - col)) <= 3]
+            if not any(scores[p] == scores[row, col] for p in ties):
+                found.append((row, col))
+    return found
+
+
+def test_peaks_are_highest_around_and_ties_count_once():
+    scores = np.round(np.random.default_rng(1).normal(size=(40, 30)), 1)
+    scores[5:9, 5:12] = np.nan
+    scores[20:22, 20:22] = 9.0
+    assert sorted(zip(*np.nonzero(peaks_of(scores)), strict=True)) == sorted(naive_peaks(scores))
+
+
+def test_the_tail_is_the_same_in_strips(monkeypatch):
+    scores = ScoreMap.of(scores_of("auto"))
+    whole = Tail.of(scores)
+    monkeypatch.setattr("hsad.anomalies.scoremap._STRIP_PIXELS", 700)
+    strips = Tail.of(scores)
+    assert strips.count == whole.count == 12000
+    np.testing.assert_array_equal(strips.peaks, whole.peaks)
+    np.testing.assert_array_equal(strips.sample, whole.sample)
+    np.testing.assert_array_equal(strips.quadrants, whole.quadrants)
+
+
+def test_percentile_and_otsu_are_those_of_others():
+    values = np.random.default_rng(2).gamma(2.0, size=(90, 80))
+    values[10:20, 10:20] += 12
+    chosen = choose_threshold(values, ThresholdOptions(rule="percentile", pfa=0.01))
+    assert chosen.value == pytest.approx(np.quantile(values, 0.99))
+    assert choose_threshold(values, ThresholdOptions(rule="otsu")).value == pytest.approx(threshold_otsu(values))
+
+
+def test_gpd_meets_its_rate_on_a_pure_tail():
+    values = np.random.default_rng(3).exponential(size=(300, 300))
+    chosen = choose_threshold(values, ThresholdOptions(rule="gpd", pfa=1e-3))
+    assert chosen.value == pytest.approx(-np.log(1e-3), abs=0.3)
+    assert float(chosen.null.p_value(chosen.value)) == pytest.approx(1e-3)
+    assert "conservative" in chosen.sentence
+
+
+@pytest.mark.long
+def test_chi2_and_f_are_the_laws_of_gaussian_background():
+    rng = np.random.default_rng(4)
+    scene = rng.normal(size=(100, 100, 8))
+    scores = hsad.detect(xr.DataArray(scene, dims=("y", "x", "band")), "rx")
+    chosen = choose_threshold(scores, ThresholdOptions(rule="chi2", pfa=1e-2))
+    assert chosen.value == pytest.approx(stats.chi2.isf(1e-2, 8))
+    assert np.mean(scores.values >= chosen.value) == pytest.approx(1e-2, abs=3e-3)
+    local = hsad.detect(xr.DataArray(scene, dims=("y", "x", "band")), "lrx", outer=11, inner=5, covariance="pinv")
+    given = choose_threshold(local, ThresholdOptions(rule="f", pfa=1e-2, bands=8))
+    s, d = 121 - 25, 8
+    assert given.value == pytest.approx(d * (s**2 - 1) / (s * (s - d)) * stats.f.isf(1e-2, d, s - d))
+    assert np.mean(local.values >= given.value) == pytest.approx(1e-2, abs=3e-3)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_detector_of_the_bank_gives_a_threshold_that_its_rate_returns(method):
+    scores = ScoreMap.of(scores_of(method))
+    table = bank_table(method)
+    null = BankNull(table, Tail.of(scores))
+    for rate in (100.0, 30.0, 10.0, 3.0, 1.0, 0.1):
+        assert float(null.rate(null.threshold(rate))) == pytest.approx(rate, rel=1e-6)
+    values = np.linspace(null.threshold(150), null.threshold(0.01), 50)
+    assert (np.diff(null.rate(values)) <= 0).all()
+    assert (np.diff(null.p_value(values)) <= 0).all()
+    # By hand: the regression's level, then the height at 10 in the table.
+    upper, level = features(null.tail, table)
+    base = table.units_of(null.tail.quantile(0.5)) + table.coefficients @ np.array([1, upper, level])
+    # What lies between the levels of 40 and of 10 peaks corrects it, with twenty peaks of the bank beside.
+    between = [base + np.interp(-np.log(rate), -np.log(table.rates), table.heights) for rate in (40, 10)]
+    peaks = table.units_of(null.tail.peaks)
+    scale = (20 + ((peaks > between[0]) & (peaks <= between[1])).sum()) / (20 + 30 * 1.2)
+    height = np.interp(-np.log(10 / scale), -np.log(table.rates), table.heights)
+    assert table.units_of(null.threshold(10.0)) == pytest.approx(base + height)
+
+
+def test_the_bank_is_affine_and_scale_free():
+    auto, rx = scores_of("auto"), scores_of("rx")
+    shifted = auto + 3.5
+    shifted.attrs = auto.attrs
+    assert choose_threshold(shifted).value == pytest.approx(choose_threshold(auto).value + 3.5)
+    scaled = rx * 20
+    scaled.attrs = rx.attrs
+    assert choose_threshold(scaled).value == pytest.approx(20 * choose_threshold(rx).value)
+
+
+def test_tables_say_where_they_come_from():
+    assert set(bank_methods()) >= set(METHODS)
+    for method in METHODS:
+        table = bank_table(method)
+        assert len({source["ground"] for source in table.sources}) >= 8
+        assert all(source["origin"] for source in table.sources)
+        assert sum(source["weight"] for source in table.sources) == pytest.approx(1, abs=0.01)
+        current = describe_detector(make_detector(method))[1]
+        assert json.loads(json.dumps(current)) == json.loads(json.dumps(table.parameters)), (
+            "recompute: tests/calibrate.py"
+        )
+
+
+def test_what_speaks_against_a_number_is_said():
+    chosen = choose_threshold(scores_of("auto", smooth=2.0))
+    assert not chosen.trusted
+    assert "smooth=2.0" in chosen.sentence
+    assert "Do not trust" in chosen.sentence
+    few = choose_threshold(scores_of("auto", rows=30, cols=30), ThresholdOptions(false_objects=1))
+    assert any("900 pixels are few" in doubt for doubt in few.doubts)
+    assert any("less than one false object" in doubt for doubt in few.doubts)
+    heavy = scores_of("auto")
+    heavy.values = np.sign(heavy.values) * np.abs(heavy.values) ** 4
+    assert any("heavier" in doubt for doubt in choose_threshold(heavy).doubts)
+    crowded = scores_of("auto")
+    null = BankNull(bank_table("auto"), Tail.of(ScoreMap.of(crowded)))
+    crowded.values[2:60:7, 2:50:7] = (null.threshold(40) + null.threshold(10)) / 2
+    assert any("crowd" in doubt for doubt in choose_threshold(crowded).doubts)
+
+
+@pytest.mark.parametrize("number, said", [(12, "calmer"), (60, None), (150, "so many objects")])
+def test_twice_or_half_the_peaks_of_background_are_said(number, said):
+    table = bank_table("auto")
+    peaks = np.concatenate([np.full(number, 2.9), np.linspace(1.0, 0.5, 250 - number)])
+    tail = Tail(10_000, np.linspace(-1.2, 1.5, 10_000), peaks, np.arange(250) % 4)
+    # By hand: the level that the table has 40 background peaks per 10⁴ pixels at.
+    median, upper, level = (np.quantile(tail.sample, 0.5), np.quantile(tail.sample, 0.9), 2.9 if number >= 40 else 0.9)
+    base = median + table.coefficients @ np.array([1, upper - median, level - median])
+    at_40 = base + np.interp(-np.log(40), -np.log(table.rates), table.heights)
+    assert 1.0 < at_40 < 2.9
+    doubts = BankNull(table, tail).doubts(10, table.parameters)
+    found = [word for word in ("calmer", "so many objects") if any("reach what 40" in d and word in d for d in doubts)]
+    assert found == ([] if said is None else [said])
+
+
+def test_a_clean_region_counts_its_own_peaks():
+    scores = scores_of("auto", rows=200, cols=200)
+    objects = np.zeros(scores.shape, dtype=bool)
+    objects[120:180:8, 20:180:8] = True
+    scores.values[objects] = 9 + np.random.default_rng(5).normal(size=objects.sum())
+    clean = np.zeros(scores.shape, dtype=bool)
+    clean[:110] = True
+    chosen = choose_threshold(scores, ThresholdOptions(false_objects=10), clean)
+    assert chosen.rule == "clean-region"
+    region = Tail.of(ScoreMap.of(scores), clean)
+    assert region.count == 110 * 200
+    assert region.reached(chosen.value) == pytest.approx(22, abs=4)
+    assert float(CleanNull(region, chosen.null.tail).rate(chosen.value)) == pytest.approx(10, rel=1e-6)
+    # A region of n peaks says of no score that less than one of n + 1 reach it.
+    assert chosen.p_value(np.array([50.0])) == pytest.approx(1 / (len(region.peaks) + 1))
+    assert chosen.p_value(region.peaks[39:40]) == pytest.approx(40 / len(region.peaks))
+    named = hsad.threshold(scores, clean_region="0:110,0:200")
+    assert named.attrs["threshold"] == pytest.approx(chosen.value)
+    with pytest.raises(DataError, match="too few"):
+        choose_threshold(scores, None, np.arange(40000).reshape(200, 200) < 9)
+
+
+def test_fdr_is_benjamini_and_hochbergs_rule():
+    scores = scores_of("auto", rows=200, cols=200)
+    scores.values[20:180:16, 20:180:16] = 6 + 4 * np.random.default_rng(6).random((10, 10))
+    chosen = choose_threshold(scores, ThresholdOptions(fdr=0.1))
+    tail = chosen.null.tail
+    p = chosen.null.p_value(tail.peaks)
+    kept = np.flatnonzero(p * len(p) / np.arange(1, len(p) + 1) <= 0.1)  # as in the paper
+    assert chosen.value == tail.peaks[kept[-1]]
+    assert 95 <= tail.reached(chosen.value) <= 125
+    with pytest.raises(DataError, match="no object stands out"):
+        choose_threshold(scores_of("auto"), ThresholdOptions(fdr=1e-6))
+
+
+def test_a_given_threshold_is_taken_and_counted():
+    scores = scores_of("auto")
+    chosen = choose_threshold(scores, ThresholdOptions(threshold=5.0))
+    assert (chosen.value, chosen.rule) == (5.0, "given")
+    assert chosen.expected_false == pytest.approx(float(chosen.null.expected(5.0)))
+    plain = choose_threshold(scores.values, ThresholdOptions(threshold=5.0))
+    assert plain.expected_false is None
+    assert np.isnan(plain.p_value(np.array([5.0]))).all()
+
+
+def test_the_summary_says_what_the_list_says_of_its_last():
+    scores = scores_of("auto")
+    scores.values = np.minimum(scores.values, 1.0 + 1e-6 * scores.values)
+    scores.values[10:60:10, 50] = 9.0
+    null = BankNull(bank_table("auto"), Tail.of(ScoreMap.of(scores)))
+    level = null.threshold(10.0)
+    assert 1.0 < level < 9.0
+    found = hsad.polygons(scores)
+    assert (len(found), found.threshold["expected_false"]) == (5, pytest.approx(12.0))
+    assert float(null.expected(9.0)) < 0.5
+    assert summary_line(found).startswith("5 anomalies, about 0 of them expected false")
+    by_pixels = hsad.polygons(scores, rule="percentile", pfa=1e-3)
+    assert summary_line(by_pixels).endswith(f"at most {min(len(by_pixels), 12)} of them expected false")
+
+
+def test_methods_without_a_table_say_so():
+    scores = scores_of("auto")
+    scores.attrs["method"] = "srd"
+    assert "srd has no table in the bank, so it is by gpd" in choose_threshold(scores).sentence
+    with pytest.raises(ParameterError, match="no table for srd"):
+        choose_threshold(scores, ThresholdOptions(rule="bank"))
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"rule": "best"}, "rule: 'best' is not one of bank, gpd"),
+        ({"pfa": 2}, "pfa must be below 1, not 2"),
+        ({"pfa": 0}, "pfa must be above 0"),
+        ({"false_objects": -1}, "false_objects must be above 0"),
+        ({"false_objects": 2000}, "more than one in ten pixels"),
+        ({"threshold": float("nan")}, "threshold must be a number"),
+        ({"speed": 3}, "threshold has no option 'speed'"),
+        ({"rule": "chi2"}, "about the squared distances of rx and lrx, not about auto"),
+        ({"clean_region": "0:5"}, "0:5"),
+        ({"clean_region": "0:5,0:5", "rule": "gpd"}, "a clean region counts objects"),
+    ],
+)
+def test_wrong_options_are_named(options, message):
+    with pytest.raises(ParameterError, match=message):
+        hsad.threshold(scores_of("auto"), **options)
+
+
+def test_maps_that_hold_nothing_are_refused():
+    with pytest.raises(DataError, match="no pixel has a score"):
+        hsad.threshold(np.full((20, 20), np.nan))
+    with pytest.raises(ParameterError, match="must be a map"):
+        hsad.threshold(np.zeros((3, 4, 5)))

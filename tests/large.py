@@ -184,7 +184,7 @@ def raw_seconds(path: Path) -> float:
     return time.perf_counter() - start
 
 
-def window_seconds(scene: Path, tile: int, reach: int) -> float:
+def window_seconds(scene: Path, tile: int, halo: int) -> float:
     """Return the time in which one thread reads all tiles of a scene with their surroundings."""
     import hsad
     from hsad.scene.cube import raster_of
@@ -195,8 +195,8 @@ def window_seconds(scene: Path, tile: int, reach: int) -> float:
     for top in range(0, rows, tile):
         for left in range(0, cols, tile):
             raster.read(
-                slice(max(0, top - reach), min(rows, top + tile + reach)),
-                slice(max(0, left - reach), min(cols, left + tile + reach)),
+                slice(max(0, top - halo), min(rows, top + tile + halo)),
+                slice(max(0, left - halo), min(cols, left + tile + halo)),
             )
     return time.perf_counter() - start
 

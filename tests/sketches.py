@@ -21,7 +21,7 @@ class LocalContrast(Detector):
     window: int = parameter(9, "side of the window")
 
     @property
-    def reach(self):
+    def halo(self):
         return self.window // 2
 
     def score(self, block: Block, background: None):  # noqa: ARG002
@@ -29,8 +29,8 @@ class LocalContrast(Detector):
         scores = np.full(block.core_valid.shape, np.nan)
         for row, col in np.argwhere(block.core_valid):
             y, x = row + block.core[0].start, col + block.core[1].start
-            top = min(max(y - self.reach, 0), rows - self.window)
-            left = min(max(x - self.reach, 0), cols - self.window)
+            top = min(max(y - self.halo, 0), rows - self.window)
+            left = min(max(x - self.halo, 0), cols - self.window)
             here = np.s_[top : top + self.window, left : left + self.window]
             scores[row, col] = np.linalg.norm(block.spectra[y, x] - block.spectra[here][block.valid[here]].mean(0))
         return scores
@@ -68,7 +68,7 @@ class RobustMean(Detector):
     """Many passes until convergence, with a state for every pixel that is a cache of what a replay would give."""
 
     leaf: ClassVar[int] = 16
-    use_memo: bool = parameter(True, "keep the states between passes")
+    use_cache: bool = parameter(True, "keep the states between passes")
 
     def learn(self, scan: Scan):
         means = np.atleast_2d(scan(_total).mean)
@@ -85,13 +85,13 @@ class RobustMean(Detector):
     def _state(self, block: Block, means: np.ndarray):
         pixels = block.pixels
         done, state = (
-            block.memo.get("state", (0, np.zeros(len(pixels)))) if self.use_memo else (0, np.zeros(len(pixels)))
+            block.cache.get("state", (0, np.zeros(len(pixels)))) if self.use_cache else (0, np.zeros(len(pixels)))
         )
         if done > len(means):  # what another run left: start again
             done, state = 0, np.zeros(len(pixels))
         for mean in means[done:]:
             state = 0.5 * state + np.linalg.norm(pixels - mean, axis=1)
-        block.memo["state"] = (len(means), state)
+        block.cache["state"] = (len(means), state)
         return state
 
     def _weighted(self, block: Block, means: np.ndarray):

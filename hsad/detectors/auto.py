@@ -159,7 +159,7 @@ class Auto(DualWindow):
     )
 
     @property
-    def reach(self) -> int:
+    def halo(self) -> int:
         """The clutter's windows, the ring, the smoothing and the largest area, one behind the other.
 
         The clutter uses fused evidence; the spectral one uses the weights of the ring, up to ``outer // 2`` away (a
@@ -177,12 +177,12 @@ class Auto(DualWindow):
         """Learn the subspaces in one pass; what is spatial and the Gaussians in one; what needs these in one."""
         moments = require_valid(scan(moments_of))
         evidence = Evidence(subspaces_of(moments, self.components))
-        spatial, sample = _collected(scan(self._spatial_pass, evidence, reach=self.reach))
+        spatial, sample = _collected(scan(self._spatial_pass, evidence, halo=self.halo))
         evidence = replace(evidence, spatial_median=_median(spatial))
         if sample is not None:
             pixel, patch = gaussians_of(sample.spectra, evidence.subspaces)
             evidence = replace(evidence, pixel=pixel, patch=patch)
-        spectral, *distances = _collected(scan(self._spectral_pass, evidence, reach=self.reach))
+        spectral, *distances = _collected(scan(self._spectral_pass, evidence, halo=self.halo))
         evidence = replace(evidence, spectral_median=_median(spectral))
         if evidence.pixel is None or evidence.patch is None:
             return evidence
@@ -330,11 +330,11 @@ class Auto(DualWindow):
 def _remembered(
     block: Block, name: str, evidence: Evidence, values: Callable[[], NDArray[np.float64]]
 ) -> NDArray[np.float32]:
-    """Return values from the block's memo, if they belong to this evidence; else form and keep them."""
-    subspaces, known = block.memo.get(name, (None, None))
+    """Return values from the block's cache, if they belong to this evidence; else form and keep them."""
+    subspaces, known = block.cache.get(name, (None, None))
     if known is None or not evidence.subspaces.equals(subspaces):
         known = values().astype(np.float32)
-        block.memo[name] = (evidence.subspaces, known)
+        block.cache[name] = (evidence.subspaces, known)
     return np.asarray(known, dtype=np.float32)
 
 

@@ -1,7 +1,7 @@
-"""What every detector is: a frozen dataclass of parameters with `reach`, `learn` and `score`.
+"""What every detector is: a frozen dataclass of parameters with `halo`, `learn` and `score`.
 
 A detector maps spectra to one number a pixel. It differs from others in two ways only: how far it looks around a
-pixel (`reach`), and what it learns from the scene before it scores (`learn`). It knows blocks of spectra, never
+pixel (`halo`), and what it learns from the scene before it scores (`learn`). It knows blocks of spectra, never
 files, tiles or threads.
 """
 
@@ -54,7 +54,7 @@ class Scan(Protocol):
         """What shows how far steps that are no passes have come; it returns them."""
         ...
 
-    def __call__(self, function: Callable[..., T | None], *arguments: Any, reach: int = 0) -> T | None:
+    def __call__(self, function: Callable[..., T | None], *arguments: Any, halo: int = 0) -> T | None:
         """Return ``function(block, *arguments)`` of every block, merged with ``+`` along a fixed tree.
 
         `function` and `arguments` must pickle. None is the identity of the merge: a block with nothing to say
@@ -97,10 +97,10 @@ class Detector(metaclass=ByUsersNames):
 
     Attributes
     ----------
-    reach : int
+    halo : int
         Pixels on each side that a score depends on, derived from the parameters (a property where it varies).
     smallest_side : int
-        Smallest side of a scene that can be scored: ``2·reach + 1``, where the whole reach must lie in the scene.
+        Smallest side of a scene that can be scored: ``2·halo + 1``, where the whole halo must lie in the scene.
     leaf : int
         Side, in pixels, of the blocks that are learned from and scored. It is part of the definition of a result
         (sums are formed along a tree of leaves), never a matter of memory; tiles are made of whole leaves.
@@ -161,14 +161,14 @@ class Detector(metaclass=ByUsersNames):
         return declared(cls)
 
     @property
-    def reach(self) -> int:
+    def halo(self) -> int:
         """Pixels on each side that a score depends on."""
         return 0
 
     @property
     def smallest_side(self) -> int:
         """Smallest side, in pixels, of a scene that can be scored."""
-        return 2 * self.reach + 1
+        return 2 * self.halo + 1
 
     def footprint(self, bands: int, itemsize: int) -> float:
         """Return the bytes that each pixel of a block takes while it is learned from or scored, its spectra included.

@@ -18,13 +18,13 @@ Part = tuple[slice, slice]
 _PIECE_BYTES = 2**20
 
 
-def clamped(start: int, stop: int, size: int, reach: int) -> slice:
+def clamped(start: int, stop: int, size: int, halo: int) -> slice:
     """Return the range to read for the core [start, stop) of an axis of this size.
 
-    It is the core with `reach` on both sides, clamped to the axis, but spanning at least ``2·reach + 1`` from an end,
-    so that a window shifted inside the scene (`reach` its half width) is read whole for every core pixel.
+    It is the core with `halo` on both sides, clamped to the axis, but spanning at least ``2·halo + 1`` from an end,
+    so that a window shifted inside the scene (`halo` its half width) is read whole for every core pixel.
     """
-    return slice(max(0, min(start - reach, size - 2 * reach - 1)), min(size, max(stop + reach, 2 * reach + 1)))
+    return slice(max(0, min(start - halo, size - 2 * halo - 1)), min(size, max(stop + halo, 2 * halo + 1)))
 
 
 @dataclass(frozen=True)
@@ -40,9 +40,9 @@ class Scene:
 class Block:
     """A leaf of a scene with its surroundings, as detectors see it.
 
-    Near an edge of the scene the surroundings are clamped, but the block spans at least ``2·reach + 1`` pixels
+    Near an edge of the scene the surroundings are clamped, but the block spans at least ``2·halo + 1`` pixels
     from that edge (the whole scene if that is smaller), so a window that is shifted inside the scene is inside the
-    block too. An edge of the block closer than `reach` to the core is an edge of the scene.
+    block too. An edge of the block closer than `halo` to the core is an edge of the scene.
 
     Attributes
     ----------
@@ -56,7 +56,7 @@ class Block:
         Row and column of ``spectra[0, 0]`` in the scene.
     scene : Scene
         The scene the block was cut from.
-    memo : mutable mapping
+    cache : mutable mapping
         A cache for this place, kept between passes where that is possible. It may be empty at any time.
     """
 
@@ -65,7 +65,7 @@ class Block:
     core: tuple[slice, slice]
     origin: tuple[int, int]
     scene: Scene
-    memo: MutableMapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    cache: MutableMapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -147,17 +147,17 @@ def widened(block: Block, margin: int) -> tuple[Block, Part]:
     return block.part(*whole, (rows, cols)), within(block.core, (rows, cols))
 
 
-def surroundings(block: Block, reach: int) -> Part:
-    """Return the part of a block that a detector of this reach would have been given."""
+def surroundings(block: Block, halo: int) -> Part:
+    """Return the part of a block that a detector of this halo would have been given."""
     rows, cols = (
-        clamped(core.start, core.stop, size, reach) for core, size in zip(block.core, block.shape[:2], strict=True)
+        clamped(core.start, core.stop, size, halo) for core, size in zip(block.core, block.shape[:2], strict=True)
     )
     return rows, cols
 
 
-def narrowed(block: Block, reach: int) -> Block:
-    """Return the block as a detector of this reach would have been given it."""
-    part = surroundings(block, reach)
+def narrowed(block: Block, halo: int) -> Block:
+    """Return the block as a detector of this halo would have been given it."""
+    part = surroundings(block, halo)
     return block.part(*part, within(block.core, part))
 
 

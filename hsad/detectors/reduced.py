@@ -72,9 +72,9 @@ class OnComponents(Detector):
         return self.detector.leaf
 
     @property
-    def reach(self) -> int:
-        """The reach of the detector."""
-        return self.detector.reach
+    def halo(self) -> int:
+        """The halo of the detector."""
+        return self.detector.halo
 
     @property
     def evidence(self) -> tuple[str, ...]:  # type: ignore[override]
@@ -137,8 +137,8 @@ class _ProjectedScan:
         self.everywhere = scan.everywhere
         self.progress = scan.progress
 
-    def __call__(self, function: Callable[..., T | None], *arguments: Any, reach: int = 0) -> T | None:
-        return self._scan(_on_projected, self._components, function, *arguments, reach=reach)
+    def __call__(self, function: Callable[..., T | None], *arguments: Any, halo: int = 0) -> T | None:
+        return self._scan(_on_projected, self._components, function, *arguments, halo=halo)
 
 
 def _moments(block: Block) -> Moments | None:

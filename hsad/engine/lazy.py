@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hsad.engine.caches import LeafCaches
 from hsad.engine.decoded import shared_blocks
-from hsad.engine.memos import Memos
 from hsad.engine.run import Engine, score_tile
 from hsad.engine.source import Source
 from hsad.engine.tiles import LeafGrid, Tile
@@ -57,4 +57,4 @@ def _identity(value: Any) -> Any:
 
 
 def _tile(tile: Tile, source: Source, detector: Detector, background: Background | None) -> NDArray[np.float32]:
-    return score_tile(tile, source, Memos(0), shared_blocks.limit, detector, background).scores
+    return score_tile(tile, source, LeafCaches(0), shared_blocks.limit, detector, background).scores

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsad.detectors.block import Block, Part, Scene, clamped, strips_of, usable, within
-from hsad.engine.memos import Memos
+from hsad.engine.caches import LeafCaches
 from hsad.engine.runners import stop_if_unwanted
 from hsad.engine.source import Source
 from hsad.engine.tiles import LeafGrid, Tile
@@ -42,7 +42,7 @@ class _Tile:
 class _Window:
     """Rows and columns of a tile as spectra, for as many blocks as share them; nothing is read that nobody wants.
 
-    Which pixels are valid is kept in the memo of the leaf: a pass that finds all else there reads nothing.
+    Which pixels are valid is kept in the cache of the leaf: a pass that finds all else there reads nothing.
     """
 
     def __init__(
@@ -50,14 +50,14 @@ class _Window:
         tile: _Tile,
         rows: slice,
         cols: slice,
-        memo: MutableMapping[str, Any],
+        cache: MutableMapping[str, Any],
         whole: _Window | None = None,
         place: Part | None = None,
     ) -> None:
         self._tile = tile
         self._rows = rows
         self._cols = cols
-        self._memo = memo
+        self._cache = cache
         self._whole, self._place = whole, place  # that this one is a part of, and where it lies there
         self._spectra: NDArray[np.float64] | None = None
         self._valid: NDArray[np.bool_] | None = None
@@ -88,9 +88,9 @@ class _Window:
         if self._valid is None:
             if self._whole is not None:
                 self._valid = self._whole.valid[self._place]
-            elif self._key in self._memo:
+            elif self._key in self._cache:
                 rows, cols, _ = self.shape
-                packed = self._memo[self._key]
+                packed = self._cache[self._key]
                 self._valid = np.unpackbits(packed, count=rows * cols).view(np.bool_).reshape(rows, cols)
             else:
                 for _ in self.strips():
@@ -111,7 +111,7 @@ class _Window:
             yield rows, spectra, valid
         self._valid = np.concatenate(masks)
         if self._whole is None:
-            self._memo[self._key] = np.packbits(self._valid)
+            self._cache[self._key] = np.packbits(self._valid)
 
     def part(self, rows: slice, cols: slice) -> _Window:
         """Return some rows and columns of this, counted from its first."""
@@ -119,7 +119,7 @@ class _Window:
             return self
         top, left = self._rows.start, self._cols.start
         there = slice(top + rows.start, top + rows.stop), slice(left + cols.start, left + cols.stop)
-        return _Window(self._tile, *there, self._memo, self, (rows, cols))
+        return _Window(self._tile, *there, self._cache, self, (rows, cols))
 
     @property
     def _key(self) -> str:
@@ -130,7 +130,7 @@ class _Window:
 
 
 class _Unread(Block):
-    """A block whose spectra are read when somebody looks at them: not where all that is needed is in its memo."""
+    """A block whose spectra are read when somebody looks at them: not where all that is needed is in its cache."""
 
     @classmethod
     def of(cls, window: _Window, **fields: Any) -> _Unread:
@@ -172,11 +172,11 @@ class _Unread(Block):
             return super().part(rows, cols, core)
         origin = (self.origin[0] + rows.start, self.origin[1] + cols.start)
         window = self._unread.part(rows, cols)
-        return _Unread.of(window, core=core, origin=origin, scene=self.scene, memo=self.memo)
+        return _Unread.of(window, core=core, origin=origin, scene=self.scene, cache=self.cache)
 
 
 def blocks_of(
-    tile: Tile, source: Source, leaf: int, reach: int, memos: Memos
+    tile: Tile, source: Source, leaf: int, halo: int, caches: LeafCaches
 ) -> Iterator[tuple[tuple[int, int], Block]]:
     """Yield the leaves of a tile as blocks; the tile is read with its surroundings once, when a block is looked at."""
     grid = leaf_grid(source, leaf)
@@ -185,8 +185,8 @@ def blocks_of(
     def around(window: Part) -> Part:
         rows, cols = window
         return (
-            clamped(rows.start, rows.stop, grid.rows, reach),
-            clamped(cols.start, cols.stop, grid.cols, reach),
+            clamped(rows.start, rows.stop, grid.rows, halo),
+            clamped(cols.start, cols.stop, grid.cols, halo),
         )
 
     stored = _Tile(source, *around(grid.window(tile.level, tile.row, tile.col)))
@@ -194,13 +194,13 @@ def blocks_of(
         stop_if_unwanted()
         core_rows, core_cols = grid.window(0, row, col)
         rows, cols = around((core_rows, core_cols))
-        memo = memos.setdefault((row, col), {})
+        cache = caches.setdefault((row, col), {})
         block = _Unread.of(
-            _Window(stored, rows, cols, memo),
+            _Window(stored, rows, cols, cache),
             core=within((core_rows, core_cols), (rows, cols)),
             origin=(rows.start, cols.start),
             scene=scene,
-            memo=memo,
+            cache=cache,
         )
         yield (row, col), block
-        memos.settle((row, col))
+        caches.settle((row, col))

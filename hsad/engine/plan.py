@@ -70,7 +70,7 @@ class Budget:
         cls,
         sources: Sequence[Source],
         leaf: int,
-        reach: int,
+        halo: int,
         footprint: Footprint,
         memory: int | None,
         crew: Crew,
@@ -82,7 +82,7 @@ class Budget:
         ----------
         sources : sequence of Source
             The scenes that are worked on.
-        leaf, reach : int
+        leaf, halo : int
             Side of a leaf, and the most pixels around it that are read with it.
         footprint : callable
             ``footprint(bands, itemsize)``: bytes that each pixel of a block takes in work, see `Detector.footprint`.
@@ -102,11 +102,11 @@ class Budget:
         whole = {source.whole for source in sources if source.whole is not None}
         beside = (crew.processes + crew.apart) * (PROGRAM + sum(size for _, size in whole))
         room = (memory - beside) // crew.processes
-        blocks = [_needed(source, leaf, reach, footprint, 0) for source in sources]
+        blocks = [_needed(source, leaf, halo, footprint, 0) for source in sources]
         least = max(blocks) * (crew.threads if crew.fixed else 1)
         if tile is None and least > room:
             source = sources[blocks.index(max(blocks))]
-            side = leaf + 2 * reach
+            side = leaf + 2 * halo
             programs = "the program" if crew.processes == 1 else f"the programs of {crew.processes} processes"
             raise ParameterError(
                 f"memory: {memory / 1e6:.0f}MB does not hold {programs}{', the whole scene' if whole else ''} and a "
@@ -151,37 +151,37 @@ class Plan:
         return tiles
 
 
-def plan(source: Source, leaf: int, reach: int, footprint: Footprint, budget: Budget, tile: int | None = None) -> Plan:
+def plan(source: Source, leaf: int, halo: int, footprint: Footprint, budget: Budget, tile: int | None = None) -> Plan:
     """Return the plan of a pass over a scene.
 
     Parameters
     ----------
     source : Source
-    leaf, reach, footprint, tile
-        As for `Budget.of`; the reach is that of the pass.
+    leaf, halo, footprint, tile
+        As for `Budget.of`; the halo is that of the pass.
     budget : Budget
 
     Raises
     ------
     ParameterError
-        When the budget does not hold one block of this reach.
+        When the budget does not hold one block of this halo.
     """
     grid = LeafGrid(source.shape[0], source.shape[1], leaf)
     if tile is None:
-        level, workers = _fitting(source, grid, reach, footprint, budget)
+        level, workers = _fitting(source, grid, halo, footprint, budget)
     elif tile < 1:
         raise ParameterError(f"tile must be at least 1 pixel, not {tile}")
     else:
         level, workers = min(grid.top, max(0, (tile // leaf).bit_length() - 1)), budget.crew.threads
-    return Plan(level, workers, _columns(source, grid, level, reach, budget.decoded))
+    return Plan(level, workers, _columns(source, grid, level, halo, budget.decoded))
 
 
-def _needed(source: Source, leaf: int, reach: int, footprint: Footprint, level: int) -> float:
+def _needed(source: Source, leaf: int, halo: int, footprint: Footprint, level: int) -> float:
     """Return the bytes that a task on a tile of this level takes: the tile as it is stored, and a leaf in work."""
     rows, cols, bands = source.shape
 
     def pixels(level: int) -> int:
-        side = (leaf << level) + 2 * reach
+        side = (leaf << level) + 2 * halo
         return min(side, rows) * min(side, cols)
 
     working = pixels(0) * footprint(bands, SPECTRA.itemsize)
@@ -191,21 +191,21 @@ def _needed(source: Source, leaf: int, reach: int, footprint: Footprint, level: 
     return pixels(level) * source.pixel_bytes + working
 
 
-def _fitting(source: Source, grid: LeafGrid, reach: int, footprint: Footprint, budget: Budget) -> tuple[int, int]:
+def _fitting(source: Source, grid: LeafGrid, halo: int, footprint: Footprint, budget: Budget) -> tuple[int, int]:
     """Return the level of the tiles, and how many tasks may run at a time in a process, that the budget holds."""
     crew = budget.crew
 
     def needed(level: int) -> float:
-        return _needed(source, grid.leaf, reach, footprint, level)
+        return _needed(source, grid.leaf, halo, footprint, level)
 
     workers = crew.threads if crew.fixed else min(crew.threads, int(budget.tiles // needed(0)))
     if workers * needed(0) > budget.tiles or not workers:
         raise ParameterError(
-            f"memory: {budget.memory / 1e6:.0f}MB does not hold a block with {reach} pixels around it: give at least "
+            f"memory: {budget.memory / 1e6:.0f}MB does not hold a block with {halo} pixels around it: give at least "
             f"{(budget.memory + 2 * crew.processes * max(1, workers) * needed(0)) / 1e6:.0f}MB"
         )
     level = 0
-    while level < grid.top and not _enough(source, grid.leaf << level, reach):
+    while level < grid.top and not _enough(source, grid.leaf << level, halo):
         if workers * needed(level + 1) > budget.tiles:
             break
         level += 1
@@ -215,26 +215,26 @@ def _fitting(source: Source, grid: LeafGrid, reach: int, footprint: Footprint, b
     if source.unit is not None:
         # Smaller tiles need less of a wide strip at a time.
         strips = source.unit[1] >= grid.cols
-        while level > 0 and _columns(source, grid, level, reach, budget.decoded) < min(
+        while level > 0 and _columns(source, grid, level, halo, budget.decoded) < min(
             grid.nodes(level)[1], grid.cols if strips else 2
         ):
             level -= 1
     return level, workers
 
 
-def _enough(source: Source, side: int, reach: int) -> bool:
+def _enough(source: Source, side: int, halo: int) -> bool:
     """Tell whether larger tiles would bring nothing."""
-    return source.unit is None and side >= _SIDE and (1 + 2 * reach / side) ** 2 <= 1 + _SURROUNDINGS
+    return source.unit is None and side >= _SIDE and (1 + 2 * halo / side) ** 2 <= 1 + _SURROUNDINGS
 
 
-def _columns(source: Source, grid: LeafGrid, level: int, reach: int, decoded: int) -> int:
+def _columns(source: Source, grid: LeafGrid, level: int, halo: int, decoded: int) -> int:
     """Return how many tiles of a row of them have room, with what is around them, among the blocks that are kept."""
     if source.unit is None:
         return 0
     side = grid.leaf << level
-    wide = decoded / ((side + 2 * reach + source.unit[0]) * source.pixel_bytes)
+    wide = decoded / ((side + 2 * halo + source.unit[0]) * source.pixel_bytes)
     most = grid.nodes(level)[1]
-    return most if wide >= grid.cols else min(most, max(1, int((wide - 2 * (reach + source.unit[1])) // side)))
+    return most if wide >= grid.cols else min(most, max(1, int((wide - 2 * (halo + source.unit[1])) // side)))
 
 
 def check_side(source: Source, detector: Detector) -> None:

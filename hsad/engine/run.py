@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from hsad.detectors.base import Background, Detector
+from hsad.engine.caches import LeafCaches
 from hsad.engine.decoded import shared_blocks
 from hsad.engine.leaves import blocks_of, leaf_grid
-from hsad.engine.memos import Memos
 from hsad.engine.plan import Budget, Footprint, Plan, check_side, plan
 from hsad.engine.runners import Memory, Outcome, Runner, Threads, one_blas_thread
 from hsad.engine.source import Source
@@ -42,8 +42,8 @@ def _scan_tile(
     tile: Tile,
     sources: Sequence[Source],
     leaf: int,
-    reach: int,
-    memos: Sequence[Memos],
+    halo: int,
+    caches: Sequence[LeafCaches],
     decoded: int,
     function: Callable[..., T | None],
     *arguments: Any,
@@ -53,7 +53,7 @@ def _scan_tile(
     shared_blocks.bound(decoded)
     tree = MergeTree(leaf_grid(source, leaf), 0, tile.level)
     with one_blas_thread():
-        for (row, col), block in blocks_of(tile, source, leaf, reach, memos[tile.scene]):
+        for (row, col), block in blocks_of(tile, source, leaf, halo, caches[tile.scene]):
             tree.add(row, col, function(block, *arguments))
     merged: T | None = tree.merged[tile.row, tile.col]
     return merged
@@ -62,7 +62,7 @@ def _scan_tile(
 def score_tile(
     tile: Tile,
     source: Source,
-    memos: Memos,
+    caches: LeafCaches,
     decoded: int,
     detector: Detector,
     background: Background | None,
@@ -75,7 +75,7 @@ def score_tile(
     kinds = len(detector.evidence) if parts else 0
     layers = np.empty((rows.stop - rows.start, cols.stop - cols.start, 1 + kinds), dtype=np.float32)
     with one_blas_thread():
-        for (row, col), block in blocks_of(tile, source, detector.leaf, detector.reach, memos):
+        for (row, col), block in blocks_of(tile, source, detector.leaf, detector.halo, caches):
             leaf_rows, leaf_cols = grid.window(0, row, col)
             here = (
                 slice(leaf_rows.start - rows.start, leaf_rows.stop - rows.start),
@@ -128,7 +128,7 @@ class Engine:
     tile: int | None = None
     memory: int | None = None
     progress: Progress = _no_progress
-    _memos: dict[tuple[Source, Detector], Memos] = field(default_factory=dict, repr=False, compare=False)
+    _caches: dict[tuple[Source, Detector], LeafCaches] = field(default_factory=dict, repr=False, compare=False)
 
     def learn(self, detector: Detector, sources: Sequence[Source], journal: Journal | None = None) -> Background | None:
         """Return what the detector learns from one scene or several; a journal keeps the results of its scans.
@@ -142,10 +142,10 @@ class Engine:
             check_side(source, detector)
         # One thread here too: how BLAS splits a matrix over threads shows in the last digits.
         budget = self._budget(sources, detector)
-        memos = tuple(self._memos_of(source, detector, budget.kept // len(sources)) for source in sources)
+        caches = tuple(self._memos_of(source, detector, budget.kept // len(sources)) for source in sources)
         with one_blas_thread():
             return detector.learn(
-                _Scan(self, tuple(sources), detector.leaf, detector.footprint, memos, budget, journal)
+                _Scan(self, tuple(sources), detector.leaf, detector.footprint, caches, budget, journal)
             )
 
     def adapted(
@@ -153,8 +153,8 @@ class Engine:
     ) -> Background | None:
         """Return the background as it applies to the scene that is about to be scored, see `Detector.adapt`."""
         budget = self._budget((source,), detector)
-        memos = self._memos_of(source, detector, budget.kept)
-        scan = _Scan(self, (source,), detector.leaf, detector.footprint, (memos,), budget, journal, _LOOKS_FROM)
+        caches = self._memos_of(source, detector, budget.kept)
+        scan = _Scan(self, (source,), detector.leaf, detector.footprint, (caches,), budget, journal, _LOOKS_FROM)
         with one_blas_thread():
             adapted: Background | None = detector.adapt(scan, background)
         return adapted
@@ -162,7 +162,7 @@ class Engine:
     def scan(self, source: Source, function: Callable[..., T | None], *arguments: Any) -> T | None:
         """Return the function's values on all blocks of a scene, merged: one pass, outside any learning."""
         budget = Budget.of((source,), Detector.leaf, 0, _footprint, self.memory, self.runner.crew(), self.tile)
-        return _Scan(self, (source,), Detector.leaf, _footprint, (Memos(0),), budget)(function, *arguments)
+        return _Scan(self, (source,), Detector.leaf, _footprint, (LeafCaches(0),), budget)(function, *arguments)
 
     def score(
         self,
@@ -186,8 +186,8 @@ class Engine:
         """
         check_side(source, detector)
         # What was learned from is held until the run ends, where it had to be read whole.
-        budget = self._budget([source, *(known for known, _ in self._memos if known is not source)], detector)
-        planned = self._plan(source, detector.leaf, detector.reach, detector.footprint, budget)
+        budget = self._budget([source, *(known for known, _ in self._caches if known is not source)], detector)
+        planned = self._plan(source, detector.leaf, detector.halo, detector.footprint, budget)
         grid = leaf_grid(source, detector.leaf)
         missing = np.ones(grid.nodes(0), dtype=np.bool_)  # by leaf
         layers = 1 + (len(detector.evidence) if parts else 0)
@@ -197,15 +197,15 @@ class Engine:
         tiles = [tile for tile in planned.tiles(grid) if missing[tile.span].any()]
         if not tiles:
             return
-        if (source, detector) not in self._memos:  # those of the scenes that were learned from have had their use
-            self._memos.clear()
+        if (source, detector) not in self._caches:  # those of the scenes that were learned from have had their use
+            self._caches.clear()
             self.runner.unpin()
-        memos = self._memos_of(source, detector, budget.kept)
+        caches = self._memos_of(source, detector, budget.kept)
         background = self.adapted(detector, source, background, journal)
         # Tasks limit BLAS themselves, wherever they run; held here too, that costs nothing for each of them.
         results = self._results(
             "scoring", journal, (source,), detector.leaf, planned.workers, score_tile, tiles,
-            source, memos, budget.decoded, detector, background, parts,
+            source, caches, budget.decoded, detector, background, parts,
         )  # fmt: skip
         with one_blas_thread(), contextlib.closing(results):
             for _, scores in results:
@@ -270,21 +270,21 @@ class Engine:
         """
         check_side(source, detector)
         budget = self._budget((source,), detector)
-        return self._plan(source, detector.leaf, detector.reach, detector.footprint, budget).level
+        return self._plan(source, detector.leaf, detector.halo, detector.footprint, budget).level
 
-    def _memos_of(self, source: Source, detector: Detector, limit: int) -> Memos:
-        if (source, detector) not in self._memos:
-            self._memos[source, detector] = Memos(limit)
-            self.runner.pin(self._memos[source, detector])
-        return self._memos[source, detector]
+    def _memos_of(self, source: Source, detector: Detector, limit: int) -> LeafCaches:
+        if (source, detector) not in self._caches:
+            self._caches[source, detector] = LeafCaches(limit)
+            self.runner.pin(self._caches[source, detector])
+        return self._caches[source, detector]
 
     def _budget(self, sources: Sequence[Source], detector: Detector) -> Budget:
         """Return what each process may take for work of this detector; all scenes of the run are held by then."""
         crew = self.runner.crew()
-        return Budget.of(sources, detector.leaf, detector.reach, detector.footprint, self.memory, crew, self.tile)
+        return Budget.of(sources, detector.leaf, detector.halo, detector.footprint, self.memory, crew, self.tile)
 
-    def _plan(self, source: Source, leaf: int, reach: int, footprint: Footprint, budget: Budget) -> Plan:
-        return plan(source, leaf, reach, footprint, budget, self.tile)
+    def _plan(self, source: Source, leaf: int, halo: int, footprint: Footprint, budget: Budget) -> Plan:
+        return plan(source, leaf, halo, footprint, budget, self.tile)
 
     def _runner_of(self, workers: int) -> Runner:
         """Return the runner, with no more threads than the memory allows."""
@@ -305,7 +305,7 @@ class _Scan:
         sources: tuple[Source, ...],
         leaf: int,
         footprint: Footprint,
-        memos: tuple[Memos, ...],
+        caches: tuple[LeafCaches, ...],
         budget: Budget,
         journal: Journal | None = None,
         earlier: int = 0,
@@ -314,7 +314,7 @@ class _Scan:
         self._sources = sources
         self._leaf = leaf
         self._footprint = footprint
-        self._memos = memos
+        self._caches = caches
         self._budget = budget
         self._journal = journal
         self._passes = earlier
@@ -330,7 +330,7 @@ class _Scan:
     def progress(self) -> Progress:
         return self._engine.progress
 
-    def __call__(self, function: Callable[..., T | None], *arguments: Any, reach: int = 0) -> T | None:
+    def __call__(self, function: Callable[..., T | None], *arguments: Any, halo: int = 0) -> T | None:
         self._passes += 1
         if self._journal is not None:
             recalled, found = self._journal.recall_scan(self._passes)
@@ -338,7 +338,7 @@ class _Scan:
                 known: T | None = recalled
                 return known
         plans = [
-            self._engine._plan(source, self._leaf, reach, self._footprint, self._budget)  # noqa: SLF001  the other half of one thing
+            self._engine._plan(source, self._leaf, halo, self._footprint, self._budget)  # noqa: SLF001  the other half of one thing
             for source in self._sources
         ]
         workers = min(planned.workers for planned in plans)
@@ -351,7 +351,7 @@ class _Scan:
         trees = [MergeTree(grid, planned.level, grid.top) for grid, planned in zip(grids, plans, strict=True)]
         for tile, value in self._engine._results(  # noqa: SLF001  the other half of one thing
             f"learning, pass {self._passes}", self._journal, self._sources, self._leaf, workers, _scan_tile, tiles,
-            self._sources, self._leaf, reach, self._memos, self._budget.decoded, function, *arguments,
+            self._sources, self._leaf, halo, self._caches, self._budget.decoded, function, *arguments,
         ):  # fmt: skip
             trees[tile.scene].add(tile.row, tile.col, value)
         merged: T | None = None

@@ -143,7 +143,7 @@ class Explainer:
         if not (0 <= row < rows and 0 <= col < cols):
             raise ParameterError(f"at {row},{col}: the scene has {rows} rows and {cols} columns")
         detector, background = self.learned.detector, self.learned.background
-        block = self._block(row, col, detector.reach)
+        block = self._block(row, col, detector.halo)
         if not block.core_valid.all():
             raise DataError(f"at {row},{col}: the pixel is invalid (nodata, NaN or masked)")
         score = float(detector.score(block, background)[0, 0])
@@ -173,9 +173,9 @@ class Explainer:
             hints=hints,
         )
 
-    def _block(self, row: int, col: int, reach: int) -> Block:
+    def _block(self, row: int, col: int, halo: int) -> Block:
         source = self.job.source
-        rows, cols = (clamped(at, at + 1, size, reach) for at, size in ((row, source.shape[0]), (col, source.shape[1])))
+        rows, cols = (clamped(at, at + 1, size, halo) for at, size in ((row, source.shape[0]), (col, source.shape[1])))
         spectra, valid = source.spectra(source.read(rows, cols), rows, cols)
         core = (
             slice(row - rows.start, row - rows.start + 1),

@@ -29,7 +29,7 @@ RECIPE = {"lam": 1e-3, "areas": (25, 50, 100), "smooth": 1, "spatial_weight": 0.
 
 @dataclasses.dataclass(frozen=True)
 class SmallLeaf(Auto):
-    """Leaves of 8 pixels, so that small scenes have many: all of them smaller than the reach."""
+    """Leaves of 8 pixels, so that small scenes have many: all of them smaller than the halo."""
 
     leaf = 8
 
@@ -164,7 +164,7 @@ def medians_of(values, radius):
 @given(scene=scenes(min_side=12, min_bands=2))
 def test_tiled_equals_whole_although_a_leaf_is_smaller_than_the_reach(scene):
     detector = SmallLeaf(**SMALL)
-    assert detector.reach > detector.leaf
+    assert detector.halo > detector.leaf
     try:
         whole = hsad.detect(scene, detector, workers=1, tile=10**6)
     except hsad.HsadError as error:
@@ -212,8 +212,8 @@ def test_an_object_larger_than_the_ring_is_seen_against_the_whole_scene():
 
 def test_a_scene_smaller_than_the_reach_is_scored_but_not_one_smaller_than_the_window():
     scene = a_scene(rows=26, cols=30, invalid=0)
-    assert Auto(**RECIPE).reach == 12 + 4 + 99
-    assert Auto(flatten=0.5, clutter=31, smooth=0.7, areas=(100,)).reach == 15 + 7 + 12 + 3 + 99
+    assert Auto(**RECIPE).halo == 12 + 4 + 99
+    assert Auto(flatten=0.5, clutter=31, smooth=0.7, areas=(100,)).halo == 15 + 7 + 12 + 3 + 99
     scores = hsad.detect(scene, Auto())
     assert np.isfinite(scores).all()
     with pytest.raises(DataError, match="window of 25 pixels is larger than the scene of 24 x 30"):
@@ -327,8 +327,8 @@ def test_maps_are_formed_once_although_every_pass_on_a_cluster_unpickles_what_wa
     detector = Auto(outer=7, inner=3, areas=(4,))
     learned = hsad.learn(spectra, detector).background
     first = detector.score(block, pickle.loads(pickle.dumps(learned)))  # noqa: S301
-    kept = {name: map_ for name, (_, map_) in block.memo.items()}
+    kept = {name: map_ for name, (_, map_) in block.cache.items()}
     assert np.array_equal(detector.score(block, pickle.loads(pickle.dumps(learned))), first)  # noqa: S301
-    assert all(block.memo[name][1] is map_ for name, map_ in kept.items())
+    assert all(block.cache[name][1] is map_ for name, map_ in kept.items())
     other = hsad.learn(spectra[::-1] * 1.1, detector).background
     assert not np.array_equal(detector.score(block, other), first)

@@ -42,7 +42,7 @@ def spectra(bands, itemsize):
     unit=st.sampled_from([None, (1, 4000), (64, 64), (512, 30)]),
     scenes=st.lists(st.integers(10**6, 10**9), max_size=2),
     memory=st.integers(3 * 10**8, 2 * 10**10),
-    reach=st.integers(0, 20),
+    halo=st.integers(0, 20),
     crew=st.builds(
         lambda threads, processes, machines, apart, fixed: Crew(
             threads, processes, processes * machines, apart and fixed, fixed
@@ -50,12 +50,12 @@ def spectra(bands, itemsize):
         st.integers(1, 8), st.integers(1, 8), st.integers(1, 3), st.booleans(), st.booleans(),
     ),
 )  # fmt: skip
-def test_the_parts_add_up_to_the_whole(sides, bands, unit, scenes, memory, reach, crew):
+def test_the_parts_add_up_to_the_whole(sides, bands, unit, scenes, memory, halo, crew):
     sources = [Source((*sides, bands), 2 * bands, unit)]
     sources += [Source((*sides, bands), 2 * bands, None, (f"{n}", size)) for n, size in enumerate(scenes)]
     try:
-        budget = Budget.of(sources, 64, reach, spectra, memory, crew)
-        planned = [plan(source, 64, reach, spectra, budget) for source in sources]
+        budget = Budget.of(sources, 64, halo, spectra, memory, crew)
+        planned = [plan(source, 64, halo, spectra, budget) for source in sources]
     except ParameterError as error:
         assert "give at least" in str(error)  # noqa: PT017
         return
@@ -66,8 +66,8 @@ def test_the_parts_add_up_to_the_whole(sides, bands, unit, scenes, memory, reach
     assert budget.everywhere <= crew.total * budget.kept
     for source, passes in zip(sources, planned, strict=True):
         # What a task takes, by hand: its tile as stored, and a leaf with its surroundings in work.
-        high, wide = (min((64 << passes.level) + 2 * reach, side) for side in sides)
-        leaf = min(64 + 2 * reach, sides[0]) * min(64 + 2 * reach, sides[1])
+        high, wide = (min((64 << passes.level) + 2 * halo, side) for side in sides)
+        leaf = min(64 + 2 * halo, sides[0]) * min(64 + 2 * halo, sides[1])
         task = high * wide * 2 * bands + leaf * 32 * bands
         task += 8 * source.unit[0] * source.unit[1] * 2 * bands if source.unit else 0
         assert passes.workers * task <= budget.tiles + 1
@@ -90,19 +90,19 @@ def test_what_is_said_to_be_enough_is_enough():
 def test_the_default_detector_fits_a_small_machine(bands):
     """Its blocks are large: their spectra as float64 alone would be 500 MB, or 950."""
     source, auto = Source((640, 640, bands), 2 * bands), Auto()
-    budget = Budget.of([source], auto.leaf, auto.reach, auto.footprint, 10**9, Crew(2))
-    assert plan(source, auto.leaf, auto.reach, auto.footprint, budget).workers >= 1
+    budget = Budget.of([source], auto.leaf, auto.halo, auto.footprint, 10**9, Crew(2))
+    assert plan(source, auto.leaf, auto.halo, auto.footprint, budget).workers >= 1
 
 
 @pytest.mark.parametrize(
-    "leaf, reach, unit, sides",
+    "leaf, halo, unit, sides",
     [(64, 0, None, {256}), (64, 7, None, {256}), (256, 136, None, {1024}), (64, 0, (256, 256), {512, 1024})],
 )
-def test_tiles_are_as_large_as_brings_something(leaf, reach, unit, sides):
+def test_tiles_are_as_large_as_brings_something(leaf, halo, unit, sides):
     """Beyond 256 pixels only where a tile's surroundings, or the blocks of a file, are large beside it."""
     source = Source((4096, 4096, 20), 40, unit)
-    budget = Budget.of([source], leaf, reach, lambda *_: 100.0, 4 * 10**9, Crew(2))
-    assert leaf << plan(source, leaf, reach, lambda *_: 100.0, budget).level in sides
+    budget = Budget.of([source], leaf, halo, lambda *_: 100.0, 4 * 10**9, Crew(2))
+    assert leaf << plan(source, leaf, halo, lambda *_: 100.0, budget).level in sides
 
 
 def test_threads_are_one_process_and_a_default_is_enough_for_each():

@@ -13,8 +13,8 @@ import pytest
 import rasterio
 
 import hsad
+from hsad.engine.caches import LeafCaches
 from hsad.engine.decoded import BlockCache
-from hsad.engine.memos import Memos
 from hsad.errors import ParameterError
 from hsad.readers.rasters.raw import RawRaster
 from hsad.readers.tiff import TiffRaster
@@ -161,12 +161,12 @@ def test_small_tiles_are_decoded_many_at_a_time(shape):
 
 
 def test_caches_of_leaves_are_bounded():
-    memos = Memos(8 * 1000)
+    caches = LeafCaches(8 * 1000)
     for place in ((0, 0), (0, 1)):
-        memos.setdefault(place, {})["state"] = (None, np.zeros(600))
-        memos.settle(place)
-    assert memos[0, 0]
-    assert not memos[0, 1]
+        caches.setdefault(place, {})["state"] = (None, np.zeros(600))
+        caches.settle(place)
+    assert caches[0, 0]
+    assert not caches[0, 1]
 
 
 def test_a_lazy_result_reads_at_most_the_strip_that_shows_which_bands_have_data(tmp_path, monkeypatch):

@@ -16,8 +16,8 @@ from sketches import LocalContrast, MeanDistance, NearestPrototype, PlaceDistanc
 
 from hsad.detectors.auto import Auto
 from hsad.detectors.block import clamped, narrowed
+from hsad.engine.caches import LeafCaches
 from hsad.engine.leaves import blocks_of
-from hsad.engine.memos import Memos
 from hsad.engine.run import Engine
 from hsad.engine.runners import Cluster, Memory, Runner, Threads, one_blas_thread
 from hsad.engine.source import source_of
@@ -87,8 +87,8 @@ def test_every_kind_gives_the_same_bits_on_a_cluster(cluster):
 
 def test_a_memo_is_only_a_cache():
     source = scene(5)
-    with_memo, without = (run(Engine(), RobustMean(use_memo=use), [source]) for use in (True, False))
-    assert np.array_equal(with_memo, without, equal_nan=True)
+    with_cache, without = (run(Engine(), RobustMean(use_cache=use), [source]) for use in (True, False))
+    assert np.array_equal(with_cache, without, equal_nan=True)
 
 
 def test_a_local_detector_equals_its_definition_on_the_whole_scene():
@@ -107,28 +107,28 @@ def test_a_local_detector_equals_its_definition_on_the_whole_scene():
     cols=st.integers(1, 60),
     leaf=st.integers(1, 20),
     level=st.integers(0, 3),
-    reach=st.integers(0, 25),
+    halo=st.integers(0, 25),
 )
-def test_tiles_cover_the_scene_once_and_read_enough(rows, cols, leaf, level, reach):
+def test_tiles_cover_the_scene_once_and_read_enough(rows, cols, leaf, level, halo):
     grid = LeafGrid(rows, cols, leaf)
     level = min(level, grid.top)
     covered = np.zeros((rows, cols), dtype=int)
     for tile in grid.tiles(level):
         window = grid.window(level, tile.row, tile.col)
-        read = [clamped(w.start, w.stop, n, reach) for w, n in zip(window, (rows, cols), strict=True)]
+        read = [clamped(w.start, w.stop, n, halo) for w, n in zip(window, (rows, cols), strict=True)]
         for row, col in grid.leaves(tile):
             core = grid.window(0, row, col)
             covered[core] += 1
             for part, whole, size in zip(core, read, (rows, cols), strict=True):
-                leaf_read = clamped(part.start, part.stop, size, reach)
+                leaf_read = clamped(part.start, part.stop, size, halo)
                 assert whole.start <= leaf_read.start
                 assert leaf_read.stop <= whole.stop
                 # A shifted window of any pixel of the core lies inside what is read, where the scene holds one.
-                if size > 2 * reach:
+                if size > 2 * halo:
                     for pixel in (part.start, part.stop - 1):
-                        start = min(max(pixel - reach, 0), size - 2 * reach - 1)
+                        start = min(max(pixel - halo, 0), size - 2 * halo - 1)
                         assert leaf_read.start <= start
-                        assert start + 2 * reach + 1 <= leaf_read.stop
+                        assert start + 2 * halo + 1 <= leaf_read.stop
     assert (covered == 1).all()
 
 
@@ -274,7 +274,7 @@ def watched(source):
 def test_a_block_is_the_same_read_at_once_or_in_strips_or_in_part():
     source = scene(3)
     spectra, valid = everything(source)
-    for _, block in blocks_of(Tile(0, 1, 1, 0), source, 16, 9, Memos(10**6)):
+    for _, block in blocks_of(Tile(0, 1, 1, 0), source, 16, 9, LeafCaches(10**6)):
         top, left = block.origin
         here = (slice(top, top + block.shape[0]), slice(left, left + block.shape[1]))
         strips = list(block.strips())

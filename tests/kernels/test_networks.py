@@ -298,8 +298,8 @@ def test_the_autoencoder_looks_no_farther_than_it_says():
     farthest = np.abs(changed - 75).max()
     assert 20 < farthest <= skip.SKIP_REACH - skip.CELL + 1
     part = skip.skip_residual(states, images[:, 13:, 6:], 0 * images[:, 13:, 6:], (13, 6), "cpu")
-    reach = skip.SKIP_REACH
-    np.testing.assert_allclose(part[reach:, reach:], after[13 + reach :, 6 + reach :], rtol=1e-4)
+    halo = skip.SKIP_HALO
+    np.testing.assert_allclose(part[halo:, halo:], after[13 + halo :, 6 + halo :], rtol=1e-4)
 
 
 def test_features_are_the_inner_layers():

@@ -21,7 +21,7 @@ from hsad.kernels.summaries import pixel_keys
 __all__ = ["Autoencoder", "SkipModel"]
 
 _REACH = 48
-"""What the network looks at, `hsad.kernels.networks.skip.SKIP_REACH`."""
+"""What the network looks at, `hsad.kernels.networks.skip.SKIP_HALO`."""
 
 _NOISE = 0.1
 """Width of the noise that goes in, or deviation of what is added to the scene."""
@@ -93,7 +93,7 @@ class Autoencoder(DeepDetector):
     steps: int = parameter(120, "most steps of the training", check=at_least(1))
 
     @property
-    def reach(self) -> int:
+    def halo(self) -> int:
         """What the network looks at, and the smoothing."""
         return _REACH + smoothing_radius(self.smooth)
 

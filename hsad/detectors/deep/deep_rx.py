@@ -129,7 +129,7 @@ class DeepRX(DeepDetector):
         super().__post_init__()
 
     @property
-    def reach(self) -> int:
+    def halo(self) -> int:
         """What a feature looks at, and the smoothing."""
         own = self.features in _OWN
         return smoothing_radius(self.smooth) + (_ENCODER_REACH if own else self.context)

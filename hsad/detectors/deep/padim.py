@@ -101,7 +101,7 @@ class PaDiM(DeepDetector):
     smooth: float = parameter(0.0, "standard deviation of the smoothing, pixels", check=at_least(0))
 
     @property
-    def reach(self) -> int:
+    def halo(self) -> int:
         """The smoothing."""
         return smoothing_radius(self.smooth)
 

@@ -97,7 +97,7 @@ class PatchCore(DeepDetector):
     smooth: float = parameter(0.7, "standard deviation of the smoothing, pixels", check=at_least(0))
 
     @property
-    def reach(self) -> int:
+    def halo(self) -> int:
         """The smoothing and the pooling, or what must be seen of the bank's places."""
         return smoothing_radius(self.smooth) + max(self.pool // 2, self.apart, 0)
 
@@ -125,7 +125,7 @@ class PatchCore(DeepDetector):
             assert histogram is not None  # noqa: S101  the pixels that gave the moments
             limit = histogram.quantile(1 - self.rare)
         wanted = self.bank * (_CANDIDATES if self.coreset == "greedy" else 1)
-        sample = scan(_candidates, self, images, rarity, limit, wanted, reach=1 + self.pool // 2)
+        sample = scan(_candidates, self, images, rarity, limit, wanted, halo=1 + self.pool // 2)
         if sample is None or len(sample.keys) < _FEWEST:
             found = 0 if sample is None else len(sample.keys)
             raise DataError(

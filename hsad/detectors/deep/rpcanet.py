@@ -89,7 +89,7 @@ class RPCANet(DeepDetector):
     steps: int = parameter(60, "steps of the training; 0: the start", check=at_least(0))
 
     @property
-    def reach(self) -> int:
+    def halo(self) -> int:
         """Nine convolutions a stage, and the smoothing."""
         return _STAGE_REACH * self.stages + _SMOOTHING
 

@@ -189,7 +189,7 @@ class UnrolledRPCA(DeepDetector):
             raise ParameterError(f"patch: a background of {directions} directions leaves nothing of {self.patch}²")
 
     @property
-    def reach(self) -> int:
+    def halo(self) -> int:
         """Per layer the ring, the smoothing and the clutter, one behind the other; with patches, those at a pixel."""
         smooth = 2
         if self.patch:

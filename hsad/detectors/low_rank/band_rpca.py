@@ -79,7 +79,7 @@ class BandRPCA(Detector):
             raise ParameterError(f"patch must be at most half of window ({self.window}), not {self.patch}")
 
     @property
-    def reach(self) -> int:
+    def halo(self) -> int:
         """The windows that a pixel lies in end at most ``window`` away."""
         return self.window
 

@@ -84,7 +84,7 @@ class LowRank(Detector):
             raise ParameterError(f"rank must be below the dimension of a patch ({dimension}), not {self.rank}")
 
     @property
-    def reach(self) -> int:
+    def halo(self) -> int:
         """The patches that cover a pixel end at most ``patch − 1`` away."""
         return self.patch - 1
 
@@ -105,7 +105,7 @@ class LowRank(Detector):
         from hsad.kernels.low_rank.spectrum import largest_vectors
 
         check_varies(scan)
-        totals = scan(_products, self, reach=self.reach)
+        totals = scan(_products, self, halo=self.halo)
         if totals is None or totals.count <= self.rank:
             number = 0 if totals is None else totals.count
             raise DataError(

@@ -183,7 +183,7 @@ class RPCA(Detector):
 
 @dataclass(frozen=True, eq=False)
 class _State:
-    """A state in a block's memo, and the steps it has been through: how many, and the last one.
+    """A state in a block's cache, and the steps it has been through: how many, and the last one.
 
     `pixels` are those of the block, where there is memory for them, too.
     """
@@ -223,8 +223,8 @@ class _Rows(NamedTuple):
 
 
 def _rows(block: Block, steps: Sequence[Step]) -> _Rows | None:
-    # Taken out of the memo: an error on the way leaves none rather than half a state.
-    known: _State | None = block.memo.pop("state", None)
+    # Taken out of the cache: an error on the way leaves none rather than half a state.
+    known: _State | None = block.cache.pop("state", None)
     if known is not None and known.done < len(steps) and known.follows(steps):
         return _Rows(block.pixels if known.pixels is None else known.pixels, known.array.load(), steps[known.done :])
     pixels = block.pixels
@@ -236,7 +236,7 @@ def _advance(block: Block, steps: tuple[Step, ...], place: Place, with_pixels: b
     if rows is None:
         return None
     tally = advance(*rows)
-    block.memo["state"] = _State(len(steps), steps[-1], store(rows.state, place), rows.pixels if with_pixels else None)
+    block.cache["state"] = _State(len(steps), steps[-1], store(rows.state, place), rows.pixels if with_pixels else None)
     return tally
 
 
@@ -245,13 +245,13 @@ def _finish(block: Block, steps: tuple[Step, ...], place: Place) -> Tally | None
     if rows is None:
         return None
     tally = finish(*rows)
-    block.memo["sparse"] = _State(len(steps), steps[-1], store(rows.state, place))
+    block.cache["sparse"] = _State(len(steps), steps[-1], store(rows.state, place))
     return tally
 
 
 def sparse_part(block: Block, steps: Sequence[Step]) -> NDArray[np.float64]:
     """Return the sparse parts of the block's pixels, not to be written to: kept from learning, or made anew."""
-    known: _State | None = block.memo.get("sparse")
+    known: _State | None = block.cache.get("sparse")
     if known is not None and known.done == len(steps) and known.follows(steps):
         return known.array.load()
     pixels = block.pixels

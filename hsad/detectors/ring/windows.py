@@ -50,7 +50,7 @@ class DualWindow(Detector):
         return Window(self.outer, self.inner, BORDERS.index(self.border))
 
     @property
-    def reach(self) -> int:
+    def halo(self) -> int:
         """Half the outer window."""
         return self.outer // 2
 

@@ -22,13 +22,13 @@ from hsad.kernels.networks.weights import Arrays, arrays_of, convolution, tensor
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["LEVELS", "SKIP_REACH", "SkipPiece", "skip_residual", "skip_start", "taught_skip"]
+__all__ = ["LEVELS", "SKIP_HALO", "SkipPiece", "skip_residual", "skip_start", "taught_skip"]
 
 LEVELS = 3
 CELL = 2**LEVELS
 """Pixels of a place at the lowest level: images must begin at a multiple of it in the scene."""
 
-SKIP_REACH = 48
+SKIP_HALO = 48
 """Pixels on each side that a residual depends on, the lead to a multiple of `CELL` among them."""
 
 _SKIP = 4

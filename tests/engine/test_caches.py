@@ -12,8 +12,8 @@ import sketches
 
 from hsad.detectors.base import Detector, Scan
 from hsad.detectors.block import Block
-from hsad.engine import memos as caches
-from hsad.engine.memos import Memos
+from hsad.engine import caches
+from hsad.engine.caches import LeafCaches
 from hsad.engine.run import Engine
 from hsad.engine.runners import Cluster, Runner
 from hsad.engine.source import source_of
@@ -34,8 +34,8 @@ class Visits(Detector):
 
 
 def visit(block):
-    known = block.memo.get("visits", 0)
-    block.memo["visits"] = known + 1
+    known = block.cache.get("visits", 0)
+    block.cache["visits"] = known + 1
     return known
 
 
@@ -69,11 +69,11 @@ def test_workers_find_their_caches_again_and_forget_them_after_the_run(cluster):
 
 
 def test_caches_are_found_by_name_while_somebody_holds_them():
-    sent = pickle.dumps(Memos(1000))
-    memos = pickle.loads(sent)  # noqa: S301
-    memos[0, 0] = {"a": 1}
-    assert pickle.loads(sent) is memos  # noqa: S301
-    assert pickle.loads(pickle.dumps(Memos(1000))) == {}  # noqa: S301
-    del memos
+    sent = pickle.dumps(LeafCaches(1000))
+    caches = pickle.loads(sent)  # noqa: S301
+    caches[0, 0] = {"a": 1}
+    assert pickle.loads(sent) is caches  # noqa: S301
+    assert pickle.loads(pickle.dumps(LeafCaches(1000))) == {}  # noqa: S301
+    del caches
     gc.collect()
     assert pickle.loads(sent) == {}  # noqa: S301

@@ -8,10 +8,10 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["Memos"]
+__all__ = ["LeafCaches"]
 
 
-class Memos(dict[tuple[int, int], dict[str, Any]]):
+class LeafCaches(dict[tuple[int, int], dict[str, Any]]):
     """The caches of a scene's leaves; they stay where they were filled.
 
     Sent to another process they arrive empty the first time, and as what that process filled since, as long as
@@ -33,34 +33,34 @@ class Memos(dict[tuple[int, int], dict[str, Any]]):
         self._total = 0
         self._lock = threading.Lock()
 
-    def __reduce__(self) -> tuple[Callable[[int, str], Memos], tuple[int, str]]:
-        return _memos_here, (self._limit, self._name)
+    def __reduce__(self) -> tuple[Callable[[int, str], LeafCaches], tuple[int, str]]:
+        return _caches_here, (self._limit, self._name)
 
     def settle(self, place: tuple[int, int]) -> None:
         """Empty the cache of a leaf that was used, if all together hold too much."""
-        memo = self[place]
-        size = sum(map(_size, memo.values()))
+        cache = self[place]
+        size = sum(map(_size, cache.values()))
         with self._lock:
             others = self._total - self._sizes.get(place, 0)
             if others + size > self._limit:
-                memo.clear()
+                cache.clear()
                 size = 0
             self._sizes[place] = size
             self._total = others + size
 
 
 #: Caches that came from other processes, while somebody here holds them.
-_arrived: weakref.WeakValueDictionary[str, Memos] = weakref.WeakValueDictionary()
+_arrived: weakref.WeakValueDictionary[str, LeafCaches] = weakref.WeakValueDictionary()
 _arriving = threading.Lock()
 
 
-def _memos_here(limit: int, name: str) -> Memos:
+def _caches_here(limit: int, name: str) -> LeafCaches:
     """Return the caches of this name in this process, empty ones if there are none."""
     with _arriving:
-        memos = _arrived.get(name)
-        if memos is None:
-            memos = _arrived[name] = Memos(limit, name)
-        return memos
+        caches = _arrived.get(name)
+        if caches is None:
+            caches = _arrived[name] = LeafCaches(limit, name)
+        return caches
 
 
 def _size(value: Any) -> int:

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
-__all__ = ["BandTable", "band_table"]
+__all__ = ["BandTable", "band_table", "described_bands"]
 
 # Nanometres in one unit. Spellings are compared in lower case, without plural "s", with "metre" as "meter".
 _LENGTHS = {
@@ -49,6 +49,17 @@ _RECIPROCALS = {
 # From the extreme ultraviolet to the far infrared: outside, the stated unit cannot be true.
 _PLAUSIBLE_NM = (10.0, 1e5)
 _BELOW_IS_MICROMETER = 100.0
+# Names of bands that are numbers without a unit are wavelengths between these, in µm or nm.
+_NAMED = (0.2, 20_000.0)
+_NONE = ("", "none", "null", "na", "n/a", "-")
+_FLAGS = {"true": 1.0, "yes": 1.0, "false": 0.0, "no": 0.0}
+_NUMBER = r"\d+(?:\.\d*)?(?:e[+-]?\d+)?"
+_QUANTITY = re.compile(rf"\s*[\"']?\s*([+-]?{_NUMBER})\s*([a-zåµμ]+)?\.?\s*[\"']?\s*", re.IGNORECASE)
+_DESCRIBED = re.compile(
+    rf"(?<![\w.])({_NUMBER})\s*(nm|nanomet(?:er|re)s?|[uµμ]m|micromet(?:er|re)s?|microns?)\b", re.IGNORECASE
+)
+_BRACKETED = re.compile(rf"[^\W\d].*[(\[]\s*({_NUMBER})\s*[)\]]", re.IGNORECASE)
+_NUMERIC = re.compile(rf"({_NUMBER})(?:\s*[(\[]\s*{_NUMBER}\s*[)\]])?", re.IGNORECASE)
 
 
 @dataclass
@@ -98,9 +109,11 @@ def band_table(
     """
     table = BandTable()
     remarks = table.remarks
+    wavelength, stated = _quantities(wavelength)
+    units = stated or units
     centres = _numbers("wavelengths", wavelength, bands, remarks)
-    widths = _numbers("fwhm values", fwhm, bands, remarks)
-    flags = _numbers("bad band flags", good, bands, remarks)
+    widths = _numbers("fwhm values", _quantities(fwhm)[0], bands, remarks)
+    flags = _numbers("bad band flags", good, bands, remarks, _flag)
     if flags is not None:
         table.good_wavelength = flags >= 0.5
     if names is not None and len(names) > 0:
@@ -119,29 +132,111 @@ def band_table(
     return table
 
 
-def _numbers(what: str, values: Sequence[Any] | None, bands: int, remarks: list[str]) -> NDArray[np.float64] | None:
+def _numbers(
+    what: str, values: Sequence[Any] | None, bands: int, remarks: list[str], read: Callable[[Any], float] | None = None
+) -> NDArray[np.float64] | None:
+    """Return a list of one number a band, None with a remark where it is no such list."""
     if values is None or len(values) == 0:
         return None
     if len(values) != bands:
         remarks.append(f"the file gives {len(values)} {what} for {bands} bands: they are ignored")
         return None
     try:
-        return np.asarray([float(value) for value in values])
+        return np.asarray([(read or _number)(value) for value in values])
     except (TypeError, ValueError, OverflowError):
         remarks.append(f"the {what} are not all numbers: they are ignored")
         return None
 
 
+def _number(value: Any) -> float:
+    """Return a number, NaN for a text that stands for none; texts may have quotation marks."""
+    if not isinstance(value, str):
+        return float(value)
+    text = value.strip().strip("\"'").lower()
+    return np.nan if text in _NONE else float(text)
+
+
+def _flag(value: Any) -> float:
+    """Return a flag of a bad band list as a number; some programs write True and False."""
+    return float(_FLAGS.get(str(value).strip().lower(), value))
+
+
+def _quantities(values: Sequence[Any] | None) -> tuple[list[Any] | None, str | None]:
+    """Return the numbers of texts such as ``420.5 nm``, in the units of the first, and these units.
+
+    Where not every item is a number, with or without a unit, the items come back as they are.
+    """
+    if values is None:
+        return None, None
+    found = [_QUANTITY.fullmatch(str(value)) for value in values]
+    units = [match.group(2) for match in found if match and match.group(2)]
+    if not units or not all(found):
+        return list(values), None
+    factors = [_LENGTHS.get(_normal(match.group(2) or units[0])) for match in found if match]
+    first = factors[0]
+    if first is None or None in factors:
+        return list(values), None
+    pairs = zip(found, factors, strict=True)
+    return [float(match.group(1)) * (factor / first) for match, factor in pairs if match and factor], units[0]
+
+
+def described_bands(names: Sequence[str]) -> tuple[list[str], str | None] | None:
+    """Return the wavelengths that the names of bands hold, and their unit; None where not every name holds one.
+
+    Understood are a number with a unit anywhere in the name (``Band 1 (420.0 Nanometers)``, ``B01 0.42 µm``), a number
+    in brackets at the end of a name that begins with a word (``Band 1 (420.5)``), and names that are numbers
+    (``422.16 (423.84)``, ``422.16``); numbers without a unit count where they increase from band to band and are no
+    numbers of bands.
+
+    Parameters
+    ----------
+    names : sequence of str
+        One name a band.
+    """
+    with_unit = [_DESCRIBED.search(name) for name in names]
+    if names and all(with_unit):
+        units = list(dict.fromkeys(match.group(2) for match in with_unit if match))
+        return [match.group(1) for match in with_unit if match], ", ".join(units)
+    for pattern in (_BRACKETED, _NUMERIC):
+        found = [pattern.fullmatch(name.strip()) for name in names]
+        if len(names) > 1 and all(found):
+            numbers = [match.group(1) for match in found if match]
+            values = np.asarray(numbers, dtype=np.float64)
+            counted = np.array_equal(values, np.round(values)) and values[0] in (0, 1)
+            if np.all(np.diff(values) > 0) and not counted and _NAMED[0] <= values[0] and values[-1] <= _NAMED[1]:
+                return numbers, None
+    return None
+
+
 def _are_wavelengths(values: NDArray[np.float64], units: str | None, remarks: list[str]) -> bool:
-    if not np.all(np.isfinite(values) & (values > 0)):
-        bad = int(np.argmin(np.isfinite(values) & (values > 0)))
-        remarks.append(f"wavelength {values[bad]:g} of band {bad + 1} is not positive: wavelengths are ignored")
+    """Tell whether numbers can be wavelengths; single ones that cannot be are replaced in place."""
+    fine = np.isfinite(values) & (values > 0)
+    bad = np.flatnonzero(~fine)
+    if 2 * len(bad) >= len(values) and len(bad):
+        remarks.append(f"wavelength {values[bad[0]]:g} of band {bad[0] + 1} is not positive: wavelengths are ignored")
         return False
     counted = len(values) > 1 and np.array_equal(values, np.arange(1, len(values) + 1))
     if (units or "").strip().lower() == "index" or (counted and _normal(units) not in _LENGTHS):
         remarks.append("the wavelengths are band numbers: they are ignored")
         return False
+    if len(bad):
+        listed = ", ".join(str(band + 1) for band in bad[:5]) + (", …" if len(bad) > 5 else "")
+        remarks.append(
+            f"the wavelengths of {len(bad)} bands are not positive numbers (band {listed}): "
+            "they are interpolated from those of the other bands"
+        )
+        values[bad] = _interpolated(values, np.flatnonzero(fine), bad)
     return True
+
+
+def _interpolated(values: NDArray[np.float64], fine: NDArray[np.intp], wanted: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Return values at the wanted bands on the lines through their neighbours; at the ends the lines go on."""
+    if len(fine) == 1:
+        return np.full(len(wanted), values[fine[0]])
+    right = np.clip(np.searchsorted(fine, wanted), 1, len(fine) - 1)
+    first, second = fine[right - 1], fine[right]
+    slopes = (values[second] - values[first]) / (second - first)
+    return np.asarray(values[first] + slopes * (wanted - first))
 
 
 def _normal(units: str | None) -> str:

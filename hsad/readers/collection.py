@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import unquote, urlparse
 
 from hsad.errors import SceneError
-from hsad.readers.scene import checked_name
+from hsad.readers.existing import checked_name
 
 __all__ = ["expand_scenes"]
 

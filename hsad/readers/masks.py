@@ -10,8 +10,9 @@ import numpy as np
 
 from hsad.errors import SceneError
 from hsad.files import keeps_offline, split_variable
-from hsad.readers.matlab.matfile import MatArray, is_matlab, list_arrays, load_array
-from hsad.readers.scene import existing_file, read_cube
+from hsad.readers.existing import existing_file
+from hsad.readers.matlab.matfile import MatArray, is_matlab, listing, load_array, read_content
+from hsad.readers.scene import read_cube
 
 if TYPE_CHECKING:
     from affine import Affine
@@ -48,7 +49,7 @@ def open_mask(path: str | Path, grid: GeoGrid) -> NDArray[np.bool_]:
     located, variable = split_variable(path)
     existing_file(located)
     if is_matlab(located):
-        values = _matlab(str(located), variable)
+        values = _matlab(str(located), variable, grid)
     elif located.suffix.lower() == ".npy":
         values = _numpy(located)
     elif located.suffix.lower() in _VECTOR_SUFFIXES:
@@ -64,8 +65,9 @@ def _size(shape: tuple[int, ...]) -> str:
     return "×".join(map(str, shape))
 
 
-def _matlab(source: str, variable: str | None) -> NDArray[Any]:
-    arrays = list_arrays(source)
+def _matlab(source: str, variable: str | None, grid: GeoGrid) -> NDArray[Any]:
+    """Return the map in a MATLAB file, turned to the grid where the file does not state the order of axes."""
+    arrays = read_content(source).arrays
     flat = [array for array in arrays if len(array.shape) == 2 and min(array.shape) > 0]
     if variable is not None:
         found = [array for array in flat if array.name == variable]
@@ -73,11 +75,13 @@ def _matlab(source: str, variable: str | None) -> NDArray[Any]:
         # Numbers and vectors that lie beside a truth are no candidates, unless there is nothing else.
         found = [array for array in flat if min(array.shape) > 1] or flat
         if len(found) > 1:
-            found = [array for array in found if array.name.rpartition(".")[2].lower() in _TRUTH_NAMES]
+            found = [array for array in found if array.field.lower() in _TRUTH_NAMES]
     if len(found) != 1:
         what = f"no two-dimensional array called {variable!r}" if variable else _ambiguity(found)
-        raise SceneError(f"{source}: {what}; it holds {', '.join(map(str, arrays)) or 'no numeric array'}")
-    return load_array(source, found[0].name)
+        raise SceneError(f"{source}: {what}; it holds {listing(arrays)}")
+    values = load_array(source, found[0])
+    turned = not found[0].by_matlab and values.T.shape == (grid.rows, grid.cols) != values.shape
+    return values.T if turned else values
 
 
 def _ambiguity(found: list[MatArray]) -> str:
@@ -88,7 +92,7 @@ def _ambiguity(found: list[MatArray]) -> str:
 
 def _numpy(path: Path) -> NDArray[Any]:
     try:
-        values = np.load(path, allow_pickle=False)
+        values = np.load(path, mmap_mode="r", allow_pickle=False)  # it compares the promised size with the file's
     except (OSError, ValueError, EOFError) as error:
         raise SceneError(f"{path}: not a readable .npy file: {error}") from error
     if not isinstance(values, np.ndarray) or values.dtype.kind not in "iufb":

@@ -31,7 +31,9 @@ _GROUP = "hsad.readers"
 class Reader(Protocol):
     """What a format's module offers.
 
-    A reader of product folders also has ``folders = True``: only then it is asked about folders.
+    A reader of product folders also has ``folders = True``: only such a reader is asked about folders. A reader that
+    takes options of `hsad.open_cube` beside the name lists them in ``accepted``, of ``band_axis`` and ``partial``, and
+    its `read` has keyword parameters of these names.
     """
 
     @property
@@ -84,12 +86,17 @@ class _Foreign:
         except Exception as error:
             raise self._failure(path, error) from error
 
-    def read(self, path: Path, /, variable: str | None = None) -> xr.DataArray:
+    @property
+    def accepted(self) -> tuple[str, ...]:
+        """Options of `hsad.open_cube` that it takes."""
+        return tuple(getattr(self.reader, "accepted", ()))
+
+    def read(self, path: Path, /, variable: str | None = None, **options: Any) -> xr.DataArray:
         """Return the cube."""
         from hsad.scene.cube import check_cube
 
         try:
-            return check_cube(self.reader.read(path, variable))
+            return check_cube(self.reader.read(path, variable, **options))
         except Exception as error:
             raise self._failure(path, error) from error
 

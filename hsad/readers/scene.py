@@ -1,62 +1,53 @@
-"""Opening a scene: the reader that knows it, and `open_cube` in front of it."""
+"""Opening a scene: the reader that knows its file, and what the user states beside it."""
 
 from __future__ import annotations
 
-import stat
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from hsad.errors import SceneError
+from hsad.errors import ParameterError, SceneError
 from hsad.files import keeps_offline, split_variable
-from hsad.readers.pointer import refuse_pointer
-from hsad.readers.registry import all_readers
+from hsad.readers.existing import checked_name, existing_file
+from hsad.readers.registry import Reader, all_readers
+from hsad.readers.stated import with_nodata
+from hsad.readers.wavelengths import with_wavelengths
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     import xarray as xr
+    from numpy.typing import ArrayLike
 
-__all__ = ["checked_name", "existing_file", "open_cube", "read_cube"]
-
-
-def existing_file(path: Path) -> Path:
-    """Return the path if it is a file that can be read.
-
-    Raises
-    ------
-    SceneError
-        When it does not exist, is no regular file, may not be opened, has a name that is no text, or only stands for a
-        file that Git LFS keeps.
-    """
-    checked_name(path)
-    try:
-        mode = path.stat().st_mode
-        if stat.S_ISDIR(mode):
-            raise SceneError(f"{path}: a folder, not a file: name the scene's file in it")
-        if not stat.S_ISREG(mode):
-            raise SceneError(f"{path}: not a regular file but a pipe, a socket or a device")
-        refuse_pointer(path)
-    except OSError as error:
-        raise SceneError(f"{path}: {(error.strerror or str(error)).lower()}") from error
-    return path
+__all__ = ["open_cube", "read_cube"]
 
 
-def checked_name(path: Path) -> Path:
-    """Return the path if its name can be written down: GDAL, HDF5 and the tags of results take UTF-8 without NUL.
-
-    Raises
-    ------
-    SceneError
-    """
-    text = str(path)
-    shown = text.encode("utf-8", "backslashreplace").decode()
-    if "\0" in text or shown != text:
-        raise SceneError(f"{shown!r}: the name holds a NUL" if "\0" in text else f"{shown}: the name is not UTF-8")
-    return path
-
-
-def read_cube(path: str | Path) -> xr.DataArray:
-    """Return the lazily indexed cube of a file or product folder, not chunked; see `open_cube`."""
+def read_cube(
+    path: str | Path,
+    *,
+    band_axis: int | None = None,
+    wavelengths: str | Path | ArrayLike | None = None,
+    nodata: float | str | Sequence[float] | None = None,
+    partial: bool = False,
+) -> xr.DataArray:
+    """Return the lazily indexed cube of a file or product folder, not chunked; parameters as for `open_cube`."""
     checked_name(Path(path))
     located, variable = split_variable(path)
+    reader = _reader_of(located)
+    accepted = getattr(reader, "accepted", ())
+    if band_axis is not None and "band_axis" not in accepted:
+        raise ParameterError(f"band_axis: {located}: the format {reader.name} states which axis is that of the bands")
+    stated: dict[str, Any] = {"band_axis": band_axis, "partial": partial}
+    read: Callable[..., xr.DataArray] = reader.read
+    cube = read(located, variable, **{name: value for name, value in stated.items() if name in accepted})
+    if wavelengths is not None:
+        cube = with_wavelengths(cube, wavelengths)
+    if nodata is not None:
+        cube = with_nodata(cube, nodata)
+    return cube
+
+
+def _reader_of(located: Path) -> Reader:
+    """Return the first reader that knows a file or folder."""
     folder = located.is_dir()
     if not folder:
         existing_file(located)
@@ -65,14 +56,21 @@ def read_cube(path: str | Path) -> xr.DataArray:
         if folder and not getattr(reader, "folders", False):
             continue
         if reader.can_read(located):
-            return reader.read(located, variable)
+            return reader
         tried.append(reader.name)
     what = "knows a product in this folder" if folder else "knows this file"
     left_out = "; HSAD_OFFLINE leaves out formats whose files name others" if keeps_offline() else ""
     raise SceneError(f"{located}: none of the readers {what} (tried {', '.join(tried)}){left_out}")
 
 
-def open_cube(path: str | Path) -> xr.DataArray:
+def open_cube(
+    path: str | Path,
+    *,
+    band_axis: int | None = None,
+    wavelengths: str | Path | ArrayLike | None = None,
+    nodata: float | str | Sequence[float] | None = None,
+    partial: bool = False,
+) -> xr.DataArray:
     """Open a scene as a cube (see `hsad.scene.cube`), dask-chunked by blocks of rows; no pixel is read yet.
 
     Parameters
@@ -81,6 +79,17 @@ def open_cube(path: str | Path) -> xr.DataArray:
         An ENVI header or data file, a GeoTIFF or another raster that GDAL opens, a MATLAB file, a netCDF or Zarr
         dataset, or a sensor's product: its folder, its main file or its metadata. ``scene.mat:NAME`` picks an array of
         a file with several.
+    band_axis : int, optional
+        Which axis of the stored array is that of the bands: 0 for the first, -1 for the last. Only for formats that do
+        not state it, such as MATLAB; the file's own evidence decides by default.
+    wavelengths : path or (bands,) array_like of float, optional
+        Band centres in nm or µm, for a file that carries none: numbers, or the name of a text or CSV file, an ENVI
+        header, a ``.npy`` file or an array of a MATLAB file (``bands.mat:NAME``).
+    nodata : float, sequence of float or str, optional
+        Stored numbers (separated by commas in a text) that mark missing data, besides those that the file declares. A
+        pixel with one of them in any used band is invalid.
+    partial : bool
+        Read the whole lines of an ENVI file (BIL or BIP) that is shorter than its header promises.
 
     Returns
     -------
@@ -92,7 +101,9 @@ def open_cube(path: str | Path) -> xr.DataArray:
     ------
     SceneError
         When the file cannot be read; the message names the file and what is wrong with it.
+    ParameterError
+        When `band_axis`, `wavelengths` or `nodata` does not fit the scene.
     """
     from hsad.scene.cube import chunk_cube
 
-    return chunk_cube(read_cube(path))
+    return chunk_cube(read_cube(path, band_axis=band_axis, wavelengths=wavelengths, nodata=nodata, partial=partial))

@@ -49,6 +49,7 @@ __all__ = [
     "lazy_image",
     "nodata",
     "raster_of",
+    "with_raster",
 ]
 
 DIMS = ("y", "x", "band")
@@ -243,6 +244,13 @@ def build_cube(
         cube.attrs["_FillValue"] = nodata
     cube.encoding["hsad_raster"] = raster
     return cube
+
+
+def with_raster(cube: xr.DataArray, raster: Raster) -> xr.DataArray:
+    """Return the lazily indexed cube with the numbers of another raster of its shape."""
+    replaced = cube.copy(deep=False, data=xr.core.indexing.LazilyIndexedArray(_RasterArray(raster)))
+    replaced.encoding = {**cube.encoding, "hsad_raster": raster}
+    return replaced
 
 
 def _check_promises(source: str, bands: int, transform: Affine | None) -> None:

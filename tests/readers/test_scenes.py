@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import hsad
-from hsad.errors import SceneError
+from hsad.errors import ParameterError, SceneError
+from tests.readers.test_envi import write
 
 MATLAB = [
     ("abu-airport-2", (100, 100, 205), "uint16"),
@@ -112,3 +113,53 @@ def test_emit_layout(data):
     np.testing.assert_array_equal(cube.good_wavelength, good)
     assert cube.attrs["_FillValue"] == -9999
     assert cube.rio.crs is None
+
+
+@pytest.mark.parametrize("dtype", ["i2", "f4"])
+@pytest.mark.parametrize("declared", [None, -1])
+@pytest.mark.parametrize("stated", [7, [7, 9], (7.0, 9.0), "7,9", [9, 7, -1], np.array([7, 9])])
+def test_stated_nodata_makes_a_pixel_invalid_beside_what_the_file_declares(tmp_path, dtype, declared, stated):
+    values = np.random.default_rng(4).integers(10, 50, (6, 5, 4)).astype(dtype)
+    values[0, 0, 1], values[1, 2, 3], values[4, 4, 0] = 7, 9, -1
+    path = write(tmp_path, values, **({} if declared is None else {"data_ignore_value": declared}))
+    fills = {declared, *map(float, str(stated).strip("[]()").replace(",", " ").split())} - {None}
+    invalid = np.isin(values, list(fills)).any(axis=2)
+    scores = hsad.detect(hsad.open_cube(path, nodata=stated), "rx", workers=1)
+    np.testing.assert_array_equal(np.isnan(scores), invalid)
+    known = np.where(invalid[..., None], np.nan, values.astype("f8"))
+    np.testing.assert_array_equal(scores, hsad.detect(known, "rx", workers=1))
+
+
+def test_stated_nodata_that_cannot_occur_is_remarked_on_and_a_word_is_refused(tmp_path):
+    path = write(tmp_path, np.ones((3, 3, 2), "u2"))
+    cube = hsad.open_cube(path, nodata=[-9999, 1.5])
+    assert len(cube.attrs["warnings"]) == 2
+    assert "_FillValue" not in cube.attrs
+    with pytest.raises(ParameterError, match="nodata: 'none' is not a number"):
+        hsad.open_cube(path, nodata="none")
+
+
+@pytest.mark.parametrize("interleave", ["bil", "bip"])
+def test_the_whole_lines_of_a_file_that_was_cut_off_are_read_on_request(tmp_path, interleave):
+    values = np.arange(6 * 5 * 4, dtype="i2").reshape(6, 5, 4)
+    path = write(tmp_path, values, interleave=interleave, header_offset=3)
+    whole = (tmp_path / "scene.img").read_bytes()
+    for left, lines in ((3 + 2 * 40 + 39, 2), (3 + 40, 1), (3 + 5 * 40, 5)):
+        (tmp_path / "scene.img").write_bytes(whole[:left])
+        with pytest.raises(SceneError, match=rf"promises 243 bytes, the file has {left}; --partial .* whole lines"):
+            hsad.open_cube(path)
+        cube = hsad.open_cube(path, partial=True)
+        np.testing.assert_array_equal(cube, values[:lines])
+        assert cube.attrs["warnings"] == [
+            f"the data file is cut off: its first {lines} of 6 lines are read, the others are missing"
+        ]
+    (tmp_path / "scene.img").write_bytes(whole[:42])
+    with pytest.raises(SceneError, match="less than one line"):
+        hsad.open_cube(path, partial=True)
+
+
+def test_a_band_sequential_file_that_was_cut_off_has_no_whole_lines(tmp_path):
+    path = write(tmp_path, np.ones((6, 5, 4), "i2"))
+    (tmp_path / "scene.img").write_bytes(b"\0" * 200)
+    with pytest.raises(SceneError, match=r"scene\.img: its header promises 240 bytes, the file has 200; .* BSQ"):
+        hsad.open_cube(path, partial=True)

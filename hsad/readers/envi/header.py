@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from hsad.errors import SceneError
-from hsad.readers.pointer import refuse_pointer
+from hsad.readers.existing import refuse_pointer
 
 __all__ = [
     "DATA_TYPES",
     "Header",
+    "ShortFileError",
     "find_data",
     "find_header",
     "is_container",
@@ -62,6 +63,23 @@ _CONTAINERS = (
     b"CDF",
 )
 _GZIP = b"\x1f\x8b"
+
+
+class ShortFileError(SceneError):
+    """A data file holds fewer bytes than its header promises.
+
+    Attributes
+    ----------
+    data : Path
+        The file.
+    held : int
+        Its size in bytes.
+    """
+
+    def __init__(self, data: Path, promised: int, held: int) -> None:
+        super().__init__(f"{data}: its header promises {promised} bytes, the file has {held}")
+        self.data = data
+        self.held = held
 
 
 @dataclass(frozen=True)
@@ -244,7 +262,7 @@ def find_data(header: Header, size: int, given: Path | None = None) -> Path:
         refuse_pointer(path)
         if compressed:
             raise SceneError(f"{path}: the header says 'file compression = 1' but the file is not in gzip format")
-        raise SceneError(f"{path}: its header promises {size} bytes, the file has {length}")
+        raise ShortFileError(path, size, length)
     raise SceneError(
         f"{header.path}: no data file beside the ENVI header "
         f"(looked for {stem.name} with {', '.join(filter(None, _DATA_SUFFIXES))} or no suffix)"

@@ -5,13 +5,22 @@ from __future__ import annotations
 import math
 import re
 import uuid
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hsad.errors import SceneError
 from hsad.readers.bands import band_table
-from hsad.readers.envi.header import DATA_TYPES, Header, find_data, find_header, is_container, read_header
+from hsad.readers.envi.header import (
+    DATA_TYPES,
+    Header,
+    ShortFileError,
+    find_data,
+    find_header,
+    is_container,
+    read_header,
+)
 from hsad.readers.nodata import stored_nodata
 from hsad.readers.rasters.loaded import LoadedRaster
 from hsad.readers.rasters.raw import INTERLEAVES, Gunzip, Layout, RawRaster
@@ -24,9 +33,10 @@ if TYPE_CHECKING:
     from affine import Affine
     from numpy.typing import NDArray
 
-__all__ = ["can_read", "name", "read"]
+__all__ = ["accepted", "can_read", "name", "read"]
 
 name = "ENVI"
+accepted = ("partial",)
 
 # The file types whose data file is bare numbers; anything else names the format of the data file.
 _RAW_TYPES = ("", "envi", "envi standard", "envi classification")
@@ -47,11 +57,14 @@ def can_read(path: Path) -> bool:
         return not is_container(path)
 
 
-def read(path: Path, variable: str | None = None) -> xr.DataArray:
-    """Return the lazily indexed cube of an ENVI image, given its header or its data file.
+def read(path: Path, variable: str | None = None, *, partial: bool = False) -> xr.DataArray:
+    """Return the lazily indexed cube of an ENVI image, from the name of its header or of its data file.
 
     ``reflectance scale factor`` and ``data gain values`` with ``data offset values`` become the cube's gain
     and bias: physical = stored / factor, or stored · gain + offset.
+
+    Where `partial` is true and the data file is shorter than its header promises, the cube has the whole lines that
+    the file holds; a BIL or BIP file holds its first lines, a BSQ file lacks bands and is refused.
 
     Raises
     ------
@@ -72,7 +85,18 @@ def read(path: Path, variable: str | None = None) -> xr.DataArray:
     if file_type == "envi classification":
         remarks.append("the file is a classification: its numbers are classes, not spectra")
     layout = _layout(header, remarks)
-    data = find_data(header, layout.size, given=None if path == header_path else path)
+    named = None if path == header_path else path
+    try:
+        data = find_data(header, layout.size, given=named)
+    except ShortFileError as error:
+        if not partial:
+            hint = "; --partial (partial=True) reads its whole lines" if layout.interleave != "bsq" else ""
+            raise SceneError(f"{error}{hint}") from error
+        data, layout = error.data, _shortened(layout, error, remarks)
+    else:
+        excess = data.stat().st_size - layout.size
+        if excess > _UNREMARKABLE_EXCESS and not _foreign(header) and not header.whole("file compression", 0):
+            remarks.append(f"the data file is {excess} bytes longer than its header promises")
     if path not in (header_path, data):
         raise SceneError(f"{path}: {header_path.name} describes {data.name}, not this file")
     raster, crs, transform = _open(header, data, layout, remarks)
@@ -141,6 +165,18 @@ def _layout(header: Header, remarks: list[str]) -> Layout:
     )
 
 
+def _shortened(layout: Layout, error: ShortFileError, remarks: list[str]) -> Layout:
+    """Return the layout of the whole lines in a file that is shorter than promised."""
+    if layout.interleave == "bsq":
+        raise SceneError(f"{error}; whole lines of a BSQ file lie at its end, so none can be read") from error
+    lines = (error.held - layout.offset) // layout.frames[0]
+    if lines < 1:
+        raise SceneError(f"{error}, which is less than one line") from error
+    promised = layout.shape[0]
+    remarks.append(f"the data file is cut off: its first {lines} of {promised} lines are read, the others are missing")
+    return replace(layout, shape=(lines, *layout.shape[1:]))
+
+
 def _frame_offsets(header: Header, key: str) -> tuple[int, int]:
     stated = header.numbers(key)
     if not stated:
@@ -155,12 +191,11 @@ def _open(header: Header, data: Path, layout: Layout, remarks: list[str]) -> tup
     from hsad.gdal import open_dataset
     from hsad.readers.geotiff import gdal_raster, georeferencing
 
-    file_type = header.text("file type")
-    if file_type.lower() not in _RAW_TYPES:
+    if _foreign(header):
         # A header beside a file of another format, which holds its own layout: only GDAL's numbers are right.
         raster = gdal_raster(str(data))
         if raster.shape != layout.shape:
-            raise SceneError(f"{data}: its header says {layout.shape}, the {file_type} file has {raster.shape}")
+            raise SceneError(f"{data}: its header says {layout.shape}, the file has {raster.shape}")
         with open_dataset(str(data)) as dataset:
             crs, transform, located = georeferencing(dataset)
         remarks += located
@@ -168,10 +203,12 @@ def _open(header: Header, data: Path, layout: Layout, remarks: list[str]) -> tup
     crs, transform = _georeferencing(header, remarks)
     if header.whole("file compression", 0):
         return LoadedRaster.open(str(data), Gunzip(layout)), crs, transform
-    excess = data.stat().st_size - layout.size
-    if excess > _UNREMARKABLE_EXCESS:
-        remarks.append(f"the data file is {excess} bytes longer than its header promises")
     return RawRaster(str(data), layout), crs, transform
+
+
+def _foreign(header: Header) -> bool:
+    """Tell whether the header lies beside a file of another format."""
+    return header.text("file type").lower() not in _RAW_TYPES
 
 
 def _georeferencing(header: Header, remarks: list[str]) -> tuple[Any, Affine | None]:

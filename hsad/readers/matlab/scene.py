@@ -10,77 +10,106 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hsad.errors import SceneError
-from hsad.readers.bands import band_table
-from hsad.readers.matlab.matfile import MatArray, is_hdf5, is_matlab, list_arrays, load_array
+from hsad.readers.bands import BandTable, band_table
+from hsad.readers.matlab.axes import Axes, scene_axes, three_axes
+from hsad.readers.matlab.matfile import Content, MatArray, is_hdf5, is_matlab, listing, load_array, read_content
+from hsad.readers.matlab.unfolded import Folded, folded
 from hsad.readers.rasters.hdf5 import hdf5_raster, open_hdf5
 from hsad.readers.rasters.loaded import LoadedRaster
 from hsad.scene.cube import Raster, build_cube
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     import xarray as xr
     from numpy.typing import NDArray
 
-__all__ = ["can_read", "name", "read"]
+__all__ = ["accepted", "can_read", "name", "read"]
 
 name = "MATLAB"
+accepted = ("band_axis",)
 
-_WAVELENGTHS = re.compile(r"^(cent(er|re|ral)_?)?(wave_?lengths?|wvls?|wl|lambdas?)(_(nm|um))?$", re.IGNORECASE)
-_FWHM = re.compile(r"^fwhms?(_(nm|um))?$", re.IGNORECASE)
+_WAVELENGTHS = re.compile(
+    r"^(band_?)?(cent(er|re|ral)_?)?(wave_?lengths?|wvls?|wl|lambdas?|waves?)(_?cent(er|re)s?)?(_?(in_?)?(nm|um))?$",
+    re.IGNORECASE,
+)
+_FWHM = re.compile(r"^fwhms?(_?(in_?)?(nm|um))?$", re.IGNORECASE)
+_UNITS = re.compile(r"^(wave_?lengths?_?)?units?$", re.IGNORECASE)
 _VALIDITY = re.compile(r"mask|valid", re.IGNORECASE)
 # Masks of something that is *not* to be used, or truths: their ones mean the opposite, or something else.
 _OTHER_MASKS = re.compile(r"bad|invalid|no_?data|cloud|shadow|water|gt|truth|anomal|target", re.IGNORECASE)
+# Wavelengths in nm or µm between which a nameless vector beside a cube can be that of its bands.
+_PLAUSIBLE = (0.2, 20_000.0)
 
 
 @dataclass(frozen=True)
 class _LoadCube:
-    """Loader of a cube that can only be read whole."""
+    """Loader of a cube that can only be read whole.
 
-    array: str
+    Attributes
+    ----------
+    array : MatArray
+    axes : tuple of int
+        Its axes that are rows, columns and bands.
+    """
+
+    array: MatArray
+    axes: Axes
 
     def __call__(self, path: str) -> NDArray[Any]:
-        return load_array(path, self.array)
+        values = load_array(path, self.array)
+        return values.reshape(three_axes(values.shape) or values.shape).transpose(self.axes)
 
 
 can_read = is_matlab
 
 
-def read(path: Path, variable: str | None = None) -> xr.DataArray:
+def read(path: Path, variable: str | None = None, *, band_axis: int | None = None) -> xr.DataArray:
     """Return the cube in a MATLAB file: the array `variable`, else the largest one of three dimensions.
 
-    Version 7.3 is read by windows; version 5 is loaded whole, once a process. Besides the cube, these arrays
-    are recognised, and a remark tells when one is used or passed over:
+    Version 7.3 is read by windows; version 5 is loaded whole, once a process. A file without an array of three
+    dimensions may hold the scene as a matrix of bands and pixels (`hsad.readers.matlab.unfolded`). Besides the cube,
+    these parts are recognised, and a remark tells when one is used or passed over:
 
-    - a vector called ``wavelength``, ``wavelengths``, ``wl``, ``wvl`` or ``lambda`` (``fwhm``) with one value
-      a band;
+    - a vector or a list of texts called ``wavelength``, ``wavelengths``, ``wl``, ``wvl`` or ``lambda`` (``fwhm``) with
+      one value a band; with the other arrays it tells the axes, see `hsad.readers.matlab.axes`;
     - a mask of valid pixels: two-dimensional, of the cube's size, only zeros and ones, called something with
       ``mask`` or ``valid`` in it, and one in more than half of the pixels. A truth, which is called ``mask``
       in some benchmarks, marks few pixels, hence the last condition.
 
+    Parameters
+    ----------
+    path : Path
+    variable : str, optional
+    band_axis : int, optional
+        The axis of the array, as messages show its shape, that is that of the bands.
+
     Raises
     ------
     SceneError
-        When the file is damaged, has no array of three dimensions, or none of that name.
+        When the file is damaged, has no array that is a cube, or none of that name.
     """
     source = str(path)
-    arrays = list_arrays(source)
-    chosen = _choose(source, arrays, variable)
-    raster = _raster(source, chosen)
-    rows, cols, bands = raster.shape
+    content = read_content(source)
     remarks: list[str] = []
-    others = [array for array in arrays if array != chosen and max(array.shape, default=0) > 1]
-    siblings = [array for array in others if _folder(array) in ("", _folder(chosen))]
-    vectors = [array for array in siblings if math.prod(array.shape) == bands == max(array.shape)]
-    wavelength = next((array for array in vectors if _WAVELENGTHS.match(_field(array))), None)
-    fwhm = next((array for array in vectors if _FWHM.match(_field(array))), None)
-    suffix = re.search(r"_(nm|um)$", _field(wavelength), re.IGNORECASE) if wavelength else None
-    table = band_table(
-        bands,
-        wavelength=load_array(source, wavelength.name).ravel().tolist() if wavelength else None,
-        fwhm=load_array(source, fwhm.name).ravel().tolist() if fwhm else None,
-        units=suffix.group(1) if suffix else None,
-    )
+    matrix = _chosen(source, content.arrays, variable, remarks)
+    chosen = matrix.matrix if isinstance(matrix, Folded) else matrix
+    lists = _band_lists(source, content, chosen)
+    others = [array for array in content.arrays if array != chosen and max(array.shape, default=0) > 1]
+    siblings = [array for array in others if array.folder == "" or array.folder.startswith(chosen.folder)]
+    raster: Raster
+    if isinstance(matrix, Folded):
+        remarks.append(matrix.remark)
+        raster = LoadedRaster.open(source, matrix)
+    else:
+        images = [array for array in siblings if len(array.shape) == 2 and min(array.shape) > 1]
+        vectors = {key: len(items) for key, items in lists.items()}
+        axes, said = scene_axes(chosen, vectors, images, band_axis)
+        remarks += said
+        raster = _raster(source, chosen, axes)
+    rows, cols, bands = raster.shape
+    table = _table(bands, lists, content, remarks)
     valid = _valid(source, (rows, cols), siblings, remarks)
     return build_cube(
         raster,
@@ -96,43 +125,90 @@ def read(path: Path, variable: str | None = None) -> xr.DataArray:
     )
 
 
-def _choose(source: str, arrays: list[MatArray], variable: str | None) -> MatArray:
-    listed = ", ".join(map(str, arrays)) or "no numeric array"
-    if variable is not None:
-        named = [array for array in arrays if array.name == variable]
-        if not named:
-            raise SceneError(f"{source}: no numeric array called {variable!r}; it holds {listed}")
-        if len(named[0].shape) != 3:
-            raise SceneError(f"{source}: {named[0]} is not a cube of three dimensions; it holds {listed}")
-        return named[0]
-    cubes = [array for array in arrays if len(array.shape) == 3 and 0 not in array.shape]
+def _chosen(source: str, arrays: Sequence[MatArray], variable: str | None, remarks: list[str]) -> MatArray | Folded:
+    """Return the array that is the cube, or how a matrix becomes it."""
+    named = [array for array in arrays if array.name == variable]
+    if variable is not None and not named:
+        raise SceneError(f"{source}: no numeric array called {variable!r}; it holds {listing(arrays)}")
+    cubes = [array for array in named or arrays if three_axes(array.shape) and 0 not in array.shape]
     if not cubes:
-        raise SceneError(f"{source}: no array of three dimensions (rows, columns, bands); it holds {listed}")
-    return max(cubes, key=lambda array: math.prod(array.shape))
+        matrix = folded(source, arrays, variable)
+        if matrix is None:
+            what = f"{named[0]} is not a cube" if named else "no array"
+            raise SceneError(
+                f"{source}: {what} of three dimensions (rows, columns, bands), and no numbers nRow and nCol "
+                f"state how to fold a matrix; it holds {listing(arrays)}"
+            )
+        return matrix
+    chosen = max(cubes, key=lambda array: math.prod(array.shape))
+    equals = [array.name for array in cubes if array.shape == chosen.shape and array != chosen]
+    if equals:
+        others = ", ".join(equals[:3])
+        remarks.append(f"the file holds {len(equals) + 1} cubes of one size: {chosen.name} is read, not {others}")
+    return chosen
 
 
-def _raster(source: str, chosen: MatArray) -> Raster:
-    if not is_hdf5(source):
-        return LoadedRaster.open(source, _LoadCube(chosen.name))
+def _raster(source: str, chosen: MatArray, axes: Axes) -> Raster:
+    if not is_hdf5(source) or len(chosen.shape) != 3:
+        return LoadedRaster.open(source, _LoadCube(chosen, axes))
     with open_hdf5(source) as file:
-        # MATLAB's arrays run first index fastest: HDF5 shows their axes in reverse.
-        return hdf5_raster(source, file[chosen.name.replace(".", "/")], (2, 1, 0))
+        rows, cols, bands = (2 - axis if chosen.turned else axis for axis in axes)
+        return hdf5_raster(source, file[chosen.place], (rows, cols, bands))
 
 
-def _folder(array: MatArray) -> str:
-    return array.name.rpartition(".")[0]
-
-
-def _field(array: MatArray) -> str:
-    return array.name.rpartition(".")[2]
-
-
-def _valid(source: str, shape: tuple[int, int], arrays: list[MatArray], remarks: list[str]) -> NDArray[np.bool_] | None:
-    for array in arrays:
-        field = _field(array)
-        if array.shape != shape or not _VALIDITY.search(field) or _OTHER_MASKS.search(field):
+def _band_lists(source: str, content: Content, chosen: MatArray) -> dict[str, list[Any]]:
+    """Return the lists beside a cube that hold one wavelength or width a band, by name: numbers or texts."""
+    lists: dict[str, list[Any]] = {}
+    sizes = three_axes(chosen.shape) or chosen.shape
+    for array in content.arrays:
+        vector = 1 < math.prod(array.shape) == max(array.shape) and max(array.shape) in sizes
+        if not vector or not (array.folder == "" or array.folder.startswith(chosen.folder)):
             continue
-        values = load_array(source, array.name)
+        if _WAVELENGTHS.match(array.field) or _FWHM.match(array.field):
+            lists[array.name] = load_array(source, array).ravel().tolist()
+        elif array.name.endswith("}") and array.folder == chosen.folder:
+            values = load_array(source, array).ravel().astype(np.float64)
+            steps = np.diff(values)
+            if np.all(steps > 0) and _PLAUSIBLE[0] <= values[0] and values[-1] <= _PLAUSIBLE[1] and np.any(steps != 1):
+                lists[array.name] = values.tolist()
+    for key, items in content.texts.items():
+        if _WAVELENGTHS.match(key.rpartition(".")[2]) and len(items) in sizes:
+            lists.setdefault(key, items)
+    return lists
+
+
+def _table(bands: int, lists: dict[str, list[Any]], content: Content, remarks: list[str]) -> BandTable:
+    """Return wavelengths and widths from the lists with one item a band."""
+    fitting = {key: items for key, items in lists.items() if len(items) == bands}
+    fields = {key: key.rpartition(".")[2] for key in fitting}
+    wavelength = next((key for key in fitting if _WAVELENGTHS.match(fields[key])), None)
+    nameless = next((key for key in fitting if key.endswith("}")), None)
+    fwhm = next((key for key in fitting if _FWHM.match(fields[key])), None)
+    if wavelength is None and nameless is not None:
+        wavelength = nameless
+        remarks.append(f"{nameless} is used as the wavelengths")
+    ignored = [key for key in lists if key not in fitting]
+    if ignored:
+        listed = ", ".join(f"{key} ({len(lists[key])})" for key in ignored[:3])
+        remarks.append(f"{listed} has not one item for each of {bands} bands: it is ignored")
+    suffix = re.search(r"_?(nm|um)$", fields[wavelength], re.IGNORECASE) if wavelength else None
+    stated = [items[0] for key, items in content.texts.items() if _UNITS.match(key.rpartition(".")[2]) and items]
+    return band_table(
+        bands,
+        wavelength=fitting[wavelength] if wavelength else None,
+        fwhm=fitting[fwhm] if fwhm else None,
+        units=suffix.group(1) if suffix else next(iter(stated), None),
+    )
+
+
+def _valid(
+    source: str, shape: tuple[int, int], arrays: Sequence[MatArray], remarks: list[str]
+) -> NDArray[np.bool_] | None:
+    """Return the first mask of valid pixels among the arrays, None where there is none."""
+    for array in arrays:
+        if array.shape != shape or not _VALIDITY.search(array.field) or _OTHER_MASKS.search(array.field):
+            continue
+        values = load_array(source, array)
         if not np.isin(values, (0, 1)).all():
             continue
         if 2 * np.count_nonzero(values) <= values.size:

@@ -1,0 +1,204 @@
+"""MATLAB files as people have them: axes in other orders, matrices of bands and pixels, structs, cells and texts."""
+
+from __future__ import annotations
+
+import itertools
+
+import h5py
+import numpy as np
+import pytest
+import scipy.io
+
+import hsad
+from hsad.errors import ParameterError, SceneError
+from hsad.readers import open_mask
+from hsad.scene.grid import GeoGrid
+
+VALUES = np.arange(5 * 7 * 4, dtype=np.float32).reshape(5, 7, 4)
+WAVES = np.array([420.0, 500.0, 600.0, 730.0])
+MAP = np.zeros((5, 7), np.uint8)
+
+
+def by_h5py(path, by_matlab=False, **arrays):
+    """Write a file as h5py does, with the marks of MATLAB and its order of axes if `by_matlab`."""
+    with h5py.File(path, "w", userblock_size=512 if by_matlab else 0) as file:
+        for name, values in arrays.items():
+            file[name] = np.asarray(values).T if by_matlab else values
+    if by_matlab:
+        with path.open("r+b") as file:
+            file.write(b"MATLAB 7.3 MAT-file, Platform: PCWIN64")
+
+
+def by_scipy(path, **arrays):
+    scipy.io.savemat(path, arrays)
+
+
+def opened(path, **options):
+    cube = hsad.open_cube(path, **options)
+    return cube, " / ".join(cube.attrs["warnings"])
+
+
+@pytest.mark.parametrize("write", [by_scipy, by_h5py])
+@pytest.mark.parametrize(
+    "order, beside",
+    [
+        *itertools.product([(0, 1, 2), (2, 0, 1), (0, 2, 1), (2, 1, 0), (1, 0, 2)], ["both", "map"]),
+        *itertools.product([(0, 1, 2), (2, 0, 1), (0, 2, 1)], ["wavelength"]),  # rows come before columns then
+    ],
+)
+def test_a_map_and_wavelengths_tell_the_axes(tmp_path, write, order, beside):
+    others = {"wavelength": WAVES, "map": MAP}
+    others = others if beside == "both" else {beside: others[beside]}
+    write(
+        tmp_path / "scene.mat",
+        data=VALUES.transpose(order),
+        **(others if beside == "both" else {beside: others[beside]}),
+    )
+    cube, remarks = opened(tmp_path / "scene.mat")
+    np.testing.assert_array_equal(cube, VALUES)
+    assert ("the axes of data" in remarks) == (order != (0, 1, 2))
+    if beside != "map":
+        assert cube.wavelength.values.tolist() == WAVES.tolist()
+
+
+def test_what_matlab_wrote_is_in_its_order_and_what_h5py_wrote_is_in_that_of_numpy(tmp_path):
+    by_h5py(tmp_path / "matlab.mat", True, data=VALUES)
+    by_h5py(tmp_path / "numpy.mat", data=VALUES)
+    with h5py.File(tmp_path / "storage.mat", "w") as file:
+        file.create_dataset("data", data=VALUES.T).attrs["MATLAB_class"] = np.bytes_("single")
+    for name, remarked in (("matlab", False), ("storage", False), ("numpy", True)):
+        cube, remarks = opened(tmp_path / f"{name}.mat")
+        np.testing.assert_array_equal(cube, VALUES)
+        assert ("does not state the order of the axes" in remarks) == remarked
+
+
+@pytest.mark.parametrize("write", [by_scipy, by_h5py])
+@pytest.mark.parametrize("axis", [0, 1, 2, -1, -3])
+def test_the_stated_axis_of_bands_overrules_what_the_file_tells(tmp_path, write, axis):
+    write(tmp_path / "scene.mat", data=np.moveaxis(VALUES, 2, axis), wavelength=np.arange(300.0, 307.0))
+    cube, remarks = opened(tmp_path / "scene.mat", band_axis=axis)
+    np.testing.assert_array_equal(cube, VALUES)
+    assert "the axes" not in remarks
+    assert "wavelength (7) has not one item for each of 4 bands" in remarks
+
+
+def test_an_axis_that_an_array_does_not_have_is_refused(tmp_path):
+    by_scipy(tmp_path / "scene.mat", data=VALUES)
+    with pytest.raises(ParameterError, match=r"band_axis: data \(5×7×4\) has no axis 3"):
+        hsad.open_cube(tmp_path / "scene.mat", band_axis=3)
+    (tmp_path / "scene.hdr").write_text("ENVI\nsamples = 2\nlines = 1\nbands = 1\ndata type = 1\ninterleave = bsq\n")
+    (tmp_path / "scene.img").write_bytes(b"\1\2")
+    with pytest.raises(ParameterError, match="the format ENVI states which axis"):
+        hsad.open_cube(tmp_path / "scene.hdr", band_axis=0)
+
+
+def test_evidence_that_contradicts_itself_is_said(tmp_path):
+    by_scipy(tmp_path / "scene.mat", data=VALUES, wavelength=np.arange(400.0, 407.0), map=MAP)
+    cube, remarks = opened(tmp_path / "scene.mat")
+    np.testing.assert_array_equal(cube, VALUES)
+    assert "does not fit wavelength (7)" in remarks
+
+
+@pytest.mark.parametrize("write", [by_scipy, lambda path, **arrays: by_h5py(path, True, **arrays)])
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("size", [{"nRow": [[5.0]], "nCol": [[7.0]]}, {"rows": [[5]], "cols": [[7]]}, {"GT": MAP}])
+def test_a_matrix_of_bands_and_pixels_is_folded_as_matlab_folds_it(tmp_path, write, turned, size):
+    matrix = VALUES.reshape(35, 4, order="F")  # MATLAB: reshape(cube, 35, 4)
+    write(tmp_path / "scene.mat", Y=matrix if turned else matrix.T, **size, A=np.ones((3, 35)), maxValue=[[9.0]])
+    cube, remarks = opened(tmp_path / "scene.mat")
+    np.testing.assert_array_equal(cube, VALUES)
+    assert "column by column" in remarks
+    assert opened(f"{tmp_path / 'scene.mat'}:Y")[0].shape == (5, 7, 4)
+
+
+def test_a_matrix_of_unknown_size_is_refused_with_what_is_missing(tmp_path):
+    by_scipy(tmp_path / "scene.mat", X=np.ones((35, 4)))
+    with pytest.raises(SceneError, match=r"no array of three dimensions .* nRow and nCol .* it holds X \(35×4\)"):
+        hsad.open_cube(tmp_path / "scene.mat")
+    by_scipy(tmp_path / "scene.mat", X=np.ones((35, 4)), nRow=np.nan, nCol=-3)
+    with pytest.raises(SceneError, match="no array of three dimensions"):
+        hsad.open_cube(tmp_path / "scene.mat")
+
+
+def cells(*items):
+    packed = np.empty((1, len(items)), object)
+    for number, item in enumerate(items):
+        packed[0, number] = item
+    return packed
+
+
+def test_cells_and_arrays_of_structs_are_read_by_the_names_that_matlab_gives_them(tmp_path):
+    structs = np.array([(VALUES, "a"), (VALUES * 2, "b")], dtype=[("Data", "O"), ("Name", "O")])
+    by_scipy(tmp_path / "structs.mat", hsi=structs)
+    cube, remarks = opened(tmp_path / "structs.mat")
+    np.testing.assert_array_equal(cube, VALUES)
+    assert "2 cubes of one size: hsi(1).Data is read, not hsi(2).Data" in remarks
+    np.testing.assert_array_equal(opened(f"{tmp_path / 'structs.mat'}:hsi(2).Data")[0], VALUES * 2)
+    by_scipy(tmp_path / "cell.mat", parts=cells("x", VALUES, WAVES))
+    cube, remarks = opened(tmp_path / "cell.mat")
+    np.testing.assert_array_equal(cube, VALUES)
+    assert cube.wavelength.values.tolist() == WAVES.tolist()
+    assert "parts{3} is used as the wavelengths" in remarks
+    by_scipy(tmp_path / "nested.mat", a={"info": {"wavelength": WAVES}, "b": cells({"Data": VALUES})})
+    cube, _ = opened(f"{tmp_path / 'nested.mat'}:a.b{{1}}.Data")
+    np.testing.assert_array_equal(cube, VALUES)
+    by_scipy(tmp_path / "line.mat", scene={"data": VALUES[:1]})
+    assert opened(tmp_path / "line.mat")[0].shape == (1, 7, 4)
+
+
+def test_cells_and_structs_of_version_7_3(tmp_path):
+    with h5py.File(tmp_path / "scene.mat", "w") as file:
+        refs = file.create_group("#refs#")
+        for name, values in {"a": VALUES.T, "b": VALUES.T * 2, "c": WAVES[:, None]}.items():
+            refs.create_dataset(name, data=values).attrs["MATLAB_class"] = np.bytes_("single")
+        text = np.array([[ord(letter)] for letter in "nm"], np.uint16)
+        refs.create_dataset("d", data=text).attrs["MATLAB_class"] = np.bytes_("char")
+        kind = h5py.ref_dtype
+        cell = file.create_dataset("parts", (3, 1), kind)
+        cell.attrs["MATLAB_class"] = np.bytes_("cell")
+        cell[:, 0] = [refs[name].ref for name in "adc"]
+        group = file.create_group("hsi")
+        group.attrs["MATLAB_class"] = np.bytes_("struct")
+        group.create_dataset("Data", (2, 1), kind)[:, 0] = [refs["a"].ref, refs["b"].ref]
+    np.testing.assert_array_equal(opened(f"{tmp_path / 'scene.mat'}:hsi(2).Data")[0], VALUES * 2)
+    cube, remarks = opened(f"{tmp_path / 'scene.mat'}:parts{{1}}")
+    np.testing.assert_array_equal(cube, VALUES)
+    assert cube.wavelength.values.tolist() == WAVES.tolist()
+    assert "parts{3}" in remarks
+
+
+def test_a_group_that_holds_itself_does_not_hang(tmp_path):
+    with h5py.File(tmp_path / "scene.mat", "w") as file:
+        group = file.create_group("a")
+        group["b"], group["c"] = group, group
+    with pytest.raises(SceneError, match=r"deep|more than"):
+        hsad.open_cube(tmp_path / "scene.mat")
+
+
+@pytest.mark.parametrize(
+    "listed, units",
+    [
+        (cells(*(f"{wave:.1f} nm" for wave in WAVES)), None),
+        (cells(*(np.array([[wave]]) for wave in WAVES)), None),
+        (np.array([f"{wave / 1000:.4f}" for wave in WAVES]), "micrometers"),
+        (np.array([f"{wave:7.2f}nm" for wave in WAVES]), None),
+    ],
+)
+def test_wavelengths_may_be_texts(tmp_path, listed, units):
+    by_scipy(tmp_path / "scene.mat", data=VALUES, wavelength=listed, **({"wavelength_units": units} if units else {}))
+    assert opened(tmp_path / "scene.mat")[0].wavelength.values.tolist() == pytest.approx(WAVES.tolist())
+
+
+def test_leading_axes_of_one_are_left_out(tmp_path):
+    by_scipy(tmp_path / "scene.mat", data=VALUES[None], wavelength=WAVES)
+    np.testing.assert_array_equal(opened(tmp_path / "scene.mat")[0], VALUES)
+    by_h5py(tmp_path / "seven.mat", data=VALUES[None, None], wavelength=WAVES)
+    np.testing.assert_array_equal(opened(tmp_path / "seven.mat")[0], VALUES)
+
+
+def test_a_map_that_h5py_wrote_fits_in_either_order(tmp_path):
+    truth = np.arange(35).reshape(5, 7) % 3 == 0
+    grid = GeoGrid(5, 7, None, None)
+    for name, values in (("numpy", truth), ("matlab", truth.T)):
+        by_h5py(tmp_path / f"{name}.mat", map=values.astype(np.uint8))
+        np.testing.assert_array_equal(open_mask(tmp_path / f"{name}.mat", grid), truth)

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hsad.anomalies.bank import BankNull, bank_methods, bank_table
 from hsad.anomalies.nulls import CleanNull, Null, otsu, pixel_null
+from hsad.anomalies.options import ThresholdOptions
 from hsad.anomalies.scoremap import ScoreMap
-from hsad.anomalies.tail import UNIT_PIXELS, Tail
+from hsad.anomalies.tail import Tail
 from hsad.errors import DataError, ParameterError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["RULES", "Rule", "Threshold", "ThresholdOptions", "choose_threshold"]
-
-Rule = Literal["bank", "gpd", "percentile", "chi2", "f", "otsu"]
-RULES: tuple[str, ...] = get_args(Rule)
+__all__ = ["Threshold", "ThresholdOptions", "choose_threshold"]
 
 _PIXEL_WORDS = {
     "percentile": "the scene's own pixels, so many of which are called anomalous, whatever they are",
@@ -27,59 +25,6 @@ _PIXEL_WORDS = {
     "chi2": "the chi-squared law of Gaussian background with {bands} bands; real background exceeds it 50 to 100 times",
     "f": "the F law of Gaussian background; real background exceeds it up to 100 times",
 }
-
-
-@dataclass(frozen=True)
-class ThresholdOptions:
-    """How a threshold is chosen.
-
-    Attributes
-    ----------
-    rule : str, optional
-        One of `RULES`. Without one: ``bank`` where the method has a table, ``gpd`` elsewhere or with a `pfa`.
-    false_objects, per : float
-        ``bank`` and a clean region: how many false objects are accepted in so many pixels.
-    pfa : float, optional
-        The other rules: the share of background pixels that may be called anomalous; .001 without it.
-    threshold : float, optional
-        The score itself, whatever the rules say.
-    fdr : float, optional
-        The share of false ones among the objects that are found, by the bank or the clean region.
-    bands : int, optional
-        ``chi2`` and ``f``: degrees of freedom, where the scores do not tell.
-    """
-
-    rule: str | None = None
-    false_objects: float = 10.0
-    per: float = 1e4
-    pfa: float | None = None
-    threshold: float | None = None
-    fdr: float | None = None
-    bands: int | None = None
-
-    def __post_init__(self) -> None:
-        if self.rule is not None and self.rule not in RULES:
-            raise ParameterError(f"rule: {self.rule!r} is not one of {', '.join(RULES)}")
-        for name in ("false_objects", "per", "pfa", "fdr"):
-            value = getattr(self, name)
-            if value is not None and not 0 < value < np.inf:
-                raise ParameterError(f"{name} must be above 0, not {value!r}")
-        for name in ("pfa", "fdr"):
-            if (value := getattr(self, name)) is not None and value >= 1:
-                raise ParameterError(f"{name} must be below 1, not {value!r}")
-        if self.threshold is not None and not np.isfinite(self.threshold):
-            raise ParameterError(f"threshold must be a number, not {self.threshold!r}")
-        if self.bands is not None and self.bands < 1:
-            raise ParameterError(f"bands must be at least 1, not {self.bands!r}")
-        if self.rate > UNIT_PIXELS / 10:
-            raise ParameterError(
-                f"false_objects: {self.false_objects:g} per {self.per:g} pixels is more than one in ten pixels"
-            )
-
-    @property
-    def rate(self) -> float:
-        """Accepted false objects per 10⁴ pixels."""
-        return self.false_objects / self.per * UNIT_PIXELS
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +36,7 @@ class Threshold:
     value : float
         A pixel is anomalous when its score is at least this.
     rule : str
-        One of `RULES`, ``clean-region``, or ``given``.
+        One of `hsad.anomalies.options.RULES`, ``clean-region``, or ``given``.
     sentence : str
         Where it comes from, and how to set another.
     expected_false : float or None
@@ -137,7 +82,7 @@ class Threshold:
             "interval": None if self.interval is None else list(self.interval),
             "trusted": self.trusted,
             "doubts": list(self.doubts),
-            "options": asdict(self.options),
+            "options": self.options.to_dict(),
         }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,9 +11,10 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from hsad.anomalies.choose import Threshold, ThresholdOptions, choose_threshold
+from hsad.anomalies.choose import Threshold, choose_threshold
 from hsad.anomalies.objects import find_objects
 from hsad.anomalies.opened import Scene, open_scores
+from hsad.anomalies.options import ListOptions, ThresholdOptions
 from hsad.anomalies.rasters import MASK_NODATA, write_decided
 from hsad.anomalies.scoremap import ScoreMap
 from hsad.anomalies.vectors import (
@@ -33,25 +33,21 @@ from hsad.scene.cube import GeoGrid
 
 __all__ = ["anomalies_of", "choose_anomalies", "polygons", "summary_line", "threshold", "threshold_to_file"]
 
-MERGE = 2
-"""Pixels this many rows and columns apart belong to one anomaly: the bank's false objects are counted so."""
-
 _REGION_PIXELS = 100
 _WITH_SPECTRA = 500
 
 
-def threshold(scores: Any, *, clean_region: Any = None, **options: Any) -> Any:
+def threshold(scores: Any, **options: Any) -> Any:
     """Return which pixels are anomalous, by a threshold with a stated number of false alarms.
 
     Parameters
     ----------
     scores : (y, x) DataArray, (rows, cols) array_like or path
         As `hsad.detect` returns them: attributes say by which method they were made.
-    clean_region : str, path or (rows, cols) array_like of bool, optional
-        Background to take the null from: ``ROW0:ROW1,COL0:COL1``, a mask or vector file, or an array.
     **options
-        Fields of `hsad.anomalies.choose.ThresholdOptions`: ``rule``, ``false_objects``, ``per``, ``pfa``, ``fdr``,
-        ``threshold``.
+        Fields of `hsad.anomalies.options.ThresholdOptions`: ``rule``, ``false_objects``, ``per``, ``pfa``, ``fdr``,
+        ``threshold``, ``bands`` and ``clean_region``. A clean region is a text ``ROW0:ROW1,COL0:COL1``, a mask file,
+        a vector file or an array of bool.
 
     Returns
     -------
@@ -73,7 +69,7 @@ def threshold(scores: Any, *, clean_region: Any = None, **options: Any) -> Any:
     (('y', 'x'), True)
     """
     opened = open_scores(scores)
-    chosen = choose_threshold(opened, _options(options), _clean(clean_region, opened.grid))
+    chosen = _chosen(opened, ThresholdOptions.of(options))
     mask = np.concatenate([strip >= chosen.value for _, strip in opened.strips()])
     if not isinstance(opened.values, xr.DataArray):
         return mask
@@ -82,72 +78,54 @@ def threshold(scores: Any, *, clean_region: Any = None, **options: Any) -> Any:
     return result
 
 
-def polygons(
-    scores: Any,
-    *,
-    min_pixels: int = 1,
-    merge: int = MERGE,
-    scene: Any = None,
-    clean_region: Any = None,
-    **options: Any,
-) -> Anomalies:
+def polygons(scores: Any, *, scene: Any = None, **options: Any) -> Anomalies:
     """Return the anomalies of a score map: outlines and what is known about each, the highest score first.
 
     Parameters
     ----------
-    scores, clean_region, **options
+    scores
         As for `threshold`.
-    min_pixels : int
-        Smaller anomalies are left out.
-    merge : int
-        Pixels at most this many rows and columns apart belong to one anomaly; 1: they touch.
     scene : path, cube or array, optional
         Gives the spectra of the first 500 anomalies and of their backgrounds.
+    **options
+        Fields of `hsad.anomalies.options.ListOptions`: those of `threshold`, ``min_pixels`` and ``merge``.
 
     Returns
     -------
     Anomalies
-        ``len``, ``records()``, ``to_geojson()``; `hsad.write_anomalies` keeps them.
+        ``len``, ``records()``, ``to_geojson()``; `hsad.write_anomalies` writes them.
     """
     opened = open_scores(scores)
     beside = None if scene is None else Scene.of(scene, opened.grid)
-    return choose_anomalies(opened, beside, min_pixels=min_pixels, merge=merge, clean_region=clean_region, **options)
+    return choose_anomalies(opened, beside, ListOptions.of(options))
 
 
-def choose_anomalies(
-    scores: ScoreMap,
-    scene: Scene | None,
-    *,
-    min_pixels: int = 1,
-    merge: int = MERGE,
-    clean_region: Any = None,
-    **options: Any,
-) -> Anomalies:
-    """Do as `polygons` with what is open already."""
-    chosen = choose_threshold(scores, _options(options), _clean(clean_region, scores.grid))
-    return anomalies_of(scores, chosen, scene, min_pixels=min_pixels, merge=merge)
+def choose_anomalies(scores: ScoreMap, scene: Scene | None, options: ListOptions) -> Anomalies:
+    """Return the anomalies of an open score map, with spectra of an open scene."""
+    return anomalies_of(scores, _chosen(scores, options), scene, min_pixels=options.min_pixels, merge=options.merge)
+
+
+def _chosen(scores: ScoreMap, options: ThresholdOptions) -> Threshold:
+    return choose_threshold(scores, options, _clean(options.clean_region, scores.grid))
 
 
 def threshold_to_file(
     scores: str | Path,
     output: str | Path,
+    options: ListOptions | None = None,
     *,
-    min_pixels: int = 1,
-    merge: int = MERGE,
     p_values: str | Path | None = None,
-    clean_region: Any = None,
     overwrite: bool = False,
-    **options: Any,
 ) -> dict[str, Any]:
     """Write a mask raster (``.tif``) or the anomalies (``.gpkg``, ``.geojson``) of a score raster.
 
     Parameters
     ----------
     scores, output : path
+    options : ListOptions, optional
+        How the anomalies are chosen.
     p_values : path, optional
         Also write each pixel's p-value there: the share of background that reaches its score.
-    min_pixels, merge, clean_region, **options
-        As for `polygons`.
     overwrite : bool
         Whether existing outputs may be replaced.
 
@@ -156,6 +134,7 @@ def threshold_to_file(
     dict
         ``output``, ``anomalies`` (their number), ``summary`` (one line), and what `Threshold.to_dict` says.
     """
+    options = options or ListOptions()
     target = Path(output)
     allowed = (*RASTER_SUFFIXES, *VECTOR_SUFFIXES)
     if target.suffix.lower() not in allowed:
@@ -164,10 +143,10 @@ def threshold_to_file(
         check_output(result, (), overwrite=overwrite)
         refuse_inputs(result, [Path(scores)])
     opened = open_scores(scores)
-    chosen = choose_threshold(opened, _options(options), _clean(clean_region, opened.grid))
+    chosen = _chosen(opened, options)
     if p_values is not None and chosen.null is None:
         raise ParameterError(f"p-values: rule {chosen.rule} does not say how background is distributed")
-    found = anomalies_of(opened, chosen, _scene_of(opened), min_pixels=min_pixels, merge=merge)
+    found = anomalies_of(opened, chosen, _scene_of(opened), min_pixels=options.min_pixels, merge=options.merge)
     tags = {
         "HSAD_METHOD": opened.method,
         "HSAD_SOURCE": opened.source,
@@ -185,9 +164,7 @@ def threshold_to_file(
     return {"output": str(target), "anomalies": len(found), "summary": summary_line(found), **chosen.to_dict()}
 
 
-def anomalies_of(
-    scores: ScoreMap, chosen: Threshold, scene: Scene | None, *, min_pixels: int = 1, merge: int = MERGE
-) -> Anomalies:
+def anomalies_of(scores: ScoreMap, chosen: Threshold, scene: Scene | None, *, min_pixels: int, merge: int) -> Anomalies:
     """Return the anomalies above a threshold; with their spectra where the scene is at hand."""
     import shapely
 
@@ -249,14 +226,6 @@ def summary_line(anomalies: Anomalies) -> str:
         return f"{text}; how many of them are false cannot be told here"
     doubt = "" if threshold["trusted"] else " (a number not to be trusted here)"
     return f"{text}, {'about' if counted else 'at most'} {min(false, number):.0f} of them expected false{doubt}"
-
-
-def _options(options: dict[str, Any]) -> ThresholdOptions:
-    known = {f.name for f in dataclasses.fields(ThresholdOptions)}
-    unknown = next((name for name in options if name not in known), None)
-    if unknown is not None:
-        raise ParameterError(f"threshold has no option {unknown!r}; it has {', '.join(sorted(known))}")
-    return ThresholdOptions(**options)
 
 
 def _clean(region: Any, grid: GeoGrid) -> NDArray[np.bool_] | None:

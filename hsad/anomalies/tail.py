@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hsad.anomalies.options import UNIT_PIXELS
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -21,9 +23,6 @@ __all__ = ["PEAK_REACH", "UNIT_PIXELS", "Tail", "peaks_of"]
 
 PEAK_REACH = 3
 """A peak is the highest pixel this many rows and columns around."""
-
-UNIT_PIXELS = 1e4
-"""Rates are numbers of peaks per so many pixels."""
 
 _SAMPLE = 4_000_000
 

@@ -2,73 +2,66 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
 
+from hsad.anomalies.options import ListOptions
 from hsad.cli.detect import run_options
-from hsad.cli.options import DetectCommand, HsadCommand, json_option, overwrite_option, print_json, progress
+from hsad.cli.options import (
+    DetectCommand,
+    HsadCommand,
+    declared_options,
+    json_option,
+    overwrite_option,
+    print_json,
+    progress,
+)
 
 __all__ = ["explain", "report", "review", "survey", "threshold"]
 
 
-def threshold_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that choose a threshold, the fields of `ThresholdOptions`, and a clean region."""
-    for option in reversed(
-        [
-            click.option(
-                "--rule",
-                type=click.Choice(["bank", "gpd", "percentile", "chi2", "f", "otsu"]),
-                help="The bank counts objects, the others pixels. [default: bank where it has a table]",
-            ),
-            click.option(
-                "--false-objects", type=float, default=10.0, show_default=True, help="False objects accepted ..."
-            ),
-            click.option("--per", type=float, default=1e4, show_default=True, help="... in so many pixels."),
-            click.option("--pfa", type=float, help="Share of background pixels accepted, for rules of pixels. [1e-3]"),
-            click.option(
-                "--fdr", type=float, metavar="Q", help="Share of false ones accepted among the objects found."
-            ),
-            click.option("--threshold", type=float, metavar="VALUE", help="The score itself."),
-            click.option(
-                "--clean-region",
-                metavar="ROWS,COLS|FILE",
-                help="Background to count false objects in: R0:R1,C0:C1 or a mask.",
-            ),
-            click.option("--min-pixels", type=int, default=1, show_default=True, help="Smallest anomaly."),
-            click.option(
-                "--merge",
-                type=int,
-                default=2,
-                show_default=True,
-                help="Pixels so far apart belong to one anomaly; 1: they touch.",
-            ),
+#: `--bands` of a survey are the bands of its run, and not the degrees of freedom of a rule.
+_OF_RUNS = ("bands",)
+
+
+def list_options(*, without: Sequence[str] = ()) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Return a decorator that adds the options of a list of anomalies, which are the fields of `ListOptions`."""
+
+    def add(command: Callable[..., Any]) -> Callable[..., Any]:
+        # Where click's own decorators put options, the last one first.
+        command.__click_params__ = [  # type: ignore[attr-defined]
+            *getattr(command, "__click_params__", []),
+            *reversed(declared_options(ListOptions, without=without)),
         ]
-    ):
-        command = option(command)
-    return command
+        return command
+
+    return add
 
 
-bands_option = click.option("--bands", type=int, metavar="N", help="Degrees of freedom of chi2 and f.")
+def chosen_list(options: dict[str, Any], *, without: Sequence[str] = ()) -> ListOptions:
+    """Return the options of a list, and take them out of the options of a command line."""
+    names = [f.name for f in dataclasses.fields(ListOptions) if f.name not in without]
+    return ListOptions(**{name: options.pop(name) for name in names})
 
 
 @click.command(cls=HsadCommand)
 @click.argument("scores")
 @click.option("-o", "--output", required=True, metavar="OUT", help=".tif: a mask; .gpkg, .geojson: outlines.")
-@threshold_options
-@bands_option
+@list_options()
 @click.option("--p-values", metavar="FILE.tif", help="Also write a p-value for every pixel.")
 @overwrite_option
 @json_option
-def threshold(scores: str, output: str, as_json: bool, **options: Any) -> None:
+def threshold(scores: str, output: str, p_values: str | None, overwrite: bool, as_json: bool, **options: Any) -> None:
     """Decide which pixels of SCORES are anomalous: a mask, or one outline for each anomaly.
 
     The answer says where the threshold comes from, how many false anomalies to expect, and when not to trust that.
     """
     from hsad.anomalies.decide import threshold_to_file
 
-    result = threshold_to_file(scores, output, **options)
+    result = threshold_to_file(scores, output, chosen_list(options), p_values=p_values, overwrite=overwrite)
     if as_json:
         print_json(result)
         return
@@ -123,19 +116,25 @@ def explain(scene: str, scores: str, output: str | None, overwrite: bool, as_jso
 @click.argument("scene")
 @click.argument("scores")
 @click.option("-o", "--output", required=True, metavar="REPORT.html", help="The page.")
-@threshold_options
-@bands_option
+@list_options()
 @click.option("--no-reasons", is_flag=True, help="Leave out the detector's own account: it learns the scene once more.")
 @click.option("--open", "open_it", is_flag=True, help="Open it in a browser.")
 @overwrite_option
 @json_option
 def report(
-    scene: str, scores: str, output: str, no_reasons: bool, open_it: bool, as_json: bool, **options: Any
+    scene: str,
+    scores: str,
+    output: str,
+    no_reasons: bool,
+    open_it: bool,
+    overwrite: bool,
+    as_json: bool,
+    **options: Any,
 ) -> None:
     """Write a page to review the anomalies of SCORES in: map, ranked list, spectra, reasons; no network needed."""
     from hsad.report.page import report_to_file
 
-    result = report_to_file(scene, scores, output, reasons=not no_reasons, **options)
+    result = report_to_file(scene, scores, output, chosen_list(options), reasons=not no_reasons, overwrite=overwrite)
     if open_it:
         click.launch(output)
     if as_json:
@@ -165,7 +164,7 @@ def review(anomalies: str, reviewed: str, as_json: bool) -> None:
 @click.argument("scene")
 @click.option("-o", "--output", required=True, metavar="FOLDER", help="Folder for all of it.")
 @click.option("-m", "--method", help="Detector, see `hsad methods`.")
-@threshold_options
+@list_options(without=_OF_RUNS)
 @overwrite_option
 @click.option("--restart", is_flag=True, help="Drop an unfinished run instead of continuing it.")
 @click.option("--open", "open_it", is_flag=True, help="Open the report in a browser.")
@@ -175,7 +174,7 @@ def survey(scene: str, output: str, method: str | None, open_it: bool, as_json: 
     from hsad.report.survey import survey as look
 
     own = {name: options.pop(name) for name in ("overwrite", "restart")}
-    decide = {name: options.pop(name) for name in _DECIDE}
+    decide = chosen_list(options, without=_OF_RUNS)
     options = run_options(method, options)
     result = look(scene, output, method, decide=decide, progress=progress(), **own, **options)
     if open_it:
@@ -185,6 +184,3 @@ def survey(scene: str, output: str, method: str | None, open_it: bool, as_json: 
         return
     click.echo(result["summary"])
     click.echo(f"{result['report']} shows them, {result['anomalies']} is for a GIS. {result['sentence']}", err=True)
-
-
-_DECIDE = ("rule", "false_objects", "per", "pfa", "fdr", "threshold", "clean_region", "min_pixels", "merge")

@@ -10,7 +10,7 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -26,11 +26,13 @@ __all__ = [
     "DetectCommand",
     "HsadCommand",
     "HsadGroup",
+    "declared_options",
     "json_option",
     "overwrite_option",
     "parameters_by_name",
     "print_json",
     "progress",
+    "sentence",
 ]
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -133,31 +135,53 @@ class DetectCommand(HsadCommand):
                 formatter.write_dl(rows)
         for method, cls in DETECTORS.items():
             with formatter.section(f"Parameters of {method} ({cls.title})"):
-                formatter.write_dl([(_usage(p), f"{p.help}  [default: {p.default}]") for p in cls.parameters()])
+                formatter.write_dl(
+                    [(_usage(p), f"{sentence(p.help)}  [default: {p.default}]") for p in cls.parameters()]
+                )
 
 
 @functools.cache
 def _run_options() -> tuple[click.Option, ...]:
     from hsad.job.options import RunOptions
 
-    made = []
-    for f in dataclasses.fields(RunOptions):
-        if f.metadata["metavar"] is None:
-            continue
-        kind = click.INT if f.metadata["metavar"] in {"K", "N"} else _TEXT
-        multiple = f.name == "references"
-        made.append(
-            click.Option(
-                [f"--{f.name.replace('_', '-')}"],
-                type=kind,
-                metavar=f.metadata["metavar"],
-                help=f.metadata["help"],
-                default=None if multiple else f.default,
-                show_default=f.default is not None,
-                multiple=multiple,
-            )
+    return declared_options(RunOptions)
+
+
+def declared_options(declaration: type[Any], *, without: Sequence[str] = ()) -> tuple[click.Option, ...]:
+    """Return one click option for each field of a dataclass that `hsad.job.options.option` declares with a metavar.
+
+    Parameters
+    ----------
+    declaration : dataclass
+    without : sequence of str
+        Names of fields that get no option.
+    """
+    return tuple(
+        click.Option(
+            [f"--{f.name.replace('_', '-')}"],
+            type=_type_of(f),
+            metavar=None if f.metadata["choices"] else f.metadata["metavar"],
+            help=sentence(f.metadata["help"]),
+            default=f.default,
+            show_default=f.default is not None,
+            multiple=f.name == "references",
         )
-    return tuple(made)
+        for f in dataclasses.fields(declaration)
+        if f.metadata["metavar"] is not None and f.name not in without
+    )
+
+
+def _type_of(declared: dataclasses.Field[Any]) -> Any:
+    """Return the type of an option: the choices of the field, or the numbers that its annotation names."""
+    if declared.metadata["choices"]:
+        return click.Choice(declared.metadata["choices"])
+    kinds = set(str(declared.type).split(" | ")) - {"None"}
+    return {"int": click.INT, "float": click.FLOAT}.get(kinds.pop() if len(kinds) == 1 else "", _TEXT)
+
+
+def sentence(phrase: str) -> str:
+    """Return a phrase as a sentence: a capital letter at its start, a full stop at its end."""
+    return f"{phrase[:1].upper()}{phrase[1:]}{'' if phrase.endswith('.') else '.'}"
 
 
 def _names_of_detectors() -> tuple[str, ...]:

@@ -16,12 +16,30 @@ if TYPE_CHECKING:
 
     from hsad.job.learned import Learned
 
-__all__ = ["RunOptions"]
+__all__ = ["RunOptions", "option"]
 
 
-def option(default: Any, help: str, *, metavar: str | None = None) -> Any:  # noqa: A002  the command line's word
-    """Declare an option; without a `metavar` it exists in Python only."""
-    return dataclasses.field(default=default, metadata={"help": help, "metavar": metavar})
+def option(
+    default: Any,
+    help: str,  # noqa: A002  the command line's word
+    *,
+    metavar: str | None = None,
+    choices: Sequence[str] = (),
+) -> Any:
+    """Declare a field as an option of the command line; without a `metavar` it exists in Python only.
+
+    Parameters
+    ----------
+    default
+        The value without the option. The annotation of the field is its type.
+    help : str
+        One phrase, without a full stop.
+    metavar : str, optional
+        The word for the value in ``--help``.
+    choices : sequence of str, optional
+        All values that the command line accepts.
+    """
+    return dataclasses.field(default=default, metadata={"help": help, "metavar": metavar, "choices": tuple(choices)})
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ import numpy as np
 from hsad import __version__
 from hsad.anomalies.decide import choose_anomalies, summary_line
 from hsad.anomalies.opened import Scene, open_scores
+from hsad.anomalies.options import ListOptions
 from hsad.anomalies.surroundings import look_around
 from hsad.anomalies.vectors import COLUMNS, Anomalies
 from hsad.errors import DataError
@@ -61,10 +62,10 @@ def report_to_file(
     scene: Any,
     scores: str | Path,
     output: str | Path,
+    options: ListOptions | None = None,
     *,
     reasons: bool = True,
     overwrite: bool = False,
-    **options: Any,
 ) -> dict[str, Any]:
     """Write the review page of a score raster.
 
@@ -72,11 +73,11 @@ def report_to_file(
     ----------
     scene, scores, output : path
         The scene, its scores, and the page (``.html``).
+    options : ListOptions, optional
+        How the anomalies are chosen.
     reasons : bool
         Whether the detector's own account of the highest anomalies is computed: it has to learn the scene once more.
     overwrite : bool
-    **options
-        As for `hsad.polygons`: how anomalies are chosen.
 
     Returns
     -------
@@ -91,7 +92,7 @@ def report_to_file(
     target = check_output(output, PAGE_SUFFIXES, overwrite=overwrite)
     opened = open_scores(scores)
     beside = Scene.of(scene, opened.grid)
-    anomalies = choose_anomalies(opened, beside, **options)
+    anomalies = choose_anomalies(opened, beside, options or ListOptions())
     account = Account(scene, {}, (0, 0)) if reasons else None
     write_page(target, anomalies, opened, beside, account, overwrite=overwrite)
     return {

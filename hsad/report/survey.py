@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hsad.anomalies.decide import MERGE, choose_anomalies, summary_line
+from hsad.anomalies.decide import choose_anomalies, summary_line
 from hsad.anomalies.opened import Scene, open_scores, window_origin
+from hsad.anomalies.options import ListOptions
 from hsad.anomalies.vectors import write_anomalies
 from hsad.detectors.base import Detector
 from hsad.errors import OutputError
@@ -30,7 +32,7 @@ def survey(
     *,
     overwrite: bool = False,
     restart: bool = False,
-    decide: dict[str, Any] | None = None,
+    decide: ListOptions | Mapping[str, Any] | None = None,
     **options: Any,
 ) -> dict[str, Any]:
     """Look for anomalies in a scene: scores, ranked anomalies, a report and a quicklook, in one folder.
@@ -46,8 +48,8 @@ def survey(
         Whether files of an earlier survey may be replaced.
     restart : bool
         Drop an unfinished run instead of continuing it.
-    decide : dict, optional
-        Options of `hsad.polygons`: ``false_objects``, ``per``, ``rule``, ``min_pixels`` and so on.
+    decide : ListOptions or mapping, optional
+        How the anomalies are chosen: fields of `ListOptions` such as ``false_objects``, ``rule`` or ``min_pixels``.
 
     Returns
     -------
@@ -60,6 +62,7 @@ def survey(
     HsadError
         As `hsad.detect_to_file` and `hsad.polygons`.
     """
+    chosen = decide if isinstance(decide, ListOptions) else ListOptions.of(decide or {})
     target = Path(folder)
     try:
         target.mkdir(parents=True, exist_ok=True)
@@ -73,7 +76,7 @@ def survey(
     scores = open_scores(paths["scores"])
     run, _ = RunOptions.split(options)
     beside = Scene.of(scene, scores.grid, window_origin(run))
-    anomalies = choose_anomalies(scores, beside, **{"merge": MERGE, **(decide or {})})
+    anomalies = choose_anomalies(scores, beside, chosen)
     write_anomalies(anomalies, paths["anomalies"], overwrite=overwrite)
     given = {name: value for name, value in options.items() if name in _SAME_BACKGROUND and value is not None}
     account = Account(scene, given, window_origin(run)(beside.cube) if {"region", "bbox"} & set(given) else (0, 0))

@@ -21,6 +21,7 @@ from scipy import ndimage
 import hsad
 from hsad.anomalies.decide import threshold_to_file
 from hsad.anomalies.objects import find_objects
+from hsad.anomalies.options import ListOptions
 from hsad.anomalies.vectors import COLUMNS, read_anomalies, set_states
 from hsad.errors import OutputError, ParameterError, SceneError
 from hsad.scene.cube import GeoGrid
@@ -204,7 +205,10 @@ def test_masks_and_p_values(scored, tmp_path):
     import rasterio
 
     result = threshold_to_file(
-        scored / "scores.tif", tmp_path / "mask.tif", min_pixels=2, p_values=tmp_path / "p.tif", false_objects=20
+        scored / "scores.tif",
+        tmp_path / "mask.tif",
+        ListOptions(min_pixels=2, false_objects=20),
+        p_values=tmp_path / "p.tif",
     )
     with (
         rasterio.open(scored / "scores.tif") as scores,
@@ -225,7 +229,7 @@ def test_masks_and_p_values(scored, tmp_path):
 
 
 def test_spectra_come_from_the_scene(scored, tmp_path):
-    threshold_to_file(scored / "scores.tif", tmp_path / "a.gpkg", false_objects=20)
+    threshold_to_file(scored / "scores.tif", tmp_path / "a.gpkg", ListOptions(false_objects=20))
     record = read_anomalies(tmp_path / "a.gpkg")[0]
     cube = hsad.open_cube(scored / "scene.hdr")
     used = cube.values[:, :, cube.good_wavelength.values].astype(float)
@@ -246,7 +250,9 @@ def test_wrong_outputs_are_refused(scored, tmp_path):
     with pytest.raises(OutputError, match="does not exist"):
         threshold_to_file(scored / "scores.tif", tmp_path / "no" / "a.gpkg")
     with pytest.raises(ParameterError, match="rule otsu does not say"):
-        threshold_to_file(scored / "scores.tif", tmp_path / "m.tif", rule="otsu", p_values=tmp_path / "p.tif")
+        threshold_to_file(
+            scored / "scores.tif", tmp_path / "m.tif", ListOptions(rule="otsu"), p_values=tmp_path / "p.tif"
+        )
     with pytest.raises(SceneError, match="missing"):
         threshold_to_file(scored / "scene.img.missing", tmp_path / "m.tif")
     with pytest.raises(OutputError, match="is read by this run"):

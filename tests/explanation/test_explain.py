@@ -166,8 +166,9 @@ def files(cube, tmp_path_factory):
     hsad.detect_to_file(folder / "scene.hdr", folder / "scores.tif", "rx")
     hsad.detect_to_file(folder / "scene.hdr", folder / "part.tif", "rx", region="10:50,20:60")
     from hsad.anomalies.decide import threshold_to_file
+    from hsad.anomalies.options import ListOptions
 
-    threshold_to_file(folder / "scores.tif", folder / "a.gpkg", false_objects=50)
+    threshold_to_file(folder / "scores.tif", folder / "a.gpkg", ListOptions(false_objects=50))
     return folder
 
 

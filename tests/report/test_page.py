@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import hsad
+from hsad.anomalies.options import ListOptions
 from hsad.anomalies.vectors import read_anomalies
 from hsad.cli import run
 from hsad.errors import OutputError, ParameterError, SceneError
@@ -41,7 +42,7 @@ def files(tmp_path_factory):
     write_envi(scene.cube, header)
     hsad.detect_to_file(header, folder / "scores.tif", "rx")
     assert run(["threshold", str(folder / "scores.tif"), "-o", str(folder / "a.gpkg"), "--false-objects", "50"]) == 0
-    report_to_file(header, folder / "scores.tif", folder / "report.html", false_objects=50)
+    report_to_file(header, folder / "scores.tif", folder / "report.html", ListOptions(false_objects=50))
     return folder
 
 
@@ -201,7 +202,11 @@ def test_ten_thousand_anomalies_answer_within_a_tenth_of_a_second(browser, tmp_p
     scores = hsad.open_cube(tmp_path / "scores.tif").values[..., 0]
     least = float(np.sort(scores[2::5, 2::5].ravel())[0])
     result = report_to_file(
-        tmp_path / "scene.hdr", tmp_path / "scores.tif", tmp_path / "r.html", threshold=least, merge=1, reasons=False
+        tmp_path / "scene.hdr",
+        tmp_path / "scores.tif",
+        tmp_path / "r.html",
+        ListOptions(threshold=least, merge=1),
+        reasons=False,
     )
     assert result["anomalies"] >= 9000
     page = browser.new_page()
@@ -272,7 +277,7 @@ def test_a_scene_without_anomalies_or_georeferencing_has_a_page(browser, tmp_pat
     scene = np.random.default_rng(0).normal(size=(40, 50, 5)).astype(np.float32)
     write_envi(hsad.check_cube(scene), tmp_path / "s.hdr")
     hsad.detect_to_file(tmp_path / "s.hdr", tmp_path / "s.tif", "rx")
-    report_to_file(tmp_path / "s.hdr", tmp_path / "s.tif", tmp_path / "none.html", threshold=1e9)
+    report_to_file(tmp_path / "s.hdr", tmp_path / "s.tif", tmp_path / "none.html", ListOptions(threshold=1e9))
     page = browser.new_page()
     trouble: list[str] = []
     page.on("pageerror", lambda error: trouble.append(str(error)))

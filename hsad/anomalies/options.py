@@ -1,0 +1,119 @@
+"""The options of a threshold and of a list of anomalies: one declaration for Python and for the command line."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Self, get_args
+
+from hsad.errors import ParameterError
+from hsad.job.options import option
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["MERGE", "RULES", "UNIT_PIXELS", "ListOptions", "Rule", "ThresholdOptions"]
+
+Rule = Literal["bank", "gpd", "percentile", "chi2", "f", "otsu"]
+RULES: tuple[str, ...] = get_args(Rule)
+
+UNIT_PIXELS = 1e4
+"""Rates of objects are numbers per this many pixels."""
+
+MERGE = 2
+"""Default of `ListOptions.merge`: the bank counts its false objects with this distance."""
+
+
+@dataclass(frozen=True)
+class ThresholdOptions:
+    """How a threshold is chosen."""
+
+    rule: Rule | None = option(
+        None,
+        "rule that sets the threshold: bank counts false objects, the other rules count pixels; without it, bank where "
+        "the method has a table and no --pfa is set, else gpd",
+        metavar="NAME",
+        choices=RULES,
+    )
+    false_objects: float = option(
+        10.0, "number of false objects to accept in --per pixels, for bank and for a clean region", metavar="NUMBER"
+    )
+    per: float = option(1e4, "number of pixels that --false-objects refers to", metavar="PIXELS")
+    pfa: float | None = option(
+        None, "share of background pixels to accept, for the rules of pixels; .001 without it", metavar="SHARE"
+    )
+    fdr: float | None = option(
+        None,
+        "share of false objects to accept among all objects of the list, for bank and for a clean region",
+        metavar="SHARE",
+    )
+    threshold: float | None = option(None, "the lowest score of an anomaly, instead of a rule", metavar="SCORE")
+    bands: int | None = option(
+        None, "degrees of freedom of the rules chi2 and f, where the scores do not say them", metavar="N"
+    )
+    clean_region: str | Path | NDArray[np.bool_] | None = option(
+        None, "background pixels from which false objects are counted: a window or a mask", metavar="R0:R1,C0:C1|FILE"
+    )
+
+    @classmethod
+    def of(cls, options: Mapping[str, Any]) -> Self:
+        """Return the options that a caller sets by keywords.
+
+        Raises
+        ------
+        ParameterError
+            When an option is unknown or out of its range.
+        """
+        known = {f.name for f in dataclasses.fields(cls)}
+        unknown = next((name for name in options if name not in known), None)
+        if unknown is not None:
+            raise ParameterError(f"threshold has no option {unknown!r}; it has {', '.join(sorted(known))}")
+        return cls(**options)
+
+    def __post_init__(self) -> None:
+        if self.rule is not None and self.rule not in RULES:
+            raise ParameterError(f"rule: {self.rule!r} is not one of {', '.join(RULES)}")
+        for name in ("false_objects", "per", "pfa", "fdr"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < math.inf:
+                raise ParameterError(f"{name} must be above 0, not {value!r}")
+        for name in ("pfa", "fdr"):
+            if (value := getattr(self, name)) is not None and value >= 1:
+                raise ParameterError(f"{name} must be below 1, not {value!r}")
+        if self.threshold is not None and not math.isfinite(self.threshold):
+            raise ParameterError(f"threshold must be a number, not {self.threshold!r}")
+        if self.bands is not None and self.bands < 1:
+            raise ParameterError(f"bands must be at least 1, not {self.bands!r}")
+        if self.rate > UNIT_PIXELS / 10:
+            raise ParameterError(
+                f"false_objects: {self.false_objects:g} per {self.per:g} pixels is more than one in ten pixels"
+            )
+
+    @property
+    def rate(self) -> float:
+        """The number of accepted false objects per `UNIT_PIXELS` pixels."""
+        return self.false_objects / self.per * UNIT_PIXELS
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the options as JSON holds them; a clean region that is an array is named only."""
+        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        region = self.clean_region
+        if region is not None:
+            values["clean_region"] = str(region) if isinstance(region, str | Path) else "an array"
+        return values
+
+
+@dataclass(frozen=True)
+class ListOptions(ThresholdOptions):
+    """How a list of anomalies is made: by a threshold, then by the size of objects and the distance between them."""
+
+    min_pixels: int = option(1, "number of pixels of the smallest anomaly in the list", metavar="N")
+    merge: int = option(
+        MERGE,
+        "pixels at most this many rows and columns apart belong to one anomaly; with 1 they touch",
+        metavar="N",
+    )

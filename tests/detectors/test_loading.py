@@ -87,7 +87,7 @@ def test_an_installed_detector_is_listed_and_a_broken_one_is_a_line(installed):
     assert asked.stderr.splitlines()[-1].startswith("hsad: error: method 'half-done' of the package half-done")
     shown = call(installed, "detect", "--help").stdout
     assert "Parameters of mean-distance (Distance to the mean spectrum)" in shown
-    assert "exponent of the distance" in shown
+    assert "Exponent of the distance." in shown
 
 
 def test_an_installed_detector_scores_and_its_background_loads_again(installed, scene, tmp_path):

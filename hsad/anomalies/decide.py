@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +22,15 @@ from hsad.anomalies.scoremap import ScoreMap
 from hsad.anomalies.vectors import (
     VECTOR_SUFFIXES,
     Anomalies,
-    longitude_latitude,
-    pixel_areas,
     write_anomalies,
 )
-from hsad.errors import OutputError, ParameterError
+from hsad.errors import OutputError, ParameterError, SceneWarning
 from hsad.files import check_output, refuse_inputs
 from hsad.job.options import RunOptions
 from hsad.job.selection import pixel_window
 from hsad.products.raster import RASTER_SUFFIXES
 from hsad.scene.cube import GeoGrid
+from hsad.scene.ground import longitude_latitude, pixel_areas
 
 __all__ = ["anomalies_of", "choose_anomalies", "polygons", "summary_line", "threshold", "threshold_to_file"]
 
@@ -171,12 +172,17 @@ def anomalies_of(scores: ScoreMap, chosen: Threshold, scene: Scene | None, *, mi
     grid = scores.grid
     found = find_objects(scores.strips(), chosen.value, min_pixels=min_pixels, merge=merge)
     outline = found.outline
-    if grid.transform is not None and len(found):
-        a, b, c, d, e, f, *_ = grid.transform
-        points = shapely.get_coordinates(outline) @ np.array([[a, d], [b, e]]) + np.array([c, f])
-        outline = shapely.set_coordinates(outline, points)
+    if len(found):
+        outline = shapely.set_coordinates(outline, grid.to_map(shapely.get_coordinates(outline)))
     lon, lat = longitude_latitude(grid, found.row, found.col)
     number = len(found)
+    if grid.crs is not None and grid.transform is not None and number and np.isnan(lon).all():
+        warnings.warn(
+            f"{scores.source or 'scores'}: there is no way from the CRS to longitude and latitude: these are null, "
+            "and outlines are in the coordinates of the scene",
+            SceneWarning,
+            stacklevel=2,
+        )
     texts: NDArray[Any] = np.full(number, None, dtype=object)
     result = Anomalies(
         outline,
@@ -184,7 +190,7 @@ def anomalies_of(scores: ScoreMap, chosen: Threshold, scene: Scene | None, *, mi
         {
             "id": np.arange(1, number + 1),
             "n_pixels": found.pixels,
-            "area_m2": found.pixels * pixel_areas(grid, found.row),
+            "area_m2": found.pixels * pixel_areas(grid, found.row, found.col),
             "score_max": found.score_max,
             "score_mean": found.score_mean,
             "p_value": np.asarray(chosen.p_value(found.score_max), dtype=np.float64),
@@ -277,9 +283,8 @@ def _covered(found: Anomalies, first: int, shape: tuple[int, int]) -> NDArray[np
     from affine import Affine
     from rasterio.features import rasterize
 
-    whole = found.grid.transform or Affine.identity()
-    a, b, c, d, e, f, *_ = whole
-    placed = Affine(a, b, c + b * first, d, e, f + e * first)
     if not len(found):
         return np.zeros(shape, dtype=np.bool_)
-    return np.asarray(rasterize(found.outline, out_shape=shape, transform=placed, dtype="uint8") == 1)
+    whole = replace(found.grid, transform=Affine(*found.grid.coefficients))
+    strip = whole.window(slice(first, first + shape[0]), slice(0, shape[1]))
+    return np.asarray(rasterize(found.outline, out_shape=shape, transform=strip.transform, dtype="uint8") == 1)

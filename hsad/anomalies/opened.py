@@ -18,6 +18,7 @@ from hsad.job.options import RunOptions
 from hsad.job.selection import pixel_window
 from hsad.products.raster import read_provenance
 from hsad.scene.cube import GeoGrid, check_cube, geo_grid
+from hsad.scene.ground import from_degrees
 from hsad.scene.swath import Swath, seen_within, swath_of
 
 __all__ = ["Scene", "open_scores", "window_origin"]
@@ -187,15 +188,17 @@ class Scene:
         DataError
             When the scores have no georeferencing, or the place lies outside of them.
         """
-        from rasterio.warp import transform
-
         if self.grid.crs is None or self.grid.transform is None:
             raise DataError("lonlat: the scores have no georeferencing; give row and column (at)")
-        (east,), (north,) = transform("EPSG:4326", self.grid.crs, [x], [y])
-        col, row = ~self.grid.transform * (east, north)
-        if not (0 <= row < self.grid.rows and 0 <= col < self.grid.cols):
-            raise DataError(f"lonlat {x:g},{y:g}: lies outside of the scores")
-        return int(row), int(col)
+        # A grid of 0 to 360 degrees has other longitudes for the same places.
+        turns = np.array([x, x + 360, x - 360])
+        places = np.column_stack(from_degrees(self.grid.crs, turns, np.full(3, y)))
+        if np.isnan(places).all():
+            raise DataError("lonlat: there is no way to the CRS of the scores; give row and column (at)")
+        for col, row in self.grid.to_pixels(places):
+            if 0 <= row < self.grid.rows and 0 <= col < self.grid.cols:
+                return int(row), int(col)
+        raise DataError(f"lonlat {x:.10g},{y:.10g}: lies outside of the scores")
 
 
 def _place(grid: GeoGrid, whole: GeoGrid) -> tuple[int, int] | None:
@@ -204,7 +207,7 @@ def _place(grid: GeoGrid, whole: GeoGrid) -> tuple[int, int] | None:
         return 0, 0
     if grid.transform is None or whole.transform is None:
         return None
-    col, row = ~whole.transform * (grid.transform.c, grid.transform.f)
+    ((col, row),) = whole.to_pixels([(grid.transform.c, grid.transform.f)])
     first, left = round(row), round(col)
     fits = abs(row - first) < 0.1 and abs(col - left) < 0.1 and first >= 0 and left >= 0
     return (first, left) if fits and first + grid.rows <= whole.rows and left + grid.cols <= whole.cols else None

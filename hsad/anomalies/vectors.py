@@ -17,7 +17,9 @@ import numpy as np
 from hsad.errors import OutputError, ParameterError, SceneError
 from hsad.files import check_output, publish, staging
 from hsad.products.styles import vector_style
+from hsad.scene.antimeridian import cut_at_antimeridian
 from hsad.scene.cube import GeoGrid
+from hsad.scene.ground import in_degrees
 
 if TYPE_CHECKING:
     import os
@@ -30,7 +32,6 @@ VECTOR_SUFFIXES = (".gpkg", ".geojson", ".json")
 STATES = ("pending", "good", "bad")
 """Of a review: not decided (yet), a find, a false alarm."""
 LAYER = "anomalies"
-_EARTH_RADIUS = 6_371_008.8  # mean, in metres
 
 COLUMNS: dict[str, type] = {
     "id": int,
@@ -95,64 +96,62 @@ class Anomalies:
         """Return the anomalies with some columns replaced."""
         return replace(self, columns={**self.columns, **columns})
 
-    def in_wgs84(self) -> NDArray[Any]:
-        """Return the outlines in longitude and latitude; as they are where the scene has no CRS."""
+    def in_degrees(self) -> NDArray[Any] | None:
+        """Return the outlines in longitude and latitude (WGS 84), cut at the antimeridian; None without a way there."""
         import shapely
-        from rasterio.warp import transform
 
-        if self.grid.crs is None or self.grid.transform is None or not len(self):
-            return self.outline
+        if self.grid.crs is None or self.grid.transform is None:
+            return None
         points = shapely.get_coordinates(self.outline)
-        lon, lat = transform(self.grid.crs, "EPSG:4326", points[:, 0], points[:, 1])
-        return np.asarray(shapely.set_coordinates(self.outline.copy(), np.column_stack([lon, lat])))
+        degrees = np.column_stack(in_degrees(self.grid.crs, points[:, 0], points[:, 1]))
+        if not np.isfinite(degrees).all():
+            return None
+        return cut_at_antimeridian(np.asarray(shapely.set_coordinates(self.outline.copy(), degrees)))
 
     def to_geojson(self) -> dict[str, Any]:
-        """Return a FeatureCollection in WGS 84 (RFC 7946); in pixels (column, row) where the scene has no CRS."""
+        """Return a FeatureCollection in WGS 84 (RFC 7946).
+
+        Without a way from the scene's CRS to WGS 84 the coordinates are those of the scene, and without a transform
+        they are columns and rows. The member ``remark`` says so then, and ``crs`` names the CRS as GDAL reads it.
+        """
         import shapely
 
-        placed = np.asarray(self.in_wgs84())
-        if len(placed):
-            points = np.round(shapely.get_coordinates(placed), 8)  # 1e-8 degrees: 1 mm
-            # A normal form has its outer rings clockwise, RFC 7946 wants them the other way.
-            placed = shapely.reverse(shapely.normalize(shapely.set_coordinates(placed.copy(), points)))
-        oriented = [json.loads(text) for text in shapely.to_geojson(placed)]
+        degrees = self.in_degrees()
+        placed = self.outline if degrees is None else degrees
+        if degrees is not None and len(degrees):
+            points = np.round(shapely.get_coordinates(degrees), 8)  # 1e-8 degrees: 1 mm
+            placed = shapely.set_coordinates(degrees.copy(), points)
+        # A normal form has its outer rings clockwise, RFC 7946 wants them the other way.
+        oriented = shapely.to_geojson(shapely.reverse(shapely.normalize(placed))) if len(placed) else []
         features = [
-            {"type": "Feature", "id": record["id"], "geometry": geometry, "properties": record}
-            for geometry, record in zip(oriented, self.records(), strict=True)
+            {"type": "Feature", "id": record["id"], "geometry": json.loads(text), "properties": record}
+            for text, record in zip(oriented, self.records(), strict=True)
         ]
-        return {"type": "FeatureCollection", "name": LAYER, "threshold": dict(self.threshold), "features": features}
+        return {
+            "type": "FeatureCollection",
+            "name": LAYER,
+            **({} if degrees is not None else self._own_coordinates()),
+            "threshold": dict(self.threshold),
+            "features": features,
+        }
+
+    def _own_coordinates(self) -> dict[str, Any]:
+        """Return the members that say in what the coordinates of a collection are, where that is not WGS 84."""
+        crs = self.grid.crs
+        if self.grid.transform is None:
+            return {"remark": "coordinates are columns and rows: the scene has no georeferencing"}
+        if crs is None:
+            return {"remark": "coordinates are those of the scene, which names no CRS"}
+        authority = crs.to_authority()
+        name = ":".join(authority) if authority else crs.to_wkt()
+        return {
+            "crs": {"type": "name", "properties": {"name": name}},
+            "remark": "coordinates are those of the scene, for there is no way from its CRS to WGS 84",
+        }
 
 
 def _plain(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def pixel_areas(grid: GeoGrid, rows: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return the area in m² of a pixel in each of some rows; NaN without a CRS.
-
-    Degrees are taken on a sphere; a projection's distortion is not corrected.
-    """
-    if grid.crs is None or grid.transform is None:
-        return np.full(len(rows), np.nan)
-    unit = abs(grid.transform.determinant)
-    if not grid.crs.is_geographic:
-        return np.full(len(rows), unit * grid.crs.linear_units_factor[1] ** 2)
-    latitude = grid.transform.f + grid.transform.d * grid.cols / 2 + (rows + 0.5) * grid.transform.e
-    return np.asarray(unit * math.radians(_EARTH_RADIUS) ** 2 * np.cos(np.radians(latitude)))
-
-
-def longitude_latitude(
-    grid: GeoGrid, rows: NDArray[np.int64], cols: NDArray[np.int64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return longitudes and latitudes of the centres of some pixels; NaN without a CRS."""
-    from rasterio.warp import transform
-
-    if grid.crs is None or grid.transform is None or not len(rows):
-        return np.full(len(rows), np.nan), np.full(len(rows), np.nan)
-    a, b, c, d, e, f, *_ = grid.transform
-    x, y = a * (cols + 0.5) + b * (rows + 0.5) + c, d * (cols + 0.5) + e * (rows + 0.5) + f
-    lon, lat = transform(grid.crs, "EPSG:4326", x, y)
-    return np.array(lon), np.array(lat)
 
 
 def write_anomalies(anomalies: Anomalies, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:

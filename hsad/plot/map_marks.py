@@ -1,9 +1,11 @@
-"""What a map needs beside its pixels: a scale bar, and an arrow to the north."""
+"""Marks on maps: a scale bar, and an arrow to the north."""
 
 from __future__ import annotations
 
 import math
 from typing import TYPE_CHECKING, Any
+
+from hsad.scene.ground import metres_along_x
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -14,22 +16,19 @@ __all__ = ["add_north_arrow", "add_scale_bar", "dark_edge"]
 
 
 def dark_edge(width: float) -> list[Any]:
-    """Return the effect that lets a bright mark be seen on bright pixels, too: a dark line, so wide, under it."""
+    """Return the effect that makes a bright mark visible on bright pixels: a dark line of this width under it."""
     from matplotlib.patheffects import withStroke
 
     return [withStroke(linewidth=width, foreground="black", alpha=0.6)]
 
 
 def add_scale_bar(axes: Axes, grid: GeoGrid) -> None:
-    """Draw a bar of a round length in the lower left: metres where the CRS tells, pixels otherwise."""
+    """Draw a bar of a round length in the lower left, in metres, in units of a CRS without metres, or in pixels."""
     west, east = axes.get_xlim()
-    metres = 1.0
-    unit = "pixels"
-    if grid.crs is not None and grid.transform is not None:
-        south, north = sorted(axes.get_ylim())
-        radius = 6_371_008.8 * math.pi / 180 * math.cos(math.radians((south + north) / 2))
-        metres = radius if grid.crs.is_geographic else float(grid.crs.linear_units_factor[1])
-        unit = "m"
+    metres = metres_along_x(grid)
+    unit = "m"
+    if not math.isfinite(metres):
+        metres, unit = 1.0, "pixels" if grid.transform is None else "units"
     wanted = abs(east - west) * metres / 5
     power = 10 ** math.floor(math.log10(wanted))
     length = max(step * power for step in (1, 2, 5) if step * power <= wanted)

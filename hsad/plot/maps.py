@@ -16,6 +16,7 @@ from hsad.plot.map_marks import add_scale_bar
 from hsad.products.palette import SCORE_PALETTE, STRETCH, is_logarithmic
 from hsad.products.summary import stretch
 from hsad.scene.cube import GeoGrid, geo_grid
+from hsad.scene.ground import unit_name
 from hsad.scene.masked import with_nan
 
 if TYPE_CHECKING:
@@ -28,7 +29,11 @@ if TYPE_CHECKING:
 __all__ = ["plot_scores"]
 
 _MAP_INCHES = 6.0
-_TITLE_LETTERS = 60  # as many as stand above a map
+_TITLE_LETTERS = 60
+"""Letters of a title that fit above a map."""
+_LEAST_SHRINKING = 0.05
+"""Metres along x for a metre along y at which the aspect of a map in degrees stays: nearer to a pole (87 degrees) the
+map would be a line."""
 _TRUTH_COLOR = "#00e5ff"  # the one bright hue that the palette lacks
 _INVALID_COLOR = "#c8ccd0"
 
@@ -148,31 +153,17 @@ def _draw_map(
     return figure
 
 
-def _matrix(grid: GeoGrid) -> tuple[float, ...]:
-    """Return a, b, c, d, e, f from (column, row) to where it is drawn; rows downwards without a transform."""
-    return (1.0, 0.0, 0.0, 0.0, 1.0, 0.0) if grid.transform is None else tuple(grid.transform)[:6]
-
-
-def _bounds(grid: GeoGrid) -> tuple[float, float, float, float]:
-    """Return the smallest and largest x, the smallest and largest y of the grid's corners."""
-    a, b, c, d, e, f = _matrix(grid)
-    corners = [(0, 0), (grid.cols, 0), (0, grid.rows), (grid.cols, grid.rows)]
-    x = [a * column + b * row + c for column, row in corners]
-    y = [d * column + e * row + f for column, row in corners]
-    return min(x), max(x), min(y), max(y)
-
-
 def _aspect(grid: GeoGrid) -> float:
     """Return how long a unit of y is drawn for one of x: a degree of longitude shrinks towards the poles."""
     if grid.crs is None or grid.transform is None or not grid.crs.is_geographic:
         return 1.0
-    *_, south, north = _bounds(grid)
-    return 1.0 / max(0.05, math.cos(math.radians((south + north) / 2)))
+    _, south, _, north = grid.bounds()
+    return 1.0 / max(_LEAST_SHRINKING, math.cos(math.radians((south + north) / 2)))
 
 
 def _panel_inches(grid: GeoGrid) -> tuple[float, float]:
     """Return width and height of a map, the longer one `_MAP_INCHES`, neither less than a quarter of it."""
-    west, east, south, north = _bounds(grid)
+    west, south, east, north = grid.bounds()
     width, height = east - west, (north - south) * _aspect(grid)
     scale = _MAP_INCHES / max(width, height)
     return max(width * scale, _MAP_INCHES / 4), max(height * scale, _MAP_INCHES / 4)
@@ -195,13 +186,13 @@ def _show(axes: Axes, picture: NDArray[np.float64], grid: GeoGrid, **style: Any)
     """Draw a picture of the whole grid where the grid lies."""
     from matplotlib.transforms import Affine2D
 
-    a, b, c, d, e, f = _matrix(grid)
+    a, b, c, d, e, f = grid.coefficients
     placed = Affine2D.from_values(a, d, b, e, c, f) + axes.transData
     image = axes.imshow(
         picture, extent=(0, grid.cols, grid.rows, 0), interpolation="nearest", transform=placed, **style
     )
     axes.set_facecolor(_INVALID_COLOR)
-    west, east, south, north = _bounds(grid)
+    west, south, east, north = grid.bounds()
     axes.set_xlim(west, east)
     axes.set_ylim(*((south, north) if grid.transform is not None else (north, south)))
     axes.set_aspect(_aspect(grid))
@@ -219,7 +210,7 @@ def _label_axes(axes: NDArray[Any], grid: GeoGrid) -> None:
             authority = grid.crs.to_authority()
             where = f" ({':'.join(authority)})" if authority else ""
             names = ("Longitude", "Latitude") if grid.crs.is_geographic else ("Easting", "Northing")
-            unit = "°" if grid.crs.is_geographic else {"metre": "m"}.get(grid.crs.linear_units, grid.crs.linear_units)
+            unit = unit_name(grid.crs)
             x_name, y_name = f"{names[0]}, {unit}{where}", f"{names[1]}, {unit}"
     for panel in axes:
         panel.set_xlabel(x_name)
@@ -239,10 +230,9 @@ def _circle_objects(axes: Axes, truth: NDArray[np.bool_], grid: GeoGrid) -> None
 
     labels, count = ndimage.label(truth, structure=np.ones((3, 3)))
     boxes = ndimage.find_objects(labels)
-    a, b, c, d, e, f = _matrix(grid)
     centers = [((cols.start + cols.stop) / 2, (rows.start + rows.stop) / 2) for rows, cols in boxes]
     sizes = [math.hypot(rows.stop - rows.start, cols.stop - cols.start) for rows, cols in boxes]
-    pixel = math.sqrt(abs(a * e - b * d))
+    pixel = math.sqrt(grid.pixel_area)
     widths = [(size + max(4.0, 0.02 * max(truth.shape))) * pixel for size in sizes]
     axes.add_collection(
         EllipseCollection(
@@ -250,7 +240,7 @@ def _circle_objects(axes: Axes, truth: NDArray[np.bool_], grid: GeoGrid) -> None
             [width / _aspect(grid) for width in widths],
             [0.0] * count,
             units="xy",
-            offsets=[(a * x + b * y + c, d * x + e * y + f) for x, y in centers],
+            offsets=grid.to_map(centers),
             offset_transform=axes.transData,
             facecolors="none",
             edgecolors=_TRUTH_COLOR,

@@ -12,7 +12,6 @@ from hsad.anomalies.opened import Scene, open_scores
 from hsad.anomalies.scoremap import ScoreMap
 from hsad.plot.maps import plot_scores
 from hsad.plot.pictures import overview, reduced_scores
-from hsad.scene.cube import GeoGrid
 
 __all__ = ["draw_quicklook"]
 
@@ -55,12 +54,7 @@ def draw_quicklook(
         scene = Scene.of(scene, scores.grid)
     values, step = reduced_scores(scores)
     picture, colours = overview(scene)
-    transform = scores.grid.transform
-    if transform is not None:
-        a, b, c, d, e, f, *_ = transform
-        transform = type(transform)(a * step, b * step, c, d * step, e * step, f)
-    reduced = GeoGrid(values.shape[0], values.shape[1], scores.grid.crs, transform)
-    drawn = reduced.attach(xr.DataArray(values, dims=("y", "x"), attrs={"method": scores.method}))
+    drawn = scores.grid.coarsened(step).attach(xr.DataArray(values, dims=("y", "x"), attrs={"method": scores.method}))
     plot_scores(
         drawn,
         path,

@@ -1,4 +1,4 @@
-"""Results of a sensor's grid put on a map: nearest neighbour, strip by strip, voids NaN."""
+"""Results of a sensor's grid or of a rotated grid on a map: nearest neighbour, strip by strip, NaN at voids."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hsad.scene.swath import map_strips
+from hsad.scene.swath import GridSwath, map_strips
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,20 +14,21 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from hsad.scene.grid import GeoGrid
     from hsad.scene.swath import Swath
 
-__all__ = ["Spool", "orthorectified"]
+__all__ = ["Spool", "orthorectified", "resampled"]
 
 
 class Spool:
-    """Scores of a sensor's grid in a file, until all are there.
+    """Scores of a sensor's grid in a temporary file, until all are computed.
 
     Parameters
     ----------
     path : Path
-        The file; its room on the disk is taken at once.
+        The file; its space on the disk is taken at once.
     swath : Swath
-        Gives the size of the grid, and the map.
+        States the size of the sensor's grid, and the map.
     bands : int
         Layers of scores.
     """
@@ -37,16 +38,16 @@ class Spool:
         self._swath = swath
         void = np.full((1, cols, bands), np.nan, dtype=np.float32)
         with path.open("wb") as file:
-            for _ in range(rows):  # written, not only promised: a full disk shows here
+            for _ in range(rows):  # written and not only reserved, so that a full disk raises an error now
                 file.write(void.data)
         self._scores = np.memmap(path, np.float32, "r+", shape=(rows, cols, bands))
 
     def write(self, rows: slice, cols: slice, scores: NDArray[Any]) -> None:
-        """Keep the scores ``(rows, cols, bands)`` of a window."""
+        """Store the scores ``(rows, cols, bands)`` of a window."""
         self._scores[rows, cols] = scores
 
     def on_the_map(self, write: Callable[[slice, slice, NDArray[Any]], None]) -> None:
-        """Hand the map to `write`, strip by strip: rows, columns, scores ``(rows, cols, bands)``."""
+        """Call `write` with each strip of the map: its rows, its columns, its scores ``(rows, cols, bands)``."""
         for strip in map_strips(self._swath.grid):
             write(strip, slice(0, self._swath.grid.cols), _gathered(self._scores, self._swath, strip))
 
@@ -58,6 +59,15 @@ def orthorectified(scores: NDArray[Any], swath: Swath) -> NDArray[np.float32]:
     for strip in map_strips(grid):
         result[strip] = _gathered(scores, swath, strip)
     return result
+
+
+def resampled(values: NDArray[Any], source_grid: GeoGrid, target_grid: GeoGrid) -> NDArray[np.float32]:
+    """Return values ``(rows, cols)`` or ``(rows, cols, layers)`` of a grid on another grid of the same CRS.
+
+    Each pixel has the value of the pixel in which its centre lies (nearest neighbour), so no new value appears; NaN
+    outside of the source grid.
+    """
+    return orthorectified(values, GridSwath(source_grid, target_grid))
 
 
 def _gathered(scores: NDArray[Any], swath: Swath, strip: slice) -> NDArray[np.float32]:

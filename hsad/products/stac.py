@@ -11,8 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+import numpy as np
+
 from hsad.files import whole_file
 from hsad.products.provenance import Provenance, sha256_of, source_file
+from hsad.scene.antimeridian import cut_at_antimeridian, longitude_range
+from hsad.scene.ground import in_degrees
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -134,48 +138,34 @@ def add_asset(item: Path, name: str, file: Path, *, title: str, media_type: str)
 
 
 def footprint(grid: GeoGrid) -> dict[str, Any] | None:
-    """Return the outline of a grid as GeoJSON in longitude and latitude (WGS 84), None where it has none.
+    """Return the outline of a grid as GeoJSON in longitude and latitude (WGS 84), None without a way to WGS 84.
 
     Each edge carries 8 points, since a straight edge in the grid's CRS is curved in longitude and latitude.
-    An outline across the antimeridian is split there, as RFC 7946 asks. Coordinates are rounded to 1e-7
+    An outline across the antimeridian is cut there, as RFC 7946 asks. Coordinates are rounded to 1e-7
     degrees (1 cm).
     """
-    import rasterio
-    from rasterio._err import CPLE_BaseError  # transform_geom raises these, and they have no public name
-    from rasterio.errors import RasterioError
-    from rasterio.warp import transform_geom
+    import shapely
 
     if grid.crs is None or grid.transform is None:
         return None
     corners = [(0, 0), (0, grid.rows), (grid.cols, grid.rows), (grid.cols, 0), (0, 0)]
-    a, b, c, d, e, f, *_ = grid.transform
     pixels = [
         (x0 + (x1 - x0) * step / _EDGE_POINTS, y0 + (y1 - y0) * step / _EDGE_POINTS)
         for (x0, y0), (x1, y1) in itertools.pairwise(corners)
         for step in range(_EDGE_POINTS)
     ]
-    ring = [(a * x + b * y + c, d * x + e * y + f) for x, y in pixels]
-    outline = {"type": "Polygon", "coordinates": [[*ring, ring[0]]]}
-    try:
-        with rasterio.Env():
-            projected = transform_geom(grid.crs, "EPSG:4326", outline)
-    except (RasterioError, CPLE_BaseError):
-        return None  # an engineering CRS, or coordinates outside of the projection's domain
-    polygons = projected["coordinates"] if projected["type"] == "MultiPolygon" else [projected["coordinates"]]
-    polygons = [[_counterclockwise(ring) for ring in polygon] for polygon in polygons]
-    if not all(math.isfinite(value) for polygon in polygons for ring in polygon for point in ring for value in point):
-        return None
+    lon, lat = in_degrees(grid.crs, *grid.to_map(pixels).T)
+    if not (np.isfinite(lon) & np.isfinite(lat)).all():
+        return None  # a local grid, another planet, or coordinates outside of the projection's domain
+    outline = np.array([shapely.Polygon(np.column_stack([lon, lat]))], dtype=object)
+    (cut,) = cut_at_antimeridian(outline)
+    polygons = [
+        [_counterclockwise(part.exterior.coords), *(_counterclockwise(ring.coords)[::-1] for ring in part.interiors)]
+        for part in getattr(cut, "geoms", [cut])
+    ]
     if len(polygons) == 1:
         return {"type": "Polygon", "coordinates": polygons[0]}
     return {"type": "MultiPolygon", "coordinates": polygons}
-
-
-def _cpl_errors() -> tuple[type[Exception], ...]:
-    from rasterio._err import (
-        CPLE_BaseError,
-    )  # rasterio lets these out of transform_geom and has no public name
-
-    return (CPLE_BaseError,)
 
 
 def _counterclockwise(ring: Sequence[Sequence[float]]) -> list[list[float]]:
@@ -185,13 +175,13 @@ def _counterclockwise(ring: Sequence[Sequence[float]]) -> list[list[float]]:
 
 
 def _bbox(geometry: Mapping[str, Any]) -> list[float]:
-    """Return west, south, east, north; west > east where the antimeridian splits the outline (RFC 7946)."""
-    split = geometry["type"] == "MultiPolygon"
-    polygons = geometry["coordinates"] if split else [geometry["coordinates"]]
-    points = [point for polygon in polygons for ring in polygon for point in ring]
-    lons, lats = zip(*points, strict=True)
-    west, east = (min(x for x in lons if x > 0), max(x for x in lons if x < 0)) if split else (min(lons), max(lons))
-    return [west, min(lats), east, max(lats)]
+    """Return west, south, east, north; west > east where the antimeridian cuts the outline (RFC 7946)."""
+    import shapely
+
+    outline = shapely.geometry.shape(geometry)
+    west, east = longitude_range(outline)
+    _, south, _, north = outline.bounds
+    return [west, south, east, north]
 
 
 def _projection(grid: GeoGrid) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib.resources import files
@@ -25,17 +26,21 @@ from hsad.plot.pictures import data_url, overview, picture_step, score_picture
 from hsad.plot.spectrum_line import line_breaks, shaded_stretches, spectrum_axis
 from hsad.products.palette import SCORE_PALETTE
 from hsad.products.styles import STATE_COLORS
+from hsad.scene.ground import pixel_areas
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hsad.anomalies.scoremap import ScoreMap
+    from hsad.scene.grid import GeoGrid
 
 __all__ = ["Account", "report_to_file", "write_page"]
 
 PAGE_SUFFIXES = (".html", ".htm")
 _SPECTRA = 200
 _REASONS = 60
+_DEGREE_METRES = 111_320.0
+"""A degree of longitude at the equator, in metres: nowhere is a degree much longer."""
 _LEFT_OUT = {"peak_wavelengths", "mean_spectrum", "background_spectrum"}
 
 
@@ -187,6 +192,8 @@ def _number(value: Any) -> str:
 def _data(anomalies: Anomalies, scores: ScoreMap, scene: Scene, account: Account | None) -> dict[str, Any]:
     """Return what the page's script reads."""
     grid = scores.grid
+    metres = _metres(grid)
+    collection = anomalies.to_geojson()
     grey, low, high, logarithmic = score_picture(scores)
     columns = [name for name in COLUMNS if name not in _LEFT_OUT]
     records = anomalies.records()
@@ -201,8 +208,9 @@ def _data(anomalies: Anomalies, scores: ScoreMap, scene: Scene, account: Account
         "step": picture_step(grid.rows, grid.cols),
         "transform": None if grid.transform is None else list(grid.transform)[:6],
         "crs": None if grid.crs is None else str(grid.crs.to_string())[:40],
-        "geographic": bool(grid.crs is not None and grid.crs.is_geographic),
-        "metres": _metres(scores),
+        "decimals": grid.decimals,
+        "degree_decimals": _degree_decimals(metres),
+        "metres": metres,
         "palette": _palette(),
         "low": low,
         "high": high,
@@ -212,7 +220,8 @@ def _data(anomalies: Anomalies, scores: ScoreMap, scene: Scene, account: Account
         "colors": STATE_COLORS,
         "anomalies": table,
         "shapes": _shapes(anomalies),
-        "outlines": [feature["geometry"] for feature in anomalies.to_geojson()["features"]],
+        "outlines": [feature["geometry"] for feature in collection["features"]],
+        "coordinates": {name: collection[name] for name in ("crs", "remark") if name in collection},
         "axis": [_short(value) for value in axis],
         "axis_name": axis_name,
         "breaks": line_breaks(axis).tolist(),
@@ -230,12 +239,15 @@ def _palette() -> list[list[int]]:
     return [[0, 0, 0], *np.round(np.stack(channels, axis=1)).astype(int).tolist()]
 
 
-def _metres(scores: ScoreMap) -> float | None:
-    """Return how many metres a pixel's side is long, None where that is not known."""
-    from hsad.anomalies.vectors import pixel_areas
-
-    area = pixel_areas(scores.grid, np.array([scores.grid.rows // 2]))[0]
+def _metres(grid: GeoGrid) -> float | None:
+    """Return how many metres the side of a pixel in the middle is long, None where that is not known."""
+    area = pixel_areas(grid, np.array([grid.rows // 2]), np.array([grid.cols // 2]))[0]
     return float(np.sqrt(area)) if np.isfinite(area) else None
+
+
+def _degree_decimals(metres: float | None) -> int:
+    """Return the decimals of a longitude or latitude of which the last one counts at most half a pixel."""
+    return 5 if metres is None else max(0, math.ceil(-math.log10(metres / 2 / _DEGREE_METRES)))
 
 
 def _shapes(anomalies: Anomalies) -> list[list[list[float]]]:
@@ -246,8 +258,7 @@ def _shapes(anomalies: Anomalies) -> list[list[list[float]]]:
         return []
     outline = anomalies.outline
     if anomalies.grid.transform is not None:
-        a, b, c, d, e, f, *_ = ~anomalies.grid.transform
-        points = shapely.get_coordinates(outline) @ np.array([[a, d], [b, e]]) + np.array([c, f])
+        points = anomalies.grid.to_pixels(shapely.get_coordinates(outline))
         outline = shapely.set_coordinates(outline.copy(), np.round(points, 2))
     found = []
     for shape in outline:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = [
+    "GridSwath",
     "Layer",
     "PointSwath",
     "Swath",
@@ -102,6 +103,35 @@ class TableSwath:
         if self.mirrored:
             sample = self.shape[1] - 1 - sample
         return np.where(seen, line, -1), np.where(seen, sample, -1)
+
+
+@dataclass(frozen=True)
+class GridSwath:
+    """A grid seen on another grid of the same CRS: at each pixel of the map the pixel in which its centre lies.
+
+    Attributes
+    ----------
+    source : GeoGrid
+        The grid of the scene; it must have a transform.
+    grid : GeoGrid
+        The map, such as `GeoGrid.north_up` of the scene's grid.
+    """
+
+    source: GeoGrid
+    grid: GeoGrid
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of the scene's grid."""
+        return self.source.rows, self.source.cols
+
+    def lookup(self, rows: slice) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return row and column of the scene's pixel for some rows of the map, −1 at voids."""
+        centers = np.meshgrid(np.arange(self.grid.cols) + 0.5, np.arange(rows.start, rows.stop) + 0.5)
+        points = self.grid.to_map(np.stack(centers, axis=-1))
+        col, row = np.floor(self.source.to_pixels(points)).astype(np.int64).T.reshape(2, *centers[0].shape)
+        seen = _within(row, (0, self.source.rows)) & _within(col, (0, self.source.cols))
+        return np.where(seen, row, -1), np.where(seen, col, -1)
 
 
 class _Map(NamedTuple):

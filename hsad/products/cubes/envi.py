@@ -149,7 +149,7 @@ def map_info(grid: GeoGrid) -> list[str | int | float] | None:
     """
     if grid.transform is None:
         return None
-    a, b, c, d, e, f, *_ = grid.transform
+    a, b, c, d, e, f = grid.coefficients
     angle = math.atan(b / a) if a else math.copysign(math.pi / 2, b)
     cosine, sine = (math.cos(angle), math.sin(angle)) if a else (0.0, math.copysign(1.0, b))
     size_x, size_y = a * cosine + b * sine, d * sine - e * cosine
@@ -176,7 +176,8 @@ def _projection(grid: GeoGrid) -> list[str | int]:
             *(["WGS-84"] if code == 4326 else []),
         ]  # with units GDAL reads OGC:CRS84
     name = _esri_wkt(crs).partition('["')[2].partition('"')[0]
-    return [name or "Arbitrary", f"units={'Meters' if crs.linear_units_factor[1] == 1 else crs.linear_units}"]
+    unit, metres = crs.units_factor
+    return [name or "Arbitrary", f"units={'Meters' if metres == 1 else unit}"]
 
 
 def _esri_wkt(crs: Any) -> str:

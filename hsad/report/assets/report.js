@@ -212,8 +212,7 @@
     let text = `row ${row}, col ${col}`;
     if (data.transform) {
       const [a, b, c, d, e, f] = data.transform;
-      const digits = data.geographic ? 5 : 1;
-      text += ` · ${(a * x + b * y + c).toFixed(digits)}, ${(d * x + e * y + f).toFixed(digits)}${data.crs ? ` (${data.crs})` : ""}`;
+      text += ` · ${(a * x + b * y + c).toFixed(data.decimals)}, ${(d * x + e * y + f).toFixed(data.decimals)}${data.crs ? ` (${data.crs})` : ""}`;
     }
     if (values) {
       const index = values[Math.floor(row / data.step) * scores.width + Math.floor(col / data.step)], share = (index - 1) / 254;
@@ -339,7 +338,7 @@
   function detail(i) {
     $("name").textContent = `Anomaly ${A.id[i]} · ${state[i]}`;
     const area = A.area_m2[i] === null ? "" : ` (${short(A.area_m2[i], 3)} m²)`;
-    const where = A.lon[i] === null ? "" : ` · ${A.lat[i].toFixed(5)}°, ${A.lon[i].toFixed(5)}°`;
+    const where = A.lon[i] === null ? "" : ` · ${A.lat[i].toFixed(data.degree_decimals)}°, ${A.lon[i].toFixed(data.degree_decimals)}°`;
     const false_ = A.expected_false[i] === null ? "" : ` · down to here about ${short(A.expected_false[i], 3)} of ${A.id[i]} expected false`;
     $("facts").textContent = `score ${short(A.score_max[i])}, mean ${short(A.score_mean[i])} · ${A.n_pixels[i]} pixel${A.n_pixels[i] === 1 ? "" : "s"}${area} · row ${A.row[i]}, col ${A.col[i]}${where} · p ${tiny(A.p_value[i])}${false_}${A.kind[i] === "region" ? " · a region rather than an object" : ""}`;
     const reason = data.reasons[A.id[i]];
@@ -359,11 +358,12 @@
   const record = (i) => Object.fromEntries(data.columns.map((name) => [name, name === "state" ? state[i] : A[name][i]]));
   function geojson() {
     const features = [...A.id.keys()].map((i) => ({ type: "Feature", id: A.id[i], geometry: data.outlines[i], properties: record(i) }));
-    save(`${data.name}-reviewed.geojson`, "application/geo+json", JSON.stringify({ type: "FeatureCollection", name: "anomalies", features }));
+    save(`${data.name}-reviewed.geojson`, "application/geo+json", JSON.stringify({ type: "FeatureCollection", name: "anomalies", ...data.coordinates, features }));
   }
   function csv() {
-    // A spreadsheet takes a leading = + - @ for a formula: such texts get an apostrophe before them.
-    const cell = (v) => (v === null ? "" : typeof v === "number" ? String(v) : `"${String(v).replace(/^[=+\-@]/, "'$&").replaceAll('"', '""')}"`);
+    // Spreadsheets read a text as a formula when it begins with = + - @ (also in full width), after blanks or tabs, too.
+    const formula = /^[\s\0]*[=+\-@\uFF1D\uFF0B\uFF0D\uFF20]|^[\t\r\n]/;
+    const cell = (v) => (v === null ? "" : typeof v === "number" ? String(v) : `"${String(v).replace(formula, "'$&").replaceAll('"', '""')}"`);
     const lines = [data.columns.join(",")];
     for (let i = 0; i < total; i++) lines.push(Object.values(record(i)).map(cell).join(","));
     save(`${data.name}-reviewed.csv`, "text/csv", `${lines.join("\r\n")}\r\n`);

@@ -64,8 +64,8 @@ ROOMS = {
     "accessor": {"plot", "detection", "detectors", "scene", "errors"},
     "doctor": {"engine"},
     "bench": {
-        "catalog", "detection", "detectors", "engine", "evaluation", "files", "gdal", "kernels.device", "plot",
-        "products", "readers", "scene", "synthetic", "errors",
+        "anomalies", "catalog", "detection", "detectors", "engine", "evaluation", "files", "gdal", "kernels.device",
+        "plot", "products", "readers", "scene", "synthetic", "errors",
     },
     "demo": {
         "anomalies", "detection", "evaluation", "files", "job", "plot", "products", "readers", "report", "scene",
@@ -85,7 +85,7 @@ CONVENIENCES = {"detectors.base", "explanation.explain"}
 
 # Which rooms or files may import a library that decides how things run; everybody else is given what they need.
 LIBRARIES = {
-    ("dask", "distributed"): {"engine", "scene.cube", "job.job", "products.raster", "doctor"},
+    ("dask", "distributed"): {"engine", "scene.cube", "job.job", "products.raster", "doctor", "bench.large_scenes"},
     ("rasterio",): {
         "gdal",
         "scene",

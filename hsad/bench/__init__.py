@@ -1,13 +1,15 @@
-"""Speed and accuracy side by side.
+"""Measurements of hsad: speed, reading, accuracy, the tables of the thresholds, and large scenes.
 
-``run``, with ``cases``, ``formulas``, ``peers`` and ``commands``: the time of hsad and of the peers that are installed,
-in one run; ``regression``: two such reports, row by row; ``page``: a table in the place of last time's;
-``compilation``: what the first use of each method compiles.
-``reading``: how fast windows of files are read, beside a plain read.
-``accuracy``, with ``known`` and ``suite``: what every detector finds on scenes whose truth is known.
+``run``, with ``cases``, ``formulas``, ``peers`` and ``commands``: times of hsad and of the peers that are installed.
+``regression``: two reports of ``run`` compared row by row. ``page``: a table of a report in a page of the manual.
+``compilation``: every kernel compiled. ``reading``: the speed of reading windows of files.
+``accuracy``, with ``known`` and ``suite``: the objects that detectors find on scenes with known truth.
+``calibration``: the tables of the thresholds. ``large_scenes``, with ``scene_files``: time and memory of large runs.
 """
 
 from hsad.bench.accuracy import Accuracy, run_accuracy, run_suite
+from hsad.bench.calibration import Calibration, run_calibration
+from hsad.bench.large_scenes import LargeScenes, run_large
 from hsad.bench.page import check_page, put_into
 from hsad.bench.reading import Reading, run_reading
 from hsad.bench.regression import Comparison, compare_reports
@@ -15,7 +17,9 @@ from hsad.bench.run import Report, Row, run_bench
 
 __all__ = [
     "Accuracy",
+    "Calibration",
     "Comparison",
+    "LargeScenes",
     "Reading",
     "Report",
     "Row",
@@ -24,6 +28,8 @@ __all__ = [
     "put_into",
     "run_accuracy",
     "run_bench",
+    "run_calibration",
+    "run_large",
     "run_reading",
     "run_suite",
 ]

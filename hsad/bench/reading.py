@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -14,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsad import __version__
-from hsad.bench.timing import processor, seconds
+from hsad.bench.timing import plain_read, processor, seconds, uncache
 from hsad.engine.decoded import shared_blocks
 from hsad.engine.runners import available_cpus
 from hsad.engine.source import CubeSource, source_of
@@ -26,7 +25,6 @@ from hsad.scene.cube import build_cube, chunk_cube
 __all__ = ["Reading", "ReadingRow", "run_reading"]
 
 _SIDE = 256  # of a window: what detection reads of a scene of this size
-_PLAIN_BYTES = 8 * 2**20  # that a plain read asks for at once
 _REPEATS = 3
 _BANDS = 200
 _SIZE = {False: 1024, True: 512}  # rows and columns, by `quick`
@@ -129,9 +127,9 @@ def run_reading(*, quick: bool = False, only: str = "", progress: Callable[..., 
 
 
 def _measure(layout: str, source: CubeSource, file: Path) -> ReadingRow:
-    sizes = {_plain: file.stat().st_size, _windows: int(np.prod(source.shape)) * source.raster.dtype.itemsize}
+    sizes = {plain_read: file.stat().st_size, _windows: int(np.prod(source.shape)) * source.raster.dtype.itemsize}
     calls: dict[Callable[..., None], Callable[[], None]] = {
-        _plain: partial(_plain, file),
+        plain_read: partial(plain_read, file),
         _windows: partial(_windows, source),
     }
     best: dict[tuple[bool, Callable[..., None]], float] = {}
@@ -139,24 +137,17 @@ def _measure(layout: str, source: CubeSource, file: Path) -> ReadingRow:
         for _ in range(_REPEATS):  # one after the other: what disturbs the machine disturbs both
             for kind, call in calls.items():
                 shared_blocks.clear()
-                if not cold or _forgotten(file):
+                if not cold or uncache(file):
                     speed = sizes[kind] / seconds(call) / 1e6
                     best[cold, kind] = max(speed, best.get((cold, kind), 0.0))
     return ReadingRow(
         layout,
-        sizes[_plain],
-        best[False, _plain],
+        sizes[plain_read],
+        best[False, plain_read],
         best[False, _windows],
-        best.get((True, _plain)),
+        best.get((True, plain_read)),
         best.get((True, _windows)),
     )
-
-
-def _plain(file: Path) -> None:
-    buffer = memoryview(bytearray(_PLAIN_BYTES))
-    with file.open("rb", buffering=0) as stream:
-        while stream.readinto(buffer):
-            pass
 
 
 def _windows(source: CubeSource) -> None:
@@ -164,16 +155,6 @@ def _windows(source: CubeSource) -> None:
     for top in range(0, rows, _SIDE):
         for left in range(0, cols, _SIDE):
             source.read(slice(top, min(rows, top + _SIDE)), slice(left, min(cols, left + _SIDE)))
-
-
-def _forgotten(file: Path) -> bool:
-    """Ask the system to forget what it holds of a file; tell whether it can be asked."""
-    if not hasattr(os, "posix_fadvise"):
-        return False
-    with file.open("rb") as stream:
-        os.fsync(stream.fileno())
-        os.posix_fadvise(stream.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-    return True
 
 
 def _scene(shape: tuple[int, int, int]) -> NDArray[np.int16]:

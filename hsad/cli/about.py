@@ -13,7 +13,7 @@ from hsad.cli.options import HsadCommand, json_option, overwrite_option, print_j
 from hsad.errors import ParameterError
 
 if TYPE_CHECKING:
-    from hsad.bench import Accuracy, Comparison, Reading, Report
+    from hsad.bench import Accuracy, Calibration, Comparison, LargeScenes, Reading, Report
 
     Measured = TypeVar("Measured", Report, Reading)
 
@@ -91,27 +91,35 @@ def demo(output: str, overwrite: bool, as_json: bool) -> None:
 
 
 @click.command(cls=HsadCommand)
-@click.option("--quick", is_flag=True, help="Speed: leave out many bands and the slowest peers; reading: less of it.")
+@click.option(
+    "--quick", is_flag=True, help="Speed: leave out many bands and the slowest peers; reading, large scenes: small."
+)
 @click.option(
     "--only",
     default="",
     metavar="TEXT",
-    help="Only cases or layouts whose name holds this; accuracy: only these methods (a,b).",
+    help="Only work whose name holds this; accuracy, thresholds: only these methods (a,b).",
 )
 @click.option("--plot", metavar="BENCH.png", help="Speed: draw the times.")
-@click.option("--into", metavar="PAGE.md", help="Speed, reading: put the table where the page has that of last time.")
+@click.option("--into", metavar="PAGE.md", help="Speed, reading: replace the table of this page.")
 @click.option(
     "--compare",
     nargs=2,
     metavar="BEFORE.json AFTER.json",
-    help="Speed: two reports of --json, row by row; measures nothing.",
+    help="Speed: compare two reports of --json row by row, and measure nothing.",
 )
 @click.option("--io", "reading", is_flag=True, help="Reading: windows of files in each layout beside a plain read.")
 @click.option("--accuracy", is_flag=True, help="Every detector on scenes whose truth is known.")
 @click.option("--suite", is_flag=True, help="Accuracy on 86 cases in 8 families, with the regret of each.")
-@click.option("--data", envvar="HSAD_DATA", metavar="DIR", help="Accuracy: folder of benchmark scenes  [HSAD_DATA]")
-@click.option("--seeds", default=1, show_default=True, help="Accuracy: how often a learned detector is trained.")
-@click.option("--draw", default=0, show_default=True, help="Suite: which implants and synthetic scenes.")
+@click.option(
+    "--calibrate", metavar="BANK.json", help="Thresholds: measure the tables of this file again; false objects stated."
+)
+@click.option("--large", multiple=True, metavar="TABLE", help="Large scenes: time and memory; hsad help contributing.")
+@click.option(
+    "--data", envvar="HSAD_DATA", metavar="DIR", help="Accuracy, thresholds: folder of benchmark scenes  [HSAD_DATA]"
+)
+@click.option("--seeds", default=1, show_default=True, help="Accuracy: number of trainings of a learned detector.")
+@click.option("--draw", default=0, show_default=True, help="Suite, thresholds: number of the draw of implants.")
 @overwrite_option
 @json_option
 def bench(
@@ -123,41 +131,77 @@ def bench(
     reading: bool,
     accuracy: bool,
     suite: bool,
+    calibrate: str | None,
+    large: tuple[str, ...],
     data: str | None,
     seeds: int,
     draw: int,
     overwrite: bool,
     as_json: bool,
 ) -> None:
-    """Time hsad beside the peers that are installed; or how fast files are read, or how well detectors find.
+    """Time hsad beside the peers that are installed; or measure how files are read, and what detectors find.
 
-    --io, and commands on files, write to the folder of temporary files (TMPDIR) for a while, 0.4 GB at a time.
-    --compare ends with status 1 where a row became slower by more than its runs differ among themselves.
+    Speed is measured unless --io, --accuracy, --calibrate or --large asks for something else. --io, --large, and
+    commands on files, write temporary files (TMPDIR) of 0.4 GB; --large writes up to 20 GB. --compare ends with
+    status 1 if a row is slower by more than its runs differ among themselves.
     """
+    chosen = [name for name, value in _benches(compare, reading, accuracy, calibrate, large).items() if value]
+    if len(chosen) > 1:
+        raise ParameterError(f"{' and '.join(chosen)} exclude each other: choose one")
+    kind = chosen[0] if chosen else "speed"
+    given = {"--quick": quick, "--only": only, "--plot": plot, "--into": into, "--suite": suite}
+    _refuse_others(kind, [name for name, value in given.items() if value])
     if compare is not None:
-        if any((quick, only, plot, into, reading, accuracy, suite)):
-            raise ParameterError("--compare measures nothing: leave out all that says what is measured")
         _compare(*compare, as_json=as_json)
         return
-    report: Report | Accuracy | Reading
+    report: Report | Accuracy | Reading | Calibration | LargeScenes
     if reading:
-        if accuracy or suite or plot is not None:
-            raise ParameterError("--io is a bench of its own: leave out --accuracy, --suite and --plot")
         from hsad.bench import run_reading
 
         report = _put(into, "layout", lambda: run_reading(quick=quick, only=only, progress=progress()))
     elif accuracy:
-        if quick or plot is not None or into is not None:
-            raise ParameterError("--quick, --plot and --into belong to other benches: leave them out with --accuracy")
         report = _accuracy(suite, data, only, seeds, draw)
+    elif calibrate is not None:
+        report = _calibration(calibrate, data, only, draw)
+    elif large:
+        report = _large(large, only, quick=quick)
     else:
-        if suite:
-            raise ParameterError("--suite is part of the accuracy: give --accuracy --suite")
         report = _put(into, "work", lambda: _speed(quick, only, plot, overwrite))
     _show(report, as_json=as_json)
 
 
-def _show(report: Report | Accuracy | Reading | Comparison, *, as_json: bool) -> None:
+#: Options that each bench takes beside those of the suite and the output.
+_TAKES = {
+    "speed": ("--quick", "--only", "--plot", "--into"),
+    "--compare": (),
+    "--io": ("--quick", "--only", "--into"),
+    "--accuracy": ("--only", "--suite"),
+    "--calibrate": ("--only",),
+    "--large": ("--quick", "--only"),
+}
+
+
+def _benches(
+    compare: tuple[str, str] | None, reading: bool, accuracy: bool, calibrate: str | None, large: tuple[str, ...]
+) -> dict[str, bool]:
+    return {
+        "--compare": compare is not None,
+        "--io": reading,
+        "--accuracy": accuracy,
+        "--calibrate": calibrate is not None,
+        "--large": bool(large),
+    }
+
+
+def _refuse_others(kind: str, given: list[str]) -> None:
+    """Refuse options that a bench has no use for."""
+    wrong = [name for name in given if name not in _TAKES[kind]]
+    if wrong:
+        homes = [other for other, names in _TAKES.items() if wrong[0] in names]
+        raise ParameterError(f"{wrong[0]} does not go with {kind}, but with {' or '.join(homes)}")
+
+
+def _show(report: Report | Accuracy | Reading | Comparison | Calibration | LargeScenes, *, as_json: bool) -> None:
     if as_json:
         print_json(report.to_dict())
     else:
@@ -189,10 +233,32 @@ def _accuracy(suite: bool, data: str | None, only: str, seeds: int, draw: int) -
     from hsad.bench import run_accuracy, run_suite
 
     folder = Path(data) if data else None
-    methods = [name.strip() for name in only.split(",") if name.strip()]
+    methods = _methods(only)
     if suite:
         return run_suite(folder, methods=methods, seeds=seeds, draw=draw, progress=progress())
     return run_accuracy(folder, methods=methods, seeds=seeds, progress=progress())
+
+
+def _calibration(bank: str, data: str | None, only: str, draw: int) -> Calibration:
+    from hsad.bench import run_calibration
+    from hsad.files import check_output
+
+    if not data:
+        raise ParameterError("--calibrate needs the folder of benchmark scenes: --data DIR, or HSAD_DATA")
+    check_output(bank, (".json",), overwrite=True)
+    report = run_calibration(Path(data), methods=_methods(only), draw=draw, progress=progress())
+    report.write(bank)
+    return report
+
+
+def _large(tables: tuple[str, ...], only: str, *, quick: bool) -> LargeScenes:
+    from hsad.bench import run_large
+
+    return run_large(tables, quick=quick, only=only, progress=progress())
+
+
+def _methods(only: str) -> list[str]:
+    return [name.strip() for name in only.split(",") if name.strip()]
 
 
 def _speed(quick: bool, only: str, plot: str | None, overwrite: bool) -> Report:

@@ -135,7 +135,7 @@ def test_tables_say_where_they_come_from():
         assert sum(source["weight"] for source in table.sources) == pytest.approx(1, abs=0.01)
         current = describe_detector(make_detector(method))[1]
         assert json.loads(json.dumps(current)) == json.loads(json.dumps(table.parameters)), (
-            "recompute: tests/calibrate.py"
+            "recompute: hsad bench --calibrate"
         )
 
 

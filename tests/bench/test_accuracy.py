@@ -150,8 +150,8 @@ def test_the_commands_print_tables_and_json(capsys, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--suite"], "--accuracy --suite"),
-        (["--accuracy", "--quick"], "--quick, --plot and --into"),
+        (["--suite"], "--suite does not go with speed, but with --accuracy"),
+        (["--accuracy", "--quick"], "--quick does not go with --accuracy, but with speed or --io or --large"),
         (["--accuracy", "--only", "rxx"], "unknown method 'rxx'"),
         (["--accuracy", "--seeds", "0", "--only", "rx"], "--seeds (seeds=) must be at least 1, not 0"),
         (["--accuracy", "--suite", "--draw", "-1"], "--draw (draw=) must be at least 0, not -1"),

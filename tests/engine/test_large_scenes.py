@@ -7,12 +7,13 @@ import sys
 import threading
 from dataclasses import dataclass, field
 
-import large
 import numpy as np
 import pytest
 import rasterio
 
 import hsad
+from hsad.bench import large_scenes, scene_files
+from hsad.bench.timing import uncache
 from hsad.engine.caches import LeafCaches
 from hsad.engine.decoded import BlockCache
 from hsad.errors import ParameterError
@@ -23,36 +24,36 @@ from hsad.scene.cube import raster_of
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 
 #: 256 MB on disk; as float64 spectra a gigabyte.
-SMALL = large.Shape(1024, 1250, 100, "int16")
+SMALL = scene_files.Shape(1024, 1250, 100, "int16")
 
 
 @linux
 @pytest.mark.parametrize("layout", ["bsq", "tiled-band"])
 def test_memory_holds_for_a_scene_that_is_larger(layout, tmp_path):
-    with large.scene_file(layout, SMALL, tmp_path) as scene:
-        cost = large.detect(scene, "rx", "--memory", "250MB")
+    with scene_files.scene_file(layout, SMALL, tmp_path) as scene:
+        cost = large_scenes.detect(scene, "rx", "--memory", "250MB")
     assert cost.peak < 250e6 < SMALL.size
 
 
 @linux
 @pytest.mark.long
 def test_memory_does_not_grow_with_the_number_of_pixels(tmp_path):
-    shape = large.Shape(8192, 8192, 3)
-    with large.scene_file("bip", shape, tmp_path) as scene:
-        cost = large.detect(scene, "rx", "--memory", "300MB")
+    shape = scene_files.Shape(8192, 8192, 3)
+    with scene_files.scene_file("bip", shape, tmp_path) as scene:
+        cost = large_scenes.detect(scene, "rx", "--memory", "300MB")
     assert cost.peak < 300e6
 
 
 @linux
 @pytest.mark.long
 @pytest.mark.timeout(3600)
-@pytest.mark.parametrize("layout", [*large.ENVI, "striped", "tiled"])
+@pytest.mark.parametrize("layout", [*scene_files.ENVI, "striped", "tiled"])
 def test_crd_on_20_gigabytes_keeps_within_2(layout, tmp_path):
-    with large.scene_file(layout, large.LARGE, tmp_path) as scene:
-        large.forget(large.data_file(scene))
-        reading = large.window_seconds(scene, 256, 2)
-        large.forget(large.data_file(scene))
-        cost = large.detect(scene, "crd", "--outer", "5", "--inner", "3", "--memory", "2GB")
+    with scene_files.scene_file(layout, scene_files.LARGE, tmp_path) as scene:
+        uncache(scene_files.data_file(scene))
+        reading = large_scenes.window_seconds(scene, 256, 2)
+        uncache(scene_files.data_file(scene))
+        cost = large_scenes.detect(scene, "crd", "--outer", "5", "--inner", "3", "--memory", "2GB")
     assert cost.peak < 2e9
     assert reading < cost.seconds / 2
 
@@ -170,8 +171,8 @@ def test_caches_of_leaves_are_bounded():
 
 
 def test_a_lazy_result_reads_at_most_the_strip_that_shows_which_bands_have_data(tmp_path, monkeypatch):
-    shape = large.Shape(1024, 1250, 50)  # two strips
-    scene = large.write_scene(tmp_path, "bip", shape)
+    shape = scene_files.Shape(1024, 1250, 50)  # two strips
+    scene = scene_files.write_scene(tmp_path, "bip", shape)
     windows = []
 
     def read(raster, rows, cols, original=RawRaster.read):
@@ -188,8 +189,8 @@ def test_a_lazy_result_reads_at_most_the_strip_that_shows_which_bands_have_data(
 
 
 def test_compressed_and_chunked_files_give_the_same_scores_as_plain_ones(tmp_path):
-    shape = large.Shape(300, 520, 6)
-    expected = hsad.detect(large.write_scene(tmp_path, "bip", shape), "crd", outer=9, inner=3)
-    for layout in set(large.LAYOUTS) - {"bip"}:
-        scores = hsad.detect(large.write_scene(tmp_path, layout, shape), "crd", outer=9, inner=3, memory="230MB")
+    shape = scene_files.Shape(300, 520, 6)
+    expected = hsad.detect(scene_files.write_scene(tmp_path, "bip", shape), "crd", outer=9, inner=3)
+    for layout in set(scene_files.LAYOUTS) - {"bip"}:
+        scores = hsad.detect(scene_files.write_scene(tmp_path, layout, shape), "crd", outer=9, inner=3, memory="230MB")
         assert np.array_equal(scores.values, expected.values), layout

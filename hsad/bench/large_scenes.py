@@ -1,0 +1,317 @@
+"""What runs over large scenes cost: seconds, and anonymous memory of all their processes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from hsad import __version__
+from hsad.bench.scene_files import ENVI, LARGE, LAYOUTS, Shape, data_file, scene_file
+from hsad.bench.timing import plain_read, processor, seconds, uncache
+from hsad.engine.runners import available_cpus
+from hsad.engine.source import source_of
+from hsad.errors import ParameterError
+from hsad.readers import open_cube
+
+__all__ = ["TABLES", "Cost", "CostRow", "LargeScenes", "anonymous", "detect", "run_large", "window_seconds"]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a command cost.
+
+    Attributes
+    ----------
+    seconds : float
+        Wall time, the start of Python included.
+    peak : int
+        Largest sum of the anonymous memory of the process and its descendants, bytes.
+    """
+
+    seconds: float
+    peak: int
+
+
+@dataclass(frozen=True)
+class CostRow:
+    """One run of a table.
+
+    Attributes
+    ----------
+    table, work : str
+    shape : Shape
+    cost : Cost or None
+        None where no whole command was run, or it failed.
+    speeds : dict of str to float
+        Speeds of other ways to read the file, MB/s.
+    remark : str
+        Why the run failed.
+    """
+
+    table: str
+    work: str
+    shape: Shape
+    cost: Cost | None = None
+    speeds: dict[str, float] = field(default_factory=dict)
+    remark: str = ""
+
+    def line(self) -> str:
+        """Return the row in Markdown."""
+        cells = ["-"] * 4
+        if self.cost is not None:
+            spent = self.cost.seconds
+            cells = [f"{spent:.1f}", f"{1e6 * spent / self.shape.pixels:.2f}", f"{self.shape.size / 1e6 / spent:.0f}"]
+            cells.append(f"{self.cost.peak / 1e6:.0f} MB")
+        beside = [f"{name} {speed:.0f} MB/s" for name, speed in self.speeds.items()] or [self.remark or "-"]
+        return f"| {self.work} | {self.shape} | {' | '.join(cells)} | {'; '.join(beside)} |"
+
+
+@dataclass(frozen=True)
+class LargeScenes:
+    """The rows of one call, and where they were measured."""
+
+    machine: str
+    version: str
+    rows: tuple[CostRow, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report as JSON holds it."""
+        return asdict(self)
+
+    def table(self) -> str:
+        """Return the report as tables in Markdown."""
+        lines = [f"hsad {self.version}, {self.machine}"]
+        for name in dict.fromkeys(row.table for row in self.rows):
+            lines += ["", f"{name}: {TABLES[name].__doc__}", ""]
+            lines += ["| work | scene | seconds | µs/pixel | MB/s | most anonymous memory | beside |", "|---" * 7 + "|"]
+            lines += [row.line() for row in self.rows if row.table == name]
+        return "\n".join(lines)
+
+
+def window_seconds(scene: Path, tile: int, halo: int) -> float:
+    """Return the time in which one thread reads all tiles of a scene with their halos."""
+    source = source_of(open_cube(scene))
+    rows, cols, _ = source.shape
+
+    def read() -> None:
+        for top in range(0, rows, tile):
+            for left in range(0, cols, tile):
+                source.read(
+                    slice(max(0, top - halo), min(rows, top + tile + halo)),
+                    slice(max(0, left - halo), min(cols, left + tile + halo)),
+                )
+
+    return seconds(read)
+
+
+def anonymous(root: int) -> int:
+    """Return the anonymous memory of a process and its descendants in bytes."""
+    total, waiting = 0, [root]
+    while waiting:
+        folder = Path(f"/proc/{waiting.pop()}")
+        try:
+            rollup = (folder / "smaps_rollup").read_text()
+            total += sum(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Anonymous:")) * 1024
+            for thread in (folder / "task").iterdir():
+                waiting += map(int, (thread / "children").read_text().split())
+        except OSError:
+            continue  # the process has ended
+    return total
+
+
+def _measured(arguments: Sequence[str], others: Sequence[int] = ()) -> Cost:
+    """Run ``python -m hsad`` and return its cost, the memory of the processes `others` included.
+
+    Raises
+    ------
+    RuntimeError
+        When the command fails; the message is what it printed.
+    """
+    with tempfile.TemporaryFile("w+") as output:
+        start = time.perf_counter()
+        process = subprocess.Popen(  # noqa: S603  a fixed program
+            [sys.executable, "-m", "hsad", *arguments], stdout=output, stderr=subprocess.STDOUT, text=True
+        )
+        peak = 0
+        while process.poll() is None:
+            before = time.perf_counter()
+            peak = max(peak, sum(map(anonymous, (process.pid, *others))))
+            # The system walks through all pages of a process to answer: at most 5 % of the time goes into that.
+            time.sleep(max(0.02, 20 * (time.perf_counter() - before)))
+        spent = time.perf_counter() - start
+        output.seek(0)
+        if process.returncode:
+            raise RuntimeError(output.read())
+    return Cost(spent, peak)
+
+
+def detect(scene: Path, method: str, *options: str, others: Sequence[int] = ()) -> Cost:
+    """Run ``hsad detect`` on a scene into a temporary folder and return its cost."""
+    with tempfile.TemporaryDirectory(prefix="hsad-large-") as folder:
+        output = str(Path(folder) / "scores.tif")
+        return _measured(["detect", str(scene), "-m", method, "-o", output, *options], others)
+
+
+@contextmanager
+def dask_cluster(workers: int) -> Iterator[tuple[str, list[int]]]:
+    """Yield the address of a dask cluster of processes with one thread each, and the ids of these processes."""
+    import dask
+    from distributed import LocalCluster
+
+    # What `hsad doctor` advises.
+    thresholds = {"MALLOC_TRIM_THRESHOLD_": str(2**30), "MALLOC_MMAP_THRESHOLD_": str(2**25)}
+    with (
+        dask.config.set({"distributed.nanny.pre-spawn-environ": thresholds}),
+        LocalCluster(n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=None) as local,
+    ):
+        yield local.scheduler_address, [worker.pid for worker in local.workers.values()]
+
+
+#: A piece of work of a table: its name, and the call that yields its rows.
+Work = tuple[str, Callable[[], Iterator[CostRow]]]
+
+
+def layouts(quick: bool) -> Iterator[Work]:
+    """CRD on 20 GB in every layout, within 2 GB; the file is not in the system's cache."""
+    shape = Shape(360, 512, 50, "float32") if quick else LARGE
+    options = ("--outer", "5", "--inner", "3", "--memory", "2GB")
+
+    def rows(layout: str) -> Iterator[CostRow]:
+        with scene_file(layout, shape) as scene:
+            file = data_file(scene)
+            uncache(file)
+            speeds = {"plain read": shape.size / 1e6 / seconds(partial(plain_read, file))}
+            uncache(file)
+            speeds["windows"] = shape.size / 1e6 / window_seconds(scene, 256, 2)
+            uncache(file)
+            yield CostRow("layouts", layout, shape, detect(scene, "crd", *options), speeds)
+
+    for layout in (*ENVI, "striped", "tiled"):
+        yield layout, partial(rows, layout)
+
+
+def methods(quick: bool) -> Iterator[Work]:
+    """Peak memory of every method, by limit and number of threads."""
+    shape = Shape(128, 128, 60) if quick else Shape(640, 640, 224)
+    calls = (
+        "rx", "rx --trim 0.01", "crd --outer 5 --inner 3", "lrx --pca 10", "lrx", "kcrd --outer 5 --inner 3", "srd",
+        "auto", "low-rank", "rpca", "rpca-bands --tolerance 1e-3 --bands @1-40",
+    )  # fmt: skip
+
+    def rows(call: str) -> Iterator[CostRow]:
+        with scene_file("bip", shape) as scene:
+            for memory in ("1GB",) if quick else ("1GB", "2GB"):
+                for workers in ("1",) if quick else ("1", "2"):
+                    row = CostRow("methods", f"{call}, {memory}, {workers} threads", shape)
+                    try:
+                        cost = detect(scene, *call.split(), "--memory", memory, "--workers", workers)
+                    except RuntimeError as error:
+                        yield replace(row, remark=str(error).strip())
+                    else:
+                        yield replace(row, cost=cost)
+
+    for call in calls:
+        yield call, partial(rows, call)
+
+
+def formats(quick: bool) -> Iterator[Work]:
+    """Speed of RX by layout, beside a plain read and a read by windows; the file not cached, then cached."""
+    shape = Shape(256, 256, 60) if quick else Shape(1536, 2048, 224)
+
+    def rows(layout: str) -> Iterator[CostRow]:
+        with scene_file(layout, shape) as scene:
+            file = data_file(scene)
+            for cached in (False, True):
+                drop = (lambda: None) if cached else partial(uncache, file)
+                drop()
+                speeds = {"plain read": shape.size / 1e6 / seconds(partial(plain_read, file))}
+                drop()
+                speeds["windows"] = shape.size / 1e6 / window_seconds(scene, 256, 0)
+                drop()
+                name = f"{layout}, {'cached' if cached else 'not cached'}"
+                yield CostRow("formats", name, shape, detect(scene, "rx"), speeds)
+
+    for layout in LAYOUTS:
+        yield layout, partial(rows, layout)
+
+
+def linear(quick: bool) -> Iterator[Work]:
+    """RX and CRD from 1 to 64 million pixels of 20 bands."""
+
+    def rows(method: str, side: int) -> Iterator[CostRow]:
+        shape = Shape(side, side, 20)
+        with scene_file("bip", shape) as scene:
+            yield CostRow("linear", method, shape, detect(scene, *method.split()))
+
+    for method in ("rx", "crd --outer 5 --inner 3"):
+        for side in (128, 256) if quick else (1024, 2048, 4096, 8192):
+            yield method, partial(rows, method, side)
+
+
+def workers(quick: bool) -> Iterator[Work]:
+    """1, 2 and 4 threads, and processes of a dask cluster."""
+    shape = Shape(256, 256, 20) if quick else Shape(1024, 1024, 100)
+
+    def rows(layout: str, method: str) -> Iterator[CostRow]:
+        with scene_file(layout, shape) as scene:
+            row = partial(CostRow, "workers", shape=shape)
+            for count in (1, 2, 4):
+                cost = detect(scene, *method.split(), "--workers", str(count))
+                yield row(work=f"{layout}, {method}, {count} threads", cost=cost)
+            for count in (1, 2, 4):
+                with dask_cluster(count) as (address, ids):
+                    cost = detect(scene, *method.split(), "--scheduler", address, others=ids)
+                yield row(work=f"{layout}, {method}, {count} processes", cost=cost)
+
+    cases = [("bip", method) for method in ("rx", "crd", "lrx --pca 10", "auto", "low-rank")]
+    cases += [(layout, "rx") for layout in ("emit", "striped", "tiled-deflate")]
+    for layout, method in cases:
+        yield f"{layout} {method}", partial(rows, layout, method)
+
+
+#: The tables, by name; their docstrings describe them.
+TABLES: dict[str, Callable[[bool], Iterator[Work]]] = {
+    table.__name__: table for table in (layouts, methods, formats, linear, workers)
+}
+
+
+def run_large(
+    tables: Sequence[str], *, quick: bool = False, only: str = "", progress: Callable[..., Any] | None = None
+) -> LargeScenes:
+    """Run commands on large scenes and return their costs. It needs Linux, which tells the memory of processes.
+
+    Parameters
+    ----------
+    tables : sequence of str
+        Keys of `TABLES`.
+    quick : bool
+        Small scenes, which show that everything runs; their figures mean nothing.
+    only : str
+        Only work whose name holds this text.
+    progress : callable, optional
+        As `hsad.engine.run.Progress`.
+
+    Raises
+    ------
+    ParameterError
+        When there is no such table or no such work.
+    """
+    unknown = [name for name in tables if name not in TABLES]
+    if unknown:
+        raise ParameterError(f"--large (tables=): no table {unknown[0]!r}; there are {', '.join(TABLES)}")
+    work = [(name, call) for table in tables for name, call in TABLES[table](quick)]
+    chosen = [call for name, call in work if only in name]
+    if not chosen:
+        names = ", ".join(dict.fromkeys(name for name, _ in work))
+        raise ParameterError(f"--only (only=): no work has {only!r} in its name; there is {names}")
+    measured = progress(chosen, total=len(chosen), desc="measuring") if progress else chosen
+    rows = tuple(row for call in measured for row in call())
+    return LargeScenes(f"{processor()}, {available_cpus()} processors", __version__, rows)

@@ -18,7 +18,7 @@ from hsad.engine.decoded import CodedRaster, WholeRaster, shared_blocks, unit_of
 from hsad.errors import DataError, ParameterError, SceneError
 from hsad.scene.cube import Raster, nodata, raster_of
 from hsad.scene.masked import with_nan
-from hsad.scene.quality import MaskedRaster, masked_raster, valid_pixels
+from hsad.scene.quality import masked_raster, valid_pixels
 
 __all__ = ["SPECTRA", "CubeSource", "Source", "drop_dead_bands", "source_of"]
 
@@ -30,6 +30,16 @@ _STRIP_BYTES = 64 * 2**20
 
 #: Spectra beyond this are refused: fourth powers of what is below, and sums of many, are still numbers.
 _LARGEST = 1e70
+
+#: Floats of at least this size mean "no data" whatever the file states: below it lie the netCDF library's fill value
+#: (9.97e36) and the largest float32 (3.4e38), which is ESRI's. Of the data that we know none comes near.
+_FILL = 9.9e36
+
+#: The fill value of Ferret and of FEWS, of either sign. Smaller numbers of its order may be data.
+_SMALL_FILL = 1e34
+
+#: Unscaled spectra below this hold no fill value. The sum of squares of a pixel finds the spectra above it.
+_SUSPECT = 0.99 * _SMALL_FILL
 
 
 class Source(Protocol):
@@ -152,7 +162,9 @@ class CubeSource:
     @property
     def whole(self) -> tuple[str, int] | None:
         """File that can only be read whole, and the bytes that each process holds of it; None for all others."""
-        raster = self.raster.raster if isinstance(self.raster, MaskedRaster) else self.raster
+        raster: Any = self.raster
+        while not isinstance(raster, WholeRaster) and hasattr(raster, "raster"):  # one that changes numbers of another
+            raster = raster.raster
         return (raster.path, raster.held) if isinstance(raster, WholeRaster) else None
 
     def read(self, rows: slice, cols: slice) -> NDArray[Any]:
@@ -171,18 +183,20 @@ class CubeSource:
                 spectra *= self.gain
             if self.bias is not None:
                 spectra += self.bias
-            # One number a pixel finds NaN, infinity and what is too large among its bands, whatever their signs: many
-            # times faster than looking at each number.
-            odd = None if self._never_odd(stored.dtype) else ~(np.vecdot(spectra, spectra) < _LARGEST**2)
+            # The sum of squares finds NaN, infinity, fill values and too large numbers among a pixel's bands. It is
+            # many times faster than a look at each number.
+            squares = None if self._never_odd(stored.dtype) else np.vecdot(spectra, spectra)
+            odd = None if squares is None else ~(squares < self._suspect**2)
+            too_large = None if squares is None else ~(squares < _LARGEST**2)
         valid = np.ones(stored.shape[:2], np.bool_)
         if odd is not None and odd.any():
-            valid[odd] = np.isfinite(stored[odd]).all(axis=1)
+            valid[odd] = _has_data(stored[odd]).all(axis=1)
         if self._nodata_occurs(stored.dtype):
             valid &= ~self._is_nodata(stored).any(axis=2)
         if self.mask is not None:
             valid &= self.mask[rows, cols]
-        if odd is not None and (odd & valid).any():
-            row, col = np.argwhere(odd & valid)[0]
+        if too_large is not None and (too_large & valid).any():
+            row, col = np.argwhere(too_large & valid)[0]
             raise DataError(
                 f"a spectrum of the order of {np.abs(spectra[row, col]).max():.0e} at row "
                 f"{self.origin[0] + rows.start + row}, column {self.origin[1] + cols.start + col}: squares of such "
@@ -195,7 +209,7 @@ class CubeSource:
     def present(self, rows: slice, cols: slice) -> NDArray[np.bool_]:
         """Return which used bands have data in some pixel of a window, shape ``(bands,)``."""
         stored = self.read(rows, cols)
-        present = np.isfinite(stored)
+        present = _has_data(stored)
         if self._nodata_occurs(stored.dtype):
             present &= ~self._is_nodata(stored)
         if self.mask is not None:
@@ -209,6 +223,11 @@ class CubeSource:
             return None if values is None else values[keep]
 
         return replace(self, bands=self.bands[keep], gain=kept(self.gain), bias=kept(self.bias))
+
+    @property
+    def _suspect(self) -> float:
+        """Size of spectra below which none of the stored numbers is a fill value."""
+        return _SUSPECT if self.gain is None else _SUSPECT * min(1.0, float(np.abs(self.gain).min()))
 
     def _never_odd(self, dtype: np.dtype[Any]) -> bool:
         """Tell whether no number of this type can be NaN, infinite or too large: whole numbers, if gains are sane."""
@@ -234,6 +253,14 @@ class CubeSource:
     def _is_nodata(self, stored: NDArray[Any]) -> NDArray[np.bool_]:
         # Compared in the stored type: a header's -3.4028235e+38 is a float32, not a float64.
         return np.asarray(stored == np.asarray(self.nodata).astype(stored.dtype))
+
+
+def _has_data(stored: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return which stored numbers are finite, and no fill value that floats have without a word."""
+    if stored.dtype.kind != "f" or stored.dtype.itemsize < 4:
+        return np.isfinite(stored)
+    size = np.abs(stored)  # NaN is not below the limit
+    return np.asarray((size < _FILL) & (size != stored.dtype.type(_SMALL_FILL)))
 
 
 def source_of(

@@ -13,7 +13,7 @@ import numpy as np
 from hsad.errors import SceneError
 from hsad.gdal import LEAST_CACHE, open_dataset
 from hsad.readers.bands import BandTable, band_table
-from hsad.readers.nodata import stored_nodata
+from hsad.readers.rasters.filled import with_stated_nodata
 from hsad.readers.rasters.pixels import in_pixels
 from hsad.readers.stac import stac_bands
 from hsad.readers.tiff import plain_tiff
@@ -108,15 +108,18 @@ def read(path: Path, variable: str | None = None) -> xr.DataArray:
             raise SceneError(f"{path}: the ENVI header beside it belongs to another data file")
         table = _bands(dataset, through_gdal.indexes, path)
         crs, transform, remarks = georeferencing(dataset)
-        nodata, nodata_remarks = stored_nodata(
-            [dataset.nodatavals[index - 1] for index in through_gdal.indexes], raster.dtype
-        )
         gain = np.asarray(dataset.scales)[np.asarray(through_gdal.indexes) - 1]
         bias = np.asarray(dataset.offsets)[np.asarray(through_gdal.indexes) - 1]
         scaled = bool(np.any(gain != 1) or np.any(bias != 0))
         interleave = dataset.tags(ns="IMAGE_STRUCTURE").get("INTERLEAVE", "")
         if dataset.driver == "GTiff":
             raster = plain_tiff(str(path), raster)
+        raster, nodata, nodata_remarks = with_stated_nodata(
+            raster,
+            [dataset.nodatavals[index - 1] for index in through_gdal.indexes],
+            gain if scaled else None,
+            bias if scaled else None,
+        )
         driver, description = dataset.driver, dataset.tags().get("description")
         valid = mask(dataset, path)
     attrs = {

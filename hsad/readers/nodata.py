@@ -2,40 +2,50 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
 __all__ = ["stored_nodata"]
 
+# Texts of physical values such as -0.9999 are exact to about seven digits.
+_PRECISION = 1e-6
 
-def stored_nodata(values: Sequence[float | None], dtype: np.dtype[Any]) -> tuple[float | None, list[str]]:
-    """Return the nodata value as a stored number of type `dtype`, and remarks on what cannot be kept.
+
+def stored_nodata(
+    value: float | None, dtype: np.dtype[Any], *, gain: float = 1.0, bias: float = 0.0
+) -> tuple[float | None, list[str]]:
+    """Return the nodata value as a stored number of type `dtype`, and remarks on what is assumed or dropped.
 
     Parameters
     ----------
-    values : sequence of float or None
-        What the file states, one value or one a band.
+    value : float or None
+        What the file states.
     dtype : numpy.dtype
-        Type of the stored numbers. -9999 is no stored value of an unsigned band: it is dropped. A decimal
-        that stands for a float32 is rounded to it, else it would equal no pixel.
+        Type of the stored numbers. A decimal that stands for a float32 is rounded to float32, because it would equal no
+        pixel otherwise. -9999 is no stored number of an unsigned band: it is dropped with a remark.
+    gain, bias : float
+        Physical value = stored value · gain + bias. Where no stored number can have the value, but a physical one can,
+        the stored number of that physical value is returned, with a remark.
     """
-    stated = {value: None for value in values if value is not None}
-    if not stated:
+    if value is None:
         return None, []
-    value, *others = stated
-    remarks = []
-    if any(not (np.isnan(value) and np.isnan(other)) for other in others):
-        listed = ", ".join(f"{other:g}" for other in others[:3])
-        remarks.append(f"the bands differ in their nodata value: {value:g} is used, {listed} is not")
     if dtype.kind == "f":
         with np.errstate(over="ignore"):
-            return float(np.asarray(value, dtype=dtype)), remarks
-    info = np.iinfo(dtype) if dtype.kind in "iu" else None
-    if info is None or not np.isfinite(value) or value != int(value) or not info.min <= value <= info.max:
-        remarks.append(f"the nodata value {value:g} cannot occur in {dtype} data: it is ignored")
-        return None, remarks
-    return int(value), remarks
+            return float(np.asarray(value, dtype=dtype)), []
+    if _occurs(value, dtype):
+        return int(value), []
+    if dtype.kind in "iu" and np.isfinite(value) and np.isfinite(gain) and gain not in (0.0, 1.0):
+        number = (value - bias) / gain
+        whole = round(number) if np.isfinite(number) else 0
+        if abs(number - whole) <= _PRECISION * max(1.0, abs(whole)) and _occurs(whole, dtype):
+            return whole, [f"the nodata value {value:g} cannot occur in {dtype} data: taken as the scaled {whole}"]
+    return None, [f"the nodata value {value:g} cannot occur in {dtype} data: it is ignored"]
+
+
+def _occurs(value: float, dtype: np.dtype[Any]) -> bool:
+    """Tell whether a number of an integer type can have a value."""
+    if dtype.kind not in "iu" or not np.isfinite(value) or value != int(value):
+        return False
+    info = np.iinfo(dtype)
+    return bool(info.min <= value <= info.max)

@@ -21,7 +21,7 @@ from hsad.readers.envi.header import (
     is_container,
     read_header,
 )
-from hsad.readers.nodata import stored_nodata
+from hsad.readers.rasters.filled import with_stated_nodata
 from hsad.readers.rasters.loaded import LoadedRaster
 from hsad.readers.rasters.raw import INTERLEAVES, Gunzip, Layout, RawRaster
 from hsad.scene.cube import Raster, build_cube, degenerate
@@ -108,8 +108,8 @@ def read(path: Path, variable: str | None = None, *, partial: bool = False) -> x
         names=header.items("band names"),
         units=header.text("wavelength units") or None,
     )
-    nodata, nodata_remarks = _nodata(header, raster.dtype)
     gain, bias = _scaling(header, layout.shape[2], remarks)
+    raster, nodata, nodata_remarks = with_stated_nodata(raster, _nodata(header, layout.shape[2], remarks), gain, bias)
     attrs = {
         "data_file": str(data),
         "interleave": layout.interleave,
@@ -252,14 +252,20 @@ def _georeferencing(header: Header, remarks: list[str]) -> tuple[Any, Affine | N
     return crs, transform
 
 
-def _nodata(header: Header, dtype: np.dtype[Any]) -> tuple[float | None, list[str]]:
-    text = header.text("data ignore value")
-    if not text:
-        return None, []
+def _nodata(header: Header, bands: int, remarks: list[str]) -> list[float | None]:
+    """Return the stated nodata values: one for all bands, or one a band."""
+    items = header.numbers("data ignore value")
     try:
-        return stored_nodata([float(text)], dtype)
+        values = [float(item) for item in items]
     except ValueError:
-        return None, [f"'data ignore value = {text}' is not a number: it is ignored"]
+        remarks.append(f"'data ignore value = {header.text('data ignore value')}' is not a number: it is ignored")
+        return [None]
+    if len(values) in (0, 1, bands):
+        return [*values] or [None]
+    if len(set(values)) > 1:
+        remarks.append(f"'data ignore value' gives {len(values)} numbers for {bands} bands: it is ignored")
+        return [None]
+    return [values[0]]
 
 
 def _scaling(

@@ -162,7 +162,7 @@ def product_cube(
     attrs : mapping, optional
         More attributes.
     """
-    fill, nodata_remarks = stored_nodata([nodata], raster.dtype)
+    fill, nodata_remarks = stored_nodata(nodata, raster.dtype)
     cube = build_cube(
         raster,
         source=str(path),

@@ -258,7 +258,7 @@ class CubeSource:
 def _has_data(stored: NDArray[Any]) -> NDArray[np.bool_]:
     """Return which stored numbers are finite, and no fill value that floats have without a word."""
     if stored.dtype.kind != "f" or stored.dtype.itemsize < 4:
-        return np.isfinite(stored)
+        return np.asarray(np.isfinite(stored))
     size = np.abs(stored)  # NaN is not below the limit
     return np.asarray((size < _FILL) & (size != stored.dtype.type(_SMALL_FILL)))
 

@@ -3,52 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hsad.errors import ParameterError
 from hsad.readers.nodata import stored_nodata
+from hsad.readers.rasters.filled import with_one_fill
 from hsad.scene.cube import nodata as declared_nodata
 from hsad.scene.cube import with_raster
-from hsad.scene.quality import MaskedRaster
 
 if TYPE_CHECKING:
     import xarray as xr
-    from numpy.typing import NDArray
-
-    from hsad.scene.cube import Raster
 
 __all__ = ["with_nodata"]
-
-
-@dataclass(frozen=True)
-class _OneOf:
-    """A raster of flags: 1 where another raster has one of some values."""
-
-    raster: Raster
-    values: tuple[float, ...]
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """Rows, columns, bands."""
-        return self.raster.shape
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Type of the flags."""
-        return np.dtype(np.uint8)
-
-    @property
-    def row_step(self) -> int:
-        """Rows that are best read together."""
-        return self.raster.row_step
-
-    def read(self, rows: slice, cols: slice) -> NDArray[Any]:
-        """Return the flags of a window."""
-        stored = self.raster.read(rows, cols)
-        return np.isin(stored, np.asarray(self.values).astype(stored.dtype)).astype(np.uint8)
 
 
 def with_nodata(cube: xr.DataArray, nodata: float | str | Sequence[float]) -> xr.DataArray:
@@ -77,7 +45,7 @@ def with_nodata(cube: xr.DataArray, nodata: float | str | Sequence[float]) -> xr
             value = float(item)
         except (TypeError, ValueError):
             raise ParameterError(f"nodata: {item!r} is not a number") from None
-        stored, said = stored_nodata([value], cube.dtype)
+        stored, said = stored_nodata(value, cube.dtype)
         remarks += said
         if stored is not None and stored not in values and not np.isnan(stored):
             values.append(stored)
@@ -87,7 +55,7 @@ def with_nodata(cube: xr.DataArray, nodata: float | str | Sequence[float]) -> xr
     elif raster is None:  # another package's reader may return any lazy array
         filled = cube.chunk().where(~cube.isin(values[1:]), values[0])
     else:
-        filled = with_raster(cube, MaskedRaster(raster, _OneOf(raster, tuple(values[1:])), values[0]))
+        filled = with_raster(cube, with_one_fill(raster, [values])[0])
     filled.attrs = {**cube.attrs, "warnings": [*cube.attrs.get("warnings", ()), *remarks]}
     if values:
         filled.attrs["_FillValue"] = values[0]

@@ -9,8 +9,8 @@ import numpy as np
 
 from hsad.errors import ParameterError, SceneError
 from hsad.readers.bands import BandTable, band_table
-from hsad.readers.nodata import stored_nodata
 from hsad.readers.rasters.arrays import XarrayLayer, XarrayRaster, is_hdf5, opened
+from hsad.readers.rasters.conventions import with_cf_missing
 from hsad.readers.rasters.hdf5 import hdf5_raster, open_hdf5
 from hsad.readers.rasters.pixels import block_of
 from hsad.scene.cube import GeoGrid, Raster, build_cube, cube_axes, lazy_image
@@ -78,8 +78,8 @@ def read(path: Path, variable: str | None = None) -> xr.DataArray:
         axes = _axes(array, source)
         raster = _raster(source, group, array, axes)
         table = _bands(dataset, array, axes[2], raster.shape[2])
-        fill, nodata_remarks = _nodata(array, raster.dtype)
         gain, bias = _scaling(dataset, array, axes[2])
+        raster, fill, nodata_remarks = with_cf_missing(raster, {**array.encoding, **array.attrs}, gain, bias)
         grid = _grid(dataset, array, axes)
         swath = _swath(dataset, array, axes, source, group) if grid.transform is None else None
         valid = _valid(dataset, array, axes, source, group)
@@ -220,12 +220,6 @@ def _numbers(column: Any) -> list[float] | None:
         return None
     values: list[float] = np.asarray(column.values, dtype=np.float64).tolist()
     return values
-
-
-def _nodata(array: xr.DataArray, dtype: np.dtype[Any]) -> tuple[float | None, list[str]]:
-    stated = [array.attrs.get(key, array.encoding.get(key)) for key in ("_FillValue", "missing_value", "hsad_nodata")]
-    numbers = [float(np.ravel(value)[0]) for value in stated if value is not None]
-    return stored_nodata(numbers[:1], dtype)
 
 
 def _scaling(dataset: xr.Dataset, array: xr.DataArray, axis: int) -> tuple[Any, Any]:

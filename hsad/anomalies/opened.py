@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ from hsad.job.selection import pixel_window
 from hsad.products.raster import read_provenance
 from hsad.scene.cube import GeoGrid, check_cube, geo_grid
 from hsad.scene.ground import from_degrees
-from hsad.scene.swath import Swath, seen_within, swath_of
+from hsad.scene.swath import GridSwath, Swath, seen_within, swath_of
 
 __all__ = ["Scene", "open_scores", "window_origin"]
 
@@ -54,7 +55,7 @@ def open_scores(scores: Any, band: int | None = None) -> ScoreMap:
     if band is not None and not 1 <= band <= bands:
         raise ParameterError(f"band: {path} has no band {band}, it has 1-{bands}")
     chosen = opened[..., (band or 1) - 1]
-    for name in ("method", "parameters", "background", "source"):
+    for name in ("method", "parameters", "background", "source", "acquired"):
         chosen.attrs[name] = getattr(stated, name)
     return ScoreMap.of(chosen)
 
@@ -108,7 +109,10 @@ class Scene:
         else:
             cube = check_cube(scene)
         swath = None if grid.transform is None else swath_of(cube)  # a sensor's grid has no transform
-        whole = geo_grid(cube) if swath is None else swath.grid
+        whole = geo_grid(cube)
+        if swath is None and _turned(grid, whole):
+            swath = GridSwath(whole, grid)
+        whole = whole if swath is None else swath.grid
         found = _place(grid, whole) if origin is None or swath is not None else origin(cube)
         if found is None:
             raise SceneError(
@@ -199,6 +203,18 @@ class Scene:
             if 0 <= row < self.grid.rows and 0 <= col < self.grid.cols:
                 return int(row), int(col)
         raise DataError(f"lonlat {x:.10g},{y:.10g}: lies outside of the scores")
+
+
+def _turned(grid: GeoGrid, whole: GeoGrid) -> bool:
+    """Return whether a grid shows a rotated grid, or a part of it, north-up with pixels of the same area."""
+    if grid.transform is None or whole.transform is None or whole.is_upright or not grid.is_upright:
+        return False
+    (west, south, east, north), outer = grid.bounds(), whole.bounds()
+    side = math.sqrt(grid.pixel_area)
+    inside = (
+        west >= outer[0] - side and south >= outer[1] - side and east <= outer[2] + side and north <= outer[3] + side
+    )
+    return inside and math.isclose(grid.pixel_area, whole.pixel_area, rel_tol=1e-6) and grid.crs == whole.crs
 
 
 def _place(grid: GeoGrid, whole: GeoGrid) -> tuple[int, int] | None:

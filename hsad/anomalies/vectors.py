@@ -17,6 +17,7 @@ import numpy as np
 from hsad.errors import OutputError, ParameterError, SceneError
 from hsad.files import check_output, publish, staging
 from hsad.products.styles import vector_style
+from hsad.readers.existing import existing_file
 from hsad.scene.antimeridian import cut_at_antimeridian
 from hsad.scene.cube import GeoGrid
 from hsad.scene.ground import in_degrees
@@ -32,6 +33,8 @@ VECTOR_SUFFIXES = (".gpkg", ".geojson", ".json")
 STATES = ("pending", "good", "bad")
 """Of a review: not decided (yet), a find, a false alarm."""
 LAYER = "anomalies"
+_NAMING = ("id", "row", "col")
+"""Fields that say which anomaly a record is."""
 
 COLUMNS: dict[str, type] = {
     "id": int,
@@ -166,7 +169,7 @@ def write_anomalies(anomalies: Anomalies, path: str | os.PathLike[str], *, overw
     with staging(target) as folder:
         staged = folder / f"anomalies{target.suffix.lower()}"
         if target.suffix.lower() == ".gpkg":
-            _write_geopackage(anomalies, staged)
+            _write_geopackage(anomalies, staged, target)
         else:
             text = json.dumps(anomalies.to_geojson(), allow_nan=False)
             staged.write_text(text + "\n", encoding="utf-8")
@@ -174,9 +177,8 @@ def write_anomalies(anomalies: Anomalies, path: str | os.PathLike[str], *, overw
     return target
 
 
-def _write_geopackage(anomalies: Anomalies, path: Path) -> None:
+def _write_geopackage(anomalies: Anomalies, path: Path, target: Path) -> None:
     import shapely
-    from pyogrio.errors import DataSourceError
     from pyogrio.raw import write
 
     names = list(COLUMNS)
@@ -189,6 +191,7 @@ def _write_geopackage(anomalies: Anomalies, path: Path) -> None:
         else None
         for column in values
     ]
+    failures: tuple[type[Exception], ...] = (*_vector_errors(), sqlite3.Error)
     outlines = [shapely.MultiPolygon([o]) if o.geom_type == "Polygon" else o for o in anomalies.outline]
     crs = None if anomalies.grid.crs is None else anomalies.grid.crs.to_wkt()
     try:
@@ -209,8 +212,23 @@ def _write_geopackage(anomalies: Anomalies, path: Path) -> None:
                 dataset_options={"VERSION": "1.3"},
                 layer_metadata={"threshold": json.dumps(dict(anomalies.threshold))},
             )
-    except DataSourceError as error:
-        raise OutputError(f"{path.name}: cannot be written: {' '.join(str(error).split())}") from error
+        _add_style(path)
+    except failures as error:
+        raise OutputError(f"{target}: cannot be written: {' '.join(str(error).split())}") from error
+
+
+def _vector_errors() -> tuple[type[Exception], ...]:
+    """Return the errors with which pyogrio reads and writes."""
+    from pyogrio import errors
+
+    return (
+        errors.DataSourceError, errors.DataLayerError, errors.FeatureError, errors.FieldError, errors.GeometryError,
+        errors.CRSError,
+    )  # fmt: skip
+
+
+def _add_style(path: Path) -> None:
+    """Add the style with which QGIS draws the layer."""
     with closing(sqlite3.connect(path)) as database, database:
         database.executescript(_STYLE_TABLE)
         database.execute(
@@ -243,16 +261,18 @@ def read_anomalies(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
     SceneError
         When it is no such file.
     """
-    from pyogrio.errors import DataLayerError, DataSourceError
     from pyogrio.raw import read
 
     try:
-        meta, _, _, fields = read(str(path), layer=LAYER, read_geometry=False)
-    except (DataSourceError, DataLayerError) as error:
+        meta, _, _, fields = read(str(existing_file(Path(path))), layer=LAYER, read_geometry=False)
+    except _vector_errors() as error:
         raise SceneError(f"{path}: not a readable vector file: {' '.join(str(error).split())}") from error
     names = list(meta["fields"])
-    if not {"id", "row", "col"} <= set(names):
+    if not set(_NAMING) <= set(names):
         raise SceneError(f"{path}: holds no anomalies of hsad: its fields are {', '.join(names) or 'none'}")
+    for name, column in zip(names, fields, strict=True):
+        if name in _NAMING and column.dtype.kind not in "iu":  # numbers with a null among them are floats
+            raise SceneError(f"{path}: holds no anomalies of hsad: its field {name} is not of whole numbers")
     columns = [column.tolist() for column in fields]
     return [dict(zip(names, map(_plain, values), strict=True)) for values in zip(*columns, strict=True)]
 
@@ -273,17 +293,32 @@ def set_states(path: str | os.PathLike[str], states: Mapping[int, str]) -> int:
         When a state or an id is unknown; nothing is written then.
     SceneError
         When the file is no GeoPackage of anomalies.
+    OutputError
+        When it cannot be written; nothing is changed then.
     """
     wrong = next(((number, state) for number, state in states.items() if state not in STATES), None)
     if wrong is not None:
         raise ParameterError(f"anomaly {wrong[0]}: state {wrong[1]!r} is not one of {', '.join(STATES)}")
     if Path(path).suffix.lower() != ".gpkg":
         raise SceneError(f"{path}: states are kept in a GeoPackage (.gpkg)")
-    known = {record["id"]: record.get("state") for record in read_anomalies(path)}
+    records = read_anomalies(path)
+    if any("state" not in record for record in records):
+        raise SceneError(f"{path}: holds no anomalies of hsad: it has no field state")
+    known = {record["id"]: record["state"] for record in records}
     missing = sorted(set(states) - set(known))
     if missing:
         raise ParameterError(f"{path}: has no anomaly {missing[0]}; its ids run from 1 to {max(known, default=0)}")
     changed = {number: state for number, state in states.items() if known[number] != state}
+    check_output(path, (".gpkg",), overwrite=True)
+    try:
+        _update_states(path, changed)
+    except sqlite3.Error as error:
+        raise OutputError(f"{path}: cannot be written: {error}") from error
+    return len(changed)
+
+
+def _update_states(path: str | os.PathLike[str], changed: Mapping[int, str]) -> None:
+    """Write the states in one transaction: all of them or none."""
     with closing(sqlite3.connect(path)) as database, database:
         # The spatial index has triggers that name these; they are not called, for no geometry changes.
         for name in ("ST_IsEmpty", "ST_MinX", "ST_MaxX", "ST_MinY", "ST_MaxY"):
@@ -292,4 +327,3 @@ def set_states(path: str | os.PathLike[str], states: Mapping[int, str]) -> int:
             f"UPDATE {LAYER} SET state = ? WHERE id = ?",  # noqa: S608  a constant
             [(state, number) for number, state in changed.items()],
         )
-    return len(changed)

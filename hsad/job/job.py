@@ -80,7 +80,11 @@ class Job:
             "method": method,
             "parameters": json.dumps(parameters),
             "version": __version__,
-            **{name: str(self.cube.attrs[name]) for name in ("source", "data_file") if name in self.cube.attrs},
+            **{
+                name: str(self.cube.attrs[name])
+                for name in ("source", "data_file", "acquired")
+                if name in self.cube.attrs
+            },
             **({"mask_flags": ",".join(flags)} if (flags := self.cube.attrs.get("mask_flags")) else {}),
             **({"bad_bands": bad} if (bad := self.cube.attrs.get("bad_bands")) else {}),
         }

@@ -23,7 +23,18 @@ CHECKSUM_LIMIT = 256 * 2**20
 
 _PREFIX = "HSAD_"
 # What scores say of themselves; the rest is found out from their source.
-_STATED = ("method", "parameters", "version", "background", "run", "mask_flags", "bad_bands", "grid", "source")
+_STATED = (
+    "method",
+    "parameters",
+    "version",
+    "background",
+    "run",
+    "mask_flags",
+    "bad_bands",
+    "grid",
+    "acquired",
+    "source",
+)
 
 
 def sha256_of(path: Path) -> str:
@@ -61,6 +72,8 @@ class Provenance:
         Quality flags that made pixels invalid; bands that the user left out beyond those of the scene.
     grid : str
         "map" where the scores of a sensor's grid were put on a map.
+    acquired : str
+        When the scene was acquired, in ISO 8601: a time, or ``START/END``.
     source : str
         The scene, as its reader named it.
     source_sha256 : str
@@ -78,6 +91,7 @@ class Provenance:
     mask_flags: str = ""
     bad_bands: str = ""
     grid: str = ""
+    acquired: str = ""
     source: str = ""
     source_sha256: str = ""
     source_size: str = ""

@@ -6,7 +6,7 @@ import itertools
 import json
 import math
 import os
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -73,7 +73,8 @@ def stac_item(
 
     Notes
     -----
-    ``datetime`` is the time of processing: a cube does not say when its scene was acquired.
+    ``datetime`` is the time at which the scene was acquired. A scene that does not state it gets the time of
+    processing, and a description that says so: STAC requires a time.
     """
     now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     geometry = footprint(grid)
@@ -85,7 +86,8 @@ def stac_item(
         "geometry": geometry,
         "properties": {
             "title": f"Anomaly scores of {Path(provenance.source).name}" if provenance.source else "Anomaly scores",
-            "datetime": now,
+            **_acquired(provenance.acquired, now),
+            "created": now,
             **_processing(provenance, now),
         },
         "links": _links(provenance, final),
@@ -197,6 +199,39 @@ def _projection(grid: GeoGrid) -> dict[str, Any]:
         else:
             fields["proj:wkt2"] = grid.crs.to_wkt(version="WKT2_2019")
     return fields
+
+
+def _acquired(text: str, now: str) -> dict[str, Any]:
+    """Return the time fields of a scene that was acquired at a time, or between two (``START/END``)."""
+    try:
+        times = [_day_or_time(part) for part in text.split("/")]
+    except ValueError:
+        times = []
+    if not 1 <= len(times) <= 2:
+        said = "The scene does not state when it was acquired: datetime is the time of processing."
+        return {"datetime": now, "description": said}
+    start, end = min(first for first, _ in times), max(last for _, last in times)
+    if start == end:
+        return {"datetime": _utc(start)}
+    return {"datetime": None, "start_datetime": _utc(start), "end_datetime": _utc(end)}
+
+
+def _day_or_time(text: str) -> tuple[datetime, datetime]:
+    """Return the first and the last moment of a time in ISO 8601: a day is long. Without a time zone it is UTC.
+
+    Raises
+    ------
+    ValueError
+        When the text is no time.
+    """
+    moment = datetime.fromisoformat(text.strip())
+    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    is_day = ":" not in text and "T" not in text.upper()
+    return moment, moment + timedelta(days=1, seconds=-1) if is_day else moment
+
+
+def _utc(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds" if moment.microsecond else "seconds").replace("+00:00", "Z")
 
 
 def _processing(provenance: Provenance, now: str) -> dict[str, Any]:

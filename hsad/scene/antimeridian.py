@@ -30,7 +30,7 @@ def cut_at_antimeridian(outlines: NDArray[Any]) -> NDArray[Any]:
     cut = outlines.copy()
     for number in crossing:
         parts = [piece for part in getattr(outlines[number], "geoms", [outlines[number]]) for piece in _pieces(part)]
-        cut[number] = parts[0] if len(parts) == 1 else shapely.MultiPolygon(parts)
+        cut[number] = shapely.union_all(parts)
     return cut
 
 

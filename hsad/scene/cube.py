@@ -12,7 +12,8 @@ values                    the numbers *stored* in the file, unscaled, in the fil
                           ``row`` (y) and ``column`` (x) numbers on a rotated one
 ``attrs["_FillValue"]``   the nodata value in stored numbers
 ``attrs``                 ``source`` (path), ``reader``, ``interleave``, ``warnings`` (list of str), ``data_file``
-                          (path) where the numbers lie in another file than ``source``
+                          (path) where the numbers lie in another file than ``source``, ``acquired`` (ISO 8601: a
+                          time, or ``START/END``) where the scene states it
 ========================  ==========================================================================================
 
 All of the coordinates are optional. Scaling is applied in one place only, where the engine turns a window of

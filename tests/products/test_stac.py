@@ -12,6 +12,8 @@ import jsonschema
 import matplotlib as mpl
 import numpy as np
 import pytest
+import rasterio
+import shapely
 import xarray as xr
 from affine import Affine
 from matplotlib.colors import to_rgb
@@ -261,3 +263,52 @@ def test_palette_is_perceptually_uniform():
     inferno = mpl.colormaps["inferno"]
     places = np.linspace(0, 1, len(SCORE_PALETTE))
     np.testing.assert_allclose([to_rgb(c) for c in SCORE_PALETTE], inferno(places)[:, :3], atol=0.01)
+
+
+@pytest.mark.parametrize(
+    "acquired, times",
+    [
+        ("2021-06-05T10:20:30Z", {"datetime": "2021-06-05T10:20:30Z"}),
+        ("2021-06-05T12:20:30+02:00", {"datetime": "2021-06-05T10:20:30Z"}),
+        ("2021-06-05T10:20:30.250", {"datetime": "2021-06-05T10:20:30.250Z"}),
+        ("2021-06-05", {"start_datetime": "2021-06-05T00:00:00Z", "end_datetime": "2021-06-05T23:59:59Z"}),
+        (
+            "2021-06-05T10:20:30Z/2021-06-05T10:20:34Z",
+            {"start_datetime": "2021-06-05T10:20:30Z", "end_datetime": "2021-06-05T10:20:34Z"},
+        ),
+    ],
+)
+def test_an_item_says_when_its_scene_was_acquired(tmp_path, acquired, times):
+    scores = GeoGrid(4, 5, UTM, ROTATED).attach(xr.DataArray(np.ones((4, 5)), dims=("y", "x")))
+    scores.attrs |= {"method": "rx", "acquired": acquired}
+    properties = json.loads(write_scores(scores, tmp_path / "s.tif").with_suffix(".json").read_text())["properties"]
+    stated = {name: properties[name] for name in ("start_datetime", "end_datetime", "datetime") if name in properties}
+    assert stated == {"datetime": None, **times}
+    assert properties["created"] == properties["processing:datetime"] != properties["datetime"]
+    with rasterio.open(tmp_path / "s.tif") as dataset:
+        assert dataset.tags()["HSAD_ACQUIRED"] == acquired
+
+
+@pytest.mark.parametrize("acquired", ["", "yesterday", "2021-06-05/2021-06-06/2021-06-07", "/"])
+def test_an_item_without_a_time_of_acquisition_says_so(tmp_path, acquired):
+    scores = xr.DataArray(np.ones((4, 5)), dims=("y", "x"), attrs={"acquired": acquired})
+    item = json.loads(write_scores(scores, tmp_path / "s.tif").with_suffix(".json").read_text())
+    jsonschema.validate(item, ITEM)
+    assert item["properties"]["datetime"] == item["properties"]["created"]
+    assert "datetime is the time of processing" in item["properties"]["description"]
+
+
+@pytest.mark.parametrize(
+    "west, bbox", [(0.0, [-180, 0, 180, 5]), (179.0, [179, 0, -171, 5]), (200.0, [-160, 0, -150, 5])]
+)
+def test_grids_of_0_to_360_degrees_lie_within_180(tmp_path, west, bbox):
+    cols = 72 if west == 0 else 2
+    grid = GeoGrid(1, cols, CRS.from_epsg(4326), Affine(5, 0, west, 0, -5, 5))
+    scores = grid.attach(xr.DataArray(np.ones((1, cols)), dims=("y", "x")))
+    item = json.loads(write_scores(scores, tmp_path / "s.tif").with_suffix(".json").read_text())
+    assert item["bbox"] == pytest.approx(bbox)
+    shape = shapely.geometry.shape(item["geometry"])
+    assert shape.is_valid
+    assert shape.area == pytest.approx(25 * cols)
+    assert shape.bounds[0] >= -180
+    assert shape.bounds[2] <= 180

@@ -208,6 +208,8 @@ def _header(
         "interleave": interleave,
         "byte order": int(sys.byteorder == "big"),
     }
+    if cube.attrs.get("acquired"):  # ENVI has a place for one time: the start of an interval
+        fields["acquisition time"] = _plain(str(cube.attrs["acquired"]).partition("/")[0])
     grid = geo_grid(cube)
     try:
         info = map_info(grid)

@@ -114,7 +114,7 @@ def _created(staged: Path, cube: xr.DataArray, dtype: np.dtype[Any]) -> Any:
 
 def _describe(dataset: Any, cube: xr.DataArray) -> None:
     """Write what the cube knows of its bands, and what it is."""
-    said = {key: str(cube.attrs[key]) for key in ("description", "product", "units") if cube.attrs.get(key)}
+    said = {key: str(cube.attrs[key]) for key in ("description", "product", "units", "acquired") if cube.attrs.get(key)}
     dataset.update_tags(**said)
     columns = {
         key: cube.coords[key].values

@@ -28,7 +28,7 @@ _CHUNK_BYTES = 16 * 2**20
 _CHUNK_COLS = 256
 #: What a folder has in it that is a Zarr store, and may be replaced as one.
 _MARKS = (".zgroup", "zarr.json")
-_SAID = ("description", "product", "units", "mask_flags")
+_SAID = ("description", "product", "units", "mask_flags", "acquired")
 
 
 def write_zarr(

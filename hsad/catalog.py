@@ -1,7 +1,7 @@
-"""The catalogue of scenes with known truth: reads it, verifies files against it, fetches what may be fetched.
+"""The catalogue of scenes with known truth: listing, verification of files, downloads.
 
-The catalogue is a static STAC catalogue (``data_catalog/``, whose README says how its fields are used). It
-describes files; the files themselves are not part of it.
+``data_catalog/`` is a static STAC catalogue; its README explains the fields. It describes files and does not contain
+them.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ class Asset:
     key : str
         ``cube``, ``truth``, ``mask``, …
     href : str
-        An address, or the bare name of a file that cannot be downloaded.
+        Address of the file, or its bare name if it cannot be downloaded.
     variable : str or None
-        Name of the array in a file that holds several.
+        Name of the array, if the file holds several.
     shape : tuple of int
         Rows, columns and, for a cube, bands.
     dtype : str
@@ -41,7 +41,7 @@ class Asset:
     size : int or None
         Bytes of the file.
     sha256 : str or None
-        Of the file, 64 hexadecimal digits.
+        Checksum of the file, 64 hexadecimal digits.
     """
 
     key: str
@@ -59,7 +59,7 @@ class Asset:
 
     @property
     def url(self) -> str | None:
-        """Address to download it from, None where there is none."""
+        """Address for the download, None if there is none."""
         return self.href if urllib.parse.urlsplit(self.href).scheme in _SCHEMES else None
 
 
@@ -70,9 +70,9 @@ class CatalogItem:
     Attributes
     ----------
     name : str
-        Its id.
+        Id of the item.
     content : dict
-        The item as it stands in the catalogue.
+        The item, as the catalogue has it.
     """
 
     name: str
@@ -96,14 +96,14 @@ class CatalogItem:
 
     @property
     def how(self) -> str:
-        """How one comes by its files: ``download``, ``made here`` (from parameters) or ``on request``."""
+        """Way to obtain the files: ``download``, ``made here`` (by `hsad.make_scene`) or ``on request``."""
         if "hsad:parameters" in self.content["properties"]:
             return "made here"
         return "download" if all(asset.url for asset in self.assets) else "on request"
 
     @property
     def links(self) -> tuple[str, ...]:
-        """Addresses of the pages where the scene comes from."""
+        """Addresses of the pages of the scene's publisher."""
         return tuple(link["href"] for link in self.content.get("links", []) if link["rel"] == "via")
 
     def to_dict(self) -> dict[str, Any]:
@@ -111,7 +111,7 @@ class CatalogItem:
         return self.content
 
     def summary(self) -> dict[str, Any]:
-        """Return what a reader wants to know first, flat, under names without prefix."""
+        """Return the main properties of the scene in a flat dict, with names without prefix."""
         properties = self.content["properties"]
         assets = {asset.key: asset for asset in self.assets}
         cube, truth = assets["cube"], assets.get("truth")
@@ -140,12 +140,12 @@ class CatalogItem:
         }
 
     def verify(self, path: Path) -> Asset:
-        """Return the asset whose file `path` is, by its checksum, whatever its name.
+        """Return the asset that has the checksum of a file, whatever the file's name.
 
         Raises
         ------
         SceneError
-            When it cannot be read, or is none of this scene's files.
+            If the file cannot be read, or is not one of this scene.
         """
         try:
             found = _sha256(path)
@@ -156,7 +156,7 @@ class CatalogItem:
                 return asset
         known = sorted({f"{a.file} {a.sha256[:16]}" for a in self.assets if a.sha256})
         raise SceneError(
-            f"{path}: sha256 {found[:16]} is no file of {self.name} ({', '.join(known) or 'no checksums'})"
+            f"{path}: sha256 {found[:16]} is no file of {self.name}, whose files are {', '.join(known) or 'unknown'}"
         )
 
 
@@ -166,12 +166,12 @@ def list_items(root: Path | None = None) -> list[CatalogItem]:
     Parameters
     ----------
     root : Path, optional
-        Folder of another catalogue of the same form; the one that comes with hsad without it.
+        Folder of another catalogue of the same form. The default is the catalogue of hsad.
 
     Raises
     ------
     SceneError
-        When a file of the catalogue is missing or is no JSON.
+        If a file of the catalogue is missing or is not JSON.
     """
     folder = _folder() if root is None else root
     return [
@@ -187,7 +187,7 @@ def get_item(name: str, root: Path | None = None) -> CatalogItem:
     Raises
     ------
     ParameterError
-        When there is no such scene; names those that come near, or all.
+        If there is no such scene; the message lists similar names, or all.
     """
     items = {item.name: item for item in list_items(root)}
     if name not in items:
@@ -198,9 +198,9 @@ def get_item(name: str, root: Path | None = None) -> CatalogItem:
 
 
 def fetch(name: str, folder: Path, root: Path | None = None) -> list[Path]:
-    """Put the files of a scene into `folder`: downloaded and verified, or made.
+    """Download and verify the files of a scene, or make them, and return their paths.
 
-    The folder is made. A file that is there already, with the right checksum, is left as it is.
+    The folder is made. A file that exists with the right checksum is not downloaded again.
 
     Returns
     -------
@@ -210,13 +210,13 @@ def fetch(name: str, folder: Path, root: Path | None = None) -> list[Path]:
     Raises
     ------
     ParameterError
-        When there is no such scene.
+        If there is no such scene.
     HsadError
-        When the scene cannot be downloaded; says where to ask for it.
+        If the scene cannot be downloaded; the message says who provides it.
     SceneError
-        When the download fails or has another checksum.
+        If the download fails or has another checksum.
     OutputError
-        When the folder cannot be written, or holds another file of that name.
+        If the folder cannot be written, or holds another file of that name.
     """
     item = get_item(name, root)
     parameters = item.content["properties"].get("hsad:parameters")
@@ -241,7 +241,7 @@ def _make_folder(folder: Path) -> None:
 
 
 def _folder() -> Path:
-    """Return the catalogue of this installation: inside the package, or beside it in a source checkout."""
+    """Return the folder of the catalogue: inside the package, or beside it in a clone."""
     package = Path(__file__).resolve().parent
     for folder in (package / "data_catalog", package.parent / "data_catalog"):
         if (folder / "catalog.json").is_file():
@@ -266,7 +266,7 @@ def _linked(path: Path, relation: str) -> list[Path]:
 
 
 def _scene(asset: Asset) -> str:
-    """Return the name that the command line takes for an array: ``scene.mat:data``."""
+    """Return the name of an array on the command line, such as ``scene.mat:data``."""
     return f"{asset.file}:{asset.variable}" if asset.variable else asset.file
 
 
@@ -277,7 +277,7 @@ def _sha256(path: Path) -> str:
 
 
 def _download(asset: Asset, folder: Path) -> Path:
-    """Download a file under a temporary name, verify it, then give it its own."""
+    """Download a file under a temporary name, verify it, rename it, and return its path."""
     from hsad.files import whole_file
 
     path = folder / asset.file
@@ -288,12 +288,12 @@ def _download(asset: Asset, folder: Path) -> Path:
         _copy(url, staged)
         found = _sha256(staged)
         if found != asset.sha256:
-            raise SceneError(f"{url}: sha256 {found} instead of {asset.sha256}; nothing was kept")
+            raise SceneError(f"{url}: sha256 {found} instead of {asset.sha256}; the file was not kept")
     return path
 
 
 def _copy(url: str, path: Path) -> None:
-    """Copy what stands at `url` into `path`, by blocks."""
+    """Copy the content of `url` into `path`, block by block."""
     import http.client
     import shutil
     import urllib.error
@@ -309,7 +309,7 @@ def _copy(url: str, path: Path) -> None:
 
 
 def _make(item: CatalogItem, parameters: dict[str, Any], folder: Path) -> list[Path]:
-    """Make a synthetic scene and write its cube and its truth."""
+    """Make a synthetic scene, write its cube and its truth, and return their paths."""
     import hashlib
 
     from hsad.files import check_output
@@ -321,5 +321,5 @@ def _make(item: CatalogItem, parameters: dict[str, Any], folder: Path) -> list[P
     scene = make_scene(**parameters)
     found = hashlib.sha256(scene.truth.values.astype("<i4").tobytes()).hexdigest()
     if found != item.content["properties"]["hsad:truth_sha256"]:
-        raise HsadError(f"{item.name}: this installation of hsad makes another truth (sha256 {found[:16]})")
+        raise HsadError(f"{item.name}: this version of hsad makes another truth (sha256 {found[:16]})")
     return [write_envi(scene.cube, cube), write_envi(scene.truth.expand_dims("band", axis=-1), truth)]

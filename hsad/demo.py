@@ -1,4 +1,4 @@
-"""The main job, end to end and offline: a scene with known targets, several methods, maps, figures, a table."""
+"""A demonstration of the main job, offline: a scene with known targets, several methods, maps, figures, a table."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from hsad.synthetic import make_scene
 
 __all__ = ["run_demo"]
 
-#: What is run: a name for the files, the method, its parameters.
+#: The runs: name in the names of files, method, parameters.
 _RUNS: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("auto", "auto", {}),
     ("rx", "rx", {}),
@@ -36,22 +36,22 @@ _RUNS: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("lrx-10-components", "lrx", {"pca": 10, "outer": 21, "inner": 13}),
 )
 
-#: The part of the scene that lets everything be compiled before the clock runs.
+#: Part of the scene on which kernels are compiled before the clock starts.
 _CORNER = slice(0, 64)
 
-#: The files besides the scene and those of each run.
+#: Files besides those of the scene, of the survey and of each run.
 _SINGLE = ("truth.tif", "targets.json", "roc.png")
 
 
 def run_demo(folder: Path, *, overwrite: bool = False, progress: Any = None) -> dict[str, Any]:
-    """Make a scene, survey it, detect in it with several methods, and leave all of it in a folder.
+    """Make a scene, survey it, run several methods on it, and return the figures.
 
     Parameters
     ----------
     folder : Path
-        Made if it does not exist.
+        Folder for all files; made if it does not exist.
     overwrite : bool
-        Whether files in it, such as those of an earlier demo, may be replaced.
+        Whether files of an earlier demo may be replaced.
     progress : callable, optional
         As `hsad.engine.run.Progress`.
 
@@ -59,13 +59,13 @@ def run_demo(folder: Path, *, overwrite: bool = False, progress: Any = None) -> 
     -------
     dict
         ``folder``, ``summary`` (of the survey, one line), ``report`` (its page), ``files`` (names), ``methods``: one
-        dict a run with ``name``, ``file`` and ``map`` (names), ``seconds`` (without compiling) and the figures of
-        `hsad.evaluation.evaluate`.
+        dict for each run with ``name``, ``file`` and ``map`` (names), ``seconds`` (without compiling) and the
+        figures of `hsad.evaluation.evaluate`.
 
     Raises
     ------
     OutputError
-        When the folder cannot be written, or has a file that would be replaced.
+        If the folder cannot be written, or has a file that would be replaced.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -85,18 +85,18 @@ def run_demo(folder: Path, *, overwrite: bool = False, progress: Any = None) -> 
 
     surveyed = survey(header, folder, overwrite=overwrite, progress=progress)
     truth = scene.truth.values
-    seen = Scene.of(header, geo_grid(scene.cube))
+    picture = Scene.of(header, geo_grid(scene.cube))
     rows, curves = [], {}
     for name, method, parameters in _RUNS:
         output = folder / f"scores-{name}.tif"
-        detect(scene.cube.isel(y=_CORNER, x=_CORNER), method, **parameters)  # compiles, which is not timed
+        detect(scene.cube.isel(y=_CORNER, x=_CORNER), method, **parameters)  # compiles, before the clock starts
         started = time.perf_counter()
         detect_to_file(header, output, method, overwrite=overwrite, progress=progress, **parameters)
         seconds = time.perf_counter() - started
         scores = open_cube(output)[..., 0]
         figures = evaluate(scores, truth)
         title = f"{name}, AUC {figures['auc']:.4f}"
-        draw_quicklook(output, seen, folder / f"map-{name}.png", truth=truth, title=title, overwrite=overwrite)
+        draw_quicklook(output, picture, folder / f"map-{name}.png", truth=truth, title=title, overwrite=overwrite)
         curves[name] = roc_curve(scores, truth)
         files = {"file": output.name, "map": f"map-{name}.png"}
         rows.append({"name": name, **files, "seconds": seconds, **figures})

@@ -1,4 +1,4 @@
-"""How well detectors find what is known to be there: every method at its defaults, on the scenes that are at hand."""
+"""The accuracy of detectors at their defaults, on the scenes with known truth that are available."""
 
 from __future__ import annotations
 
@@ -26,12 +26,13 @@ from hsad.evaluation import evaluate
 
 __all__ = ["CONTROL", "RIVALS", "Accuracy", "Figures", "measure", "run_accuracy", "run_suite"]
 
-#: Named in tables beside the detectors: `rx` on the leading components, its distances blurred. Who beats `rx` alone and
-#: not this has shown little.
+#: Name of the control in tables: `rx` on the leading components, with blurred distances. A detector that beats `rx` but
+#: not the control shows little.
 CONTROL = "control"
+#: Number of components; standard deviation of the blur in pixels.
 _CONTROL_COMPONENTS, _CONTROL_BLUR = 20, 0.7
 
-#: What the regret of a method is measured against: a name, the method, its parameters.
+#: The methods that regret compares with: name, method, parameters.
 RIVALS: dict[str, tuple[str, dict[str, Any]]] = {
     "rx": ("rx", {}),
     "crd": ("crd", {}),
@@ -40,27 +41,27 @@ RIVALS: dict[str, tuple[str, dict[str, Any]]] = {
     "rpca": ("rpca", {}),
 }
 
-#: From this regret on a case is listed.
+#: Cases with a larger regret are listed.
 _REGRETTABLE = 0.05
 
-#: The part of a scene that lets a method be compiled before its clock runs.
+#: Part of a scene on which kernels are compiled before the clock starts.
 _CORNER = slice(0, 48)
 
 
 @dataclass(frozen=True)
 class Figures:
-    """What one method reached on one scene with one seed.
+    """Figures of one method on one scene with one seed.
 
     Attributes
     ----------
     scene, family, method : str
     seed : int or None
-        Of a learned detector.
+        Seed of a learned detector.
     auc, average_precision : float
     objects, found : int
-        Objects of the truth, and those found at a false-alarm rate of 1e-3.
+        Objects of the truth, and objects found at a false-alarm rate of 1e-3.
     seconds : float
-        CPU time of the whole call, of all threads.
+        CPU time of the whole call, summed over threads.
     """
 
     scene: str
@@ -81,14 +82,14 @@ class Accuracy:
     Attributes
     ----------
     versions : dict of str to str
-        Of hsad, Python, and the packages that scores depend on, where they are installed.
+        Versions of hsad, Python, and the installed packages that scores depend on.
     figures : tuple of Figures
     scenes : dict
-        Checksums of the files of each scene, by name of file; none of scenes that are made.
+        Checksums of the files of each scene, by name of the file; made scenes have none.
     remarks : tuple of str
-        What was left out, and why.
+        Scenes and methods that were left out, with reasons.
     judged : tuple of str
-        Methods whose regret is asked for; none without rivals.
+        Methods with a regret; empty if no rivals were measured.
     """
 
     versions: dict[str, str]
@@ -102,9 +103,9 @@ class Accuracy:
         return {**asdict(self), "regret": {method: self.regret(method) for method in self.judged}}
 
     def regret(self, method: str) -> dict[str, float]:
-        """Return, by scene, the best AUC of the rivals less that of the method; below 0 it is better than all.
+        """Return the regret by scene: best AUC of the rivals minus AUC of the method; below 0 the method is best.
 
-        Of several seeds it is the mean that counts. Scenes on which the method or every rival failed are left out.
+        AUCs are means over seeds. Scenes on which the method or every rival failed are left out.
         """
         reached: dict[str, dict[str, list[float]]] = {}
         for row in self.figures:
@@ -121,7 +122,7 @@ class Accuracy:
     def table(self) -> str:
         """Return the report as tables in Markdown, one for each family, then the regrets."""
         versions = ", ".join(f"{name} {number}" for name, number in self.versions.items())
-        lines = [f"{versions}; every method at its defaults; found: objects at a false-alarm rate of 1e-3"]
+        lines = [f"{versions}; every method at its defaults; found means objects at a false-alarm rate of 1e-3"]
         families = [family for family in FAMILIES if any(row.family == family for row in self.figures)]
         for family in families:
             lines += ["", *self._of_family(family)]
@@ -164,7 +165,7 @@ class Accuracy:
         return lines
 
     def _by_scene(self) -> list[str]:
-        """Return AUC, average precision and objects found of every method on every scene, of seeds the mean."""
+        """Return AUC, average precision and objects found by method and scene, as means over seeds."""
         lines = ["| scene | " + " | ".join(self._methods()) + " |", "|---" * (len(self._methods()) + 1) + "|"]
         for scene in dict.fromkeys(row.scene for row in self.figures):
             cells = [scene]
@@ -181,7 +182,7 @@ class Accuracy:
         return lines
 
     def _by_family(self, families: list[str]) -> list[str]:
-        """Return the mean AUC of every method in every family, and over families."""
+        """Return the mean AUC by method and family, and the mean over families."""
         lines = ["| mean AUC | " + " | ".join([*families, "mean"]) + " |", "|---" * (len(families) + 2) + "|"]
         for method in self._methods():
             aucs = [[row.auc for row in self.figures if (row.family, row.method) == (f, method)] for f in families]
@@ -192,7 +193,7 @@ class Accuracy:
     def _regrets(self) -> list[str]:
         best = ", ".join(f"`{name}`" for name in RIVALS)
         lines = [
-            f"Regret: the best AUC of {{{best}}} less that of the method.",
+            f"Regret of a case: best AUC among {{{best}}} minus the AUC of the method. Above 0, another one is better.",
             "",
             f"| regret | largest | mean | cases over {_REGRETTABLE:g} |",
             "|---|---|---|---|",
@@ -216,23 +217,23 @@ def run_accuracy(
     seeds: int = 1,
     progress: Callable[..., Any] | None = None,
 ) -> Accuracy:
-    """Measure detectors on the benchmark scenes that are at hand, and on the synthetic one.
+    """Return the accuracy of detectors on the available benchmark scenes and on the synthetic scene.
 
     Parameters
     ----------
     folder : Path, optional
-        Where the files of the benchmark scenes are; without it there is the synthetic scene alone.
+        Folder of the benchmark scenes; without it only the synthetic scene is measured.
     methods : sequence of str
-        Detectors by name, or ``control``; all of them by default.
+        Names of detectors, or ``control``; all by default.
     seeds : int
-        With how many seeds, from 0, a learned detector is trained; at least 1.
+        Number of seeds, counted from 0, with which learned detectors are trained; at least 1.
     progress : callable, optional
         As `hsad.engine.run.Progress`.
 
     Raises
     ------
     HsadError
-        When a method or the folder does not exist, or a file is not that of the catalogue.
+        If a method or the folder does not exist, or a file differs from the catalogue.
     """
     known, remarks = _at_hand(folder)
     chosen: dict[str, tuple[str, dict[str, Any]]] = {
@@ -251,14 +252,14 @@ def run_suite(
     draw: int = 0,
     progress: Callable[..., Any] | None = None,
 ) -> Accuracy:
-    """Measure detectors and the rivals of their regret on the suite of cases: see `hsad.bench.suite`.
+    """Return the accuracy and the regret of detectors on the suite of cases, see `hsad.bench.suite`.
 
     Parameters
     ----------
     folder, methods, seeds, progress
-        As in `run_accuracy`; ``auto`` by default.
+        As in `run_accuracy`; the default method is ``auto``.
     draw : int
-        Which implants and synthetic scenes, from 0.
+        Number of the draw of implants and synthetic scenes, from 0.
 
     Raises
     ------
@@ -282,7 +283,7 @@ def measure(
     seeds: int,
     progress: Callable[..., Any] | None = None,
 ) -> tuple[tuple[Figures, ...], tuple[str, ...]]:
-    """Return the figures of methods on scenes, and what failed: a method is not tried again after it did."""
+    """Return the figures of methods on scenes, and failures; a method that fails once is not tried again."""
     if seeds < 1:
         raise ParameterError(f"--seeds (seeds=) must be at least 1, not {seeds}")
     figures: list[Figures] = []
@@ -298,8 +299,8 @@ def measure(
                     _scores(scene.cube.isel(y=_CORNER, x=_CORNER), method, parameters)
                     compiled.add(name)
                 for seed in range(seeds) if learned else (None,):
-                    given = parameters if seed is None else {**parameters, "seed": seed}
-                    figures.append(_figures(scene, name, method, given, seed))
+                    seeded = parameters if seed is None else {**parameters, "seed": seed}
+                    figures.append(_figures(scene, name, method, seeded, seed))
             except HsadError as error:
                 failed[name] = f"{name} from {scene.name} on: {error}"
     return tuple(figures), tuple(failed.values())
@@ -321,7 +322,7 @@ def _scores(cube: xr.DataArray, method: str, parameters: dict[str, Any]) -> NDAr
 
 
 def _control(cube: xr.DataArray) -> xr.DataArray:
-    """Return the distances of global RX on leading components, blurred over the valid pixels."""
+    """Return the distances of global RX on the leading components, blurred over valid pixels."""
     from scipy.ndimage import gaussian_filter
 
     squared: xr.DataArray = detect(cube, "rx", pca=_CONTROL_COMPONENTS, workers=1)
@@ -341,15 +342,15 @@ def _versions() -> dict[str, str]:
 
 
 def _at_hand(folder: Path | None) -> tuple[list[KnownScene], tuple[str, ...]]:
-    """Return the benchmark scenes of a folder, and a remark on those that are missing."""
+    """Return the benchmark scenes of a folder, and a remark on missing scenes."""
     scenes = benchmark_scenes(folder) if folder is not None else []
     missing = len(BENCHMARK) - len(scenes)
-    where = f"in {folder}" if folder is not None else "given (--data, HSAD_DATA): no folder"
-    return scenes, (f"{missing} of {len(BENCHMARK)} benchmark scenes: not {where}",) if missing else ()
+    where = f"not in {folder}" if folder is not None else "no folder (--data, HSAD_DATA)"
+    return scenes, (f"{missing} of {len(BENCHMARK)} benchmark scenes: {where}",) if missing else ()
 
 
 def _checked(methods: Sequence[str]) -> tuple[str, ...]:
-    """Return names of methods, each once and known."""
+    """Return the names of methods without repetitions; refuse unknown ones."""
     for name in methods:
         if name != CONTROL:
             detector_class(name)
@@ -357,7 +358,7 @@ def _checked(methods: Sequence[str]) -> tuple[str, ...]:
 
 
 def _spread(values: list[float]) -> str:
-    """Return the mean of several seeds, and its spread where there are several."""
+    """Return the mean over seeds, with the standard deviation if there are several."""
     mean = f"{np.mean(values):.4f}"
     return f"{mean} ± {np.std(values, ddof=1):.4f}" if len(values) > 1 else mean
 

@@ -1,4 +1,4 @@
-"""What is measured: detectors, sizes, windows, the peers of each, and the fewest operations known to do it."""
+"""The cases of the bench of speed: detectors, sizes, windows, peers, and the fewest operations known."""
 
 from __future__ import annotations
 
@@ -36,22 +36,22 @@ class Case:
     name : str
     method : str
     parameters : dict
-        Of the method, beside the window.
+        Parameters of the method besides the window.
     bands, side : int
-        Size of the cube: ``(side, side, bands)``.
+        The cube is ``(side, side, bands)``.
     outer, inner : int
-        Windows; 0 for a method without.
+        Windows, 0 for a method without windows.
     flops : float
-        Operations a pixel needs in the thriftiest algorithm known, see `cases`.
+        Operations per pixel of the cheapest algorithm known, see `cases`.
     reference : callable or None
-        The formula, which accuracy is measured against: for one pixel, ``reference(cube, row, col, outer, inner)``,
-        or, of a method without windows, for the whole cube. None where it takes too long.
+        The formula that scores are compared with: ``reference(cube, row, col, outer, inner)`` for one pixel, or
+        ``reference(cube)`` for a method without windows. None if it takes too long.
     peers : tuple of Peer
     repeats : int
-        How often hsad is timed.
+        Number of timed runs of hsad.
     command : str
-        Type of the numbers of a file; then the whole command is timed, from its start to the raster. Empty: the call of
-        `hsad.detect` on an array.
+        Type of the numbers of a file. The whole command is timed on this file, from its start to the raster. If the
+        type is empty, the call of `hsad.detect` on an array is timed.
     """
 
     name: str
@@ -97,18 +97,18 @@ def _lasso(*, accelerated: bool) -> Score:
 
 
 def _gram(bands: int, outer: int) -> float:
-    """Operations a pixel of the inner products of a superblock of 12 × 12 pixels' rings."""
+    """Return operations per pixel of the inner products among the rings of a superblock of 12 × 12 pixels."""
     return (outer + 11) ** 4 * bands / 144
 
 
 def _weighted(bands: int, outer: int, inner: int) -> float:
-    """CRD with weights of its own for each pixel: a system in the atoms, or one in the bands."""
+    """Return operations of CRD with weights that differ by pixel: a system in the atoms, or one in the bands."""
     s = outer**2 - inner**2
     return min(_gram(bands, outer) + s**3 / 3 + 2 * s**2, s * bands**2 + bands**3 / 3) + 6 * s * bands
 
 
 def _plain(bands: int, outer: int, inner: int) -> float:
-    """CRD without weights: what 3 × 3 neighbours share factored once, or a sliding system in the bands."""
+    """Return operations of CRD without weights: atoms that 3 × 3 pixels share factored once, or sliding bands."""
     s = outer**2 - inner**2
     shared = (outer - 2) ** 2 - (inner + 2) ** 2
     others = (outer + 2) ** 2 - max(inner - 2, 0) ** 2 - shared
@@ -118,23 +118,23 @@ def _plain(bands: int, outer: int, inner: int) -> float:
 
 
 def _sliding(bands: int) -> float:
-    """Local RX: a covariance that slides (eight additions and products an entry) and its factorization."""
+    """Return operations of local RX: a sliding covariance (8 additions and products an entry), factored."""
     return bands**3 / 3 + 16 * bands**2
 
 
 def _pursuit(bands: int, squares: float) -> float:
-    """Robust PCA, in d² operations a pixel: a Gram matrix an iteration, and products of the rank or of the bands.
+    """Return operations of robust PCA; `squares` counts d² per pixel for Gram matrices and products with factors.
 
-    On the bench's cube there are 39 iterations: in the first 20 the rank is below ten, in the last 17 above d/2.
+    The bench's cube takes 39 iterations. In the first 20 the rank is below ten, in the last 17 above d/2.
     """
     return squares * bands**2
 
 
 def cases(*, quick: bool = False) -> list[Case]:
-    """Return the rows of the table; `quick` leaves out the large numbers of bands and the slowest peers.
+    """Return the cases; `quick` leaves out more than 30 bands and the slowest peers.
 
-    The operations of `Case.flops` count one multiplication or addition each; divided by the measured speed of a
-    matrix product they give the time that nobody can beat with that algorithm.
+    `Case.flops` counts multiplications and additions. Divided by the measured speed of a matrix product, it gives the
+    time that this algorithm cannot beat.
     """
     window: dict[str, Any] = {"outer": 15, "inner": 5}
     found = []
@@ -191,12 +191,12 @@ def cases(*, quick: bool = False) -> list[Case]:
         Case("rpca d=200", "rpca", {}, bands=200, side=512, outer=0, inner=0, flops=_pursuit(200, 73),
              reference=None, peers=(octave_ialm(),), repeats=2)
     )  # fmt: skip
-    # About 35 iterations on a square matrix: its Gram matrix, the eigenvectors of that (9 n³), a product.
+    # About 35 iterations on a square matrix, each with a Gram matrix, its eigenvectors (9 n³) and a product.
     found.append(
         Case("rpca-bands d=20", "rpca-bands", {}, bands=20, side=64, outer=0, inner=0, flops=35 * (1 + 9 + 2) * 64 * 20,
              reference=formulas.band_rpca, peers=(numpy_whole("numpy, full SVDs", formulas.band_rpca),))
     )  # fmt: skip
-    # A patch of 64 pixels begins at every sixteenth pixel: their Gram matrix, and two products with one vector.
+    # One patch of 64 pixels for every 16 pixels, with a Gram matrix and two products with one vector.
     found.append(
         Case("low-rank d=60", "low-rank", {}, bands=60, side=128, outer=0, inner=0, flops=60 * (64**2 + 4 * 64) / 16,
              reference=formulas.low_rank, peers=(numpy_whole("numpy, SVD and nanmedian", formulas.low_rank),))

@@ -1,4 +1,4 @@
-"""The cube that is measured, and the whole command on files of it: from the start of Python to the raster."""
+"""The cube of the bench of speed, and times of whole commands on files of it."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from hsad.products.cubes.convert import write_cube
 __all__ = ["command_seconds", "made_cube"]
 
 _COUNTS = 1000
-"""Whole numbers of the cube, which is of order one, are thousandths."""
+"""Factor of the cube, whose numbers are of order one, in integer files."""
 
 
 def made_cube(side: int, bands: int) -> NDArray[np.float64]:
-    """Return a cube of smooth spectra with noise, of order one, always the same."""
+    """Return a cube of smooth spectra with noise, of order one; it is the same in each call."""
     random = np.random.default_rng(0)
     curves = np.cumsum(random.normal(size=(6, bands)), axis=1) / np.sqrt(bands)
     mixture = random.random((side, side, 6))
@@ -31,7 +31,10 @@ def made_cube(side: int, bands: int) -> NDArray[np.float64]:
 
 
 def command_seconds(case: Case, cube: NDArray[np.float64], threads: tuple[int, ...]) -> NDArray[np.float64]:
-    """Return the seconds of whole commands, ``(repeats, threads)``, after one that warms caches."""
+    """Return the seconds of whole commands, ``(repeats, threads)``, from the start of Python to the raster.
+
+    A first command, which fills caches, is not counted.
+    """
     with tempfile.TemporaryDirectory() as folder:
         scene = Path(folder) / "scene.hdr"
         numbers = cube * _COUNTS if case.command.startswith("int") else cube

@@ -1,4 +1,4 @@
-"""Every kernel compiled at a quiet time, by a small run of each method that has some; they stay in numba's cache."""
+"""Compilation of all kernels into numba's cache, by a small run of each method that has kernels."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ __all__ = ["RUNS", "Compiled", "compile_kernels"]
 _SIDE = 28
 _WINDOW = {"outer": 9, "inner": 3}
 _FEW, _MANY = 6, 90
-"""Bands at which the systems of a ring of 72 pixels are of the order of the bands, and of the order of the ring."""
+"""Below 72 bands the systems of a ring of 72 pixels have the order of the bands, above it that of the ring."""
 
-#: What is run, by name: the method, its bands and its parameters. Where the ways part, each is taken once.
+#: The runs, by name: method, bands, parameters. Together they take each branch that has a kernel.
 RUNS: dict[str, tuple[str, int, dict[str, Any]]] = {
     "auto": ("auto", 40, {}),
     "rx": ("rx", _FEW, {}),
@@ -46,14 +46,14 @@ RUNS: dict[str, tuple[str, int, dict[str, Any]]] = {
 
 @dataclass(frozen=True)
 class Compiled:
-    """A run that compiled what it needed and was not there yet, and how long it took."""
+    """A run, and the seconds that it took to compile what the cache did not have."""
 
     name: str
     seconds: float
 
 
 def compile_kernels(progress: Callable[..., Any] | None = None) -> list[Compiled]:
-    """Compile the kernels of all detectors for this machine; what its cache holds already takes a moment.
+    """Compile the kernels of all detectors for this machine, and return the time of each run.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def compile_kernels(progress: Callable[..., Any] | None = None) -> list[Compiled
         scene = np.random.default_rng(0).normal(size=(_SIDE, _SIDE, bands))
         started = time.perf_counter()
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", HsadWarning)  # of noise; nobody looks at the scores
+            warnings.simplefilter("ignore", HsadWarning)  # the scene is noise
             detect(scene, method, workers=1, **parameters)
         done.append(Compiled(name, time.perf_counter() - started))
     return done

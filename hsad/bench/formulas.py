@@ -1,4 +1,4 @@
-"""The detectors as a textbook writes them, one pixel after the other in numpy: peers in speed, judges in accuracy."""
+"""The detectors as textbooks write them, pixel by pixel in numpy: peers in speed, references for scores."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Matrix = NDArray[np.float64]
 
 
 def ring_of(cube: NDArray[np.float64], row: int, col: int, outer: int, inner: int) -> Matrix:
-    """Return the ring of a pixel far from the edges, ``(d, s)``: one atom a column."""
+    """Return the ring of a pixel far from the edges, ``(d, s)``, one atom per column."""
     half, guard = outer // 2, inner // 2
     window = cube[row - half : row + half + 1, col - half : col + half + 1]
     outside = np.ones(window.shape[:2], dtype=np.bool_)
@@ -93,7 +93,7 @@ class Decomposed(NamedTuple):
 
 
 def rpca(cube: NDArray[np.float64]) -> Decomposed:
-    """Return ‖Sᵢ‖ of all pixels: S by the inexact ALM with a full SVD an iteration (Lin et al. 2010)."""
+    """Return ‖Sᵢ‖ of all pixels, S by the inexact ALM with a full SVD in each iteration (Lin et al. 2010)."""
     x = cube.reshape(-1, cube.shape[2])
     lam = 1 / np.sqrt(max(x.shape))
     parts = inexact_alm(x, lam)
@@ -102,13 +102,13 @@ def rpca(cube: NDArray[np.float64]) -> Decomposed:
 
 
 def band_rpca(cube: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return ‖Sᵢ‖ over the bands: the image of each band, no larger than a window, decomposed alone."""
+    """Return ‖Sᵢ‖ over the bands; the image of each band is one window and is decomposed alone."""
     parts = [inexact_alm(band, 1 / np.sqrt(max(band.shape))).sparse for band in np.moveaxis(cube, 2, 0)]
     return np.asarray(np.linalg.norm(parts, axis=0))
 
 
 class Parts(NamedTuple):
-    """X = L + S, as far as the iteration came, and ‖L‖_*."""
+    """L and S after the last iteration, and ‖L‖_*."""
 
     low: Matrix
     sparse: Matrix
@@ -158,7 +158,7 @@ def lasso(y: Vector, atoms: Matrix, lam: float, iterations: int, *, accelerated:
 
 
 def lasso_weights(y: Vector, atoms: Matrix, lam: float, iterations: int, *, accelerated: bool) -> Vector:
-    """Return α after so many proximal gradient steps (Beck & Teboulle 2009) of length 1/(1.01 λmax(XᵀX))."""
+    """Return α after `iterations` proximal gradient steps (Beck & Teboulle 2009) of length 1/(1.01 λmax(XᵀX))."""
     step = 1 / (1.01 * np.linalg.eigvalsh(atoms.T @ atoms)[-1])
     alpha, point, t = np.zeros(atoms.shape[1]), np.zeros(atoms.shape[1]), 1.0
     for _ in range(iterations):

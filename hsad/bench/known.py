@@ -1,4 +1,4 @@
-"""Scenes whose truth is known: the benchmark scenes of the catalogue that are at hand, and the synthetic one."""
+"""Scenes with known truth: the available benchmark scenes of the catalogue, and the synthetic scene."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from hsad.synthetic import make_scene
 
 __all__ = ["BENCHMARK", "KnownScene", "as_cube", "benchmark_scenes", "synthetic_scene"]
 
-#: The scenes of the catalogue that accuracy is measured on; the others show the same places again, or have no truth.
+#: The scenes of the catalogue for accuracy. The others show the same places, or have no truth.
 BENCHMARK = (
     "abu-airport-2", "abu-airport-4", "abu-beach-3", "abu-beach-4", "abu-urban-2", "abu-urban-4", "abu-urban-5",
     "sandiego-1", "pavia-lzw", "pavia-wu",
@@ -34,12 +34,12 @@ class KnownScene:
     ----------
     name : str
     family : str
-        What kind of scene it is: ``native``, ``synthetic``, ``faint``, …
+        Kind of scene, such as ``native``, ``synthetic``, ``faint``.
     cube : (y, x, band) xarray.DataArray
     truth : (rows, cols) ndarray
-        0 background, else an object; NaN is left out.
+        0 is background, other numbers are objects, NaN is left out.
     sha256 : dict of str to str
-        Checksums of the files it was read from, by name; none of a scene that was made.
+        Checksums of the files of the scene, by name; empty for a made scene.
     """
 
     name: str
@@ -55,12 +55,12 @@ def as_cube(spectra: NDArray[np.floating]) -> xr.DataArray:
 
 
 def benchmark_scenes(folder: Path) -> list[KnownScene]:
-    """Return the benchmark scenes whose files lie in a folder, or in its folder ``scenes``.
+    """Return the benchmark scenes whose files are in a folder, or in its subfolder ``scenes``.
 
     Raises
     ------
     SceneError
-        When there is no such folder, or a file is not the one of the catalogue (by its checksum).
+        If there is no such folder, or the checksum of a file differs from the catalogue.
     """
     if not folder.is_dir():
         raise SceneError(f"{folder}: no such folder of benchmark scenes (--data, HSAD_DATA)")
@@ -83,6 +83,6 @@ def _opened(item: CatalogItem, folder: Path) -> KnownScene:
 
 
 def synthetic_scene() -> KnownScene:
-    """Return the scene of `hsad.make_scene` as it is by default."""
+    """Return the default scene of `hsad.make_scene`."""
     scene = make_scene()
     return KnownScene("demo", "synthetic", scene.cube, scene.truth.values.astype(np.float64), {})

@@ -1,4 +1,4 @@
-"""A table of the bench in a page of the manual, put where the one of the last time stands."""
+"""Tables of the bench in pages of the manual."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ __all__ = ["check_page", "put_into"]
 
 
 def check_page(page: str | Path, heading: str) -> None:
-    """Refuse a page without a table that starts with `heading`, before anything is measured.
+    """Refuse a page that has no table starting with `heading`.
 
     Raises
     ------
     ParameterError
-        When the page cannot be read, or has no such table with its line on the machine above it, or several.
+        If the page cannot be read, or does not have exactly one such table below a line on the machine.
     """
     _place(_lines(Path(page)), heading, page)
 
 
 def put_into(page: str | Path, table: str) -> None:
-    """Replace the table of a Markdown page that starts like `table`, and the line on the machine above it.
+    """Replace the table of a Markdown page that starts like `table`, and the line on the machine above the table.
 
     Parameters
     ----------
     page : str or Path
     table : str
-        What ``table()`` of a report returns: the line on the machine, an empty line, the table.
+        Result of ``table()`` of a report: line on the machine, empty line, table.
 
     Raises
     ------
@@ -63,8 +63,8 @@ def _place(lines: list[str], heading: str, page: str | Path) -> tuple[int, int]:
     ]
     if len(heads) != 1:
         raise ParameterError(
-            f"--into: {page}: {len(heads)} tables with {heading!r} in their first column and, two lines above them, "
-            "a line that starts with 'hsad '; one is wanted"
+            f"--into: {page}: one table is needed that has {heading!r} in its first column and, two lines above it, a "
+            f"line that starts with 'hsad '; the page has {len(heads)}"
         )
     stop = heads[0]
     while stop < len(lines) and lines[stop].startswith("|"):

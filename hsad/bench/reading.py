@@ -1,4 +1,4 @@
-"""How fast windows of a scene are read, beside a plain read of the same file from its first byte to its last."""
+"""The speed of reading windows of a scene, beside a plain read of the same file from first to last byte."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from hsad.scene.cube import build_cube, chunk_cube
 
 __all__ = ["Reading", "ReadingRow", "run_reading"]
 
-_SIDE = 256  # of a window: what detection reads of a scene of this size
+_SIDE = 256  # pixels; the windows that detection reads of a scene of this size
 _REPEATS = 3
 _BANDS = 200
 _SIZE = {False: 1024, True: 512}  # rows and columns, by `quick`
@@ -32,17 +32,17 @@ _SIZE = {False: 1024, True: 512}  # rows and columns, by `quick`
 
 @dataclass(frozen=True)
 class ReadingRow:
-    """How fast one layout is read, on one thread; MB of numbers (of the file, for the plain reads) a second.
+    """Speeds of reading one layout on one thread, MB/s of numbers; MB/s of the file for plain reads.
 
     Attributes
     ----------
     layout : str
     file_bytes : int
-        Less than the numbers take where they are compressed.
+        Size of the file, which may be compressed.
     plain, windows : float
-        With the file in the system's cache.
+        Speeds with the file in the system's cache.
     cold_plain, cold_windows : float or None
-        With the file on the disk only; None where the system cannot be asked to forget it.
+        Speeds with the file on the disk only; None if the system cannot drop a file from its cache.
     """
 
     layout: str
@@ -92,25 +92,24 @@ class Reading:
 
 
 def run_reading(*, quick: bool = False, only: str = "", progress: Callable[..., Any] | None = None) -> Reading:
-    """Write a scene in each layout, read it window by window and byte by byte, and compare.
+    """Return the speeds of reading a scene in each layout, by windows and by a plain read.
 
-    The plain read fills one buffer of 8 MB again and again; windows are put in the order of pixels, in memory of their
-    own, and decoded where they are compressed, as detection reads them. The files lie in the folder of temporary files
-    (``TMPDIR``) for a while.
+    The plain read fills one buffer of 8 MB again and again. Windows are decoded and put in the order of pixels, as for
+    detection. The files are written to the folder of temporary files (``TMPDIR``) and removed.
 
     Parameters
     ----------
     quick : bool
         A quarter of the pixels.
     only : str
-        Only layouts whose name holds this.
+        Only layouts whose name contains this text.
     progress : callable, optional
         As `hsad.engine.run.Progress`.
 
     Raises
     ------
     ParameterError
-        When no layout has `only` in its name.
+        If no layout has `only` in its name.
     """
     chosen = [layout for layout in _LAYOUTS if only in layout]
     if not chosen:
@@ -134,7 +133,7 @@ def _measure(layout: str, source: CubeSource, file: Path) -> ReadingRow:
     }
     best: dict[tuple[bool, Callable[..., None]], float] = {}
     for cold in (False, True):
-        for _ in range(_REPEATS):  # one after the other: what disturbs the machine disturbs both
+        for _ in range(_REPEATS):  # in turn, so that other load on the machine slows both kinds alike
             for kind, call in calls.items():
                 shared_blocks.clear()
                 if not cold or uncache(file):
@@ -158,7 +157,7 @@ def _windows(source: CubeSource) -> None:
 
 
 def _scene(shape: tuple[int, int, int]) -> NDArray[np.int16]:
-    """Return smooth spectra with noise, which deflate makes about two thirds as long, as it does real ones."""
+    """Return smooth spectra with noise; deflate shortens them to about two thirds, like real ones."""
     random = np.random.default_rng(0)
     curve = np.linspace(300, 3000, shape[2])
     cube = np.empty(shape, np.int16)

@@ -1,4 +1,4 @@
-"""Two reports of the bench, row by row: what became slower, beyond what the runs of each differ among themselves."""
+"""Comparison of two reports of the bench row by row: a row is slower if that exceeds the spread of its runs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Pair:
     ----------
     name : str
     before, after : float
-        Median of the runs, in units of the bound of its own report: the speed of the machine falls out.
+        Median of the runs in units of the bound of the same report, so the speed of the machine cancels.
     ratio : float
         before / after; above 1 is faster.
     changed : bool
@@ -37,7 +37,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Comparison:
-    """All rows that both reports have, and the names of those that one has."""
+    """The rows in both reports, and the names of rows in one of them."""
 
     pairs: tuple[Pair, ...]
     only_before: tuple[str, ...]
@@ -45,7 +45,7 @@ class Comparison:
 
     @property
     def slower(self) -> tuple[str, ...]:
-        """The rows that became slower beyond the spread of their runs."""
+        """Rows that became slower by more than the spread of their runs."""
         return tuple(pair.name for pair in self.pairs if pair.changed and pair.ratio < 1)
 
     def to_dict(self) -> dict[str, Any]:
@@ -64,12 +64,12 @@ class Comparison:
 
 
 def compare_reports(before: str | Path, after: str | Path) -> Comparison:
-    """Compare two files that ``hsad bench --json`` wrote, row by row.
+    """Return the comparison of two files that ``hsad bench --json`` wrote.
 
     Raises
     ------
     ParameterError
-        When a file cannot be read or is no report of the bench of speed; or no row stands in both.
+        If a file cannot be read or is not a report of the bench of speed, or no row is in both.
     """
     rows = [_rows(Path(path)) for path in (before, after)]
     pairs = tuple(_pair(name, rows[0][name], rows[1][name]) for name in rows[0] if name in rows[1])

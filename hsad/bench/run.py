@@ -1,4 +1,4 @@
-"""Runs the cases and puts the figures into a table, a dictionary or a plot."""
+"""The bench of speed: runs of the cases, and their figures as a table, a dictionary or a plot."""
 
 from __future__ import annotations
 
@@ -39,22 +39,21 @@ class Row:
     ----------
     name : str
     hsad : float
-        One thread, the whole call of `hsad.detect` or the whole command; the least of `runs`.
+        Time of the whole call of `hsad.detect` or of the whole command, one thread; the least of `runs`.
     runs : tuple of float
-        All of them, in their order.
+        All times on one thread, in order.
     hsad_two : float or None
-        Two threads; None where the cube is one leaf, which is not divided.
+        Time on two threads; None if the cube is a single leaf, which is not divided.
     gemm_gflops : float
-        Speed of a matrix product, measured just before.
+        Speed of a matrix product, measured just before the case.
     bound : float
-        Operations of the thriftiest algorithm known, at that speed.
+        Time of the operations of the cheapest algorithm known, at that speed.
     peers : dict of str to float
-        Times of the peers, one thread.
+        Times of the peers on one thread.
     difference : float or None
-        Largest relative difference from the formula written out in float64; None where that takes too long.
+        Largest relative difference from the formula in float64; None if the formula takes too long.
     objectives : dict of str to float
-        Of methods that minimize something: by how much hsad's objective is above that of each peer, relative to it
-        (below 0: hsad's is smaller).
+        For methods that minimize an objective, hsad's objective / that of each peer - 1; below 0 hsad's is smaller.
     """
 
     name: str
@@ -70,7 +69,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Report:
-    """The figures of one run, and where they were measured."""
+    """The figures of one run, with machine and version."""
 
     machine: str
     version: str
@@ -130,14 +129,14 @@ class Report:
 
 
 def run_bench(*, quick: bool = False, only: str = "", progress: Callable[..., Any] | None = None) -> Report:
-    """Time hsad and every peer that is installed, on the same cubes.
+    """Return the times of hsad and of every installed peer on the same cubes.
 
     Parameters
     ----------
     quick : bool
-        Leave out the large numbers of bands and the slowest peers.
+        Leave out more than 30 bands and the slowest peers.
     only : str
-        Measure only cases whose name holds this.
+        Only cases whose name contains this text.
     progress : callable, optional
         As `hsad.engine.run.Progress`.
 
@@ -164,19 +163,19 @@ def _measure(case: Case) -> Row:
     speed = _gemm_speed()
     cube = made_cube(case.side, case.bands)
     windows = {"outer": case.outer, "inner": case.inner} if case.outer else {}
-    given = xr.DataArray(cube, dims=("y", "x", "band"))
+    scene = xr.DataArray(cube, dims=("y", "x", "band"))
     scores: xr.DataArray | None = None
-    # Threads in turn, several times: what disturbs the machine disturbs both.
+    # Numbers of threads take turns, so that other load on the machine slows both alike.
     threads = (1, 2) if case.side > make_detector(case.method, **case.parameters).leaf else (1,)
     if case.command:
         times = command_seconds(case, cube, threads)
     else:
 
         def call(workers: int) -> xr.DataArray:
-            found: xr.DataArray = detect(given, case.method, workers=workers, **windows, **case.parameters)
+            found: xr.DataArray = detect(scene, case.method, workers=workers, **windows, **case.parameters)
             return found
 
-        scores = call(1)  # compiles, too
+        scores = call(1)  # compiles
         times = np.array([[seconds(partial(call, n)) for n in threads] for _ in range(case.repeats)])
     times *= 1e6 / cube[..., 0].size
     peers = {peer.name: peer.measure(cube, case.outer, case.inner) for peer in case.peers if peer.available}
@@ -199,7 +198,8 @@ def _measure(case: Case) -> Row:
 def _difference(case: Case, cube: NDArray[np.float64], scores: NDArray[np.float32]) -> float | None:
     """Return the largest relative difference from the formula; scores are rounded to float32 (6e-8).
 
-    Of methods that score the scene as a whole it is relative to the largest score: the least are sums that cancel.
+    For methods that score the scene as a whole, the difference is relative to the largest score, because the smallest
+    scores are sums that cancel.
     """
     if case.reference is None:
         return None
@@ -216,6 +216,6 @@ def _difference(case: Case, cube: NDArray[np.float64], scores: NDArray[np.float3
 
 
 def _gemm_speed() -> float:
-    """Return how many float64 operations a second a large matrix product does on one thread."""
+    """Return float64 operations per second of a large matrix product on one thread."""
     a = np.random.default_rng(0).random((1200, 1200))
     return 2 * 1200**3 / best_of(lambda: a @ a, _REPEATS)

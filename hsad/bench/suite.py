@@ -1,24 +1,24 @@
-"""A suite of cases on which a default must not fail: benchmark scenes, coarser, with implants, with noise; synthetic.
+"""The suite of cases for default methods: benchmark scenes, binned, with implants or noise, and synthetic scenes.
 
 ==========  =====  ==================================================================================================
-family      cases  what
+family      cases  content
 ==========  =====  ==================================================================================================
 native      10     the benchmark scenes with their own truths
-binned2     10     the same, averaged 2 × 2; a binned pixel is anomalous if any of its pixels is
-binned3     10     the same, averaged 3 × 3
-synthetic   14     `hsad.make_scene`: its default targets, faint, large, frequent ones; noise, stripes and smile
+binned2     10     native scenes averaged 2 × 2; a binned pixel is anomalous if any of its pixels is
+binned3     10     native scenes averaged 3 × 3
+synthetic   14     `hsad.make_scene` with default, faint, large and frequent targets; noise, stripes and smile
 faint       12     objects of 1-4 pixels implanted into the benchmark scenes, sub-pixel fill .05-.5
 large       10     1-4 objects of 110-400 pixels implanted, fill .3-1
 frequent    10     objects of 1-16 pixels implanted until they cover 1-5 % of the scene, fill .3-1
 noisy       10     the benchmark scenes with white noise or multiplicative stripes, some with faint implants
 ==========  =====  ==================================================================================================
 
-The spectrum of an implant comes from one of three places in turn: *other*, the largest object of another benchmark
-scene as ratio to its background's mean, stretched over the bands of this scene by position; *library*, a target
-material of `hsad.make_scene` as such a ratio; *here*, a pixel of the same scene from the 5 % at the largest angle from
-the mean spectrum.
-Draw 0 is the suite; every other draw gives other implants and synthetic scenes of the same kinds, to judge what was
-chosen on the first.
+The spectrum of an implant has one of three sources in turn. *other*: the largest object of another benchmark scene, as
+ratio to the mean of that scene's background, stretched over the bands of this scene by position. *library*: a target
+material of `hsad.make_scene` as such a ratio. *here*: a pixel of the same scene, from the 5 % with the largest angle
+to the mean spectrum.
+Draw 0 is the suite. Other draws have other implants and synthetic scenes of the same kinds; they judge choices that
+were made on draw 0.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ __all__ = ["FAMILIES", "binned", "suite"]
 
 FAMILIES = ("native", "binned2", "binned3", "synthetic", "faint", "large", "frequent", "noisy")
 
-#: Scenes into which objects are implanted: no two of them show the same pixels (but for 20 columns).
+#: Scenes for implants. No two of them show the same pixels, except for 20 columns.
 _GROUNDS = ("airport-2", "airport-4", "beach-3", "beach-4", "urban-2", "urban-4", "urban-5", "sandiego-1")
 _SOURCES = ("other", "library", "here")
 
@@ -63,16 +63,16 @@ _SYNTHETIC: tuple[tuple[str, dict[str, Any]], ...] = (
 
 
 def suite(scenes: list[KnownScene], draw: int = 0, families: Collection[str] = FAMILIES) -> Iterator[KnownScene]:
-    """Yield the cases, always the same and in the same order.
+    """Yield the cases, which are the same in each call, in order.
 
     Parameters
     ----------
     scenes : list of KnownScene
-        The benchmark scenes. Where a ground of the implants is missing, there are no families with implants or noise.
+        The benchmark scenes. If a scene for implants is missing, the families with implants or noise are left out.
     draw : int
-        Which implants and synthetic scenes, from 0.
+        Number of the draw of implants and synthetic scenes, from 0.
     families : collection of str
-        Which of `FAMILIES`; a case is the same whichever others are made.
+        Some of `FAMILIES`. A case does not depend on the choice of families.
     """
     for factor, family in ((1, "native"), (2, "binned2"), (3, "binned3")):
         for scene in scenes if family in families else ():
@@ -92,7 +92,7 @@ def suite(scenes: list[KnownScene], draw: int = 0, families: Collection[str] = F
 def binned(
     spectra: NDArray[np.floating], truth: NDArray[np.bool_], factor: int
 ) -> tuple[NDArray[np.floating], NDArray[np.bool_]]:
-    """Average squares of pixels; a square with an anomalous pixel is anomalous. What is left at the edge is cut off."""
+    """Return squares of pixels averaged; a square with an anomalous pixel is anomalous. Rests at edges are cut off."""
     rows, cols = (size // factor for size in truth.shape)
     inside = np.s_[: rows * factor, : cols * factor]
     cube = spectra[inside].reshape(rows, factor, cols, factor, -1).mean(axis=(1, 3))
@@ -100,7 +100,7 @@ def binned(
 
 
 class _Implants:
-    """The families that are made of the benchmark scenes, and where the spectra of their implants come from."""
+    """The families made from the benchmark scenes, and the spectra of their implants."""
 
     def __init__(self, grounds: Mapping[str, tuple[NDArray[np.float32], NDArray[np.bool_]]], draw: int) -> None:
         self.grounds = grounds
@@ -142,13 +142,13 @@ class _Implants:
         for k in range(10):
             ground, rng = _GROUNDS[(k + 4) % 8], self._rng(4, k)
             kind = ("white", "striped", "both", "white-faint", "striped-faint")[k % 5]
-            spectra, own = self.grounds[ground]
-            cube, truth = spectra.astype(np.float64), own.astype(np.float64)
+            spectra, objects = self.grounds[ground]
+            cube, truth = spectra.astype(np.float64), objects.astype(np.float64)
             if kind.endswith("faint"):
                 materials = [self._material(ground, source, rng) for source in ("other", "library")]
                 sizes = [int(n) for n in rng.integers(1, 5, 40)]
-                cube, truth = implant(spectra, own, sizes, (0.2, 0.5), materials, rng)
-            if not kind.startswith("white"):  # each band has a gain of its own in each column
+                cube, truth = implant(spectra, objects, sizes, (0.2, 0.5), materials, rng)
+            if not kind.startswith("white"):  # a gain for each band and column
                 cube = cube * (1 + (0.01, 0.03)[k // 5] * rng.standard_normal((1, *cube.shape[1:])))
             if not kind.startswith("striped"):
                 level = (0.03, 0.08)[k // 5] * np.median(cube, axis=(0, 1))
@@ -195,6 +195,6 @@ def _largest_object(cube: NDArray[np.float32], truth: NDArray[np.bool_]) -> NDAr
 
 
 def _stretched(ratio: NDArray[np.floating], bands: int) -> NDArray[np.float64]:
-    # Smoothed: what two sensors or atmospheres do to single bands is no property of a material.
+    # Smoothing removes effects of sensor and atmosphere on single bands, which are no property of the material.
     smooth = ndimage.gaussian_filter1d(ratio, 2.0)
     return np.asarray(np.interp(np.linspace(0, 1, bands), np.linspace(0, 1, len(smooth)), smooth))

@@ -1,4 +1,4 @@
-"""How well scores agree with a truth: measures, and how sure they are."""
+"""Comparison of scores with a truth: measures and their confidence intervals."""
 
 from hsad.evaluation.measures import ROC, Evaluation, Scored, evaluate, roc_curve, scored_pixels
 

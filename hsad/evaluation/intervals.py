@@ -1,6 +1,7 @@
-"""How sure a comparison with a truth is, and what it says of each object: the bootstrap over objects.
+"""Confidence intervals of a comparison with a truth, and its figures for each object.
 
-A scene has a handful of objects, and the pixels of one are no independent witnesses: what is drawn anew is objects.
+The intervals come from a bootstrap over objects, because a scene has few objects and the pixels of one object are not
+independent.
 """
 
 from __future__ import annotations
@@ -28,14 +29,14 @@ class ObjectScore:
     Attributes
     ----------
     label : int
-        Its number: 8-connected components, from the upper left.
+        Number of the 8-connected component, counted from the upper left.
     pixels : int
-        Those with a score.
+        Pixels of the object that have a score.
     score_max : float
     false_alarm_rate : float
-        Share of background pixels with at least this score: what finding the object costs.
+        Share of background pixels with a score of at least `score_max`, the price of finding the object.
     auc : float
-        Of its pixels against the background.
+        AUC of the pixels of the object against the background.
     """
 
     label: int
@@ -55,7 +56,7 @@ class Interval:
 
 
 def evaluate_objects(scores: ArrayLike, truth: ArrayLike) -> list[ObjectScore]:
-    """Return what a comparison says of each object of a truth.
+    """Return the figures of each object of a truth.
 
     Parameters
     ----------
@@ -72,10 +73,10 @@ def evaluate_objects(scores: ArrayLike, truth: ArrayLike) -> list[ObjectScore]:
     above = _share_below(scored.anomalous, background)
     found = []
     for label in np.unique(scored.objects):
-        own = scored.objects == label
-        highest = float(scored.anomalous[own].max())
+        inside = scored.objects == label
+        highest = float(scored.anomalous[inside].max())
         rate = 1.0 - np.searchsorted(background, highest, side="left") / background.size
-        found.append(ObjectScore(int(label), int(own.sum()), highest, float(rate), float(above[own].mean())))
+        found.append(ObjectScore(int(label), int(inside.sum()), highest, float(rate), float(above[inside].mean())))
     return found
 
 
@@ -90,8 +91,8 @@ def confidence_intervals(
 ) -> dict[str, Interval]:
     """Return AUC, average precision and the share of objects found, each with an interval.
 
-    Objects are drawn with replacement, as many as there are; the background stays. So the interval says how the figures
-    would vary over other objects of these kinds in this scene, not over other scenes.
+    Each draw takes the number of objects of the truth with replacement; the background stays. So an interval says how
+    the figure varies over other objects of these kinds in this scene, and nothing about other scenes.
 
     Parameters
     ----------
@@ -112,9 +113,9 @@ def confidence_intervals(
     Raises
     ------
     ParameterError
-        When `level`, `draws` or the rate is out of its range.
+        If `level`, `draws` or the rate is out of its range.
     DataError
-        As `hsad.evaluate`, and when the truth has a single object.
+        As `hsad.evaluate`, and if the truth has a single object.
 
     References
     ----------
@@ -129,7 +130,7 @@ def confidence_intervals(
     scored = scored_pixels(scores, truth)
     labels, owner = np.unique(scored.objects, return_inverse=True)
     if len(labels) < 2:
-        raise DataError("intervals are over objects: the truth has a single one")
+        raise DataError("truth: confidence intervals need at least two objects, this truth has one")
     background = np.sort(scored.background)
     allowed = int(np.floor(false_alarm_rate * background.size + 1e-9))
     limit = background[-allowed - 1]
@@ -138,7 +139,7 @@ def confidence_intervals(
     share_below = _share_below(scored.anomalous, background)
     order = np.argsort(-scored.anomalous, kind="stable")
     falling = scored.anomalous[order]
-    ends = np.append(np.flatnonzero(np.diff(falling)), len(falling) - 1)  # the last of each group of equal scores
+    ends = np.append(np.flatnonzero(np.diff(falling)), len(falling) - 1)  # last place of each group of equal scores
     alarms = background.size - np.searchsorted(background, falling[ends], side="left")
 
     def measures(times: NDArray[np.int64]) -> tuple[float, float, float]:
@@ -161,7 +162,7 @@ def confidence_intervals(
 
 
 def _share_below(values: NDArray[np.float64], background: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the share of background below each value, equal ones counted half: its part of the AUC."""
+    """Return the share of background below each value, equal values counted half; the AUC is the mean."""
     below = np.searchsorted(background, values, side="left")
     upto = np.searchsorted(background, values, side="right")
     return np.asarray((below + upto) / 2 / background.size)

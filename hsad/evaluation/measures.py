@@ -1,9 +1,9 @@
-"""How well scores agree with a truth: the ROC and its relatives, on plain arrays.
+"""Comparison of scores with a truth: the ROC and measures derived from it, on plain arrays.
 
-Anomalies are .1-1.5% of the pixels: an AUC of .99 can go with an average precision of .43. So `evaluate`
-gives the measures that see the ranking (AUC, average precision), the scale (3-D ROC) and the objects.
+Anomalies are .1-1.5% of the pixels, so an AUC of .99 can go with an average precision of .43. `evaluate` therefore
+returns measures of the ranking (AUC, average precision), of the scale (3-D ROC) and of the objects.
 
-Higher scores are more anomalous. A pixel is detected *at* a score t when its own score is at least t.
+Higher scores are more anomalous. A pixel is detected *at* a score t if its score is at least t.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ __all__ = ["ROC", "Evaluation", "Scored", "evaluate", "roc_curve", "scored_pixel
 
 @dataclass(frozen=True)
 class ROC:
-    """A receiver operating characteristic: one point for each distinct score, from the highest down.
+    """A receiver operating characteristic with one point for each distinct score, from the highest down.
 
     Attributes
     ----------
     thresholds : (n,) ndarray of float64
-        Distinct scores, falling; the first is infinite and detects nothing.
+        Distinct scores, falling; the first is infinite, which no pixel reaches.
     false_alarm_rate : (n,) ndarray of float64
         Share of background pixels with at least that score, from 0 to 1.
     detection_rate : (n,) ndarray of float64
@@ -58,18 +58,18 @@ class ROC:
 
 @dataclass(frozen=True)
 class Evaluation(Record):
-    """How well scores agree with a truth.
+    """The measures of a comparison of scores with a truth.
 
     Attributes
     ----------
     pixels : int
         Pixels with a score.
     positives : int
-        Those of them that are anomalous.
+        Anomalous pixels with a score.
     auc : float
         AUC(D,F): area under detection rate over false-alarm rate, ties averaged.
     average_precision : float
-        Area under precision over detection rate, in steps, as scikit-learn has it.
+        Area under precision over detection rate, in steps, as in scikit-learn.
     auc_d_tau : float
         AUC(D,τ): area under the detection rate over τ, see the notes of `evaluate`.
     auc_f_tau : float
@@ -87,13 +87,13 @@ class Evaluation(Record):
     snpr : float
         AUC(D,τ) / AUC(F,τ); infinite or NaN when AUC(F,τ) is 0.
     false_alarm_rate : float
-        At which objects are counted, as given.
+        Share of background pixels that may lie above `threshold`.
     threshold : float
-        The lowest score above which that share of background is not exceeded.
+        Lowest score above which at most that share of the background lies.
     objects : int
         8-connected components of the truth with at least one scored pixel.
     objects_found : int
-        Those with at least one pixel above the threshold.
+        Objects with at least one pixel above the threshold.
     """
 
     pixels: int
@@ -132,43 +132,42 @@ def roc_curve(scores: ArrayLike, truth: ArrayLike) -> ROC:
 
 
 def evaluate(scores: ArrayLike, truth: ArrayLike, *, false_alarm_rate: float = 1e-3) -> Evaluation:
-    """Compare scores with a truth, pixel by pixel and object by object.
+    """Return measures of the agreement of scores with a truth, by pixels and by objects.
 
     Pixels whose score or truth is NaN are left out.
 
     Parameters
     ----------
     scores : (rows, cols) array_like or xarray.DataArray
-        Higher = more anomalous, NaN where there is none.
+        Higher = more anomalous, NaN for no score.
     truth : (rows, cols) array_like or xarray.DataArray
-        Anomalous where it is not zero.
+        Not zero = anomalous.
     false_alarm_rate : float
-        Share of background pixels that may lie above the threshold at which objects are counted; at least 0,
-        below 1.
+        Share of background pixels that may lie above the threshold for objects; at least 0, below 1.
 
     Returns
     -------
     Evaluation
-        A field may also be looked up by its name: ``result["auc"]``.
+        A field can also be looked up by name, ``result["auc"]``.
 
     Raises
     ------
     DataError
-        When the shapes differ, a score is infinite, or no pixel with a score is anomalous or background.
+        If the shapes differ, a score is infinite, or no pixel with a score is anomalous or background.
     ParameterError
-        When an array has not two dimensions, or the rate is out of its range.
+        If an array does not have two dimensions, or the rate is out of its range.
 
     Notes
     -----
     *3-D ROC* (Chang, IEEE TGRS 59(6):5131, 2021). With scores normalised to s' = (s - min)/(max - min) over
     the evaluated pixels, the rates at threshold τ in [0, 1] are D(τ) = share of anomalous pixels with s' ≥ τ,
     F(τ) likewise over the background. Since ∫₀¹ [s' ≥ τ] dτ = s', AUC(D,τ) is the mean of s' over anomalous
-    pixels and AUC(F,τ) its mean over the background. They change under any transform of the scores but a
-    linear one; constant scores have s' = 0.
+    pixels and AUC(F,τ) its mean over the background. Only linear transforms of the scores leave them unchanged.
+    Constant scores have s' = 0.
 
-    *Ties at the threshold.* With b background pixels, at most k = ⌊rate · b⌋ may be false alarms. The
-    threshold is the (k+1)-th highest background score and detected means strictly above it, so background
-    pixels that share this score are no false alarms and the stated rate is never exceeded, only undercut.
+    *Ties at the threshold.* Of b background pixels at most k = ⌊rate · b⌋ may be false alarms. The threshold is
+    the (k+1)-th highest background score, and detected means strictly above it. Background pixels that share this
+    score are therefore no false alarms, and the stated rate is never exceeded.
 
     Examples
     --------
@@ -215,7 +214,13 @@ class Scored:
 
 
 def scored_pixels(scores: ArrayLike, truth: ArrayLike) -> Scored:
-    """Check scores and truth against each other and sort the pixels that have both."""
+    """Return the pixels with a score and a truth, in two groups.
+
+    Raises
+    ------
+    DataError, ParameterError
+        As `evaluate`.
+    """
     from scipy import ndimage
 
     score, label = _map("scores", scores), _map("truth", truth)
@@ -229,7 +234,7 @@ def scored_pixels(scores: ArrayLike, truth: ArrayLike) -> Scored:
     for kind, pixels in (("anomalous", positive), ("background", negative)):
         if not pixels.any():
             raise DataError(f"truth: no pixel with a score is {kind}")
-    # Objects are those of the truth, also where pixels without a score would cut them apart.
+    # Objects are connected in the truth, even if pixels without a score divide them.
     objects, _ = ndimage.label(np.nan_to_num(label), structure=np.ones((3, 3)))
     return Scored(score[positive], score[negative], objects[positive])
 
@@ -240,9 +245,9 @@ def _map(name: str, values: Any) -> NDArray[np.float64]:
         values = values.transpose("y", "x")
     array = with_nan(values)
     if array.ndim != 2:
-        raise ParameterError(f"{name} must have 2 dimensions (rows, cols), this array has {array.ndim}")
+        raise ParameterError(f"{name}: an array of 2 dimensions (rows, cols) is needed, not of {array.ndim}")
     if array.dtype.kind not in "biuf":
-        raise ParameterError(f"{name} must be real numbers, this array holds {array.dtype}")
+        raise ParameterError(f"{name}: real numbers are needed, not {array.dtype}")
     return array.astype(np.float64)
 
 
@@ -264,7 +269,7 @@ def _roc(anomalous: NDArray[np.float64], background: NDArray[np.float64]) -> ROC
 
 
 def _normalised_means(anomalous: NDArray[np.float64], background: NDArray[np.float64]) -> tuple[float, float]:
-    """Return the means of the min-max normalised scores of both kinds of pixels; 0 when all are equal."""
+    """Return the means of the min-max normalised scores of both kinds of pixels, 0 if all scores are equal."""
     low = min(anomalous.min(), background.min())
     span = max(anomalous.max(), background.max()) - low
     if span == 0:
@@ -273,5 +278,5 @@ def _normalised_means(anomalous: NDArray[np.float64], background: NDArray[np.flo
 
 
 def _count(objects: NDArray[np.int32]) -> int:
-    """Return how many different objects there are."""
+    """Return the number of different objects."""
     return int(np.unique(objects).size)

@@ -1,11 +1,11 @@
-"""A scene from a seed: physically plausible, georeferenced, with targets whose place and make are known.
+"""Georeferenced synthetic scenes, physically plausible, with targets of known place and material.
 
 ``spectra``   reflectances of ground and target materials, as formulas over 400-2500 nm
 ``fields``    correlated random fields: mixtures, relief, illumination
-``targets``   shapes and places of the implanted targets
-``implants``  the same shapes implanted into a scene that is given, each pixel with its own noise
+``targets``   shapes and places of the targets
+``implants``  the same shapes implanted into a real scene, whose noise stays
 ``sensor``    sun, atmosphere, bands, noise, stripes and smile
-``scene``     puts them together
+``scene``     all of it put together
 """
 
 from hsad.synthetic.scene import SyntheticScene, make_scene

@@ -1,4 +1,4 @@
-"""Correlated random fields and what is made of them: mixtures of ground materials, relief, illumination."""
+"""Correlated random fields, and the mixtures of ground materials, relief and illumination made from them."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def gaussian_field(shape: tuple[int, int], length: float, rng: np.random.Generat
     col = np.fft.rfftfreq(shape[1])[None, :]
     response = np.exp(-2 * (np.pi * length) ** 2 * (row**2 + col**2)).astype(np.float32)
     field = fft.irfft2(fft.rfft2(white) * response, s=shape)
-    # Standardised by what was drawn: a field longer than the scene keeps its contrast.
+    # The sample mean and deviation standardise the field, so one longer than the scene keeps its contrast.
     return np.asarray((field - field.mean()) / field.std(), dtype=np.float32)
 
 
@@ -62,14 +62,14 @@ def relief(shape: tuple[int, int], rng: np.random.Generator) -> Field:
 def mixtures(height: Field, materials: Sequence[str], rng: np.random.Generator) -> Field:
     """Return the abundances of the ground materials, shape ``(rows, cols, materials)``, each ≥ 0, sum 1.
 
-    A softmax of one random field a material. The fields' long correlation length makes regions, the middle
-    one patches, the short one texture. Water seeks low ground, rock high ground, and clay rock, carbonate
-    rock and concrete are rare: the background has outliers of its own.
+    They are a softmax of one random field per material. The long correlation length of the fields makes regions,
+    the middle one patches, the short one texture. Water lies on low ground, rock on high ground. Clay rock,
+    carbonate rock and concrete are rare, so the background has outliers too.
 
     Parameters
     ----------
     height : (rows, cols) ndarray of float32
-        As `relief` gives it.
+        Result of `relief`.
     materials : sequence of str
         Keys of `hsad.synthetic.spectra.GROUND`.
     rng : numpy.random.Generator
@@ -92,20 +92,20 @@ def mixtures(height: Field, materials: Sequence[str], rng: np.random.Generator) 
 def shading(height: Field, flat: Field, steepness: float, sun_zenith: float, sun_azimuth: float) -> tuple[Field, Field]:
     """Return direct and diffuse illumination relative to flat ground, each of shape ``(rows, cols)``.
 
-    Direct light goes with the cosine of incidence, cos i = n · s with the surface normal n and the sun's
-    direction s, divided by that of flat ground and at least 0 (a slope turned away from the sun); diffuse
-    light with the part of the sky that a slope sees, (1 + cos slope) / 2.
+    Direct light is proportional to the cosine of incidence, cos i = n · s with the surface normal n and the sun's
+    direction s; it is divided by the cosine of flat ground, and 0 on a slope turned away from the sun. Diffuse
+    light is proportional to the part of the sky that a slope sees, (1 + cos slope) / 2.
 
     Parameters
     ----------
     height : (rows, cols) ndarray of float32
-        As `relief` gives it.
+        Result of `relief`.
     flat : (rows, cols) ndarray of float32
-        1 where the surface is level whatever the terrain (open water), 0 on land.
+        1 on open water, which is level whatever the terrain, 0 on land.
     steepness : float
         Root mean square slope of the terrain (rise over run).
     sun_zenith, sun_azimuth : float
-        Degrees; the azimuth clockwise from the top of the grid.
+        Degrees; the azimuth counts clockwise from the top of the grid.
     """
     down, right = np.gradient(height.astype(np.float64))
     scale = steepness / np.sqrt(np.mean(down**2 + right**2))

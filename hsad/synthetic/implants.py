@@ -1,9 +1,9 @@
-"""Objects implanted into a scene that is given: what a detector must find, at places that are known.
+"""Objects implanted into a real scene, at known places.
 
-For each pixel of an object x becomes ``(1 - f) c + f g t + (x - c)``: t is the object's spectrum, f its fill, g the
-pixel's brightness, drawn from N(1, .05), and c the pixel on the leading components of the scene. So its noise stays
-what it is. White noise of each band's level instead would give implants away in the directions of least variance:
-global RX would find them by their noise, not by their spectrum.
+A pixel x of an object becomes ``(1 - f) c + f g t + (x - c)``. t is the spectrum of the object, f its fill, g the
+brightness of the pixel, drawn from N(1, .05), and c the pixel on the leading components of the scene. The noise x - c
+stays. White noise of each band's level in its place would betray implants in the directions of least variance, where
+global RX would find them by their noise and not by their spectrum.
 """
 
 from __future__ import annotations
@@ -21,14 +21,18 @@ if TYPE_CHECKING:
 
 __all__ = ["implant", "material_ratios", "without_noise"]
 
+#: Leading components that hold the spectra of a scene; the rest is noise.
 _COMPONENTS = 30
+#: Standard deviation of the brightness of the pixels of an implant.
 _BRIGHTNESS = 0.05
+#: Random places that are tried before an implant is left out for want of room.
 _TRIES = 200
-_CLEAR = 3  # pixels between an object of the scene itself and an implant
+#: Pixels between an object of the scene and an implant.
+_CLEAR = 3
 
 
 def without_noise(spectra: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Return a scene, ``(rows, cols, bands)``, on its 30 leading principal components; the rest counts as noise."""
+    """Return a scene, ``(rows, cols, bands)``, projected onto its 30 leading principal components."""
     pixels = spectra.reshape(-1, spectra.shape[2]).astype(np.float64)
     mean = pixels.mean(axis=0)
     _, vectors = np.linalg.eigh((pixels - mean).T @ (pixels - mean))
@@ -46,29 +50,29 @@ def implant(
     *,
     gap: int = 2,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Implant one object for each size; objects for which there is no room are left out.
+    """Return a scene with one object implanted for each size; objects without room are left out.
 
     Parameters
     ----------
     spectra : (rows, cols, bands) ndarray
     truth : (rows, cols) ndarray of bool
-        The scene's own objects: implants stay clear of them.
+        Objects of the scene, which implants keep away from.
     sizes : sequence of int
         Pixels of each object.
     fills : (float, float)
-        Between which the share is drawn that an object covers of each of its pixels.
+        Limits of the share of each of its pixels that an object covers.
     materials : sequence of (bands,) ndarray
-        Spectra in the units of the scene, which the objects take in turn.
+        Spectra of the objects in turn, in the units of the scene.
     rng : numpy.random.Generator
-        Decides shapes, places, fills and brightness.
+        Source of shapes, places, fills and brightness.
     gap : int
-        Pixels that implants keep between them.
+        Pixels between two implants.
 
     Returns
     -------
     spectra : (rows, cols, bands) ndarray of float64
     truth : (rows, cols) ndarray of float64
-        0 background, else the number of the implant; NaN on the scene's own objects and the pixels around them.
+        0 background, else the number of the implant; NaN on the objects of the scene and the pixels around them.
     """
     from scipy import ndimage
 
@@ -98,7 +102,7 @@ def implant(
 
 
 def material_ratios(bands: int = 120) -> list[NDArray[np.float64]]:
-    """Return the spectra of the target materials of `hsad.make_scene`, each divided by the mean of its ground."""
+    """Return the spectra of the target materials of `hsad.make_scene`, each divided by the mean of the ground."""
     from hsad.synthetic.scene import make_scene
 
     scene = make_scene(

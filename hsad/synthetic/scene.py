@@ -1,4 +1,4 @@
-"""The synthetic scene: ground, light, targets and sensor put together."""
+"""The synthetic scene, put together from ground, light, targets and sensor."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ GAIN = 1e-4
 _EPSG = 32632  # UTM zone 32 north
 _ORIGIN = (683_000.0, 5_340_000.0)  # of the upper left corner, m
 _SUN_ZENITH, _SUN_AZIMUTH = 38.0, 150.0
-_STEEPNESS = 0.12
-_BLOCK_SAMPLES = 4 * 2**20  # pixels · bands that are formed at once
+_STEEPNESS = 0.12  # root mean square slope of the terrain, rise over run
+_BLOCK_SAMPLES = 4 * 2**20  # pixels · bands in a block of rows; bounds the memory of the float32 spectra
 
 
 @dataclass(frozen=True)
 class SyntheticScene:
-    """A scene and the truth about it.
+    """A synthetic scene and its truth.
 
     Attributes
     ----------
@@ -44,7 +44,7 @@ class SyntheticScene:
     truth : xarray.DataArray
         ``(y, x)``, int32: 0 background (and nodata), else the number of the target.
     targets : tuple of Target
-        What each number stands for.
+        Target of each number.
     parameters : dict
         The arguments of `make_scene` that make this scene again.
     """
@@ -57,7 +57,7 @@ class SyntheticScene:
 
 @dataclass(frozen=True)
 class _Swath:
-    """The flight line in the grid: valid pixels, their detector element and place across track (-1 … 1)."""
+    """The flight line in the grid: valid pixels, their detector elements and places across track (-1 … 1)."""
 
     valid: NDArray[np.bool_]
     element: NDArray[np.int64]
@@ -96,7 +96,7 @@ def _grid(rows: int, cols: int, rotation: float, pixel_size: float) -> GeoGrid:
 
 
 def _variability(wavelength: NDArray[np.float64], amount: float) -> NDArray[np.float32]:
-    """Return smooth spectral deviations, broad and strong to narrow and weak, ``(deviations, bands)``."""
+    """Return smooth spectral deviations, ``(deviations, bands)``; the narrower, the weaker."""
     curves = []
     for width, share in ((700.0, 1.0), (350.0, 0.6), (170.0, 0.35), (85.0, 0.2)):
         centres = np.arange(400 + width / 2, 2500, 1.5 * width)
@@ -105,7 +105,7 @@ def _variability(wavelength: NDArray[np.float64], amount: float) -> NDArray[np.f
 
 
 def _check(parameters: Mapping[str, Any]) -> None:
-    """Refuse what cannot make a scene; `parameters` are the arguments of `make_scene`."""
+    """Refuse arguments of `make_scene` that are out of range."""
     for name, least in (
         ("rows", 8),
         ("cols", 8),
@@ -148,29 +148,29 @@ def make_scene(
     striping: float = 0.0,
     smile: float = 0.0,
 ) -> SyntheticScene:
-    """Make a georeferenced scene with known targets from a seed.
+    """Return a georeferenced scene with known targets, made from a seed.
 
-    The ground is a mixture of materials in regions, patches and texture, on hilly terrain lit by sun and sky;
-    each pixel's spectrum deviates smoothly from its mixture. One target is implanted for each combination of
-    `target_sizes`, `fills` and `contrasts`. Bands in the water vapour absorptions are noise, marked as bad.
+    The ground is a mixture of materials in regions, patches and texture, on hilly terrain lit by sun and sky.
+    The spectrum of each pixel deviates smoothly from its mixture. There is one target for each combination of
+    `target_sizes`, `fills` and `contrasts`. Bands in the water vapour absorptions are noise and marked as bad.
 
     Parameters
     ----------
     rows, cols, bands : int
         Size of the cube; the bands cover 400-2500 nm.
     seed : int
-        Decides everything that is random. Ground, targets, noise and stripes draw from streams of their own,
-        so a change of `noise_factor` leaves the targets where they are. numpy's global state is not used.
+        Seed of everything random. Ground, targets, noise and stripes have separate random streams, so a change of
+        `noise_factor` does not move the targets. The global state of numpy is not used.
     target_sizes : sequence of int
-        Pixels of the targets; none makes a scene of background alone.
+        Pixels of the targets. An empty sequence makes a scene of background alone.
     fills : sequence of float
         Shares of these pixels that the target covers, above 0, at most 1.
     contrasts : sequence of float
-        1: the target's material alone; towards 0 it takes the spectrum of the ground at its centre.
+        1 is the pure target material; towards 0 the spectrum approaches that of the ground at the target's centre.
     heading : float
-        Degrees by which the swath is turned inside the grid; outside it there is no data. 0 fills the grid.
+        Degrees by which the swath is turned inside the grid. Pixels outside the swath have no data; 0 fills the grid.
     rotation : float
-        Degrees by which the grid itself is turned, counter-clockwise; the transform is then a rotated one.
+        Degrees by which the grid is turned counter-clockwise; the transform is then rotated.
     pixel_size : float
         m.
     noise_factor : float
@@ -178,23 +178,22 @@ def make_scene(
     variability : float
         Typical relative deviation of a pixel's spectrum from its mixture, in broad spectral regions.
     striping, smile : float
-        Faults of the sensor, none by default: see `hsad.synthetic.sensor.Sensor`.
+        Faults of the sensor, see `hsad.synthetic.sensor.Sensor`. The default is none.
 
     Returns
     -------
     SyntheticScene
-        Cube, truth, and the table of targets.
+        Cube, truth, and the targets.
 
     Raises
     ------
     ParameterError
-        For a value out of its range, or when the targets do not fit in the scene.
+        If a value is out of its range, or the targets do not fit in the scene.
 
     Notes
     -----
-    The same arguments give the same scene, bit for bit on one machine; another processor or library build may
-    round a stored number differently by 1. Memory: 2 bytes a sample for the cube, about 350 bytes a pixel for
-    its making.
+    The same arguments give the same scene, bit for bit on one machine. Another processor or library build may
+    change a stored number by 1. The cube takes 2 bytes per number, its making about 350 bytes per pixel.
     """
     import xarray as xr
 
@@ -226,17 +225,17 @@ def make_scene(
     direct, diffuse = shading(height, ground[..., list(GROUND).index("water")], _STEEPNESS, _SUN_ZENITH, _SUN_AZIMUTH)
     abundances = _implant(ground, targets, numbered)
     deviation = _variability(sensor.wavelength, variability)
-    # A Gaussian whose width varies from place to place has heavier tails than one of fixed width.
-    unrest = np.exp(0.4 * gaussian_field((rows, cols), 2.0, for_ground))
+    # A Gaussian whose width varies in space has heavier tails than one of fixed width.
+    width = np.exp(0.4 * gaussian_field((rows, cols), 2.0, for_ground))
     deviations = np.empty((rows, cols, len(deviation)), dtype=np.float32)
     for k in range(len(deviation)):
-        deviations[..., k] = unrest * gaussian_field((rows, cols), 0.7, for_ground)
+        deviations[..., k] = width * gaussian_field((rows, cols), 0.7, for_ground)
 
     stripes = sensor.stripes(int(swath.element.max()) + 1, for_stripes)
     imaging = _Imaging(sensor, swath, deviation, stripes, for_noise)
     stored = imaging.record(abundances, direct, diffuse, deviations)
     truth = _grid(rows, cols, rotation, pixel_size).attach(xr.DataArray(numbered, dims=("y", "x"), name="truth"))
-    # The grid is taken from the truth: rioxarray copies an array whenever it adds to it, and cubes are large.
+    # The coordinates of the truth serve the cube too, because rioxarray copies an array that it adds coordinates to.
     cube = xr.DataArray(
         stored,
         dims=("y", "x", "band"),
@@ -272,22 +271,22 @@ def make_scene(
 def _implant(
     ground: NDArray[np.float32], targets: Sequence[Target], numbered: NDArray[np.int32]
 ) -> NDArray[np.float32]:
-    """Return the abundances of ground and target materials, ``(rows, cols, materials)``, targets mixed in."""
+    """Return the abundances of ground and target materials, ``(rows, cols, materials)``, with the targets."""
     kinds = ground.shape[2]
     abundances = np.zeros((*ground.shape[:2], kinds + len(TARGET_MATERIALS)), dtype=np.float32)
     abundances[..., :kinds] = ground
     for target in targets:
-        own = np.zeros(abundances.shape[2], dtype=np.float32)
-        own[:kinds] = (1 - target.contrast) * ground[target.row, target.col]
-        own[kinds + list(TARGET_MATERIALS).index(target.material)] = target.contrast
+        mixture = np.zeros(abundances.shape[2], dtype=np.float32)
+        mixture[:kinds] = (1 - target.contrast) * ground[target.row, target.col]
+        mixture[kinds + list(TARGET_MATERIALS).index(target.material)] = target.contrast
         pixels = numbered == target.number
-        abundances[pixels] = (1 - target.fill) * abundances[pixels] + target.fill * own
+        abundances[pixels] = (1 - target.fill) * abundances[pixels] + target.fill * mixture
     return abundances
 
 
 @dataclass(frozen=True)
 class _Imaging:
-    """Turns mixtures and light into stored numbers, in blocks of rows."""
+    """The imaging of a scene: mixtures and light to stored numbers, in blocks of rows."""
 
     sensor: Sensor
     swath: _Swath
@@ -318,14 +317,14 @@ class _Imaging:
                 spectra += shift[block, :, None] * (abundances[block] @ change)
             spectra *= np.exp(deviations[block] @ self.deviation)
             spectra *= direct[block, :, None] * (1 - sky) + diffuse[block, :, None] * sky
-            # Drawn row by row in the order of the scene, so the height of a block changes nothing.
+            # Noise is drawn row by row in the order of the scene, so it does not depend on the height of a block.
             noise = self.rng.standard_normal(spectra.shape, dtype=np.float32)
             noise *= np.sqrt(slope * np.maximum(spectra, 0) + floor)
             spectra += noise
             if self.sensor.striping:
                 spectra *= self.stripes[self.swath.element[block]]
             spectra *= np.float32(1 / GAIN)
-            # A noisy band must not reach the nodata value.
+            # No noise may equal the nodata value.
             stored[block] = np.clip(np.rint(spectra), NODATA + 1, np.iinfo(np.int16).max)
         stored[~self.swath.valid] = NODATA
         return stored

@@ -1,4 +1,4 @@
-"""Sun, atmosphere and instrument: what becomes of a reflectance spectrum before it stands in a file."""
+"""Sun, atmosphere and instrument: from a reflectance spectrum to the numbers of a file."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ if TYPE_CHECKING:
 __all__ = ["FINE", "Sensor"]
 
 FINE: NDArray[np.float64] = np.arange(350.0, 2601.0, 1.0)
-"""Wavelengths on which spectra are formed before they are seen through bands, nm."""
+"""Wavelengths of spectra before they are averaged over bands, nm."""
 
-_PHOTONS = 1.2e5  # electrons of a white surface at the maximum of the spectrum: a signal-to-noise ratio near 300
+_PHOTONS = 1.2e5  # electrons of a white surface at the maximum of the spectrum; the signal-to-noise ratio is near 300
 _READ_NOISE = 40.0  # electrons, root mean square
-_DARK_SWIR = 5.0e4  # electrons of thermal emission and dark current at 2500 nm; a factor of e less each 250 nm
+_DARK_SWIR = 5.0e4  # electrons of thermal emission and dark current at 2500 nm; e times fewer every 250 nm below
 
 
 def _transmittance() -> NDArray[np.float64]:
-    """Return the two-way transmittance of a clear atmosphere on `FINE`, Beer's law.
+    """Return the two-way transmittance of a clear atmosphere on `FINE` by Beer's law.
 
     Rayleigh scattering ∝ λ⁻⁴, aerosol ∝ λ⁻¹·³ and absorption of O₂ (760 nm), water vapour (720, 820, 940,
-    1135, 1380, 1870, beyond 2500 nm) and CO₂ (2010, 2060 nm). The bottoms of the water bands are kept at
-    0.3%: light scattered above the vapour.
+    1135, 1380, 1870, beyond 2500 nm) and CO₂ (2010, 2060 nm). The bottoms of the water bands stay at
+    0.3%, which is light scattered above the vapour.
     """
     depth = 0.35 * (FINE / 400) ** -4.0 + 0.15 * (FINE / 550) ** -1.3
     for centre, width, strength in (
@@ -54,18 +54,18 @@ def _sunlight() -> NDArray[np.float64]:
 
 @dataclass(frozen=True)
 class Sensor:
-    """An imaging spectrometer over 400-2500 nm: its bands, its noise and its faults.
+    """An imaging spectrometer over 400-2500 nm with bands, noise and faults.
 
     Attributes
     ----------
     bands : int
-        Number of bands, evenly spaced, Gaussian, as wide (FWHM) as their spacing but at least 5 nm.
+        Number of bands. They are Gaussian and evenly spaced; their FWHM is the spacing, at least 5 nm.
     noise_factor : float
-        Multiplies the noise; 1 gives signal-to-noise ratios of a good airborne instrument.
+        Factor of the noise; 1 gives the signal-to-noise ratios of a good airborne instrument.
     striping : float
-        Standard deviation of the relative gain of one detector element against its neighbours.
+        Standard deviation of the relative gains of the detector elements.
     smile : float
-        Shift of the band centres at the edges of the swath against its middle, nm; quadratic across track.
+        Shift of the band centres between middle and edges of the swath, nm; quadratic across track.
     """
 
     bands: int
@@ -96,7 +96,7 @@ class Sensor:
 
     @property
     def diffuse(self) -> NDArray[np.float64]:
-        """Share of the light that comes from the sky and not from the sun, shape ``(bands,)``."""
+        """Share of the light that comes from the sky rather than the sun, shape ``(bands,)``."""
         return np.asarray(0.04 + 0.3 * (self.wavelength / 400) ** -3.0)
 
     def _response(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -110,10 +110,10 @@ class Sensor:
     def observe(self, spectra: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return reflectances as retrieved in each band, and their change per nm of shift of the bands.
 
-        The retrieval divides the light that a band sees by what a white surface would send through the
-        nominal band, so a shifted band leaves the atmosphere's features in the reflectance, as smile does in
-        real data. With reflectance R, transmittance T and response r the result is, to first order in the
-        shift δ, ∫RTr / ∫Tr + δ · ∫RT(∂r/∂centre) / ∫Tr.
+        The retrieval divides the light in a band by the light of a white surface in the nominal band. A shifted
+        band therefore leaves features of the atmosphere in the reflectance, as smile does in real data. With
+        reflectance R, transmittance T and response r the result is, to first order in the shift δ,
+        ∫RTr / ∫Tr + δ · ∫RT(∂r/∂centre) / ∫Tr.
 
         Parameters
         ----------
@@ -131,11 +131,11 @@ class Sensor:
         return through @ response.T / white, through @ derivative.T / white
 
     def noise(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return the variance of the noise as two terms: ``slope · reflectance + floor``, each ``(bands,)``.
+        """Return slope and floor of the noise, ``(bands,)`` each: variance = slope · reflectance + floor.
 
-        The number of electrons is Poisson: variance = signal + dark current + read noise². The thermal part
-        of the dark current grows towards the SWIR. Dividing by the light of a white surface gives
-        reflectance, and makes the noise large where the atmosphere is opaque.
+        The number of electrons has the variance signal + dark current + read noise² (Poisson). The thermal part
+        of the dark current grows towards the SWIR. Division by the light of a white surface gives reflectance;
+        it makes the noise large in bands where the atmosphere is opaque.
         """
         response, _ = self._response()
         white = _PHOTONS * (response @ (_sunlight() * _transmittance()))

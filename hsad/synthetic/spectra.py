@@ -1,9 +1,9 @@
 """Reflectance spectra of ground and target materials, as smooth formulas over 400-2500 nm.
 
-Each is a continuum (a constant, a line, a sigmoid) with the absorption features that identify the material:
+Each spectrum is a continuum (a constant, a line, a sigmoid) with the absorption features that identify the material:
 pigments and liquid water of leaves, cellulose, iron oxides, OH, Al-OH and carbonate bands of minerals, CH
-bands of plastics and paint. Positions are those that textbooks of spectroscopy give; depths and widths are
-plausible, not measured, and belong to no sample.
+bands of plastics and paint. The positions are those of textbooks. Depths and widths are plausible, and not
+measured on any sample.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def _step(wavelength: Spectrum, centre: float, width: float) -> Spectrum:
 
 
 def _absorb(wavelength: Spectrum, *features: tuple[float, float, float]) -> Spectrum:
-    """Return the factor left by absorption features ``(centre, width, depth)``; depth 1 absorbs all."""
+    """Return the transmitted share after absorption features ``(centre, width, depth)``; depth 1 absorbs all."""
     factor = np.ones_like(wavelength)
     for centre, width, depth in features:
         factor *= 1 - depth * gaussian(wavelength, centre, width)
@@ -40,7 +40,7 @@ def _absorb(wavelength: Spectrum, *features: tuple[float, float, float]) -> Spec
 
 
 def _liquid_water(wavelength: Spectrum, thickness: float) -> Spectrum:
-    """Return the factor left by liquid water of a leaf, Beer's law; `thickness` in typical leaves."""
+    """Return the share that liquid water of leaves transmits, by Beer's law; `thickness` counts typical leaves."""
     depth = (
         0.06 * gaussian(wavelength, 970, 30)
         + 0.22 * gaussian(wavelength, 1200, 45)
@@ -145,7 +145,7 @@ GROUND: dict[str, Callable[[Spectrum], Spectrum]] = {
     "asphalt": _asphalt,
     "concrete": _concrete,
 }
-"""What the background is mixed from."""
+"""Materials of the background."""
 
 TARGET_MATERIALS: dict[str, Callable[[Spectrum], Spectrum]] = {
     "green paint": _green_paint,
@@ -153,7 +153,7 @@ TARGET_MATERIALS: dict[str, Callable[[Spectrum], Spectrum]] = {
     "metal": _metal,
     "red tile": _red_tile,
 }
-"""What the targets are made of; none is part of the background."""
+"""Materials of the targets; none is part of the background."""
 
 
 def reflectances(materials: dict[str, Callable[[Spectrum], Spectrum]], wavelength: Spectrum) -> NDArray[np.float64]:

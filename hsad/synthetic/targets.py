@@ -1,4 +1,4 @@
-"""The implanted targets: which there are, what shape they have, where they lie."""
+"""The targets of the synthetic scene: number, shape and place."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Target", "footprint", "place_targets"]
 
-_GAP = 3  # pixels of background between two targets, or a target and nodata
+#: Pixels of background between two targets, or between a target and nodata.
+_GAP = 3
 _SHAPES: tuple[Literal["rectangle", "ellipse"], ...] = ("rectangle", "ellipse")
 
 
@@ -29,19 +30,19 @@ class Target:
     Attributes
     ----------
     number : int
-        Its value in the truth, from 1.
+        Value in the truth, from 1.
     row, col : int
-        The pixel at its centre, which is one of its own.
+        Pixel at the centre; it belongs to the target.
     size : int
-        Pixels that it covers, wholly or in part.
+        Pixels that the target covers, wholly or in part.
     fill : float
-        Share of each of these pixels that it covers; the rest shows the background.
+        Share of each of these pixels that the target covers; the rest shows the background.
     contrast : float
-        1: made of `material` alone; towards 0 its spectrum approaches that of the ground at its centre.
+        1 is pure `material`; towards 0 the spectrum approaches that of the ground at the centre.
     material : str
         A key of `hsad.synthetic.spectra.TARGET_MATERIALS`.
     shape : {"rectangle", "ellipse", "pixel"}
-        At any angle and aspect; a target of one pixel is a pixel.
+        Rectangles and ellipses have any angle and aspect.
     """
 
     number: int
@@ -55,7 +56,7 @@ class Target:
 
 
 def _check(sizes: Sequence[int], fills: Sequence[float], contrasts: Sequence[float]) -> None:
-    """Refuse what is no target."""
+    """Refuse sizes, fills and contrasts out of range."""
     for size in sizes:
         if size < 1 or size != int(size):
             raise ParameterError(f"target_sizes must be whole numbers of at least 1, not {size}")
@@ -69,10 +70,10 @@ def footprint(
     size: int, shape: Literal["rectangle", "ellipse"], angle: float, aspect: float
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return row and column offsets of the `size` innermost pixels of a shape, turned by `angle` (radians)."""
-    # A bar narrower than a pixel's diagonal would fall apart on the grid.
+    # A bar narrower than the diagonal of a pixel would not be connected on the grid.
     aspect = min(aspect, max(1.0, size / 6))
-    reach = int(np.ceil(np.sqrt(size * aspect))) + 1
-    row, col = np.mgrid[-reach : reach + 1, -reach : reach + 1]
+    half = int(np.ceil(np.sqrt(size * aspect))) + 1
+    row, col = np.mgrid[-half : half + 1, -half : half + 1]
     along = (col * np.cos(angle) + row * np.sin(angle)) / np.sqrt(aspect)
     across = (row * np.cos(angle) - col * np.sin(angle)) * np.sqrt(aspect)
     distance = np.maximum(abs(along), abs(across)) if shape == "rectangle" else np.hypot(along, across)
@@ -92,23 +93,23 @@ def place_targets(
     Parameters
     ----------
     valid : (rows, cols) ndarray of bool
-        Where targets may lie.
+        Pixels that targets may cover.
     sizes, fills, contrasts : sequence
         See `Target`.
     rng : numpy.random.Generator
-        Decides shapes, materials and places.
+        Source of shapes, materials and places.
 
     Returns
     -------
     targets : tuple of Target
-        Ordered by number: size varies slowest, contrast fastest.
+        By number; size varies slowest, contrast fastest.
     truth : (rows, cols) ndarray of int32
         0 background, else the number of the target.
 
     Raises
     ------
     ParameterError
-        For a value out of its range, or when the scene has no room for all of them.
+        If a value is out of its range, or the scene has no room for all targets.
     """
     from scipy import ndimage
 
@@ -116,10 +117,10 @@ def place_targets(
     truth = np.zeros(valid.shape, dtype=np.int32)
     free = np.pad(valid, 1)
     combinations = list(enumerate(itertools.product(sizes, fills, contrasts), start=1))
-    # Each material about as often, whatever the size, fill and contrast.
+    # All materials are about equally frequent, whatever the size, fill and contrast.
     materials = rng.permutation(np.resize(list(TARGET_MATERIALS), len(combinations)))
     targets = []
-    # The largest first, while there is room.
+    # Large targets are placed first, while there is room.
     for number, (size, fill, contrast) in sorted(combinations, key=lambda c: -c[1][0]):
         shape = _SHAPES[int(rng.integers(2))]
         rows, cols = footprint(size, shape, rng.uniform(0, np.pi), rng.uniform(1, 2.5))
@@ -129,7 +130,7 @@ def place_targets(
         if not len(places):
             raise ParameterError(
                 f"target_sizes: no room for {len(combinations)} targets of {', '.join(map(str, sizes))} "
-                f"pixels in a scene of {valid.shape[0]} by {valid.shape[1]}; name fewer or smaller ones"
+                f"pixels in a scene of {valid.shape[0]} by {valid.shape[1]}; give fewer or smaller ones"
             )
         row, col = (int(i) for i in np.unravel_index(rng.choice(places), valid.shape))
         truth[row + rows, col + cols] = number

@@ -63,7 +63,7 @@ def test_draws_are_scikit_learns_weighted_measures(scene):
 
 def test_what_has_no_interval_is_refused(scene):
     scores, truth = scene
-    with pytest.raises(DataError, match="a single one"):
+    with pytest.raises(DataError, match="at least two objects, this truth has one"):
         hsad.confidence_intervals(scores, truth == 2)
     with pytest.raises(ParameterError, match="level must be between 0 and 1, not 2"):
         hsad.confidence_intervals(scores, truth, level=2)

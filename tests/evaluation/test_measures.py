@@ -155,8 +155,13 @@ def test_arrays_of_xarray_are_matched_by_their_dimensions():
         (np.zeros((3, 3)), np.ones((3, 3)), DataError, "no pixel with a score is background"),
         (np.full((3, 3), np.nan), np.eye(3), DataError, "no pixel with a score is anomalous"),
         (np.full((3, 3), np.inf), np.eye(3), DataError, "scores: 9 pixels are infinite"),
-        (np.zeros((3, 3, 1)), np.eye(3), ParameterError, "scores must have 2 dimensions .* has 3"),
-        (np.zeros((3, 3)), np.full((3, 3), "a"), ParameterError, "truth must be real numbers"),
+        (
+            np.zeros((3, 3, 1)),
+            np.eye(3),
+            ParameterError,
+            r"scores: an array of 2 dimensions \(rows, cols\) is needed, not of 3",
+        ),
+        (np.zeros((3, 3)), np.full((3, 3), "a"), ParameterError, "truth: real numbers are needed, not <U1"),
     ],
 )
 def test_what_cannot_be_evaluated_is_named(scores, truth, error, message):

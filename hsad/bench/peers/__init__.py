@@ -1,1 +1,1 @@
-"""What hsad is measured against: loops in numpy, other programs, GNU Octave, torch in batches."""
+"""The peers of the bench: loops in numpy, other programs, GNU Octave, torch in batches."""

@@ -1,6 +1,6 @@
-"""The detectors as a user of torch writes them: the pixels of a line together, systems solved in batches.
+"""The detectors as a user of torch writes them: pixels of a line together, systems solved in batches.
 
-`hsad.bench.formulas` on the CPU; judged by it in the tests.
+The tests compare them with `hsad.bench.formulas`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["crd", "kernel_crd", "local_rx", "rings_of", "torch_batch"]
 
 
 def torch_batch(name: str, score: Callable[[Tensor, Tensor], Tensor], pixels: int = 60) -> Peer:
-    """Return torch on the CPU as a peer, one thread: ``score(y, atoms)`` of the pixels of a line together, timed."""
+    """Return torch on the CPU as a peer, which times ``score(y, atoms)`` of the pixels of a line on one thread."""
 
     def measure(cube: Cube, outer: int, inner: int) -> Measured:
         import torch
@@ -77,7 +77,7 @@ def local_rx(y: Tensor, atoms: Tensor, ridge: float) -> Tensor:
     centred = atoms - mean[:, :, None]
     covariance = centred @ centred.mT / atoms.shape[2]
     level = ridge * covariance.diagonal(dim1=1, dim2=2).mean(1)
-    own = y - mean
+    centre = y - mean
     covariance = covariance + level[:, None, None] * torch.eye(y.shape[1], dtype=y.dtype)
-    scores: Tensor = (own * torch.linalg.solve(covariance, own)).sum(1)
+    scores: Tensor = (centre * torch.linalg.solve(covariance, centre)).sum(1)
     return scores

@@ -1,4 +1,4 @@
-"""GNU Octave as a peer: the loops that a research script has, on one thread, timed by Octave itself."""
+"""GNU Octave as a peer: loops as in research scripts, on one thread, timed by Octave."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ printf("%%.9f %%.15g\\n", toc(t), nuclear + lambda * norm(E(:), 1));
 
 
 def octave_loop(name: str, loop: str, pixels: int = 20) -> Peer:
-    """Return a loop in GNU Octave (one thread) as a peer; Octave times it, without its start."""
+    """Return a loop in GNU Octave (one thread) as a peer; the time does not include the start of Octave."""
 
     def measure(cube: Cube, outer: int, inner: int) -> Measured:
         side = outer + 8
@@ -94,7 +94,7 @@ def octave_loop(name: str, loop: str, pixels: int = 20) -> Peer:
             path = Path(folder) / "cube.bin"
             np.ascontiguousarray(cube[:side, :side]).tofile(path)
             values = {"path": path, "bands": cube.shape[2], "side": side, "half": outer // 2, "guard": inner // 2}
-            # `rows` is a number in the loop and a function in the local-RX formula: bands say the same there.
+            # `rows` is a number in the loop and a function in the formula of local RX, where it equals the bands.
             text = _OCTAVE % {**values, "pixels": pixels, "loop": loop.replace("rows(X)", str(cube.shape[2]))}
             return Measured(*_octave(text))
 
@@ -102,7 +102,7 @@ def octave_loop(name: str, loop: str, pixels: int = 20) -> Peer:
 
 
 def octave_ialm() -> Peer:
-    """Return the inexact ALM of LRSLibrary, with an economy SVD an iteration, in GNU Octave (one thread) as a peer."""
+    """Return the inexact ALM of LRSLibrary in GNU Octave (one thread, an economy SVD per iteration) as a peer."""
 
     def measure(cube: Cube, outer: int, inner: int) -> Measured:  # noqa: ARG001  it has no window
         with tempfile.TemporaryDirectory() as folder:
@@ -115,7 +115,7 @@ def octave_ialm() -> Peer:
 
 
 def octave_blas() -> str:
-    """Return which BLAS Octave computes with, as it says: its speed is that of the peers; nothing without Octave."""
+    """Return the name of Octave's BLAS, which decides the speed of these peers; empty without Octave."""
     if _octave_program() is None:
         return ""
     return " ".join(_run_octave('printf("%s\\n", version("-blas"));').partition("(")[0].split())
@@ -126,7 +126,7 @@ def _octave_program() -> str | None:
 
 
 def _octave(text: str) -> list[float]:
-    """Return the numbers that a script prints last."""
+    """Return the numbers in the last line that a script prints."""
     return [float(number) for number in _run_octave(text).strip().splitlines()[-1].split()]
 
 

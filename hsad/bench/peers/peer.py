@@ -1,4 +1,4 @@
-"""What a peer is: it is given a cube and a window and says how long a pixel took."""
+"""Peers: functions of a cube and a window that return the seconds per pixel."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Cube = NDArray[np.float64]
 
 
 class Measured(NamedTuple):
-    """The seconds that one pixel took, and the objective reached, of methods that minimize one."""
+    """Seconds per pixel, and the objective reached by methods that minimize one."""
 
     seconds: float
     objective: float | None = None
@@ -28,7 +28,7 @@ class Measured(NamedTuple):
 
 @dataclass(frozen=True)
 class Peer:
-    """A competitor.
+    """A program or library that hsad is compared with.
 
     Attributes
     ----------
@@ -45,7 +45,7 @@ class Peer:
 
 
 def numpy_loop(name: str, score: Callable[[Cube, int, int, int, int], float], pixels: int = 30) -> Peer:
-    """Return straightforward numpy as a peer: ``score(cube, row, col, outer, inner)`` of some pixels, timed."""
+    """Return numpy as a peer, which times ``score(cube, row, col, outer, inner)`` of some pixels."""
 
     def measure(cube: Cube, outer: int, inner: int) -> Measured:
         row = cube.shape[0] // 2
@@ -61,9 +61,9 @@ def numpy_loop(name: str, score: Callable[[Cube, int, int, int, int], float], pi
 
 
 def numpy_whole(name: str, score: Callable[[Cube], object]) -> Peer:
-    """Return a straightforward function of the whole cube as a peer."""
+    """Return a function of the whole cube in numpy as a peer."""
 
-    def measure(cube: Cube, outer: int, inner: int) -> Measured:  # noqa: ARG001  it has no window
+    def measure(cube: Cube, outer: int, inner: int) -> Measured:  # noqa: ARG001  no window
         started = time.perf_counter()
         result = score(cube)
         seconds = (time.perf_counter() - started) / cube[..., 0].size

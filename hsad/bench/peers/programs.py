@@ -36,9 +36,9 @@ def sklearn_omp(atoms: int) -> Peer:
 
 
 def spectral_rx() -> Peer:
-    """Return Spectral Python's global RX."""
+    """Return Spectral Python's global RX as a peer."""
 
-    def measure(cube: Cube, outer: int, inner: int) -> Measured:  # noqa: ARG001  it looks at the whole scene
+    def measure(cube: Cube, outer: int, inner: int) -> Measured:  # noqa: ARG001  no window
         import spectral
 
         return Measured(best_of(lambda: spectral.rx(cube)) / cube[..., 0].size)
@@ -47,7 +47,7 @@ def spectral_rx() -> Peer:
 
 
 def spectral_lrx(rows: int = 22) -> Peer:
-    """Return Spectral Python's local RX on a small piece of the cube."""
+    """Return Spectral Python's local RX, on a small piece of the cube, as a peer."""
 
     def measure(cube: Cube, outer: int, inner: int) -> Measured:
         import spectral
@@ -61,7 +61,7 @@ def spectral_lrx(rows: int = 22) -> Peer:
 
 
 def otb_lrx(rows: int = 20) -> Peer:
-    """Return Orfeo ToolBox's local RX, started as a program on a small piece of the cube."""
+    """Return Orfeo ToolBox's local RX, a program that reads a small piece of the cube, as a peer."""
     program = shutil.which("otbcli_LocalRxDetection")
 
     def measure(cube: Cube, outer: int, inner: int) -> Measured:

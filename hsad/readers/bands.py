@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
+    import xarray as xr
     from numpy.typing import NDArray
 
-__all__ = ["BandTable", "band_table", "described_bands"]
+__all__ = ["BandTable", "band_table", "described_bands", "with_bands", "with_columns"]
 
 # Nanometres in one unit. Spellings are compared in lower case, without plural "s", with "metre" as "meter".
 _LENGTHS = {
@@ -130,6 +131,30 @@ def band_table(
     table.wavelength, table.fwhm = _nanometers(centres, widths, units, remarks)
     _remark_on_order(table.wavelength, remarks)
     return table
+
+
+def with_bands(cube: xr.DataArray, table: BandTable) -> xr.DataArray:
+    """Return a cube with what a table states of its bands in place of what the cube has."""
+    lengths = {"units": "nm"}
+    attrs: dict[str, dict[str, str]] = {
+        "wavelength": {**lengths, "standard_name": "radiation_wavelength"},
+        "fwhm": lengths,
+    }
+    stated = {name: values for name, values in table.coordinates.items() if values is not None}
+    if "wavelength" in stated and "fwhm" not in stated and "fwhm" in cube.coords:
+        encoding = cube.encoding
+        cube = cube.drop_vars("fwhm")  # of other wavelengths
+        cube.encoding = encoding
+    return with_columns(cube, {name: (values, attrs.get(name, {})) for name, values in stated.items()})
+
+
+def with_columns(cube: xr.DataArray, columns: Mapping[str, tuple[Any, Mapping[str, str]]]) -> xr.DataArray:
+    """Return a cube with coordinates along its bands, each of values and attributes; its encoding stays."""
+    changed = cube.assign_coords(
+        {name: ("band", np.asarray(values), dict(attrs)) for name, (values, attrs) in columns.items()}
+    )
+    changed.encoding = cube.encoding
+    return changed
 
 
 def _numbers(

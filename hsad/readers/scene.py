@@ -58,9 +58,20 @@ def _reader_of(located: Path) -> Reader:
         if reader.can_read(located):
             return reader
         tried.append(reader.name)
+    if located.suffix.lower() == ".hdr" and not folder:
+        raise SceneError(f"{located}: {_no_header(located)}")
     what = "knows a product in this folder" if folder else "knows this file"
     left_out = "; HSAD_OFFLINE leaves out formats whose files name others" if keeps_offline() else ""
     raise SceneError(f"{located}: none of the readers {what} (tried {', '.join(tried)}){left_out}")
+
+
+def _no_header(path: Path) -> str:
+    """Return what a file is that is called ``.hdr`` and is no header of a scene."""
+    with path.open("rb") as file:
+        start = file.read(16)
+    if start.startswith((b"#?RADIANCE", b"#?RGBE")):
+        return "a picture (Radiance HDR), not the header of a scene"
+    return "no ENVI header, which begins with the word ENVI, and no ESRI header, which states NROWS and NCOLS"
 
 
 def open_cube(

@@ -38,6 +38,8 @@ def with_nodata(cube: xr.DataArray, nodata: float | str | Sequence[float]) -> xr
     declared = declared_nodata(cube)
     values = [] if declared is None else [declared]
     remarks: list[str] = []
+    columns = {name: np.unique(cube.coords[name].values) for name in ("gain", "bias") if name in cube.coords}
+    scaling = {name: float(column[0]) for name, column in columns.items() if len(column) == 1}
     parts: Any = nodata.split(",") if isinstance(nodata, str) else nodata
     listed: list[Any] = list(parts) if isinstance(parts, Sequence | np.ndarray) else [parts]
     for item in listed:
@@ -45,7 +47,7 @@ def with_nodata(cube: xr.DataArray, nodata: float | str | Sequence[float]) -> xr
             value = float(item)
         except (TypeError, ValueError):
             raise ParameterError(f"nodata: {item!r} is not a number") from None
-        stored, said = stored_nodata(value, cube.dtype)
+        stored, said = stored_nodata(value, cube.dtype, **scaling)
         remarks += said
         if stored is not None and stored not in values and not np.isnan(stored):
             values.append(stored)

@@ -12,8 +12,9 @@ import numpy as np
 
 from hsad.errors import ParameterError
 from hsad.files import split_variable
-from hsad.readers.bands import BandTable, band_table
+from hsad.readers.bands import band_table, with_bands
 from hsad.readers.envi.header import is_header, read_header
+from hsad.readers.envi.spectral import header_wavelengths
 from hsad.readers.existing import existing_file
 from hsad.readers.matlab.matfile import is_matlab, listing, load_array, read_content
 
@@ -60,23 +61,10 @@ def with_wavelengths(cube: xr.DataArray, wavelengths: str | Path | ArrayLike) ->
     table = band_table(bands, **columns)
     if table.wavelength is None:
         raise ParameterError(f"{what}: {table.remarks[-1]}")
-    return _replaced(cube, table, what)
-
-
-def _replaced(cube: xr.DataArray, table: BandTable, what: str) -> xr.DataArray:
     remarks = [f"{what}: {remark}" for remark in table.remarks]
     if "wavelength" in cube.coords:
         remarks.append("the wavelengths that were stated replace those of the file")
-    cube = cube.drop_vars([name for name in ("wavelength", "fwhm") if name in cube.coords])
-    units = {"units": "nm"}
-    coordinates = {"wavelength": ("band", table.wavelength, {**units, "standard_name": "radiation_wavelength"})}
-    if table.fwhm is not None:
-        coordinates["fwhm"] = ("band", table.fwhm, units)
-    encoding = cube.encoding
-    cube = cube.assign_coords(coordinates)
-    cube.encoding = encoding
-    cube.attrs["warnings"] = [*cube.attrs.get("warnings", ()), *remarks]
-    return cube
+    return with_bands(cube, table).assign_attrs(warnings=[*cube.attrs.get("warnings", ()), *remarks])
 
 
 def _of_file(name: str | Path, bands: int) -> dict[str, Any]:
@@ -90,15 +78,10 @@ def _of_file(name: str | Path, bands: int) -> dict[str, Any]:
     if path.stat().st_size > _LARGEST_TEXT:
         raise ParameterError(f"wavelengths: {path}: too large to be a list of one number a band")
     if is_header(path):
-        header = read_header(path)
-        columns = {
-            "wavelength": header.numbers("wavelength") or header.numbers("wavelengths"),
-            "fwhm": header.numbers("fwhm"),
-            "units": header.text("wavelength units") or None,
-        }
-        if not columns["wavelength"]:
+        wavelength, fwhm, units = header_wavelengths(read_header(path), bands)
+        if not wavelength:
             raise ParameterError(f"wavelengths: {path}: the ENVI header has no 'wavelength'")
-        return columns
+        return {"wavelength": wavelength, "fwhm": fwhm, "units": units}
     return _of_text(path)
 
 

@@ -66,7 +66,10 @@ def test_what_matlab_wrote_is_in_its_order_and_what_h5py_wrote_is_in_that_of_num
     by_h5py(tmp_path / "numpy.mat", data=VALUES)
     with h5py.File(tmp_path / "storage.mat", "w") as file:
         file.create_dataset("data", data=VALUES.T).attrs["MATLAB_class"] = np.bytes_("single")
-    for name, remarked in (("matlab", False), ("storage", False), ("numpy", True)):
+    with h5py.File(tmp_path / "mixed.mat", "w") as file:
+        file.create_dataset("data", data=VALUES.T).attrs["MATLAB_class"] = np.bytes_("single")
+        file["map"], file["wavelength"] = MAP.T, WAVES[None]
+    for name, remarked in (("matlab", False), ("storage", False), ("mixed", False), ("numpy", True)):
         cube, remarks = opened(tmp_path / f"{name}.mat")
         np.testing.assert_array_equal(cube, VALUES)
         assert ("does not state the order of the axes" in remarks) == remarked

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from granules.envi import write
 
 import hsad
 from hsad.errors import ParameterError, SceneError
-from tests.readers.test_envi import write
 
 MATLAB = [
     ("abu-airport-2", (100, 100, 205), "uint16"),

@@ -1,7 +1,8 @@
-"""ENVI headers as they are found in the wild, and the data files they describe."""
+"""The text of ENVI headers, in the spellings of many programs."""
 
 from __future__ import annotations
 
+import codecs
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,19 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from hsad.errors import SceneError
-from hsad.readers.existing import refuse_pointer
 
-__all__ = [
-    "DATA_TYPES",
-    "Header",
-    "ShortFileError",
-    "find_data",
-    "find_header",
-    "is_container",
-    "is_header",
-    "parse_header",
-    "read_header",
-]
+__all__ = ["DATA_TYPES", "Header", "header_text", "is_header", "parse_header", "read_header"]
 
 # ENVI's codes for data types; 7, 8, 10 and 11 are IDL types that no image can have.
 DATA_TYPES = {
@@ -38,8 +28,8 @@ DATA_TYPES = {
     15: "u8",
 }
 
-_DATA_SUFFIXES = ("", ".img", ".dat", ".raw", ".bil", ".bip", ".bsq", ".bin", ".gz")
 _ASSIGNMENT = re.compile(r"^\s*([A-Za-z][^={},]*?)\s*=\s*(.*)$")
+_BRACES = {"{": "}", "[": "]"}
 _STRUCTURE = (
     "samples",
     "lines",
@@ -50,36 +40,9 @@ _STRUCTURE = (
     "header offset",
     "file compression",
 )
-# First bytes of container formats: a file that starts like this holds no bare numbers.
-_CONTAINERS = (
-    b"II*\0",
-    b"MM\0*",
-    b"II+\0",
-    b"MM\0+",
-    b"EHFA_HEADER_TAG",
-    b"\x89HDF",
-    b"\x89PNG",
-    b"ENVI",
-    b"CDF",
-)
-_GZIP = b"\x1f\x8b"
-
-
-class ShortFileError(SceneError):
-    """A data file holds fewer bytes than its header promises.
-
-    Attributes
-    ----------
-    data : Path
-        The file.
-    held : int
-        Its size in bytes.
-    """
-
-    def __init__(self, data: Path, promised: int, held: int) -> None:
-        super().__init__(f"{data}: its header promises {promised} bytes, the file has {held}")
-        self.data = data
-        self.held = held
+# Bytes of the largest header that is read: lists for a thousand bands take about 100 kB.
+_LARGEST = 16 * 2**20
+_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 @dataclass(frozen=True)
@@ -109,8 +72,30 @@ class Header:
         return items
 
     def numbers(self, key: str) -> list[str]:
-        """Return the items of a list of numbers, which some writers separate by blanks only."""
+        """Return the items of a list of numbers, which some programs separate by blanks only."""
         return [item for item in re.split(r"[\s,]+", self.values.get(key, "")) if item]
+
+    def spectrum(self, key: str | None, bands: int) -> list[str]:
+        """Return the items of a list, one a band where the text can be read so; nothing without a key.
+
+        Items are separated by commas, blanks or semicolons; a comma between digits is a decimal point where the items
+        are one a band only so; an item may have a unit (``420.5 nm``).
+
+        Parameters
+        ----------
+        key : str or None
+            Name of the list.
+        bands : int
+            Number of items wanted.
+        """
+        text = self.values.get(key or "", "")
+        if key is None or not text.strip():
+            return []
+        ways = [self.numbers(key), self.items(key)]
+        for separator in (r";", r",\s+", r"\s+"):
+            parts = [part.strip() for part in re.split(separator, text)]
+            ways.append([re.sub(r"^(-?\d+),(\d+)(?=\D*$)", r"\1.\2", part) for part in parts if part])
+        return next((way for way in ways if len(way) == bands), ways[0])
 
     def whole(self, key: str, default: int | None = None, *, least: int = 0) -> int:
         """Return a whole number.
@@ -137,35 +122,42 @@ class Header:
 def is_header(path: Path) -> bool:
     """Tell whether a file starts as an ENVI header does."""
     with path.open("rb") as file:
-        return file.read(64).removeprefix(b"\xef\xbb\xbf").lstrip()[:4].upper() == b"ENVI"
+        start = file.read(128)
+    return _decoded(start[:64] if start[:2] not in _UTF16 else start).lstrip()[:4].upper() == "ENVI"
 
 
-def is_container(path: Path) -> bool:
-    """Tell whether a file starts as a format of its own does (TIFF, HDF5, Erdas …), not with bare numbers."""
-    return _starts_with(path, _CONTAINERS)
+def header_text(path: Path) -> str:
+    """Return the text of a header file: UTF-8, UTF-16 with its mark or, where it is neither, Latin-1.
+
+    Raises
+    ------
+    SceneError
+        When the file is larger than any header; it is not read then.
+    """
+    size = path.stat().st_size
+    if size > _LARGEST:
+        raise SceneError(f"{path}: {size} bytes are too many for a header, which has at most {_LARGEST}")
+    return _decoded(path.read_bytes())
 
 
-def _starts_with(path: Path, signatures: tuple[bytes, ...]) -> bool:
-    with path.open("rb") as file:
-        return file.read(16).startswith(signatures)
+def _decoded(content: bytes) -> str:
+    try:
+        return content.decode("utf-16" if content[:2] in _UTF16 else "utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("latin-1")
 
 
 def read_header(path: Path) -> Header:
-    """Return the header in a file; text is UTF-8 or, where it is not, Latin-1."""
-    content = path.read_bytes()
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = content.decode("latin-1")
-    return parse_header(text, path)
+    """Return the header in a file, as `header_text` and `parse_header` read it."""
+    return parse_header(header_text(path), path)
 
 
 def parse_header(text: str, path: Path) -> Header:
     """Parse the text of a header.
 
-    A value in braces runs over lines up to a line that ends with its closing brace; braces inside it must
-    pair up, unless the next line is an assignment. Lines that begin with ``;`` are comments. Keys are
-    compared in lower case, ``_`` as a blank.
+    A value in braces runs over lines up to a line that ends with its closing brace; braces inside the value must
+    pair up, unless the next line is an assignment. Square brackets count as braces where they are closed before the
+    next assignment. Lines that begin with ``;`` are comments. Keys are compared in lower case, ``_`` as a blank.
 
     Raises
     ------
@@ -182,88 +174,34 @@ def parse_header(text: str, path: Path) -> Header:
             continue
         key = " ".join(match.group(1).lower().replace("_", " ").split())
         value = match.group(2).strip()
-        if value.startswith("{"):
-            block = [value]
-            while not _closed(block, lines[number] if number < len(lines) else None):
-                if number == len(lines):
-                    raise SceneError(f"{path}: the value of '{key}' has no closing brace")
-                block.append(lines[number])
-                number += 1
-            value = "\n".join(block)
-            value = value[1 : value.rindex("}")]
+        if value[:1] in _BRACES:
+            block = _block(value, lines[number:])
+            if block is not None:
+                number += len(block) - 1
+                value = "\n".join(block)
+                value = value[1 : value.rindex(_BRACES[value[0]])]
+            elif value[0] == "{":
+                raise SceneError(f"{path}: the value of '{key}' has no closing brace")
         if key in _STRUCTURE and values.get(key, value) != value:
-            given = " and as ".join(" ".join(text.split()) for text in (values[key], value))
-            raise SceneError(f"{path}: '{key}' is given twice, as {given}")
+            stated = " and as ".join(" ".join(text.split()) for text in (values[key], value))
+            raise SceneError(f"{path}: '{key}' is given twice, as {stated}")
         values[key] = value
     return Header(path, values)
 
 
-def _closed(block: list[str], following: str | None) -> bool:
-    last = block[-1].rstrip()
-    if "}" not in last:
-        return False
-    whole = "\n".join(block)
-    if last.endswith("}") and whole.count("{") <= whole.count("}"):
-        return True
-    return following is None or _ASSIGNMENT.match(following) is not None
-
-
-def find_header(path: Path) -> Path | None:
-    """Return the ENVI header of a file: itself, ``NAME.SUFFIX.hdr`` or ``NAME.hdr``; None without one."""
-    candidates = [path] if path.suffix.lower() == ".hdr" else []
-    candidates += [Path(f"{path}{suffix}") for suffix in (".hdr", ".HDR")]
-    candidates += [path.with_suffix(suffix) for suffix in (".hdr", ".HDR") if path.suffix]
-    return next((candidate for candidate in candidates if candidate.is_file() and is_header(candidate)), None)
-
-
-def find_data(header: Header, size: int, given: Path | None = None) -> Path:
-    """Return the data file of a header: of the files with its name, the one whose size fits.
-
-    Parameters
-    ----------
-    header : Header
-        Its path gives the name: ``scene.hdr`` belongs to ``scene.img``, ``scene.dat``, ``scene`` …, and
-        ``scene.img.hdr`` to ``scene.img``.
-    size : int
-        Bytes that the header promises. A compressed file fits whatever its size.
-    given : Path, optional
-        A data file that the user named; it is one of the candidates, whatever its suffix.
-
-    Raises
-    ------
-    SceneError
-        When there is none, or the largest is shorter than promised.
-    """
-    stem = header.path.with_suffix("")
-    candidates = {stem.with_name(stem.name + suffix) for suffix in _DATA_SUFFIXES}
-    candidates |= {stem.with_name(stem.name + suffix.upper()) for suffix in _DATA_SUFFIXES}
-    if given is not None:
-        candidates.add(given)
-    candidates.discard(header.path)
-    foreign = not header.text("file type", "ENVI").upper().startswith("ENVI")
-    compressed = header.whole("file compression", 0) != 0
-    fitting: list[tuple[int, str, Path]] = []
-    misfits: list[tuple[int, Path]] = []
-    for path in candidates:
-        if not path.is_file():
-            continue
-        length = path.stat().st_size
-        if foreign or (compressed and _starts_with(path, (_GZIP,))):
-            fitting.append((0, str(path), path))
-        elif length == size or (length > size and not is_container(path)):
-            fitting.append((length - size, str(path), path))
-        elif not is_container(path):
-            misfits.append((length, path))
-    if fitting:
-        # The file itself that the user named wins among equals, and else the first in alphabetical order.
-        return min(fitting, key=lambda item: (item[0], item[2] != given, item[1]))[2]
-    if misfits:
-        length, path = max(misfits)
-        refuse_pointer(path)
-        if compressed:
-            raise SceneError(f"{path}: the header says 'file compression = 1' but the file is not in gzip format")
-        raise ShortFileError(path, size, length)
-    raise SceneError(
-        f"{header.path}: no data file beside the ENVI header "
-        f"(looked for {stem.name} with {', '.join(filter(None, _DATA_SUFFIXES))} or no suffix)"
-    )
+def _block(value: str, following: list[str]) -> list[str] | None:
+    """Return the lines of a value in braces, None where the brace is not closed."""
+    opening, closing = value[0], _BRACES[value[0]]
+    block = [value]
+    opened = value.count(opening) - value.count(closing)
+    for number in range(len(following) + 1):
+        after = following[number] if number < len(following) else None
+        assigns = after is None or _ASSIGNMENT.match(after) is not None
+        last = block[-1].rstrip()
+        if closing in last and ((last.endswith(closing) and opened <= 0) or assigns):
+            return block
+        if after is None or (opening == "[" and assigns):
+            return None
+        block.append(after)
+        opened += after.count(opening) - after.count(closing)
+    return None

@@ -3,34 +3,28 @@
 from __future__ import annotations
 
 import math
-import re
-import uuid
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hsad.errors import SceneError
-from hsad.readers.bands import band_table
-from hsad.readers.envi.header import (
-    DATA_TYPES,
-    Header,
-    ShortFileError,
-    find_data,
-    find_header,
-    is_container,
-    read_header,
-)
-from hsad.readers.rasters.filled import with_stated_nodata
+from hsad.readers.bands import band_table, with_bands, with_columns
+from hsad.readers.envi.files import ShortFileError, esri_data, find_data, find_esri_header, find_header, is_container
+from hsad.readers.envi.header import Header, header_text, read_header
+from hsad.readers.envi.layout import header_layout
+from hsad.readers.envi.located import coordinates_beside, georeferencing_of
+from hsad.readers.envi.missing import with_ignored
+from hsad.readers.envi.spectral import esri_header, header_bands
+from hsad.readers.envi.times import iso_time
 from hsad.readers.rasters.loaded import LoadedRaster
-from hsad.readers.rasters.raw import INTERLEAVES, Gunzip, Layout, RawRaster
-from hsad.scene.cube import Raster, build_cube, degenerate
+from hsad.readers.rasters.raw import Gunzip, Layout, RawRaster
+from hsad.scene.cube import Raster, build_cube, with_raster
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import xarray as xr
-    from affine import Affine
     from numpy.typing import NDArray
 
 __all__ = ["accepted", "can_read", "name", "read"]
@@ -44,14 +38,16 @@ _UNREMARKABLE_EXCESS = 16
 
 
 def can_read(path: Path) -> bool:
-    """Tell whether the file is an ENVI header or the data file that belongs to one."""
+    """Tell whether the file is an ENVI or ESRI header or the data file that belongs to one."""
     header_path = find_header(path)
-    if header_path is None or header_path == path:
-        return header_path is not None
+    if header_path is None:
+        return find_esri_header(path) is not None
+    if header_path == path:
+        return True
     # scene.hdr may lie beside several files called scene: it speaks for the one that it describes.
     try:
         header = read_header(header_path)
-        return find_data(header, _layout(header, []).size, given=path) == path
+        return find_data(header, header_layout(header, []).size, given=path) == path
     except SceneError:
         # Reading will say what is wrong, unless the file has a format of its own.
         return not is_container(path)
@@ -63,8 +59,17 @@ def read(path: Path, variable: str | None = None, *, partial: bool = False) -> x
     ``reflectance scale factor`` and ``data gain values`` with ``data offset values`` become the cube's gain
     and bias: physical = stored / factor, or stored · gain + offset.
 
-    Where `partial` is true and the data file is shorter than its header promises, the cube has the whole lines that
-    the file holds; a BIL or BIP file holds its first lines, a BSQ file lacks bands and is refused.
+    Where the data file is of another format (an ENVI header beside a TIFF, an ESRI header), GDAL reads the numbers,
+    and what the header states of bands, nodata and scaling is added.
+
+    Parameters
+    ----------
+    path : Path
+    variable : str, optional
+        Refused: an image has no variables.
+    partial : bool
+        Read a data file that is shorter than its header promises: the cube has the whole lines that the file holds. A
+        BIL or BIP file holds its first lines. A BSQ file lacks bands, and is refused all the same.
 
     Raises
     ------
@@ -76,51 +81,56 @@ def read(path: Path, variable: str | None = None, *, partial: bool = False) -> x
         raise SceneError(f"{path}: an ENVI image has no variables, so {variable!r} cannot be chosen")
     header_path = find_header(path)
     if header_path is None:
-        raise SceneError(f"{path}: no ENVI header beside it")
+        return _of_esri(path)
+    remarks: list[str] = []
+    header = _image_header(header_path, remarks)
+    promised = header_layout(header, remarks)
+    data, layout = _data_file(path, header, promised, partial=partial, remarks=remarks)
+    if header.text("file type").lower() not in _RAW_TYPES or is_container(data):
+        return _of_other_format(path, data, header, layout, remarks)
+    excess = data.stat().st_size - promised.size
+    compressed = header.whole("file compression", 0) != 0
+    if excess > _UNREMARKABLE_EXCESS and not compressed:
+        remarks.append(f"the data file is {excess} bytes longer than its header promises")
+    return _of_numbers(path, data, header, layout, remarks)
+
+
+def _image_header(header_path: Path, remarks: list[str]) -> Header:
+    """Return the header of an image."""
     header = read_header(header_path)
     file_type = header.text("file type").lower()
     if "spectral library" in file_type:
         raise SceneError(f"{header.path}: an ENVI spectral library, not a scene: it has no pixels")
-    remarks: list[str] = []
     if file_type == "envi classification":
         remarks.append("the file is a classification: its numbers are classes, not spectra")
-    layout = _layout(header, remarks)
-    named = None if path == header_path else path
+    return header
+
+
+def _data_file(path: Path, header: Header, layout: Layout, *, partial: bool, remarks: list[str]) -> tuple[Path, Layout]:
+    """Return the data file, and the layout of the lines that it holds."""
     try:
-        data = find_data(header, layout.size, given=named)
+        data = find_data(header, layout.size, given=None if path == header.path else path)
     except ShortFileError as error:
         if not partial:
             hint = "; --partial (partial=True) reads its whole lines" if layout.interleave != "bsq" else ""
             raise SceneError(f"{error}{hint}") from error
         data, layout = error.data, _shortened(layout, error, remarks)
-    else:
-        excess = data.stat().st_size - layout.size
-        if excess > _UNREMARKABLE_EXCESS and not _foreign(header) and not header.whole("file compression", 0):
-            remarks.append(f"the data file is {excess} bytes longer than its header promises")
-    if path not in (header_path, data):
-        raise SceneError(f"{path}: {header_path.name} describes {data.name}, not this file")
-    raster, crs, transform = _open(header, data, layout, remarks)
-    table = band_table(
-        layout.shape[2],
-        wavelength=header.numbers("wavelength") or header.numbers("wavelengths"),
-        fwhm=header.numbers("fwhm"),
-        good=header.numbers("bbl"),
-        names=header.items("band names"),
-        units=header.text("wavelength units") or None,
-    )
+    if path not in (header.path, data):
+        raise SceneError(f"{path}: {header.path.name} describes {data.name}, not this file")
+    return data, layout
+
+
+def _of_numbers(path: Path, data: Path, header: Header, layout: Layout, remarks: list[str]) -> xr.DataArray:
+    """Return the cube of a file of bare numbers, packed or not."""
+    raster: Raster = RawRaster(str(data), layout)
+    if header.whole("file compression", 0):
+        raster = LoadedRaster.open(str(data), Gunzip(layout))
+    crs, transform = georeferencing_of(header, remarks)
+    swath = coordinates_beside(header, layout.shape[:2], remarks) if crs is None and transform is None else None
+    table = header_bands(header, layout.shape[2])
     gain, bias = _scaling(header, layout.shape[2], remarks)
-    raster, nodata, nodata_remarks = with_stated_nodata(raster, _nodata(header, layout.shape[2], remarks), gain, bias)
-    attrs = {
-        "data_file": str(data),
-        "interleave": layout.interleave,
-        "warnings": [*remarks, *table.remarks, *nodata_remarks],
-        **{
-            key.replace(" ", "_"): " ".join(header.text(key).split())
-            for key in ("description", "sensor type", "acquisition time")
-            if header.text(key)
-        },
-    }
-    return build_cube(
+    raster, nodata = with_ignored(header, raster, gain, bias, remarks)
+    cube = build_cube(
         raster,
         source=str(path),
         reader=name,
@@ -130,39 +140,75 @@ def read(path: Path, variable: str | None = None, *, partial: bool = False) -> x
         nodata=nodata,
         crs=crs,
         transform=transform,
-        attrs=attrs,
+        attrs={
+            "data_file": str(data),
+            "interleave": layout.interleave,
+            "warnings": [*remarks, *table.remarks],
+            **_description(header),
+        },
     )
+    if swath is not None:
+        cube.encoding["hsad_swath"] = swath
+    return cube
 
 
-def _layout(header: Header, remarks: list[str]) -> Layout:
-    shape = (
-        header.whole("lines", least=1),
-        header.whole("samples", least=1),
-        header.whole("bands", least=1),
-    )
-    code = header.whole("data type")
-    if code not in DATA_TYPES:
-        raise SceneError(f"{header.path}: 'data type = {code}' is not one of {', '.join(map(str, DATA_TYPES))}")
-    dtype = np.dtype(DATA_TYPES[code])
-    if dtype.kind == "c":
-        raise SceneError(f"{header.path}: 'data type = {code}' is complex numbers, a cube holds real ones")
-    interleave = header.text("interleave", "bsq" if shape[2] == 1 else "").lower()
-    if interleave not in INTERLEAVES:
-        stated = f"'interleave = {header.text('interleave')}' is not one of" if interleave else "no 'interleave':"
-        raise SceneError(f"{header.path}: {stated} {', '.join(INTERLEAVES)}")
-    if dtype.itemsize > 1 and not header.text("byte order"):
-        remarks.append("the header has no 'byte order': taken as 0 (little-endian)")
-    byte_order = header.whole("byte order", 0)
-    if byte_order not in (0, 1):
-        raise SceneError(f"{header.path}: 'byte order = {byte_order}' is not 0 (little-endian) or 1 (big-endian)")
-    return Layout(
-        shape,
-        dtype.newbyteorder(">" if byte_order else "<"),
-        interleave,
-        header.whole("header offset", 0),
-        _frame_offsets(header, "major frame offsets"),
-        _frame_offsets(header, "minor frame offsets"),
-    )
+def _description(header: Header) -> dict[str, str]:
+    """Return the attributes that describe the scene; ``acquired`` is its time in ISO 8601."""
+    keys = ("description", "sensor type", "acquisition time")
+    attrs = {key.replace(" ", "_"): header.text(key) for key in keys if header.text(key)}
+    acquired = iso_time(header.text("acquisition time"))
+    return attrs if acquired is None else {**attrs, "acquired": acquired}
+
+
+def _of_other_format(path: Path, data: Path, header: Header, layout: Layout, remarks: list[str]) -> xr.DataArray:
+    """Return the cube of a file that GDAL reads, with what the ENVI header beside it states.
+
+    The header of another image is ignored, with a remark, where the user named the data file.
+    """
+    from hsad.readers import geotiff
+
+    cube = geotiff.read(data)
+    if cube.shape != layout.shape:
+        sizes = ["×".join(map(str, shape)) for shape in (layout.shape, cube.shape)]
+        if path != data:
+            raise SceneError(f"{data}: its header says {sizes[0]}, the file has {sizes[1]}")
+        remarks = [f"{header.path.name} describes an image of {sizes[0]}, the file has {sizes[1]}: it is ignored"]
+        return cube.assign_attrs(warnings=[*cube.attrs["warnings"], *remarks])
+    bands = layout.shape[2]
+    table = header_bands(header, bands)
+    gain, bias = _scaling(header, bands, remarks)
+    raster, nodata = with_ignored(header, cube.encoding["hsad_raster"], gain, bias, remarks)
+    stated = with_bands(cube, table)
+    if nodata is not None and "_FillValue" not in cube.attrs:
+        stated = with_raster(stated, raster).assign_attrs(_FillValue=nodata)
+    if not {"gain", "bias"} & set(cube.coords):
+        scaling = {"gain": gain, "bias": bias}
+        stated = with_columns(stated, {key: (column, {}) for key, column in scaling.items() if column is not None})
+    warnings = [*cube.attrs["warnings"], *remarks, *table.remarks]
+    return stated.assign_attrs(source=str(path), data_file=str(data), warnings=warnings, **_description(header))
+
+
+def _of_esri(path: Path) -> xr.DataArray:
+    """Return the cube of a BIL, BIP or BSQ file with an ESRI header, which GDAL reads, with the header's wavelengths.
+
+    Raises
+    ------
+    SceneError
+        When there is no header, or no data file beside it.
+    """
+    from hsad.readers import geotiff
+
+    header_path = find_esri_header(path)
+    found = None if header_path is None else esri_header(header_text(header_path))
+    if header_path is None or found is None:
+        raise SceneError(f"{path}: no ENVI header beside it")
+    data = esri_data(header_path) if path == header_path else path
+    cube = geotiff.read(data)
+    _, wavelengths = found
+    table = band_table(cube.sizes["band"], wavelength=wavelengths)
+    stated = with_bands(cube, table)
+    warnings = [*cube.attrs["warnings"], *table.remarks]
+    return stated.assign_attrs(source=str(path), data_file=str(data), warnings=warnings)
 
 
 def _shortened(layout: Layout, error: ShortFileError, remarks: list[str]) -> Layout:
@@ -175,97 +221,6 @@ def _shortened(layout: Layout, error: ShortFileError, remarks: list[str]) -> Lay
     promised = layout.shape[0]
     remarks.append(f"the data file is cut off: its first {lines} of {promised} lines are read, the others are missing")
     return replace(layout, shape=(lines, *layout.shape[1:]))
-
-
-def _frame_offsets(header: Header, key: str) -> tuple[int, int]:
-    stated = header.numbers(key)
-    if not stated:
-        return 0, 0
-    if len(stated) != 2 or not all(re.fullmatch(r"[0-9]{1,18}", item) for item in stated):
-        raise SceneError(f"{header.path}: '{key}' must be two whole numbers, not {', '.join(stated)}")
-    return int(stated[0]), int(stated[1])
-
-
-def _open(header: Header, data: Path, layout: Layout, remarks: list[str]) -> tuple[Raster, Any, Affine | None]:
-    """Return the recipe for the numbers, and where they lie."""
-    from hsad.gdal import open_dataset
-    from hsad.readers.geotiff import gdal_raster, georeferencing
-
-    if _foreign(header):
-        # A header beside a file of another format, which holds its own layout: only GDAL's numbers are right.
-        raster = gdal_raster(str(data))
-        if raster.shape != layout.shape:
-            raise SceneError(f"{data}: its header says {layout.shape}, the file has {raster.shape}")
-        with open_dataset(str(data)) as dataset:
-            crs, transform, located = georeferencing(dataset)
-        remarks += located
-        return raster, crs, transform
-    crs, transform = _georeferencing(header, remarks)
-    if header.whole("file compression", 0):
-        return LoadedRaster.open(str(data), Gunzip(layout)), crs, transform
-    return RawRaster(str(data), layout), crs, transform
-
-
-def _foreign(header: Header) -> bool:
-    """Tell whether the header lies beside a file of another format."""
-    return header.text("file type").lower() not in _RAW_TYPES
-
-
-def _georeferencing(header: Header, remarks: list[str]) -> tuple[Any, Affine | None]:
-    """Let GDAL interpret the header's georeferencing, on an image of one pixel in memory.
-
-    So the signs of rotations, the projections and the datums are GDAL's, and nothing else beside the data
-    file (an ``.aux.xml``, which overrides the header) has a say in it.
-    """
-    from rasterio.io import MemoryFile
-
-    from hsad.gdal import open_dataset
-    from hsad.readers.geotiff import georeferencing
-
-    keys = ("map info", "projection info", "coordinate system string")
-    given = [f"{key} = {{{' '.join(header.text(key).split())}}}" for key in keys if header.text(key)]
-    if not given:
-        remarks += [
-            f"the file is located by '{key}' only: results are not georeferenced"
-            for key in ("geo points", "rpc info")
-            if header.text(key)
-        ]
-        return None, None
-    lines = ["ENVI", "samples = 1", "lines = 1", "bands = 1", "data type = 1", "interleave = bsq", *given, ""]
-    content = "\n".join(lines).encode("utf-8", "replace")
-    folder = uuid.uuid4().hex
-    with (
-        MemoryFile(content, dirname=folder, filename="pixel.hdr"),
-        MemoryFile(b"\0\0", dirname=folder, filename="pixel.img") as pixel,
-    ):
-        try:
-            with open_dataset(pixel.name) as dataset:
-                crs, transform, located = georeferencing(dataset)
-        except SceneError as error:
-            raise SceneError(f"{header.path}: GDAL cannot interpret its georeferencing: {error}") from error
-    if transform is not None and (reason := degenerate(transform)):
-        raise SceneError(f"{header.path}: 'map info = {{{' '.join(header.text('map info').split())}}}' {reason}")
-    remarks += located
-    if crs is not None and crs.wkt.startswith("LOCAL_CS"):
-        projection = header.items("map info")[0]
-        remarks.append(f"the map projection '{projection}' is not known: its coordinates are local")
-    return crs, transform
-
-
-def _nodata(header: Header, bands: int, remarks: list[str]) -> list[float | None]:
-    """Return the stated nodata values: one for all bands, or one a band."""
-    items = header.numbers("data ignore value")
-    try:
-        values = [float(item) for item in items]
-    except ValueError:
-        remarks.append(f"'data ignore value = {header.text('data ignore value')}' is not a number: it is ignored")
-        return [None]
-    if len(values) in (0, 1, bands):
-        return [*values] or [None]
-    if len(set(values)) > 1:
-        remarks.append(f"'data ignore value' gives {len(values)} numbers for {bands} bands: it is ignored")
-        return [None]
-    return [values[0]]
 
 
 def _scaling(

@@ -1,8 +1,8 @@
 """MATLAB files of version 7.3, which are HDF5, and HDF5 files of other programs that are called ``.mat``.
 
 MATLAB's arrays run through their first index fastest, so that HDF5 shows their axes in reverse. h5py writes them as
-numpy has them. Which of the two wrote an array is told by the attribute ``MATLAB_class`` of the array or by the start
-of the file.
+numpy has them. The attribute ``MATLAB_class`` of any array, or the start of the file, tells that MATLAB wrote the file,
+or a program that follows MATLAB's rules.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ def read_content(path: str) -> Content:
     content = Content()
     try:
         with open_hdf5(path) as opened:
+            by_matlab = by_matlab or any("MATLAB_class" in item.attrs for _, item in _members(opened))
             for name, item in _members(opened):
                 if not name.startswith("#"):  # MATLAB keeps there, without names, what cells point to
                     _Walk(content, opened, by_matlab).gather(name, item)

@@ -134,14 +134,16 @@ def _envi(path: Path) -> xr.DataArray:
         remarks=remarks,
         attrs={
             "units": _CUBES["reflectance" if reflectance else "radiance"],
-            **{key: image.attrs[key] for key in ("data_file", "interleave", "description") if key in image.attrs},
+            **{key: image.attrs[key] for key in _DESCRIBED if key in image.attrs},
         },
         crs=grid.crs,
         transform=grid.transform,
+        swath=image.encoding.get("hsad_swath"),
         **known,
     )
 
 
+_DESCRIBED = ("data_file", "interleave", "description", "acquired")
 _KEPT = ("wavelength", "fwhm", "good_wavelength", "band_name", "gain", "bias")
 
 

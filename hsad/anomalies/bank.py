@@ -1,12 +1,13 @@
-"""The null that is learned from the backgrounds of other scenes: how many false objects reach a score.
+"""The bank: how many false objects reach a score, learned from the backgrounds of other scenes.
 
-A scene's own tail cannot calibrate itself, since its objects are in it. What a detector's background does above the
-bulk of a scene is nearly the same everywhere, so it was measured on scenes whose objects are known and is kept in
-``bank.json``, a table a detector (made by ``tests/calibrate.py``). A scene enters with two numbers of its own: how far
-its 90th percentile lies above its median, and which level 40 peaks per 10⁴ pixels reach (20 for some detectors: what
-predicts the scenes left out better); a regression over the bank turns them into the level from which the heights in the
-table count. What the scene has between the levels of 40 and of 10 peaks, where objects are few, then corrects the
-table's rate: as if twenty such peaks of the bank had been seen.
+The tail of a scene cannot say how many of its objects are false, since the objects are in the tail. But the scores of
+background above the bulk of a scene are distributed nearly alike in all scenes. They were measured on scenes whose
+objects are known. ``bank.json`` holds one table for each detector (``tests/calibrate.py`` makes it).
+
+Two numbers describe a scene: how far its 90th percentile lies above its median, and how far the level lies above the
+median that 40 peaks per 10⁴ pixels reach (20 peaks for some detectors, chosen by how well it predicts scenes that are
+left out). A regression over the bank turns both into the level from which the heights in the table count. Between the
+levels of 40 and of 10 peaks a scene has few objects. Its number of peaks there corrects the table's rate.
 """
 
 from __future__ import annotations
@@ -22,20 +23,46 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hsad.anomalies.doubts import Doubt
 from hsad.anomalies.tail import UNIT_PIXELS, Tail
 
 __all__ = ["BankNull", "BankTable", "bank_methods", "bank_table", "features"]
 
 _OWN_RATE = 40.0
+"""Peaks per 10⁴ pixels at the lower of the two levels between which the scene's own peaks are counted. Scenes of the
+bank have at most 35 objects per 10⁴ pixels, so more than half of the peaks at this level are background."""
+
 _TRUSTED_RATE = 10.0
+"""Peaks per 10⁴ pixels at the upper level: the rate that is accepted by default, and the one at which the level of the
+table was fitted. Above it objects are as frequent as false peaks."""
+
 _PRIOR_PEAKS = 20.0
+"""Peaks of the bank with which those of the scene are averaged (the shape of a gamma prior around a factor of 1). A
+scene of 100 x 100 pixels has 30 background peaks between the two levels, so its own count weighs 60 %."""
+
 _TOO_FEW = 0.05
+"""A number of peaks is too small when chance (a Poisson law) gives one as small in at most this share of scenes."""
+
 _UNLIKE = 2.0
+"""Factor between the scene's peaks and the table's at the level of `_OWN_RATE` beyond which they contradict each other.
+Scenes of the bank are meant to agree with tables of the other scenes within it (the manual, on thresholds)."""
+
 _MARGIN = 0.15
+"""How far a number of a scene may lie outside of its range in the bank, as a share of that range. This much extrapolation
+of the regression changes the stated number of objects by a factor of at most 1.7, in all tables."""
+
 _FEW_PIXELS = 2500
+"""Fewest pixels of a scene: 50 x 50 have 10 peaks at the level of `_OWN_RATE`, too few to tell a factor of two."""
+
 _MOST_UNEVEN = 6.0
+"""Largest variance over mean of the numbers of peaks in the four quarters of a scene. Three times this ratio follows a
+chi-squared law with 3 degrees of freedom when peaks are spread by chance: it exceeds 18 in 1 of 2,000 scenes."""
+
 _NORMAL_90 = 1.645
+"""Standard deviations on either side of the mean that hold 90 % of a normal law."""
+
 _TINY = 1e-30
+"""Smallest score that a logarithm is taken of: scores of 0 stay below all others."""
 
 
 @dataclass(frozen=True)
@@ -175,67 +202,70 @@ class BankNull:
         spread = math.sqrt(self.table.spread**2 + 1 / max(expected, 0.5))
         return expected * math.exp(-_NORMAL_90 * spread), expected * math.exp(_NORMAL_90 * spread)
 
-    def doubts(self, rate: float, parameters: Mapping[str, Any]) -> list[str]:
-        """Return, in plain words, why the stated rate should not be trusted here; nothing when it can be."""
-        found = []
+    def doubts(self, rate: float, parameters: Mapping[str, Any]) -> list[Doubt]:
+        """Return why the stated rate should not be trusted for this scene; nothing when it can be."""
+        return [
+            *self._other_parameters(parameters),
+            *self._other_tail(),
+            *self._too_small(rate),
+            *self._too_few(rate),
+            *self._unlike(),
+            *self._uneven(),
+        ]
+
+    def _other_parameters(self, parameters: Mapping[str, Any]) -> list[Doubt]:
+        """Return that the scores were made with other parameters than the table."""
         other = {name: value for name, value in parameters.items() if _differs(self.table.parameters, name, value)}
-        if other:
-            listed = ", ".join(f"{name}={value}" for name, value in other.items())
-            found.append(f"the table is for {self.table.method} at its defaults, these scores are of {listed}")
+        if not other:
+            return []
+        listed = ", ".join(f"{name}={value}" for name, value in other.items())
+        return [Doubt("other parameters", {"method": self.table.method, "parameters": listed})]
+
+    def _other_tail(self) -> list[Doubt]:
+        """Return which of the two numbers of the scene lie outside of what they are in the bank."""
         level = f"level of {self.table.level_rate:g} peaks per {UNIT_PIXELS:,.0f} pixels above the median"
         names = ("90th percentile above the median", level)
+        found = []
         for name, value, (low, high) in zip(names, features(self.tail, self.table), self.table.ranges, strict=True):
-            room = _MARGIN * (high - low)
-            if not low - room <= value <= high + room:
-                side = "lighter" if value < low else "heavier"
-                found.append(
-                    f"the scores' tail is {side} than any in the bank ({name}: {value:.2f}, not {low:.2f} "
-                    f"to {high:.2f})"
-                )
-        if self.tail.count < _FEW_PIXELS:
-            found.append(f"{self.tail.count} pixels are few to tell a background by (under {_FEW_PIXELS})")
-        if rate * self.tail.units < 1:
-            found.append(
-                f"less than one false object is asked for in {self.tail.count} pixels: a scene of this size cannot "
-                "test that"
-            )
-        if rate < min(self.table.rates):
-            found.append(
-                f"{rate:g} per {UNIT_PIXELS:.0f} pixels lies beyond the table (from {min(self.table.rates):g})"
-            )
-        found += self._too_few(rate)
-        found += self._unlike()
-        uneven = self._unevenness()
-        if uneven > _MOST_UNEVEN:
-            found.append(
-                f"peaks crowd in one part of the scene (variance over mean of its quarters: {uneven:.1f}, over "
-                f"{_MOST_UNEVEN:g}): the background is not of one kind"
-            )
+            margin = _MARGIN * (high - low)
+            if not low - margin <= value <= high + margin:
+                kind = "lighter tail" if value < low else "heavier tail"
+                found.append(Doubt(kind, {"of": name, "value": value, "low": low, "high": high}))
         return found
 
-    def _too_few(self, rate: float) -> list[str]:
-        """Return that fewer peaks reach the threshold than false ones alone were expected, where that is no chance."""
+    def _too_small(self, rate: float) -> list[Doubt]:
+        """Return that the scene is too small for any rate, or for this one, or that the table does not reach it."""
+        pixels, least = self.tail.count, min(self.table.rates)
+        found = []
+        if pixels < _FEW_PIXELS:
+            found.append(Doubt("few pixels", {"pixels": pixels, "least": _FEW_PIXELS}))
+        if rate * self.tail.units < 1:
+            found.append(Doubt("below one object", {"pixels": pixels}))
+        if rate < least:
+            found.append(Doubt("beyond the table", {"rate": rate, "unit": UNIT_PIXELS, "least": least}))
+        return found
+
+    def _too_few(self, rate: float) -> list[Doubt]:
+        """Return that fewer peaks reach the threshold than false ones were expected, unless that is chance."""
         from scipy import stats
 
         expected, reached = rate * self.tail.units, self.tail.reached(self.threshold(rate))
         if stats.poisson.cdf(reached, expected) > _TOO_FEW:
             return []
-        return [
-            (
-                f"only {reached} peaks reach the threshold, where {expected:.0f} false ones were expected: this "
-                "background is calmer than the bank's, and fewer are false"
-            )
-        ]
+        return [Doubt("few above the threshold", {"reached": reached, "expected": expected})]
 
-    def _unlike(self) -> list[str]:
-        """Return that twice as many peaks as background has reach the level of 40, or half as many."""
-        reached = self.tail.reached(self._table_threshold(_OWN_RATE)) / self.tail.units
-        here = f"{reached:.0f} peaks per {UNIT_PIXELS:,.0f} pixels reach what {_OWN_RATE:.0f} of background do"
-        if reached > _UNLIKE * _OWN_RATE:
-            return [f"{here}: there are so many objects that they hide what background does, and fewer are false"]
-        if reached < _OWN_RATE / _UNLIKE:
-            return [f"{here}: this background is calmer than the bank's, and fewer are false"]
-        return []
+    def _unlike(self) -> list[Doubt]:
+        """Return that the peaks above the level of `_OWN_RATE` are twice as many as in the bank, or half as many."""
+        found = self.tail.reached(self._table_threshold(_OWN_RATE)) / self.tail.units
+        numbers = {"found": found, "expected": _OWN_RATE, "unit": UNIT_PIXELS}
+        if found > _UNLIKE * _OWN_RATE:
+            return [Doubt("many objects", numbers)]
+        return [Doubt("calm background", numbers)] if found < _OWN_RATE / _UNLIKE else []
+
+    def _uneven(self) -> list[Doubt]:
+        """Return that the peaks crowd in one part of the scene."""
+        value = self._unevenness()
+        return [Doubt("uneven background", {"value": value, "most": _MOST_UNEVEN})] if value > _MOST_UNEVEN else []
 
     def _unevenness(self) -> float:
         """Return variance over mean of the quarters' numbers of peaks between the levels of 40 and of 10."""

@@ -1,15 +1,17 @@
-"""From scores to a threshold, and a sentence that says where it comes from."""
+"""From scores to a threshold."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hsad.anomalies.bank import BankNull, bank_methods, bank_table
+from hsad.anomalies.doubts import Doubt
 from hsad.anomalies.nulls import CleanNull, Null, otsu, pixel_null
 from hsad.anomalies.options import ThresholdOptions
+from hsad.anomalies.origin import Choice, Origin, doubts_sentence, origin_sentence
 from hsad.anomalies.scoremap import ScoreMap
 from hsad.anomalies.tail import Tail
 from hsad.errors import DataError, ParameterError
@@ -19,17 +21,14 @@ if TYPE_CHECKING:
 
 __all__ = ["Threshold", "ThresholdOptions", "choose_threshold"]
 
-_PIXEL_WORDS = {
-    "percentile": "the scene's own pixels, so many of which are called anomalous, whatever they are",
-    "gpd": "a generalised Pareto tail above the scene's 95th percentile; conservative, since objects are in it",
-    "chi2": "the chi-squared law of Gaussian background with {bands} bands; real background exceeds it 50 to 100 times",
-    "f": "the F law of Gaussian background; real background exceeds it up to 100 times",
-}
+_DEFAULT_PFA = 1e-3
+"""Share of background pixels that the rules of pixels accept when the user sets none: 10 pixels in 10⁴, as many as the
+default number of false objects."""
 
 
 @dataclass(frozen=True, eq=False)
 class Threshold:
-    """A threshold, and what is known about it.
+    """A threshold, where it comes from, and how many false objects to expect above it.
 
     Attributes
     ----------
@@ -37,25 +36,25 @@ class Threshold:
         A pixel is anomalous when its score is at least this.
     rule : str
         One of `hsad.anomalies.options.RULES`, ``clean-region``, or ``given``.
-    sentence : str
-        Where it comes from, and how to set another.
+    origin : Origin
+        What it was chosen by, and what the background was taken from.
     expected_false : float or None
-        How many false objects are expected in the scene; for rules of pixels, at most so many. None: not known.
+        The number of false objects that is expected in the scene; for rules of pixels an upper bound; None: not known.
     interval : (float, float) or None
-        Where 90 % of such scenes have their number of false objects.
-    doubts : tuple of str
-        Why the stated number should not be trusted here; empty when it can be.
+        90 % of scenes like this one have a number of false objects within it.
+    doubts : tuple of Doubt
+        Why the stated number should not be trusted for this scene; empty when it can be.
     null : Null or None
-        What background alone would do, for p-values.
+        The distribution of background, for p-values.
     options : ThresholdOptions
     """
 
     value: float
     rule: str
-    sentence: str
+    origin: Origin
     expected_false: float | None = None
     interval: tuple[float, float] | None = None
-    doubts: tuple[str, ...] = ()
+    doubts: tuple[Doubt, ...] = ()
     null: Null | None = field(default=None, repr=False)
     options: ThresholdOptions = field(default_factory=ThresholdOptions, repr=False)
 
@@ -64,26 +63,32 @@ class Threshold:
         """Whether nothing speaks against the stated number."""
         return not self.doubts
 
+    @property
+    def sentence(self) -> str:
+        """Where it comes from, what speaks against its number, and how to set another."""
+        return str(self.to_dict()["sentence"])
+
     def expected(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return how many false objects are expected to reach each score; NaN where that is not known."""
+        """Return the number of false objects that are expected to reach each score; NaN where it is not known."""
         return np.full(np.shape(scores), np.nan) if self.null is None else self.null.expected(scores)
 
     def p_value(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the share of background that reaches each score; NaN where that is not known."""
+        """Return the share of background that reaches each score; NaN where it is not known."""
         return np.full(np.shape(scores), np.nan) if self.null is None else self.null.p_value(scores)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what JSON and a report say of it."""
-        return {
+        """Return the threshold as JSON holds it; ``sentence`` and ``doubts`` are texts for people."""
+        told: dict[str, Any] = {
             "threshold": self.value,
             "rule": self.rule,
-            "sentence": self.sentence,
+            "origin": asdict(self.origin),
             "expected_false": self.expected_false,
             "interval": None if self.interval is None else list(self.interval),
             "trusted": self.trusted,
-            "doubts": list(self.doubts),
+            "doubts": [str(doubt) for doubt in self.doubts],
             "options": self.options.to_dict(),
         }
+        return {**told, "sentence": " ".join(filter(None, (origin_sentence(told), doubts_sentence(told))))}
 
 
 def choose_threshold(
@@ -97,7 +102,7 @@ def choose_threshold(
         Attributes ``method``, ``parameters`` and ``background`` say which table or law applies.
     options : ThresholdOptions, optional
     clean : (rows, cols) ndarray of bool, optional
-        Pixels that are background: the null is taken from them.
+        Pixels that are background: the distribution of background is taken from them.
 
     Raises
     ------
@@ -122,48 +127,34 @@ def choose_threshold(
     if table is not None and options.rule in (None, "bank") and (options.rule == "bank" or options.pfa is None):
         return _counted(BankNull(table, tail), tail, scores, options, "bank")
     if options.fdr is not None:
-        raise ParameterError("fdr counts objects: it needs the bank or a clean region")
+        raise ParameterError("fdr: counts objects, so it needs the bank or a clean region")
     return _by_pixels(tail, scores, options)
 
 
 def _counted(
-    null: BankNull | CleanNull, tail: Tail, scores: ScoreMap, options: ThresholdOptions, rule: str
+    null: BankNull | CleanNull, tail: Tail, scores: ScoreMap, options: ThresholdOptions, background: str
 ) -> Threshold:
     rate = options.rate
-    where = (
-        f"the background of {len(null.table.sources)} other scenes ({scores.method}), shifted to the level of this one"
-        if isinstance(null, BankNull)
-        else f"the {null.region.count} pixels that were said to be background"
-    )
+    choice: Choice = "false objects"
+    accepted: float | None = options.false_objects
     if options.threshold is not None:
-        value, chosen = options.threshold, "is as given"
+        choice, accepted, value = "given", None, options.threshold
         rate = float(null.rate(value))
     elif options.fdr is not None:
-        value = _of_fdr(null, tail, options.fdr)
+        choice, accepted, value = "share of false objects", options.fdr, _of_fdr(null, tail, options.fdr)
         rate = float(null.rate(value))
-        chosen = f"keeps false objects to {options.fdr:.0%} of those found"
     else:
         value = null.threshold(rate)
-        chosen = f"accepts {options.false_objects:g} false objects per {options.per:g} pixels"
     expected = float(null.expected(value))
-    interval = null.interval(expected) if isinstance(null, BankNull) else None
-    doubts = null.doubts(rate, scores.parameters) if isinstance(null, BankNull) else null.doubts(rate)
-    span = f", 90 % of scenes like this {interval[0]:.0f} to {interval[1]:.0f}" if interval else ""
-    sentence = (
-        f"The threshold {value:.4g} {chosen}: about {expected:.3g} in this scene{span}. It comes from {where}. "
-        + ("" if not doubts else "Do not trust this number here: " + "; ".join(doubts) + ". ")
-        + "--threshold sets another."
-    )
-    return Threshold(
-        value,
-        rule if options.threshold is None else "given",
-        sentence,
-        expected,
-        interval,
-        tuple(doubts),
-        null,
-        options,
-    )
+    origin = Origin(choice, background, accepted, options.per, scores.method)
+    interval: tuple[float, float] | None = None
+    if isinstance(null, BankNull):
+        origin, interval = replace(origin, scenes=len(null.table.sources)), null.interval(expected)
+        doubts = null.doubts(rate, scores.parameters)
+    else:
+        origin, doubts = replace(origin, pixels=null.region.count), null.doubts(rate)
+    rule = background if options.threshold is None else "given"
+    return Threshold(value, rule, origin, expected, interval, tuple(doubts), null, options)
 
 
 def _of_fdr(null: BankNull | CleanNull, tail: Tail, share: float) -> float:
@@ -177,26 +168,21 @@ def _of_fdr(null: BankNull | CleanNull, tail: Tail, share: float) -> float:
 
 def _by_pixels(tail: Tail, scores: ScoreMap, options: ThresholdOptions) -> Threshold:
     if options.threshold is not None and options.rule is None:
-        return Threshold(
-            options.threshold, "given", f"The threshold {options.threshold:.4g} is as given.", options=options
-        )
+        return Threshold(options.threshold, "given", Origin("given", method=scores.method), options=options)
     rule = options.rule or "gpd"
+    given = options.threshold is not None
     if rule == "otsu":
         value = otsu(tail) if options.threshold is None else options.threshold
-        sentence = (
-            f"The threshold {value:.4g} divides the pixels into two classes of least variance (Otsu); how many of the "
-            "anomalies are false is not known. --threshold sets another."
-        )
-        return Threshold(value, rule, sentence, options=options)
+        return Threshold(value, rule, Origin("given" if given else "classes", rule), options=options)
     null = pixel_null(rule, tail, scores, options.bands)
-    pfa = options.pfa or 1e-3
+    pfa = options.pfa or _DEFAULT_PFA
     value = null.threshold(pfa) if options.threshold is None else options.threshold
-    expected = float(null.expected(value))
-    default = "" if options.rule else f"{scores.method or 'this method'} has no table in the bank, so it is by gpd: "
-    words = _PIXEL_WORDS[rule].format(bands=options.bands or scores.background.get("rank"))
-    chosen = f"accepts a share of {pfa:g} of background pixels" if options.threshold is None else "is as given"
-    sentence = (
-        f"The threshold {value:.4g} {chosen}, at most {expected:.3g} false pixels here: "
-        f"{default if options.pfa is None else ''}{words}. --threshold sets another."
+    origin = Origin(
+        "given" if given else "share of background pixels",
+        rule,
+        None if given else pfa,
+        method=scores.method,
+        bands=options.bands or scores.background.get("rank"),
+        without_table=options.rule is None and options.pfa is None,
     )
-    return Threshold(value, rule, sentence, expected, None, (), null, options)
+    return Threshold(value, rule, origin, float(null.expected(value)), None, (), null, options)

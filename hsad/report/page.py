@@ -17,6 +17,7 @@ from hsad import __version__
 from hsad.anomalies.decide import choose_anomalies, summary_line
 from hsad.anomalies.opened import Scene, open_scores
 from hsad.anomalies.options import ListOptions
+from hsad.anomalies.origin import origin_sentence
 from hsad.anomalies.surroundings import look_around
 from hsad.anomalies.vectors import COLUMNS, Anomalies
 from hsad.errors import DataError
@@ -138,7 +139,7 @@ def write_page(
     text = page.render(
         title=f"Anomalies in {source}",
         summary=summary_line(anomalies),
-        sentence=_without_doubts(anomalies.threshold),
+        sentence=origin_sentence(anomalies.threshold),
         doubts=anomalies.threshold["doubts"],
         facts=_facts(anomalies, scores, scene, colours),
         # Our own files, and JSON in which nothing can end the element it stands in: the rest is escaped.
@@ -148,12 +149,6 @@ def write_page(
     )
     with whole_file(path, PAGE_SUFFIXES, overwrite=overwrite) as staged:
         staged.write_text(text + "\n", encoding="utf-8")
-
-
-def _without_doubts(threshold: Mapping[str, Any]) -> str:
-    """Return where the threshold comes from; the doubts stand in a box of their own."""
-    doubts = "; ".join(threshold["doubts"])
-    return str(threshold["sentence"]).replace(f"Do not trust this number here: {doubts}. ", "")
 
 
 def _json(data: Mapping[str, Any]) -> str:

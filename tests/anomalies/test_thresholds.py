@@ -145,15 +145,15 @@ def test_what_speaks_against_a_number_is_said():
     assert "smooth=2.0" in chosen.sentence
     assert "Do not trust" in chosen.sentence
     few = choose_threshold(scores_of("auto", rows=30, cols=30), ThresholdOptions(false_objects=1))
-    assert any("900 pixels are few" in doubt for doubt in few.doubts)
-    assert any("less than one false object" in doubt for doubt in few.doubts)
+    assert any("900 pixels are few" in str(doubt) for doubt in few.doubts)
+    assert any("less than one false object" in str(doubt) for doubt in few.doubts)
     heavy = scores_of("auto")
     heavy.values = np.sign(heavy.values) * np.abs(heavy.values) ** 4
-    assert any("heavier" in doubt for doubt in choose_threshold(heavy).doubts)
+    assert any("heavier" in str(doubt) for doubt in choose_threshold(heavy).doubts)
     crowded = scores_of("auto")
     null = BankNull(bank_table("auto"), Tail.of(ScoreMap.of(crowded)))
     crowded.values[2:60:7, 2:50:7] = (null.threshold(40) + null.threshold(10)) / 2
-    assert any("crowd" in doubt for doubt in choose_threshold(crowded).doubts)
+    assert any("crowd" in str(doubt) for doubt in choose_threshold(crowded).doubts)
 
 
 @pytest.mark.parametrize("number, said", [(12, "calmer"), (60, None), (150, "so many objects")])
@@ -166,9 +166,21 @@ def test_twice_or_half_the_peaks_of_background_are_said(number, said):
     base = median + table.coefficients @ np.array([1, upper - median, level - median])
     at_40 = base + np.interp(-np.log(40), -np.log(table.rates), table.heights)
     assert 1.0 < at_40 < 2.9
-    doubts = BankNull(table, tail).doubts(10, table.parameters)
+    doubts = [str(doubt) for doubt in BankNull(table, tail).doubts(10, table.parameters)]
     found = [word for word in ("calmer", "so many objects") if any("reach what 40" in d and word in d for d in doubts)]
     assert found == ([] if said is None else [said])
+
+
+def test_a_threshold_says_as_data_where_it_comes_from():
+    given = choose_threshold(scores_of("auto"), ThresholdOptions(threshold=5.0)).origin
+    assert (given.choice, given.background, given.scenes) == ("given", "bank", len(bank_table("auto").sources))
+    by_pixels = choose_threshold(scores_of("auto").values, ThresholdOptions())
+    assert (by_pixels.origin.choice, by_pixels.origin.accepted) == ("share of background pixels", 1e-3)
+    assert by_pixels.origin.without_table
+    told = json.loads(json.dumps(choose_threshold(scores_of("rx", smooth=2.0)).to_dict()))
+    assert (told["origin"]["accepted"], told["origin"]["per"]) == (10.0, 1e4)
+    assert "accepts 10 false objects per 10000 pixels" in told["sentence"]
+    assert told["sentence"].endswith(f"Do not trust this number here: {'; '.join(told['doubts'])}.")
 
 
 def test_a_clean_region_counts_its_own_peaks():

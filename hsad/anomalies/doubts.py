@@ -1,0 +1,56 @@
+"""Reasons why a stated number of false objects should not be trusted for a scene."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["Doubt"]
+
+_TEXTS = {
+    "other parameters": "the table is for {method} at its defaults, these scores are of {parameters}",
+    "lighter tail": "the scores' tail is lighter than any in the bank ({of}: {value:.2f}, not {low:.2f} to {high:.2f})",
+    "heavier tail": "the scores' tail is heavier than any in the bank ({of}: {value:.2f}, not {low:.2f} to {high:.2f})",
+    "few pixels": "{pixels} pixels are few to tell a background by (under {least})",
+    "below one object": (
+        "less than one false object is asked for in {pixels} pixels: a scene of this size cannot test that"
+    ),
+    "beyond the table": "{rate:g} per {unit:.0f} pixels lies beyond the table (from {least:g})",
+    "few above the threshold": (
+        "only {reached} peaks reach the threshold, where {expected:.0f} false ones were expected: this background is "
+        "calmer than the bank's, and fewer are false"
+    ),
+    "many objects": (
+        "{found:.0f} peaks per {unit:,.0f} pixels reach what {expected:.0f} of background do: there are so many "
+        "objects that they hide what background does, and fewer are false"
+    ),
+    "calm background": (
+        "{found:.0f} peaks per {unit:,.0f} pixels reach what {expected:.0f} of background do: this background is "
+        "calmer than the bank's, and fewer are false"
+    ),
+    "uneven background": (
+        "peaks crowd in one part of the scene (variance over mean of its quarters: {value:.1f}, over {most:g}): the "
+        "background is not of one kind"
+    ),
+    "small region": "the clean region of {pixels} pixels is too small for {rate:g} per {unit:.0f} pixels",
+}
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """A reason not to trust a number, and the numbers that speak for it; ``str`` makes the sentence.
+
+    Attributes
+    ----------
+    kind : str
+        What is doubtful: a key of the table of sentences above.
+    numbers : mapping
+        The values in the sentence, by name.
+    """
+
+    kind: str
+    numbers: Mapping[str, Any]
+
+    def __str__(self) -> str:
+        return _TEXTS[self.kind].format(**self.numbers)

@@ -48,8 +48,8 @@ _UNLIKE = 2.0
 Scenes of the bank are meant to agree with tables of the other scenes within it (the manual, on thresholds)."""
 
 _MARGIN = 0.15
-"""How far a number of a scene may lie outside of its range in the bank, as a share of that range. This much extrapolation
-of the regression changes the stated number of objects by a factor of at most 1.7, in all tables."""
+"""How far a number of a scene may lie outside of its range in the bank, as a share of that range. This much
+extrapolation of the regression changes the stated number of objects by a factor of at most 1.7, in all tables."""
 
 _FEW_PIXELS = 2500
 """Fewest pixels of a scene: 50 x 50 have 10 peaks at the level of `_OWN_RATE`, too few to tell a factor of two."""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hsad.engine.caches import LeafCaches
+from hsad.engine.cluster import checked_task, identity
 from hsad.engine.decoded import shared_blocks
+from hsad.engine.revision import revision
 from hsad.engine.run import Engine, score_tile
 from hsad.engine.source import Source
 from hsad.engine.tiles import LeafGrid, Tile
@@ -35,9 +38,9 @@ def lazy_scores(
 
     level = engine.tile_level(detector, source)
     grid = LeafGrid(source.shape[0], source.shape[1], detector.leaf)
-    background = delayed(learn, pure=False)()
-    recipe = delayed(_identity, pure=False)(source)
-    score = delayed(_tile, pure=False)
+    background = delayed(functools.partial(checked_task, revision(), learn), pure=False)()
+    recipe = delayed(identity, pure=False)(source)
+    score = delayed(functools.partial(checked_task, revision(), _tile), pure=False)
     rows, cols = grid.nodes(level)
     tiles = []
     for row in range(rows):
@@ -50,10 +53,6 @@ def lazy_scores(
         tiles.append(line)
     whole: da.Array = da.block(tiles)
     return whole
-
-
-def _identity(value: Any) -> Any:
-    return value
 
 
 def _tile(tile: Tile, source: Source, detector: Detector, background: Background | None) -> NDArray[np.float32]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from hsad.detectors.base import Detector
 from hsad.engine.memory import DEFAULT, PROGRAM
-from hsad.engine.runners import Crew
+from hsad.engine.runners import Workers
 from hsad.engine.source import SPECTRA, Source
 from hsad.engine.tiles import LeafGrid, Tile
 from hsad.errors import DataError, ParameterError
@@ -53,8 +53,8 @@ class Budget:
         what detectors keep between their passes.
     everywhere : int
         Bytes that detectors may keep in all processes together.
-    crew : Crew
-        Among whom it was divided.
+    workers : Workers
+        The processes and threads that share the memory.
     """
 
     memory: int
@@ -63,7 +63,7 @@ class Budget:
     decoded: int
     kept: int
     everywhere: int
-    crew: Crew
+    workers: Workers
 
     @classmethod
     def of(
@@ -73,7 +73,7 @@ class Budget:
         halo: int,
         footprint: Footprint,
         memory: int | None,
-        crew: Crew,
+        workers: Workers,
         tile: int | None = None,
     ) -> Budget:
         """Divide the memory of a run.
@@ -88,8 +88,8 @@ class Budget:
             ``footprint(bands, itemsize)``: bytes that each pixel of a block takes in work, see `Detector.footprint`.
         memory : int, optional
             Bytes that the run may take on a machine, Python included; enough by default.
-        crew : Crew
-            Who works.
+        workers : Workers
+            The processes and threads that share the memory.
         tile : int, optional
             Side of a tile that somebody asks for; whether it fits is their business then.
 
@@ -98,20 +98,20 @@ class Budget:
         ParameterError
             When the memory does not hold one block.
         """
-        memory = memory or DEFAULT * crew.processes
+        memory = memory or DEFAULT * workers.processes
         whole = {source.whole for source in sources if source.whole is not None}
-        beside = (crew.processes + crew.apart) * (PROGRAM + sum(size for _, size in whole))
-        room = (memory - beside) // crew.processes
+        beside = (workers.processes + workers.separate_caller) * (PROGRAM + sum(size for _, size in whole))
+        room = (memory - beside) // workers.processes
         blocks = [_needed(source, leaf, halo, footprint, 0) for source in sources]
-        least = max(blocks) * (crew.threads if crew.fixed else 1)
+        least = max(blocks) * (workers.threads if workers.fixed else 1)
         if tile is None and least > room:
             source = sources[blocks.index(max(blocks))]
             side = leaf + 2 * halo
-            programs = "the program" if crew.processes == 1 else f"the programs of {crew.processes} processes"
+            programs = "the program" if workers.processes == 1 else f"the programs of {workers.processes} processes"
             raise ParameterError(
                 f"memory: {memory / 1e6:.0f}MB does not hold {programs}{', the whole scene' if whole else ''} and a "
                 f"block of {min(side, source.shape[0])} x {min(side, source.shape[1])} pixels of {source.shape[2]} "
-                f"bands: give at least {(beside + crew.processes * least) / 1e6 + 1:.0f}MB, or fewer bands (bands)"
+                f"bands: give at least {(beside + workers.processes * least) / 1e6 + 1:.0f}MB, or fewer bands (bands)"
             )
         # One block is worked on in any case; the others divide what it leaves.
         tiles = max(_TILES * room, min(least, room))
@@ -120,8 +120,8 @@ class Budget:
         decoded = int(rest) - kept
         if all(source.unit is None for source in sources):
             tiles, decoded = tiles + decoded, 0
-        evenly = 1.0 if crew.total == 1 else _EVENLY
-        return cls(memory, beside, int(tiles), decoded, kept, int(evenly * crew.total * kept), crew)
+        evenly = 1.0 if workers.total == 1 else _EVENLY
+        return cls(memory, beside, int(tiles), decoded, kept, int(evenly * workers.total * kept), workers)
 
 
 @dataclass(frozen=True)
@@ -132,15 +132,15 @@ class Plan:
     ----------
     level : int
         Of the tiles: their side is a leaf's, doubled so many times.
-    workers : int
-        How many tasks run at a time.
+    threads : int
+        Number of tasks that run at the same time in each process.
     columns : int
         How many columns of tiles are worked through, from top to bottom, before the next: as many as decoded blocks
         are kept for. 0: all tiles in the order of the tree, where windows are read directly.
     """
 
     level: int
-    workers: int
+    threads: int
     columns: int = 0
 
     def tiles(self, grid: LeafGrid, scene: int = 0) -> list[Tile]:
@@ -168,12 +168,12 @@ def plan(source: Source, leaf: int, halo: int, footprint: Footprint, budget: Bud
     """
     grid = LeafGrid(source.shape[0], source.shape[1], leaf)
     if tile is None:
-        level, workers = _fitting(source, grid, halo, footprint, budget)
+        level, threads = _fitting(source, grid, halo, footprint, budget)
     elif tile < 1:
         raise ParameterError(f"tile must be at least 1 pixel, not {tile}")
     else:
-        level, workers = min(grid.top, max(0, (tile // leaf).bit_length() - 1)), budget.crew.threads
-    return Plan(level, workers, _columns(source, grid, level, halo, budget.decoded))
+        level, threads = min(grid.top, max(0, (tile // leaf).bit_length() - 1)), budget.workers.threads
+    return Plan(level, threads, _columns(source, grid, level, halo, budget.decoded))
 
 
 def _needed(source: Source, leaf: int, halo: int, footprint: Footprint, level: int) -> float:
@@ -193,24 +193,24 @@ def _needed(source: Source, leaf: int, halo: int, footprint: Footprint, level: i
 
 def _fitting(source: Source, grid: LeafGrid, halo: int, footprint: Footprint, budget: Budget) -> tuple[int, int]:
     """Return the level of the tiles, and how many tasks may run at a time in a process, that the budget holds."""
-    crew = budget.crew
+    workers = budget.workers
 
     def needed(level: int) -> float:
         return _needed(source, grid.leaf, halo, footprint, level)
 
-    workers = crew.threads if crew.fixed else min(crew.threads, int(budget.tiles // needed(0)))
-    if workers * needed(0) > budget.tiles or not workers:
+    threads = workers.threads if workers.fixed else min(workers.threads, int(budget.tiles // needed(0)))
+    if threads * needed(0) > budget.tiles or not threads:
         raise ParameterError(
             f"memory: {budget.memory / 1e6:.0f}MB does not hold a block with {halo} pixels around it: give at least "
-            f"{(budget.memory + 2 * crew.processes * max(1, workers) * needed(0)) / 1e6:.0f}MB"
+            f"{(budget.memory + 2 * workers.processes * max(1, threads) * needed(0)) / 1e6:.0f}MB"
         )
     level = 0
     while level < grid.top and not _enough(source, grid.leaf << level, halo):
-        if workers * needed(level + 1) > budget.tiles:
+        if threads * needed(level + 1) > budget.tiles:
             break
         level += 1
     # Enough tiles for everybody.
-    while level > 0 and np.prod(grid.nodes(level)) < 4 * workers * crew.total:
+    while level > 0 and np.prod(grid.nodes(level)) < 4 * threads * workers.total:
         level -= 1
     if source.unit is not None:
         # Smaller tiles need less of a wide strip at a time.
@@ -219,7 +219,7 @@ def _fitting(source: Source, grid: LeafGrid, halo: int, footprint: Footprint, bu
             grid.nodes(level)[1], grid.cols if strips else 2
         ):
             level -= 1
-    return level, workers
+    return level, threads
 
 
 def _enough(source: Source, side: int, halo: int) -> bool:

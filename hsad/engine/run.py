@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from hsad.detectors.base import Background, Detector
+from hsad.engine.blas import one_blas_thread
 from hsad.engine.caches import LeafCaches
 from hsad.engine.decoded import shared_blocks
 from hsad.engine.leaves import blocks_of, leaf_grid
 from hsad.engine.plan import Budget, Footprint, Plan, check_side, plan
-from hsad.engine.runners import Memory, Outcome, Runner, Threads, one_blas_thread
+from hsad.engine.runners import Memory, Outcome, Runner, Threads
 from hsad.engine.source import Source
 from hsad.engine.tile_scores import TileScores
 from hsad.engine.tiles import MergeTree, Tile
-from hsad.errors import TileError
+from hsad.errors import ClusterError, TileError
 
 if TYPE_CHECKING:
     from hsad.engine.resume import Journal
@@ -161,7 +162,7 @@ class Engine:
 
     def scan(self, source: Source, function: Callable[..., T | None], *arguments: Any) -> T | None:
         """Return the function's values on all blocks of a scene, merged: one pass, outside any learning."""
-        budget = Budget.of((source,), Detector.leaf, 0, _footprint, self.memory, self.runner.crew(), self.tile)
+        budget = Budget.of((source,), Detector.leaf, 0, _footprint, self.memory, self.runner.workers(), self.tile)
         return _Scan(self, (source,), Detector.leaf, _footprint, (LeafCaches(0),), budget)(function, *arguments)
 
     def score(
@@ -204,7 +205,7 @@ class Engine:
         background = self.adapted(detector, source, background, journal)
         # Tasks limit BLAS themselves, wherever they run; held here too, that costs nothing for each of them.
         results = self._results(
-            "scoring", journal, (source,), detector.leaf, planned.workers, score_tile, tiles,
+            "scoring", journal, (source,), detector.leaf, planned.threads, score_tile, tiles,
             source, caches, budget.decoded, detector, background, parts,
         )  # fmt: skip
         with one_blas_thread(), contextlib.closing(results):
@@ -219,7 +220,7 @@ class Engine:
         journal: Journal | None,
         sources: Sequence[Source],
         leaf: int,
-        workers: int,
+        threads: int,
         function: Callable[..., T],
         tiles: Sequence[Tile],
         *shared: Any,
@@ -236,11 +237,13 @@ class Engine:
             pixels = sum(np.prod([side.stop - side.start for side in window(tile)]) for tile in waiting)
             in_a_row = 0
             # Closed here, by this thread: a garbage collection in one of the runner's threads could not wait for them.
-            with contextlib.closing(self._runner_of(workers).run(function, waiting, *shared)) as outcomes:
+            with contextlib.closing(self._runner_of(threads).run(function, waiting, *shared)) as outcomes:
                 work = _Work(outcomes, int(pixels))
                 for tile, outcome in self.progress(work, total=len(waiting), desc=description):
                     try:
                         result = outcome.result()
+                    except ClusterError:  # a worker that all tasks of the run must avoid
+                        raise
                     except Exception as error:
                         if journal is None:
                             raise
@@ -280,15 +283,15 @@ class Engine:
 
     def _budget(self, sources: Sequence[Source], detector: Detector) -> Budget:
         """Return what each process may take for work of this detector; all scenes of the run are held by then."""
-        crew = self.runner.crew()
-        return Budget.of(sources, detector.leaf, detector.halo, detector.footprint, self.memory, crew, self.tile)
+        workers = self.runner.workers()
+        return Budget.of(sources, detector.leaf, detector.halo, detector.footprint, self.memory, workers, self.tile)
 
     def _plan(self, source: Source, leaf: int, halo: int, footprint: Footprint, budget: Budget) -> Plan:
         return plan(source, leaf, halo, footprint, budget, self.tile)
 
-    def _runner_of(self, workers: int) -> Runner:
+    def _runner_of(self, threads: int) -> Runner:
         """Return the runner, with no more threads than the memory allows."""
-        return Threads(workers) if isinstance(self.runner, Threads) else self.runner
+        return Threads(threads) if isinstance(self.runner, Threads) else self.runner
 
 
 def _footprint(bands: int, itemsize: int) -> float:
@@ -341,7 +344,7 @@ class _Scan:
             self._engine._plan(source, self._leaf, halo, self._footprint, self._budget)  # noqa: SLF001  the other half of one thing
             for source in self._sources
         ]
-        workers = min(planned.workers for planned in plans)
+        threads = min(planned.threads for planned in plans)
         grids = [leaf_grid(source, self._leaf) for source in self._sources]
         tiles = [
             tile
@@ -350,7 +353,7 @@ class _Scan:
         ]
         trees = [MergeTree(grid, planned.level, grid.top) for grid, planned in zip(grids, plans, strict=True)]
         for tile, value in self._engine._results(  # noqa: SLF001  the other half of one thing
-            f"learning, pass {self._passes}", self._journal, self._sources, self._leaf, workers, _scan_tile, tiles,
+            f"learning, pass {self._passes}", self._journal, self._sources, self._leaf, threads, _scan_tile, tiles,
             self._sources, self._leaf, halo, self._caches, self._budget.decoded, function, *arguments,
         ):  # fmt: skip
             trees[tile.scene].add(tile.row, tile.col, value)

@@ -10,7 +10,6 @@ import contextlib
 import functools
 import hashlib
 import json
-import sys
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,9 +22,11 @@ from numpy.typing import NDArray
 from hsad import __version__
 from hsad.detectors import describe_detector
 from hsad.detectors.base import Background, Detector
+from hsad.engine.cluster import Cluster
+from hsad.engine.connection import active_client, is_in_worker
 from hsad.engine.memory import memory_bytes
 from hsad.engine.run import Engine
-from hsad.engine.runners import Cluster, Memory, Runner, Threads
+from hsad.engine.runners import Memory, Runner, Threads
 from hsad.engine.source import CubeSource
 from hsad.engine.tile_scores import TileScores
 from hsad.errors import DataError, ParameterError, TileError
@@ -272,15 +273,14 @@ def _inputs(scenes: Iterable[Files], run: RunOptions) -> tuple[Path, ...]:
 
 
 def _runner(run: RunOptions) -> Runner:
+    """Return where the tasks run: on the cluster of the options, on the active one, or in threads of this process."""
     if run.scheduler is not None:
         cluster = Cluster(run.scheduler)
         LOGGER.info("the cluster's dashboard: %s", cluster.client.dashboard_link)
         return cluster
-    if run.workers is None and "distributed" in sys.modules:
-        from distributed import get_client
-
-        try:
-            return Cluster(get_client())
-        except ValueError:  # no client is active: our own threads
-            pass
-    return Memory() if run.workers == 1 else Threads(run.workers)
+    client = active_client() if run.workers is None else None
+    if client is not None:
+        return Cluster(client)
+    # A task of a cluster uses its own thread: the cluster decides how many tasks run at a time.
+    alone = run.workers == 1 or (run.workers is None and is_in_worker())
+    return Memory() if alone else Threads(run.workers)

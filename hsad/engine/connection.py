@@ -116,7 +116,7 @@ def _ask(address: str, security: Any) -> None:
     Exception
         Of any kind, when something else answers.
     """
-    from distributed.comm import connect
+    from distributed.comm.core import connect
     from distributed.core import send_recv
 
     async def kind() -> str:

@@ -98,7 +98,7 @@ def _threads() -> Iterator[Finding]:
     import numpy as np  # noqa: F401  loads a BLAS to look at
     from threadpoolctl import threadpool_info
 
-    from hsad.engine.runners import available_cpus
+    from hsad.engine.runners.local import available_cpus
 
     yield Finding("processors", "well", f"{available_cpus()} usable of {os.cpu_count()}")
     for pool in threadpool_info():

@@ -20,7 +20,7 @@ from hsad.bench.known import BENCHMARK, KnownScene, benchmark_scenes, synthetic_
 from hsad.bench.suite import FAMILIES, suite
 from hsad.detection import detect
 from hsad.detectors import DETECTORS, detector_class
-from hsad.engine.blas import one_blas_thread
+from hsad.engine.runners.blas import one_blas_thread
 from hsad.errors import HsadError, ParameterError
 from hsad.evaluation import evaluate
 

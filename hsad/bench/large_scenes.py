@@ -16,7 +16,7 @@ from typing import Any
 from hsad import __version__
 from hsad.bench.scene_files import ENVI, LARGE, LAYOUTS, Shape, data_file, scene_file
 from hsad.bench.timing import plain_read, processor, seconds, uncache
-from hsad.engine.runners import available_cpus
+from hsad.engine.runners.local import available_cpus
 from hsad.engine.source import source_of
 from hsad.errors import ParameterError
 from hsad.readers import open_cube

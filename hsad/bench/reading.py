@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from hsad import __version__
 from hsad.bench.timing import plain_read, processor, seconds, uncache
 from hsad.engine.decoded import shared_blocks
-from hsad.engine.runners import available_cpus
+from hsad.engine.runners.local import available_cpus
 from hsad.engine.source import CubeSource, source_of
 from hsad.errors import ParameterError
 from hsad.readers import open_cube

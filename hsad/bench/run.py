@@ -23,8 +23,8 @@ from hsad.bench.peers.octave import octave_blas
 from hsad.bench.timing import best_of, processor, seconds
 from hsad.detection import detect
 from hsad.detectors import make_detector
-from hsad.engine.blas import one_blas_thread
-from hsad.engine.runners import available_cpus
+from hsad.engine.runners.blas import one_blas_thread
+from hsad.engine.runners.local import available_cpus
 from hsad.errors import ParameterError
 
 __all__ = ["Report", "Row", "run_bench"]

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsad.engine.caches import LeafCaches
-from hsad.engine.cluster import checked_task, identity
 from hsad.engine.decoded import shared_blocks
-from hsad.engine.revision import revision
 from hsad.engine.run import Engine, score_tile
+from hsad.engine.runners.cluster import checked_task, identity
+from hsad.engine.runners.revision import revision
 from hsad.engine.source import Source
 from hsad.engine.tiles import LeafGrid, Tile
 

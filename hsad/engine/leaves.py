@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from hsad.detectors.block import Block, Part, Scene, clamped, strips_of, usable, within
 from hsad.engine.caches import LeafCaches
-from hsad.engine.runners import stop_if_unwanted
+from hsad.engine.runners.local import stop_if_unwanted
 from hsad.engine.source import Source
 from hsad.engine.tiles import LeafGrid, Tile
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from hsad.detectors.base import Detector
 from hsad.engine.memory import DEFAULT, PROGRAM
-from hsad.engine.runners import Workers
+from hsad.engine.runners.local import Workers
 from hsad.engine.source import SPECTRA, Source
 from hsad.engine.tiles import LeafGrid, Tile
 from hsad.errors import DataError, ParameterError

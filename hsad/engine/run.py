@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from hsad.detectors.base import Background, Detector
-from hsad.engine.blas import one_blas_thread
 from hsad.engine.caches import LeafCaches
 from hsad.engine.decoded import shared_blocks
 from hsad.engine.leaves import blocks_of, leaf_grid
 from hsad.engine.plan import Budget, Footprint, Plan, check_side, plan
-from hsad.engine.runners import Memory, Outcome, Runner, Threads
+from hsad.engine.runners.blas import one_blas_thread
+from hsad.engine.runners.local import Memory, Outcome, Runner, Threads
 from hsad.engine.source import Source
 from hsad.engine.tile_scores import TileScores
 from hsad.engine.tiles import MergeTree, Tile

@@ -9,7 +9,7 @@ import numpy as np
 
 from hsad.detectors.block import Block
 from hsad.engine.run import Engine
-from hsad.engine.runners import Threads
+from hsad.engine.runners.local import Threads
 from hsad.engine.source import drop_dead_bands, source_of
 from hsad.errors import DataError, ParameterError
 from hsad.scene.description import SceneDescription, column, described

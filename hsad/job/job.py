@@ -22,11 +22,11 @@ from numpy.typing import NDArray
 from hsad import __version__
 from hsad.detectors import describe_detector
 from hsad.detectors.base import Background, Detector
-from hsad.engine.cluster import Cluster
-from hsad.engine.connection import active_client, is_in_worker
 from hsad.engine.memory import memory_bytes
 from hsad.engine.run import Engine
-from hsad.engine.runners import Memory, Runner, Threads
+from hsad.engine.runners.cluster import Cluster
+from hsad.engine.runners.connection import active_client, is_in_worker
+from hsad.engine.runners.local import Memory, Runner, Threads
 from hsad.engine.source import CubeSource
 from hsad.engine.tile_scores import TileScores
 from hsad.errors import DataError, ParameterError, TileError

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from hsad.detectors.auto import Auto
 from hsad.engine import plan as planning
-from hsad.engine.cluster import Cluster
 from hsad.engine.plan import Budget, plan
-from hsad.engine.runners import Threads, Workers
+from hsad.engine.runners.cluster import Cluster
+from hsad.engine.runners.local import Threads, Workers
 from hsad.errors import ParameterError
 from hsad.readers.rasters import loaded
 from hsad.readers.rasters.loaded import LoadedRaster

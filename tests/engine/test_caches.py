@@ -14,9 +14,9 @@ from hsad.detectors.base import Detector, Scan
 from hsad.detectors.block import Block
 from hsad.engine import caches
 from hsad.engine.caches import LeafCaches
-from hsad.engine.cluster import Cluster
 from hsad.engine.run import Engine
-from hsad.engine.runners import Runner
+from hsad.engine.runners.cluster import Cluster
+from hsad.engine.runners.local import Runner
 from hsad.engine.source import source_of
 from hsad.scene.cube import check_cube
 

@@ -18,8 +18,8 @@ import pytest
 from processes import PATIENCE, same_bytes, values, write_scene
 
 import hsad
-from hsad.engine import connection
-from hsad.engine.cluster import Cluster
+from hsad.engine.runners import connection
+from hsad.engine.runners.cluster import Cluster
 from hsad.errors import ClusterError, ParameterError
 
 

@@ -16,12 +16,12 @@ from sketches import LocalContrast, MeanDistance, NearestPrototype, PlaceDistanc
 
 from hsad.detectors.auto import Auto
 from hsad.detectors.block import clamped, narrowed
-from hsad.engine.blas import one_blas_thread
 from hsad.engine.caches import LeafCaches
-from hsad.engine.cluster import Cluster
 from hsad.engine.leaves import blocks_of
 from hsad.engine.run import Engine
-from hsad.engine.runners import Memory, Runner, Threads
+from hsad.engine.runners.blas import one_blas_thread
+from hsad.engine.runners.cluster import Cluster
+from hsad.engine.runners.local import Memory, Runner, Threads
 from hsad.engine.source import source_of
 from hsad.engine.tiles import LeafGrid, MergeTree, Tile
 from hsad.errors import DataError
@@ -199,7 +199,7 @@ def test_blas_threads_are_limited_while_anybody_is_inside_and_given_back_after()
 
 def test_a_blas_that_is_loaded_later_is_limited_too():
     code = (
-        "from hsad.engine.blas import one_blas_thread\n"
+        "from hsad.engine.runners.blas import one_blas_thread\n"
         "with one_blas_thread():\n"
         "    import numpy, scipy.linalg\n"
         "    from threadpoolctl import threadpool_info\n"

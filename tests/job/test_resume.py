@@ -17,7 +17,7 @@ from hsad.detectors import DETECTORS, make_detector
 from hsad.detectors.packing import find_loaded, pack, unpack
 from hsad.engine.resume import Journal
 from hsad.engine.run import Engine
-from hsad.engine.runners import Runner
+from hsad.engine.runners.local import Runner
 from hsad.engine.source import source_of
 from hsad.engine.tile_scores import TileScores
 from hsad.engine.tiles import LeafGrid

@@ -18,7 +18,7 @@ def revision() -> str:
     The digest is computed once a process, before its first task: source files that are replaced later do not change
     the code that the process has loaded already.
     """
-    package = Path(__file__).parents[1]
+    package = Path(__file__).parents[2]
     digest = hashlib.sha256()
     for path in sorted(package.rglob("*.py")):
         digest.update(f"{path.relative_to(package).as_posix()}\n".encode())

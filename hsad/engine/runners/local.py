@@ -1,7 +1,4 @@
-"""Where tasks run: in the calling thread or in several threads. `hsad.engine.cluster` has the third place.
-
-The place where tasks run is the only difference between runners.
-"""
+"""Tasks in the calling thread or in several threads, and what all runners have in common."""
 
 from __future__ import annotations
 

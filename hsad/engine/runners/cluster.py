@@ -10,9 +10,9 @@ from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from hsad.engine.connection import connected, leave_thread_pool
-from hsad.engine.revision import revision
-from hsad.engine.runners import Runner, Workers
+from hsad.engine.runners.connection import connected, leave_thread_pool
+from hsad.engine.runners.local import Runner, Workers
+from hsad.engine.runners.revision import revision
 from hsad.errors import ClusterError
 
 if TYPE_CHECKING:

@@ -39,8 +39,10 @@ __all__ = [
 
 _LOG_LINE = re.compile(rb"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d")
 
-# Formats whose files hold several arrays.
-_WITH_VARIABLE = re.compile(r"^(?P<path>.+\.(?:mat|nc|nc4|h5|hdf5|he5|zarr)):(?P<variable>[^\\:]+)$", re.IGNORECASE)
+# Formats whose files hold several arrays, or several files.
+_WITH_VARIABLE = re.compile(
+    r"^(?P<path>.+\.(?:mat|nc|nc4|h5|hdf5|he5|zarr|zip|tar|tgz|tar\.gz)):(?P<variable>[^\\:]+)$", re.IGNORECASE
+)
 
 
 def split_variable(path: str | os.PathLike[str]) -> tuple[Path, str | None]:

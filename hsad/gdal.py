@@ -79,6 +79,8 @@ def open_dataset(path: str, cache: int = LEAST_CACHE) -> Iterator[DatasetReader]
     try:
         # An ending that no file has: GDAL's file system of addresses opens none then, whoever asks.
         options = {"CPL_VSIL_CURL_ALLOWED_EXTENSIONS": ".offline"} if keeps_offline() else {}
+        # GDAL would write the unpacked size of a compressed archive into a file beside it.
+        options["CPL_VSIL_GZIP_WRITE_PROPERTIES"] = "NO"
         with rasterio.Env(GDAL_CACHEMAX=cache, **options), open_raster(path) as dataset:
             yield dataset
     except (RasterioError, CPLE_BaseError, UnicodeDecodeError) as error:  # the last for texts that are no UTF-8

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hsad.errors import SceneError
-from hsad.gdal import LEAST_CACHE, open_dataset
+from hsad.gdal import open_dataset
 from hsad.readers.bands import BandTable, band_table
+from hsad.readers.packed.layers import described_wavelengths
+from hsad.readers.packed.pages import cube_of_pages
 from hsad.readers.rasters.filled import with_stated_nodata
-from hsad.readers.rasters.pixels import in_pixels
+from hsad.readers.rasters.through_gdal import gdal_raster, georeferencing
 from hsad.readers.stac import stac_bands
 from hsad.readers.tiff import plain_tiff
 from hsad.scene.cube import Raster, build_cube, lazy_image
@@ -23,57 +24,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     import xarray as xr
-    from affine import Affine
     from numpy.typing import NDArray
     from rasterio.io import DatasetReader
 
-__all__ = ["GdalRaster", "can_read", "gdal_raster", "georeferencing", "mask", "name", "read"]
+__all__ = ["can_read", "mask", "name", "raster_cube", "read"]
 
 name = "GDAL"
 
 
 _TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-_DESCRIBED = re.compile(
-    r"(?<![\w.])(\d+(?:\.\d*)?(?:e[+-]?\d+)?)\s*(nm|nanomet(?:er|re)s?|[uµμ]m|micromet(?:er|re)s?|microns?)\b",
-    re.IGNORECASE,
-)
 _WAVELENGTH_KEYS = ("wavelength", "wavelengths", "center_wavelength", "central_wavelength")
 _UNIT_KEYS = ("wavelength_units", "wavelength_unit")
-# Bytes of a block and an image that any TIFF may promise; a larger one may, if it is not much smaller itself.
-_MOST_BLOCK = 256 * 2**20
-_MOST_IMAGE = 2**30
-_MOST_BLOCK_GROWTH = 2000  # what LZW and deflate unpack to is at most about 1300 times as large
-_MOST_GROWTH = 20_000  # of an image with holes: 16 bytes in a table stand for a tile
 _GOOD_KEYS = ("bbl", "good_wavelength", "good_wavelengths")
-
-
-@dataclass(frozen=True)
-class GdalRaster:
-    """Windows of a file through GDAL; the file is opened for each read, in the thread that reads."""
-
-    path: str
-    shape: tuple[int, int, int]
-    dtype: np.dtype[Any]
-    block: tuple[int, int]
-    indexes: tuple[int, ...]
-
-    @property
-    def row_step(self) -> int:
-        """Height of a strip or tile."""
-        return self.block[0]
-
-    def read(self, rows: slice, cols: slice) -> NDArray[Any]:
-        """Return the stored numbers of a window, shape ``(rows, cols, bands)``."""
-        from rasterio.windows import Window
-
-        window = Window(cols.start, rows.start, cols.stop - cols.start, rows.stop - rows.start)
-        # What GDAL decodes for one band and forgets before the next, it decodes once a band.
-        decoded = len(self.indexes) * self.dtype.itemsize
-        for part, side in ((rows, self.block[0]), (cols, self.block[1])):
-            decoded *= (-(-part.stop // side) - part.start // side) * side
-        with open_dataset(self.path, decoded + LEAST_CACHE) as dataset:
-            stored = dataset.read(list(self.indexes), window=window, out_dtype=self.dtype)
-        return in_pixels(np.moveaxis(stored, 0, 2), self.dtype)
 
 
 def can_read(path: Path) -> bool:
@@ -101,19 +63,45 @@ def read(path: Path, variable: str | None = None) -> xr.DataArray:
     """
     if variable is not None:
         raise SceneError(f"{path}: a raster has no variables, so {variable!r} cannot be chosen")
+    return raster_cube(str(path), path)
+
+
+def raster_cube(gdal_name: str, path: Path, *, reader: str = name, member: str | None = None) -> xr.DataArray:
+    """Return the cube of what GDAL opens under a name.
+
+    Parameters
+    ----------
+    gdal_name : str
+        The name for GDAL: that of the file, or of a member of an archive.
+    path : Path
+        The file.
+    reader : str
+        What the cube calls its reader.
+    member : str, optional
+        The member of an archive that the name stands for. Only there GDAL reads ENVI's files: it takes its numbers from
+        the bytes of a file in place, and hsad does it better.
+    """
     raster: Raster
-    raster = through_gdal = gdal_raster(str(path))
-    with open_dataset(str(path)) as dataset:
-        if dataset.driver == "ENVI":
+    raster = through_gdal = gdal_raster(gdal_name)
+    with open_dataset(gdal_name) as dataset:
+        if dataset.driver == "ENVI" and member is None:
             raise SceneError(f"{path}: the ENVI header beside it belongs to another data file")
+        pages: list[str] = dataset.subdatasets if dataset.driver == "GTiff" else []
+        several = cube_of_pages(str(path), pages, reader) if len(pages) > 1 else ""
+        if not isinstance(several, str):
+            return several
         table = _bands(dataset, through_gdal.indexes, path)
         crs, transform, remarks = georeferencing(dataset)
-        gain = np.asarray(dataset.scales)[np.asarray(through_gdal.indexes) - 1]
-        bias = np.asarray(dataset.offsets)[np.asarray(through_gdal.indexes) - 1]
+        gain, bias = (
+            np.asarray(values)[np.asarray(through_gdal.indexes) - 1] for values in (dataset.scales, dataset.offsets)
+        )
+        factor = _number(dataset.tags(ns="ENVI").get("reflectance_scale_factor")) if dataset.driver == "ENVI" else None
+        if factor and np.all(gain == 1) and np.all(bias == 0):
+            gain = gain / factor
         scaled = bool(np.any(gain != 1) or np.any(bias != 0))
         interleave = dataset.tags(ns="IMAGE_STRUCTURE").get("INTERLEAVE", "")
         if dataset.driver == "GTiff":
-            raster = plain_tiff(str(path), raster)
+            raster = plain_tiff(gdal_name, raster)
         raster, nodata, nodata_remarks = with_stated_nodata(
             raster,
             [dataset.nodatavals[index - 1] for index in through_gdal.indexes],
@@ -121,18 +109,19 @@ def read(path: Path, variable: str | None = None) -> xr.DataArray:
             bias if scaled else None,
         )
         driver, description = dataset.driver, dataset.tags().get("description")
-        valid = mask(dataset, path)
+        valid = mask(dataset, gdal_name)
     attrs = {
         "interleave": {"PIXEL": "bip", "LINE": "bil", "BAND": "bsq"}.get(interleave, interleave.lower()),
-        "warnings": [*table.remarks, *remarks, *nodata_remarks],
+        "warnings": [*([several] if several else []), *table.remarks, *remarks, *nodata_remarks],
         "driver": driver,
+        **({"member": member} if member else {}),
     }
     if description:
         attrs["description"] = description
     return build_cube(
         raster,
         source=str(path),
-        reader=name,
+        reader=reader,
         **table.coordinates,
         valid=valid,
         gain=gain if scaled else None,
@@ -144,82 +133,14 @@ def read(path: Path, variable: str | None = None) -> xr.DataArray:
     )
 
 
-def gdal_raster(path: str) -> GdalRaster:
-    """Return the recipe for a file's bands, without an alpha band, after a look at its first and last pixel.
-
-    Raises
-    ------
-    SceneError
-        When GDAL cannot open or read it, or it holds no bands or complex numbers.
-    """
-    from rasterio.enums import ColorInterp
-    from rasterio.windows import Window
-
-    with open_dataset(path) as dataset:
-        kinds = zip(dataset.indexes, dataset.colorinterp, strict=True)
-        indexes = tuple(index for index, kind in kinds if kind != ColorInterp.alpha)
-        if not indexes:
-            inside = ", ".join(dataset.subdatasets) or "none"
-            raise SceneError(f"{path}: the {dataset.driver} file has no bands of its own (subdatasets: {inside})")
-        dtypes = {dataset.dtypes[index - 1] for index in indexes}
-        if any("complex" in dtype or dtype == "complex_int16" for dtype in dtypes):
-            raise SceneError(f"{path}: holds complex numbers ({', '.join(sorted(dtypes))}), a cube holds real ones")
-        _check_promise(dataset, path)
-        for index, col, row in ((indexes[0], 0, 0), (indexes[-1], dataset.width - 1, dataset.height - 1)):
-            dataset.read(index, window=Window(col, row, 1, 1))
-        high, wide = (max(sides) for sides in zip(*dataset.block_shapes, strict=True))
-        return GdalRaster(
-            path,
-            (dataset.height, dataset.width, len(indexes)),
-            np.result_type(*dtypes),
-            (min(high, dataset.height), min(wide, dataset.width)),
-            indexes,
-        )
-
-
-def _check_promise(dataset: DatasetReader, path: str) -> None:
-    """Refuse a TIFF that promises so much more than it can hold that its directory must be damaged.
-
-    A block is decoded as a whole, so one of a promised gigabyte takes a gigabyte.
-    """
-    if dataset.driver != "GTiff" or not Path(path).is_file():
-        return
-    held = Path(path).stat().st_size
-    number = max(np.dtype(dtype).itemsize for dtype in dataset.dtypes)
-    together = dataset.count if dataset.tags(ns="IMAGE_STRUCTURE").get("INTERLEAVE") == "PIXEL" else 1
-    block = max(high * wide for high, wide in dataset.block_shapes) * together * number
-    whole = dataset.width * dataset.height * dataset.count * number
-    for what, size, most in (
-        ("a block", block, max(_MOST_BLOCK, _MOST_BLOCK_GROWTH * held)),
-        ("its image", whole, max(_MOST_IMAGE, _MOST_GROWTH * held)),
-    ):
-        if size > most:
-            raise SceneError(f"{path}: {what} promises {size} bytes, which a file of {held} bytes cannot hold")
-
-
-def georeferencing(dataset: DatasetReader) -> tuple[Any, Affine | None, list[str]]:
-    """Return the CRS and transform of an open dataset (None where it has none), and remarks."""
-    from affine import Affine
-
-    crs, transform = dataset.crs, dataset.transform
-    if not transform.is_identity:
-        # Adding zero turns GDAL's -0.0 into 0.0, in which form the numbers are printed and compared.
-        return crs, Affine(*(value + 0.0 for value in transform[:6])), []
-    remarks = []
-    if dataset.gcps[0] or dataset.rpcs:
-        kind = "ground control points" if dataset.gcps[0] else "rational polynomials (RPC)"
-        remarks.append(f"the file is located by {kind} only: results are not georeferenced")
-    return crs, None, remarks
-
-
-def mask(dataset: DatasetReader, path: Path) -> Any:
+def mask(dataset: DatasetReader, gdal_name: str) -> Any:
     """Return the mask of an open file, read when it is needed; None where it has none."""
     from rasterio.enums import MaskFlags
 
     flags = dataset.mask_flag_enums[0]
     if MaskFlags.per_dataset not in flags or MaskFlags.nodata in flags:
         return None
-    return lazy_image(dataset.shape, np.bool_, partial(_read_mask, str(path)))
+    return lazy_image(dataset.shape, np.bool_, partial(_read_mask, gdal_name))
 
 
 def _read_mask(path: str) -> NDArray[np.bool_]:
@@ -259,13 +180,7 @@ def _bands(dataset: DatasetReader, indexes: Sequence[int], path: Path) -> BandTa
         }
     )
     descriptions = [dataset.descriptions[index - 1] or "" for index in indexes]
-    found = [_DESCRIBED.search(text) for text in descriptions]
-    places.append(
-        {
-            "wavelength": _complete(match and match.group(1) for match in found),
-            "units": _common(match and match.group(2) for match in found),
-        }
-    )
+    places.append(described_wavelengths(descriptions))
     spectral = next((place for place in places if place.get("wavelength")), {})
     good = next((place["good"] for place in places if place.get("good")), None)
     return band_table(
@@ -294,6 +209,15 @@ def _complete(values: Iterator[str | None]) -> list[str] | None:
     """Return the values as a list, None unless every band has one."""
     listed = list(values)
     return [str(value) for value in listed] if all(listed) else None
+
+
+def _number(text: str | None) -> float | None:
+    """Return the positive number in a text, None where it holds another text."""
+    try:
+        value = float(text or "nan")
+    except ValueError:
+        return None
+    return value if value > 0 else None
 
 
 def _common(values: Iterator[str | None]) -> str | None:

@@ -16,6 +16,7 @@ from hsad.errors import HsadError, SceneError, SceneWarning
 from hsad.readers import geotiff, xarrays
 from hsad.readers.envi import scene as envi
 from hsad.readers.matlab import scene as matlab
+from hsad.readers.packed import archives, images
 from hsad.readers.sensors import SENSORS
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class Reader(Protocol):
 
 
 # The first that can read a file reads it: products before the formats that they are made of.
-READERS: tuple[Reader, ...] = (*SENSORS, envi, matlab)
+READERS: tuple[Reader, ...] = (*SENSORS, envi, matlab, archives, images)
 
 # These read nearly anything, some of it less exactly: they come last, after the readers of other packages.
 CATCH_ALL: tuple[Reader, ...] = (xarrays, geotiff)

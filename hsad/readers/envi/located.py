@@ -50,7 +50,7 @@ def georeferencing_of(header: Header, remarks: list[str]) -> tuple[Any, Affine |
     from rasterio.io import MemoryFile
 
     from hsad.gdal import open_dataset
-    from hsad.readers.geotiff import georeferencing
+    from hsad.readers.rasters.through_gdal import georeferencing
 
     texts = {key: header.text(key) for key in _KEYS if header.text(key)}
     if not texts:

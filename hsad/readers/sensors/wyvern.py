@@ -56,7 +56,7 @@ def read(path: Path, variable: str | None = None) -> xr.DataArray:
         path = sibling(path, _image_of(path)) or path
     image = geotiff.read(path)
     with open_dataset(str(path)) as dataset:
-        valid = geotiff.mask(dataset, path)  # not the image's coordinate: asking for that would read it
+        valid = geotiff.mask(dataset, str(path))  # not the image's coordinate: asking for that would read it
     integers = image.dtype.kind in "iu"
     known = {key: image.coords[key].values for key in _KEPT if key in image.coords}
     if integers and "gain" not in known:

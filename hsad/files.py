@@ -1,7 +1,7 @@
-"""Names of files, arrays in them, and all that hsad writes: files that appear whole or not at all, logs that grow.
+"""Names of files and of arrays in them, and all files that hsad writes: they appear whole or not at all.
 
 Nothing but a regular file is ever written or replaced, no link is followed, and what stands there stays unless
-overwriting was allowed.
+overwriting was allowed. Within a command of the command line, nothing that the command reads is ever replaced.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ import re
 import shutil
 import stat
 import tempfile
+import time
 from contextlib import ExitStack, contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,20 +26,18 @@ if TYPE_CHECKING:
 __all__ = [
     "check_folder",
     "check_output",
-    "drop_statistics",
+    "command_files",
     "keeps_offline",
-    "open_log",
+    "made_earlier",
+    "named",
+    "note_input",
     "publish",
     "publish_folder",
     "refuse_inputs",
-    "reserve_space",
     "split_variable",
     "staging",
-    "statistics",
     "whole_file",
 ]
-
-_LOG_LINE = re.compile(rb"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d")
 
 # Formats whose files hold several arrays, or several files.
 _WITH_VARIABLE = re.compile(
@@ -79,7 +79,7 @@ def check_output(path: str | os.PathLike[str], suffixes: Sequence[str], *, overw
         Wrong ending, no such folder, a folder that is not writable, a file that exists already, or anything but a
         regular file of that name: a folder, a link, a device.
     """
-    target = _named(path)
+    target = named(path)
     folder = target.parent
     if suffixes and target.suffix.lower() not in suffixes:
         raise OutputError(f"{target}: the name must end with one of {', '.join(suffixes)}")
@@ -92,12 +92,14 @@ def check_output(path: str | os.PathLike[str], suffixes: Sequence[str], *, overw
     return target
 
 
-def _named(path: str | os.PathLike[str]) -> Path:
+def named(path: str | os.PathLike[str]) -> Path:
     """Return the path, if there can be a file of that name at all."""
     target = Path(path)
     shown = str(target).encode("utf-8", "backslashreplace").decode()
     if not target.name or target.name == ".." or "\0" in shown or shown != str(target):
         raise OutputError(f"{shown!r} is not the name of a file")
+    if "\\" in shown:  # GDAL takes it for the end of a folder's name
+        raise OutputError(f"{shown!r}: the name of an output cannot hold a backslash")
     return target
 
 
@@ -111,13 +113,104 @@ def _check_name(target: Path, *, overwrite: bool) -> None:
         raise OutputError(f"{target}: {error.strerror}") from error
     if not stat.S_ISREG(mode):
         raise OutputError(f"{target}: {_kind(mode)} of this name exists already, only a regular file is replaced")
-    if not overwrite:
+    command = _COMMAND.get()
+    if command is not None and command.reads(target):
+        raise OutputError(f"{target} is read by this run; choose another name for what it writes")
+    if not overwrite and not made_earlier(target):
         raise OutputError(f"{target} exists already; --overwrite (overwrite=True) replaces it, or choose another name")
 
 
 def _kind(mode: int) -> str:
     kinds = {stat.S_IFDIR: "a folder", stat.S_IFLNK: "a link", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
     return kinds.get(stat.S_IFMT(mode), "a device")
+
+
+class _CommandFiles:
+    """The files of one command: those it reads, and those that an unfinished start of the same command published.
+
+    A mark beside the first output says when the unfinished start began. It is made before the first file of the
+    command gets its final name, and is removed when the command ends well.
+    """
+
+    def __init__(self, output: Path | None, identity: str) -> None:
+        self._inputs: set[tuple[int, int]] = set()
+        self._own: set[tuple[int, int]] = set()
+        self._start = time.time_ns() - 10**9  # the clocks of file systems are coarse, or another machine's
+        self._folder = None if output is None else output if output.is_dir() else output.parent
+        self._name = "" if output is None else output.name
+        self._mark = None if self._folder is None else self._folder / f".{self._name}.{identity[:16]}.unfinished-set"
+        self._since: int | None = None
+        if self._mark is not None and self._mark.is_file() and not self._mark.is_symlink():
+            self._since = self._mark.stat().st_mtime_ns
+
+    def note_input(self, path: Path) -> None:
+        with suppress(OSError, ValueError):
+            status = path.stat()
+            if stat.S_ISREG(status.st_mode) and (status.st_dev, status.st_ino) not in self._own:
+                self._inputs.add((status.st_dev, status.st_ino))
+
+    def reads(self, path: Path) -> bool:
+        status = path.stat()
+        return (status.st_dev, status.st_ino) in self._inputs
+
+    def made_earlier(self, path: Path) -> bool:
+        with suppress(OSError):
+            return self._since is not None and path.lstat().st_mtime_ns >= self._since
+        return False
+
+    def begin_to_publish(self, staged: Path) -> None:
+        status = staged.stat()
+        self._own.add((status.st_dev, status.st_ino))
+        if self._mark is not None and self._since is None and not self._mark.exists():
+            with suppress(OSError):
+                self._mark.touch(exist_ok=False)
+                os.utime(self._mark, ns=(self._start, self._start))
+
+    def end(self) -> None:
+        if self._folder is not None and self._mark is not None:
+            known = re.compile(rf"\.{re.escape(self._name)}\.[0-9a-f]{{16}}\.unfinished-set")
+            with suppress(OSError):
+                for mark in self._folder.iterdir():
+                    if known.fullmatch(mark.name):
+                        mark.unlink()
+
+
+_COMMAND: ContextVar[_CommandFiles | None] = ContextVar("command", default=None)
+
+
+@contextmanager
+def command_files(inputs: Iterable[Path], output: Path | None, identity: str) -> Iterator[None]:
+    """Keep `inputs` from being replaced within the block, and let the block go on with its own unfinished outputs.
+
+    Parameters
+    ----------
+    inputs : iterable of path
+    output : path, optional
+        The first output of the command: a file, or a folder.
+    identity : str
+        A digest of the command and its inputs, as hexadecimal digits.
+    """
+    command = _CommandFiles(output, identity)
+    for path in inputs:
+        command.note_input(path)
+    token = _COMMAND.set(command)
+    try:
+        yield
+        command.end()
+    finally:
+        _COMMAND.reset(token)
+
+
+def note_input(path: str | os.PathLike[str]) -> None:
+    """Say that the running command reads a file; without a command nothing happens."""
+    if (command := _COMMAND.get()) is not None:
+        command.note_input(Path(path))
+
+
+def made_earlier(path: Path) -> bool:
+    """Tell whether an unfinished start of the running command published a file: the command may replace or keep it."""
+    command = _COMMAND.get()
+    return command is not None and command.made_earlier(path)
 
 
 def refuse_inputs(path: Path, inputs: Iterable[Path]) -> None:
@@ -195,27 +288,6 @@ def _locked(path: Path, flags: int = 0) -> Iterator[None]:
         os.close(descriptor)
 
 
-def reserve_space(path: Path, folder: Path, size: int) -> None:
-    """Find out now, not after hours of work, whether `size` bytes fit into `folder` for making `path`.
-
-    Raises
-    ------
-    OutputError
-        When they do not: the disk is full, or a quota or a limit on the size of files stands in the way.
-    """
-    probe = folder / "space"
-    try:
-        if hasattr(os, "posix_fallocate"):
-            with probe.open("wb") as file:
-                os.posix_fallocate(file.fileno(), 0, size)
-        elif (free := shutil.disk_usage(folder).free) < size:
-            raise OutputError(f"{path}: needs up to {size / 1e6:.1f} MB, {free / 1e6:.1f} MB are free")
-    except OSError as error:
-        raise OutputError(f"{path}: needs up to {size / 1e6:.1f} MB while it is written: {error.strerror}") from error
-    finally:
-        probe.unlink(missing_ok=True)
-
-
 def publish(staged: Path, final: Path, *, overwrite: bool) -> None:
     """Flush a complete file to the disk and give it its final name.
 
@@ -235,7 +307,9 @@ def publish(staged: Path, final: Path, *, overwrite: bool) -> None:
     with staged.open("r+b") as file:
         os.fsync(file.fileno())
     _check_name(final, overwrite=overwrite)
-    if overwrite:
+    if (command := _COMMAND.get()) is not None:
+        command.begin_to_publish(staged)
+    if overwrite or made_earlier(final):
         staged.replace(final)
         return
     try:
@@ -274,12 +348,12 @@ def check_folder(
     OutputError
         As for `check_output`.
     """
-    target = _named(path)
+    target = named(path)
     if not (target.is_dir() and not target.is_symlink()):
         return check_output(target, suffixes, overwrite=False)
     if suffixes and target.suffix.lower() not in suffixes:
         raise OutputError(f"{target}: the name must end with one of {', '.join(suffixes)}")
-    if not overwrite:
+    if not overwrite and not made_earlier(target):
         raise OutputError(f"{target} exists already; allow overwriting or choose another name")
     if not any((target / mark).is_file() for mark in marks):
         raise OutputError(f"{target}: a folder of this name holds something else, which is not replaced")
@@ -304,16 +378,6 @@ def publish_folder(staged: Path, final: Path, marks: Sequence[str], *, overwrite
     staged.rename(final)
 
 
-def drop_statistics(raster: Path) -> None:
-    """Remove what GDAL remembered about an earlier file of this name: it would overrule the new one."""
-    statistics(raster).unlink(missing_ok=True)
-
-
-def statistics(raster: Path) -> Path:
-    """Return the name under which GDAL remembers what it found out about a raster."""
-    return raster.with_name(f"{raster.name}.aux.xml")
-
-
 @contextmanager
 def whole_file(path: str | os.PathLike[str], suffixes: Sequence[str] = (), *, overwrite: bool) -> Iterator[Path]:
     """Give a temporary name to write to; when the block ends well, the file gets its final name.
@@ -327,27 +391,3 @@ def whole_file(path: str | os.PathLike[str], suffixes: Sequence[str] = (), *, ov
     with staging(target) as folder:
         yield folder / target.name
         publish(folder / target.name, target, overwrite=overwrite)
-
-
-def open_log(path: str | os.PathLike[str]) -> int:
-    """Return a descriptor that appends to a log: a new file, an empty one, or one that begins as logs of hsad do.
-
-    Raises
-    ------
-    OutputError
-        When it cannot be opened, is not a regular file, or holds anything else.
-    """
-    target = _named(path)
-    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-    try:
-        descriptor = os.open(target, flags | getattr(os, "O_CLOEXEC", 0), 0o666)
-    except OSError as error:
-        what = "a link is not followed" if error.errno == errno.ELOOP else error.strerror
-        raise OutputError(f"{target}: the log cannot be opened: {what}") from error
-    mode = os.fstat(descriptor).st_mode
-    start = os.read(descriptor, 19) if stat.S_ISREG(mode) else b""
-    if not stat.S_ISREG(mode) or (start and not _LOG_LINE.match(start)):
-        os.close(descriptor)
-        what = "a regular file" if not stat.S_ISREG(mode) else "a log of hsad"
-        raise OutputError(f"{target} is not {what}; choose another name for the log")
-    return descriptor

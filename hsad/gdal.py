@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from rasterio.io import DatasetReader
 
-__all__ = ["LEAST_CACHE", "gdal_errors", "open_dataset", "open_raster"]
+__all__ = ["LEAST_CACHE", "drop_statistics", "gdal_errors", "open_dataset", "open_raster", "statistics"]
 
 LEAST_CACHE = 16 * 2**20
 """Bytes that GDAL keeps of decoded blocks: its default is a share of the machine's memory."""
@@ -92,3 +92,13 @@ def _reason(error: BaseException) -> str:
     while error.__cause__ is not None:
         error = error.__cause__
     return " ".join(str(error).split()) or type(error).__name__
+
+
+def drop_statistics(raster: Path) -> None:
+    """Remove the statistics that GDAL saved about an earlier file of this name: GDAL would prefer them."""
+    statistics(raster).unlink(missing_ok=True)
+
+
+def statistics(raster: Path) -> Path:
+    """Return the name of the file in which GDAL saves the statistics of a raster."""
+    return raster.with_name(f"{raster.name}.aux.xml")

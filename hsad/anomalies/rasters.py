@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hsad.files import check_output, drop_statistics, publish, reserve_space, staging, statistics
-from hsad.gdal import gdal_errors, open_raster
+from hsad.files import check_output, publish, staging
+from hsad.gdal import drop_statistics, gdal_errors, open_raster, statistics
 from hsad.products.cog import BLOCK
+from hsad.products.space import reserve_space
 
 if TYPE_CHECKING:
     import os

@@ -115,6 +115,6 @@ def _object(text: Any) -> dict[str, Any]:
         return text
     try:
         value = json.loads(str(text or "{}"))
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):  # the latter of very deep nesting
         return {}
     return value if isinstance(value, dict) else {}

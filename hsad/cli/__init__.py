@@ -19,6 +19,7 @@ import click
 from hsad.cli.commands import hsad
 from hsad.cli.errors import told
 from hsad.cli.interrupt import answered_at_once
+from hsad.cli.terminal import echo
 from hsad.errors import HsadWarning
 
 __all__ = ["main", "run"]
@@ -74,7 +75,7 @@ def run(arguments: Sequence[str]) -> int:
             if isinstance(error, OSError) and _is_of_printing(error):
                 message = f"the standard output cannot be written: {error.strerror or error}"
                 _let_go_of_stdout()  # what still waits to be printed is given up
-            click.echo(f"hsad: error: {message}", err=True)
+            echo(f"hsad: error: {message}", err=True)
             return failed
     return int(status or 0)
 
@@ -96,4 +97,4 @@ def _show_warning(  # the signature of warnings.showwarning
     file: TextIO | None = None,  # noqa: ARG001
     line: str | None = None,  # noqa: ARG001
 ) -> None:
-    click.echo(f"hsad: warning: {message}", err=True)
+    echo(f"hsad: warning: {message}", err=True)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from hsad.cli.completion import SHELLS, completion_script, detector_names, topic_names
-from hsad.cli.options import HsadCommand, json_option, overwrite_option, print_json, progress
+from hsad.cli.options import OUTPUT, HsadCommand, json_option, overwrite_option, print_json, progress
+from hsad.cli.terminal import echo, echo_block
 from hsad.errors import ParameterError
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def manual(topic: str | None) -> None:
         click.echo_via_pager(page(topic))
         return
     for name, title in topics().items():
-        click.echo(f"{name:20} {title}")
+        echo(f"{name:20} {title}")
 
 
 @click.command(cls=HsadCommand)
@@ -41,7 +42,7 @@ def completion(shell: str) -> None:
     One line makes it last, in ~/.bashrc: eval "$(hsad completion bash)", in ~/.zshrc the same with zsh, in
     ~/.config/fish/config.fish: hsad completion fish | source
     """
-    click.echo(completion_script(click.get_current_context().find_root().command, shell))
+    echo_block(completion_script(click.get_current_context().find_root().command, shell))
 
 
 @click.command(cls=HsadCommand)
@@ -58,16 +59,18 @@ def methods(method: str | None, as_json: bool) -> None:
     for name, entry in described.items():
         default = "  (default)" if entry["default"] else ""
         origin = f"  (package {entry['package']})" if entry["package"] else ""
-        click.echo(f"{name:16} {entry['title']}{default}{origin}")
+        echo(f"{name:16} {entry['title']}{default}{origin}")
         if method:
-            click.echo(f"{'':16} {entry['reference']}")
+            echo(f"{'':16} {entry['reference']}")
             for p in entry["parameters"]:
                 choices = f" ({', '.join(map(str, p['choices']))})" if p["choices"] else ""
-                click.echo(f"  --{p['name'].replace('_', '-'):18} {p['help']}{choices}  [{p['default']}]")
+                echo(f"  --{p['name'].replace('_', '-'):18} {p['help']}{choices}  [{p['default']}]")
 
 
 @click.command(cls=HsadCommand)
-@click.option("-o", "--output", default="hsad-demo", show_default=True, metavar="DIR", help="Folder to fill.")
+@click.option(
+    "-o", "--output", type=OUTPUT, default="hsad-demo", show_default=True, metavar="DIR", help="Folder to fill."
+)
 @overwrite_option
 @json_option
 def demo(output: str, overwrite: bool, as_json: bool) -> None:
@@ -78,16 +81,14 @@ def demo(output: str, overwrite: bool, as_json: bool) -> None:
     if as_json:
         print_json(result)
         return
-    click.echo(f"{'method':24} {'AUC':>7} {'avg. precision':>15} {'objects found':>14} {'seconds':>8}")
+    echo(f"{'method':24} {'AUC':>7} {'avg. precision':>15} {'objects found':>14} {'seconds':>8}")
     for row in result["methods"]:
         found = f"{row['objects_found']} of {row['objects']}"
-        click.echo(
-            f"{row['name']:24} {row['auc']:7.4f} {row['average_precision']:15.4f} {found:>14} {row['seconds']:8.1f}"
-        )
+        echo(f"{row['name']:24} {row['auc']:7.4f} {row['average_precision']:15.4f} {found:>14} {row['seconds']:8.1f}")
     rate = result["methods"][0]["false_alarm_rate"]
-    click.echo(f"objects found: at a rate of {rate:g} false pixels; seconds: without compiling")
-    click.echo(f"{len(result['files'])} files in {result['folder']}; open scores-*.tif and the .gpkg in a GIS")
-    click.echo(f"{result['report']}: {result['summary']}")
+    echo(f"objects found: at a rate of {rate:g} false pixels; seconds: without compiling")
+    echo(f"{len(result['files'])} files in {result['folder']}; open scores-*.tif and the .gpkg in a GIS")
+    echo(f"{result['report']}: {result['summary']}")
 
 
 @click.command(cls=HsadCommand)
@@ -100,8 +101,8 @@ def demo(output: str, overwrite: bool, as_json: bool) -> None:
     metavar="TEXT",
     help="Only work whose name holds this; accuracy, thresholds: only these methods (a,b).",
 )
-@click.option("--plot", metavar="BENCH.png", help="Speed: draw the times.")
-@click.option("--into", metavar="PAGE.md", help="Speed, reading: replace the table of this page.")
+@click.option("--plot", type=OUTPUT, metavar="BENCH.png", help="Speed: draw the times.")
+@click.option("--into", type=OUTPUT, metavar="PAGE.md", help="Speed, reading: replace the table of this page.")
 @click.option(
     "--compare",
     nargs=2,
@@ -205,7 +206,7 @@ def _show(report: Report | Accuracy | Reading | Comparison | Calibration | Large
     if as_json:
         print_json(report.to_dict())
     else:
-        click.echo(report.table())
+        echo_block(report.table())
 
 
 def _compare(before: str, after: str, *, as_json: bool) -> None:
@@ -292,16 +293,16 @@ def doctor(compile_all: bool, as_json: bool) -> None:
             print_json([run.__dict__ for run in done])
             return
         for run in done:
-            click.echo(f"{run.name:32} {run.seconds:6.1f} s")
-        click.echo(f"{'all':32} {sum(run.seconds for run in done):6.1f} s")
+            echo(f"{run.name:32} {run.seconds:6.1f} s")
+        echo(f"{'all':32} {sum(run.seconds for run in done):6.1f} s")
         return
     findings = examine()
     if as_json:
         print_json([finding.__dict__ for finding in findings])
     else:
         for finding in findings:
-            click.echo(f"{finding.state:8} {finding.subject:18} {finding.found}")
+            echo(f"{finding.state:8} {finding.subject:18} {finding.found}")
             if finding.remedy:
-                click.echo(f"{'':27} {finding.remedy}")
+                echo(f"{'':27} {finding.remedy}")
     if any(finding.state == "wrong" for finding in findings):
         raise click.exceptions.Exit(1)

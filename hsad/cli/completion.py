@@ -13,6 +13,19 @@ __all__ = ["SHELLS", "TextOrFile", "completion_script", "detector_names", "one_o
 SHELLS = ("bash", "zsh", "fish")
 
 
+class OutputName(click.types.StringParamType):
+    """The name of a file or folder that a command writes, or changes in place."""
+
+    def shell_complete(
+        self,
+        ctx: click.Context,  # noqa: ARG002
+        param: click.Parameter,  # noqa: ARG002
+        incomplete: str,
+    ) -> list[CompletionItem]:
+        """Let the shell offer files."""
+        return [CompletionItem(incomplete, type="file")]
+
+
 class TextOrFile(click.types.StringParamType):
     """Text; the shell completes it to files."""
 

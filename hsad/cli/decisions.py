@@ -11,6 +11,7 @@ import click
 from hsad.anomalies.options import ListOptions
 from hsad.cli.detect import run_options
 from hsad.cli.options import (
+    OUTPUT,
     DetectCommand,
     HsadCommand,
     declared_options,
@@ -19,6 +20,7 @@ from hsad.cli.options import (
     print_json,
     progress,
 )
+from hsad.cli.terminal import echo
 
 __all__ = ["explain", "report", "review", "survey", "threshold"]
 
@@ -49,9 +51,11 @@ def chosen_list(options: dict[str, Any], *, without: Sequence[str] = ()) -> List
 
 @click.command(cls=HsadCommand)
 @click.argument("scores")
-@click.option("-o", "--output", required=True, metavar="OUT", help=".tif: a mask; .gpkg, .geojson: outlines.")
+@click.option(
+    "-o", "--output", type=OUTPUT, required=True, metavar="OUT", help=".tif: a mask; .gpkg, .geojson: outlines."
+)
 @list_options()
-@click.option("--p-values", metavar="FILE.tif", help="Also write a p-value for every pixel.")
+@click.option("--p-values", type=OUTPUT, metavar="FILE.tif", help="Also write a p-value for every pixel.")
 @overwrite_option
 @json_option
 def threshold(scores: str, output: str, p_values: str | None, overwrite: bool, as_json: bool, **options: Any) -> None:
@@ -65,8 +69,8 @@ def threshold(scores: str, output: str, p_values: str | None, overwrite: bool, a
     if as_json:
         print_json(result)
         return
-    click.echo(f"{output}: {result['summary']}")
-    click.echo(result["sentence"])
+    echo(f"{output}: {result['summary']}")
+    echo(result["sentence"])
 
 
 def _pair(kind: type, form: str) -> Callable[[click.Context, click.Parameter, str | None], Any]:
@@ -92,7 +96,7 @@ def _pair(kind: type, form: str) -> Callable[[click.Context, click.Parameter, st
 @click.option("--at", callback=_pair(int, "ROW,COL"), metavar="ROW,COL", help="A pixel, from 0.")
 @click.option("--lonlat", callback=_pair(float, "X,Y"), metavar="X,Y", help="Longitude and latitude.")
 @click.option("--library", metavar="FILE", help="Spectral library (.sli, .csv): nearest names, as hints.")
-@click.option("-o", "--output", metavar="FIGURE.png", help="Draw it.")
+@click.option("-o", "--output", type=OUTPUT, metavar="FIGURE.png", help="Draw it.")
 @overwrite_option
 @json_option
 def explain(scene: str, scores: str, output: str | None, overwrite: bool, as_json: bool, **where: Any) -> None:
@@ -109,13 +113,13 @@ def explain(scene: str, scores: str, output: str | None, overwrite: bool, as_jso
     if as_json:
         print_json(found.to_dict())
     else:
-        click.echo(found.sentence)
+        echo(found.sentence)
 
 
 @click.command(cls=HsadCommand)
 @click.argument("scene")
 @click.argument("scores")
-@click.option("-o", "--output", required=True, metavar="REPORT.html", help="The page.")
+@click.option("-o", "--output", type=OUTPUT, required=True, metavar="REPORT.html", help="The page.")
 @list_options()
 @click.option("--no-reasons", is_flag=True, help="Leave out the detector's own account: it learns the scene once more.")
 @click.option("--open", "open_it", is_flag=True, help="Open it in a browser.")
@@ -140,12 +144,12 @@ def report(
     if as_json:
         print_json(result)
     else:
-        click.echo(f"{output}: {result['summary']}")
-        click.echo(result["sentence"])
+        echo(f"{output}: {result['summary']}")
+        echo(result["sentence"])
 
 
 @click.command(cls=HsadCommand)
-@click.argument("anomalies", metavar="A.gpkg")
+@click.argument("anomalies", metavar="A.gpkg", type=OUTPUT)
 @click.argument("reviewed", metavar="REVIEWED.geojson")
 @json_option
 def review(anomalies: str, reviewed: str, as_json: bool) -> None:
@@ -157,12 +161,12 @@ def review(anomalies: str, reviewed: str, as_json: bool) -> None:
         print_json(result)
     else:
         states = ", ".join(f"{count} {state}" for state, count in result["states"].items())
-        click.echo(f"{anomalies}: {result['changed']} changed; {states}")
+        echo(f"{anomalies}: {result['changed']} changed; {states}")
 
 
 @click.command(cls=DetectCommand)
 @click.argument("scene")
-@click.option("-o", "--output", required=True, metavar="FOLDER", help="Folder for all of it.")
+@click.option("-o", "--output", type=OUTPUT, required=True, metavar="FOLDER", help="Folder for all of it.")
 @click.option("-m", "--method", help="Detector, see `hsad methods`.")
 @list_options(without=_OF_RUNS)
 @overwrite_option
@@ -182,5 +186,5 @@ def survey(scene: str, output: str, method: str | None, open_it: bool, as_json: 
     if as_json:
         print_json(result)
         return
-    click.echo(result["summary"])
-    click.echo(f"{result['report']} shows them, {result['anomalies']} is for a GIS. {result['sentence']}", err=True)
+    echo(result["summary"])
+    echo(f"{result['report']} shows them, {result['anomalies']} is for a GIS. {result['sentence']}", err=True)

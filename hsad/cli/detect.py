@@ -9,7 +9,16 @@ import click
 
 from hsad.cli.completion import detector_names
 from hsad.cli.interrupt import keeps
-from hsad.cli.options import DetectCommand, json_option, overwrite_option, parameters_by_name, print_json, progress
+from hsad.cli.options import (
+    OUTPUT,
+    DetectCommand,
+    json_option,
+    overwrite_option,
+    parameters_by_name,
+    print_json,
+    progress,
+)
+from hsad.cli.terminal import echo
 
 if TYPE_CHECKING:
     from hsad.job.files import RunOutcome
@@ -21,14 +30,19 @@ __all__ = ["detect", "run_options"]
 @click.argument("scenes", metavar="SCENE...", nargs=-1, required=True)
 @click.option("-m", "--method", help="Detector, see `hsad methods`.", shell_complete=detector_names)
 @click.option(
-    "-o", "--output", required=True, metavar="SCORES.tif", help="Score raster (.img: ENVI), or folder of several."
+    "-o",
+    "--output",
+    type=OUTPUT,
+    required=True,
+    metavar="SCORES.tif",
+    help="Score raster (.img: ENVI), or folder of several.",
 )
-@click.option("--plot", metavar="FILE.png", help="Also draw the scene, in true colour, beside the scores.")
-@click.option("--save-background", metavar="FILE", help="Keep what was learned, for --background.")
+@click.option("--plot", type=OUTPUT, metavar="FILE.png", help="Also draw the scene, in true colour, beside the scores.")
+@click.option("--save-background", type=OUTPUT, metavar="FILE", help="Keep what was learned, for --background.")
 @overwrite_option
 @click.option("--restart", is_flag=True, help="Drop an unfinished run instead of continuing it.")
 @click.option("--parts", is_flag=True, help="Add the kinds of evidence behind the score as further bands (auto).")
-@click.option("--log", metavar="FILE", help="Append lines of progress to this log.")
+@click.option("--log", type=OUTPUT, metavar="FILE", help="Append lines of progress to this log.")
 @json_option
 def detect(
     scenes: tuple[str, ...],
@@ -78,7 +92,7 @@ def detect(
     if as_json:
         print_json(result)
     else:
-        click.echo(f"{result.output}: {_outcome(result)}")
+        echo(f"{result.output}: {_outcome(result)}")
 
 
 def _check_log(log: Path, output: Path, *others: str | None) -> None:
@@ -125,9 +139,9 @@ def _detect_many(
         if outcome.error is not None:
             message = told(outcome.error)[0]
             named = "" if message.startswith(outcome.scene) else f"{outcome.scene}: "
-            click.echo(f"hsad: error: {named}{message}", err=True)
+            echo(f"hsad: error: {named}{message}", err=True)
         elif not as_json:
-            click.echo(f"{outcome.output}: {_outcome(outcome.result) if outcome.result else outcome.state}")
+            echo(f"{outcome.output}: {_outcome(outcome.result) if outcome.result else outcome.state}")
     counts = {state: sum(o.state == state for o in outcomes) for state in ("scored", "there already", "failed")}
     if as_json:
         scored = [
@@ -139,7 +153,7 @@ def _detect_many(
         ]  # fmt: skip
         print_json({"scenes": scored, **{state.replace(" ", "_"): count for state, count in counts.items()}})
     else:
-        click.echo(f"{len(outcomes)} scenes: {', '.join(f'{count} {state}' for state, count in counts.items())}")
+        echo(f"{len(outcomes)} scenes: {', '.join(f'{count} {state}' for state, count in counts.items())}")
     if counts["failed"]:
         raise click.exceptions.Exit(1)
 

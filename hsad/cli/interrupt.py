@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 
-import click
+from hsad.cli.terminal import echo
 
 __all__ = ["answered_at_once", "keeps"]
 
@@ -63,7 +63,7 @@ def _watch(ours: socket.socket) -> None:
         if not _interrupted(ours):
             return
         try:
-            click.echo("hsad: stopping; Ctrl-C again ends at once", err=True)
+            echo("hsad: stopping; Ctrl-C again ends at once", err=True)
         finally:
             _answered.set()
         ours.settimeout(_PATIENCE)
@@ -74,7 +74,7 @@ def _watch(ours: socket.socket) -> None:
             pass
     kept = [folder for folder in _folders if any(folder.glob("*.tile")) or any(folder.glob("scan-*"))]
     note = f"; what is finished is kept in {kept[-1]}: the same command goes on from there" if kept else ""
-    click.echo(f"hsad: error: interrupted{note}", err=True)
+    echo(f"hsad: error: interrupted{note}", err=True)
     os._exit(_STATUS)
 
 

@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import hashlib
 import itertools
 import json
 import logging
-import os
 import sys
-import warnings
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from hsad.cli.completion import TextOrFile, one_of
+from hsad import __version__
+from hsad.cli.completion import OutputName, TextOrFile, one_of
 from hsad.cli.errors import NAMED_METHOD, Interrupted
-from hsad.errors import OutputWarning
+from hsad.cli.terminal import Lines, echo_block
+from hsad.errors import OutputError
+from hsad.files import command_files
 
 if TYPE_CHECKING:
     from hsad.detectors.parameters import Parameter
 
 __all__ = [
+    "OUTPUT",
     "DetectCommand",
     "HsadCommand",
     "HsadGroup",
@@ -66,11 +70,54 @@ class HsadCommand(_WithCommonOptions):
     """A command with the common options."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command."""
-        try:
-            return super().invoke(ctx)
-        except KeyboardInterrupt as interruption:
-            raise Interrupted from interruption
+        """Run the command; none of the files that it names as inputs is replaced."""
+        inputs, outputs = _named_files(ctx)
+        with command_files(inputs, outputs[0] if outputs else None, _identity(ctx, inputs)):
+            try:
+                return super().invoke(ctx)
+            except KeyboardInterrupt as interruption:
+                raise Interrupted from interruption
+
+
+def _named_files(ctx: click.Context) -> tuple[list[Path], list[Path]]:
+    """Return the existing files that a command line names as inputs, and the names of its outputs.
+
+    Every text is an input unless the option says that it is an output: a new command cannot forget to say so.
+    """
+    inputs: list[Path] = []
+    outputs: list[Path] = []
+    for param in ctx.command.get_params(ctx):
+        value = ctx.params.get(param.name or "")
+        texts = [text for text in (value if isinstance(value, tuple) else (value,)) if isinstance(text, str)]
+        if param.type is OUTPUT:
+            outputs += map(Path, texts)
+        else:
+            # SCENE.mat:NAME, LIST.gpkg:ID and @FILE name files, too.
+            parts = (part for text in texts for part in (text, text.rpartition(":")[0], text.removeprefix("@")))
+            inputs += [Path(part) for part in parts if part and _is_file(part)]
+    named = [path.absolute() for path in outputs]
+    twice = next((path for path in outputs if named.count(path.absolute()) > 1), None)
+    if twice is not None:
+        raise OutputError(f"{twice} is named for two outputs; choose another name for one of them")
+    return inputs, outputs
+
+
+def _is_file(text: str) -> bool:
+    try:
+        return Path(text).is_file()
+    except (OSError, ValueError):  # no name at all
+        return False
+
+
+def _identity(ctx: click.Context, inputs: Sequence[Path]) -> str:
+    """Return a digest of a command line and of the files it names; options that change no result do not count."""
+    told = {name: str(value) for name, value in sorted(ctx.params.items()) if name not in _WITHOUT_EFFECT}
+    states = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in inputs]
+    return hashlib.sha256(repr((ctx.command_path, __version__, told, states)).encode()).hexdigest()
+
+
+#: Options that do not change what a command writes.
+_WITHOUT_EFFECT = {"overwrite", "as_json", "log", "open_it", "workers", "memory", "tile", "scheduler"}
 
 
 class HsadGroup(_WithCommonOptions, click.Group):
@@ -82,13 +129,16 @@ class HsadGroup(_WithCommonOptions, click.Group):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse; a group alone asks for its help page."""
         if not args and not ctx.resilient_parsing:  # the latter while a shell asks what to offer
-            click.echo(ctx.get_help())
+            echo_block(ctx.get_help())
             ctx.exit()
         return super().parse_args(ctx, args)
 
 
 _COMMON = _common_options()
 _TEXT = TextOrFile()
+
+#: The type of every option and argument that names a file or folder to write.
+OUTPUT = OutputName()
 
 
 def parameters_by_name() -> dict[str, Parameter]:
@@ -116,7 +166,17 @@ class DetectCommand(HsadCommand):
                 from hsad.detectors import detector_class
 
                 detector_class(named)
-        return super().parse_args(ctx, args)
+        repeated = _each_with_flag(args, "--references")
+        return super().parse_args(ctx, repeated if self._names_a_scene(ctx, repeated) else args)
+
+    def _names_a_scene(self, ctx: click.Context, args: list[str]) -> bool:
+        """Tell whether a command line has an argument beside its options."""
+        try:
+            named, _, _ = self.make_parser(ctx).parse_args(list(args))
+        except click.UsageError:
+            return True  # the command line is wrong either way, and is refused where it is parsed
+        values = [named.get(p.name or "") for p in self.params if isinstance(p, click.Argument)]
+        return any(isinstance(value, str) or (isinstance(value, tuple) and len(value) > 0) for value in values)
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         """Return the options, made when they are first needed: importing the detectors takes its time."""
@@ -138,6 +198,26 @@ class DetectCommand(HsadCommand):
                 formatter.write_dl(
                     [(_usage(p), f"{sentence(p.help)}  [default: {p.default}]") for p in cls.parameters()]
                 )
+
+
+def _each_with_flag(args: Sequence[str], flag: str) -> list[str]:
+    """Return a command line in which every value after a flag has the flag before it.
+
+    Examples
+    --------
+    >>> _each_with_flag(["s.hdr", "--references", "a.hdr", "b.hdr", "-o", "s.tif"], "--references")
+    ['s.hdr', '--references', 'a.hdr', '--references', 'b.hdr', '-o', 's.tif']
+    """
+    made: list[str] = []
+    values = 0  # of the flag, so far; 0 outside of them
+    for arg in args:
+        if arg == flag or arg.startswith("-"):
+            values = int(arg == flag)
+        elif values:
+            made += [flag] * (values > 1)
+            values += 1
+        made.append(arg)
+    return made
 
 
 @functools.cache
@@ -213,7 +293,7 @@ def _usage(p: Parameter) -> str:
 
 def print_json(value: Any) -> None:
     """Print a value, a `hsad.record.Record` for one, as one JSON object; numbers that JSON cannot hold become null."""
-    click.echo(json.dumps(_finite(value), indent=2, allow_nan=False))
+    echo_block(json.dumps(_finite(value), indent=2, allow_nan=False))
 
 
 def _finite(value: Any) -> Any:
@@ -234,7 +314,7 @@ def progress(log: str | None = None) -> Callable[..., Any] | None:
     OutputError
         When the file cannot be opened, or is anything but a log.
     """
-    from hsad.files import open_log
+    from hsad.cli.log import LogFile
     from hsad.progress import LOGGER, all_of, bar, log_lines
 
     ways: list[Callable[..., Any]] = []
@@ -243,38 +323,12 @@ def progress(log: str | None = None) -> Callable[..., Any] | None:
         _add_handler(LOGGER, logging.StreamHandler(), "%(message)s", remarks_only=True)
     if log is not None:
         ways.append(log_lines)
-        _add_handler(LOGGER, _LogFile(log, open_log(log)), "%(asctime)s %(message)s")
+        _add_handler(LOGGER, LogFile(log), "%(asctime)s %(message)s")
     return all_of(*ways) if ways else None
 
 
-class _LogFile(logging.Handler):
-    """Lines at the end of a file; when it cannot take any more, a warning says so and the run goes on."""
-
-    def __init__(self, path: str, descriptor: int) -> None:
-        super().__init__()
-        self._path = path
-        self._descriptor: int | None = descriptor
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Write a line, at once and in one piece."""
-        if self._descriptor is None:
-            return
-        try:
-            os.write(self._descriptor, f"{self.format(record)}\n".encode("utf-8", "backslashreplace"))
-        except OSError as error:
-            self.close()
-            warnings.warn(f"{self._path}: no more lines go to the log ({error.strerror})", OutputWarning, stacklevel=2)
-
-    def close(self) -> None:
-        """Close the file."""
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
-        super().close()
-
-
 def _add_handler(logger: logging.Logger, handler: logging.Handler, form: str, *, remarks_only: bool = False) -> None:
-    handler.setFormatter(logging.Formatter(form))
+    handler.setFormatter(Lines(form))
     if remarks_only:  # the bar tells the rest
         handler.addFilter(lambda record: record.module != "progress")
     logger.addHandler(handler)

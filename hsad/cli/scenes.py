@@ -9,7 +9,8 @@ from typing import Any
 import click
 
 from hsad.cli.completion import scene_names
-from hsad.cli.options import HsadCommand, HsadGroup, json_option, print_json, progress
+from hsad.cli.options import OUTPUT, HsadCommand, HsadGroup, json_option, print_json, progress
+from hsad.cli.terminal import echo
 
 __all__ = ["catalog", "convert", "info"]
 
@@ -29,9 +30,9 @@ def info(scene: str, as_json: bool) -> None:
     for name, value in description.items():
         if name == "warnings":
             for remark in value:
-                click.echo(f"{'remark':15} {remark}")
+                echo(f"{'remark':15} {remark}")
         elif value is not None or name not in _OF_PRODUCTS:
-            click.echo(f"{name:15} {'-' if value is None else _SHOWN.get(name, str)(value)}")
+            echo(f"{name:15} {'-' if value is None else _SHOWN.get(name, str)(value)}")
 
 
 _OF_PRODUCTS = {"product", "mask_flags", "flags", "grid"}
@@ -61,7 +62,7 @@ _SHOWN: dict[str, Callable[[Any], str]] = {
 
 @click.command(cls=HsadCommand)
 @click.argument("scene")
-@click.argument("output", metavar="OUT")
+@click.argument("output", metavar="OUT", type=OUTPUT)
 @click.option("--interleave", metavar="bil|bip|bsq", help="Order of the numbers in ENVI files.  [default: bil]")
 @click.option("--memory", metavar="SIZE", help="Memory that it may take, Python included.  [default: 2GB]")
 @click.option("--overwrite", is_flag=True, help="Replace an existing output.")
@@ -75,7 +76,7 @@ def convert(scene: str, output: str, interleave: Any, memory: str | None, overwr
     from hsad.readers import open_cube
 
     written = write_cube(open_cube(scene), output, interleave=interleave, overwrite=overwrite, memory=memory)
-    click.echo(written)
+    echo(written)
 
 
 @click.group(cls=HsadGroup)
@@ -96,9 +97,9 @@ def catalog_list(as_json: bool) -> None:
     for item in items:
         entry = item.summary()
         size = f"{entry['rows']} x {entry['cols']} x {entry['bands']}"
-        click.echo(f"{entry['name']:24} {size:>18}  {item.how:10}  {entry['title']}")
-        click.echo(f"{'':24} sha256 {(entry['sha256'] or '-')[:16]}; known defects: {len(entry['defects'])}")
-    click.echo("hsad catalog show NAME: origin, licence, checksum, known defects")
+        echo(f"{entry['name']:24} {size:>18}  {item.how:10}  {entry['title']}")
+        echo(f"{'':24} sha256 {(entry['sha256'] or '-')[:16]}; known defects: {len(entry['defects'])}")
+    echo("hsad catalog show NAME: origin, licence, checksum, known defects")
 
 
 @catalog.command()
@@ -113,15 +114,15 @@ def show(name: str, as_json: bool) -> None:
         print_json(item.to_dict())
         return
     for key, value in item.summary().items():
-        click.echo(f"{key:18} {value}")
+        echo(f"{key:18} {value}")
 
 
 @catalog.command()
 @click.argument("name", shell_complete=scene_names)
-@click.option("-o", "--output", default=".", show_default=True, metavar="DIR", help="Folder to put it in.")
+@click.option("-o", "--output", type=OUTPUT, default=".", show_default=True, metavar="DIR", help="Folder to put it in.")
 def fetch(name: str, output: str) -> None:
     """Download (or make) the scene NAME and verify its checksum."""
     from hsad.catalog import fetch as fetch_item
 
     for path in fetch_item(name, Path(output)):
-        click.echo(path)
+        echo(path)

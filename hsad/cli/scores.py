@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hsad.cli.options import HsadCommand, json_option, overwrite_option, print_json
+from hsad.cli.options import OUTPUT, HsadCommand, json_option, overwrite_option, print_json
+from hsad.cli.terminal import echo
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -28,7 +29,7 @@ __all__ = ["evaluate"]
     show_default=True,
     help="Rate of false pixels at which objects are counted.",
 )
-@click.option("--plot", metavar="ROC.png", help="Draw the ROC curves.")
+@click.option("--plot", type=OUTPUT, metavar="ROC.png", help="Draw the ROC curves.")
 @overwrite_option
 @json_option
 def evaluate(
@@ -95,18 +96,18 @@ def _table(figures: dict[str, dict[str, Any]]) -> None:
     names = list(figures)
     width = max(15, *(len(name) + 2 for name in names))
     if len(names) > 1:
-        click.echo(_line("", names, width))
+        echo(_line("", names, width))
     for measure in figures[names[0]]:
         if measure in ("intervals", "each_object"):
             continue
         texts = [_number(figures[name][measure]) for name in names]
         spans = ["-".join(map(_number, figures[name]["intervals"].get(measure, ()))) for name in names]
         if len(names) == 1:
-            click.echo(f"{measure:18} {texts[0]}" + (f"  (90 %: {spans[0]})" if spans[0] else ""))
+            echo(f"{measure:18} {texts[0]}" + (f"  (90 %: {spans[0]})" if spans[0] else ""))
             continue
-        click.echo(_line(measure, texts, width))
+        echo(_line(measure, texts, width))
         if any(spans):
-            click.echo(_line("  90 %", spans, width))
+            echo(_line("  90 %", spans, width))
 
 
 def _number(value: float) -> str:

@@ -10,8 +10,8 @@ from typing import Any
 
 from hsad.errors import OutputError, ParameterError
 from hsad.files import split_variable
-from hsad.job.files import RunOutcome, run_into
-from hsad.job.job import Job, prepared
+from hsad.job.files import RunOutcome, is_result, run_into
+from hsad.job.job import prepared
 from hsad.job.request import Method, Request
 
 __all__ = ["SceneOutcome", "detect_many", "output_names"]
@@ -85,19 +85,12 @@ def detect_many(
         try:
             with prepared(scene, request) as job:
                 result = None
-                if overwrite or not _is_there(output, job):
+                if overwrite or not is_result(output, job):
                     result = run_into(job, output, overwrite=overwrite, restart=restart, save_background=None)
         except Exception as error:  # noqa: BLE001  whatever it is: the other scenes are to be scored
             yield SceneOutcome(str(scene), str(output), error=error)
         else:
             yield SceneOutcome(str(scene), str(output), result)
-
-
-def _is_there(output: Path, job: Job) -> bool:
-    """Tell whether a file is the very result of a job."""
-    from hsad.products import read_provenance
-
-    return output.exists() and read_provenance(output).run == job.digest
 
 
 def output_names(scenes: Sequence[str | Path]) -> list[str]:

@@ -10,14 +10,14 @@ import numpy as np
 from hsad.detectors.block import Block
 from hsad.engine.run import Engine
 from hsad.engine.runners.local import Threads
-from hsad.engine.source import drop_dead_bands, source_of
+from hsad.engine.source import CubeSource, drop_dead_bands, source_of
 from hsad.errors import DataError, ParameterError
 from hsad.scene.description import SceneDescription, column, described
 
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["describe"]
+__all__ = ["count_valid", "describe"]
 
 
 def describe(cube: xr.DataArray, *, progress: Any = None) -> SceneDescription:
@@ -45,10 +45,15 @@ def describe(cube: xr.DataArray, *, progress: Any = None) -> SceneDescription:
         if len(dead):
             warnings.append(f"bands without any data: {_ranges(dead)}")
         engine = Engine(runner=Threads(), progress=progress or Engine.progress)
-        valid_fraction = (engine.scan(source, _count_valid) or 0) / (rows * cols)
+        valid_fraction = count_valid(engine, source) / (rows * cols)
     except (DataError, ParameterError) as error:  # nothing valid, or no good band: it is what there is to say
         warnings.append(str(error))
     return described(cube, valid_fraction, warnings)
+
+
+def count_valid(engine: Engine, source: CubeSource) -> int:
+    """Return the number of valid pixels of a scene, from one pass over its numbers."""
+    return engine.scan(source, _count_valid) or 0
 
 
 def _count_valid(block: Block) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,19 +13,25 @@ import numpy as np
 from hsad.detectors import describe_detector
 from hsad.engine.resume import Journal
 from hsad.errors import OutputError
+from hsad.files import made_earlier
+from hsad.gdal import open_raster
 from hsad.job.job import Job, prepared
 from hsad.job.request import Method, Request
 from hsad.job.strongest import Place, Strongest
-from hsad.products import ScoreWriter
+from hsad.products import ScoreWriter, read_provenance
 from hsad.products.cubes.envi import ENVI_SUFFIXES, check_envi
 from hsad.products.raster import RASTER_SUFFIXES
 from hsad.progress import LOGGER
 from hsad.record import Record
 
-__all__ = ["OUTPUT_SUFFIXES", "RunOutcome", "detect_to_file", "run_into"]
+__all__ = ["OUTPUT_SUFFIXES", "RunOutcome", "detect_to_file", "is_result", "run_into"]
 
 #: What the name of a score raster may end with: a GeoTIFF, or an ENVI file.
 OUTPUT_SUFFIXES = (*RASTER_SUFFIXES, *ENVI_SUFFIXES)
+
+
+#: Rows of a finished raster that are read at a time.
+_STRIP_ROWS = 512
 
 
 @dataclass(frozen=True)
@@ -106,7 +113,38 @@ def detect_to_file(
         When there is an unfinished run of this output with other parameters or another scene.
     """
     with prepared(scene, Request.of(method, options)) as job:
+        if not restart and made_earlier(Path(output)) and is_result(Path(output), job):
+            with Journal(_journal_folder(Path(output)), job.fingerprint):
+                pass  # removes what the run left beside its output
+            return outcome_of(job, Path(output))
         return run_into(job, Path(output), overwrite=overwrite, restart=restart, save_background=save_background)
+
+
+def _journal_folder(output: Path) -> Path:
+    """Return the folder in which an unfinished run keeps its tiles."""
+    return output.with_name(f"{output.name}.unfinished")
+
+
+def is_result(output: Path, job: Job) -> bool:
+    """Tell whether a file holds the scores of a job: the same method on the same files."""
+    return output.exists() and read_provenance(output).run == job.digest
+
+
+def outcome_of(job: Job, output: Path) -> RunOutcome:
+    """Return what `run_into` returned when it wrote a raster, read from the raster."""
+    from rasterio.windows import Window
+
+    grid = job.grid if job.swath is None else job.swath.grid
+    valid, strongest = 0, Strongest()
+    with open_raster(output) as dataset:
+        for first in range(0, grid.rows, _STRIP_ROWS):
+            rows = slice(first, min(first + _STRIP_ROWS, grid.rows))
+            scores = dataset.read(1, window=Window(0, first, grid.cols, rows.stop - first))
+            valid += int(np.isfinite(scores).sum())
+            strongest.add(rows, slice(0, grid.cols), scores)
+    pixels = grid.rows * grid.cols
+    learned = json.loads(read_provenance(output).background or "{}")
+    return _outcome(job, output, strongest.places(grid), learned, pixels=pixels, valid=valid, continued=pixels)
 
 
 def run_into(
@@ -116,7 +154,7 @@ def run_into(
     from hsad.files import check_output, refuse_inputs
 
     check_output(output, OUTPUT_SUFFIXES, overwrite=overwrite)
-    folder = output.with_name(f"{output.name}.unfinished")
+    folder = _journal_folder(output)
     with contextlib.ExitStack() as stack:
         writer, written = _writer(job, output, folder, stack, overwrite=overwrite)
         inputs = job.inputs
@@ -139,24 +177,31 @@ def run_into(
                 valid += int(np.isfinite(tile.scores).sum())
                 continued += tile.scores.size if tile.earlier else 0
                 strongest.add(tile.rows, tile.cols, tile.scores)
-            learned.require_scores(valid)
+            learned.require_scores(valid, job.count_valid)
             job.check_unchanged()
             if save_background is not None:
                 learned.save(save_background, overwrite=overwrite)
         if writer.path != output:
             _write_envi(writer.path, output, job.provenance, overwrite=overwrite)
-    method, parameters = describe_detector(learned.detector)
+    pixels = job.grid.rows * job.grid.cols
     places = strongest.places(job.grid)
+    return _outcome(job, output, places, learned.summary(), pixels=pixels, valid=valid, continued=continued)
+
+
+def _outcome(
+    job: Job, output: Path, places: list[Place], background: dict[str, Any], *, pixels: int, valid: int, continued: int
+) -> RunOutcome:
+    method, parameters = describe_detector(job.detector)
     return RunOutcome(
         output=str(output),
         method=method,
         parameters=parameters,
-        pixels=job.grid.rows * job.grid.cols,
+        pixels=pixels,
         valid=valid,
         continued=continued,
         max=places[0].score,
         strongest=places,
-        background=learned.summary(),
+        background=background,
     )
 
 

@@ -30,6 +30,7 @@ from hsad.engine.runners.local import Memory, Runner, Threads
 from hsad.engine.source import CubeSource
 from hsad.engine.tile_scores import TileScores
 from hsad.errors import DataError, ParameterError, TileError
+from hsad.job.describe import count_valid
 from hsad.job.given import as_cube, is_array
 from hsad.job.identity import Files, identity
 from hsad.job.learned import Learned, versions_of
@@ -144,6 +145,10 @@ class Job:
         """Yield the scores by tiles; to be closed by who does not take all of them."""
         return self.engine.score(self.detector, self.source, learned.background, parts=self.with_parts, journal=journal)
 
+    def count_valid(self) -> int:
+        """Return the number of valid pixels of the scene."""
+        return count_valid(self.engine, self.source)
+
     def scores(self) -> Any:
         """Return all scores."""
         layers = np.empty((*self.source.shape[:2], 1 + len(self.parts)), dtype=np.float32)
@@ -151,7 +156,7 @@ class Job:
         with contextlib.closing(self.tiles(learned)) as tiles:
             for tile in tiles:
                 layers[tile.rows, tile.cols] = tile.layers
-        learned.require_scores(int(np.isfinite(layers[..., 0]).sum()))
+        learned.require_scores(int(np.isfinite(layers[..., 0]).sum()), self.count_valid)
         self.check_unchanged()
         if self.as_array:
             return layers if self.parts else layers[..., 0]

@@ -6,7 +6,7 @@ import functools
 import hashlib
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -169,17 +169,30 @@ class Learned:
         if shift > 1.0:
             raise ParameterError(f"{self._named} has wavelengths that differ from the scene's by up to {shift:.1f} nm")
 
-    def require_scores(self, count: int) -> None:
+    def require_scores(self, count: int, count_valid: Callable[[], int]) -> None:
         """Refuse a result in which no pixel has a score.
+
+        Parameters
+        ----------
+        count : int
+            Number of pixels with a score.
+        count_valid : callable
+            Returns the number of valid pixels of the scene; called only where no pixel has a score.
 
         Raises
         ------
         DataError
         """
-        if self.path is None:
-            require_valid(count or None)
-        elif not count:
+        if count:
+            return
+        if self.path is not None:
             raise DataError(f"{self._named} gives no pixel of the scene a score that is a number")
+        valid = require_valid(count_valid() or None)
+        method, _ = describe_detector(self.detector)
+        raise DataError(
+            f"{method} gives no pixel a score, although {valid} pixels of the scene are valid: "
+            "each has too few valid pixels around it"
+        )
 
     @property
     def _named(self) -> str:

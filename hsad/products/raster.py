@@ -11,11 +11,12 @@ import numpy as np
 import xarray as xr
 
 from hsad.errors import OutputError, ParameterError
-from hsad.files import check_output, drop_statistics, publish, refuse_inputs, reserve_space, staging, statistics
-from hsad.gdal import gdal_errors, open_raster
+from hsad.files import check_output, publish, refuse_inputs, staging
+from hsad.gdal import drop_statistics, gdal_errors, open_raster, statistics
 from hsad.products.cog import BLOCK, same_values, state_statistics, to_cog
 from hsad.products.ortho import Spool
 from hsad.products.provenance import Provenance, source_file
+from hsad.products.space import reserve_space
 from hsad.products.stac import stac_item
 from hsad.products.styles import raster_style
 from hsad.products.summary import summarize

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hsad.errors import ParameterError, SceneError
-from hsad.files import keeps_offline, split_variable
+from hsad.files import keeps_offline, note_input, split_variable
 from hsad.readers.existing import checked_name, existing_file
 from hsad.readers.registry import Reader, all_readers
 from hsad.readers.stated import with_nodata
@@ -39,6 +39,9 @@ def read_cube(
     stated: dict[str, Any] = {"band_axis": band_axis, "partial": partial}
     read: Callable[..., xr.DataArray] = reader.read
     cube = read(located, variable, **{name: value for name, value in stated.items() if name in accepted})
+    for file in (located, cube.attrs.get("data_file")):
+        if file is not None:
+            note_input(file)
     if wavelengths is not None:
         cube = with_wavelengths(cube, wavelengths)
     if nodata is not None:

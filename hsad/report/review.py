@@ -35,7 +35,7 @@ def apply_review(anomalies: str | Path, reviewed: str | Path) -> dict[str, Any]:
     ParameterError
         When a state or an id is unknown; nothing is changed then.
     OutputError
-        When the GeoPackage cannot be written; nothing is changed then.
+        When the GeoPackage is a link or cannot be written; nothing is changed then.
     """
     marks = read_marks(reviewed)
     known = {record["id"]: (record["row"], record["col"]) for record in read_anomalies(anomalies)}

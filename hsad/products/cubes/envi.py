@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal, get_args
 import numpy as np
 
 from hsad.errors import OutputError, ParameterError
-from hsad.files import check_output, drop_statistics, publish, reserve_space, staging, statistics
+from hsad.files import check_output, publish, staging
+from hsad.gdal import drop_statistics, statistics
 from hsad.products.cubes.blocks import block_rows, ignore_value, number, row_blocks, say_what_is_left_out
+from hsad.products.space import reserve_space
 from hsad.scene.cube import GeoGrid, check_cube, geo_grid
 
 if TYPE_CHECKING:

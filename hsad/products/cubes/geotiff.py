@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hsad.errors import OutputError
-from hsad.files import check_output, drop_statistics, publish, reserve_space, staging, statistics
-from hsad.gdal import gdal_errors, open_raster
+from hsad.files import check_output, publish, staging
+from hsad.gdal import drop_statistics, gdal_errors, open_raster, statistics
 from hsad.products.cubes.blocks import block_rows, number, row_blocks, say_what_is_left_out
+from hsad.products.space import reserve_space
 from hsad.scene.cube import check_cube, geo_grid, nodata
 
 if TYPE_CHECKING:

@@ -9,8 +9,9 @@ import numpy as np
 import xarray as xr
 
 from hsad.errors import MissingExtraError
-from hsad.files import check_folder, publish_folder, reserve_space, staging
+from hsad.files import check_folder, publish_folder, staging
 from hsad.products.cubes.blocks import block_rows, number, row_blocks, warn
+from hsad.products.space import reserve_space
 from hsad.scene.cube import DIMS, check_cube, nodata
 from hsad.scene.quality import PIXEL_FLAG, band_mask_of, flag_names
 from hsad.scene.swath import PointSwath, map_strips, swath_of

@@ -250,7 +250,8 @@ def test_names_that_cross_each_other_are_said_before_the_work(
 def test_a_log_under_the_name_of_a_result_is_refused(scene, tmp_path, capsys, log):
     named = ["--save-background", tmp_path / "b.npz", "--plot", tmp_path / "p.png", "--log", tmp_path / log]
     error = error_of(detect(scene, tmp_path / "s.tif", "--overwrite", *named), capsys)
-    assert f"{log} is written when the run ends; choose another name for the log" in error
+    assert log in error
+    assert "choose another name for" in error
     assert tree(tmp_path) == {}
 
 

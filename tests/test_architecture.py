@@ -52,7 +52,7 @@ ROOMS = {
     },
     "engine.memory": {"errors"},
     "job": {
-        "engine", "detectors", "readers", "products", "progress", "scene", "files", "gdal", "record", "errors",
+        "engine", "detectors", "readers", "products", "progress", "scene", "files", "record", "errors",
     },
     "detection": {"job", "detectors", "errors"},
     "anomalies": {"job", "engine", "readers", "products", "scene", "files", "gdal", "errors"},

@@ -113,7 +113,10 @@ def demo(output: str, overwrite: bool, as_json: bool) -> None:
 @click.option("--accuracy", is_flag=True, help="Every detector on scenes whose truth is known.")
 @click.option("--suite", is_flag=True, help="Accuracy on 86 cases in 8 families, with the regret of each.")
 @click.option(
-    "--calibrate", metavar="BANK.json", help="Thresholds: measure the tables of this file again; false objects stated."
+    "--calibrate",
+    type=OUTPUT,
+    metavar="BANK.json",
+    help="Thresholds: measure the tables of this file again; false objects stated.",
 )
 @click.option("--large", multiple=True, metavar="TABLE", help="Large scenes: time and memory; hsad help contributing.")
 @click.option(

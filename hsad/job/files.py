@@ -14,7 +14,6 @@ from hsad.detectors import describe_detector
 from hsad.engine.resume import Journal
 from hsad.errors import OutputError
 from hsad.files import made_earlier
-from hsad.gdal import open_raster
 from hsad.job.job import Job, prepared
 from hsad.job.request import Method, Request
 from hsad.job.strongest import Place, Strongest
@@ -132,16 +131,16 @@ def is_result(output: Path, job: Job) -> bool:
 
 def outcome_of(job: Job, output: Path) -> RunOutcome:
     """Return what `run_into` returned when it wrote a raster, read from the raster."""
-    from rasterio.windows import Window
+    from hsad.readers import open_cube
 
     grid = job.grid if job.swath is None else job.swath.grid
     valid, strongest = 0, Strongest()
-    with open_raster(output) as dataset:
-        for first in range(0, grid.rows, _STRIP_ROWS):
-            rows = slice(first, min(first + _STRIP_ROWS, grid.rows))
-            scores = dataset.read(1, window=Window(0, first, grid.cols, rows.stop - first))
-            valid += int(np.isfinite(scores).sum())
-            strongest.add(rows, slice(0, grid.cols), scores)
+    written = open_cube(output)[..., 0]
+    for first in range(0, grid.rows, _STRIP_ROWS):
+        rows = slice(first, min(first + _STRIP_ROWS, grid.rows))
+        scores = written[rows].values
+        valid += int(np.isfinite(scores).sum())
+        strongest.add(rows, slice(0, grid.cols), scores)
     pixels = grid.rows * grid.cols
     learned = json.loads(read_provenance(output).background or "{}")
     return _outcome(job, output, strongest.places(grid), learned, pixels=pixels, valid=valid, continued=pixels)

@@ -81,7 +81,7 @@ def test_every_command_that_may_overwrite_says_what_it_writes():
         if "overwrite" in names:
             assert any(p.type is OUTPUT for p in params), words
         for p in params:
-            written = p.name in {"output", "plot", "save_background", "p_values", "log", "into"}
+            written = p.name in {"output", "plot", "save_background", "p_values", "log", "into", "calibrate"}
             assert (p.type is OUTPUT) == (written or (words == "review" and p.name == "anomalies")), (words, p.name)
 
 

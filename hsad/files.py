@@ -41,7 +41,7 @@ __all__ = [
 
 # Formats whose files hold several arrays, or several files.
 _WITH_VARIABLE = re.compile(
-    r"^(?P<path>.+\.(?:mat|nc|nc4|h5|hdf5|he5|zarr|zip|tar|tgz|tar\.gz)):(?P<variable>[^\\:]+)$", re.IGNORECASE
+    r"^(?P<path>.+\.(?:mat|npz|nc|nc4|h5|hdf5|he5|zarr|zip|tar|tgz|tar\.gz)):(?P<variable>[^\\:]+)$", re.IGNORECASE
 )
 
 

@@ -108,6 +108,10 @@ def read_packed(file: Any) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         with Path(file).open("rb") as content:  # numpy leaves a file that it cannot understand open
             return read_packed(content)
     with np.load(file, allow_pickle=False) as opened:
+        # `write_packed` does not compress; a compressed array of some megabytes could unpack to gigabytes.
+        packed = [entry.filename for entry in opened.zip.infolist() if entry.compress_type != zipfile.ZIP_STORED]
+        if packed:
+            raise ValueError(f"{packed[0]} is compressed, as hsad never writes arrays")
         arrays = {name: opened[name] for name in opened.files}
     header: dict[str, Any] = json.loads(arrays.pop("header").tobytes())
     return header, arrays

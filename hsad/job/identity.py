@@ -69,6 +69,7 @@ def identity(cube: xr.DataArray, files: Files, source: CubeSource) -> dict[str, 
     return {
         "name": Path(str(cube.attrs.get("source", ""))).name,
         "variable": cube.attrs.get("variable"),
+        "opened_with": cube.attrs.get("opened_with"),  # the same numbers of a file, read in another way
         "flags": list(cube.attrs.get("mask_flags", ())),  # one of them is not in the mask
         "files": [[str(path), state.size, state.changed] for path, state in files.states.items()],
         "used": digest.hexdigest(),

@@ -12,6 +12,7 @@ from hsad.errors import SceneError
 from hsad.files import keeps_offline, split_variable
 from hsad.readers.existing import existing_file
 from hsad.readers.matlab.matfile import MatArray, is_matlab, listing, load_array, read_content
+from hsad.readers.matlab.numpy_files import is_numpy
 from hsad.readers.scene import read_cube
 
 if TYPE_CHECKING:
@@ -48,10 +49,8 @@ def open_mask(path: str | Path, grid: GeoGrid) -> NDArray[np.bool_]:
     """
     located, variable = split_variable(path)
     existing_file(located)
-    if is_matlab(located):
+    if is_numpy(located) or is_matlab(located):
         values = _matlab(str(located), variable, grid)
-    elif located.suffix.lower() == ".npy":
-        values = _numpy(located)
     elif located.suffix.lower() in _VECTOR_SUFFIXES:
         return _vector(str(located), grid)
     else:
@@ -88,16 +87,6 @@ def _ambiguity(found: list[MatArray]) -> str:
     if not found:
         return "no two-dimensional array that is plainly the map: name one, as in file.mat:NAME"
     return f"{' and '.join(array.name for array in found)} may each be the map: name one, as in file.mat:NAME"
-
-
-def _numpy(path: Path) -> NDArray[Any]:
-    try:
-        values = np.load(path, mmap_mode="r", allow_pickle=False)  # it compares the promised size with the file's
-    except (OSError, ValueError, EOFError) as error:
-        raise SceneError(f"{path}: not a readable .npy file: {error}") from error
-    if not isinstance(values, np.ndarray) or values.dtype.kind not in "iufb":
-        raise SceneError(f"{path}: does not hold an array of real numbers")
-    return values
 
 
 def _raster(path: str | Path, grid: GeoGrid) -> NDArray[Any]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from hsad.errors import ParameterError, SceneError
 from hsad.files import keeps_offline, note_input, split_variable
@@ -46,7 +49,9 @@ def read_cube(
         cube = with_wavelengths(cube, wavelengths)
     if nodata is not None:
         cube = with_nodata(cube, nodata)
-    return cube
+        stated["nodata"] = np.ravel(nodata).tolist()
+    said = {name: value for name, value in stated.items() if value is not None and value is not False}
+    return cube.assign_attrs(opened_with=json.dumps(said)) if said else cube
 
 
 def _reader_of(located: Path) -> Reader:
@@ -109,7 +114,8 @@ def open_cube(
     -------
     xarray.DataArray
         Dims ``(y, x, band)``, the stored numbers. ``attrs["warnings"]`` lists, in plain sentences, what the
-        file leaves open or contradicts itself in, and what was assumed.
+        file leaves open or contradicts itself in, and what was assumed. ``attrs["opened_with"]`` lists, as JSON, what
+        the caller stated of `band_axis`, `nodata` and `partial`.
 
     Raises
     ------

@@ -17,6 +17,7 @@ from hsad.readers.envi.header import is_header, read_header
 from hsad.readers.envi.spectral import header_wavelengths
 from hsad.readers.existing import existing_file
 from hsad.readers.matlab.matfile import is_matlab, listing, load_array, read_content
+from hsad.readers.matlab.numpy_files import is_numpy
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -71,10 +72,8 @@ def _of_file(name: str | Path, bands: int) -> dict[str, Any]:
     """Return what a file lists, as keywords of `hsad.readers.bands.band_table`."""
     path, variable = split_variable(name)
     existing_file(path)
-    if is_matlab(path):
+    if is_numpy(path) or is_matlab(path):
         return {"wavelength": _of_matlab(path, variable, bands)}
-    if path.suffix.lower() == ".npy":
-        return {"wavelength": np.ravel(_of_numpy(path)).tolist()}
     if path.stat().st_size > _LARGEST_TEXT:
         raise ParameterError(f"wavelengths: {path}: too large to be a list of one number a band")
     if is_header(path):
@@ -102,16 +101,6 @@ def _of_matlab(path: Path, variable: str | None, bands: int) -> list[Any]:
         raise ParameterError(f"wavelengths: {path}: {wanted}; it holds {listing(content.arrays)}")
     numbers: list[Any] = np.ravel(load_array(str(path), found[0])).tolist()
     return numbers
-
-
-def _of_numpy(path: Path) -> Any:
-    try:
-        values = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise ParameterError(f"wavelengths: {path}: not a readable .npy file: {error}") from error
-    if not isinstance(values, np.ndarray) or values.dtype.kind not in "iuf":
-        raise ParameterError(f"wavelengths: {path}: does not hold real numbers")
-    return values
 
 
 def _of_text(path: Path) -> dict[str, Any]:

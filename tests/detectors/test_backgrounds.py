@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 import warnings
 from dataclasses import fields, is_dataclass, replace
 
@@ -209,3 +210,14 @@ def test_headers_of_something_else_are_refused(header, tmp_path):
     np.savez(path, header=np.frombuffer(json.dumps(header).encode(), np.uint8))
     with pytest.raises(HsadError, match=r"b\.npz: "):
         Learned.load(path)
+
+
+def test_a_packed_archive_of_a_few_kilobytes_is_refused_before_it_is_unpacked(tmp_path):
+    path = tmp_path / "b.npz"
+    header = np.frombuffer(json.dumps({"format": 2}).encode(), np.uint8)
+    np.savez_compressed(path, header=header, mean=np.zeros(50_000_000, np.uint8))
+    tracemalloc.start()
+    with pytest.raises(SceneError, match=r"b\.npz: "):
+        Learned.load(path)
+    assert tracemalloc.get_traced_memory()[1] < 2**22
+    tracemalloc.stop()

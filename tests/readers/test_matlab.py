@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import tracemalloc
+import zipfile
 
 import h5py
 import numpy as np
@@ -12,6 +14,7 @@ import scipy.io
 import hsad
 from hsad.errors import ParameterError, SceneError
 from hsad.readers import open_mask
+from hsad.readers.matlab import numpy_files
 from hsad.scene.grid import GeoGrid
 
 VALUES = np.arange(5 * 7 * 4, dtype=np.float32).reshape(5, 7, 4)
@@ -82,6 +85,7 @@ def test_the_stated_axis_of_bands_overrules_what_the_file_tells(tmp_path, write,
     cube, remarks = opened(tmp_path / "scene.mat", band_axis=axis)
     np.testing.assert_array_equal(cube, VALUES)
     assert "the axes" not in remarks
+    assert cube.attrs["opened_with"] == f'{{"band_axis": {axis}}}'
     assert "wavelength (7) has not one item for each of 4 bands" in remarks
 
 
@@ -205,3 +209,83 @@ def test_a_map_that_h5py_wrote_fits_in_either_order(tmp_path):
     for name, values in (("numpy", truth), ("matlab", truth.T)):
         by_h5py(tmp_path / f"{name}.mat", map=values.astype(np.uint8))
         np.testing.assert_array_equal(open_mask(tmp_path / f"{name}.mat", grid), truth)
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 0, 1), (0, 2, 1), (2, 1, 0)])
+@pytest.mark.parametrize("fortran", [False, True])
+@pytest.mark.parametrize("dtype", ["<f4", ">i2", "<f8"])
+def test_a_cube_of_numpy_is_read_by_its_band_axis(tmp_path, order, fortran, dtype):
+    values = VALUES.astype(dtype)
+    stored = values.transpose(order)
+    np.save(tmp_path / "scene.npy", np.asfortranarray(stored) if fortran else np.ascontiguousarray(stored))
+    expected = np.moveaxis(stored, order.index(2), 2)
+    cube, remarks = opened(tmp_path / "scene.npy", band_axis=order.index(2))
+    np.testing.assert_array_equal(cube, expected)
+    assert (cube.dtype, remarks) == (values.dtype.newbyteorder("="), "")
+    np.testing.assert_array_equal(cube.isel(y=slice(1, 3), x=slice(2, 3)), expected[1:3, 2:3])
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_an_archive_of_numpy_is_read_as_a_file_of_matlab_is(tmp_path, save):
+    save(tmp_path / "scene.npz", cube=VALUES.transpose(2, 0, 1), wavelength=WAVES, map=MAP, names=np.array(["a", "b"]))
+    cube, remarks = opened(tmp_path / "scene.npz")
+    np.testing.assert_array_equal(cube, VALUES)
+    assert cube.wavelength.values.tolist() == WAVES.tolist()
+    assert cube.attrs["reader"] == "NumPy"
+    assert "the axes of cube (4×5×7) are taken as bands, rows, columns" in remarks
+    truth = np.arange(35).reshape(5, 7) % 3 == 0
+    save(tmp_path / "truth.npz", gt=truth, other=VALUES)
+    for name in ("truth.npz", "truth.npz:gt"):
+        np.testing.assert_array_equal(open_mask(f"{tmp_path}/{name}", GeoGrid(5, 7, None, None)), truth)
+    np.testing.assert_array_equal(opened(f"{tmp_path}/truth.npz:other")[0], VALUES)
+    with pytest.raises(SceneError, match=r"no numeric array called 'b'; it holds gt \(5×7\), other \(5×7×4\)"):
+        hsad.open_cube(f"{tmp_path}/truth.npz:b")
+
+
+def npy(shape, descr="<f8", body=b""):
+    header = f"{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}".ljust(117) + "\n"
+    return b"\x93NUMPY\1\0" + len(header).to_bytes(2, "little") + header.encode() + body
+
+
+@pytest.mark.parametrize(
+    "content, message",
+    [
+        (npy((10**6, 10**6, 10)), "states 80000000000128 bytes, it has 128"),
+        (npy((2, 2, -1)), "states|not a readable"),
+        (npy((2, 2, 2), "|O", b"\x80\x04."), "no array of three dimensions"),
+        (npy("x" * 20), "numpy"),
+        (npy((2, 2, 2), body=bytes(63)), "states 192 bytes, it has 191"),
+        (b"\x93NUMPY", "numpy"),
+        (b"PK\3\4 no archive", "numpy"),
+        (b"", "numpy"),
+    ],
+)
+def test_damaged_files_of_numpy_are_one_line(tmp_path, content, message):
+    with zipfile.ZipFile(tmp_path / "packed.npz", "w") as archive:
+        archive.writestr("cube.npy", content)
+    (tmp_path / "plain.npy").write_bytes(content)
+    (tmp_path / "other.npz").write_bytes(content)
+    for name in ("plain.npy", "packed.npz", "other.npz"):
+        tracemalloc.start()
+        with pytest.raises(SceneError, match=message if name != "other.npz" else "numpy") as error:
+            hsad.open_cube(tmp_path / name)
+        assert tracemalloc.get_traced_memory()[1] < 2**24
+        tracemalloc.stop()
+        assert str(error.value).startswith(str(tmp_path / name))
+        assert "\n" not in str(error.value)
+
+
+def test_a_small_archive_that_unpacks_to_gigabytes_is_refused_before_it_is_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(numpy_files, "_MOST_UNPACKED", 2**20)
+    np.savez_compressed(tmp_path / "scene.npz", cube=np.zeros((30, 1000, 1000), np.uint8))
+    tracemalloc.start()
+    with pytest.raises(SceneError, match="cube unpacks to 30000128 bytes, more than 100 times its"):
+        hsad.open_cube(tmp_path / "scene.npz")
+    content = bytearray((tmp_path / "scene.npz").read_bytes())
+    place = content.rindex(b"PK\1\2")
+    content[place + 20 : place + 24] = (1000).to_bytes(4, "little")  # packed bytes, by the directory
+    (tmp_path / "scene.npz").write_bytes(content)
+    with pytest.raises(SceneError, match="cube promises 30000128 bytes, 1000 cannot hold them"):
+        hsad.open_cube(tmp_path / "scene.npz")
+    assert tracemalloc.get_traced_memory()[1] < 2**24
+    tracemalloc.stop()

@@ -1,11 +1,11 @@
-"""MATLAB files of either kind: version 5 (scipy), and version 7.3, which is HDF5 (h5py)."""
+"""Files of arrays with names: MATLAB version 5 (scipy) and 7.3, which is HDF5 (h5py), and those of numpy."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from hsad.errors import SceneError
-from hsad.readers.matlab import version5, version73
+from hsad.readers.matlab import numpy_files, version5, version73
 from hsad.readers.matlab.content import Content, MatArray, listing
 
 if TYPE_CHECKING:
@@ -39,8 +39,10 @@ def read_content(path: str) -> Content:
     Raises
     ------
     SceneError
-        When the file is not in a format that MATLAB writes, or is damaged.
+        When the file is not in a format that MATLAB or numpy writes, or is damaged.
     """
+    if numpy_files.is_numpy(path):
+        return numpy_files.read_content(path)
     return version73.read_content(path) if is_hdf5(path) else version5.read_content(path)
 
 
@@ -52,7 +54,10 @@ def load_array(path: str, array: MatArray) -> NDArray[Any]:
     SceneError
         When the file is damaged or the array is not one of real numbers.
     """
-    values = version73.load(path, array) if is_hdf5(path) else version5.load(path, array)
+    if numpy_files.is_numpy(path):
+        values = numpy_files.load(path, array)
+    else:
+        values = version73.load(path, array) if is_hdf5(path) else version5.load(path, array)
     if values.dtype.kind not in "iufb":
         raise SceneError(f"{path}: {array.name} holds {values.dtype}, a cube holds real numbers")
     return values.astype(values.dtype.newbyteorder("="), copy=False)

@@ -1,4 +1,4 @@
-"""Cubes in MATLAB files, in which the field's benchmark scenes circulate."""
+"""Cubes in MATLAB files, in which the field's benchmark scenes circulate, and in those of numpy."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from hsad.errors import SceneError
 from hsad.readers.bands import BandTable, band_table
 from hsad.readers.matlab.axes import Axes, scene_axes, three_axes
 from hsad.readers.matlab.matfile import Content, MatArray, is_hdf5, is_matlab, listing, load_array, read_content
+from hsad.readers.matlab.numpy_files import is_numpy, plain_raster
 from hsad.readers.matlab.unfolded import Folded, folded
 from hsad.readers.rasters.hdf5 import hdf5_raster, open_hdf5
 from hsad.readers.rasters.loaded import LoadedRaster
@@ -62,15 +63,18 @@ class _LoadCube:
         return values.reshape(three_axes(values.shape) or values.shape).transpose(self.axes)
 
 
-can_read = is_matlab
+def can_read(path: Path) -> bool:
+    """Tell whether a file is one of MATLAB's or numpy's."""
+    return is_numpy(path) or is_matlab(path)
 
 
 def read(path: Path, variable: str | None = None, *, band_axis: int | None = None) -> xr.DataArray:
-    """Return the cube in a MATLAB file: the array `variable`, else the largest one of three dimensions.
+    """Return the cube in a file of arrays: the array `variable`, else the largest one of three dimensions.
 
-    Version 7.3 is read by windows; version 5 is loaded whole, once a process. A file without an array of three
-    dimensions may hold the scene as a matrix of bands and pixels (`hsad.readers.matlab.unfolded`). Besides the cube,
-    these parts are recognised, and a remark tells when one is used or passed over:
+    MATLAB's version 7.3 and ``.npy`` are read by windows; version 5 and ``.npz`` are loaded whole, once a process. A
+    file without an array of three dimensions may hold the scene as a matrix of bands and pixels
+    (`hsad.readers.matlab.unfolded`). Besides the cube, these parts are recognised, and a remark tells when one is used
+    or passed over:
 
     - a vector or a list of texts called ``wavelength``, ``wavelengths``, ``wl``, ``wvl`` or ``lambda`` (``fwhm``) with
       one value a band; with the other arrays it tells the axes, see `hsad.readers.matlab.axes`;
@@ -114,7 +118,7 @@ def read(path: Path, variable: str | None = None, *, band_axis: int | None = Non
     return build_cube(
         raster,
         source=source,
-        reader=name,
+        reader="NumPy" if is_numpy(path) else name,
         **table.coordinates,
         valid=valid,
         attrs={
@@ -149,7 +153,9 @@ def _chosen(source: str, arrays: Sequence[MatArray], variable: str | None, remar
 
 
 def _raster(source: str, chosen: MatArray, axes: Axes) -> Raster:
-    if not is_hdf5(source) or len(chosen.shape) != 3:
+    if is_numpy(source) and len(chosen.shape) == 3 and (raster := plain_raster(source, axes)) is not None:
+        return raster
+    if is_numpy(source) or not is_hdf5(source) or len(chosen.shape) != 3:
         return LoadedRaster.open(source, _LoadCube(chosen, axes))
     with open_hdf5(source) as file:
         rows, cols, bands = (2 - axis if chosen.turned else axis for axis in axes)

@@ -67,23 +67,23 @@ _TINY = 1e-30
 
 @dataclass(frozen=True)
 class BankTable:
-    """The background of a detector at one setting, over the scenes of the bank.
+    """The background scores of a detector with its default parameters, over the scenes of the bank.
 
     Attributes
     ----------
     method : str
     parameters : mapping
-        The setting it was measured at.
+        The parameters of the detector that the table was measured with.
     log : bool
-        Whether the table is about logarithms of scores.
+        Whether the heights are differences of logarithms of scores.
     level_rate : float
-        How many peaks per 10⁴ pixels reach the level that is the second of the two `features`.
+        The number of peaks per 10⁴ pixels that reach the level of the second of the two `features`.
     coefficients : (3,) tuple of float
-        Of 1 and the two `features`: the level of a scene above its median.
+        The regression: factors of 1 and of the two `features`, whose sum is the level of a scene above its median.
     rates, heights : (n,) tuple of float
-        Background peaks per 10⁴ pixels, falling, and how far above the level so many reach.
+        Numbers of background peaks per 10⁴ pixels, falling, and the height above the level that each number reaches.
     ranges : ((low, high), (low, high))
-        What the features were in the bank.
+        The smallest and the largest value of each feature in the bank.
     spread : float
         Standard deviation, over scenes left out, of the logarithm of delivered over stated objects at 10 per 10⁴.
     sources : tuple of mapping
@@ -103,7 +103,7 @@ class BankTable:
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> BankTable:
-        """Take the table from JSON."""
+        """Return the table that JSON holds."""
         first, second, third = fields["coefficients"]
         (low, high), (lower, upper) = fields["ranges"]
         return cls(
@@ -126,7 +126,7 @@ class BankTable:
 
 
 def features(tail: Tail, table: BankTable) -> tuple[float, float]:
-    """Return the two numbers of a scene: its 90th percentile, and its level of so many peaks, above the median."""
+    """Return the two numbers of a scene above its median: its 90th percentile, and its level of `level_rate` peaks."""
     places = tail.quantile(0.5), tail.quantile(0.9), tail.level(table.level_rate)
     median, upper, level = table.units_of(np.array(places))
     return float(upper - median), float(level - median)
@@ -134,13 +134,13 @@ def features(tail: Tail, table: BankTable) -> tuple[float, float]:
 
 @dataclass(frozen=True, eq=False)
 class BankNull:
-    """The false objects of one scene, as the bank has it.
+    """The distribution of background peaks in one scene, according to the bank.
 
     Attributes
     ----------
     table : BankTable
     tail : Tail
-        Of the scene.
+        The upper end of the scene's scores.
     """
 
     table: BankTable
@@ -148,7 +148,7 @@ class BankNull:
 
     @functools.cached_property
     def level(self) -> float:
-        """The level from which heights count, in the units of the table."""
+        """The level above which the table measures heights, in the units of the table."""
         constant, of_upper, of_level = self.table.coefficients
         upper, level = features(self.tail, self.table)
         median = float(self.table.units_of(self.tail.quantile(0.5)))
@@ -156,16 +156,16 @@ class BankNull:
 
     @functools.cached_property
     def scale(self) -> float:
-        """By how much this scene's rate differs from the table's: posterior mean of a gamma law around 1."""
+        """The factor between the scene's rate and the table's: the posterior mean of a gamma law around 1."""
         low, high = self._table_threshold(_OWN_RATE), self._table_threshold(_TRUSTED_RATE)
         seen = int(((self.tail.peaks > low) & (self.tail.peaks <= high)).sum())
         return (_PRIOR_PEAKS + seen) / (_PRIOR_PEAKS + (_OWN_RATE - _TRUSTED_RATE) * self.tail.units)
 
     def rate(self, scores: NDArray[np.float64] | float) -> NDArray[np.float64]:
-        """Return how many false objects per 10⁴ pixels are expected to reach each score.
+        """Return the expected number of false objects per 10⁴ pixels that reach each score.
 
-        Above the table, where one in 10⁵ pixels or fewer did, it falls exponentially; it is never more than the
-        number of peaks that the scene has.
+        Above the table (less than 0.5 peaks per 10⁴ pixels) the number falls exponentially. It is never larger than the
+        number of peaks in the scene.
         """
         heights, logs = np.array(self.table.heights), np.log(self.table.rates)
         above = self.table.units_of(scores) - self.level
@@ -177,7 +177,7 @@ class BankNull:
         return np.asarray(np.minimum(rates, max(len(self.tail.peaks), 1) / self.tail.units))
 
     def expected(self, scores: NDArray[np.float64] | float) -> NDArray[np.float64]:
-        """Return how many false objects of this scene are expected to reach each score."""
+        """Return the expected number of false objects of this scene that reach each score."""
         return np.asarray(self.rate(scores) * self.tail.units)
 
     def p_value(self, scores: NDArray[np.float64] | float) -> NDArray[np.float64]:
@@ -185,11 +185,11 @@ class BankNull:
         return np.minimum(1.0, self.rate(scores) * self.tail.units / max(len(self.tail.peaks), 1))
 
     def threshold(self, rate: float) -> float:
-        """Return the score that so many false objects per 10⁴ pixels are expected to reach."""
+        """Return the score that `rate` false objects per 10⁴ pixels are expected to reach."""
         return self._table_threshold(rate / self.scale)
 
     def _table_threshold(self, rate: float) -> float:
-        """Return the score that so many reach by the table alone."""
+        """Return the score that `rate` peaks per 10⁴ pixels reach by the table alone, without the scene's factor."""
         heights, logs = np.array(self.table.heights), np.log(self.table.rates)
         slope = (logs[-1] - logs[-4]) / (heights[-1] - heights[-4])
         wanted = math.log(rate)
@@ -198,7 +198,7 @@ class BankNull:
         return math.exp(value) if self.table.log else value
 
     def interval(self, expected: float) -> tuple[float, float]:
-        """Return the 90 % interval of the number of false objects: how scenes differ, and chance."""
+        """Return the 90 % interval of the number of false objects: the spread between scenes, and chance."""
         spread = math.sqrt(self.table.spread**2 + 1 / max(expected, 0.5))
         return expected * math.exp(-_NORMAL_90 * spread), expected * math.exp(_NORMAL_90 * spread)
 
@@ -276,12 +276,13 @@ class BankNull:
 
 
 def _differs(known: Mapping[str, Any], name: str, value: Any) -> bool:
+    """Return whether a parameter has another value in the table; the device does not change scores."""
     if name in ("device", "pca") and value in ("cpu", "cuda", None):
         return False
-    own = known.get(name)
-    return (
-        list(own) != list(value) if isinstance(own, list | tuple) and isinstance(value, list | tuple) else own != value
-    )
+    stated = known.get(name)
+    if isinstance(stated, list | tuple) and isinstance(value, list | tuple):
+        return list(stated) != list(value)
+    return bool(stated != value)
 
 
 @functools.cache

@@ -35,7 +35,9 @@ from hsad.scene.ground import longitude_latitude, pixel_areas
 __all__ = ["anomalies_of", "choose_anomalies", "polygons", "summary_line", "threshold", "threshold_to_file"]
 
 _REGION_PIXELS = 100
+"""Most pixels of an object: larger ones are called regions, since the default detector looks at 25 x 25 pixels."""
 _WITH_SPECTRA = 500
+"""Anomalies whose spectra go into the list: each takes a window of the scene to be read, and some kilobytes."""
 
 
 def threshold(scores: Any, **options: Any) -> Any:

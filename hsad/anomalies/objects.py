@@ -1,7 +1,7 @@
 """Anomalies: connected pixels above a threshold, found strip by strip, the same objects whatever the strips.
 
-Pixels belong to one object when they touch (also by a corner) or, with ``merge`` D, lie at most D rows and D columns
-apart. Memory holds one strip, the outlines, and a few numbers an object.
+Pixels belong to one object when they touch, also at a corner. With ``merge`` D they belong to one object when they lie
+at most D rows and D columns apart. Memory holds one strip, the outlines, and a few numbers per object.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Objects:
     outline : (n,) ndarray of shapely Polygon or MultiPolygon
         In pixel coordinates: x is the column, y the row, the first pixel covers 0 to 1. Holes are holes.
     pixels : (n,) ndarray of int
-        How many.
+        The number of pixels.
     score_max, score_mean : (n,) ndarray of float
         Over the object's pixels.
     row, col : (n,) ndarray of int
@@ -91,7 +91,7 @@ def find_objects(
 
 
 class _Parts:
-    """What strips hold of objects: parts with numbers of their own, and which of them belong together."""
+    """The parts of objects in each strip, numbered over all strips, and the pairs of parts that are one object."""
 
     def __init__(self, merge: int) -> None:
         self.merge = merge
@@ -119,19 +119,19 @@ class _Parts:
         self.count += count
 
     def _grown(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Return the mask with each pixel stretched down and to the right: what is `merge` apart touches then."""
-        reach = self.merge - 1
-        if reach == 0:
+        """Return the mask with each pixel stretched down and to the right, so that pixels `merge` apart touch."""
+        stretch = self.merge - 1
+        if stretch == 0:
             return mask
-        above = np.zeros((reach, mask.shape[1]), dtype=np.bool_) if self.above is None else self.above
+        above = np.zeros((stretch, mask.shape[1]), dtype=np.bool_) if self.above is None else self.above
         tall = np.concatenate([above, mask])
-        self.above = tall[-reach:].copy()
+        self.above = tall[-stretch:].copy()
         wide = tall.copy()
-        for step in range(1, reach + 1):
+        for step in range(1, stretch + 1):
             wide[:, step:] |= tall[:, :-step]
-        grown = wide[reach:].copy()
-        for step in range(1, reach + 1):
-            grown |= wide[reach - step : len(wide) - step]
+        grown = wide[stretch:].copy()
+        for step in range(1, stretch + 1):
+            grown |= wide[stretch - step : len(wide) - step]
         return grown
 
     def _join(self, above: NDArray[np.int64], below: NDArray[np.int64]) -> None:
@@ -149,7 +149,7 @@ class _Parts:
         col: NDArray[np.intp],
         owner: NDArray[np.int64],
     ) -> None:
-        # The highest score of each part, the first of equal ones: by owner, then falling score, then place.
+        # The pixel with the highest score of each part: sorted by part, then by falling score, then by place.
         order = np.lexsort((np.arange(len(value)), -value, owner))
         parts, starts = np.unique(owner[order], return_index=True)
         best = order[starts]
@@ -173,7 +173,7 @@ class _Parts:
         col: NDArray[np.intp],
         owner: NDArray[np.int64],
     ) -> None:
-        """Keep the outlines of the strip's parts: rectangles, as most are, at once, the others by tracing."""
+        """Store the outlines of the strip's parts: rectangles (most of them) all at once, the others by tracing."""
         import shapely
         from affine import Affine
         from rasterio.features import shapes

@@ -1,4 +1,4 @@
-"""Scores and their scene, opened side by side: spectra at the pixels of a score map."""
+"""Scores and their scene, opened together: the spectra at the pixels of a score map."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def open_scores(scores: Any, band: int | None = None) -> ScoreMap:
     Raises
     ------
     SceneError
-        When the file cannot be read, or is no score map: it has several bands, and nobody said which.
+        When the file cannot be read, or is no score map: it has several bands, and `band` is not set.
     ParameterError
         When it has no such band.
     """
@@ -61,7 +61,7 @@ def open_scores(scores: Any, band: int | None = None) -> ScoreMap:
 
 
 def window_origin(run: RunOptions) -> Callable[[xr.DataArray], tuple[int, int]]:
-    """Return what finds where the window of a run begins in its scene."""
+    """Return the function that finds the first row and column of a run's window in its scene."""
 
     def origin(cube: xr.DataArray) -> tuple[int, int]:
         rows, cols = pixel_window(run, geo_grid(cube), swath_of(cube))
@@ -78,13 +78,13 @@ class Scene:
     ----------
     cube : (y, x, band) DataArray
     source : CubeSource
-        Its spectra, without bad and empty bands.
+        The spectra of the cube, without bad and empty bands.
     origin : (int, int)
-        Row and column of the scene, or of the map of its swath, at which the score map's first pixel lies.
+        Row and column of the scene, or of the map of its swath, that the first pixel of the score map shows.
     grid : GeoGrid
-        Of the score map.
+        The grid of the score map.
     swath : Swath or None
-        Where pixels of the map are found on the sensor's grid, for scores that were put on a map.
+        From pixels of the map to pixels of the scene, for scores of a swath or of a rotated scene on a map.
     """
 
     cube: xr.DataArray
@@ -95,7 +95,7 @@ class Scene:
 
     @classmethod
     def of(cls, scene: Any, grid: GeoGrid, origin: Callable[[xr.DataArray], tuple[int, int]] | None = None) -> Self:
-        """Open a scene (path, cube or array) and find the map's place in it: by `origin`, or by transform.
+        """Open a scene (path, cube or array) and find the score map in it: by `origin`, or by the transform.
 
         Raises
         ------
@@ -123,27 +123,27 @@ class Scene:
 
     @property
     def wavelength(self) -> NDArray[np.float64] | None:
-        """Of the used bands, in nm."""
+        """The wavelengths of the used bands, in nm."""
         if "wavelength" not in self.cube.coords:
             return None
         return np.asarray(self.cube.coords["wavelength"].values[self.source.bands], dtype=np.float64)
 
     @property
     def name(self) -> str:
-        """What the scene is called."""
+        """The path of the scene, or "array"."""
         return str(self.cube.attrs.get("source", "array"))
 
     def spectra(self, rows: slice, cols: slice) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """Return spectra ``(rows, cols, bands)`` and validity of a window of the map."""
-        here = slice(rows.start + self.origin[0], rows.stop + self.origin[0])
-        there = slice(cols.start + self.origin[1], cols.stop + self.origin[1])
+        rows = slice(rows.start + self.origin[0], rows.stop + self.origin[0])
+        cols = slice(cols.start + self.origin[1], cols.stop + self.origin[1])
         if self.swath is None:
-            return self.source.spectra(self.source.read(here, there), here, there)
-        line, sample = (places[:, there] for places in self.swath.lookup(here))
+            return self.source.spectra(self.source.read(rows, cols), rows, cols)
+        line, sample = (places[:, cols] for places in self.swath.lookup(rows))
         seen = line >= 0
         spectra = np.full((*seen.shape, len(self.source.bands)), np.nan)
         valid = np.zeros(seen.shape, dtype=np.bool_)
-        window = seen_within(self.swath, here, there)
+        window = seen_within(self.swath, rows, cols)
         if window is not None:
             known, usable = self.source.spectra(self.source.read(*window), *window)
             places = line[seen] - window[0].start, sample[seen] - window[1].start
@@ -156,7 +156,7 @@ class Scene:
         Raises
         ------
         DataError
-            When it shows none: a void of a swath's map.
+            When the pixel shows none: it is a void of the map.
         """
         row, col = row + self.origin[0], col + self.origin[1]
         if self.swath is None:
@@ -167,11 +167,11 @@ class Scene:
         return line, sample
 
     def on_the_sensor(self) -> Scene:
-        """Return the scene of a swath on the sensor's own grid."""
+        """Return the scene of a swath on the grid of the sensor."""
         return Scene(self.cube, self.source, (0, 0), geo_grid(self.cube))
 
     def window(self, row: int, col: int, side: int) -> tuple[slice, slice]:
-        """Return the square of this side around a pixel, moved inside of the map where it would stick out."""
+        """Return the square window of `side` pixels around a pixel, moved so that it lies inside of the map."""
         self.require(row, col)
         spans = []
         for place, size in ((row, self.grid.rows), (col, self.grid.cols)):
@@ -218,7 +218,7 @@ def _turned(grid: GeoGrid, whole: GeoGrid) -> bool:
 
 
 def _place(grid: GeoGrid, whole: GeoGrid) -> tuple[int, int] | None:
-    """Return where a grid begins in another, None where it does not lie in it."""
+    """Return the row and column of `whole` at which `grid` begins, None when `grid` does not lie in it."""
     if (grid.rows, grid.cols) == (whole.rows, whole.cols):
         return 0, 0
     if grid.transform is None or whole.transform is None:

@@ -1,4 +1,4 @@
-"""Rasters that are decided from scores: a mask of anomalies, p-values."""
+"""Rasters that are made from scores and a threshold: a mask of anomalies, p-values."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["MASK_NODATA", "write_decided"]
 
 MASK_NODATA = 255
-"""Of a mask: 1 anomalous, 0 not, 255 without a score."""
+"""Nodata value of a mask: 1 is anomalous, 0 is not, 255 is a pixel without a score."""
 
 
 def write_decided(
@@ -40,12 +40,12 @@ def write_decided(
     Parameters
     ----------
     strips : iterable of (int, (rows, cols) ndarray)
-        First row and values: uint8 (a mask, see `MASK_NODATA`) or float32 (NaN: none).
+        First row and values: uint8 (a mask, see `MASK_NODATA`) or float32 (NaN: no value).
     grid : GeoGrid
     path : path
         ``.tif`` or ``.tiff``.
     description : str
-        Of the band.
+        The name of the band.
     tags : mapping of str to str
     overwrite : bool
 

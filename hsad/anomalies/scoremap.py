@@ -1,4 +1,4 @@
-"""A score map as thresholds see it: strips from the top to the bottom, and what the scores say of themselves."""
+"""A score map for thresholds: strips from the top to the bottom, and the provenance that the scores carry."""
 
 from __future__ import annotations
 
@@ -21,21 +21,20 @@ _STRIP_PIXELS = 4_000_000
 
 @dataclass(frozen=True, eq=False)
 class ScoreMap:
-    """Scores of a scene, in memory or to be read.
+    """Scores of a scene, in memory or in a file.
 
     Attributes
     ----------
     values : (rows, cols) array or lazy DataArray
     grid : GeoGrid
-        Where the pixels lie.
     method : str
         Name of the detector; empty where it is not known.
     parameters : mapping
-        Its parameters.
+        The parameters of the detector.
     background : mapping
-        What was learned, in single numbers.
+        Numbers that describe the learned background.
     source : str
-        The scene the scores are of; empty where it is not known.
+        Path of the scene; empty where it is not known.
     """
 
     values: Any
@@ -47,7 +46,7 @@ class ScoreMap:
 
     @classmethod
     def of(cls, scores: Any) -> Self:
-        """Take the map from a ``(y, x)`` DataArray as `hsad.detect` returns it, or from a ``(rows, cols)`` array.
+        """Return the map of a ``(y, x)`` DataArray that `hsad.detect` returned, or of a ``(rows, cols)`` array.
 
         Raises
         ------
@@ -75,7 +74,7 @@ class ScoreMap:
         )
 
     def rows(self, first: int, stop: int) -> NDArray[np.float64]:
-        """Return rows of scores, NaN where there is none."""
+        """Return rows of scores, NaN for pixels without a score."""
         part = self.values[first:stop]
         if not isinstance(part, xr.DataArray):
             return np.asarray(part, dtype=np.float64)
@@ -88,9 +87,9 @@ class ScoreMap:
         return scores
 
     def strips(self, halo: int = 0) -> Iterator[tuple[int, NDArray[np.float64]]]:
-        """Yield the first row and the scores of each strip; with a halo, so many rows on either side come along.
+        """Yield the first row and the scores of each strip, with `halo` more rows above and below it.
 
-        The halo's rows are NaN outside of the map, so that a strip's own rows always begin after `halo` rows.
+        Outside of the map the rows of the halo are NaN: the strip itself always begins after `halo` rows.
         """
         rows, cols = self.grid.rows, self.grid.cols
         height = max(1, _STRIP_PIXELS // cols)
@@ -110,7 +109,7 @@ class ScoreMap:
 
 
 def _object(text: Any) -> dict[str, Any]:
-    """Return the JSON object that an attribute holds; an empty one where it holds none."""
+    """Return the JSON object in an attribute, or an empty one."""
     if isinstance(text, dict):
         return text
     try:

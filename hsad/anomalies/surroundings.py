@@ -1,4 +1,4 @@
-"""An object's spectrum beside that of its own background: the ring around it, and how much that spreads."""
+"""The spectrum of an object and the spectra of the ring around it: their mean and their spread."""
 
 from __future__ import annotations
 
@@ -18,23 +18,26 @@ if TYPE_CHECKING:
 __all__ = ["Surroundings", "look_around", "with_spectra"]
 
 SIDE = 25
-"""Side of the square around an anomaly that its background is taken from, in pixels: the outer window of ``auto``."""
+"""Side in pixels of the square around an anomaly from which its background is taken: the outer window of ``auto``."""
 
 _PEAK_BANDS = 3
+"""Bands with the largest contrast that a list of anomalies names."""
+_LEAST_RING = 8
+"""Fewest pixels of a ring without anomalies, as many as touch one pixel: with fewer, anomalies stay in the ring."""
 
 
 @dataclass(frozen=True, eq=False)
 class Surroundings:
-    """What lies at a pixel and around it.
+    """The spectrum at a pixel, and the background around it.
 
     Attributes
     ----------
     spectrum : (bands,) ndarray of float64
-        Mean of the object's pixels in the window; the pixel's own where it belongs to no object.
+        Mean of the object's pixels in the window, or the spectrum of the pixel when it belongs to no object.
     background, spread : (bands,) ndarray of float64
-        Mean and standard deviation of the ring: pixels of the window that neither are nor touch an anomaly.
+        Mean and standard deviation of the ring: pixels of the window that are no anomaly and touch none.
     pixels, ring : int
-        How many pixels the object has in the window, and the ring.
+        Numbers of pixels of the object in the window, and of the ring.
     """
 
     spectrum: NDArray[np.float64]
@@ -45,7 +48,7 @@ class Surroundings:
 
     @property
     def contrast(self) -> NDArray[np.float64]:
-        """Difference to the background in units of its spread, 0 where that does not vary."""
+        """Difference to the background divided by its spread; 0 in bands without spread."""
         difference = self.spectrum - self.background
         return np.divide(difference, self.spread, out=np.zeros_like(difference), where=self.spread > 0)
 
@@ -75,7 +78,7 @@ def look_around(scene: Scene, scores: ScoreMap, row: int, col: int, threshold: f
     own[here] = True
     near = ndimage.binary_dilation(above | own, structure=np.ones((3, 3)))
     ring = valid & ~near
-    if ring.sum() < 8:  # hardly anything around is below the threshold: all that is not the object
+    if ring.sum() < _LEAST_RING:
         ring = valid & ~own
     around = spectra[ring] if ring.any() else spectra[valid]
     if not len(around):
@@ -86,7 +89,7 @@ def look_around(scene: Scene, scores: ScoreMap, row: int, col: int, threshold: f
 
 
 def with_spectra(anomalies: Anomalies, scores: ScoreMap, scene: Scene, threshold: float, most: int) -> Anomalies:
-    """Return the anomalies with the spectra of the first ones and of their rings, as JSON lists."""
+    """Return the anomalies with the spectra of the first `most` ones and of their rings, as JSON lists."""
     number = len(anomalies)
     texts: dict[str, NDArray[Any]] = {
         name: np.full(number, None, dtype=object)
@@ -106,5 +109,5 @@ def with_spectra(anomalies: Anomalies, scores: ScoreMap, scene: Scene, threshold
 
 
 def _short(values: NDArray[np.float64]) -> list[float | None]:
-    """Return numbers with six digits, None for those that are none."""
+    """Return numbers with six digits, None for NaN and infinity."""
     return [float(f"{value:.6g}") if np.isfinite(value) else None for value in values]

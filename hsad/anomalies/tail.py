@@ -1,7 +1,7 @@
-"""What the upper end of a score map looks like: quantiles of its pixels, and its peaks.
+"""The upper end of a score map: quantiles of its pixels, and its peaks.
 
-A peak is the highest pixel of the 7 × 7 around it: what false alarms are counted by, since one odd object raises the
-scores of its neighbours, too.
+A peak is the highest pixel of the 7 × 7 pixels around it. False alarms are counted in peaks, since one odd object
+raises the scores of its neighbours, too.
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 __all__ = ["PEAK_REACH", "UNIT_PIXELS", "Tail", "peaks_of"]
 
 PEAK_REACH = 3
-"""A peak is the highest pixel this many rows and columns around."""
+"""Rows and columns on each side of a pixel among which a peak is the highest."""
 
 _SAMPLE = 4_000_000
+"""Most pixels of the sample (32 MB): a quantile of 1 - 1e-4 still has 400 pixels above it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,11 +37,11 @@ class Tail:
     count : int
         Pixels that have a score.
     sample : (n,) ndarray of float64
-        Their scores, rising: all of them, or an even sample of four million.
+        Scores, rising: all of them, or an even sample of four million.
     peaks : (m,) ndarray of float64
         Scores of the peaks, falling.
     quadrants : (m,) ndarray of uint8
-        In which quarter of the map each lies: 0 upper left, 1 upper right, 2 lower left, 3 lower right.
+        The quarter of the map in which each peak lies: 0 upper left, 1 upper right, 2 lower left, 3 lower right.
     """
 
     count: int
@@ -58,17 +59,17 @@ class Tail:
         return float(np.quantile(self.sample, share))
 
     def level(self, rate: float) -> float:
-        """Return the score that this many peaks per `UNIT_PIXELS` reach; between two peaks, or the lowest peak."""
+        """Return the score that `rate` peaks per `UNIT_PIXELS` pixels reach, interpolated; at least the lowest peak."""
         place = np.arange(1, len(self.peaks) + 1) - 0.5
         return float(np.interp(rate * self.units, place, self.peaks)) if len(self.peaks) else math.nan
 
     def reached(self, score: float) -> int:
-        """Return how many peaks reach a score."""
+        """Return the number of peaks that reach a score."""
         return int(np.searchsorted(-self.peaks, -score, side="right"))
 
     @classmethod
     def of(cls, scores: ScoreMap, where: NDArray[np.bool_] | None = None) -> Tail:
-        """Look at a map, strip by strip; only at the pixels `where`, with it.
+        """Return the tail of a map, or of its pixels `where`; the map is read strip by strip.
 
         Raises
         ------
@@ -98,7 +99,7 @@ class Tail:
 
 
 def peaks_of(scores: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Return which pixels are peaks: of equal pixels within reach of each other, the first one."""
+    """Return which pixels are peaks; of equal pixels at most `PEAK_REACH` apart only the first one is a peak."""
     from scipy import ndimage
 
     side = 2 * PEAK_REACH + 1
@@ -108,7 +109,7 @@ def peaks_of(scores: NDArray[np.float64]) -> NDArray[np.bool_]:
     row, col = np.nonzero(candidate)
     padded = np.pad(candidate, PEAK_REACH)
     first = np.ones(len(row), dtype=np.bool_)
-    # Two candidates within reach of each other are equal: each is the highest around.
+    # Two candidates that are at most PEAK_REACH apart are equal, since each is the highest around.
     for down in range(side):
         for right in range(side):
             if (down, right) < (PEAK_REACH, PEAK_REACH):

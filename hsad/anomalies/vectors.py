@@ -1,4 +1,4 @@
-"""Anomalies as vectors: a GeoPackage that QGIS draws in its style as soon as it is opened, or GeoJSON in WGS 84."""
+"""Anomalies as vectors: a GeoPackage with a style for QGIS, or GeoJSON in WGS 84."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ __all__ = ["COLUMNS", "STATES", "VECTOR_SUFFIXES", "Anomalies", "read_anomalies"
 
 VECTOR_SUFFIXES = (".gpkg", ".geojson", ".json")
 STATES = ("pending", "good", "bad")
-"""Of a review: not decided (yet), a find, a false alarm."""
+"""States of a review: not decided, a find, a false alarm."""
 LAYER = "anomalies"
 _NAMING = ("id", "row", "col")
 """Fields that say which anomaly a record is."""
@@ -56,7 +56,7 @@ COLUMNS: dict[str, type] = {
     "detector": str,
     "source": str,
 }
-"""The fields of an anomaly and their types; numbers that are not known are NaN (null in a file), texts None."""
+"""The fields of an anomaly and their types. Unknown numbers are NaN (null in a file), unknown texts are None."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,17 +66,17 @@ class Anomalies:
     Attributes
     ----------
     outline : (n,) ndarray of shapely geometry
-        In the CRS of the grid; in pixels (column, row) where it has no transform.
+        In the CRS of the grid; in columns and rows without a transform.
     grid : GeoGrid
-        Of the scene.
+        The grid of the score map.
     columns : mapping of str to (n,) ndarray
-        See `COLUMNS`: ``id`` is the rank from 1; ``score_max`` and ``score_mean`` over the object; ``p_value``: the
-        share of background that reaches the highest score; ``expected_false``: how many of the list down to this rank
-        are expected to be false; ``row`` and ``col``: the pixel with the highest score;
-        ``lon`` and ``lat``: its centre;
-        ``kind``: "object", or "region" above 100 pixels; ``state``: one of `STATES`.
+        See `COLUMNS`. ``id`` is the rank from 1. ``area_m2`` is the area on the ellipsoid of the CRS. ``score_max`` and
+        ``score_mean`` are of the object's pixels. ``p_value`` is the share of background that reaches the highest
+        score. ``expected_false`` is the expected number of false ones in the list down to this rank. ``row`` and
+        ``col`` name the pixel with the highest score, ``lon`` and ``lat`` its centre (WGS 84; NaN without a way there).
+        ``kind`` is "object", or "region" above 100 pixels. ``state`` is one of `STATES`.
     threshold : mapping
-        The threshold they lie above, and what is known about it.
+        What `Threshold.to_dict` returns, with the options of the list.
     """
 
     outline: NDArray[Any]
@@ -88,7 +88,7 @@ class Anomalies:
         return len(self.outline)
 
     def records(self) -> list[dict[str, Any]]:
-        """Return one dict an anomaly, ready for JSON: NaN is None."""
+        """Return one dict per anomaly, ready for JSON: NaN is None."""
         names = list(self.columns)
         return [
             dict(zip(names, map(_plain, values), strict=True))
@@ -154,6 +154,7 @@ class Anomalies:
 
 
 def _plain(value: Any) -> Any:
+    """Return a value as JSON can hold it."""
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
@@ -195,7 +196,7 @@ def _write_geopackage(anomalies: Anomalies, path: Path, target: Path) -> None:
     outlines = [shapely.MultiPolygon([o]) if o.geom_type == "Polygon" else o for o in anomalies.outline]
     crs = None if anomalies.grid.crs is None else anomalies.grid.crs.to_wkt()
     try:
-        # Without a CRS there is none to give, which is no cause for pyogrio's warning.
+        # pyogrio warns of a layer without a CRS. A scene without a CRS has such a layer.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)
             write(
@@ -208,7 +209,7 @@ def _write_geopackage(anomalies: Anomalies, path: Path, target: Path) -> None:
                 driver="GPKG",
                 geometry_type="MultiPolygon",
                 crs=crs,
-                # GDAL of before 2023 (QGIS 3.22) warns of the newer ones.
+                # GDAL of before 2023 (QGIS 3.22) warns of newer versions.
                 dataset_options={"VERSION": "1.3"},
                 layer_metadata={"threshold": json.dumps(dict(anomalies.threshold))},
             )
@@ -278,14 +279,14 @@ def read_anomalies(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
 
 
 def set_states(path: str | os.PathLike[str], states: Mapping[int, str]) -> int:
-    """Write states into a GeoPackage of anomalies; return how many changed.
+    """Write states into a GeoPackage of anomalies; return the number of states that changed.
 
     Parameters
     ----------
     path : path
         A GeoPackage that `write_anomalies` made.
     states : mapping of int to str
-        By ``id``; each one of `STATES`.
+        One of `STATES` for each ``id``.
 
     Raises
     ------
@@ -320,7 +321,7 @@ def set_states(path: str | os.PathLike[str], states: Mapping[int, str]) -> int:
 def _update_states(path: str | os.PathLike[str], changed: Mapping[int, str]) -> None:
     """Write the states in one transaction: all of them or none."""
     with closing(sqlite3.connect(path)) as database, database:
-        # The spatial index has triggers that name these; they are not called, for no geometry changes.
+        # Triggers of the spatial index name these functions. They are not called, since no geometry changes.
         for name in ("ST_IsEmpty", "ST_MinX", "ST_MaxX", "ST_MinY", "ST_MaxY"):
             database.create_function(name, 1, lambda _: None)
         database.executemany(

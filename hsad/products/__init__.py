@@ -1,7 +1,7 @@
-"""What hsad leaves behind: score rasters with their STAC item and QGIS style, cubes as files that others read.
+"""Files that hsad writes: score rasters with their STAC item and QGIS style, cubes in formats of other programs.
 
-Nothing appears under its final name before it is complete. Products know cubes and grids, never readers,
-detectors or the engine; each name is loaded when it is first used.
+Nothing appears under its final name before it is complete. Products import cubes and grids, never readers, detectors or
+the engine. Each name is imported when it is first used.
 """
 
 from __future__ import annotations

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 __all__ = ["BLOCK", "same_values", "state_statistics", "to_cog"]
 
 BLOCK = 256
-"""Width and height of tiles, in pixels."""
+"""Width and height of the tiles of a raster, in pixels: 256 KB of float32, one read over a network."""
 
 
 def state_statistics(path: Path, bands: Sequence[BandSummary]) -> None:
-    """Write the statistics where GDAL looks for them, so that a GIS need not compute them."""
+    """Write the statistics to the tags in which GDAL looks for them, so that a GIS need not compute them."""
     with open_raster(path, "r+") as dataset:
         for number, band in enumerate(bands, start=1):
             if band.count:
@@ -40,8 +40,9 @@ def state_statistics(path: Path, bands: Sequence[BandSummary]) -> None:
 def to_cog(work: Path, staged: Path) -> None:
     """Translate a raster to a Cloud-Optimized GeoTIFF, tags, descriptions and georeferencing included.
 
-    Its overviews hold the maxima of the pixels they stand for, so that an anomaly of one pixel stays visible on zooming
-    out. GDAL has no such resampling: the levels are made here, and GDAL takes them for those of its source.
+    The overviews hold the maxima of groups of pixels, so that an anomaly of one pixel stays visible when a GIS zooms
+    out. GDAL cannot resample by maxima. This function writes the levels to files and names them as overviews of the
+    source, which GDAL copies.
     """
     import rasterio.shutil
 
@@ -66,7 +67,7 @@ def _overviews(work: Path) -> list[Path]:
     levels: list[Path] = []
     with open_raster(work) as dataset:
         sides = dataset.shape
-    while max(sides) > (1 if not levels else BLOCK):  # one level at least: readers may expect one
+    while max(sides) > (1 if not levels else BLOCK):  # at least one level, which some readers expect
         finer = levels[-1] if levels else work
         levels.append(work.with_suffix(f".{len(levels) + 1}.tif"))
         sides = tuple(-(-side // 2) for side in sides)
@@ -101,7 +102,7 @@ def _halve(finer: Path, coarser: Path, sides: tuple[int, int]) -> None:
 
 
 def _windows(rows: int, cols: int) -> Iterator[Window]:
-    """Yield the windows in which a raster is read: a few tiles each, however wide it is."""
+    """Yield the windows in which a raster is read: at most four tiles each, however wide the raster is."""
     from rasterio.windows import Window
 
     wide = 4 * BLOCK
@@ -111,10 +112,10 @@ def _windows(rows: int, cols: int) -> Iterator[Window]:
 
 
 def _link_overviews(vrt: Path, levels: Sequence[Path]) -> None:
-    """Tell a virtual raster that its bands have overviews in files of their own."""
+    """Name files as the overviews of the bands of a virtual raster."""
     from xml.etree import ElementTree as ET
 
-    document = ET.parse(vrt)  # noqa: S314  what GDAL wrote a moment ago
+    document = ET.parse(vrt)  # noqa: S314  the file was written by GDAL
     for band in document.getroot().iter("VRTRasterBand"):
         for level in levels:
             overview = ET.SubElement(band, "Overview")
@@ -124,7 +125,7 @@ def _link_overviews(vrt: Path, levels: Sequence[Path]) -> None:
 
 
 def same_values(first: Path, second: Path) -> bool:
-    """Return whether two rasters hold the same values: GDAL may lose the end of a file without an error."""
+    """Return whether two rasters are equal: on a full disk GDAL may lose the end of a file without an error."""
     with open_raster(first) as one, open_raster(second) as other:
         return all(
             np.array_equal(one.read(window=window), other.read(window=window), equal_nan=True)

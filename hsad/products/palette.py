@@ -26,12 +26,12 @@ SCORE_PALETTE = (
 """Seventeen equally spaced colours from dark to bright: "inferno", perceptually uniform (CC0)."""
 
 STRETCH = (50.0, 99.9)
-"""Percentiles of the scores between which the palette runs: half of a scene may well be black."""
+"""Percentiles of the scores between which the palette runs. The lower half of the scores is black."""
 
 
 def is_logarithmic(low: float, high: float) -> bool:
     """Return whether the palette runs logarithmically between two scores: where they differ tenfold or more.
 
-    Squared distances do with strong targets: a linear scale would show those only, and black elsewhere.
+    Squared distances differ so much when a scene has strong targets. A linear scale would show only the targets then.
     """
     return 0 < 10 * low <= high

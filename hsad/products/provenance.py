@@ -1,4 +1,4 @@
-"""Where scores come from: the method, its parameters, and the very file they were computed from."""
+"""Where scores come from: the method, its parameters, and the file of the scene."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 __all__ = ["CHECKSUM_LIMIT", "Provenance", "sha256_of", "source_file"]
 
 CHECKSUM_LIMIT = 256 * 2**20
-"""Largest source in bytes that gets a checksum; a larger one is told by its size and time."""
+"""Bytes of the largest source whose checksum is computed. A larger source is identified by its size and time."""
 
 _PREFIX = "HSAD_"
-# What scores say of themselves; the rest is found out from their source.
+# Fields that are attributes of scores. The other fields are read from the source file.
 _STATED = (
     "method",
     "parameters",
@@ -54,7 +54,7 @@ def source_file(source: str) -> Path | None:
 
 @dataclass(frozen=True)
 class Provenance:
-    """What the tags of a score raster say; empty strings where it is not known.
+    """The tags of a score raster; a field that is not known is an empty string.
 
     Attributes
     ----------
@@ -65,11 +65,11 @@ class Provenance:
     version : str
         Version of hsad.
     background : str
-        What was learned, in single numbers: a JSON object.
+        Numbers that describe the learned background: a JSON object.
     run : str
-        Digest of all that the scores depend on, files and options; two rasters with the same one are the same.
+        Digest of all files and options that the scores depend on: rasters with the same digest have the same scores.
     mask_flags, bad_bands : str
-        Quality flags that made pixels invalid; bands that the user left out beyond those of the scene.
+        Quality flags that made pixels invalid; bands that the user left out besides those that the scene marks.
     grid : str
         "map" where the scores of a sensor's grid were put on a map.
     acquired : str
@@ -79,8 +79,8 @@ class Provenance:
     source_sha256 : str
         SHA-256 of the file that holds the scene's numbers.
     source_size, source_time : str
-        Bytes and time of the last change (ISO 8601, UTC) instead, where the source is larger than
-        `CHECKSUM_LIMIT` or a folder.
+        Bytes and time of the last change (ISO 8601, UTC), for a source that is larger than `CHECKSUM_LIMIT` or a
+        folder: these have no checksum.
     """
 
     method: str = ""
@@ -99,9 +99,9 @@ class Provenance:
 
     @classmethod
     def from_attrs(cls, attrs: Mapping[str, Any]) -> Provenance:
-        """Take what scores say of themselves from attributes, and look at the source.
+        """Return the provenance that attributes of scores and their source file state.
 
-        The file looked at is ``data_file``, where there is one: an ENVI header names its data.
+        The source file is ``data_file`` where the attributes name one, since an ENVI header names its data.
 
         Raises
         ------
@@ -113,7 +113,7 @@ class Provenance:
 
     @classmethod
     def from_tags(cls, tags: Mapping[str, str]) -> Provenance:
-        """Read what `tags` wrote; other tags are ignored."""
+        """Return the provenance in tags that `tags` wrote; other tags are ignored."""
         return cls(**{f.name: str(tags.get(_tag(f.name), "")) for f in dataclasses.fields(cls)})
 
     def tags(self) -> dict[str, str]:

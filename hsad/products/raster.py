@@ -41,43 +41,43 @@ RASTER_SUFFIXES = (".tif", ".tiff")
 class ScoreWriter:
     """Writes scores by windows and publishes them, complete or not at all.
 
-    A context manager. Inside the ``with`` block windows go to a tiled GeoTIFF in a hidden folder beside
-    the output. When the block ends well, this becomes a Cloud-Optimized GeoTIFF (float32, NaN nodata,
-    DEFLATE with the floating-point predictor, overviews of maxima) and gets its final name after its
-    companions: the STAC item ``SCORES.json`` and the QGIS style ``SCORES.qml``. When it ends in an error or
-    an interruption, nothing new stands under the final names and what stood there before is untouched.
+    A context manager. Inside the ``with`` block windows go to a tiled GeoTIFF in a hidden folder beside the output. At
+    the end of the block this file becomes a Cloud-Optimized GeoTIFF (float32, NaN nodata, DEFLATE with the
+    floating-point predictor, overviews of maxima). It gets its final name after its companions: the STAC item
+    ``SCORES.json`` and the QGIS style ``SCORES.qml``. When the block ends in an error or an interruption, no file under
+    a final name changes.
 
     Parameters
     ----------
     path : path
         The final name, ``.tif`` or ``.tiff``.
     grid : GeoGrid
-        Size, CRS and transform, written as they are; either of the latter may be None.
+        Size, CRS and transform, written exactly; CRS and transform may be None.
     attrs : mapping
-        What the scores say about themselves (see `Provenance.from_attrs`): ``method``, ``parameters`` (a JSON
-        string), ``version``, ``run``, ``source`` and so on become the tags ``HSAD_METHOD`` and so on, with the
-        checksum of the source; other attributes are ignored.
+        The attributes of the scores (see `Provenance.from_attrs`): ``method``, ``parameters`` (a JSON string),
+        ``version``, ``run``, ``source``, ``acquired`` and so on become the tags ``HSAD_METHOD`` and so on, with the
+        checksum of the source. Other attributes are ignored.
     bands : int
         Number of bands.
     descriptions : sequence of str, optional
-        One name a band; "score" otherwise.
+        The names of the bands; "score" without them.
     overwrite : bool
         Whether files with the final names may be replaced.
     swath : Swath, optional
-        Windows are of its sensor's grid, the raster is its map; `grid` is the map then.
+        Windows are of the swath's sensor grid, and the raster is its map. `grid` is the map then.
     folder : Path, optional
-        Where temporary files go, on the file system of `path`; beside it otherwise.
+        The folder of temporary files, on the file system of `path`; by default it lies beside `path`.
 
     Raises
     ------
     OutputError
-        At once when the output cannot be written at all (`check_output`), when it is the scene itself, when a
-        companion's name belongs to a foreign file or to another raster; on entering when the disk has no room; later
+        At once, when the output cannot be written (`check_output`), is the scene itself, or has a companion whose name
+        belongs to another program's file or to another raster. On entering, when the disk has too little space. Later,
         when writing fails.
 
     Notes
     -----
-    Not for several threads at a time: one thread writes, or a lock is held.
+    Only one thread at a time may write.
     """
 
     def __init__(
@@ -115,7 +115,7 @@ class ScoreWriter:
         return (self.path, *companions(self.path))
 
     def tell_background(self, background: Mapping[str, Any]) -> None:
-        """Add what was learned to the tags: it may be known only after the output was found to be writable."""
+        """Add the learned background to the tags: it is known only after the output was found to be writable."""
         self.provenance = replace(self.provenance, background=json.dumps(background) if background else "")
 
     def __enter__(self) -> Self:
@@ -126,7 +126,7 @@ class ScoreWriter:
             self._dataset = self._lay_out()
             if self._swath is not None:
                 self._spool = Spool(self._folder / "sensor", self._swath, self.bands)
-            # Not as a context: its exit would take away the environment that `gdal_errors` made.
+            # Not as a context manager, whose exit would end the environment that `gdal_errors` made.
             stack.callback(self._dataset.close)
             self._stack = stack.pop_all()
         return self
@@ -167,7 +167,7 @@ class ScoreWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Publish the raster and its companions if the block ended well; remove temporary files anyway."""
-        # The stack ends the staging with the error of this method, if there is one, so that it is translated.
+        # The stack passes an error of this method to the staging, which turns it into one of hsad's.
         with self._stack:
             if kind is None:
                 self._publish()
@@ -175,13 +175,13 @@ class ScoreWriter:
     def _lay_out(self) -> Any:
         """Return the work raster, opened, all of its tiles on the disk.
 
-        GDAL writes tiles when its cache is full or the file is closed, and rasterio does not report an error
-        on closing. With every tile laid out first, a disk without room shows here and not as silently missing
-        tiles.
+        GDAL writes tiles when its cache is full or the file is closed, and rasterio does not report an error on
+        closing. This method writes every tile first, so that a full disk raises an error and leaves no tile out.
         """
         tiles = -(-self.grid.rows // BLOCK) * -(-self.grid.cols // BLOCK)
         size = tiles * BLOCK * BLOCK * 4 * self.bands
-        # The work raster, the final one (at worst incompressible) with a third for overviews, and these apart.
+        # Space for the work raster, for the final one (at worst incompressible) with a third more for overviews, and
+        # for the files of the overviews.
         reserve_space(self.path, self._folder, size * 3)
         profile: dict[str, Any] = {} if self.grid.transform is None else {"transform": self.grid.transform}
         with gdal_errors(self.path):
@@ -230,7 +230,7 @@ class ScoreWriter:
         )
         staged[item].write_text(json.dumps(document, indent=2, allow_nan=False) + "\n", encoding="utf-8")
         staged[style].write_text(raster_style(bands[0]), encoding="utf-8")
-        # Once more: hours may have passed.
+        # The names are checked once more, since the run may have taken hours.
         check_output(self.path, RASTER_SUFFIXES, overwrite=self._overwrite)
         _check_companions(self.path, overwrite=self._overwrite)
         publish(staged[item], item, overwrite=True)
@@ -247,7 +247,7 @@ def write_scores(scores: xr.DataArray | NDArray[Any], path: str | os.PathLike[st
     scores : (y, x) DataArray or (rows, cols) ndarray
         The map. Its CRS and transform are written exactly; its attributes ``method``, ``parameters`` (a JSON
         string), ``version`` and ``source`` become tags. A dask-backed map is computed once, tile by tile, and
-        never held as a whole.
+        never in memory as a whole.
     path : path
         The raster, ``.tif`` or ``.tiff``; ``SCORES.json`` and ``SCORES.qml`` go beside it.
     overwrite : bool
@@ -290,7 +290,7 @@ def write_scores(scores: xr.DataArray | NDArray[Any], path: str | os.PathLike[st
 
 
 def read_provenance(path: Path) -> Provenance:
-    """Return what a score raster says about itself; nothing when it is no raster."""
+    """Return the provenance in the tags of a score raster; an empty one when the file is no raster."""
     from rasterio.errors import RasterioError
 
     try:
@@ -301,7 +301,7 @@ def read_provenance(path: Path) -> Provenance:
 
 
 class _Target:
-    """What `dask.array.store` assigns blocks to: each goes to `write`."""
+    """A target for `dask.array.store`: each block that is assigned to it goes to `write`."""
 
     def __init__(self, write: Callable[[slice, slice, NDArray[Any]], None]) -> None:
         self.write = write
@@ -311,17 +311,17 @@ class _Target:
 
 
 def _compute_blocks(values: Any, write: Callable[[slice, slice, NDArray[Any]], None]) -> None:
-    """Compute a dask array at once, so that what blocks share is computed once; `write` each block."""
+    """Compute all blocks of a dask array together, so that shared tasks run once, and `write` each block."""
     import dask.array
     import distributed
 
     try:
         client: Any = distributed.get_client()
     except ValueError:
-        target: Any = _Target(write)  # all that `store` needs of an array
+        target: Any = _Target(write)  # `store` needs no more of an array
         dask.array.store(values, target, lock=True)
         return
-    # An open file cannot go to a worker: the blocks come here instead, in the order they are done.
+    # An open file cannot be sent to a worker. The blocks are sent to this process in the order in which they are done.
     windows = [(rows, cols) for rows in _extents(values.chunks[0]) for cols in _extents(values.chunks[1])]
     futures = client.compute(list(values.to_delayed().ravel()))
     places = dict(zip(futures, windows, strict=True))
@@ -343,7 +343,7 @@ def companions(path: Path) -> tuple[Path, Path]:
 
 
 def _same(other: Path, path: Path) -> bool:
-    """Tell whether two names are one: some file systems do not tell upper from lower case."""
+    """Return whether two names are of one file: some file systems do not distinguish upper and lower case."""
     return other.name == path.name or (path.exists() and other.samefile(path))
 
 

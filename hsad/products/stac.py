@@ -1,4 +1,4 @@
-"""STAC items (core 1.1): what a score raster is, where it lies and how it came about, for catalogues."""
+"""STAC items (core 1.1) of score rasters: their content, their place, their time and their processing."""
 
 from __future__ import annotations
 
@@ -33,9 +33,10 @@ EXTENSIONS = {
     "raster": f"{_SCHEMAS}/raster/v2.0.0/schema.json",
     "file": f"{_SCHEMAS}/file/v2.1.0/schema.json",
 }
-"""The extensions that the items use, with the versions their fields follow."""
+"""The extensions of the items, with the versions that the fields follow."""
 
 _EDGE_POINTS = 8
+"""Points on each edge of a footprint: a curved edge deviates by 1/64 of what its chord does."""
 _COG = "image/tiff; application=geotiff; profile=cloud-optimized"
 _SHA256 = "1220"  # multihash: code of SHA-256, length 32
 
@@ -54,17 +55,16 @@ def stac_item(
     Parameters
     ----------
     raster : Path
-        The complete raster, wherever it stands now: its size and checksum go into the item.
+        The complete raster under its temporary name: its size and checksum go into the item.
     final : Path
-        The name it will have, with the item and the style beside it.
+        The name that the raster will have, with the item and the style beside it.
     grid : GeoGrid
-        Its grid. Without a CRS that leads to longitudes and latitudes the geometry is null, as STAC asks.
+        The grid of the raster. Without a way from its CRS to WGS 84 the geometry is null, as STAC asks.
     provenance : Provenance
-        Where the scores come from.
     bands : sequence of BandSummary
-        Statistics a band.
+        The statistics of each band.
     descriptions : sequence of str
-        Names of the bands.
+        The names of the bands.
 
     Returns
     -------

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 __all__ = ["STATE_COLORS", "raster_style", "vector_style"]
 
 STATE_COLORS = {"pending": "#ffb000", "good": "#1fb57a", "bad": "#7f8aa3"}
-"""Of anomalies by the state of their review: told apart by colour-blind readers, on light and on dark maps."""
+"""Colours of anomalies by the state of their review; colour-blind readers can tell them on light and dark maps."""
 
-_VERSION = "3.22.0"  # the oldest QGIS with all of the elements used here
+_VERSION = "3.22.0"  # the oldest QGIS that knows all elements of the styles
 
 
 def raster_style(band: BandSummary) -> str:
@@ -29,7 +29,7 @@ def raster_style(band: BandSummary) -> str:
     Parameters
     ----------
     band : BandSummary
-        Its `low` and `high` are where the palette begins and ends; an empty band is stretched from 0 to 1.
+        The palette runs from its `low` to its `high`, for an empty band from 0 to 1.
 
     Returns
     -------
@@ -94,7 +94,7 @@ def raster_style(band: BandSummary) -> str:
 
 
 def _shader(parent: ET.Element, low: float, high: float) -> None:
-    """Add the colours: as items at their values, which QGIS draws, and as the ramp its dialog shows."""
+    """Add the colours twice: as items at their values, which QGIS draws, and as the ramp that its dialog shows."""
     shader = ET.SubElement(
         parent,
         "colorrampshader",

@@ -1,4 +1,4 @@
-"""What the values of a raster are like: range, moments, percentiles to stretch a map between."""
+"""Statistics of a raster: range, moments, and the percentiles between which a map is stretched."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ _STRIP_PIXELS = 1_000_000
 
 @dataclass(frozen=True)
 class BandSummary:
-    """Statistics of the finite values of one band; NaN where there are none.
+    """Statistics of the finite values of one band; NaN for a band without finite values.
 
     Attributes
     ----------
     minimum, maximum, mean, stddev : float
-        Of all finite values (the population's standard deviation).
+        Statistics of all finite values (`stddev` is the population's).
     count, size : int
-        Finite values; pixels.
+        Numbers of finite values and of pixels.
     low, high : float
-        The percentiles `STRETCH`: of all values up to a million pixels, of an even sample beyond.
+        The percentiles `STRETCH` of all values, or of an even sample when there are more than a million pixels.
     """
 
     minimum: float
@@ -52,13 +52,13 @@ class BandSummary:
 
 
 def stretch(values: NDArray[np.floating[Any]]) -> tuple[float, float]:
-    """Return the percentiles `STRETCH` of the finite values, apart from each other even if they coincide."""
+    """Return the percentiles `STRETCH` of the finite values; the second one is always above the first one."""
     finite = values[np.isfinite(values)]
     if finite.size == 0:
         return math.nan, math.nan
     low, high = (float(value) for value in np.percentile(finite.astype(np.float64), STRETCH))
     if high <= low:
-        # More than half of the values are equal: stretch up to the largest one, or by a nominal 1.
+        # More than half of the values are equal. The stretch ends at the largest value, or 1 above the smallest.
         high = float(finite.max())
     return low, high if high > low else low + 1.0
 

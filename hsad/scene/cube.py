@@ -1,4 +1,4 @@
-"""What a cube is: an ``xarray.DataArray`` with the dimensions ``(y, x, band)`` and a few agreed names.
+"""Cubes: an ``xarray.DataArray`` with the dimensions ``(y, x, band)`` and a few agreed names.
 
 ========================  ==========================================================================================
 values                    the numbers *stored* in the file, unscaled, in the file's data type; dask-backed when lazy
@@ -72,13 +72,13 @@ _COLUMN_NAMES = (
 _MICROMETERS = ("um", "µm", "μm", "micrometer", "micrometers", "micron", "microns")
 _CHUNK_BYTES = 32 * 2**20
 _MOST_CHUNKS = 20_000  # dask takes a millisecond for each
-_PRECISION = 1e-14
-_MOST_BANDS = 1_000_000
+_PRECISION = 1e-14  # of coordinates: a smaller pixel, as a share of them, cannot be told from its neighbours
+_MOST_BANDS = 1_000_000  # no sensor has so many: a header that says more is damaged
 
 
 @runtime_checkable
 class Raster(Protocol):
-    """A small, picklable recipe for reading windows of a file; it opens the file anew for each read.
+    """A small, picklable recipe for reading windows of a file; each read opens the file again.
 
     Attributes
     ----------
@@ -130,7 +130,7 @@ class _RasterArray(xr.backends.BackendArray):
 
 
 class _ImageArray(xr.backends.BackendArray):
-    """xarray's view of an image that is read, whole, when one of its numbers is asked for."""
+    """xarray's view of an image that is read as a whole when one of its numbers is needed."""
 
     def __init__(self, shape: tuple[int, int], dtype: np.dtype[Any], read: Callable[[], NDArray[Any]]) -> None:
         self.shape = shape
@@ -150,7 +150,7 @@ class _ImageArray(xr.backends.BackendArray):
 
 
 def lazy_image(shape: tuple[int, int], dtype: Any, read: Callable[[], NDArray[Any]]) -> Any:
-    """Return an image for a coordinate of a cube that is read when it is first needed, and kept.
+    """Return an image for a coordinate of a cube; it is read when it is first needed, and then stays in memory.
 
     Parameters
     ----------
@@ -181,7 +181,7 @@ def build_cube(
     transform: Affine | None = None,
     attrs: Mapping[str, Any] | None = None,
 ) -> xr.DataArray:
-    """Put a raster and what its reader knows about it into a cube, lazily indexed and not yet chunked.
+    """Return the cube of a raster and its metadata, lazily indexed and not yet chunked.
 
     Parameters
     ----------
@@ -202,15 +202,15 @@ def build_cube(
     nodata : float, optional
         Stored value that means "no data".
     crs, transform : optional
-        Georeferencing; a rotated transform is kept as it is.
+        Georeferencing; the transform may be rotated.
     attrs : mapping, optional
         More attributes: ``interleave``, ``warnings``, the file's own description.
 
     Raises
     ------
     SceneError
-        When a per-band list has not one value a band, the transform places no pixels, or the bands are too many to
-        be bands.
+        When a list of the bands has another length, the transform gives pixels no area, or there are more than a
+        million bands.
     """
     rows, cols, bands = raster.shape
     _check_promises(source, bands, transform)
@@ -262,7 +262,7 @@ def _check_promises(source: str, bands: int, transform: Affine | None) -> None:
 
 
 def degenerate(transform: Affine) -> str | None:
-    """Return why a transform places no pixels, as a sentence about it; None where it does."""
+    """Return why a transform is useless for placing pixels, as a verb phrase; None when it is useful."""
     numbers = tuple(transform)[:6]
     if not np.all(np.isfinite(numbers)):
         return "holds numbers that are not finite"
@@ -284,16 +284,16 @@ def chunk_cube(cube: xr.DataArray) -> xr.DataArray:
     steps = max(1, round(_CHUNK_BYTES / max(1, row_bytes * raster.row_step)))
     steps = max(steps, -(-raster.shape[0] // (_MOST_CHUNKS * raster.row_step)))
     chunked = cube.chunk({"y": steps * raster.row_step, "x": -1, "band": -1})
-    # xarray chunks the coordinates, too; they are small, and wanted as they are.
+    # xarray chunks the coordinates, too. They are small, so the original ones are put back.
     chunked = chunked.assign_coords(cube.coords)
-    # dask names an array after its content: as long as the name stands, the cube is what the file holds.
+    # dask names an array after its content: a cube with this name holds exactly what the file holds.
     chunked.encoding["hsad_raster"] = raster
     chunked.encoding["hsad_name"] = chunked.data.name
     return chunked
 
 
 def raster_of(cube: xr.DataArray) -> Raster | None:
-    """Return the recipe behind a cube as it was opened, None once anything was done to its values."""
+    """Return the recipe of a cube whose values are those of its file, None when anything changed them."""
     if cube.chunks is None or cube.encoding.get("hsad_name") != cube.data.name:
         return None
     raster = cube.encoding["hsad_raster"]
@@ -312,8 +312,8 @@ def nodata(cube: xr.DataArray) -> float | None:
 def check_cube(cube: xr.DataArray | xr.Dataset | NDArray[Any]) -> xr.DataArray:
     """Return `cube` with the dimensions ``(y, x, band)``.
 
-    Accepts a plain ``(rows, cols, bands)`` array (numpy's, masked ones too, or dask's), a dataset with one cube in it,
-    and what other tools produce: band-first order, dimensions called ``wavelength`` or ``bands``, ``lat`` and ``lon``.
+    It may be a ``(rows, cols, bands)`` array of numpy (also a masked one) or dask, a dataset with one cube in it, or an
+    array of other tools: band-first order, dimensions called ``wavelength`` or ``bands``, ``lat`` and ``lon``.
 
     Raises
     ------
@@ -327,7 +327,7 @@ def check_cube(cube: xr.DataArray | xr.Dataset | NDArray[Any]) -> xr.DataArray:
         if array.ndim != 3:
             raise ParameterError(f"a cube has 3 dimensions (rows, cols, bands), this array has {array.ndim}")
         cube = xr.DataArray(array, dims=DIMS)
-    # Stacks of one date, as catalogues of scenes give them.
+    # Catalogues of scenes return stacks with a dimension of time.
     dates = [dim for dim in cube.dims if str(dim).lower() == "time" and cube.sizes[dim] == 1]
     if dates:
         cube = cube.squeeze(dates, drop=True)
@@ -370,11 +370,11 @@ def cube_axes(dims: Sequence[Hashable]) -> tuple[int, int, int]:
 
 
 def _renamed(cube: xr.DataArray) -> xr.DataArray:
-    """Return the cube with its dimensions called y, x and band, whatever they were called."""
+    """Return the cube with its dimensions renamed to y, x and band."""
     names = [cube.dims[axis] for axis in cube_axes(cube.dims)]
     for dim, target in zip(names, DIMS, strict=True):
         if target == "band" and str(dim).lower().startswith("wavelength") and dim in cube.coords:
-            # A dimension coordinate becomes what we call it: a coordinate along the band axis.
+            # A dimension coordinate becomes a coordinate along the band axis.
             cube = cube.rename({dim: "wavelength"}) if dim != "wavelength" else cube
             cube = cube.swap_dims({"wavelength": "band"})
         elif dim != target:

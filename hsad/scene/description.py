@@ -1,4 +1,4 @@
-"""What there is to know about a scene before detecting anything in it."""
+"""The description of a scene: its metadata, and shares of its pixels."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["SceneDescription", "column", "described"]
 
 @dataclass(frozen=True)
 class SceneDescription(Record):
-    """What there is to know about a scene; None for what its file does not tell. JSON can hold all of it.
+    """The description of a scene, as JSON can hold it; None for what its file does not state.
 
     Attributes
     ----------
@@ -70,7 +70,7 @@ class SceneDescription(Record):
 
 
 def described(cube: xr.DataArray, valid_fraction: float, warnings: Iterable[str]) -> SceneDescription:
-    """Return what the metadata of a cube say, beside what was counted in its pixels.
+    """Return the description of a cube from its metadata and from what was counted in its pixels.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ def described(cube: xr.DataArray, valid_fraction: float, warnings: Iterable[str]
     valid_fraction : float
         Share of the pixels that have data in every band.
     warnings : iterable of str
-        Remarks besides those that the cube carries.
+        Remarks in addition to those of the cube.
     """
     grid = geo_grid(cube)
     remarks = [*(str(warning) for warning in cube.attrs.get("warnings", [])), *warnings]
@@ -115,7 +115,7 @@ def _crs(grid: GeoGrid) -> str | None:
 
 
 def column(cube: xr.DataArray, name: str) -> NDArray[Any] | None:
-    """Return a coordinate of the bands, None where the cube has none of that name."""
+    """Return a coordinate of the bands, None when the cube lacks it."""
     return cube.coords[name].values if name in cube.coords else None
 
 
@@ -124,7 +124,7 @@ def _listed(values: NDArray[Any] | None) -> list[float | None] | None:
 
 
 def _number(value: Any) -> float | int | None:
-    """Return a number as JSON can hold it; a NaN is None."""
+    """Return a number as JSON can hold it; NaN and infinity are None."""
     number = float(value)
     if not np.isfinite(number):
         return None

@@ -136,7 +136,8 @@ class GeoGrid:
         if self.transform is None:
             return f"row {row}, column {col}"
         x, y = (f"{value:.{self.decimals}f}" for value in self.center(row, col))
-        return f"x {x}, y {y}" if self.crs is None else f"{x} E {y} N"
+        on_a_globe = self.crs is not None and (self.crs.is_geographic or self.crs.is_projected)
+        return f"{x} E {y} N" if on_a_globe else f"x {x}, y {y}"
 
     def attach(self, array: xr.DataArray) -> xr.DataArray:
         """Return `array` (dims y, x first) with this grid's CRS, GeoTransform and, if unrotated, y and x."""

@@ -16,7 +16,7 @@ def with_nan(values: Any) -> NDArray[Any]:
     Parameters
     ----------
     values : array_like
-        Taken as it is when nothing is masked. Integers with a mask become floating-point numbers that hold them
+        Returned unchanged when nothing is masked. Masked integers become floating-point numbers that hold them
         exactly: float32 up to 16 bits, float64 beyond.
     """
     if not isinstance(values, np.ma.MaskedArray):

@@ -1,1 +1,1 @@
-"""Cubes as files that others read: ENVI, GeoTIFF, Zarr."""
+"""Cubes in formats of other programs: ENVI, GeoTIFF, Zarr."""

@@ -22,12 +22,15 @@ if TYPE_CHECKING:
 __all__ = ["block_rows", "ignore_value", "number", "row_blocks", "say_what_is_left_out", "warn"]
 
 _BLOCK_BYTES = 32 * 2**20
-_COPIES = 5  # of a block: as it is read, in the order of pixels, masked or widened, in the order of the output, encoded
-_PIXEL_BYTES = 8  # that masks and quality layers take, which are held whole
+"""Size of a block: large enough that its rows are written in long runs."""
+_COPIES = 5
+"""Copies of a block in memory: as read, in the order of pixels, masked or widened, in the output's order, encoded."""
+_PIXEL_BYTES = 8
+"""Bytes per pixel of masks and quality layers, which are in memory as a whole."""
 
 
 def block_rows(cube: xr.DataArray, memory: int | None, *, step: int = 1) -> int:
-    """Return how many rows are read and written at a time: a multiple of `step`, within `memory` bytes in all.
+    """Return the number of rows of a block: a multiple of `step`, so that everything fits into `memory` bytes.
 
     Raises
     ------
@@ -55,22 +58,22 @@ def block_rows(cube: xr.DataArray, memory: int | None, *, step: int = 1) -> int:
 def row_blocks(cube: xr.DataArray, ignore: float | None, height: int) -> Iterator[tuple[int, NDArray[Any]]]:
     """Yield the first row and the numbers of each block of `height` rows.
 
-    Masked pixels are replaced by `ignore` unless it is None. A lazy cube that is no longer simply a file is worked out
-    by its own chunks, whatever their size.
+    Masked pixels are replaced by `ignore` unless it is None. A lazy cube that is not simply a file is computed by its
+    own chunks, whatever their size.
     """
     rows, cols = cube.sizes["y"], cube.sizes["x"]
     raster = raster_of(cube)
     for first in range(0, rows, height):
-        here = slice(first, min(rows, first + height))
-        block = cube.isel(y=here).values if raster is None else raster.read(here, slice(0, cols))
+        span = slice(first, min(rows, first + height))
+        block = cube.isel(y=span).values if raster is None else raster.read(span, slice(0, cols))
         if ignore is not None and "valid" in cube.coords:
-            valid = cube.coords["valid"].values[here]
+            valid = cube.coords["valid"].values[span]
             block = np.where(valid[..., None], block, np.asarray(ignore, dtype=block.dtype))
         yield first, block
 
 
 def ignore_value(cube: xr.DataArray, dtype: np.dtype[Any]) -> float | None:
-    """Return a file's nodata value: the cube's own, else NaN where a mask needs one and can have it."""
+    """Return the nodata value of a file: that of the cube, else NaN when a mask needs one and the type has NaN."""
     stated = nodata(cube)
     if stated is not None:
         return stated
@@ -78,12 +81,12 @@ def ignore_value(cube: xr.DataArray, dtype: np.dtype[Any]) -> float | None:
         return None
     if dtype.kind == "f":
         return math.nan
-    warn(cube, f"its mask is left out, for {dtype} has no nodata value here")
+    warn(cube, f"its mask is left out, for {dtype} has no nodata value")
     return None
 
 
 def say_what_is_left_out(cube: xr.DataArray, what: str) -> None:
-    """Warn that a format cannot hold some of what a cube knows: its quality layers, or where a swath lies.
+    """Warn that a format cannot hold the quality layers of a cube, or the places of a swath.
 
     Warns
     -----
@@ -96,10 +99,10 @@ def say_what_is_left_out(cube: xr.DataArray, what: str) -> None:
 
 
 def number(value: float) -> str:
-    """Return a number with all its digits, whole ones without a point."""
+    """Return a number as text with all digits; a whole number has no point."""
     return str(int(value)) if math.isfinite(value) and value == int(value) else repr(float(value))
 
 
 def warn(cube: xr.DataArray, what: str) -> None:
-    """Warn of what is left out of a cube, for whoever called the writer of a format."""
+    """Warn that something of a cube is left out; the warning points at the caller of the writer."""
     warnings.warn(f"{cube.attrs.get('source', 'the cube')}: {what}", SceneWarning, stacklevel=4)

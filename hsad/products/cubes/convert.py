@@ -1,4 +1,4 @@
-"""One cube into whatever format the name of the output has."""
+"""Cubes to files: the name of the output says the format."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def write_cube(
     overwrite: bool = False,
     memory: str | int | None = None,
 ) -> Path:
-    """Write a cube as ENVI, GeoTIFF or Zarr, by blocks of rows; nothing stands under the name before it is whole.
+    """Write a cube as ENVI, GeoTIFF or Zarr, by blocks of rows; no file appears before it is complete.
 
     Parameters
     ----------
@@ -38,16 +38,16 @@ def write_cube(
     path : path
         ``.hdr``, ``.img``, ``.bil`` and so on for ENVI, ``.tif`` for GeoTIFF, ``.zarr`` for Zarr.
     interleave : {"bil", "bip", "bsq"}, optional
-        Of ENVI files; ``bil`` by default.
+        The order of the numbers in ENVI files; ``bil`` by default.
     overwrite : bool
-        Whether what has the name may be replaced.
+        Whether an existing output may be replaced.
     memory : int or str, optional
-        What it may take, Python included, in bytes or as ``500MB``; 2 GB by default.
+        The memory that the process may take, in bytes or as ``500MB``; 2 GB by default.
 
     Returns
     -------
     Path
-        What was written; of ENVI files, the header.
+        The file that was written; for ENVI the header.
 
     Raises
     ------
@@ -59,7 +59,7 @@ def write_cube(
     Warns
     -----
     SceneWarning
-        For what the format cannot hold.
+        When the format cannot hold a part of the cube.
     """
     suffix = Path(path).suffix.lower()
     if hasattr(cube, "attrs"):

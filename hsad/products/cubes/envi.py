@@ -1,4 +1,4 @@
-"""Cubes as ENVI files: a header that says everything the cube knows, and the stored numbers as they are."""
+"""Cubes as ENVI files: a header with all metadata of the cube, and the stored numbers unchanged."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def write_envi(
     overwrite : bool
         Whether files with these names may be replaced.
     memory : int, optional
-        Bytes that it may take, Python included; 2 GB by default.
+        Bytes that the process may take; 2 GB by default.
 
     Returns
     -------
@@ -73,7 +73,7 @@ def write_envi(
     ParameterError
         Unknown interleave, not a cube, or too little memory.
     OutputError
-        When the files cannot be written, or the grid is one that an ENVI header cannot say (sheared).
+        When the files cannot be written, or the grid is sheared, which an ENVI header cannot express.
 
     Warns
     -----
@@ -100,12 +100,12 @@ def write_envi(
         write_envi_header(str(folder / "header"), fields)
         drop_statistics(data)
         publish(staged, data, overwrite=overwrite)
-        publish(folder / "header", header, overwrite=overwrite)  # last: without it the data file says nothing
+        publish(folder / "header", header, overwrite=overwrite)  # last: without a header nobody reads the data file
     return header
 
 
 def check_envi(path: Path, grid: GeoGrid, *, overwrite: bool) -> tuple[Path, Path]:
-    """Return header and data file; refuse what could not be written in the end: taken names, a grid it cannot say.
+    """Return header and data file, after a check that the names are free and that a header can express the grid.
 
     Raises
     ------
@@ -140,8 +140,8 @@ def _files(path: str | os.PathLike[str], *, overwrite: bool) -> tuple[Path, Path
 def map_info(grid: GeoGrid) -> list[str | int | float] | None:
     """Return the values of the header's ``map info``, None without a transform.
 
-    The pixel sizes carry the signs, so that ``rotation`` lies within ±90 degrees: GDAL takes a rotation of
-    180 for a grid that is stored from south to north. Its reading is ``a = sx·cos``, ``b = sx·sin``,
+    The pixel sizes carry the signs, so that ``rotation`` lies within ±90 degrees: GDAL reads a rotation of
+    180 as a grid that is stored from south to north. GDAL reads ``a = sx·cos``, ``b = sx·sin``,
     ``d = sy·sin``, ``e = -sy·cos``.
 
     Raises
@@ -176,14 +176,14 @@ def _projection(grid: GeoGrid) -> list[str | int]:
         return [
             "Geographic Lat/Lon",
             *(["WGS-84"] if code == 4326 else []),
-        ]  # with units GDAL reads OGC:CRS84
+        ]  # with units, GDAL would read OGC:CRS84
     name = _esri_wkt(crs).partition('["')[2].partition('"')[0]
     unit, metres = crs.units_factor
     return [name or "Arbitrary", f"units={'Meters' if metres == 1 else unit}"]
 
 
 def _esri_wkt(crs: Any) -> str:
-    """Return a CRS as ENVI writes it; as the WKT it has where ESRI's dialect cannot say it."""
+    """Return a CRS in ESRI's dialect of WKT, as ENVI writes it; in its own WKT when that dialect cannot express it."""
     from rasterio.errors import CRSError
 
     try:
@@ -241,10 +241,10 @@ def _band_fields(cube: xr.DataArray) -> dict[str, Any]:
 
 
 def _scaling(cube: xr.DataArray) -> dict[str, Any]:
-    """Return how stored numbers become physical values, said once.
+    """Return the fields that say how stored numbers become physical values, without repetition.
 
-    ``reflectance scale factor`` is what software for reflectance divides by; it can say one gain for all
-    bands that is the exact reciprocal of a number. Everything else needs gains and offsets a band.
+    Software for reflectance divides by ``reflectance scale factor``. The field can express one gain for all bands when
+    the gain is the exact reciprocal of a number. All other scalings need gains and offsets per band.
     """
     gain = np.asarray(cube.coords["gain"].values if "gain" in cube.coords else 1.0, dtype=np.float64)
     bias = np.asarray(cube.coords["bias"].values if "bias" in cube.coords else 0.0, dtype=np.float64)
@@ -261,7 +261,7 @@ def _scaling(cube: xr.DataArray) -> dict[str, Any]:
 
 
 def _write_rows(file: BinaryIO, first: int, block: NDArray[Any], interleave: str, rows: int) -> None:
-    """Write a block of rows to its place; a full disk raises here, under a memory map it would kill."""
+    """Write a block of rows to its place. Unlike a memory map, a write to a full disk raises an error."""
     if interleave == "bip":
         file.write(np.ascontiguousarray(block).data)
     elif interleave == "bil":
@@ -278,5 +278,5 @@ def _numbers(values: xr.DataArray) -> list[float]:
 
 
 def _plain(text: str) -> str:
-    """Return text that may stand between the braces of a header."""
+    """Return a text without braces and line breaks, which a header cannot hold."""
     return " ".join(text.replace("{", "(").replace("}", ")").split())

@@ -36,7 +36,7 @@ def write_geotiff(
 ) -> Path:
     """Write a cube as a GeoTIFF, by blocks of rows: uncompressed strips, band by band.
 
-    Stored numbers and data type stay as they are (types that GDAL lacks are widened). A band has the tags
+    Stored numbers and data type do not change (types that GDAL lacks are widened). Each band has the tags
     ``wavelength``, ``wavelength_units``, ``fwhm`` and ``bbl``, which are exact, and ``CENTRAL_WAVELENGTH_UM`` and
     ``FWHM_UM`` in the domain IMAGERY; gain and bias are GDAL's scale and offset; names of bands are descriptions; a
     validity mask is the mask of the file.
@@ -49,7 +49,7 @@ def write_geotiff(
     overwrite : bool
         Whether a file of this name may be replaced.
     memory : int, optional
-        Bytes that it may take, Python included; 2 GB by default.
+        Bytes that the process may take; 2 GB by default.
 
     Raises
     ------
@@ -61,7 +61,7 @@ def write_geotiff(
     Warns
     -----
     SceneWarning
-        For what a GeoTIFF cannot hold.
+        When a GeoTIFF cannot hold a part of the cube.
     """
     cube = check_cube(cube)
     target = check_output(path, TIFF_SUFFIXES, overwrite=overwrite)
@@ -114,7 +114,7 @@ def _created(staged: Path, cube: xr.DataArray, dtype: np.dtype[Any]) -> Any:
 
 
 def _describe(dataset: Any, cube: xr.DataArray) -> None:
-    """Write what the cube knows of its bands, and what it is."""
+    """Write the metadata of the cube and of its bands as tags."""
     said = {key: str(cube.attrs[key]) for key in ("description", "product", "units", "acquired") if cube.attrs.get(key)}
     dataset.update_tags(**said)
     columns = {

@@ -1,4 +1,4 @@
-"""Cubes as Zarr: all that a cube knows, in the form in which xarray and GDAL read it."""
+"""Cubes as Zarr, with all metadata in the form that xarray and GDAL read."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = ["ZARR_SUFFIXES", "write_zarr"]
 ZARR_SUFFIXES = (".zarr",)
 _CHUNK_BYTES = 16 * 2**20
 _CHUNK_COLS = 256
-#: What a folder has in it that is a Zarr store, and may be replaced as one.
+#: Files by which a folder is recognised as a Zarr store, which may be replaced.
 _MARKS = (".zgroup", "zarr.json")
 _SAID = ("description", "product", "units", "mask_flags", "acquired")
 
@@ -54,7 +54,7 @@ def write_zarr(
     overwrite : bool
         Whether a store of this name may be replaced.
     memory : int, optional
-        Bytes that it may take, Python included; 2 GB by default.
+        Bytes that the process may take; 2 GB by default.
 
     Raises
     ------
@@ -68,7 +68,7 @@ def write_zarr(
     Warns
     -----
     SceneWarning
-        When a part of a swath or of its flags was cut out: of these, where they lie is not known any more.
+        When the cube is a part of a swath or of its file: the places and the flags of a part are not known.
     """
     try:
         import zarr  # noqa: F401  xarray needs it
@@ -97,8 +97,8 @@ def write_zarr(
 
 
 def _lay_out(cube: xr.DataArray, staged: Path, chunks: tuple[int, int, int]) -> None:
-    """Write the store with all coordinates, and an array of which no number is there yet."""
-    # In memory: what is lazy is only promised below, and coordinates are small.
+    """Write the store with all coordinates, and an array without numbers."""
+    # Coordinates are small, so they are computed. Lazy arrays would not be written below.
     coords = {name: coordinate.variable.compute() for name, coordinate in cube.coords.items()}
     for coordinate in coords.values():
         coordinate.encoding = {}
@@ -126,7 +126,7 @@ def _lay_out(cube: xr.DataArray, staged: Path, chunks: tuple[int, int, int]) -> 
 
 
 def _places(cube: xr.DataArray) -> dict[str, Any]:
-    """Return the coordinates that say where the pixels of a sensor's grid lie."""
+    """Return the coordinates of the places of a swath's pixels."""
     swath = swath_of(cube)
     if swath is None:
         if cube.encoding.get("hsad_swath") is not None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-# "ci" tries the same examples every time, "local" looks for new failures; `--hypothesis-profile many` looks longer.
+# "ci" tries the same examples every time, "local" other ones; `--hypothesis-profile many` tries ten times more.
 settings.register_profile(
     "ci", max_examples=8, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
 )
@@ -78,7 +78,7 @@ def cluster():
 
 @pytest.fixture
 def cuda_on_cpu(monkeypatch) -> None:
-    """Let the device ``cuda`` be torch's CPU device: the same code, without a GPU."""
+    """Make the device ``cuda`` torch's CPU device, so that its code runs without a GPU."""
     from hsad.kernels import device
 
     real = device.torch_device

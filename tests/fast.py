@@ -1,4 +1,4 @@
-"""The fast kernels with the signatures of `naive`, and the core of the block: what a detector asks of each ring."""
+"""The fast kernels with the signatures of `naive`, applied to the core of a block."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from hsad.detectors.ring.collaborative import CRD, KernelCRD
 from hsad.detectors.ring.local_rx import LocalRX
 from hsad.kernels.ring.score import score_rings
 
-#: Each parameter of CRD, alone and beside those that it meets in the formula.
+#: Parameters of CRD, alone and together with those in the same term of the formula.
 CRD_PARAMETERS = (
     {"sum_to_one": True},
     {"sum_to_one": True, "score": "objective"},

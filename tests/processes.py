@@ -1,4 +1,4 @@
-"""The command line as a process of its own that tests stop, kill and starve."""
+"""The command line as a process that tests stop, kill and limit."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy as np
 import rasterio
 from rasterio.errors import NotGeoreferencedWarning
 
-# Seconds after which a run that should have come so far is taken for hung.
+# Seconds after which a run counts as hung.
 PATIENCE = 240
 
 
@@ -29,7 +29,7 @@ def hsad(*arguments, **options) -> subprocess.CompletedProcess[str]:
 
 @contextlib.contextmanager
 def running(*arguments, **options):
-    """Run a command beside the test; it does not outlive it."""
+    """Yield a running command, and kill it afterwards."""
     process = subprocess.Popen(
         command(*arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
     )
@@ -49,7 +49,7 @@ def finished_tiles(output: Path) -> int:
 
 
 def wait_for(condition, process: subprocess.Popen[str]) -> None:
-    """Wait until something is so; a process that ends before is a failure."""
+    """Wait until a condition holds; fail if the process ends before."""
     deadline = time.monotonic() + PATIENCE
     while not condition():
         assert process.poll() is None, f"the run ended too early: {process.communicate()}"
@@ -85,6 +85,6 @@ def same_bytes(one: np.ndarray, other: np.ndarray) -> bool:
 
 
 def restore(path: Path, content: bytes, status: os.stat_result) -> None:
-    """Give a file back its content and the time of its last change."""
+    """Write the earlier content and the time of the last change back into a file."""
     path.write_bytes(content)
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))

@@ -1,4 +1,4 @@
-"""The real scenes that tests read: their spectra, their truths, and what a map of scores is worth on them."""
+"""Spectra and truths of real scenes, and the AUC of a map of scores."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 from scipy.io import loadmat
 from scipy.stats import rankdata
 
-#: File and variable of a truth, where it is not ``map`` beside the spectra.
+#: File and variable of a truth that is not the variable ``map`` of the spectra's file.
 ELSEWHERE = {
     "pavia-lzw": "pavia-lzw.mat:groundtruth",
     "pavia-wu-data": "pavia-wu-mask.mat:mask",
@@ -15,7 +15,7 @@ ELSEWHERE = {
 
 
 def truth_of(data, name):
-    """Return where the objects of a scene are, ``(rows, cols)`` of bool."""
+    """Return the pixels of objects of a scene, ``(rows, cols)`` of bool."""
     file, _, variable = ELSEWHERE.get(name, f"{name}.mat:map").partition(":")
     return loadmat(data / "scenes" / file)[variable] != 0
 

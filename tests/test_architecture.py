@@ -1,4 +1,4 @@
-"""The shape of the house: which room may import which, how long a file may be, what start-up may cost."""
+"""The architecture: which room may import which, the length of files, the cost of start-up."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ import hsad
 
 PACKAGE = Path(hsad.__file__).parent
 
-# What a ring is and what is asked of it, which all ways of solving it share.
+# The description of a ring and of the task, which all solvers share.
 RING = {f"kernels.ring.{name}" for name in ("task", "window", "limits")}
 
-# What each room may import of hsad; a name stands for a module or a folder. A file belongs to the room with the longest
-# name that fits it, so a folder inside a folder can be a room of its own. Arrows run one way.
+# The parts of hsad that each room may import. A name is a module or a folder. A file belongs to the room with the
+# longest name that fits, so a folder inside a folder can be a room. Arrows run one way.
 ROOMS = {
     "errors": set(),
     "record": set(),
@@ -78,12 +78,11 @@ ROOMS = {
     "__main__": {"cli"},
 }  # fmt: skip
 
-# Conveniences of results and detectors that call a public function of the package by its public name. They name no
-# room above their own.
+# Files that call a public function of the package by its public name, for the convenience of users.
 CONVENIENCES = {"detectors.base", "explanation.explain"}
 
 
-# Which rooms or files may import a library that decides how things run; everybody else is given what they need.
+# Rooms or files that may import a library for scheduling, rasters or networks; others receive objects as arguments.
 LIBRARIES = {
     ("dask", "distributed"): {"engine", "scene.cube", "job.job", "products.raster", "doctor", "bench.large_scenes"},
     ("rasterio",): {
@@ -102,7 +101,7 @@ LIBRARIES = {
 
 
 def imported(path: Path) -> set[str]:
-    """Return what a file imports anywhere, ``from x import y`` as ``x.y``."""
+    """Return all imports of a file, lazy ones too, ``from x import y`` as ``x.y``."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom):
@@ -124,13 +123,13 @@ def dotted(path: Path) -> str:
 
 
 def room(name: str) -> str:
-    """Return the room a module belongs to: the longest name that fits."""
+    """Return the room of a module, the longest name that fits."""
     fitting = [known for known in ROOMS if within(name, [known])]
-    assert fitting, f"{name} is in no room of the house: say in tests/test_architecture.py what it may import"
+    assert fitting, f"{name} is in no room: add it to ROOMS in tests/test_architecture.py, with its imports"
     return max(fitting, key=len)
 
 
-# Files for other programs to load, which import nothing of hsad: they run in the Python of those.
+# Files for other programs, whose Python runs them; they import nothing of hsad.
 FOREIGN = PACKAGE / "gis"
 
 FILES = sorted(

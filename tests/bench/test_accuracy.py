@@ -1,4 +1,4 @@
-"""The bench of accuracy: its scenes are what they are said to be, its figures and regrets are right."""
+"""The bench of accuracy: scenes, figures and regrets."""
 
 import json
 
@@ -40,13 +40,13 @@ def test_implants_keep_each_pixels_own_noise():
     inside = truth > 0
     untouched = ~inside
     np.testing.assert_allclose(made[untouched], spectra[untouched], atol=1e-4)
-    # Without its noise a pixel is half itself, half the material at some brightness.
+    # Without noise, a pixel is half of itself and half of the material at some brightness.
     noise = spectra - without_noise(spectra)
     mixed = 2 * (made - noise)[inside] - without_noise(spectra)[inside]
     brightness = mixed @ material / (material @ material)
     np.testing.assert_allclose(mixed, brightness[:, None] * material, atol=1e-3)
     assert 0.8 < brightness.min() < brightness.max() < 1.2
-    # Its own object and the pixels around it are left out; implants stay three pixels clear of it, two of each other.
+    # The scene's object and the pixels around it are left out. Implants are 3 pixels from it, and 2 from each other.
     np.testing.assert_array_equal(np.isnan(truth), ndimage.binary_dilation(own, np.ones((3, 3))))
     assert not (ndimage.binary_dilation(own, np.ones((7, 7))) & inside).any()
     assert ndimage.label(ndimage.binary_dilation(inside, np.ones((3, 3))), np.ones((3, 3)))[1] == 3
@@ -60,7 +60,7 @@ def test_implants_without_room_are_left_out():
 
 @pytest.fixture
 def few(monkeypatch):
-    """Leave one case of each kind that is made of a seed."""
+    """Reduce the synthetic cases to one small scene."""
     monkeypatch.setattr(
         suite, "_SYNTHETIC", (("small", {"rows": 48, "cols": 50, "bands": 20, "target_sizes": [1, 4]}),)
     )
@@ -126,7 +126,7 @@ def test_figures_agree_with_another_library_and_failures_are_remarks():
     assert (figures[0].objects, figures[0].seed) == (1, None)
     assert remarks[0].startswith("padim from a on: ")
     assert remarks[1].startswith("lrx from a on: ")
-    # The control, written out: whitened components, the root of the sum of their squares, blurred.
+    # The formula of the control: whitened components, the root of the sum of their squares, blurred.
     pixels = scene.cube.values.reshape(-1, 40).astype(float)
     values, vectors = np.linalg.eigh(np.cov(pixels.T, bias=True))
     white = (pixels - pixels.mean(axis=0)) @ vectors[:, -20:] / np.sqrt(values[-20:])

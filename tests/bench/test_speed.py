@@ -1,4 +1,4 @@
-"""The bench: its formulas agree with hsad and with each other, and its table says what was measured."""
+"""The bench of speed: its formulas agree with hsad and with each other, and its table shows the figures."""
 
 import json
 import os
@@ -42,7 +42,7 @@ def test_hsad_agrees_with_the_formulas(case, monkeypatch):
     assert set(row.peers) == {peer.name}
     assert min(row.hsad, row.bound, row.gemm_gflops, *row.peers.values()) > 0
     line = report.table().splitlines()[-1]
-    # The cube is one leaf: a second thread would have nothing to do.
+    # The cube is one leaf, which is not divided among threads.
     assert row.hsad_two is None
     assert len(row.runs) == 1
     assert line.startswith(f"| {case.name} | {row.hsad:.3g} | {row.hsad:.3g} (0%) | - | ")

@@ -18,7 +18,7 @@ from hsad.evaluation import evaluate, roc_curve
 
 @st.composite
 def maps(draw, *, low=-8, high=8):
-    """Scores with many ties, a few missing ones, and a truth that has both kinds of scored pixels."""
+    """Return scores with many ties and some missing, and a truth that has both kinds of scored pixels."""
     shape = draw(st.tuples(st.integers(2, 12), st.integers(2, 12)))
     scores = draw(hnp.arrays(np.int64, shape, elements=st.integers(low, high))) / 4
     scores[draw(hnp.arrays(bool, shape, elements=st.integers(0, 9).map(lambda i: i == 0)))] = np.nan

@@ -1,1 +1,1 @@
-"""Hostile files, built and thrown at the program: corpora, and a child process that survives what they do to it."""
+"""Hostile files: corpora of damaged files, and a child process that opens them."""

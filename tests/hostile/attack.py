@@ -1,7 +1,7 @@
-"""Throws damaged files at the library, in a process of its own: ``python -m hostile.attack KIND FIRST LAST``.
+"""A process that opens damaged files: ``python -m hostile.attack KIND FIRST LAST``.
 
-Prints one JSON object a file. What may happen: the file is read, or refused in one line that names it. Everything else
-is bad: another error, another line, more than ten seconds or six gigabytes, the end of the process.
+It prints one JSON object per file. A file may be read, or refused in one line that names it. Everything else is bad:
+another error, another line, more than ten seconds or six gigabytes, the end of the process.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ SECONDS, GIGABYTES = 10.0, 6.0  # of the processor; of memory
 
 
 def one(kind: str, number: int, folder: Path) -> tuple[str, str]:
-    """Return what became of a file, and what was said."""
+    """Return the verdict on a file, and the message."""
     from hostile.corpora import build
     from hsad.cli.errors import told
     from hsad.errors import HsadError
@@ -39,7 +39,7 @@ def one(kind: str, number: int, folder: Path) -> tuple[str, str]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             verdict = USES.get(kind, use_scene)(path)
-    except Exception as error:  # noqa: BLE001  what it is, is the question
+    except Exception as error:  # noqa: BLE001  its class is checked
         said = told(error)[0]
         if not isinstance(error, HsadError):
             return "unexpected", said
@@ -73,7 +73,7 @@ def use_scene(path: Path) -> tuple[str, str]:
 
 
 def use_background(path: Path) -> tuple[str, str]:
-    """Score a scene with a background; a background that is not what was saved must not score."""
+    """Score a scene with a background; an altered background must not score."""
     import hsad
     from hostile.backgrounds import background_seeds
     from hostile.damage import BANDS
@@ -81,16 +81,16 @@ def use_background(path: Path) -> tuple[str, str]:
     cube = np.random.default_rng(0).normal(50, 3, (40, 40, BANDS))
     hsad.score(cube, path)
     with np.load(path, allow_pickle=False) as opened:
-        held = what_scores(opened)
+        content = what_scores(opened)
     for seed in background_seeds():
         with np.load(io.BytesIO(seed)) as opened:
-            if what_scores(opened) == held:
+            if what_scores(opened) == content:
                 return "read", ""
     return "wrong", "an altered background scores"
 
 
 def use_sealed(path: Path) -> tuple[str, str]:
-    """Score a scene with a background whose checksum is right: it may score, whatever it holds."""
+    """Score a scene with a background of right checksum, which may score with any content."""
     import hsad
     from hostile.damage import BANDS
 
@@ -102,7 +102,7 @@ USES = {"background": use_background, "sealed": use_sealed}
 
 
 class Compiling(event.Listener):
-    """Counts what the first use of a kernel takes: that is not the file's doing."""
+    """The seconds that kernels compile, which the file does not cause."""
 
     def __init__(self) -> None:
         self.seconds, self._depth, self._started = 0.0, 0, 0.0
@@ -119,7 +119,7 @@ class Compiling(event.Listener):
 
 
 def what_scores(opened: Any) -> dict[str, Any]:
-    """Return all that a background holds but the versions of what saved it."""
+    """Return the content of a background without the versions of the packages that saved it."""
     header = json.loads(opened["header"].tobytes())
     for name in ("version", "versions"):
         header.pop(name, None)
@@ -128,7 +128,7 @@ def what_scores(opened: Any) -> dict[str, Any]:
 
 
 def work(kind: str, first: int, last: int) -> None:
-    """Try files one after the other in this process."""
+    """Open files one after the other in this process."""
     compiling = Compiling()
     event.register("numba:compile", compiling)
     for number in range(first, last):
@@ -148,7 +148,7 @@ def work(kind: str, first: int, last: int) -> None:
 
 
 def attack(kind: str, first: int, last: int, patience: float = 240) -> tuple[collections.Counter[str], list[str]]:
-    """Try files `first` to `last` in child processes; return how many ended in which way, and the bad ones."""
+    """Open files `first` to `last` in child processes; return the number of each verdict, and the bad files."""
     counts: collections.Counter[str] = collections.Counter()
     bad: list[str] = []
     while first < last:

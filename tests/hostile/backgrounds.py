@@ -1,4 +1,4 @@
-"""Damaged backgrounds by number: their bytes, single arrays, the header; also with a checksum that is right."""
+"""Damaged backgrounds by number, with changed bytes, arrays or headers; some have a right checksum."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["background", "background_seeds", "sealed"]
 
 @cache
 def background_seeds() -> list[bytes]:
-    """Return saved backgrounds of the methods that learn something."""
+    """Return saved backgrounds of methods that learn."""
     import hsad
 
     found = []
@@ -45,7 +45,7 @@ def background_seeds() -> list[bytes]:
 
 
 def background(number: int, folder: Path) -> Path:
-    """Write a damaged background: bytes of the file, or single arrays and the header before they were written."""
+    """Write a background with changed bytes, or with an array or the header changed before writing."""
     random = np.random.default_rng([4, number])
     seed = background_seeds()[random.integers(len(background_seeds()))]
     path = folder / "background.npz"
@@ -56,7 +56,7 @@ def background(number: int, folder: Path) -> Path:
 
 
 def sealed(number: int, folder: Path) -> Path:
-    """Write a background that was changed by somebody who knows how its checksum is made."""
+    """Write a changed background with the checksum of the changed content."""
     from hsad.job.learned import _digest
 
     random = np.random.default_rng([5, number])
@@ -69,7 +69,7 @@ def sealed(number: int, folder: Path) -> Path:
 
 
 def changed_arrays(seed: bytes, random: np.random.Generator) -> dict[str, np.ndarray]:
-    """Return what a background holds with one array, or something in the header, changed."""
+    """Return the content of a background with one array or one value of the header changed."""
     with np.load(io.BytesIO(seed)) as opened:
         arrays = dict(opened)
     name = sorted(arrays)[random.integers(len(arrays))]
@@ -100,7 +100,7 @@ def changed_arrays(seed: bytes, random: np.random.Generator) -> dict[str, np.nda
 
 
 def written(path: Path, arrays: dict[str, np.ndarray]) -> Path:
-    """Write arrays as a background is written."""
+    """Write arrays in the format of a background."""
     with path.open("wb") as file, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         np.savez(file, **arrays)
@@ -108,7 +108,7 @@ def written(path: Path, arrays: dict[str, np.ndarray]) -> Path:
 
 
 def altered(value: object, random: np.random.Generator) -> object:
-    """Return a JSON value with one thing in it replaced."""
+    """Return a JSON value with one element replaced."""
     nasty = [None, -1, 0, 1e308, "x", [], {}, True, "nan", [[]], {"array": "x"}, 2**70]
     if isinstance(value, dict) and value and random.random() < 0.85:
         key = sorted(value)[random.integers(len(value))]

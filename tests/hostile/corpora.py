@@ -1,4 +1,4 @@
-"""Damaged files by number: the same number gives the same file everywhere. Nothing is stored, all is built here."""
+"""Damaged files by number. The same number makes the same file on each machine, and no file is stored."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ data ignore value = -9999
 
 
 def header(number: int, folder: Path) -> Path:
-    """Write an ENVI image whose header was damaged in one to three places."""
+    """Write an ENVI image whose header is damaged in one to three places."""
     random = np.random.default_rng([1, number])
     lines = HEADER.splitlines()
     packed = random.random() < 0.1
@@ -157,7 +157,7 @@ def damage_line(lines: list[str], random: np.random.Generator) -> None:
 
 @cache
 def tiff_seeds() -> list[bytes]:
-    """Return TIFFs of every layout that hsad reads by itself, and of some that GDAL reads."""
+    """Return TIFFs of every layout that hsad reads without GDAL, and of some that GDAL reads."""
     from rasterio.errors import NotGeoreferencedWarning
     from rasterio.io import MemoryFile
     from rasterio.transform import from_origin
@@ -190,7 +190,7 @@ def tiff_seeds() -> list[bytes]:
 
 
 def tiff(number: int, folder: Path) -> Path:
-    """Write a damaged TIFF: mostly in its directory."""
+    """Write a TIFF damaged mostly in its directory."""
     random = np.random.default_rng([2, number])
     seed = tiff_seeds()[random.integers(len(tiff_seeds()))]
     start = int.from_bytes(seed[4:8], "little") if seed[:4] == b"II*\0" else 8
@@ -206,7 +206,7 @@ def tiff(number: int, folder: Path) -> Path:
 
 @cache
 def mat_seeds() -> list[bytes]:
-    """Return MATLAB files of all versions: plain, compressed, with structs and cells, HDF5."""
+    """Return MATLAB files of all versions, plain and compressed, with structs and cells."""
     import h5py
     import scipy.io
 
@@ -239,7 +239,7 @@ def mat_seeds() -> list[bytes]:
 
 
 def mat(number: int, folder: Path) -> Path:
-    """Write a damaged MATLAB file; of a compressed one, what is compressed is damaged in half of the cases."""
+    """Write a damaged MATLAB file. In half of the compressed files the damage precedes compression."""
     random = np.random.default_rng([3, number])
     seed = mat_seeds()[random.integers(len(mat_seeds()))]
     kind, length = struct.unpack("<II", seed[128:136]) if len(seed) > 136 else (0, 0)
@@ -257,7 +257,7 @@ def mat(number: int, folder: Path) -> Path:
 
 @cache
 def granule_seeds() -> list[tuple[str, bytes]]:
-    """Return products in HDF5: their names, and what they hold."""
+    """Return products in HDF5, content by name."""
     from granules import aviris, emit, neon, pace, prisma, tanager
 
     def l1(folder: Path) -> Path:
@@ -278,7 +278,7 @@ def granule_seeds() -> list[tuple[str, bytes]]:
 
 
 def granule(number: int, folder: Path) -> Path:
-    """Write a product in HDF5, damaged anywhere."""
+    """Write a product in HDF5 with damage anywhere in the file."""
     name, content = granule_seeds()[number % len(granule_seeds())]
     path = folder / name
     path.write_bytes(flipped(content, np.random.default_rng(number), len(content)))
@@ -292,7 +292,7 @@ KINDS: dict[str, Callable[[int, Path], Path]] = {
 
 
 def build(kind: str, number: int, folder: Path) -> Path:
-    """Write file `number` of a kind into an empty folder, and return what is to be opened."""
+    """Write file `number` of a kind into an empty folder, and return the path to open."""
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return KINDS[kind](number, folder)

@@ -1,4 +1,4 @@
-"""The small cube that damaged files held before, and the damage that suits all of them: single bytes."""
+"""The small cube in the damaged files, and damage that fits all formats: changed bytes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ CUBE = np.random.default_rng(5).normal(100, 10, (ROWS, COLS, BANDS)).astype("<f4
 
 
 def flipped(content: bytes | bytearray, random: np.random.Generator, within: int) -> bytearray:
-    """Return content with some bytes changed, a stretch of zeros, a piece cut out, or its end missing."""
+    """Return content with some bytes changed, and perhaps zeros, a cut or a missing end."""
     changed = bytearray(content)
     within = min(within, len(changed))
     for _ in range(random.integers(1, 5)):

@@ -1,4 +1,4 @@
-"""Small scenes to damage, and what is to be said about them."""
+"""Small scenes to damage, and a check of the message that refuses them."""
 
 from __future__ import annotations
 

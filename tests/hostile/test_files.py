@@ -1,4 +1,4 @@
-"""What an attack on the program found in files: refused in one line, or read as others read them."""
+"""Hostile files that once ended badly are refused in one line, or read as other programs read them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.faults
 @pytest.mark.parametrize("packed", [False, True])
 @pytest.mark.parametrize("at, value", [(145, 8), (184, 0), (184, 200), (144, 250), (136, 9), (152, 99)])
 def test_a_damaged_mat_does_not_end_the_process(tmp_path, at, value, packed):
-    """scipy's reader crashed: numbers of a type that does not exist, an imaginary part that is not there."""
+    """scipy's reader crashes on numbers of an unknown type and on a missing imaginary part."""
     import zlib
 
     path = tmp_path / "scene.mat"
@@ -49,7 +49,7 @@ def test_a_damaged_mat_does_not_end_the_process(tmp_path, at, value, packed):
 
 
 def test_mat_files_of_others_pass_the_check():
-    """Every file that scipy's own tests read is read here, too."""
+    """hsad reads every file of scipy's tests."""
     from hsad.readers.matlab.elements import check_elements
 
     folder = Path(scipy.io.__file__).parent / "matlab" / "tests" / "data"

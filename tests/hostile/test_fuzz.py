@@ -1,4 +1,4 @@
-"""Damaged files by the hundred, by the ten thousand with ``pytest -m long tests/hostile``: none may end badly."""
+"""Hundreds of damaged files end well; ``pytest -m long tests/hostile`` opens tens of thousands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an attack on the program found in names, lists, options, numbers and streams: one line says what is wrong."""
+"""Hostile names, lists, options, numbers and streams are refused in one line."""
 
 from __future__ import annotations
 

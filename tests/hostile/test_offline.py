@@ -1,4 +1,4 @@
-"""HSAD_OFFLINE: what a file names is not followed."""
+"""With HSAD_OFFLINE no address in a file is followed."""
 
 from __future__ import annotations
 

@@ -50,6 +50,8 @@ _RECIPROCALS = {
 # From the extreme ultraviolet to the far infrared: outside, the stated unit cannot be true.
 _PLAUSIBLE_NM = (10.0, 1e5)
 _BELOW_IS_MICROMETER = 100.0
+# Width in nm that no imaging spectrometer's band falls short of; those for fluorescence have about 0.3 nm.
+_NARROWEST = 0.05
 # Names of bands that are numbers without a unit are wavelengths between these, in µm or nm.
 _NAMED = (0.2, 20_000.0)
 _NONE = ("", "none", "null", "na", "n/a", "-")
@@ -128,7 +130,8 @@ def band_table(
         if widths is not None:
             remarks.append("fwhm values without usable wavelengths are ignored")
         return table
-    table.wavelength, table.fwhm = _nanometers(centres, widths, units, remarks)
+    table.wavelength, widths = _nanometers(centres, widths, units, remarks)
+    table.fwhm = _checked_widths(widths, table.wavelength, remarks)
     _remark_on_order(table.wavelength, remarks)
     return table
 
@@ -247,8 +250,8 @@ def _are_wavelengths(values: NDArray[np.float64], units: str | None, remarks: li
     if len(bad):
         listed = ", ".join(str(band + 1) for band in bad[:5]) + (", …" if len(bad) > 5 else "")
         remarks.append(
-            f"the wavelengths of {len(bad)} bands are not positive numbers (band {listed}): "
-            "they are interpolated from those of the other bands"
+            f"{len(bad)} of {len(values)} bands have no positive wavelength (band {listed}): "
+            "theirs are interpolated from those of the other bands"
         )
         values[bad] = _interpolated(values, np.flatnonzero(fine), bad)
     return True
@@ -285,13 +288,37 @@ def _nanometers(
             return converted, None if widths is None else converted * widths / centres
     if unit in _LENGTHS and _plausible(centres * _LENGTHS[unit]):
         return centres * _LENGTHS[unit], None if widths is None else widths * _LENGTHS[unit]
-    in_micrometers = bool(centres.max() < _BELOW_IS_MICROMETER)
     known = unit in _LENGTHS or unit in _RECIPROCALS
     reason = f"cannot be {units}" if known else f"have the unit {units!r}" if unit else "have no unit"
-    taken = "µm, being all below 100" if in_micrometers else "nm, not being all below 100"
+    small = centres < _BELOW_IS_MICROMETER
+    mixed = np.where(small, centres * 1e3, centres)
+    if small.any() and not small.all() and _in_order(mixed) and not _in_order(centres):
+        remarks.append(f"the wavelengths {reason}: those below 100 are taken as µm, the others as nm")
+        return mixed, widths
+    taken = "µm, being all below 100" if small.all() else "nm, not being all below 100"
     remarks.append(f"the wavelengths {reason}: taken as {taken}")
-    factor = 1e3 if in_micrometers else 1.0
+    factor = 1e3 if small.all() else 1.0
     return centres * factor, None if widths is None else widths * factor
+
+
+def _in_order(values: NDArray[np.float64]) -> bool:
+    steps = np.diff(values)
+    return bool(np.all(steps > 0) or np.all(steps < 0))
+
+
+def _checked_widths(
+    widths: NDArray[np.float64] | None, centres: NDArray[np.float64], remarks: list[str]
+) -> NDArray[np.float64] | None:
+    """Return widths in nm; where no spectrometer can have them, they are in another unit than the wavelengths."""
+    if widths is None or not np.any(widths > 0):
+        return widths
+    if np.nanmax(widths) < _NARROWEST:
+        remarks.append(f"the fwhm values cannot be nm, being all below {_NARROWEST:g}: taken as µm")
+        return widths * 1e3
+    if np.nanmin(widths / centres) > 1:
+        remarks.append("the fwhm values cannot be µm, being larger than the wavelengths: taken as nm")
+        return widths / 1e3
+    return widths
 
 
 def _plausible(nanometers: NDArray[np.float64]) -> bool:
@@ -300,9 +327,9 @@ def _plausible(nanometers: NDArray[np.float64]) -> bool:
 
 
 def _remark_on_order(wavelength: NDArray[np.float64], remarks: list[str]) -> None:
-    steps = np.diff(wavelength)
-    if len(steps) == 0 or np.all(steps > 0) or np.all(steps < 0):
+    if _in_order(wavelength):
         return
+    steps = np.diff(wavelength)
     direction = np.sign(np.median(steps)) or 1.0
     turns = np.flatnonzero(steps * direction <= 0) + 2
     listed = ", ".join(map(str, turns[:5])) + (", …" if len(turns) > 5 else "")

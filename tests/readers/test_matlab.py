@@ -180,6 +180,14 @@ def test_a_group_that_holds_itself_does_not_hang(tmp_path):
         group["b"], group["c"] = group, group
     with pytest.raises(SceneError, match=r"deep|more than"):
         hsad.open_cube(tmp_path / "scene.mat")
+    with h5py.File(tmp_path / "chain.mat", "w") as file:
+        group = file.create_group("a")
+        for _ in range(30):  # each link leads on twice: a thousand million ways to the end
+            inner = group.create_group("b")
+            group["c"] = inner
+            group = inner
+    with pytest.raises(SceneError, match="more than 10000"):
+        hsad.open_cube(tmp_path / "chain.mat")
 
 
 @pytest.mark.parametrize(

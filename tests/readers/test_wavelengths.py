@@ -108,6 +108,16 @@ def test_names_of_bands_may_hold_their_wavelengths(names, nanometers):
         np.testing.assert_allclose(band_table(2, wavelength=values, units=units).wavelength, nanometers)
 
 
+def test_wavelengths_in_two_units_and_widths_in_another_are_understood():
+    table = band_table(4, wavelength=[420, 800, 1.2, 2.4], fwhm=[0.005, 0.006, 0.01, 0.01], units="Nanometers")
+    np.testing.assert_allclose(table.wavelength, [420, 800, 1200, 2400])
+    np.testing.assert_allclose(table.fwhm, [5, 6, 10, 10])
+    assert "those below 100 are taken as µm" in table.remarks[0]
+    assert "fwhm values cannot be nm" in table.remarks[1]
+    assert band_table(2, wavelength=[0.4, 0.5], fwhm=[5, 6], units="µm").fwhm.tolist() == [5, 6]
+    assert band_table(2, wavelength=[400, 401], fwhm=[0.3, 0.3], units="nm").fwhm.tolist() == [0.3, 0.3]
+
+
 NANOMETERS = np.linspace(400, 1000, 4)
 
 

@@ -69,22 +69,19 @@ class Content:
 
     arrays: list[MatArray] = field(default_factory=list)
     texts: dict[str, list[str]] = field(default_factory=dict)
+    _visited: int = 0
 
-    def add(self, array: MatArray) -> None:
-        """Add an array.
+    def count(self) -> None:
+        """Count a part of the file that was looked at: an array, a text, a struct, a cell.
 
         Raises
         ------
         SceneError
-            When the arrays become too many.
+            When the parts become too many.
         """
-        self.arrays.append(array)
-        self.count()
-
-    def count(self) -> None:
-        """Refuse a file of too many parts."""
-        if len(self.arrays) + len(self.texts) > _MOST_PARTS:
-            raise SceneError(f"more than {_MOST_PARTS} arrays in structs and cells")
+        self._visited += 1
+        if self._visited > _MOST_PARTS:
+            raise SceneError(f"more than {_MOST_PARTS} arrays, structs and cells")
 
 
 def listing(arrays: Sequence[MatArray]) -> str:

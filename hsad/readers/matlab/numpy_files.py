@@ -64,7 +64,7 @@ def read_content(path: str) -> Content:
         if described.dtype.kind == "U" and described.size < _LARGEST_TEXT:
             content.texts[name] = [str(text) for text in np.ravel(_loaded(path, name))]
         elif described.dtype.kind in "iufb":
-            content.add(MatArray(name, described.shape, name))
+            content.arrays.append(MatArray(name, described.shape, name))
     return content
 
 

@@ -46,7 +46,7 @@ def read_content(path: str) -> Content:
     try:
         for name, shape, kind in entries:
             if kind in _NUMERIC_CLASSES:
-                content.add(MatArray(name, tuple(map(int, shape)), name))
+                content.arrays.append(MatArray(name, tuple(map(int, shape)), name))
             elif kind in ("struct", "cell") or (kind == "char" and np.prod(shape) < _LARGEST_TEXT):
                 _gather(name, _load_top(path, name), content, name)
     except SceneError as error:
@@ -86,6 +86,7 @@ def _gather(name: str, value: Any, content: Content, top: str) -> None:
     """Add what a value in the variable `top` holds: an array, a text, or the parts of a struct or cell."""
     from scipy.io.matlab import MatlabFunction, MatlabOpaque
 
+    content.count()
     if not isinstance(value, np.ndarray) or isinstance(value, MatlabFunction | MatlabOpaque):
         return
     if value.dtype.names:
@@ -104,8 +105,7 @@ def _gather(name: str, value: Any, content: Content, top: str) -> None:
     elif value.dtype.kind == "U":
         content.texts[name] = [str(row) for row in value.ravel()]
     elif value.dtype.kind in "iufb":
-        content.add(MatArray(name, value.shape, top))
-    content.count()
+        content.arrays.append(MatArray(name, value.shape, top))
 
 
 def _line(error: Exception) -> str:

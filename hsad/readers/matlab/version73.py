@@ -97,7 +97,7 @@ class _Walk:
         elif item.dtype.kind in "iufb" and "MATLAB_empty" not in item.attrs:
             known = self._by_matlab or "MATLAB_class" in item.attrs or "OCTAVE_NEW_FORMAT" in item.parent.attrs
             shape = tuple(map(int, item.shape))
-            self._content.add(MatArray(name, shape[::-1] if known else shape, item.name, known, known))
+            self._content.arrays.append(MatArray(name, shape[::-1] if known else shape, item.name, known, known))
 
     def _cell(self, name: str, item: h5py.Dataset, depth: int) -> None:
         import h5py

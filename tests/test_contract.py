@@ -98,7 +98,7 @@ def detector(variant):
 def small_leaf(variant):
     """Return the detector with leaves of 8 pixels, so that small scenes have many: smaller than its window."""
     original = detector(variant)
-    inner = getattr(original, "detector", original)
+    inner = original.unwrapped
     cls = dataclasses.dataclass(frozen=True)(
         type(type(inner).__name__, (type(inner),), {"leaf": 8, "__annotations__": {}})
     )
@@ -160,7 +160,7 @@ def test_the_processes_of_a_cluster_give_the_same_bits(cluster):
 def test_a_lazy_result_is_the_same_and_computes_nothing_early(variant, monkeypatch):
     scene = a_scene()
     expected = hsad.detect(scene, detector(variant), workers=1)
-    cls = type(getattr(detector(variant), "detector", detector(variant)))
+    cls = type(detector(variant).unwrapped)
     with monkeypatch.context() as patch:
         for name in ("learn", "score"):
             patch.setattr(cls, name, lambda *_: pytest.fail("computed early"))

@@ -58,8 +58,9 @@ def make_detector(method: str | type[Detector] | Detector, *, pca: int | None = 
         cls = method if isinstance(method, type) else detector_class(method)
         if not issubclass(cls, Detector):
             raise ParameterError(f"method: {cls.__name__} is no detector; choose from {', '.join(DETECTORS)}")
-        _check_names(DETECTORS.name_of(cls) if isinstance(method, type) else method, cls, parameters)
-        detector = cls(**parameters)
+        fields = {p.name: p.field for p in cls.parameters()}
+        _check_names(DETECTORS.name_of(cls) if isinstance(method, type) else method, list(fields), parameters)
+        detector = cls(**{fields[name]: value for name, value in parameters.items()})
     return detector if pca is None else OnComponents(detector, pca)
 
 
@@ -113,8 +114,7 @@ def describe_methods(method: str | None = None) -> dict[str, dict[str, Any]]:
     }
 
 
-def _check_names(method: str, cls: type[Detector], names: Iterable[str]) -> None:
-    known = [p.name for p in cls.parameters()]
+def _check_names(method: str, known: list[str], names: Iterable[str]) -> None:
     for name in names:
         if name not in known:
             raise ParameterError(f"{method} has no parameter {name!r}{_choices(name, known)}")

@@ -9,27 +9,24 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from hsad.detectors.account import Reason
 from hsad.detectors.base import Background, Scan
 from hsad.detectors.block import Block, narrowed, surroundings, widened
+from hsad.detectors.checks import above, at_least, each_at_least, odd_from
+from hsad.detectors.described import for_users
+from hsad.detectors.evidence.entered import Entered, Shares
 from hsad.detectors.evidence.scene import PATCH_RADIUS, Unlikeness, components_of, gaussians_of
-from hsad.detectors.evidence.subspaces import Subspaces, moments_of, projected, subspaces_of
+from hsad.detectors.evidence.subspaces import Subspaces, projected, subspaces_of
+from hsad.detectors.moments import moments_of
 from hsad.detectors.parameters import parameter
 from hsad.detectors.probe import require_valid
-from hsad.detectors.ring.windows import DualWindow, odd_from
+from hsad.detectors.ring.windows import DualWindow
 from hsad.errors import DataError
 from hsad.kernels.image.smoothing import smoothed, smoothing_radius
 from hsad.kernels.ring.task import CRD, Task
 from hsad.kernels.summaries import Histogram, Sample, Together
 
-__all__ = ["MEANINGS", "Auto", "Evidence"]
-
-MEANINGS = {
-    "spectral": "unlike its surroundings",
-    "spatial": "small and bright or dark",
-    "global": "unlike the whole scene",
-    "region": "unlike the whole scene and like its surroundings, as the inside of a large object is",
-}
-"""What each kind of evidence says of a pixel, in the order of their numbers, from 1."""
+__all__ = ["Auto", "Evidence"]
 
 _SAMPLE = 2**15
 """Pixels from which the Gaussians of the scene are formed: all of a small scene."""
@@ -70,6 +67,7 @@ class Evidence(Background):
     patch: Unlikeness | None = None
 
 
+@for_users
 @dataclass(frozen=True)
 class Auto(DualWindow):
     """Four kinds of evidence, each for what the others do not see, and the strongest counts: the default.
@@ -126,36 +124,34 @@ class Auto(DualWindow):
 
     outer: int = parameter(25, "side of the outer window, odd", check=odd_from(3))
     inner: int = parameter(5, "side of the guard window, odd", check=odd_from(1))
-    components: int = parameter(
-        10, "number of spectral components", check=lambda value: None if value >= 1 else "at least 1"
-    )
-    lam: float = parameter(0.3, "regularisation λ", check=lambda value: None if value > 0 else "above 0")
+    components: int = parameter(10, "number of spectral components", check=at_least(1))
+    lam: float = parameter(0.3, "regularisation λ", check=above(0))
     areas: tuple[int, ...] = parameter(
         (15, 50, 100),
         "largest areas of objects, pixels",
-        check=lambda areas: None if min(areas) >= 2 else "areas of at least 2 pixels",
+        check=each_at_least(2),
     )
     smooth: float = parameter(
         0.7,
         "standard deviation of the smoothing of the spatial evidence, pixels",
-        check=lambda value: None if value >= 0 else "at least 0",
+        check=at_least(0),
     )
     spatial_weight: float = parameter(
         0.4,
         "weight of the spatial evidence; the spectral one has 1",
-        check=lambda value: None if value >= 0 else "at least 0",
+        check=at_least(0),
     )
     flatten: float = parameter(
         0.5,
         "share of the local level of clutter that is subtracted",
-        check=lambda value: None if 0 <= value <= 1 else "between 0 and 1",
+        check=at_least(0, at_most=1),
     )
     clutter: int = parameter(31, "side of the window of the level of clutter, odd", check=odd_from(3))
 
     scene_weight: float = parameter(
         1.0,
         "weight of the evidence against the whole scene; 0 leaves it out",
-        check=lambda value: None if value >= 0 else "at least 0",
+        check=at_least(0),
     )
 
     @property
@@ -215,6 +211,47 @@ class Auto(DualWindow):
         number = np.where(strongest > 0, strongest + 2.0, np.where(self.spatial_weight * spatial > spectral, 2.0, 1.0))
         number[np.isnan(fused)] = np.nan
         return np.asarray(np.stack([spectral, spatial, *of_scene, number], axis=-1)[core])
+
+    def account(self, block: Block, background: Evidence) -> Reason:
+        """Return the numbers of which the score is the largest, and how the evidence that decides divides over bands.
+
+        The local evidence divides as the spectral residual of the pixel does, the other two as the squared distance
+        from the scene does.
+        """
+        wide, core = widened(block, self._margin)
+        logarithms = self._logarithms(wide, background)
+        maps = [self._fused(logarithms), *self._of_scene(wide, background, logarithms)]
+        compared = {
+            name: float(values[core][0, 0]) for name, values in zip(("local", "global", "region"), maps, strict=False)
+        }
+        if np.isnan(compared["local"]):
+            return Reason("its ring holds too few valid pixels: it has no score")
+        spectral, spatial = map(float, logarithms[core][0, 0])
+        entered = Entered(spectral, self.spatial_weight * spatial, compared)
+        if entered.decides == "local" or background.pixel is None:
+            place = core[0].start, core[1].start
+            return entered.reason(self._shares(wide, place, background), block.pixel)
+        distances = background.pixel.by_band(block.pixel, background.subspaces)
+        shares = distances / max(float(distances.sum()), np.finfo(np.float64).tiny)
+        return entered.reason(Shares(shares), block.pixel)
+
+    def _shares(self, wide: Block, place: tuple[int, int], evidence: Evidence) -> Shares | None:
+        """Return how the spectral residual of a pixel of the core divides over the bands."""
+        from hsad.kernels.ring.account import account_of_ring
+
+        near, components, weights = self._ring_problem(wide, evidence)
+        row, col = (start + core.start for start, core in zip(place, near.core, strict=True))
+        found = account_of_ring(components, near.valid, (row, col), self.window, self._task, weights=weights)
+        if found is None or not found.difference.any():
+            return None
+        ring, pixel = near.spectra.reshape(-1, near.shape[2])[found.members], near.spectra[row, col]
+        residual = pixel - found.weights @ ring
+        shares = residual * (evidence.subspaces.spectral @ found.difference)
+        return Shares(
+            shares / float(found.difference @ found.difference),
+            ring,
+            residual,
+        )
 
     @property
     def _margin(self) -> int:
@@ -296,18 +333,24 @@ class Auto(DualWindow):
         """Return the objective of the purified representation at the core; NaN where the ring is too empty."""
         from hsad.kernels.ring.score import score_rings
 
-        # The median of the weights is a half.
-        task = Task(CRD, self.lam / 2, distance=True, objective=True, softening=_SOFTENING)
-
         def objective() -> NDArray[np.float64]:
-            near = narrowed(wide, self.outer // 2)
-            contrast = self._contrast(wide, evidence).astype(np.float64)
-            vectors = evidence.subspaces.spectral
-            components = projected(near, vectors, np.zeros(vectors.shape[1]))
-            weights = 1.0 / (1.0 + contrast / evidence.spatial_median)
-            return score_rings(components, near.valid, near.core, self.window, task, weights=weights)
+            near, components, weights = self._ring_problem(wide, evidence)
+            return score_rings(components, near.valid, near.core, self.window, self._task, weights=weights)
 
         return _remembered(wide, "spectral", evidence, objective)
+
+    @property
+    def _task(self) -> Task:
+        # The median of the weights is a half.
+        return Task(CRD, self.lam / 2, distance=True, objective=True, softening=_SOFTENING)
+
+    def _ring_problem(self, wide: Block, evidence: Evidence) -> tuple[Block, NDArray[np.float64], NDArray[np.float64]]:
+        """Return the block that the rings need, its components, and the weights of its pixels in a ring."""
+        near = narrowed(wide, self.outer // 2)
+        contrast = self._contrast(wide, evidence).astype(np.float64)
+        vectors = evidence.subspaces.spectral
+        components = projected(near, vectors, np.zeros(vectors.shape[1]))
+        return near, components, 1.0 / (1.0 + contrast / evidence.spatial_median)
 
     def _spatial(self, wide: Block, evidence: Evidence) -> NDArray[np.float32]:
         """Return the smoothed contrast at the core."""

@@ -8,7 +8,7 @@ files, tiles or threads.
 from __future__ import annotations
 
 import dataclasses
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, TypeVar
@@ -16,9 +16,10 @@ from typing import Any, ClassVar, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from hsad.detectors.account import Reason
 from hsad.detectors.block import Block
 from hsad.detectors.declared import check_value, hints_of
-from hsad.detectors.parameters import ByUsersNames, Parameter, declared
+from hsad.detectors.parameters import Parameter, declared
 
 __all__ = ["Background", "Detector", "Scan"]
 
@@ -89,7 +90,7 @@ class Background:
 
 
 @dataclass(frozen=True)
-class Detector(metaclass=ByUsersNames):
+class Detector(ABC):
     """Base of all detectors: subclass it as a frozen dataclass whose fields are the parameters.
 
     The fields are declared with `parameter` and checked once, when the detector is made. A detector has no other
@@ -161,6 +162,11 @@ class Detector(metaclass=ByUsersNames):
         return declared(cls)
 
     @property
+    def unwrapped(self) -> Detector:
+        """The detector itself where this one only changes what it sees, as `OnComponents` does; else this one."""
+        return self
+
+    @property
     def halo(self) -> int:
         """Pixels on each side that a score depends on."""
         return 0
@@ -177,7 +183,7 @@ class Detector(metaclass=ByUsersNames):
         """
         return 4.0 * itemsize * bands
 
-    def check_machine(self) -> None:
+    def check_machine(self) -> None:  # noqa: B027  most detectors run on every machine
         """Refuse what this machine lacks (a device, a package): asked before any work that is done here.
 
         Raises
@@ -220,6 +226,14 @@ class Detector(metaclass=ByUsersNames):
 
         `background` is what `learn` returned, or an equal one that was saved and loaded.
         """
+
+    def account(self, block: Block, background: Any) -> Reason:  # noqa: ARG002  for those that have one
+        """Return why the one pixel in the block's core scores as it does.
+
+        The pixel is valid and has a score. Contributions by band, where there are any, sum to it: they come from the
+        same numbers as the score, so that the two cannot differ.
+        """
+        return Reason("this method gives no account by band: compare the spectrum with its surroundings")
 
     def parts(self, block: Block, background: Any) -> NDArray[np.float64]:  # noqa: ARG002  for those that have some
         """Return each kind of `evidence` at the block's core, shape ``(core rows, core cols, kinds)``."""

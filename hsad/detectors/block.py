@@ -84,6 +84,16 @@ class Block:
         core, valid = self.spectra[self.core], self.core_valid
         return core.reshape(-1, core.shape[2]) if valid.all() else core[valid]
 
+    @property
+    def place(self) -> tuple[int, int]:
+        """Row and column, in the block, of the first pixel of the core."""
+        return self.core[0].start, self.core[1].start
+
+    @property
+    def pixel(self) -> NDArray[np.float64]:
+        """Spectrum of the first pixel of the core: of the only one, where an account is asked for."""
+        return np.array(self.spectra[self.core][0, 0])
+
     def pieces(self) -> Iterator[NDArray[np.float64]]:
         """Yield `pixels` a few rows at a time, what is empty left out.
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hsad.detectors.account import Reason
 from hsad.detectors.base import Background, Detector, Scan
 from hsad.detectors.block import Block
+from hsad.detectors.checks import above, at_least
+from hsad.detectors.described import for_users
 from hsad.detectors.parameters import parameter
 from hsad.detectors.probe import require_valid
 from hsad.errors import ConvergenceWarning, DataError, RankWarning
@@ -52,7 +55,14 @@ class Gaussian(Background):
         """Return the squared Mahalanobis distance of ``(n, d)`` spectra, or of several such pieces, shape ``(n,)``."""
         return mahalanobis(spectra, self.mean, self.whitening)
 
+    def reason(self, spectrum: NDArray[np.float64]) -> Reason:
+        """Return what of a spectrum's squared distance comes from each band: ``z · C⁻¹z`` with z = x − mean."""
+        difference = spectrum - self.mean
+        slopes = self.whitening @ (self.whitening.T @ difference)
+        return Reason("", slopes * difference, self.mean, difference, slopes)
 
+
+@for_users
 @dataclass(frozen=True)
 class GlobalRX(Detector):
     """Squared Mahalanobis distance to the mean of the scene: ``(x − μ)ᵀ C⁻¹ (x − μ)``.
@@ -80,12 +90,12 @@ class GlobalRX(Detector):
     ridge: float = parameter(
         1e-2,
         "with --covariance ridge: added to the diagonal, times trace/bands",
-        check=lambda value: None if value > 0 else "above 0",
+        check=above(0),
     )
     trim: float = parameter(
         0.0,
         "share of the highest scores left out of the statistics, iterated",
-        check=lambda value: None if 0 <= value < 1 else "at least 0 and below 1",
+        check=at_least(0, below=1),
     )
 
     def learn(self, scan: Scan) -> Gaussian:
@@ -106,6 +116,21 @@ class GlobalRX(Detector):
     def score(self, block: Block, background: Gaussian) -> NDArray[np.float64]:
         """Return the squared distances of the block's core."""
         return block.spread(background.distance(block.pieces()))
+
+    def account(self, block: Block, background: Gaussian) -> Reason:
+        """Return the account ``z · C⁻¹z`` with z = x − μ, which sums to the squared distance."""
+        score = float(self.score(block, background)[0, 0])
+        reason = background.reason(block.pixel).summing_to(score)
+        average = ""
+        if self.covariance == "pinv" and not self.trim:
+            average = f", {background.rank} on average over the scene"
+        covariance = np.linalg.pinv(background.whitening @ background.whitening.T, hermitian=True)
+        return replace(
+            reason,
+            sentence=f"its squared Mahalanobis distance to the scene's mean is {score:.4g}{average}",
+            mean=background.mean,
+            spread=np.sqrt(np.maximum(np.diag(covariance), 0.0)),
+        )
 
     def _trimmed(self, scan: Scan, moments: Moments, gaussian: Gaussian) -> Gaussian:
         everybody = moments.count

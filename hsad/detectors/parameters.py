@@ -6,7 +6,6 @@ import dataclasses
 import functools
 import types
 import typing
-from abc import ABCMeta
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
@@ -15,7 +14,7 @@ import numpy as np
 
 from hsad.errors import ParameterError
 
-__all__ = ["TAKEN", "ByUsersNames", "Parameter", "declared", "parameter"]
+__all__ = ["TAKEN", "Parameter", "declared", "parameter"]
 
 T = TypeVar("T")
 
@@ -37,7 +36,7 @@ def parameter(
     help: str,  # noqa: A002  the command line's word
     *,
     check: Callable[[T], str | None] | None = None,
-    name: str | None = None,
+    alias: str | None = None,
 ) -> T:
     """Declare a field of a detector: its default, its help text and its check.
 
@@ -49,10 +48,10 @@ def parameter(
         One phrase for the command line and the documentation.
     check : callable, optional
         Returns what the value must be (``"odd and at least 3"``) when it is not, else None.
-    name : str, optional
-        What users call it where a field cannot have that name, as with ``score``, which is a method.
+    alias : str, optional
+        The name for users where the field cannot have that name: ``score`` is a method. See `for_users`.
     """
-    return field(default=default, metadata={"help": help, "check": check, "name": name})
+    return field(default=default, metadata={"help": help, "check": check, "alias": alias})
 
 
 @dataclass(frozen=True)
@@ -148,7 +147,7 @@ def declared(cls: type[Any], taken: frozenset[str] = TAKEN) -> tuple[Parameter, 
         kind = kinds[0] if kinds else str
         found.append(
             Parameter(
-                f.metadata["name"] or f.name,
+                f.metadata["alias"] or f.name,
                 f.name,
                 kind,
                 f.default,
@@ -164,12 +163,3 @@ def declared(cls: type[Any], taken: frozenset[str] = TAKEN) -> tuple[Parameter, 
             "it needs another name"
         )
     return tuple(found)
-
-
-class ByUsersNames(ABCMeta):
-    """Lets a detector be made with its parameters called as users call them."""
-
-    def __call__(cls, *args: Any, **parameters: Any) -> Any:
-        """Make the detector."""
-        fields = {p.name: p.field for p in cls.parameters()}  # type: ignore[attr-defined]
-        return super().__call__(*args, **{fields.get(name, name): value for name, value in parameters.items()})

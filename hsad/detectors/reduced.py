@@ -9,12 +9,14 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from hsad.detectors.account import Reason
 from hsad.detectors.base import Background, Detector, Scan
 from hsad.detectors.block import Block
+from hsad.detectors.checks import at_least
+from hsad.detectors.moments import leading, moments_of, with_signs
 from hsad.detectors.parameters import TAKEN, Parameter, declared, parameter
 from hsad.detectors.probe import require_valid
 from hsad.errors import ParameterError
-from hsad.kernels.summaries import Moments
 
 __all__ = ["Components", "OnComponents"]
 
@@ -58,12 +60,17 @@ class OnComponents(Detector):
     """
 
     detector: Detector
-    pca: int = parameter(10, "number of principal components", check=lambda value: None if value >= 1 else "at least 1")
+    pca: int = parameter(10, "number of principal components", check=at_least(1))
 
     @classmethod
     def parameters(cls) -> tuple[Parameter, ...]:
         """Return ``pca``, which is what the option of every run says."""
         return declared(cls, TAKEN - {"pca"})
+
+    @property
+    def unwrapped(self) -> Detector:
+        """The detector that sees the components."""
+        return self.detector
 
     @property
     # A detector's constant, seen through the wrapper.
@@ -105,13 +112,12 @@ class OnComponents(Detector):
 
     def learn(self, scan: Scan) -> Components:
         """Learn the components in one pass, then let the detector learn on them."""
-        moments = require_valid(scan(_moments))
+        moments = require_valid(scan(moments_of))
         bands = len(moments.mean)
         if self.pca > bands:
             raise ParameterError(f"pca must be at most the number of bands, {bands}, not {self.pca}")
-        vectors = np.linalg.eigh(moments.covariance)[1][:, ::-1][:, : self.pca]
-        largest = np.take_along_axis(vectors, np.abs(vectors).argmax(axis=0)[None], axis=0)
-        components = Components(moments.mean, np.ascontiguousarray(vectors * np.sign(largest)), None)
+        _, vectors = leading(moments.covariance, self.pca)
+        components = Components(moments.mean, np.ascontiguousarray(with_signs(vectors)), None)
         return replace(components, inner=self.detector.learn(_ProjectedScan(scan, components)))
 
     def adapt(self, scan: Scan, background: Components) -> Components:
@@ -121,6 +127,12 @@ class OnComponents(Detector):
     def score(self, block: Block, background: Components) -> NDArray[np.float64]:
         """Return the detector's scores on the projected block."""
         return self.detector.score(background.project(block), background.inner)
+
+    def account(self, block: Block, background: Components) -> Reason:
+        """Return the detector's account of the components, traced back to the bands."""
+        reason = self.detector.account(background.project(block), background.inner)
+        reason = reason.in_bands(block.pixel, background.mean, background.vectors)
+        return replace(reason, sentence=f"{reason.sentence} (on {self.pca} principal components)")
 
     def parts(self, block: Block, background: Components) -> NDArray[np.float64]:
         """Return the detector's kinds of evidence on the projected block."""
@@ -139,10 +151,6 @@ class _ProjectedScan:
 
     def __call__(self, function: Callable[..., T | None], *arguments: Any, halo: int = 0) -> T | None:
         return self._scan(_on_projected, self._components, function, *arguments, halo=halo)
-
-
-def _moments(block: Block) -> Moments | None:
-    return Moments.of(block.pieces())
 
 
 def _on_projected(block: Block, components: Components, function: Callable[..., T], *arguments: Any) -> T:

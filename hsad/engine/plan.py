@@ -249,7 +249,7 @@ def check_side(source: Source, detector: Detector) -> None:
     smallest = detector.smallest_side
     if min(rows, cols) >= smallest:
         return
-    inner = getattr(detector, "detector", detector)  # of a detector on components
+    inner = detector.unwrapped
     named = [p.name for p in inner.parameters() if getattr(inner, p.field) == smallest]
     raise DataError(
         f"{f'{named[0]}: ' if named else ''}a window of {smallest} pixels is larger than the scene of "

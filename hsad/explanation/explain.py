@@ -12,11 +12,11 @@ import numpy as np
 
 from hsad.anomalies.opened import Scene, open_scores
 from hsad.anomalies.vectors import read_anomalies
+from hsad.detectors.account import Reason
 from hsad.detectors.block import Block, clamped
 from hsad.detectors.block import Scene as BlockScene
 from hsad.errors import DataError, ParameterError
 from hsad.explanation.library import Library, angle
-from hsad.explanation.reasons import Reason, reason_of
 from hsad.job.job import Job, prepared
 from hsad.job.request import Request
 
@@ -75,17 +75,27 @@ class Explanation:
     def sentence(self) -> str:
         """The whole in a sentence or two."""
         text = f"Pixel {self.row},{self.col} scores {self.score:.4g} by {self.method}: {self.reason.sentence}."
-        if self.reason.contributions is not None:
-            order = np.argsort(-self.reason.contributions)[:3]
-            named = [
-                f"band {self.bands[b]}" if self.wavelength is None else f"{self.wavelength[b]:.0f} nm" for b in order
-            ]
-            text += f" The most comes from {', '.join(named)}."
+        if self.reason.contributions is not None and self.reason.contributions.any():
+            text += f" {self._bands(self.reason.contributions)}."
         if self.similar:
             text += f" The most similar anomalies are {', '.join(f'{n} ({a:.1f}°)' for n, a in self.similar)}."
         if self.hints:
             text += f" Hints from the library: {', '.join(f'{n} ({a:.1f}°)' for n, a in self.hints)}."
         return text
+
+    def _bands(self, contributions: NDArray[np.float64]) -> str:
+        """Return in words which bands the score comes from, and whether the pixel is brighter or darker there."""
+        order = np.argsort(-contributions)
+        needed = int(np.searchsorted(np.cumsum(contributions[order]), contributions.sum() / 2)) + 1
+        named = [
+            (f"band {self.bands[b]}" if self.wavelength is None else f"{self.wavelength[b]:.0f} nm")
+            + (" (brighter)" if self.spectrum[b] > self.background[b] else " (darker)")
+            for b in order[:3]
+        ]
+        return (
+            f"Half of the score comes from {min(needed, len(order))} of {len(order)} bands, the most from "
+            f"{', '.join(named)}"
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return what JSON says of it; numbers that are none become None there."""
@@ -149,7 +159,7 @@ class Explainer:
         score = float(detector.score(block, background)[0, 0])
         if np.isnan(score):
             raise DataError(f"at {row},{col}: the pixel has no score: its ring holds too few valid pixels")
-        reason = reason_of(detector, background, block, score)
+        reason = detector.account(block, background)
         spectrum = np.array(block.spectra[block.core][0, 0])
         mean, spread, compared = self._compared(row, col, reason)
         wavelength = self.learned.wavelength
@@ -185,10 +195,8 @@ class Explainer:
 
     def _compared(self, row: int, col: int, reason: Reason) -> tuple[NDArray[np.float64], NDArray[np.float64], str]:
         """Return mean and spread of what the pixel is shown beside: its ring, or the scene where that is learned."""
-        background: Any = self.learned.background
-        if reason.ring is None and hasattr(background, "mean") and hasattr(background, "whitening"):
-            covariance = np.linalg.pinv(background.whitening @ background.whitening.T, hermitian=True)
-            return np.asarray(background.mean), np.sqrt(np.maximum(np.diag(covariance), 0.0)), "the scene"
+        if reason.mean is not None and reason.spread is not None:
+            return reason.mean, reason.spread, "the scene"
         ring = reason.ring
         if ring is None or ring.shape[1] != len(self.learned.bands):
             block = self._block(row, col, _AROUND // 2)

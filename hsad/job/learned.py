@@ -201,8 +201,7 @@ class Learned:
 
 def versions_of(detector: Detector) -> dict[str, str]:
     """Return the versions of the packages that a detector learns with."""
-    inner = getattr(detector, "detector", detector)
-    return {package: _version(package) for package in ("numpy", *inner.packages)}
+    return {package: _version(package) for package in ("numpy", *detector.unwrapped.packages)}
 
 
 @functools.cache

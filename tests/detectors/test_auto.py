@@ -279,7 +279,7 @@ def test_the_parts_come_with_the_score_where_they_are_asked_for(tmp_path):
     [
         ({"areas": "25,50.5"}, "areas: '25,50.5' is not a list of whole numbers such as 1,2,3"),
         ({"areas": ()}, r"areas: \(\) is not a list of whole numbers"),
-        ({"areas": (1, 25)}, r"areas must be areas of at least 2 pixels, not \(1, 25\)"),
+        ({"areas": (1, 25)}, r"areas must be at least 2 each, not \(1, 25\)"),
         ({"smooth": -1}, "smooth must be at least 0, not -1"),
         ({"components": 0}, "components must be at least 1, not 0"),
         ({"spatial_weight": "half"}, "spatial_weight: 'half' is not a number"),

@@ -8,11 +8,14 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from hsad.detectors.account import Reason
 from hsad.detectors.base import Background, Scan
 from hsad.detectors.block import Block, widened
+from hsad.detectors.checks import at_least
 from hsad.detectors.deep.components import ComponentImages, learn_components, scene_moments
 from hsad.detectors.deep.crops import sample_crops
-from hsad.detectors.deep.model import DeepDetector, at_least
+from hsad.detectors.deep.model import DeepDetector
+from hsad.detectors.described import for_users
 from hsad.detectors.parameters import parameter
 from hsad.errors import ParameterError
 from hsad.kernels.image.smoothing import smoothed, smoothing_radius
@@ -57,6 +60,7 @@ class SkipModel(Background):
                 raise ValueError("the network is not finite")
 
 
+@for_users
 @dataclass(frozen=True)
 class Autoencoder(DeepDetector):
     """Residual of a network that is fitted to the scene for a short time: rare objects are not reproduced yet.
@@ -85,7 +89,7 @@ class Autoencoder(DeepDetector):
     leaf: ClassVar[int] = 256
 
     given: Literal["auto", "noise", "scene"] = parameter(
-        "auto", "what goes in: noise, the scene; auto: noise for scenes of at most 128 x 128 pixels", name="input"
+        "auto", "what goes in: noise, the scene; auto: noise for scenes of at most 128 x 128 pixels", alias="input"
     )
     channels: int = parameter(24, "channels of the network", check=at_least(1))
     components: int = parameter(20, "number of spectral components", check=at_least(1))
@@ -154,13 +158,33 @@ class Autoencoder(DeepDetector):
         valid = wide.core_valid
         if not block.core_valid.any():
             return np.full(block.core_valid.shape, np.nan)
-        images = background.images.of(wide)
-        given = images
-        if background.given == "noise":
-            given = _noise(wide.origin, wide.valid.shape, wide.scene.cols, len(images), self.seed)
+        given, images = self._images(wide, background)
         residual = skip_residual(background.states, given, images, wide.origin, self.device)[wide.core]
         scores = smoothed(residual, valid, self.smooth)
         return np.where(block.core_valid, scores[core], np.nan)
+
+    def account(self, block: Block, background: SkipModel) -> Reason:
+        """Return the squared residual of each component over its root, smoothed as the score, divided over bands."""
+        from hsad.kernels.networks.skip import skip_squares
+
+        wide, core = widened(block, smoothing_radius(self.smooth))
+        given, images = self._images(wide, background)
+        squares = skip_squares(background.states, given, images, wide.origin, self.device)[:, *wide.core]
+        parts = squares / np.maximum(np.sqrt(squares.sum(axis=0)), np.finfo(np.float64).tiny)
+        by_component = np.array([smoothed(part, wide.core_valid, self.smooth)[core][0, 0] for part in parts])
+        strongest = int(by_component.argmax())
+        return Reason(
+            f"the network does not reproduce {len(parts)} components of it; component {strongest + 1} is the worst, "
+            f"with {by_component[strongest] / max(by_component.sum(), np.finfo(np.float64).tiny):.0%} of the residual",
+            background.images.in_bands(by_component),
+        ).summing_to(float(self.score(block, background)[0, 0]))
+
+    def _images(self, block: Block, background: SkipModel) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return what goes into the network, and the images that it is to reproduce."""
+        images = background.images.of(block)
+        if background.given == "noise":
+            return _noise(block.origin, block.valid.shape, block.scene.cols, len(images), self.seed), images
+        return images, images
 
 
 def _noise(first: tuple[int, int], shape: tuple[int, ...], cols: int, count: int, seed: int) -> NDArray[np.float32]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from hsad.detectors.base import Background, Scan
 from hsad.detectors.block import Block
+from hsad.detectors.moments import leading, moments_of, with_signs
 from hsad.detectors.probe import require_valid
 from hsad.errors import DataError
 from hsad.kernels.summaries import Moments
@@ -64,6 +65,11 @@ class ComponentImages(Background):
         """Number of images."""
         return len(self.filling)
 
+    def in_bands(self, contributions: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return contributions of components divided over the bands, by the squared share of each in a direction."""
+        shares = self.vectors**2
+        return np.asarray(shares / shares.sum(axis=0) @ contributions)
+
     def of(self, block: Block) -> NDArray[np.float32]:
         """Return the images of a block with its surroundings, ``(k, rows, cols)``."""
         from hsad.kernels.image.projection import project
@@ -82,7 +88,7 @@ def scene_moments(scan: Scan, method: str) -> Moments:
     DataError
         When there are too few to learn from, or they are all equal.
     """
-    moments = require_valid(scan(_moments))
+    moments = require_valid(scan(moments_of))
     if moments.count < _FEWEST_PIXELS:
         raise DataError(
             f"{method} needs at least {_FEWEST_PIXELS} valid pixels to learn from: there are {moments.count}"
@@ -96,12 +102,9 @@ def learn_components(moments: Moments, count: int, scaling: Scaling, *, limit: f
     """Return the leading components of pixels with these moments; fewer than `count` where there are not so many."""
     mean, covariance = moments.mean, moments.covariance
     second = covariance + np.outer(mean, mean) if scaling == "length" else covariance
-    values, vectors = np.linalg.eigh(second)
-    values, vectors = values[::-1][:count], vectors[:, ::-1][:, :count]
-    kept = values > _NO_VARIATION * values[0]
-    values, vectors = values[kept], vectors[:, kept]
-    largest = np.take_along_axis(vectors, np.abs(vectors).argmax(axis=0)[None], axis=0)
-    vectors = vectors * np.sign(largest)
+    values, vectors = leading(second, count)
+    varying = values > _NO_VARIATION * values[0]
+    values, vectors = values[varying], with_signs(vectors[:, varying])
     if scaling == "length":
         vectors = vectors / np.sqrt(np.trace(second))
         shift = np.zeros(vectors.shape[1])
@@ -111,7 +114,3 @@ def learn_components(moments: Moments, count: int, scaling: Scaling, *, limit: f
         shift = mean @ vectors
     digest = hashlib.sha256(moments.mean.tobytes() + moments.scatter.tobytes()).hexdigest()
     return ComponentImages(vectors, shift, mean @ vectors - shift, float(limit), moments.count, digest)
-
-
-def _moments(block: Block) -> Moments | None:
-    return Moments.of(block.pieces())

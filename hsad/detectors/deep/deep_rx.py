@@ -9,12 +9,15 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from hsad.detectors.account import Reason
 from hsad.detectors.base import Background, Scan
 from hsad.detectors.block import Block, widened
+from hsad.detectors.checks import at_least
 from hsad.detectors.deep.components import ComponentImages, learn_components, scene_moments
 from hsad.detectors.deep.crops import Crop, sample_crops
 from hsad.detectors.deep.implants import rare_pixels
-from hsad.detectors.deep.model import DeepDetector, at_least
+from hsad.detectors.deep.model import DeepDetector
+from hsad.detectors.described import for_users
 from hsad.detectors.parameters import parameter
 from hsad.errors import DataError, ParameterError
 from hsad.kernels.covariance import mahalanobis, regularize, whitener
@@ -79,6 +82,7 @@ def _is_network(value: Any) -> str | None:
     return "autoencoder, random or the path of an .onnx file"
 
 
+@for_users
 @dataclass(frozen=True)
 class DeepRX(DeepDetector):
     """Mahalanobis distance, not squared, of a network's features of a pixel to one Gaussian of them.
@@ -177,6 +181,13 @@ class DeepRX(DeepDetector):
         distance[valid] = background.distance(maps[:, wide.core[0], wide.core[1]][:, valid].T)
         scores = smoothed(distance, valid, self.smooth)
         return np.where(block.core_valid, scores[core], np.nan)
+
+    def account(self, block: Block, background: FeatureGaussian) -> Reason:  # noqa: ARG002  nothing depends on them
+        """Return that there is no account by band."""
+        return Reason(
+            "this method gives no account by band: its distance is one of features, in which a network has mixed the "
+            "bands nonlinearly; compare the spectrum with its surroundings"
+        )
 
     def _foreign(self) -> Any:
         """Return the network of others, None for the own one."""

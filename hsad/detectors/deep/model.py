@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -10,15 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsad.detectors.base import Detector
+from hsad.detectors.checks import at_least
 from hsad.detectors.parameters import parameter
 from hsad.detectors.ring.windows import Device
 
-__all__ = ["DeepDetector", "at_least", "check_weights"]
-
-
-def at_least(least: float) -> Callable[[Any], str | None]:
-    """Return the check of a number that must not be smaller."""
-    return lambda value: None if not isinstance(value, str) and value >= least else f"at least {least}"
+__all__ = ["DeepDetector", "check_weights"]
 
 
 @dataclass(frozen=True)

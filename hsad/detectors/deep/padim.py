@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 
 from hsad.detectors.base import Background, Scan
 from hsad.detectors.block import Block, widened
+from hsad.detectors.checks import above, at_least
 from hsad.detectors.deep.components import ComponentImages, learn_components
-from hsad.detectors.deep.model import DeepDetector, at_least
+from hsad.detectors.deep.model import DeepDetector
+from hsad.detectors.described import for_users
 from hsad.detectors.parameters import parameter
 from hsad.detectors.probe import require_valid
 from hsad.errors import DataError
@@ -62,6 +64,7 @@ class Places(Background):
     spread: NDArray[np.float64]
 
 
+@for_users
 @dataclass(frozen=True)
 class PaDiM(DeepDetector):
     """Mahalanobis distance of a pixel to what its own place was on other dates: a change alarm.
@@ -91,12 +94,12 @@ class PaDiM(DeepDetector):
     share: float = parameter(
         0.5,
         "share of the covariance of all positions in that of each",
-        check=lambda value: None if 0 <= value <= 1 else "between 0 and 1",
+        check=at_least(0, at_most=1),
     )
     epsilon: float = parameter(
         0.1,
         "added to the covariance, times its mean variance",
-        check=lambda value: None if value > 0 else "above 0",
+        check=above(0),
     )
     smooth: float = parameter(0.0, "standard deviation of the smoothing, pixels", check=at_least(0))
 

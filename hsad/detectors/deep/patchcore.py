@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from hsad.detectors.base import Background, Scan
 from hsad.detectors.block import Block, widened
+from hsad.detectors.checks import at_least, odd_from
 from hsad.detectors.deep.components import ComponentImages, learn_components, scene_moments
-from hsad.detectors.deep.model import DeepDetector, at_least
+from hsad.detectors.deep.model import DeepDetector
+from hsad.detectors.described import for_users
 from hsad.detectors.parameters import parameter
-from hsad.detectors.ring.windows import odd_from
 from hsad.errors import DataError
 from hsad.kernels.image.smoothing import smoothed, smoothing_radius
 from hsad.kernels.summaries import Histogram, Moments, Sample
@@ -53,6 +54,7 @@ class MemoryBank(Background):
     size: int
 
 
+@for_users
 @dataclass(frozen=True)
 class PatchCore(DeepDetector):
     """Distance of a pixel's features to the nearest of a bank of features of ordinary pixels.
@@ -87,7 +89,7 @@ class PatchCore(DeepDetector):
     rare: float = parameter(
         0.05,
         "share of the rarest pixels that stay out of the bank, with their neighbours",
-        check=lambda value: None if 0 <= value < 1 else "at least 0 and below 1",
+        check=at_least(0, below=1),
     )
     apart: int = parameter(7, "no neighbour of the own scene within so many pixels; -1: any", check=at_least(-1))
     pool: int = parameter(1, "side of the window over which features are pooled, odd", check=odd_from(1))

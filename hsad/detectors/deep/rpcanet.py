@@ -8,12 +8,15 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from hsad.detectors.account import Reason
 from hsad.detectors.base import Background, Scan
 from hsad.detectors.block import Block
+from hsad.detectors.checks import at_least
 from hsad.detectors.deep.components import ComponentImages, learn_components, scene_moments
 from hsad.detectors.deep.crops import sample_crops
 from hsad.detectors.deep.implants import Examples
-from hsad.detectors.deep.model import DeepDetector, at_least, check_weights
+from hsad.detectors.deep.model import DeepDetector, check_weights
+from hsad.detectors.described import for_users
 from hsad.detectors.parameters import parameter
 from hsad.kernels.networks.pieces import Piece
 
@@ -57,6 +60,7 @@ class StagesModel(Background):
             check_weights(state, {"0.L.0.weight": 4, "0.epsilon": 0, "log_kernel": 2})
 
 
+@for_users
 @dataclass(frozen=True)
 class RPCANet(DeepDetector):
     """Root mean square over the components of what stages of networks call sparse.
@@ -140,3 +144,19 @@ class RPCANet(DeepDetector):
         for state, median in zip(background.states, background.medians, strict=True):
             total += np.log(rpcanet_norm(state, images, block.valid, self.device)[block.core] / median + 0.1)
         return np.where(block.core_valid, np.exp(total / len(background.states)), np.nan)
+
+    def account(self, block: Block, background: StagesModel) -> Reason:
+        """Return the score divided by the square of each component's sparse part, and then over the bands."""
+        from hsad.kernels.networks.rpcanet import rpcanet_squares
+
+        images = background.images.of(block)
+        shares = np.zeros(len(images))
+        for state in background.states:
+            squares = rpcanet_squares(state, images, block.valid, self.device)[:, *block.core][:, 0, 0]
+            shares += squares / max(squares.sum(), np.finfo(np.float64).tiny) / len(background.states)
+        score = float(self.score(block, background)[0, 0])
+        return Reason(
+            f"the sparse part of its {len(images)} components is {score:.3g} times as large as the median of the "
+            f"scene; component {int(shares.argmax()) + 1} has {shares.max():.0%} of it",
+            background.images.in_bands(shares * score),
+        ).summing_to(score)

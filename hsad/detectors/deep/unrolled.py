@@ -9,14 +9,16 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from hsad.detectors.account import Layers, Reason
 from hsad.detectors.base import Background, Scan
 from hsad.detectors.block import Block
+from hsad.detectors.checks import at_least, odd_from, zero_or_at_least
 from hsad.detectors.deep.components import ComponentImages, learn_components, scene_moments
 from hsad.detectors.deep.crops import Crop, sample_crops
 from hsad.detectors.deep.implants import Examples
-from hsad.detectors.deep.model import DeepDetector, at_least, check_weights
+from hsad.detectors.deep.model import DeepDetector, check_weights
+from hsad.detectors.described import for_users
 from hsad.detectors.parameters import parameter
-from hsad.detectors.ring.windows import odd_from
 from hsad.errors import ParameterError
 from hsad.kernels.networks.pieces import Piece
 
@@ -119,6 +121,7 @@ class UnrolledModel(Background):
         return {**told, "checksum": self.images.checksum}
 
 
+@for_users
 @dataclass(frozen=True)
 class UnrolledRPCA(DeepDetector):
     """A few layers of robust PCA whose thresholds θ, weights λ and matrix W were learned on pseudo-anomalies.
@@ -173,7 +176,7 @@ class UnrolledRPCA(DeepDetector):
     patch: int = parameter(
         0,
         "side of the patches of the literal form; 0: rings instead of patches",
-        check=lambda value: None if value == 0 or value >= 2 else "0, or at least 2",
+        check=zero_or_at_least(2),
     )
     low: Literal["rank", "smooth"] = parameter(
         "rank", "with --patch: background of a patch, its leading directions or polynomials of degree 2"
@@ -253,6 +256,31 @@ class UnrolledRPCA(DeepDetector):
         maps = layer_maps(member.weights, self._network(background.images), member.scales, piece)
         return np.stack([u[block.core] for u, _ in maps]).astype(np.float64)
 
+    def account(self, block: Block, background: UnrolledModel) -> Reason:
+        """Return the evidence of each layer beside its threshold, and how far W is from where learning began.
+
+        There is no account by band: each layer divides by the clutter of its surroundings and gates what the next one
+        sees.
+        """
+        members = background.members
+        unit, index = ("of the components' range", "pixel of the patch") if self.patch else ("medians", "component")
+        thresholds, matrices = tuple(m.thresholds for m in members), tuple(m.matrix for m in members)
+        layers = Layers(background.names, thresholds, matrices, unit, index)
+        theta, change = layers.thresholds[-1], members[-1].change
+        learned = (
+            f"{'learned ' if change else ''}thresholds θ {_listed(theta)} {unit}; "
+            f"W, of norm {np.linalg.norm(members[-1].matrix):.3g}, is {change:.2g} away from ½I"
+        )
+        if self.patch:
+            return Reason(f"{len(theta)} layers over patches, {learned}", layers=layers)
+        u = self.layer_evidence(block, background)[:, 0, 0]
+        evidence = {f"layer {number}": float(value) for number, value in enumerate(u, start=1)}
+        return Reason(
+            f"layer by layer its residual is {_listed(u)} medians of the scene ({learned})",
+            evidence=evidence,
+            layers=layers,
+        )
+
     @property
     def _layers(self) -> int:
         if self.layers == "auto":
@@ -308,6 +336,10 @@ class UnrolledRPCA(DeepDetector):
             median = max(float(np.median(np.concatenate(norms))), 1e-12)
             members.append(UnrolledMember(weights, np.array([median]), np.zeros(0), np.zeros((0, 0)), 1.0))
         return UnrolledModel(images, tuple(members), basis)
+
+
+def _listed(values: NDArray[np.float64]) -> str:
+    return ", ".join(f"{value:.3g}" for value in values)
 
 
 def _member(weights: dict[str, NDArray[np.float32]], scales: Any) -> UnrolledMember:

@@ -54,6 +54,21 @@ class Unlikeness(Background):
         """Return the logarithms of squared distances: 0 at the median of the scene, 1 at its 90th percentile."""
         return (_logarithm(squared) - self.median) / max(self.high - self.median, 1e-9)
 
+    def by_band(self, spectrum: NDArray[np.float64], subspaces: Subspaces) -> NDArray[np.float64]:
+        """Return what of a pixel's squared distance comes from each band; the parts sum to the distance.
+
+        Within the components it is ``d · V C⁻¹Vᵀd`` with d the difference from the centre, as of any Mahalanobis
+        distance; of what they leave out, the square of each band.
+        """
+        vectors, gaussian = subspaces.principal, self.gaussian
+        centred = (spectrum - subspaces.mean) * subspaces.varying
+        components = centred @ vectors
+        white = gaussian.whitening @ (gaussian.whitening.T @ (components - gaussian.centre))
+        parts = (centred - vectors @ gaussian.centre) * (vectors @ white)
+        if gaussian.rest > 0:
+            parts += (centred - vectors @ components) ** 2 / gaussian.rest
+        return np.asarray(parts)
+
 
 def components_of(
     block: Block, subspaces: Subspaces

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from hsad.detectors.base import Background
 from hsad.detectors.block import Block
+from hsad.detectors.moments import leading
 from hsad.errors import DataError
 from hsad.kernels.summaries import Moments
 
-__all__ = ["Subspaces", "moments_of", "projected", "subspaces_of"]
+__all__ = ["Subspaces", "projected", "subspaces_of"]
 
 _MORPHOLOGY_COMPONENTS = 5
 
@@ -62,11 +63,6 @@ class Subspaces(Background):
         )
 
 
-def moments_of(block: Block) -> Moments | None:
-    """Return the moments of the valid spectra of the core, None when there are none."""
-    return Moments.of(block.pieces())
-
-
 def projected(block: Block, vectors: NDArray[np.float64], shift: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return ``spectra @ vectors - shift`` of a whole block, of which no more than a few rows are read at a time."""
     from hsad.kernels.image.projection import project
@@ -84,20 +80,14 @@ def subspaces_of(moments: Moments, components: int) -> Subspaces:
     if not varying.any():
         raise DataError("all valid pixels are equal: there is no variation to measure an anomaly by")
     covariance, centre = covariance[np.ix_(varying, varying)], mean[varying]
-    variances, principal = _leading(covariance, _SCENE_COMPONENTS)
-    powers, leading = _leading(covariance + np.outer(centre, centre), components)
+    variances, principal = leading(covariance, _SCENE_COMPONENTS)
+    powers, strongest = leading(covariance + np.outer(centre, centre), components)
     spatial, spectral = (
-        np.zeros((len(mean), count)) for count in (min(_MORPHOLOGY_COMPONENTS, principal.shape[1]), leading.shape[1])
+        np.zeros((len(mean), count)) for count in (min(_MORPHOLOGY_COMPONENTS, principal.shape[1]), strongest.shape[1])
     )
     spatial[varying] = principal[:, :_MORPHOLOGY_COMPONENTS] / np.sqrt(variances[0])
-    spectral[varying] = leading / np.sqrt(powers.sum())
+    spectral[varying] = strongest / np.sqrt(powers.sum())
     whole = np.zeros((len(mean), principal.shape[1]))
     whole[varying] = principal
     variance = float(np.trace(covariance)) / len(covariance)
     return Subspaces(mean, spatial, spectral, whole, varying.astype(np.float64), variance)
-
-
-def _leading(matrix: NDArray[np.float64], count: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the largest eigenvalues of a symmetric matrix and their eigenvectors."""
-    values, vectors = np.linalg.eigh(matrix)
-    return values[::-1][:count], vectors[:, ::-1][:, :count]

@@ -10,8 +10,11 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from hsad.detectors.account import Reason
 from hsad.detectors.base import Detector, Scan
 from hsad.detectors.block import Block
+from hsad.detectors.checks import above, at_least, zero_or_at_least
+from hsad.detectors.described import for_users
 from hsad.detectors.parameters import parameter
 from hsad.detectors.probe import check_varies
 from hsad.errors import ConvergenceWarning, ParameterError
@@ -24,6 +27,7 @@ _OVERLAP = 4
 """Neighbouring windows share about one part in this many of their sides."""
 
 
+@for_users
 @dataclass(frozen=True)
 class BandRPCA(Detector):
     """Principal component pursuit of every band image, in overlapping windows: the size of a pixel's sparse parts.
@@ -56,21 +60,19 @@ class BandRPCA(Detector):
     lam: float | Literal["auto"] = parameter(
         "auto",
         "weight of the sparse part; auto: 1/sqrt(side of the window)",
-        check=lambda value: None if isinstance(value, float) and 0 < value < 1 else "above 0 and below 1",
+        check=above(0, below=1),
     )
-    measure: Literal["l2", "l1"] = parameter("l2", "norm of the sparse parts over the bands", name="score")
+    measure: Literal["l2", "l1"] = parameter("l2", "norm of the sparse parts over the bands", alias="score")
     patch: int = parameter(
         0,
         "side of the patches that are the columns of the matrix; 0: the band image itself is the matrix",
-        check=lambda value: None if value == 0 or value >= 2 else "0 or at least 2",
+        check=zero_or_at_least(2),
     )
-    window: int = parameter(
-        64, "side of the windows that are decomposed", check=lambda value: None if value >= 8 else "at least 8"
-    )
+    window: int = parameter(64, "side of the windows that are decomposed", check=at_least(8))
     tolerance: float = parameter(
         1e-7,
         "relative residual at which the iteration ends",
-        check=lambda value: None if 0 < value < 1 else "above 0 and below 1",
+        check=above(0, below=1),
     )
 
     def __post_init__(self) -> None:
@@ -94,6 +96,25 @@ class BandRPCA(Detector):
 
     def score(self, block: Block, background: None) -> NDArray[np.float64]:  # noqa: ARG002  nothing is learned
         """Return the norms of the blended sparse parts of the block's core."""
+        order = 1 if self.measure == "l1" else 2
+        return np.where(block.core_valid, np.linalg.norm(self._sparse(block), ord=order, axis=2), np.nan)
+
+    def account(self, block: Block, background: None) -> Reason:
+        """Return what of the norm over the bands comes from each of them."""
+        sparse = self._sparse(block)[0, 0]
+        length = float(np.linalg.norm(sparse))
+        slopes = np.sign(sparse) if self.measure == "l1" else sparse / (length or 1.0)
+        reason = Reason(
+            f"the low-rank background of each band's image leaves a sparse part of length {length:.4g}",
+            slopes * sparse,
+            block.pixel - sparse,
+            sparse,
+            slopes,
+        )
+        return reason.summing_to(float(self.score(block, background)[0, 0]))
+
+    def _sparse(self, block: Block) -> NDArray[np.float64]:
+        """Return the blended sparse parts of the block's core, ``(core rows, core cols, bands)``."""
         core = block.core
         sparse = np.zeros((*block.core_valid.shape, block.spectra.shape[2]))
         weights = np.zeros(block.core_valid.shape)
@@ -110,8 +131,7 @@ class BandRPCA(Detector):
                 weights[here] += weight[there]
         with np.errstate(invalid="ignore"):
             sparse /= weights[..., None]
-        order = 1 if self.measure == "l1" else 2
-        return np.where(block.core_valid, np.linalg.norm(sparse, ord=order, axis=2), np.nan)
+        return sparse
 
     def _windows(self, block: Block, axis: int) -> Iterator[tuple[slice, NDArray[np.float64]]]:
         """Yield the windows along an axis that meet the core: where in the block, and the weight of each position."""

@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from hsad.detectors.account import Reason
 from hsad.detectors.base import Background, Detector, Scan
 from hsad.detectors.block import Block
+from hsad.detectors.checks import at_least
+from hsad.detectors.described import for_users
 from hsad.detectors.parameters import parameter
 from hsad.detectors.probe import check_varies
 from hsad.errors import DataError, ParameterError
@@ -42,6 +45,7 @@ class PatchBasis(Background):
     patches: int
 
 
+@for_users
 @dataclass(frozen=True)
 class LowRank(Detector):
     """Norm over the bands of what is left of a pixel after a rank-k background of patches was taken away.
@@ -67,11 +71,9 @@ class LowRank(Detector):
     title: ClassVar[str] = "rank-k background of patches: residual of a pixel over the bands"
     reference: ClassVar[str] = "Gao et al., IEEE TIP 22(12):4996, 2013; Eckart & Young, Psychometrika 1:211, 1936"
 
-    rank: int = parameter(1, "rank of the background", check=lambda value: None if value >= 1 else "at least 1")
-    patch: int = parameter(8, "side of a patch in pixels", check=lambda value: None if value >= 2 else "at least 2")
-    stride: int = parameter(
-        4, "distance of patches in pixels, at most a patch", check=lambda value: None if value >= 1 else "at least 1"
-    )
+    rank: int = parameter(1, "rank of the background", check=at_least(1))
+    patch: int = parameter(8, "side of a patch in pixels", check=at_least(2))
+    stride: int = parameter(4, "distance of patches in pixels, at most a patch", check=at_least(1))
     center: bool = parameter(False, "take the mean of each patch out before, and add it to its background")
 
     def __post_init__(self) -> None:
@@ -120,14 +122,31 @@ class LowRank(Detector):
 
     def score(self, block: Block, background: PatchBasis) -> NDArray[np.float64]:
         """Return the norms of the residuals of the block's core."""
+        return np.where(block.core_valid, self._residuals(block, background)[0], np.nan)
+
+    def account(self, block: Block, background: PatchBasis) -> Reason:
+        """Return the squared residual of each band over the norm of the residual."""
+        scores, found = self._residuals(block, background)
+        residual = block.pixel - found
+        slopes = residual / (float(scores[0, 0]) or 1.0)
+        return Reason(
+            f"the background of rank {self.rank} of its patches, which holds {background.explained:.2%} of the scene, "
+            f"leaves a residual of length {float(scores[0, 0]):.4g}",
+            slopes * residual,
+            found,
+            residual,
+            slopes,
+        )
+
+    def _residuals(self, block: Block, background: PatchBasis) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the norms of the residuals of the block's core, and the background of its last pixel."""
         from hsad.kernels.low_rank.patch_background import background_residuals
 
         places = _places(block, self, self.patch - 1)
         core = (block.core[0].start, block.core[0].stop, block.core[1].start, block.core[1].stop)
         # All bands side by side.
         vectors = np.ascontiguousarray(background.vectors.transpose(1, 2, 0))
-        residuals = background_residuals(block.spectra, block.valid, core, places, self.center, vectors)
-        return np.where(block.core_valid, residuals, np.nan)
+        return background_residuals(block.spectra, block.valid, core, places, self.center, vectors)
 
 
 def _places(block: Block, detector: LowRank, before: int) -> Places:

@@ -12,8 +12,11 @@ from typing import ClassVar, Literal, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from hsad.detectors.account import Reason
 from hsad.detectors.base import Background, Detector, Scan
 from hsad.detectors.block import Block
+from hsad.detectors.checks import above, at_least
+from hsad.detectors.described import for_users
 from hsad.detectors.global_rx import Gaussian
 from hsad.detectors.low_rank.state import Place, Room, Stored, store
 from hsad.detectors.parameters import parameter
@@ -64,6 +67,7 @@ class Decomposition(Background):
     nonzero: float
 
 
+@for_users
 @dataclass(frozen=True)
 class RPCA(Detector):
     """Principal component pursuit over pixels × bands: the size of a pixel's sparse part.
@@ -102,17 +106,17 @@ class RPCA(Detector):
     lam: float | Literal["auto"] = parameter(
         "auto",
         "weight of the sparse part; auto: 1/sqrt(max(pixels, bands))",
-        check=lambda value: None if isinstance(value, float) and 0 < value < 1 else "above 0 and below 1",
+        check=above(0, below=1),
     )
     measure: Literal["l2", "l1", "rx"] = parameter(
-        "l2", "size of a pixel's sparse part: a norm, or its Mahalanobis distance", name="score"
+        "l2", "size of a pixel's sparse part: a norm, or its Mahalanobis distance", alias="score"
     )
     tolerance: float = parameter(
         1e-7,
         "relative residual at which the iteration ends",
-        check=lambda value: None if 0 < value < 1 else "above 0 and below 1",
+        check=above(0, below=1),
     )
-    max_iterations: int = parameter(200, "most iterations", check=lambda value: None if value >= 1 else "at least 1")
+    max_iterations: int = parameter(200, "most iterations", check=at_least(1))
 
     def learn(self, scan: Scan) -> Decomposition:
         """Decompose the scene (or several, as one matrix): one pass an iteration, and a few more."""
@@ -172,6 +176,24 @@ class RPCA(Detector):
         if self.measure == "l1":
             return block.spread(np.abs(sparse).sum(axis=1))
         return block.spread(np.sqrt(np.einsum("ij,ij->i", sparse, sparse)))
+
+    def account(self, block: Block, background: Decomposition) -> Reason:
+        """Return what of the sparse part's size comes from each band."""
+        score = float(self.score(block, background)[0, 0])
+        sparse = np.array(sparse_part(block, background.steps)[0])
+        length = float(np.linalg.norm(sparse))
+        slopes = np.sign(sparse) if self.measure == "l1" else sparse / (length or 1.0)
+        contributions = slopes * sparse
+        if background.gaussian is not None:
+            distance = background.gaussian.reason(sparse)
+            contributions, slopes = distance.contributions, None
+        return Reason(
+            f"the low-rank part of the scene (rank {background.rank}) leaves a sparse part of length {length:.4g}",
+            contributions,
+            block.pixel - sparse,
+            sparse,
+            slopes,
+        ).summing_to(score)
 
     def _gaussian(self, scan: Scan, steps: tuple[Step, ...]) -> Gaussian | None:
         if self.measure != "rx":

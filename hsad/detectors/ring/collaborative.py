@@ -9,8 +9,11 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from hsad.detectors.account import Reason
 from hsad.detectors.base import Scan
 from hsad.detectors.block import Block
+from hsad.detectors.checks import above
+from hsad.detectors.described import for_users
 from hsad.detectors.parameters import parameter
 from hsad.detectors.probe import Scale, order_one_factor
 from hsad.detectors.ring.windows import Device, DualWindow
@@ -39,10 +42,7 @@ class KernelScale(Scale):
     gamma: float
 
 
-def _positive(value: float | Literal["auto"]) -> str | None:
-    return None if value == "auto" or value > 0 else "above 0"
-
-
+@for_users
 @dataclass(frozen=True)
 class CRD(DualWindow):
     """Norm of what is left of a pixel when the pixels of its ring represent it together.
@@ -76,7 +76,7 @@ class CRD(DualWindow):
     title: ClassVar[str] = "collaborative representation: residual of a pixel represented by its ring"
     reference: ClassVar[str] = "Li & Du, IEEE TGRS 53(3):1463, 2015"
 
-    lam: float = parameter(1e-3, "regularisation λ", check=_positive)
+    lam: float = parameter(1e-3, "regularisation λ", check=above(0))
     weights: Weights = parameter("distance", "atoms unlike the pixel cost more, or all cost the same")
     sum_to_one: bool = parameter(False, "ask for coefficients that sum to one")
     center: bool = parameter(False, "subtract the mean of the ring first")
@@ -85,7 +85,7 @@ class CRD(DualWindow):
         "exact", "exact, or the truncated pseudo-inverse of published code"
     )
     measure: Literal["residual", "objective"] = parameter(
-        "residual", "norm of the residual, or square root of the whole minimum", name="score"
+        "residual", "norm of the residual, or square root of the whole minimum", alias="score"
     )
     device: Device = parameter("cpu", "where it is computed; cuda needs torch")
 
@@ -118,7 +118,12 @@ class CRD(DualWindow):
         scores = score_rings(spectra, block.valid, block.core, self.window, self.task, device=self.device)
         return scores if self.normalize else scores / background.factor
 
+    def account(self, block: Block, background: Scale) -> Reason:
+        """Return what of the residual's norm, or of the root of the objective, comes from each band."""
+        return _linear_account(self, block, background, self.task)
 
+
+@for_users
 @dataclass(frozen=True)
 class KernelCRD(DualWindow):
     """Collaborative representation in the feature space of a kernel.
@@ -140,10 +145,10 @@ class KernelCRD(DualWindow):
     title: ClassVar[str] = "kernel CRD: collaborative representation in a kernel's feature space"
     reference: ClassVar[str] = "Li & Du, IEEE TGRS 53(3):1463, 2015"
 
-    lam: float = parameter(1e-3, "regularisation λ", check=_positive)
+    lam: float = parameter(1e-3, "regularisation λ", check=above(0))
     weights: Weights = parameter("distance", "atoms unlike the pixel cost more, or all cost the same")
     kernel: Literal["rbf", "polynomial", "linear"] = parameter("rbf", "the kernel")
-    gamma: float | Literal["auto"] = parameter("auto", "the kernel's γ on spectra of order one", check=_positive)
+    gamma: float | Literal["auto"] = parameter("auto", "the kernel's γ on spectra of order one", check=above(0))
     device: Device = parameter("cpu", "where it is computed; cuda needs torch")
 
     def learn(self, scan: Scan) -> KernelScale:
@@ -173,6 +178,25 @@ class KernelCRD(DualWindow):
 
         spectra, task = block.spectra * background.factor, self.task(background.gamma)
         return score_rings(spectra, block.valid, block.core, self.window, task, device=self.device)
+
+    def account(self, block: Block, background: KernelScale) -> Reason:
+        """Return the account of CRD for the linear kernel; the residual of another one has no bands."""
+        if self.kernel == "linear":
+            return _linear_account(self, block, background, self.task(background.gamma))
+        return Reason(
+            f"this method gives no account by band: what the ring does not explain lies in the space of the "
+            f"{self.kernel} kernel, which has no bands; compare the spectrum with its ring"
+        )
+
+
+def _linear_account(detector: DualWindow, block: Block, background: Scale, task: tasks.Task) -> Reason:
+    """Return the account of a representation in the space of spectra."""
+    from hsad.kernels.ring.account import account_of_ring
+
+    score = float(detector.score(block, background)[0, 0])
+    found = account_of_ring(block.spectra * background.factor, block.valid, block.place, detector.window, task)
+    sentence = "the {count} pixels of its ring together leave {share} of its length unexplained"
+    return detector.reason_of(block, score, found, background.factor, sentence)
 
 
 def _sample(block: Block) -> Sample | None:

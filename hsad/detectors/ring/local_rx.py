@@ -8,7 +8,10 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from hsad.detectors.account import Reason
 from hsad.detectors.block import Block
+from hsad.detectors.checks import above
+from hsad.detectors.described import for_users
 from hsad.detectors.parameters import parameter
 from hsad.detectors.ring.windows import Device, DualWindow
 from hsad.kernels.covariance import Covariance
@@ -17,6 +20,7 @@ from hsad.kernels.ring.task import COVARIANCES, RX, Task
 __all__ = ["LocalRX"]
 
 
+@for_users
 @dataclass(frozen=True)
 class LocalRX(DualWindow):
     """Squared Mahalanobis distance of a pixel to the mean and covariance of its ring.
@@ -45,7 +49,7 @@ class LocalRX(DualWindow):
     ridge: float = parameter(
         1e-2,
         "with --covariance ridge: added to the diagonal, times trace/bands",
-        check=lambda value: None if value > 0 else "above 0",
+        check=above(0),
     )
     device: Device = parameter("cpu", "where it is computed; cuda needs torch")
 
@@ -59,3 +63,12 @@ class LocalRX(DualWindow):
         from hsad.kernels.ring.score import score_rings
 
         return score_rings(block.spectra, block.valid, block.core, self.window, self.task, device=self.device)
+
+    def account(self, block: Block, background: None) -> Reason:
+        """Return the account ``z · C⁻¹z``, z the pixel less the mean of its ring."""
+        from hsad.kernels.ring.account import account_of_ring
+
+        score = float(self.score(block, background)[0, 0])
+        found = account_of_ring(block.spectra, block.valid, block.place, self.window, self.task)
+        sentence = f"its squared Mahalanobis distance to the {{count}} pixels of its ring is {score:.4g}"
+        return self.reason_of(block, score, found, 1.0, sentence)

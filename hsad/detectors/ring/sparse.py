@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hsad.detectors.account import Reason
 from hsad.detectors.base import Scan
 from hsad.detectors.block import Block
+from hsad.detectors.checks import above, at_least
+from hsad.detectors.described import for_users
 from hsad.detectors.parameters import parameter
 from hsad.detectors.probe import Scale, check_varies, factor_of
 from hsad.detectors.ring.windows import DualWindow
 from hsad.errors import DataError
 
+if TYPE_CHECKING:
+    from hsad.kernels.ring.sparse import SparseTask
+
 __all__ = ["SRD"]
 
 
+@for_users
 @dataclass(frozen=True)
 class SRD(DualWindow):
     """Norm of what is left of a pixel after it was represented sparsely by the pixels of its ring: ‖y − Xα‖.
@@ -44,17 +51,13 @@ class SRD(DualWindow):
     )
 
     solver: Literal["omp", "ista", "fista"] = parameter("omp", "matching pursuit, or the lasso by gradient steps")
-    atoms: int = parameter(
-        5, "with --solver omp: most pixels of the ring taken", check=lambda value: None if value >= 1 else "at least 1"
-    )
+    atoms: int = parameter(5, "with --solver omp: most pixels of the ring taken", check=at_least(1))
     lam: float = parameter(
         1e-2,
         "with --solver ista and fista: weight of the sparsity, on spectra of order one",
-        check=lambda value: None if value > 0 else "above 0",
+        check=above(0),
     )
-    iterations: int = parameter(
-        100, "with --solver ista and fista: number of steps", check=lambda value: None if value >= 1 else "at least 1"
-    )
+    iterations: int = parameter(100, "with --solver ista and fista: number of steps", check=at_least(1))
 
     def learn(self, scan: Scan) -> Scale:
         """Learn by which factor the spectra become of order one, where that matters."""
@@ -70,8 +73,24 @@ class SRD(DualWindow):
 
     def score(self, block: Block, background: Scale) -> NDArray[np.float64]:
         """Return the residual norms of the block's core; NaN where the ring has too few valid pixels."""
-        from hsad.kernels.ring.sparse import SOLVERS, SparseTask, score_sparse
+        from hsad.kernels.ring.sparse import score_sparse
 
         spectra = block.spectra if background.factor == 1 else block.spectra * background.factor
-        task = SparseTask(SOLVERS.index(self.solver), self.atoms, self.lam, self.iterations)
-        return score_sparse(spectra, block.valid, block.core, self.window, task) / background.factor
+        return score_sparse(spectra, block.valid, block.core, self.window, self._task) / background.factor
+
+    def account(self, block: Block, background: Scale) -> Reason:
+        """Return the squared residual of each band over the norm of the residual."""
+        from hsad.kernels.ring.account import account_of_sparse
+
+        score = float(self.score(block, background)[0, 0])
+        spectra = block.spectra * background.factor
+        found = account_of_sparse(spectra, block.valid, block.place, self.window, self._task)
+        most = f"at most {self.atoms} of" if self.solver == "omp" else "few of"
+        sentence = f"{most} the {{count}} pixels of its ring leave {{share}} of its length unexplained"
+        return self.reason_of(block, score, found, background.factor, sentence)
+
+    @property
+    def _task(self) -> SparseTask:
+        from hsad.kernels.ring.sparse import SOLVERS, SparseTask
+
+        return SparseTask(SOLVERS.index(self.solver), self.atoms, self.lam, self.iterations)

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
+import numpy as np
+
+from hsad.detectors.account import Reason
 from hsad.detectors.base import Detector
+from hsad.detectors.block import Block
+from hsad.detectors.checks import odd_from
 from hsad.detectors.parameters import parameter
 from hsad.errors import ParameterError
 from hsad.kernels.ring.window import BORDERS, Window
 
-__all__ = ["Border", "Device", "DualWindow", "odd_from"]
+if TYPE_CHECKING:
+    from hsad.kernels.ring.account import RingAccount
+
+__all__ = ["Border", "Device", "DualWindow"]
 
 Border = Literal["shift", "truncate", "reflect"]
 
 Device = Literal["cpu", "cuda"]
-
-
-def odd_from(least: int) -> Callable[[int], str | None]:
-    """Return the check of a window's side that must be odd and at least this."""
-    return lambda side: None if side % 2 and side >= least else f"odd and at least {least}"
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,25 @@ class DualWindow(Detector):
     def smallest_side(self) -> int:
         """The outer window must lie in the scene."""
         return self.outer
+
+    def reason_of(self, block: Block, score: float, found: RingAccount | None, factor: float, sentence: str) -> Reason:
+        """Return a kernel's account of spectra that were multiplied by a factor, in the units of the spectra.
+
+        The sentence may name ``{count}``, the pixels of the ring, and ``{share}``, what they leave of the pixel's
+        length.
+        """
+        if found is None:
+            return Reason("its ring holds too few valid pixels: it has no score")
+        pixel, residual = block.pixel, found.difference / factor
+        share = float(np.linalg.norm(residual)) / max(float(np.linalg.norm(pixel)), np.finfo(np.float64).tiny)
+        return Reason(
+            sentence.format(count=len(found.ring), share=f"{100 * share:.3g} %"),
+            found.contributions,
+            pixel - residual,
+            residual,
+            None if found.slopes is None else found.slopes,
+            ring=found.ring / factor,
+        ).summing_to(score)
 
     def check_machine(self) -> None:
         """Refuse a device that is not here, for those that can compute on several."""

@@ -178,8 +178,10 @@ def _coefficients(
 @compiled
 def background_residuals(
     spectra: Stack, valid: Mask, core: tuple[int, int, int, int], places: Places, center: bool, vectors: Stack
-) -> Stack:
-    """Return ‖x − b‖ of the pixels of a core, b the median of the backgrounds of the patches over a pixel.
+) -> tuple[Stack, Stack]:
+    """Return ‖x − b‖ of the pixels of a core, and b of the last one.
+
+    b is the median of the backgrounds of the patches over a pixel.
 
     Parameters
     ----------
@@ -198,6 +200,7 @@ def background_residuals(
     -------
     (core rows, core cols) ndarray
         NaN where no patch has a valid pixel.
+    (bands,) ndarray
     """
     bands, rank = spectra.shape[2], vectors.shape[1]
     most = places.rows.size * places.cols.size
@@ -228,4 +231,4 @@ def background_residuals(
                 rest = spectrum[b] - found[b]
                 total += rest * rest
             scores[row, col] = np.sqrt(total)
-    return scores
+    return scores, found

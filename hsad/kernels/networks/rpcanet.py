@@ -99,14 +99,20 @@ def stage(weights: Tensors, number: int, images: Tensor, sparse: Tensor) -> tupl
     return _network(weights, f"{number}.M", background + sparse), sparse
 
 
-def _forward(weights: Tensors, images: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the smoothed norm of T ``(rows, cols)`` and D ``(c, rows, cols)``."""
+def _decomposed(weights: Tensors, images: Tensor) -> tuple[Tensor, Tensor]:
+    """Return D and T after all stages, ``(c, 1, rows, cols)`` each."""
     import torch
 
     restored = images[:, None]
     sparse = torch.zeros_like(restored)
     for number in range(sum(name.endswith(".epsilon") for name in weights)):
         restored, sparse = stage(weights, number, restored, sparse)
+    return restored, sparse
+
+
+def _forward(weights: Tensors, images: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the smoothed norm of T ``(rows, cols)`` and D ``(c, rows, cols)``."""
+    restored, sparse = _decomposed(weights, images)
     squares = sparse[:, 0].square().mean(0)
     return (smoothed(squares, valid, weights["log_kernel"]) + 1e-4).sqrt(), restored[:, 0]
 
@@ -122,6 +128,21 @@ def rpcanet_norm(
         given = torch.tensor(images, device=place), torch.tensor(valid, device=place).float()
         norm, _ = _forward(tensors_of(weights, place), *given)
     return np.asarray(norm.cpu().numpy(), dtype=np.float64)
+
+
+def rpcanet_squares(
+    weights: Arrays, images: NDArray[np.float32], valid: NDArray[np.bool_], device: str
+) -> NDArray[np.float64]:
+    """Return the smoothed square of T by component, ``(c, rows, cols)``."""
+    import torch
+
+    place = torch_device(device, "rpcanet")
+    with one_torch_thread(), torch.no_grad():
+        known = tensors_of(weights, place)
+        _, sparse = _decomposed(known, torch.tensor(images, device=place))
+        around = torch.tensor(valid, device=place).float()
+        squares = [smoothed(part[0].square(), around, known["log_kernel"]).cpu().numpy() for part in sparse]
+    return np.asarray(squares, dtype=np.float64)
 
 
 def taught_rpcanet(start: Arrays, lessons: Lessons) -> Arrays:

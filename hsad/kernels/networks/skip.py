@@ -8,9 +8,9 @@ second half of the learning with the statistics of their normalisation: their sq
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,7 @@ from hsad.kernels.networks.weights import Arrays, arrays_of, convolution, tensor
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["LEVELS", "SKIP_HALO", "SkipPiece", "skip_residual", "skip_start", "taught_skip"]
+__all__ = ["LEVELS", "SKIP_HALO", "SkipPiece", "skip_residual", "skip_squares", "skip_start", "taught_skip"]
 
 LEVELS = 3
 CELL = 2**LEVELS
@@ -205,16 +205,28 @@ def skip_residual(
     first: tuple[int, int],
     device: str,
 ) -> NDArray[np.float64]:
-    """Return the root of the mean squared residual over states and components, ``(rows, cols)``.
+    """Return the root of what `skip_squares` gives, summed over the components, ``(rows, cols)``."""
+    return np.sqrt(skip_squares(states, given, wanted, first, device, lambda squares: squares.sum(0)))
 
-    `first` is the place in the scene of the images' first pixel.
+
+def skip_squares(
+    states: Sequence[Arrays],
+    given: NDArray[np.float32],
+    wanted: NDArray[np.float32],
+    first: tuple[int, int],
+    device: str,
+    of: Callable[[Tensor], Tensor] = lambda squares: squares,
+) -> NDArray[np.float64]:
+    """Return the squared residual of each component, mean of the states, ``(k, rows, cols)``.
+
+    `first` is the place in the scene of the images' first pixel. `of` is what counts of the squares of a state.
     """
     import torch
 
     place = torch_device(device, "autoencoder")
     lead = (first[0] % CELL, first[1] % CELL)
     rows, cols = wanted.shape[1:]
-    total = np.zeros((rows, cols))
+    total: Any = 0.0
     with one_torch_thread(), torch.no_grad():
         images = torch.tensor(_aligned(given, lead), device=place)[None]
         target = torch.tensor(wanted, device=place)
@@ -222,5 +234,5 @@ def skip_residual(
             known = tensors_of(state, place)
             made = _forward(known, images, _Normalisation(known))[0]
             made = made[:, lead[0] : lead[0] + rows, lead[1] : lead[1] + cols]
-            total += (made - target).square().sum(0).cpu().numpy()
-    return np.sqrt(total / len(states))
+            total = total + of((made - target).square()).cpu().numpy().astype(np.float64)
+    return np.asarray(total / len(states))

@@ -27,7 +27,7 @@ from hsad.kernels.simd.gathering import gather_columns
 from hsad.kernels.simd.symmetric import TILE, multiply_tiles
 from hsad.kernels.simd.vectors import LANES
 
-__all__ = ["SOLVERS", "SparseTask", "score_sparse"]
+__all__ = ["SOLVERS", "SparseTask", "score_patch", "score_sparse"]
 
 SOLVERS = ("omp", "ista", "fista")
 OMP, ISTA, FISTA = range(3)
@@ -197,8 +197,10 @@ def _match(patch: Patch, atoms: Numbers, count: int, limit: int, work: _Matching
 
 
 @compiled
-def omp_patch(patch: Patch, valid: Mask, wanted: Mask, window: Window, most_atoms: int, scores: Matrix) -> None:
+def omp_patch(patch: Patch, valid: Mask, wanted: Mask, window: Window, most_atoms: int, scores: Matrix) -> Vector:
     """Score the pixels of a patch by the residual of orthogonal matching pursuit with at most `most_atoms` atoms.
+
+    Return the residual of the last pixel.
 
     An atom is chosen by its correlation with the residual, divided by its length; the weights are least squares on
     the atoms as they are.
@@ -235,6 +237,7 @@ def omp_patch(patch: Patch, valid: Mask, wanted: Mask, window: Window, most_atom
             chosen[k] = atoms[work.chosen[k]]
         chosen[taken] = atoms[count]
         scores[row, col] = _residual_norm(patch, chosen, taken, work.alpha, r)
+    return r
 
 
 @inner
@@ -314,8 +317,11 @@ def lasso_patch(
     iterations: int,
     accelerated: bool,
     scores: Matrix,
-) -> None:
-    """Score the pixels of a patch by the residual after so many steps of ISTA or FISTA on ½‖y - Xα‖² + λ‖α‖₁."""
+) -> Vector:
+    """Score the pixels of a patch by the residual after `iterations` steps of ISTA or FISTA on ½‖y - Xα‖² + λ‖α‖₁.
+
+    Return the residual of the last pixel.
+    """
     most = largest_ring(window.outer, window.inner)
     atoms = np.empty(padded(most + 1), np.int64)
     # Whole tiles: what lies beyond the atoms is 0 in the products, in b, and so in all that follows.
@@ -347,6 +353,7 @@ def lasso_patch(
                 point[i] = shrunk + momentum * (shrunk - alpha[i])
                 alpha[i] = shrunk
         scores[row, col] = _residual_norm(patch, atoms, count, alpha, r)
+    return r
 
 
 def score_sparse(
@@ -373,9 +380,12 @@ def score_sparse(
     # Of a task, patches ask for the kind of inner products only: here the plain ones.
     for patch in patches(spectra, valid, wanted, core, window, Task(CRD, task.lam)):
         here = part_of(core, patch)
-        if task.solver == OMP:
-            omp_patch(patch, valid, wanted[here], window, task.atoms, scores[here])
-        else:
-            fast = task.solver == FISTA
-            lasso_patch(patch, valid, wanted[here], window, task.lam, task.iterations, fast, scores[here])
+        score_patch(patch, valid, wanted[here], window, task, scores[here])
     return scores
+
+
+def score_patch(patch: Patch, valid: Mask, wanted: Mask, window: Window, task: SparseTask, scores: Matrix) -> Vector:
+    """Score the wanted pixels of a patch; return the residual of the last one."""
+    if task.solver == OMP:
+        return omp_patch(patch, valid, wanted, window, task.atoms, scores)
+    return lasso_patch(patch, valid, wanted, window, task.lam, task.iterations, task.solver == FISTA, scores)

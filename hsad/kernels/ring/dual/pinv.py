@@ -48,8 +48,13 @@ def projection(vectors: Matrix, k: int, count: int, order: int, work: Workspace)
 
 
 @compiled
-def truncated_crd_patch(patch: Patch, valid: Mask, wanted: Mask, window: Window, task: Task, scores: Matrix) -> None:
-    """Score the pixels of a patch by CRD, solved in the leading eigenvectors that hold 99.99 % of the trace."""
+def truncated_crd_patch(
+    patch: Patch, valid: Mask, wanted: Mask, window: Window, task: Task, scores: Matrix
+) -> Workspace:
+    """Score the pixels of a patch by CRD, solved in the leading eigenvectors that hold 99.99 % of the trace.
+
+    Return the workspace, which still holds the solution of the last pixel.
+    """
     most = largest_ring(window.outer, window.inner)
     work = workspace(most, patch.x.shape[1])
     atoms = np.empty(padded(most + 1), np.int64)
@@ -71,11 +76,14 @@ def truncated_crd_patch(patch: Patch, valid: Mask, wanted: Mask, window: Window,
                 work.alpha[i] += vectors[i, k] * part
         residual(patch.x, atoms, count, work.alpha, work.scale, task.center, work.r)
         scores[row, col] = crd_score(patch.x, count, task, work)
+    return work
 
 
 @compiled
-def pinv_rx_patch(patch: Patch, valid: Mask, wanted: Mask, window: Window, scores: Matrix) -> None:
+def pinv_rx_patch(patch: Patch, valid: Mask, wanted: Mask, window: Window, scores: Matrix) -> Workspace:
     """Score the pixels of a patch by ``zᵀC⁺z = s ‖G⁺b‖²``, from the centred inner products G and b.
+
+    Return the workspace, which still holds α = G⁺b of the last pixel.
 
     With no more pixels than bands G usually lacks one rank only, that of the mean. Then G + c·11ᵀ has an ordinary
     inverse that does the same to b, which is orthogonal to 1. Otherwise its eigenvectors decide.
@@ -107,8 +115,13 @@ def pinv_rx_patch(patch: Patch, valid: Mask, wanted: Mask, window: Window, score
             score = count * sum_of_squares(work.alpha, count)
         elif trace > 0:
             values, vectors = np.linalg.eigh(dense_system(count, order, 0.0, work))
+            work.alpha[:count] = 0.0
             for k in range(count - 1, -1, -1):
                 if values[k] <= RANK_CUTOFF * values[count - 1]:
                     break
-                score += count * (projection(vectors, k, count, order, work) / values[k]) ** 2
+                part = projection(vectors, k, count, order, work) / values[k]
+                score += count * part**2
+                for i in range(count):
+                    work.alpha[i] += vectors[i, k] * part
         scores[row, col] = score
+    return work

@@ -85,8 +85,10 @@ def crd_patch(
     rare: bool | None,
     scores: Matrix,
     shares: Matrix,
-) -> None:
-    """Score the pixels of a patch by CRD; those that have no score keep what `scores` holds.
+) -> Workspace:
+    """Score the pixels of a patch by CRD; return the workspace, which still holds the solution of the last one.
+
+    A pixel that has no score keeps what `scores` holds.
 
     `shares` gets the least pivots, as shares of their diagonals. With `rare` None, the code that most tasks do not
     need is not even compiled: centring, normalising, an appended row of ones, and the refinement of α.
@@ -106,6 +108,7 @@ def crd_patch(
             refine(patch.x, atoms, count, order, task.lam, task.sum_to_one, task.center, work)
         scores[row, col] = crd_score(patch.x, count, task, work)
         shares[row, col] = share
+    return work
 
 
 @compiled
@@ -135,8 +138,8 @@ def kernel_crd_patch(patch: Patch, valid: Mask, wanted: Mask, window: Window, ta
 
 
 @compiled
-def rx_patch(patch: Patch, valid: Mask, wanted: Mask, window: Window, task: Task, scores: Matrix) -> None:
-    """Score the pixels of a patch by local RX.
+def rx_patch(patch: Patch, valid: Mask, wanted: Mask, window: Window, task: Task, scores: Matrix) -> Workspace:
+    """Score the pixels of a patch by local RX; return the workspace, which still holds the solution of the last one.
 
     With C = ZZᵀ/s + εI and λ = sε, ``zᵀC⁻¹z = (‖r‖² + λ‖α‖²)/ε``: the representation of z by the centred ring.
     """
@@ -171,5 +174,9 @@ def rx_patch(patch: Patch, valid: Mask, wanted: Mask, window: Window, task: Task
                 if share < REFINED_BELOW:
                     refine(patch.x, atoms, count, order, lam, False, True, work)
                 own = sum_of_squares(work.r, bands) + lam * sum_of_squares(work.alpha, count)
+            else:
+                work.alpha[:count] = 0.0
+                residual(patch.x, atoms, count, work.alpha, work.scale, True, work.r)
             score = own / epsilon
         scores[row, col] = score
+    return work

@@ -1,0 +1,67 @@
+"""What users see of a detector's class: its parameters in ``help()``, under their own names."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import re
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from hsad.detectors.checks import Check
+from hsad.detectors.parameters import Parameter
+
+__all__ = ["for_users"]
+
+C = TypeVar("C", bound=type[Any])
+
+#: The first heading of a docstring in numpydoc style: the parameters are described before it.
+_HEADING = re.compile(r"^\S.*\n-{3,}$", re.MULTILINE)
+
+
+def for_users(cls: C) -> C:
+    """Describe the parameters of a detector's class in its docstring, and let users call them by their aliases.
+
+    It goes above ``@dataclass(frozen=True)``. A class without it works too: its help shows the fields as they are.
+    """
+    parameters = cls.parameters()
+    if any(p.name != p.field for p in parameters):
+        cls.__init__ = _with_aliases(cls.__init__, {p.name: p.field for p in parameters})
+    if parameters:
+        cls.__doc__ = _with_parameters(inspect.cleandoc(cls.__doc__ or ""), parameters)
+    return cls
+
+
+def _with_aliases(made: Callable[..., None], fields: dict[str, str]) -> Callable[..., None]:
+    """Return an ``__init__`` that takes parameters by the names for users, and by those of the fields."""
+
+    @functools.wraps(made)
+    def init(self: Any, *arguments: Any, **parameters: Any) -> None:
+        made(self, *arguments, **{fields.get(name, name): value for name, value in parameters.items()})
+
+    names = {field: name for name, field in fields.items()}
+    signature = inspect.signature(made)
+    shown = [p.replace(name=names.get(p.name, p.name)) for p in signature.parameters.values()]
+    init.__signature__ = signature.replace(parameters=shown)  # type: ignore[attr-defined]  # read by inspect
+    return init
+
+
+def _with_parameters(text: str, parameters: tuple[Parameter, ...]) -> str:
+    """Return a docstring with a section on the parameters after the first paragraphs."""
+    entries = "\n".join(_entry(p) for p in parameters)
+    heading = _HEADING.search(text)
+    before, after = (text, "") if heading is None else (text[: heading.start()], f"\n\n{text[heading.start() :]}")
+    return f"{before.rstrip()}\n\nParameters\n----------\n{entries}{after}"
+
+
+def _entry(parameter: Parameter) -> str:
+    """Return the two lines of a parameter: name, type and default; help and range."""
+    kinds = [] if parameter.type is str and parameter.choices else [_TYPES.get(parameter.type, "str")]
+    if parameter.choices:
+        kinds.append("{" + ", ".join(f'"{choice}"' for choice in parameter.choices) + "}")
+    wanted = f" ({parameter.check.wanted})" if isinstance(parameter.check, Check) else ""
+    text = parameter.help[:1].upper() + parameter.help[1:]
+    return f"{parameter.name} : {' or '.join(kinds)}, default {parameter.default!r}\n    {text}{wanted}."
+
+
+_TYPES = {int: "int", float: "float", bool: "bool", tuple: "tuple of int"}

@@ -15,6 +15,7 @@ from strategies import a_scene, scenes
 
 import hsad
 from hsad.detectors import DETECTORS, describe_detector, make_detector, read_parameters
+from hsad.explanation.explain import explainer
 
 #: Every method, with parameters that suit scenes of a few bands and a few dozen pixels.
 VARIANTS = {
@@ -211,6 +212,38 @@ def test_the_input_is_not_modified(variant):
     before = scene.copy()
     hsad.detect(scene, detector(variant), workers=1)
     assert np.array_equal(scene, before, equal_nan=True)
+
+
+def test_an_account_by_band_sums_to_the_score(variant):
+    scene = a_scene()
+    scene[20, 22] = scene[20, 26]  # a twin in its ring
+    places = [(35, 45), (0, 0), (69, 89), (20, 22), tuple(np.argwhere(np.isnan(scene[1:-1, 1:-1, 0]))[3] + [1, 2])]
+    scores = hsad.detect(scene, detector(variant), workers=1)
+    with explainer(scene, detector(variant), {}) as ready:
+        for place in [place for place in places if not np.isnan(scores[place])]:
+            why = ready.at(*map(int, place))
+            contributions = why.reason.contributions
+            assert why.score == pytest.approx(scores[place], rel=2e-6)
+            if contributions is not None:
+                assert contributions.shape == (scene.shape[2],)
+                assert contributions.sum() == pytest.approx(why.score, rel=1e-9)
+            if why.reason.reconstruction is not None:
+                made = why.reason.reconstruction + why.reason.residual
+                np.testing.assert_allclose(made, scene[place], rtol=1e-9)
+            if not has_bands(variant, why):
+                assert contributions is None
+                assert "no account by band" in why.sentence or why.reason.evidence or why.reason.layers
+            else:
+                assert contributions is not None, why.sentence
+
+
+def has_bands(variant, why):
+    """Tell whether a detector's score has parts by band: not where bands are mixed nonlinearly before it is formed."""
+    if variant not in VARIANTS:
+        return why.reason.contributions is not None  # of somebody else's detector it is not known
+    if variant.startswith("auto"):  # spatial evidence is no matter of bands, nor is a pixel like most of the scene
+        return why.score > 0 and "most of it spatial" not in why.sentence
+    return not variant.startswith(("kcrd", "unrolled-rpca", "deep-rx"))
 
 
 def test_an_anomaly_stands_out(variant):

@@ -206,7 +206,7 @@ def test_the_nearest_of_a_bank_by_brute_force():
     near = (np.abs(here[:, None] - there) <= 3).all(axis=2)
     allowed = np.where(near & own, np.inf, distance)
     places = Places(here, there, own, 3)
-    np.testing.assert_allclose(nearest(features, bank, places, "cpu"), allowed.min(axis=1), atol=1e-7)
+    np.testing.assert_allclose(nearest(features, bank, places, "cpu")[0], allowed.min(axis=1), atol=1e-7)
     around = neighbours(bank, 5)
     order = np.linalg.norm(bank[:, None] - bank, axis=2).argsort(axis=1)[:, :5]
     assert np.array_equal(around, order)
@@ -215,14 +215,14 @@ def test_the_nearest_of_a_bank_by_brute_force():
         [1 - np.exp(row[j]) / np.exp(row[order[j]]).sum() for row, j in zip(allowed, nearest_one, strict=True)]
     )
     finite = np.isfinite(np.take_along_axis(allowed, order[nearest_one], axis=1)).all(axis=1)
-    made = nearest(features, bank, places, "cpu", around)
+    made, _ = nearest(features, bank, places, "cpu", around)
     np.testing.assert_allclose(made[finite], (allowed.min(axis=1) * surprise)[finite], atol=1e-7)
 
 
 def test_large_distances_do_not_overflow_the_re_weighting():
     bank = 1e4 * np.random.default_rng(7).normal(size=(20, 2))
     places = Places(np.zeros((3, 2), dtype=int), np.zeros((20, 2), dtype=int), np.zeros(20, dtype=bool), -1)
-    made = nearest(np.full((3, 2), 1e5), bank, places, "cpu", neighbours(bank, 9))
+    made, _ = nearest(np.full((3, 2), 1e5), bank, places, "cpu", neighbours(bank, 9))
     assert np.isfinite(made).all()
 
 
@@ -238,13 +238,15 @@ def test_gaussians_of_positions_are_those_of_numpy():
     np.testing.assert_allclose(held.pooled(2), own.mean(axis=(0, 1)), rtol=1e-4, atol=1e-5)
     new = random.normal(size=(4, 5, 3))
     flat = tuple(array.reshape(20, *array.shape[2:]) for array in (new, held.count, held.mean, held.scatter))
-    made = position_distance(*flat, held.pooled(2), share=0.25, epsilon=0.1, device="cpu")
+    made, products = position_distance(*flat, held.pooled(2), share=0.25, epsilon=0.1, device="cpu")
     for place, (i, j) in enumerate(np.ndindex(4, 5)):
         pooled = own.mean(axis=(0, 1))
         lift = 0.1 * (np.trace(own[i, j]) + np.trace(pooled)) / 6
         covariance = 0.75 * own[i, j] + 0.25 * pooled + lift * np.eye(3)
         step = new[i, j] - stack[valid[:, i, j], i, j].mean(axis=0)
         assert made[place] == pytest.approx(np.sqrt(step @ np.linalg.solve(covariance, step)), rel=1e-4)
+        expected = step * np.linalg.solve(covariance, step)
+        np.testing.assert_allclose(products[place], expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
 
 
 def test_patches_by_hand():

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from hsad.detectors.account import Reason
 from hsad.detectors.base import Background, Scan
 from hsad.detectors.block import Block, widened
 from hsad.detectors.checks import above, at_least
@@ -164,23 +165,43 @@ class PaDiM(DeepDetector):
 
     def score(self, block: Block, background: Places) -> NDArray[np.float64]:
         """Return the distances of the block's core; NaN where fewer than four dates have data."""
+        wide, core = widened(block, smoothing_radius(self.smooth))
+        distances, known, _ = self._distances(wide, background)
+        return np.where(known, smoothed(distances, known, self.smooth), np.nan)[core]
+
+    def account(self, block: Block, background: Places) -> Reason:
+        """Return ``δ · C⁻¹δ`` of each component over the distance, smoothed as the score, divided over bands."""
+        wide, core = widened(block, smoothing_radius(self.smooth))
+        distances, known, products = self._distances(wide, background)
+        parts = products / np.maximum(distances, np.finfo(np.float64).tiny)[..., np.newaxis]
+        by_component = smoothed(parts, known, self.smooth)[core][0, 0]
+        score = float(self.score(block, background)[0, 0])
+        row, col = (start + at for start, at in zip(block.origin, block.place, strict=True))
+        return Reason(
+            f"it is {score:.3g} standard deviations away from the mean of {background.count[row, col]} dates here",
+            background.images.in_bands(by_component),
+        ).summing_to(score)
+
+    def _distances(
+        self, wide: Block, background: Places
+    ) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.float64]]:
+        """Return, at the core, distances, where there are any, and their squares by component."""
         from hsad.kernels.networks.positions import position_distance
 
         rows, cols = background.count.shape
-        if (block.scene.rows, block.scene.cols) != (rows, cols):
+        if (wide.scene.rows, wide.scene.cols) != (rows, cols):
             raise DataError(
-                f"padim: the scene of {block.scene.rows} x {block.scene.cols} pixels is not on the grid of "
+                f"padim: the scene of {wide.scene.rows} x {wide.scene.cols} pixels is not on the grid of "
                 f"its references, {rows} x {cols}"
             )
-        wide, core = widened(block, smoothing_radius(self.smooth))
         here = tuple(
             slice(part.start + start, part.stop + start) for part, start in zip(wide.core, wide.origin, strict=True)
         )
         known = wide.core_valid & (background.count[here] >= _FEWEST_DATES)
-        scores = np.zeros(known.shape)
+        distances, products = np.zeros(known.shape), np.zeros((*known.shape, background.images.count))
         if known.any():
             values = (_components(background.images, wide)[wide.core][known] - background.center) / background.spread
-            scores[known] = position_distance(
+            distances[known], products[known] = position_distance(
                 values,
                 background.count[here][known],
                 background.mean[here][known],
@@ -190,7 +211,7 @@ class PaDiM(DeepDetector):
                 epsilon=self.epsilon,
                 device=self.device,
             )
-        return np.where(known, smoothed(scores, known, self.smooth), np.nan)[core]
+        return distances, known, products
 
 
 @dataclass(frozen=True, eq=False)

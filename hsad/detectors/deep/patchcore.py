@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hsad.detectors.account import Reason
 from hsad.detectors.base import Background, Scan
 from hsad.detectors.block import Block, widened
 from hsad.detectors.checks import at_least, odd_from
@@ -15,7 +17,7 @@ from hsad.detectors.deep.components import ComponentImages, learn_components, sc
 from hsad.detectors.deep.model import DeepDetector
 from hsad.detectors.described import for_users
 from hsad.detectors.parameters import parameter
-from hsad.errors import DataError
+from hsad.errors import DataError, HsadWarning
 from hsad.kernels.image.smoothing import smoothed, smoothing_radius
 from hsad.kernels.summaries import Histogram, Moments, Sample
 
@@ -141,32 +143,72 @@ class PatchCore(DeepDetector):
         near = neighbours(features, self.reweight) if self.reweight else np.zeros((len(features), 0), dtype=np.int64)
         return MemoryBank(images, features, np.ascontiguousarray(places), near, len(features))
 
+    def adapt(self, scan: Scan, background: MemoryBank) -> MemoryBank:
+        """Return the bank; warn of pixels that have no score, because all of it lies too near to them."""
+        extent = np.ptp(background.places, axis=0)
+        if self.apart >= 0 and (extent <= 2 * self.apart).all():
+            lonely = scan(_lonely, self, background, halo=self.halo)
+            if lonely:
+                warnings.warn(
+                    f"patchcore gives {lonely} pixels no score: the whole memory bank lies within {self.apart} pixels "
+                    "of them; choose a smaller apart",
+                    HsadWarning,
+                    stacklevel=2,
+                )
+        return background
+
     def score(self, block: Block, background: MemoryBank) -> NDArray[np.float64]:
         """Return the distances of the block's core, smoothed."""
-        from hsad.kernels.networks.bank import Places, nearest
-
         wide, core = widened(block, smoothing_radius(self.smooth))
-        valid = wide.core_valid
         if not block.core_valid.any():
             return np.full(block.core_valid.shape, np.nan)
+        distance, finite, _ = self._distances(wide, background)
+        scores = smoothed(np.where(finite, distance, 0.0), finite, self.smooth)
+        return np.where(block.core_valid & finite[core], scores[core], np.nan)
+
+    def account(self, block: Block, background: MemoryBank) -> Reason:
+        """Return the squared distance in each component over the distance, smoothed as the score, divided over bands.
+
+        A pooled feature counts for its component.
+        """
+        wide, core = widened(block, smoothing_radius(self.smooth))
+        distance, finite, steps = self._distances(wide, background)
+        squares = steps**2
+        shares = squares / np.maximum(squares.sum(axis=2, keepdims=True), np.finfo(np.float64).tiny)
+        weighted = shares * np.where(finite, distance, 0.0)[..., np.newaxis]
+        parts = np.array([smoothed(part, finite, self.smooth)[core][0, 0] for part in np.moveaxis(weighted, 2, 0)])
+        score = float(self.score(block, background)[0, 0])
+        return Reason(
+            f"the nearest of the {background.size} pixels of the memory bank is {score:.3g} root mean square lengths "
+            "of a pixel away",
+            background.images.in_bands(parts.reshape(-1, background.images.count).sum(axis=0)),
+        ).summing_to(score)
+
+    def _distances(
+        self, wide: Block, background: MemoryBank
+    ) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.float64]]:
+        """Return, at the core, distances, where there are any, and the steps to the nearest ones of the bank."""
+        from hsad.kernels.networks.bank import Places, nearest
+
+        valid = wide.core_valid
         features = _features(background.images, wide, self.pool)
         rows, cols = (np.arange(part.start, part.stop) for part in wide.core)
         asked = features[wide.core][valid]
         down, right = np.nonzero(valid)
         here = np.stack([rows[down] + wide.origin[0], cols[right] + wide.origin[1]], axis=1)
-        own = self._own(background, wide, features)
+        own = self.own_places(background, wide, features)
         places = Places(here, background.places, own, self.apart)
         distance = np.zeros(valid.shape)
-        distance[valid] = nearest(
+        distance[valid], which = nearest(
             asked, background.features, places, self.device, background.near if self.reweight else None
         )
+        steps = np.zeros((*valid.shape, asked.shape[1]))
+        steps[valid] = asked - background.features[which]
         # No neighbour at all is left for a pixel whose scene is hardly larger than what it must keep apart from.
-        finite = valid & np.isfinite(distance)
-        scores = smoothed(np.where(finite, distance, 0.0), finite, self.smooth)
-        return np.where(block.core_valid & finite[core], scores[core], np.nan)
+        return distance, valid & np.isfinite(distance), steps
 
     @staticmethod
-    def _own(background: MemoryBank, block: Block, features: NDArray[np.float64]) -> NDArray[np.bool_]:
+    def own_places(background: MemoryBank, block: Block, features: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Return which pixels of the bank lie in this block: they have the features of their place."""
         at = background.places - np.array(block.origin)
         inside = ((at >= 0) & (at < np.array(block.valid.shape))).all(axis=1)
@@ -202,6 +244,21 @@ def _components(images: ComponentImages, block: Block) -> NDArray[np.float64]:
     from hsad.kernels.image.projection import project
 
     return project(block.spectra, images.vectors, images.shift)
+
+
+def _lonely(block: Block, detector: PatchCore, background: MemoryBank) -> int:
+    """Return the number of the core's pixels from which no pixel of the bank is farther than `apart`."""
+    near = block.core_valid.copy()
+    ends = background.places.min(axis=0), background.places.max(axis=0)
+    for axis, shape in ((0, (-1, 1)), (1, (1, -1))):
+        core = block.core[axis]
+        at = np.arange(core.start, core.stop) + block.origin[axis]
+        farthest = np.maximum(np.abs(at - ends[0][axis]), np.abs(at - ends[1][axis]))
+        near &= (farthest <= detector.apart).reshape(shape)
+    if not near.any():
+        return 0
+    own = detector.own_places(background, block, _features(background.images, block, detector.pool))
+    return int(near.sum()) if own.all() else 0
 
 
 def _features(images: ComponentImages, block: Block, pool: int) -> NDArray[np.float64]:

@@ -80,8 +80,8 @@ def nearest(
     places: Places,
     device: str,
     near: NDArray[np.int64] | None = None,
-) -> NDArray[np.float64]:
-    """Return the distance of each vector to the nearest one of the bank, ``(n,)``.
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Return the distance of each vector to the nearest one of the bank, and the number of that one, ``(n,)`` each.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ def nearest(
     import torch
 
     place = torch_device(device, "patchcore")
-    result = np.empty(len(features))
+    result, numbers = np.empty(len(features)), np.empty(len(features), dtype=np.int64)
     with one_torch_thread(), torch.no_grad():
         held = torch.tensor(bank, device=place)
         squares = held.square().sum(1)
@@ -119,8 +119,8 @@ def nearest(
             if near is not None:
                 around = torch.gather(distance, 1, torch.tensor(near, device=place)[which])
                 least = least * _surprise(least, around)
-            result[part] = least.cpu().numpy()
-    return result
+            result[part], numbers[part] = least.cpu().numpy(), which.cpu().numpy()
+    return result, numbers
 
 
 def _surprise(least: Tensor, around: Tensor) -> Tensor:

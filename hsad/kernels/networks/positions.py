@@ -82,8 +82,8 @@ def position_distance(
     share: float,
     epsilon: float,
     device: str,
-) -> NDArray[np.float64]:
-    """Return √(δᵀ C⁻¹ δ) of each value, δ its deviation from the mean of its position, shape ``(n,)``.
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return √(δᵀ C⁻¹ δ) of each value, δ its deviation from the mean of its position, and ``δ · C⁻¹δ`` ``(n, k)``.
 
     C = (1 − share)·own + share·pooled + ε·(tr own + tr pooled)/(2k)·I, own = scatter/(count − 1).
 
@@ -101,7 +101,7 @@ def position_distance(
 
     place = torch_device(device, "padim")
     components = values.shape[1]
-    result = np.empty(len(values))
+    result, parts = np.empty(len(values)), np.empty(values.shape)
     with one_torch_thread(), torch.no_grad():
         for start in range(0, len(values), _CHUNK):
             part = slice(start, start + _CHUNK)
@@ -110,5 +110,6 @@ def position_distance(
             matrix = (1 - share) * own + share * pooled + (epsilon * trace)[:, None, None] * np.eye(components)
             step = torch.tensor(values[part] - mean[part].astype(np.float64), device=place)[..., None]
             solved = torch.cholesky_solve(step, torch.linalg.cholesky(torch.tensor(matrix, device=place)))
-            result[part] = (step * solved).sum((1, 2)).sqrt().cpu().numpy()
-    return result
+            product = step * solved
+            result[part], parts[part] = product.sum((1, 2)).sqrt().cpu().numpy(), product[..., 0].cpu().numpy()
+    return result, parts

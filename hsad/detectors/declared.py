@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-__all__ = ["check_declared", "check_value", "hints_of"]
+__all__ = ["check_declared", "check_value", "hints_of", "options_of"]
 
 
 def check_declared(value: Any, sizes: Mapping[str, int], name: str = "background") -> None:
@@ -47,6 +47,21 @@ def hints_of(thing: Any) -> dict[str, Any]:
         return {}
 
 
+def options_of(hint: Any) -> tuple[Any, ...]:
+    """Return the alternatives of an annotation, with what stands behind the names of types (``type Name = ...``).
+
+    From numpy 2.5 on ``NDArray[np.float64]`` is such a name on Python 3.12 and later.
+    """
+    origin = typing.get_origin(hint)
+    if hasattr(hint, "__value__") and origin is None:
+        return options_of(hint.__value__)
+    if hasattr(origin, "__value__"):
+        return options_of(origin.__value__[typing.get_args(hint)])
+    if origin in (types.UnionType, typing.Union):
+        return tuple(option for part in typing.get_args(hint) for option in options_of(part))
+    return (hint,)
+
+
 def check_value(value: Any, hint: Any, sizes: Mapping[str, int], name: str = "background") -> None:
     """Check a value against an annotation, a dataclass with all that is in it.
 
@@ -59,8 +74,7 @@ def check_value(value: Any, hint: Any, sizes: Mapping[str, int], name: str = "ba
 
 
 def _check(value: Any, hint: Any, shape: Any, sizes: dict[str, int], name: str) -> None:
-    union = typing.get_origin(hint) in (types.UnionType, typing.Union)
-    options = typing.get_args(hint) if union else (hint,)
+    options = options_of(hint)
     fitting = [option for option in options if _is(value, option)]
     if not fitting:
         wanted = " or ".join(map(_named, options))
@@ -71,15 +85,26 @@ def _check(value: Any, hint: Any, shape: Any, sizes: dict[str, int], name: str) 
         raise ValueError(f"{name} holds what is no finite number")
     if isinstance(value, np.ndarray) and shape is not None:
         _check_shape(value, shape, sizes, name)
-    elif isinstance(value, tuple):
-        parts = typing.get_args(fitting[0])
-        several = parts[1:] == (...,)
-        if parts and not several and len(parts) != len(value):
-            raise ValueError(f"{name} has {len(value)} items, not {len(parts)}")
-        for number, item in enumerate(value if parts else ()):
-            _check(item, parts[0 if several else number], None, sizes, f"{name}.{number}")
+    elif isinstance(value, tuple | dict):
+        _check_items(value, typing.get_args(fitting[0]), sizes, name)
     elif dataclasses.is_dataclass(value):
         check_declared(value, {**sizes, "bands": sizes[shape]} if shape else sizes, name)
+
+
+def _check_items(value: tuple[Any, ...] | dict[Any, Any], parts: Any, sizes: dict[str, int], name: str) -> None:
+    """Check the items of a tuple or of a dictionary against the arguments of its annotation, if there are any."""
+    if not parts:
+        return
+    if isinstance(value, dict):
+        for key, item in value.items():
+            _check(key, parts[0], None, sizes, f"a key of {name}")
+            _check(item, parts[1], None, sizes, f"{name}[{key!r}]")
+        return
+    several = parts[1:] == (...,)
+    if not several and len(parts) != len(value):
+        raise ValueError(f"{name} has {len(value)} items, not {len(parts)}")
+    for number, item in enumerate(value):
+        _check(item, parts[0 if several else number], None, sizes, f"{name}.{number}")
 
 
 def _is(value: Any, option: Any) -> bool:

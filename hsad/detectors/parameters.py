@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import types
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from typing import Any, Literal, TypeVar
 
 import numpy as np
 
+from hsad.detectors.declared import options_of
 from hsad.errors import ParameterError
 
 __all__ = ["TAKEN", "Parameter", "declared", "parameter"]
@@ -140,8 +140,7 @@ def declared(cls: type[Any], taken: frozenset[str] = TAKEN) -> tuple[Parameter, 
     for f in dataclasses.fields(cls):
         if "help" not in f.metadata:
             continue  # not a user's parameter: a wrapper's detector
-        union = typing.get_origin(hints[f.name]) in (types.UnionType, typing.Union)
-        options = typing.get_args(hints[f.name]) if union else (hints[f.name],)
+        options = options_of(hints[f.name])
         kinds = [kind for option in options if isinstance(kind := typing.get_origin(option) or option, type)]
         choices = [c for option in options if typing.get_origin(option) is Literal for c in typing.get_args(option)]
         kind = kinds[0] if kinds else str

@@ -116,6 +116,7 @@ def alterations(value, change):
         item = getattr(value, f.name)
         if isinstance(item, np.ndarray):
             wrong = [item.astype(np.float32), item[..., None], item[0], np.concatenate([item, item]), None, 1.0]
+            wrong += ["text", item.astype(complex), item.astype(np.int8), item.astype(str)]
             wrong += [item.T] if item.shape[0] != item.shape[-1] else []
         elif isinstance(item, bool):
             wrong = [3.5, "x", None]

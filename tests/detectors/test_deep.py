@@ -15,7 +15,7 @@ from strategies import a_scene
 
 import hsad
 from hsad.detectors.deep.implants import Implants, rare_pixels
-from hsad.errors import DataError, MissingExtraError, ParameterError, SceneError
+from hsad.errors import DataError, HsadWarning, MissingExtraError, ParameterError, SceneError
 
 torch = pytest.importorskip("torch")
 
@@ -367,3 +367,29 @@ def test_benchmark_scenes(method, parameters, least, data):
         scene, truth = scene_and_truth(data, name)
         areas.append(auc(hsad.detect(scene, method, **parameters), truth))
     assert np.mean(areas) > least
+
+
+@pytest.mark.parametrize("value", [1e8, 1e15, -1e20, 1e30])
+def test_one_value_far_beyond_the_others_is_scored_or_refused_in_one_line(value):
+    cube = np.random.default_rng(0).normal(size=(40, 45, 6)) + 5
+    cube[20, 20, 2] = value
+    try:
+        scores = hsad.detect(cube, "deep-rx", steps=2)
+    except DataError as error:
+        assert str(error).startswith("deep-rx: all but a few pixels have the same features")  # noqa: PT017
+        assert abs(value) > 1e10
+    else:
+        assert np.isfinite(scores).all()
+        assert scores.argmax() == 20 * 45 + 20
+
+
+def test_patchcore_says_which_pixels_its_small_scene_leaves_without_a_score():
+    cube = np.random.default_rng(0).normal(size=(9, 9, 4))
+    with pytest.warns(HsadWarning, match=r"patchcore gives 49 pixels no score: .* within 7 pixels .* smaller apart"):
+        scores = hsad.detect(cube, "patchcore", rare=0.0)
+    assert np.isnan(scores).sum() == 49
+    assert np.isfinite(hsad.detect(cube, "patchcore", rare=0.0, apart=3)).all()
+    with pytest.warns(HsadWarning, match="patchcore gives 49 pixels no score"):
+        hsad.detect(cube, "patchcore", rare=0.0, pool=3, workers=2)
+    # References of the same size are other scenes: no pixel of theirs is too near.
+    assert np.isfinite(hsad.detect(cube + 0.01, "patchcore", rare=0.0, references=[cube])).all()

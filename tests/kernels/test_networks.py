@@ -298,7 +298,7 @@ def test_the_autoencoder_looks_no_farther_than_it_says():
     after = skip.skip_residual(states, images, 0 * images, (0, 0), "cpu")
     changed = np.argwhere(after != before)
     farthest = np.abs(changed - 75).max()
-    assert 20 < farthest <= skip.SKIP_REACH - skip.CELL + 1
+    assert 20 < farthest <= skip.SKIP_HALO - skip.CELL + 1
     part = skip.skip_residual(states, images[:, 13:, 6:], 0 * images[:, 13:, 6:], (13, 6), "cpu")
     halo = skip.SKIP_HALO
     np.testing.assert_allclose(part[halo:, halo:], after[13 + halo :, 6 + halo :], rtol=1e-4)

@@ -261,12 +261,17 @@ class DeepRX(DeepDetector):
         standard = (features - center) / unit
         model: FeatureGaussian | None = None
         for _ in range(2):
-            kept = standard[ordinary]
-            mean = kept.mean(axis=0)
-            centred = kept - mean
-            covariance = centred.T @ centred / len(kept)
+            chosen = standard[ordinary]
+            mean = chosen.mean(axis=0) if len(chosen) else center
+            centred = chosen - mean
+            if not centred.any():
+                raise DataError(
+                    "deep-rx: all but a few pixels have the same features, because a few values lie far beyond the "
+                    "others: mask those pixels, or declare their value as nodata"
+                )
+            covariance = centred.T @ centred / len(chosen)
             fourth = float((np.einsum("ij,ij->i", centred, centred) ** 2).mean())
-            whitening = whitener(regularize(covariance, "ledoit-wolf", ridge=0.0, count=len(kept), fourth=fourth))
+            whitening = whitener(regularize(covariance, "ledoit-wolf", ridge=0.0, count=len(chosen), fourth=fourth))
             model = FeatureGaussian(images, weights, center, unit, mean, whitening, network, count)
             distance = mahalanobis(standard, mean, whitening)
             ordinary = distance < np.quantile(distance, 1 - _RARE)

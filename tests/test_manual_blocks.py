@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import click
 import numpy as np
 import pyogrio
 import pytest
@@ -23,6 +24,8 @@ from distributed import Client
 
 import hsad
 from hsad.cli import run
+from hsad.cli.commands import hsad as program
+from hsad.manual import topics
 from hsad.products import write_envi
 
 ROOT = Path(hsad.__file__).parent.parent
@@ -224,3 +227,26 @@ def test_blocks_are_found_and_name_their_language():
         assert {language for language, _ in FENCE.findall(page.read_text(encoding="utf-8"))} <= {
             "sh", "python", "toml", "text",
         }, page  # fmt: skip
+
+
+def commands_in_text() -> list:
+    """Return the commands between backticks outside of blocks, with their pages."""
+    found = {}
+    for page in PAGES:
+        text = FENCE.sub("", page.read_text(encoding="utf-8"))
+        for command in re.findall(r"`(hsad [^`]+)`", text):
+            found[page.stem, " ".join(command.split())] = None
+    return [pytest.param(command, id=f"{page}: {command}") for page, command in found]
+
+
+@pytest.mark.parametrize("text", commands_in_text())
+def test_commands_in_the_text_exist_with_their_options(text):
+    words = [word for word in text.split()[1:] if word != "…"]
+    command = program
+    while isinstance(command, click.Group) and words:
+        command = command.commands[words.pop(0)]
+    named = {word.partition("=")[0] for word in words if re.match(r"--?[a-z]", word)} - {"-m"}
+    declared = command.get_params(click.Context(command))
+    assert named <= {name for option in declared for name in (*option.opts, *option.secondary_opts)}
+    if command.name == "help" and words and words[0] != "TOPIC":
+        assert words[0] in topics()

@@ -1,4 +1,4 @@
-"""The manual: one page a file beside this one, Markdown that reads well as it is in a terminal."""
+"""The manual. Each page is a Markdown file in this folder that can be read in a terminal."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ _FOLDER = Path(__file__).parent
 
 
 def topics() -> dict[str, str]:
-    """Return the title of every page, by topic."""
+    """Return the titles of all pages by topic."""
     return {path.stem: _title(path) for path in sorted(_FOLDER.glob("*.md"))}
 
 
 def page(topic: str) -> str:
-    """Return a page.
+    """Return the text of a page.
 
     Raises
     ------
     ParameterError
-        When there is none on this topic; the message names the nearest, and all.
+        If there is no page on this topic; the message names the nearest topic, and all.
     """
     path = _FOLDER / f"{topic}.md"
     if topic not in topics():

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from hsad.readers.sensors import aviris, desis, emit, enmap, hyperion, neon, pace, prisma, tanager, wyvern
+from hsad.readers.sensors import aviris, desis, emit, enmap, hisui, hyperion, neon, pace, prisma, tanager, wyvern
 
 __all__ = ["SENSORS"]
 
-SENSORS = (enmap, desis, prisma, emit, tanager, neon, pace, aviris, hyperion, wyvern)
+SENSORS = (enmap, desis, prisma, emit, tanager, neon, pace, aviris, hyperion, hisui, wyvern)

@@ -21,6 +21,7 @@ from hsad.readers.sensors.product import (
     product_cube,
     sibling,
 )
+from hsad.readers.sensors.times import day, stated_coverage, time_in_name
 from hsad.scene.cube import GeoGrid, geo_grid, nodata
 from hsad.scene.swath import TableSwath
 
@@ -88,6 +89,14 @@ def _instrument(path: Path) -> str:
     return next((kind for kind, line in _LINES.items() if re.match(line, path.name, re.IGNORECASE)), name)
 
 
+def _time_in_name(path: Path) -> str | None:
+    """Return the time in a flight line's name; the names of AVIRIS classic state the day only."""
+    classic = re.match(r"f(\d{6})t", path.name, re.IGNORECASE)
+    if classic:
+        return day(classic[1], "%y%m%d")
+    return time_in_name(re.sub(r"^AV\d", "", path.name, flags=re.IGNORECASE))
+
+
 def _envi(path: Path) -> xr.DataArray:
     """Return an ENVI image, with what lies beside it: the gains and wavelengths of AVIRIS classic."""
     image = envi.read(path)
@@ -131,6 +140,7 @@ def _envi(path: Path) -> xr.DataArray:
         reader=name,
         product=f"{_instrument(path)} {'L2' if reflectance else 'L1'}",
         nodata=fill,
+        acquired=image.attrs.get("acquired") or _time_in_name(path),
         remarks=remarks,
         attrs={
             "units": _CUBES["reflectance" if reflectance else "radiance"],
@@ -192,6 +202,7 @@ def _netcdf(path: Path) -> xr.DataArray:
         )
         fill = float(np.ravel(dataset.attrs.get("_FillValue", _NODATA))[0])
         grid = _map(file, source)
+        acquired = stated_coverage(file.attrs) or _time_in_name(path)
         quantity = dataset.name.rpartition("/")[2]
         table_group = file.get("geolocation_lookup_table")
         swath = None
@@ -215,6 +226,7 @@ def _netcdf(path: Path) -> xr.DataArray:
         product=f"{_instrument(path)} {'L2' if quantity == 'reflectance' else 'L1'}",
         nodata=fill,
         swath=swath,
+        acquired=acquired,
         remarks=[*remarks, *table.remarks],
         attrs={"units": _CUBES[quantity], "interleave": "bsq", "variable": quantity},
         **known,

@@ -6,9 +6,9 @@ import re
 from typing import TYPE_CHECKING
 
 from hsad.readers.rasters.stacked import stack
-from hsad.readers.sensors.dlr import BandFields, find_files, is_image, layer_a_band, read_bands, read_image
+from hsad.readers.sensors.dlr import BandFields, acquired, find_files, holds_image, layer_a_band, read_bands, read_image
 from hsad.readers.sensors.markup import read_xml
-from hsad.readers.sensors.product import ascending, files_beside, flag_image, in_bands, no_variable, product_cube
+from hsad.readers.sensors.product import ascending, flag_image, in_bands, no_variable, product_cube
 from hsad.scene.quality import Flag
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ _LAYERS = {"shadow": (0,), "land": (1,), "snow": (2,), "haze": (3, 4), "cloud": 
 
 def can_read(path: Path) -> bool:
     """Tell whether a folder holds a DESIS product, or a file is part of one."""
-    return any(is_image(entry, "DESIS", _FIELDS.band) for entry in (files_beside(path) if path.is_dir() else [path]))
+    return holds_image(path, name, _FIELDS.band)
 
 
 def read(path: Path, variable: str | None = None) -> xr.DataArray:
@@ -42,9 +42,10 @@ def read(path: Path, variable: str | None = None) -> xr.DataArray:
         When a file or an element of the metadata is missing.
     """
     no_variable(path, variable, name)
-    files = find_files(path, "DESIS", can_read)
+    files = find_files(path, name, _FIELDS.band)
     image, grid, stated, remarks = read_image(files.image)
-    bands = read_bands(read_xml(files.metadata), _FIELDS, files.metadata, image.shape[2])
+    root = read_xml(files.metadata)
+    bands = read_bands(root, _FIELDS, files.metadata, image.shape[2])
     order = ascending(bands.wavelength)
     pixels = layer_a_band(files.layer("QL_QUALITY"), image, order)
     match = re.search(r"L1B|L1C|L2A", files.stem.upper())
@@ -64,6 +65,7 @@ def read(path: Path, variable: str | None = None) -> xr.DataArray:
         bias=bands.bias[order],
         flags=_flags(files.layer("QL_QUALITY-2"), image.shape[:2], remarks),
         masked=_MASKED,
+        acquired=acquired(root, files.image),
         band_mask=pixels,
         remarks=remarks,
         attrs={"units": "1" if level == "L2A" else "mW/cm²/sr/µm", "interleave": "bsq"},

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,19 +17,35 @@ from hsad.readers.rasters.stacked import stack
 from hsad.readers.rasters.through_gdal import gdal_raster, georeferencing
 from hsad.readers.sensors.markup import number_in, read_xml
 from hsad.readers.sensors.product import files_beside, main_file, sibling
+from hsad.readers.sensors.times import between, time_in_name
 from hsad.readers.tiff import plain_tiff
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from xml.etree.ElementTree import Element
 
     from numpy.typing import NDArray
 
     from hsad.scene.cube import Raster
 
-__all__ = ["BandFields", "Bands", "Files", "find_files", "is_image", "layer_a_band", "read_bands", "read_image"]
+__all__ = [
+    "BandFields",
+    "Bands",
+    "Files",
+    "acquired",
+    "find_files",
+    "holds_image",
+    "layer_a_band",
+    "read_bands",
+    "read_image",
+]
 
 _IMAGE = re.compile(r"(?P<stem>.*)SPECTRAL_IMAGE(?P<detector>_VNIR|_SWIR)?(?P<cog>_COG)?\.TIFF?", re.IGNORECASE)
 _OTHER = re.compile(r"(?P<stem>.*?)(METADATA\.XML|QL_[A-Z0-9_-]+\.TIFF?)", re.IGNORECASE)
+
+
+# How deep below the folder of a delivery the product lies, and how many entries are looked at.
+_DEEPEST, _MOST_ENTRIES = 3, 2000
 
 
 class Files(NamedTuple):
@@ -60,14 +79,55 @@ class Bands(NamedTuple):
     bias: np.ndarray[Any, np.dtype[np.float64]]
 
 
-def is_image(path: Path, mission: str, band_element: str) -> bool:
+def holds_image(path: Path, mission: str, band_element: str) -> bool:
+    """Tell whether a file belongs to a product of a mission, or a folder holds one: in itself, or in one below it."""
+    if path.is_dir():
+        return bool(_product_folders(path, mission, band_element))
+    return _is_image(path, mission, band_element)
+
+
+def _product_folders(path: Path, mission: str, band_element: str) -> list[Path]:
+    """Return the folders that hold products: the folder itself, else those below it at the least depth."""
+    level, looked_at = [path], 0
+    for _ in range(_DEEPEST + 1):
+        entries = {folder: list(islice(_entries(folder), _MOST_ENTRIES)) for folder in level}
+        looked_at += sum(map(len, entries.values()))
+        found = [
+            folder
+            for folder, listed in entries.items()
+            if any(_is_image(entry, mission, band_element) for entry in listed if entry.is_file())
+        ]
+        level = sorted(
+            entry for listed in entries.values() for entry in listed if entry.is_dir() and not entry.is_symlink()
+        )
+        if found or looked_at > _MOST_ENTRIES:
+            return found
+    return []
+
+
+def _entries(folder: Path) -> Iterator[Path]:
+    """Yield what lies in a folder; nothing where it may not be listed."""
+    with suppress(OSError):
+        yield from folder.iterdir()
+
+
+def acquired(root: Element, image: Path) -> str | None:
+    """Return when a scene was acquired: as the metadata state it, else the time in the image's name."""
+    for coverage in root.iter("temporalCoverage"):
+        stated = between(coverage.findtext("startTime"), coverage.findtext("stopTime") or coverage.findtext("endTime"))
+        if stated:
+            return stated
+    return time_in_name(image.name)
+
+
+def _is_image(path: Path, mission: str, band_element: str) -> bool:
     """Tell whether a file is, or belongs to, the image of a mission: by its name, else by its metadata."""
     match = _IMAGE.fullmatch(path.name) or _OTHER.fullmatch(path.name)
     if match is None:
         return False
     stem = match["stem"]
     if stem.upper().startswith(("ENMAP", "DESIS")):
-        return stem.upper().startswith(mission)
+        return stem.upper().startswith(mission.upper())
     metadata = sibling(path, re.escape(stem) + r"METADATA\.XML")
     try:
         return metadata is not None and bool(_band_elements(read_xml(metadata), band_element))
@@ -75,7 +135,7 @@ def is_image(path: Path, mission: str, band_element: str) -> bool:
         return False
 
 
-def find_files(path: Path, mission: str, can_read: Any) -> Files:
+def find_files(path: Path, mission: str, band_element: str) -> Files:
     """Return the files of the product that a folder, an image, its metadata or a layer belongs to.
 
     Raises
@@ -84,7 +144,13 @@ def find_files(path: Path, mission: str, can_read: Any) -> Files:
         When the image or the metadata are missing.
     """
     if path.is_dir():
-        path = main_file(path, mission, lambda entry: _is_first_image(entry) and can_read(entry))
+        found = _product_folders(path, mission, band_element)
+        if len(found) > 1:
+            names = ", ".join(str(folder.relative_to(path)) for folder in found[:4])
+            raise SceneError(f"{path}: {len(found)} folders of {mission} products below it, name one: {names}")
+        path = found[0] if found else path
+        is_main = partial(_is_first_image, mission=mission, band_element=band_element)
+        path = main_file(path, mission, is_main)
     match = _IMAGE.fullmatch(path.name) or _OTHER.fullmatch(path.name)
     stem = match["stem"] if match else ""
     metadata = sibling(path, re.escape(stem) + r"METADATA\.XML")
@@ -102,11 +168,13 @@ def find_files(path: Path, mission: str, can_read: Any) -> Files:
     return Files(images[0], metadata, stem)
 
 
-def _is_first_image(path: Path) -> bool:
-    """Tell whether a file is the image of a product; of two, one a spectrometer, whether it is that of the VNIR."""
+def _is_first_image(path: Path, mission: str, band_element: str) -> bool:
+    """Tell whether a file is the image of a mission's product; of two, one a spectrometer, that of the VNIR."""
     match = _IMAGE.fullmatch(path.name)
-    if match is None or (match["detector"] or "").upper() != "_SWIR":
-        return match is not None
+    if match is None or not _is_image(path, mission, band_element):
+        return False
+    if (match["detector"] or "").upper() != "_SWIR":
+        return True
     return sibling(path, re.escape(match["stem"]) + r"SPECTRAL_IMAGE_VNIR(_COG)?\.TIFF?") is None
 
 

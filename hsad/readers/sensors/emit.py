@@ -21,6 +21,7 @@ from hsad.readers.sensors.product import (
     product_cube,
     sibling,
 )
+from hsad.readers.sensors.times import stated_coverage, time_in_name
 from hsad.scene.cube import GeoGrid, Raster
 from hsad.scene.quality import Flag
 from hsad.scene.swath import TableSwath
@@ -63,7 +64,9 @@ def can_read(path: Path) -> bool:
 
 
 def _is_ours(file: h5py.File) -> bool:
-    return {"downtrack", "crosstrack"} <= set(file) or "location/glt_x" in file
+    # A granule that was opened and saved again has the dimension "wavelengths": it is a netCDF file like others.
+    saved_again = "wavelengths" in file
+    return not saved_again and ({"downtrack", "crosstrack"} <= set(file) or "location/glt_x" in file)
 
 
 def _is_cube(path: Path) -> bool:
@@ -105,6 +108,7 @@ def read(path: Path, variable: str | None = None) -> xr.DataArray:
         fill = file[cube].attrs.get("_FillValue")
         swath = _swath(file, raster.shape[:2], source, remarks)
         orientation = text(file.attrs.get("crosstrack_orientation", ""))
+        acquired = stated_coverage(file.attrs) or time_in_name(path.name)
     known = table.coordinates
     if table.good_wavelength is None and table.wavelength is not None:
         known["good_wavelength"], water = outside_water(table.wavelength)
@@ -123,6 +127,7 @@ def read(path: Path, variable: str | None = None) -> xr.DataArray:
         masked=_MASKED,
         band_mask=mask.interpolated,
         swath=swath,
+        acquired=acquired,
         remarks=[*remarks, *table.remarks],
         attrs={
             "units": units,

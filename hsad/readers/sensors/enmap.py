@@ -9,11 +9,19 @@ import numpy as np
 
 from hsad.errors import SceneError
 from hsad.readers.rasters.stacked import stack
-from hsad.readers.sensors.dlr import BandFields, Files, find_files, is_image, layer_a_band, read_bands, read_image
+from hsad.readers.sensors.dlr import (
+    BandFields,
+    Files,
+    acquired,
+    find_files,
+    holds_image,
+    layer_a_band,
+    read_bands,
+    read_image,
+)
 from hsad.readers.sensors.markup import read_xml
 from hsad.readers.sensors.product import (
     ascending,
-    files_beside,
     flag_image,
     no_variable,
     outside_water,
@@ -57,7 +65,7 @@ _EMPTY_MEAN = -1000000.0
 
 def can_read(path: Path) -> bool:
     """Tell whether a folder holds an EnMAP product, or a file is part of one."""
-    return any(is_image(entry, "ENMAP", _FIELDS.band) for entry in (files_beside(path) if path.is_dir() else [path]))
+    return holds_image(path, name, _FIELDS.band)
 
 
 def read(path: Path, variable: str | None = None) -> xr.DataArray:
@@ -72,7 +80,7 @@ def read(path: Path, variable: str | None = None) -> xr.DataArray:
         When a file or an element of the metadata is missing, or the product is L1B, which is two images on two grids.
     """
     no_variable(path, variable, name)
-    files = find_files(path, "EnMAP", can_read)
+    files = find_files(path, name, _FIELDS.band)
     root = read_xml(files.metadata)
     level = _level(root, files)
     if level == "L1B":
@@ -100,6 +108,7 @@ def read(path: Path, variable: str | None = None) -> xr.DataArray:
         bias=bands.bias[order],
         flags=flags,
         masked=_MASKED,
+        acquired=acquired(root, files.image),
         band_mask=layer_a_band(files.layer("QL_PIXELMASK"), image, order),
         remarks=[*remarks, *water],
         attrs={"units": _UNITS.get(level, ""), "interleave": "bsq"},
@@ -118,10 +127,10 @@ def _empty_bands(root: Element, count: int) -> NDArray[np.bool_]:
     empty = np.zeros(count, dtype=np.bool_)
     for statistics in root.iter("bandStatistics"):
         for position, band in enumerate(statistics.findall("bandID")[:count]):
-            number = int(band.get("number") or position + 1) - 1
+            number = _number(band.get("number") or str(position + 1)) - 1
             mean, deviation = (_number(band.findtext(key)) for key in ("mean", "stdDeviation"))
-            if 0 <= number < count and mean == _EMPTY_MEAN and deviation == 0:
-                empty[number] = True
+            if 0 <= number < count and number.is_integer() and mean == _EMPTY_MEAN and deviation == 0:
+                empty[int(number)] = True
     return empty
 
 

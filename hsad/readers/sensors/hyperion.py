@@ -11,6 +11,7 @@ from hsad.errors import SceneError
 from hsad.readers.rasters.stacked import stack
 from hsad.readers.sensors.dlr import read_image
 from hsad.readers.sensors.product import files_beside, no_variable, product_cube
+from hsad.readers.sensors.times import between, day
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -80,6 +81,7 @@ def read(path: Path, variable: str | None = None) -> xr.DataArray:
         good_wavelength=good,
         band_name=[f"B{number:03d}" for number in numbers],
         gain=np.where(numbers <= _VNIR, 1 / factors["VNIR"], 1 / factors["SWIR"]),
+        acquired=_acquired(bands[int(numbers[0])]),
         remarks=[f"{missing} of {_ALL} bands are not there"] if missing else [],
         attrs={"units": "W/m²/sr/µm", "interleave": "bsq"},
         **grids[0],
@@ -108,14 +110,33 @@ def _bands(path: Path) -> dict[int, Path]:
     return next(iter(scenes.values()))
 
 
+def _metadata(band: Path) -> str:
+    """Return the texts of metadata beside a band, one after the other."""
+    return "\n".join(
+        entry.read_text(encoding="latin-1")
+        for entry in files_beside(band)
+        if _METADATA.fullmatch(entry.name) and entry.stat().st_size <= _LARGEST_TEXT
+    )
+
+
+def _acquired(band: Path) -> str | None:
+    """Return when a scene was acquired: START_TIME and END_TIME of the metadata, else the day in the name."""
+    times = []
+    for key in ("START_TIME", "END_TIME"):
+        match = re.search(rf"{key}\s*=\s*\"?(\d{{4}}) (\d{{3}}) ([\d:]{{8}})", _metadata(band))
+        if match:
+            date = day(f"{match[1]} {match[2]}", "%Y %j")
+            times.append(f"{date[:10]}T{match[3]}" if date else None)
+    found = between(*times) if len(times) == 2 else None
+    in_name = re.match(r"EO1H\d{6}(\d{7})", band.name, re.IGNORECASE)
+    return found or (day(in_name[1], "%Y%j") if in_name else None)
+
+
 def _factors(band: Path) -> dict[str, float]:
-    """Return by what numbers are divided: as the metadata say, else as all metadata of L1T say."""
-    factors = dict(_FACTORS)
-    for entry in files_beside(band):
-        if _METADATA.fullmatch(entry.name) and entry.stat().st_size <= _LARGEST_TEXT:
-            content = entry.read_text(encoding="latin-1")
-            for arm in factors:
-                match = re.search(rf"SCALING_FACTOR_{arm}\s*=\s*([\d.]+)", content)
-                if match and float(match[1]) > 0:
-                    factors[arm] = float(match[1])
+    """Return the numbers by which stored numbers are divided: as the metadata say, else as all metadata of L1T say."""
+    factors, content = dict(_FACTORS), _metadata(band)
+    for arm in factors:
+        for number in re.findall(rf"SCALING_FACTOR_{arm}\s*=\s*(\d+\.?\d*)", content):
+            if float(number) > 0:
+                factors[arm] = float(number)
     return factors

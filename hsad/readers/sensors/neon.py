@@ -1,7 +1,8 @@
-"""NEON AOP reflectance: HDF5 with one group a site, flight lines and mosaic tiles."""
+"""NEON AOP reflectance and radiance: HDF5 with one group a site, flight lines and mosaic tiles."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +12,8 @@ from hsad.readers.bands import band_table
 from hsad.readers.rasters.hdf5 import column, hdf5_raster, open_hdf5, text
 from hsad.readers.sensors.granule import coded_flags, holds, is_granule, known_crs
 from hsad.readers.sensors.product import main_file, no_variable, product_cube
+from hsad.readers.sensors.times import time_in_name
+from hsad.scene.cube import Raster
 from hsad.scene.water_vapour import WATER_VAPOUR_NM
 
 if TYPE_CHECKING:
@@ -27,6 +30,7 @@ folders = True
 
 _NODATA = -9999.0
 _SCALE = 10000.0
+_FRACTIONS = 50000.0
 _SUFFIXES = (".h5", ".hdf5")
 _MASKED = ("cloud", "shadow")
 # Classes of ATCOR.
@@ -52,13 +56,94 @@ def _is_product(path: Path) -> bool:
 
 
 def _site(file: h5py.File) -> h5py.Group | None:
-    """Return the group of the site: the one with reflectance, or with radiance, in it."""
+    """Return the group of the reflectance, else of the radiance, of a site."""
     import h5py
 
-    for group in file.values():
-        if isinstance(group, h5py.Group) and "Reflectance" in group:
-            return group["Reflectance"]
+    for quantity in ("Reflectance", "Radiance"):
+        for group in file.values():
+            if isinstance(group, h5py.Group) and isinstance(group.get(quantity), h5py.Group):
+                return group[quantity]
     return None
+
+
+@dataclass(frozen=True)
+class SummedRaster:
+    """Radiance that is stored in two parts: integers, and fractions as integers that are divided by a number.
+
+    Attributes
+    ----------
+    whole, fraction : Raster
+        The two parts.
+    divisor : float
+        Of the fractions.
+    fill : float
+        The integer that marks missing data; it becomes NaN.
+    """
+
+    whole: Raster
+    fraction: Raster
+    divisor: float
+    fill: float
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Rows, columns, bands."""
+        return self.whole.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the sums."""
+        return np.dtype(np.float64)
+
+    @property
+    def row_step(self) -> int:
+        """Rows that are best read together."""
+        return self.whole.row_step
+
+    @property
+    def path(self) -> str:
+        """The file."""
+        return str(getattr(self.whole, "path", ""))
+
+    @property
+    def block(self) -> tuple[int, int]:
+        """Rows and columns that are decoded together."""
+        rows, cols = getattr(self.whole, "block", (self.whole.row_step, self.shape[1]))
+        return rows, cols
+
+    def read(self, rows: slice, cols: slice) -> NDArray[Any]:
+        """Return the radiance of a window, shape ``(rows, cols, bands)``, NaN where there is none."""
+        whole = self.whole.read(rows, cols)
+        radiance = whole + self.fraction.read(rows, cols) / self.divisor
+        radiance[whole == self.fill] = np.nan
+        return np.asarray(radiance)
+
+
+def _radiance(group: h5py.Group, source: str) -> SummedRaster:
+    """Return the radiance of its two parts."""
+    whole, fraction = (group.get(f"Radiance{part}Part") for part in ("Integer", "Decimal"))
+    if whole is None or fraction is None or whole.ndim != 3 or whole.shape != fraction.shape:
+        raise SceneError(f"{source}: {group.name} has no RadianceIntegerPart and RadianceDecimalPart of one size")
+    divisor = float(np.ravel(fraction.attrs.get("Scale_Factor", _FRACTIONS))[0])
+    if not divisor > 0:
+        raise SceneError(f"{source}: Scale_Factor = {divisor:g} of {fraction.name} does not scale")
+    fill = float(np.ravel(whole.attrs.get("Data_Ignore_Value", _NODATA))[0])
+    first, second = (hdf5_raster(source, part, (0, 1, 2)) for part in (whole, fraction))
+    return SummedRaster(first, second, divisor, fill)
+
+
+def _reflectance(group: h5py.Group, source: str) -> tuple[Raster, float, float]:
+    """Return the stored reflectance, the number that divides it, and the number that marks missing data."""
+    dataset = group["Reflectance_Data"]
+    if dataset.ndim != 3:
+        raise SceneError(f"{source}: {dataset.name} has the shape {dataset.shape}, not rows, columns, bands")
+    scale, fill = (
+        float(np.ravel(dataset.attrs.get(key, default))[0])
+        for key, default in (("Scale_Factor", _SCALE), ("Data_Ignore_Value", _NODATA))
+    )
+    if not scale > 0:
+        raise SceneError(f"{source}: Scale_Factor = {scale:g} of {dataset.name} does not scale")
+    return hdf5_raster(source, dataset, (0, 1, 2)), scale, fill
 
 
 def read(path: Path, variable: str | None = None) -> xr.DataArray:
@@ -74,12 +159,17 @@ def read(path: Path, variable: str | None = None) -> xr.DataArray:
     source = str(path)
     with open_hdf5(source) as file:
         group = _site(file)
-        if group is None or "Reflectance_Data" not in group or "Metadata" not in group:
+        radiance = group is not None and group.name.endswith("Radiance")
+        if group is None or "Metadata" not in group or not (radiance or "Reflectance_Data" in group):
             raise SceneError(f"{source}: not a NEON product: no Reflectance with Reflectance_Data and Metadata")
-        dataset, metadata = group["Reflectance_Data"], group["Metadata"]
-        if dataset.ndim != 3:
-            raise SceneError(f"{source}: {dataset.name} has the shape {dataset.shape}, not rows, columns, bands")
-        raster = hdf5_raster(source, dataset, (0, 1, 2))
+        metadata = group["Metadata"]
+        raster: Raster
+        gain, fill = None, None
+        if radiance:
+            raster = _radiance(group, source)
+        else:
+            raster, scale, fill = _reflectance(group, source)
+            gain = 1.0 / scale
         widths = "Spectral_Data/FWHM"
         table = band_table(
             raster.shape[2],
@@ -87,12 +177,6 @@ def read(path: Path, variable: str | None = None) -> xr.DataArray:
             fwhm=column(metadata, widths, source).tolist() if widths in metadata else None,
             units=text(metadata["Spectral_Data/Wavelength"].attrs.get("Units", "nm")),
         )
-        scale, fill = (
-            float(np.ravel(dataset.attrs.get(key, default))[0])
-            for key, default in (("Scale_Factor", _SCALE), ("Data_Ignore_Value", _NODATA))
-        )
-        if not scale > 0:
-            raise SceneError(f"{source}: Scale_Factor = {scale:g} of {dataset.name} does not scale")
         known = table.coordinates
         if table.wavelength is not None:
             known["good_wavelength"] = _outside_windows(table.wavelength, group)
@@ -102,13 +186,14 @@ def read(path: Path, variable: str | None = None) -> xr.DataArray:
         raster,
         path=path,
         reader=name,
-        product="NEON AOP reflectance",
+        product=f"NEON AOP {'radiance' if radiance else 'reflectance'}",
         nodata=fill,
-        gain=1.0 / scale,
+        gain=gain,
+        acquired=time_in_name(path.name),
         flags=flags,
         masked=_MASKED,
         remarks=table.remarks,
-        attrs={"units": "1", "interleave": "bip"},
+        attrs={"units": "µW/cm²/sr/nm" if radiance else "1", "interleave": "bip"},
         **known,
         **grid,
     )
@@ -119,7 +204,7 @@ def _outside_windows(wavelength: NDArray[np.float64], group: h5py.Group) -> NDAr
     stated = [
         np.ravel(holder.attrs[key]).astype(np.float64)
         for key in ("Band_Window_1_Nanometers", "Band_Window_2_Nanometers")
-        for holder in (group, group["Reflectance_Data"])
+        for holder in (group, group.get("Reflectance_Data", group))
         if key in holder.attrs
     ]
     good = np.ones(len(wavelength), dtype=np.bool_)

@@ -17,6 +17,7 @@ from hsad.readers.sensors.product import (
     outside_water,
     product_cube,
 )
+from hsad.readers.sensors.times import stated_coverage, time_in_name
 from hsad.scene.quality import PIXEL_FLAG, Flag, has_bits
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ name = "PACE OCI"
 folders = True
 
 _ARMS = ("blue", "red", "SWIR")
+# Surface reflectance (L2 SFREFL) and remote-sensing reflectance above water (L2 AOP), each with its unit.
+_LEVEL2 = {"rhos": "1", "Rrs": "1/sr"}
 _FILL = -32767.0
 _NOMINAL_FWHM = 5.0  # nm; the product states the widths of the SWIR bands only
 _MASKED = ("cloud", "nodata", "saturated", PIXEL_FLAG)
@@ -68,24 +71,29 @@ def _is_product(path: Path) -> bool:
 
 
 def read(path: Path, variable: str | None = None) -> xr.DataArray:
-    """Return the cube of a granule: L1B's three detectors in one, in the order of the wavelengths; L2's ``rhos``.
+    """Return the cube of a granule, bands in the order of the wavelengths: L1B's three detectors, L2's rhos or Rrs.
+
+    `variable` names another array of an L2 granule over lines, pixels and the same wavelengths, such as ``Rrs_unc``.
 
     Raises
     ------
     SceneError
         When a dataset is missing; the message names it.
     """
-    no_variable(path, variable, name)
     path = main_file(path, name, _is_product)
     source = str(path)
     with open_hdf5(source) as file:
         level1 = "observation_data" in file
-        parts, wavelength, fwhm, scales = (_level1 if level1 else _level2)(file, source)
+        if level1:
+            no_variable(path, variable, name)
+        key = "rhot" if level1 else _level2_key(file, variable, source)
+        parts, wavelength, fwhm, scales = _level1(file, source) if level1 else _level2(file, key, source)
         shape = parts[0].shape[:2]
         swath = points_in(file, ("geolocation_data", "navigation_data"), [("latitude", "longitude")], source)
         flags = {} if level1 else _flags(file, shape, source)
         saturation = _saturation(file, parts, source) if level1 else None
-        fill = _fill(file, level1=level1)
+        fill = _fill(file["observation_data/rhot_blue" if level1 else f"geophysical_data/{key}"])
+        acquired = stated_coverage(file.attrs) or time_in_name(path.name)
     order = ascending(wavelength)
     good, remarks = outside_water(wavelength[order])
     remarks.append(f"widths below 900 nm are nominal ({_NOMINAL_FWHM:g} nm): the product states none")
@@ -108,8 +116,9 @@ def read(path: Path, variable: str | None = None) -> xr.DataArray:
         masked=_MASKED,
         band_mask=stack(source, saturation, order.tolist()) if saturation else None,
         swath=swath,
+        acquired=acquired,
         remarks=remarks,
-        attrs={"units": "1", "interleave": "bsq" if level1 else "bip"},
+        attrs={"units": _LEVEL2.get(key, "1"), "interleave": "bsq" if level1 else "bip", "variable": key},
     )
 
 
@@ -140,10 +149,24 @@ def _level1(file: h5py.File, source: str) -> _Parts:
     return parts, np.concatenate(wavelengths), np.concatenate(widths), scales
 
 
-def _level2(file: h5py.File, source: str) -> _Parts:
-    dataset = file.get("geophysical_data/rhos")
-    if dataset is None or dataset.ndim != 3:
-        raise SceneError(f"{source}: neither observation_data (L1B) nor geophysical_data/rhos (L2 SFREFL) in it")
+def _level2_key(file: h5py.File, variable: str | None, source: str) -> str:
+    """Return the name of the array in ``geophysical_data`` that is the cube."""
+    group = file.get("geophysical_data", {})
+    cubes = [key for key, item in group.items() if getattr(item, "ndim", 0) == 3]
+    if variable is not None:
+        wanted = variable.removeprefix("geophysical_data/")
+        if wanted not in cubes:
+            raise SceneError(f"{source}: no array {variable!r} over wavelengths; it holds {', '.join(cubes) or 'none'}")
+        return wanted
+    found = next((key for key in _LEVEL2 if key in cubes), None)
+    if found is None:
+        known = "rhos (L2 SFREFL) nor geophysical_data/Rrs (L2 AOP)"
+        raise SceneError(f"{source}: neither observation_data (L1B) nor geophysical_data/{known} in it")
+    return found
+
+
+def _level2(file: h5py.File, key: str, source: str) -> _Parts:
+    dataset = file[f"geophysical_data/{key}"]
     raster = hdf5_raster(source, dataset, (0, 1, 2))
     centres = column(file["sensor_band_parameters"], "wavelength_3d", source)
     _one_a_band(centres, raster, "wavelength_3d", source)
@@ -162,8 +185,7 @@ def _scale(dataset: Any) -> tuple[float, float]:
     return gain, bias
 
 
-def _fill(file: h5py.File, *, level1: bool) -> float:
-    dataset = file["observation_data/rhot_blue" if level1 else "geophysical_data/rhos"]
+def _fill(dataset: h5py.Dataset) -> float:
     return float(np.ravel(dataset.attrs.get("_FillValue", _FILL))[0])
 
 

@@ -18,6 +18,7 @@ from hsad.readers.sensors.product import (
     outside_water,
     product_cube,
 )
+from hsad.readers.sensors.times import stated_coverage, time_in_name
 from hsad.scene.quality import PIXEL_FLAG
 
 if TYPE_CHECKING:
@@ -91,6 +92,7 @@ def read(path: Path, variable: str | None = None) -> xr.DataArray:
         rows, cols = vnir.raster.shape[:2]
         grid = _grid(file, (rows, cols), source) if level == "L2D" else {}
         flags = coded_flags(group["Data Fields"], _L1_FLAGS, (rows, cols), source) if level == "L1" else {}
+        acquired = stated_coverage(file.attrs) or time_in_name(path.name)
         swath = None if level == "L2D" else points_in(group, ["Geolocation Fields"], _PLACES, source)
     arms = (vnir, swir)
     wavelength = np.concatenate([arm.wavelength for arm in arms])
@@ -122,6 +124,7 @@ def read(path: Path, variable: str | None = None) -> xr.DataArray:
         masked=("cloud", PIXEL_FLAG),
         band_mask=stack(source, errors, order.tolist()) if len(errors) == 2 else None,
         swath=swath,
+        acquired=acquired,
         remarks=[*remarks, *water],
         attrs={"units": "1" if level in ("L2C", "L2D") else "W/m²/sr/µm", "interleave": "bil"},
         **grid,
@@ -178,7 +181,7 @@ def _grid(file: h5py.File, shape: tuple[int, int], source: str) -> dict[str, Any
     """Return CRS and transform of L2D; the corners are the centres of their pixels."""
     from affine import Affine
 
-    crs = known_crs(int(_number(file, "Epsg_Code", source)), "Epsg_Code", source)
+    crs = known_crs(_number(file, "Epsg_Code", source), "Epsg_Code", source)
     west, north, east, south = (
         _number(file, f"Product_{corner}corner_{axis}", source)
         for corner in ("UL", "LR")

@@ -140,6 +140,7 @@ def product_cube(
     swath: Swath | None = None,
     remarks: Iterable[str] = (),
     attrs: Mapping[str, Any] | None = None,
+    acquired: str | None = None,
     **known: Any,
 ) -> xr.DataArray:
     """Return the cube of a product.
@@ -161,6 +162,8 @@ def product_cube(
     remarks : iterable of str
     attrs : mapping, optional
         More attributes.
+    acquired : str, optional
+        When the scene was acquired, in ISO 8601 (UTC): a time, or "START/END".
     """
     fill, nodata_remarks = stored_nodata(nodata, raster.dtype)
     cube = build_cube(
@@ -168,7 +171,12 @@ def product_cube(
         source=str(path),
         reader=reader,
         nodata=fill,
-        attrs={"product": product, **(attrs or {}), "warnings": [*remarks, *nodata_remarks]},
+        attrs={
+            "product": product,
+            **({"acquired": acquired} if acquired else {}),
+            **(attrs or {}),
+            "warnings": [*remarks, *nodata_remarks],
+        },
         **known,
     )
     cube = attach_flags(cube, flags or {}, list(masked), band_mask)

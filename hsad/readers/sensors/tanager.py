@@ -18,6 +18,7 @@ from hsad.readers.sensors.product import (
     outside_water,
     product_cube,
 )
+from hsad.readers.sensors.times import stated_coverage, time_in_name
 from hsad.scene.cube import lazy_image
 from hsad.scene.swath import Swath
 
@@ -84,6 +85,7 @@ def read(path: Path, variable: str | None = None) -> xr.DataArray:
         fill = float(np.ravel(dataset.attrs.get("_FillValue", _NODATA))[0])
         flags = coded_flags(fields, _FLAGS, raster.shape[:2], source)
         valid = _valid(fields, raster.shape[:2], source)
+        acquired = stated_coverage(file.attrs) or time_in_name(path.name)
         grid: dict[str, Any] = {}
         swath: Swath | None = None
         if "GRIDS" in group.name:
@@ -106,6 +108,7 @@ def read(path: Path, variable: str | None = None) -> xr.DataArray:
         flags=flags,
         masked=_MASKED,
         swath=swath,
+        acquired=acquired,
         remarks=[*remarks, *table.remarks],
         attrs={"units": units, "interleave": "bsq", "variable": cube},
         **known,

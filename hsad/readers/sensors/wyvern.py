@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from hsad.gdal import open_dataset
 from hsad.readers import geotiff
 from hsad.readers.sensors.product import files_beside, main_file, no_variable, product_cube, sibling
+from hsad.readers.sensors.times import time_in_name
 from hsad.scene.cube import geo_grid, nodata
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ def read(path: Path, variable: str | None = None) -> xr.DataArray:
         product=f"{name} {'L2A' if integers else 'L1B'}",
         valid=valid,
         nodata=0.0 if fill is None and integers else fill,
+        acquired=time_in_name(path.name),
         remarks=image.attrs["warnings"],
         attrs={"units": "1" if integers else "W/m²/sr/µm", "interleave": image.attrs["interleave"]},
         **known,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hsad.errors import SceneError
+from hsad.readers.acquired import day, stated_coverage, time_in_name
 from hsad.readers.bands import band_table
 from hsad.readers.envi import scene as envi
 from hsad.readers.rasters.hdf5 import Hdf5Layer, column, hdf5_raster, open_hdf5, text
@@ -21,7 +22,6 @@ from hsad.readers.sensors.product import (
     product_cube,
     sibling,
 )
-from hsad.readers.sensors.times import day, stated_coverage, time_in_name
 from hsad.scene.cube import GeoGrid, geo_grid, nodata
 from hsad.scene.swath import TableSwath
 

@@ -13,11 +13,11 @@ import numpy as np
 
 from hsad.errors import SceneError
 from hsad.gdal import open_dataset
+from hsad.readers.acquired import between, time_in_name
 from hsad.readers.rasters.stacked import stack
 from hsad.readers.rasters.through_gdal import gdal_raster, georeferencing
 from hsad.readers.sensors.markup import number_in, read_xml
 from hsad.readers.sensors.product import files_beside, main_file, sibling
-from hsad.readers.sensors.times import between, time_in_name
 from hsad.readers.tiff import plain_tiff
 
 if TYPE_CHECKING:

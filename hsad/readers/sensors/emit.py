@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from hsad.errors import SceneError
+from hsad.readers.acquired import stated_coverage, time_in_name
 from hsad.readers.bands import band_table
 from hsad.readers.rasters.hdf5 import Hdf5Layer, column, hdf5_raster, open_hdf5, text
 from hsad.readers.sensors.granule import holds, is_granule
@@ -21,7 +22,6 @@ from hsad.readers.sensors.product import (
     product_cube,
     sibling,
 )
-from hsad.readers.sensors.times import stated_coverage, time_in_name
 from hsad.scene.cube import GeoGrid, Raster
 from hsad.scene.quality import Flag
 from hsad.scene.swath import TableSwath

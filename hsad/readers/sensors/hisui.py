@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hsad.errors import SceneError
+from hsad.readers.acquired import time_in_name
 from hsad.readers.rasters.stacked import stack
 from hsad.readers.sensors.dlr import read_image
 from hsad.readers.sensors.product import (
@@ -20,7 +21,6 @@ from hsad.readers.sensors.product import (
     product_cube,
     sibling,
 )
-from hsad.readers.sensors.times import time_in_name
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hsad.errors import SceneError
+from hsad.readers.acquired import between, day
 from hsad.readers.rasters.stacked import stack
 from hsad.readers.sensors.dlr import read_image
 from hsad.readers.sensors.product import files_beside, no_variable, product_cube
-from hsad.readers.sensors.times import between, day
 
 if TYPE_CHECKING:
     from pathlib import Path

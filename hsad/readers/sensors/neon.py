@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hsad.errors import SceneError
+from hsad.readers.acquired import time_in_name
 from hsad.readers.bands import band_table
 from hsad.readers.rasters.hdf5 import column, hdf5_raster, open_hdf5, text
 from hsad.readers.sensors.granule import coded_flags, holds, is_granule, known_crs
 from hsad.readers.sensors.product import main_file, no_variable, product_cube
-from hsad.readers.sensors.times import time_in_name
 from hsad.scene.cube import Raster
 from hsad.scene.water_vapour import WATER_VAPOUR_NM
 

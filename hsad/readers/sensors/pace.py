@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hsad.errors import SceneError
+from hsad.readers.acquired import stated_coverage, time_in_name
 from hsad.readers.rasters.hdf5 import Hdf5Layer, column, hdf5_raster, open_hdf5, text
 from hsad.readers.rasters.stacked import stack
 from hsad.readers.sensors.granule import holds, is_granule, points_in
@@ -17,7 +18,6 @@ from hsad.readers.sensors.product import (
     outside_water,
     product_cube,
 )
-from hsad.readers.sensors.times import stated_coverage, time_in_name
 from hsad.scene.quality import PIXEL_FLAG, Flag, has_bits
 
 if TYPE_CHECKING:

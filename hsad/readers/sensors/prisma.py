@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from hsad.errors import SceneError
+from hsad.readers.acquired import stated_coverage, time_in_name
 from hsad.readers.rasters.hdf5 import hdf5_raster, open_hdf5, stated, text
 from hsad.readers.rasters.stacked import stack
 from hsad.readers.sensors.granule import coded_flags, holds, is_granule, known_crs, points_in
@@ -18,7 +19,6 @@ from hsad.readers.sensors.product import (
     outside_water,
     product_cube,
 )
-from hsad.readers.sensors.times import stated_coverage, time_in_name
 from hsad.scene.quality import PIXEL_FLAG
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hsad.errors import SceneError
+from hsad.readers.acquired import stated_coverage, time_in_name
 from hsad.readers.bands import band_table
 from hsad.readers.rasters.hdf5 import Hdf5Layer, hdf5_raster, open_hdf5, stated, text
 from hsad.readers.sensors.granule import coded_flags, holds, is_granule, known_crs, points_in
@@ -18,7 +19,6 @@ from hsad.readers.sensors.product import (
     outside_water,
     product_cube,
 )
-from hsad.readers.sensors.times import stated_coverage, time_in_name
 from hsad.scene.cube import lazy_image
 from hsad.scene.swath import Swath
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from hsad.gdal import open_dataset
 from hsad.readers import geotiff
+from hsad.readers.acquired import time_in_name
 from hsad.readers.sensors.product import files_beside, main_file, no_variable, product_cube, sibling
-from hsad.readers.sensors.times import time_in_name
 from hsad.scene.cube import geo_grid, nodata
 
 if TYPE_CHECKING:

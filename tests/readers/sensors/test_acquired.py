@@ -8,7 +8,7 @@ import pytest
 from granules import aviris, dlr, emit, neon, pace, prisma, single_files, tanager
 
 import hsad
-from hsad.readers.sensors.times import between, time_in_name
+from hsad.readers.acquired import between, time_in_name
 
 
 def attributes(path, **attrs):

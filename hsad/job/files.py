@@ -125,8 +125,11 @@ def _journal_folder(output: Path) -> Path:
 
 
 def is_result(output: Path, job: Job) -> bool:
-    """Tell whether a file holds the scores of a job: the same method on the same files."""
-    return output.exists() and read_provenance(output).run == job.digest
+    """Tell whether a file holds the scores of a job: the same method on the same files, on the same map."""
+    if not output.exists():
+        return False
+    stated = read_provenance(output)
+    return (stated.run, stated.grid) == (job.digest, job.map_name)
 
 
 def outcome_of(job: Job, output: Path) -> RunOutcome:
@@ -214,8 +217,8 @@ def _writer(
     from hsad.files import staging
 
     attrs = {**job.provenance, "run": job.digest}
-    if job.swath is not None:
-        attrs["grid"] = "map"
+    if job.map_name:
+        attrs["grid"] = job.map_name
     grid = job.grid if job.swath is None else job.swath.grid
     raster, work = output, folder
     written: tuple[Path, ...] = ()

@@ -41,7 +41,7 @@ from hsad.products.ortho import orthorectified
 from hsad.products.provenance import source_file
 from hsad.progress import LOGGER, chosen_progress
 from hsad.scene.cube import GeoGrid, geo_grid
-from hsad.scene.swath import Swath, swath_of
+from hsad.scene.swath import GridSwath, Swath, swath_of
 
 if TYPE_CHECKING:
     from hsad.engine.resume import Journal
@@ -73,6 +73,13 @@ class Job:
     def parts(self) -> tuple[str, ...]:
         """The kinds of evidence that the result carries."""
         return self.detector.evidence if self.with_parts else ()
+
+    @property
+    def map_name(self) -> str:
+        """The option `grid` that names the map of the results; empty when they stay on the grid of the scene."""
+        if self.swath is None:
+            return ""
+        return "north-up" if isinstance(self.swath, GridSwath) else "map"
 
     @property
     def provenance(self) -> dict[str, str]:
@@ -195,10 +202,10 @@ class Job:
 
     def _on_the_map(self, scores: Any, learned: Learned | None, parts: NDArray[np.float32] | None) -> xr.DataArray:
         if parts is None or self.swath is None:
-            raise ParameterError("grid: 'map' needs all scores: compute=False gives none")
+            raise ParameterError(f"grid: {self.map_name!r} needs all scores: compute=False gives none")
         grid = self.swath.grid
         result = xr.DataArray(orthorectified(scores, self.swath), dims=("y", "x"), name="score")
-        result.attrs = {**self._said(learned), "grid": "map"}
+        result.attrs = {**self._said(learned), "grid": self.map_name}
         own = {name: (("y", "x"), orthorectified(parts[..., kind], self.swath)) for kind, name in enumerate(self.parts)}
         return grid.attach(result.assign_coords(own))
 
@@ -267,7 +274,7 @@ def _prepare(cube: Any, request: Request) -> Job:
         files,
         _inputs(files, run),
         map_of(opened, run, window),
-        run.grid == "map",
+        run.grid in ("map", "north-up"),
     )
 
 

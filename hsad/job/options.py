@@ -42,6 +42,10 @@ def option(
     return dataclasses.field(default=default, metadata={"help": help, "metavar": metavar, "choices": tuple(choices)})
 
 
+GRIDS = ("map", "sensor", "north-up")
+"""Grids that a result may have: the map of a swath, the pixels as they were measured, rows that run east."""
+
+
 @dataclass(frozen=True)
 class RunOptions:
     """Options of `hsad.detect`, `hsad.learn` and `hsad.score` for every method."""
@@ -60,7 +64,9 @@ class RunOptions:
         None, "bands to leave out besides those the file marks: 1-5,96-102 (numbers, from 1) or @FILE", metavar="RANGES"
     )
     grid: str | None = option(
-        None, "of a sensor's swath: map (default of files) or sensor, the grid of the result", metavar="map|sensor"
+        None,
+        "grid of the result: for a sensor's swath map (default of files) or sensor; north-up turns a rotated scene",
+        metavar="map|sensor|north-up",
     )
     region: str | tuple[slice, slice] | None = option(
         None, "rows and columns to use, from 0, ends excluded", metavar="ROW0:ROW1,COL0:COL1"
@@ -93,7 +99,7 @@ class RunOptions:
     def __post_init__(self) -> None:
         if self.workers is not None and (not isinstance(self.workers, int) or self.workers < 1):
             raise ParameterError(f"workers must be a whole number of at least 1, not {self.workers!r}")
-        if self.grid not in (None, "map", "sensor"):
-            raise ParameterError(f"grid: {self.grid!r}: choose from map, sensor")
+        if self.grid not in (None, *GRIDS):
+            raise ParameterError(f"grid: {self.grid!r}: choose from {', '.join(GRIDS)}")
         if self.region is not None and self.bbox is not None:
             raise ParameterError("region and bbox both choose a window: give one of them")

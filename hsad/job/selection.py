@@ -16,7 +16,7 @@ from hsad.engine.source import CubeSource, drop_dead_bands, source_of
 from hsad.errors import DataError, ParameterError
 from hsad.scene.cube import GeoGrid, geo_grid
 from hsad.scene.quality import choose_flags
-from hsad.scene.swath import Swath, seen_within, swath_of, swath_window
+from hsad.scene.swath import GridSwath, Swath, seen_within, swath_of, swath_window
 
 if TYPE_CHECKING:
     from hsad.job.learned import Learned
@@ -70,20 +70,25 @@ def _bad_bands(bands: str | Sequence[int], total: int) -> tuple[NDArray[np.bool_
 
 
 def map_of(cube: xr.DataArray, run: RunOptions, window: tuple[slice, slice]) -> Swath | None:
-    """Return through what the window's results go on a map; None where they stay on the grid of the cube.
+    """Return the swath through which the window's results go on a map; None when they stay on the grid of the cube.
 
     Raises
     ------
     ParameterError
-        When a map is asked for, and the scene has no place.
+        When a map is asked for, and the scene states no places of its pixels.
     DataError
         When the window is seen nowhere on the map.
     """
     swath = swath_of(cube)
     if run.grid == "sensor" or swath is None:
-        if run.grid == "map" and geo_grid(cube).transform is None:
-            raise ParameterError("grid: 'map': the scene says nowhere where its pixels lie")
-        return None
+        grid = geo_grid(cube)
+        if run.grid in ("map", "north-up") and grid.transform is None:
+            raise ParameterError(f"grid: {run.grid!r}: the scene says nowhere where its pixels lie")
+        if run.grid != "north-up":
+            return None
+        grid = grid.window(*window)
+        upright = grid.north_up()
+        return None if upright == grid else GridSwath(grid, upright)
     return swath_window(swath, *window)
 
 

@@ -71,7 +71,7 @@ class Provenance:
     mask_flags, bad_bands : str
         Quality flags that made pixels invalid; bands that the user left out besides those that the scene marks.
     grid : str
-        "map" where the scores of a sensor's grid were put on a map.
+        "map" for scores of a sensor's grid on a map, "north-up" for scores of a rotated scene that were turned.
     acquired : str
         When the scene was acquired, in ISO 8601: a time, or ``START/END``.
     source : str

@@ -16,8 +16,10 @@ import hsad
 from hsad.anomalies.decide import threshold_to_file
 from hsad.anomalies.opened import Scene, open_scores
 from hsad.anomalies.options import ListOptions
+from hsad.anomalies.vectors import read_anomalies
 from hsad.cli import run
 from hsad.errors import DataError, SceneWarning
+from hsad.products import write_envi
 from hsad.products.ortho import resampled
 from hsad.products.stac import footprint
 from hsad.scene.grid import GeoGrid
@@ -84,7 +86,7 @@ def test_a_survey_of_a_laboratory_cube_ends_well_and_goes_back_to_envi(tmp_path,
     )
     assert run(["survey", str(tmp_path / "lab.hdr"), "-m", "rx", "-o", str(tmp_path / "out"), "-q"]) == 0
     assert capfd.readouterr().err.count("no way from the CRS") == 1
-    (found,) = (r for r in hsad.anomalies.vectors.read_anomalies(tmp_path / "out" / "anomalies.gpkg") if r["id"] == 1)
+    found = read_anomalies(tmp_path / "out" / "anomalies.gpkg")[0]
     assert (found["row"], found["col"], found["lon"]) == (12, 20, None)
     assert found["area_m2"] == found["n_pixels"] * 0.25
     assert run(["convert", str(tmp_path / "lab.hdr"), str(tmp_path / "again.hdr"), "-q"]) == 0
@@ -108,6 +110,31 @@ def test_anomalies_beyond_180_degrees_are_cut_and_found_by_their_longitude(tmp_p
     outside = GeoGrid(40, 50, MOON, Affine(0.01, 0, 20, 0, -0.01, 60))
     with pytest.raises(DataError, match="no way to the CRS"):
         Scene.of(np.zeros((40, 50, 3)), outside).pixel_at(20.1, 59.9)
+
+
+def test_a_rotated_scene_gives_a_north_up_result(tmp_path, capfd):
+    turned = GeoGrid(40, 50, CRS.from_epsg(32633), Affine(2.4, 1.8, 5e5, 1.8, -2.4, 4e6))
+    spectra = np.random.default_rng(2).normal(size=(40, 50, 3)).astype(np.float32)
+    spectra[20, 30] += 12
+    write_envi(turned.attach(hsad.check_cube(spectra)), tmp_path / "s.hdr")
+    for name, options in {"plain": [], "upright": ["--grid", "north-up"]}.items():
+        command = ["detect", str(tmp_path / "s.hdr"), "-m", "rx", "-q", "-o", str(tmp_path / f"{name}.tif"), *options]
+        assert run(command) == 0
+    with rasterio.open(tmp_path / "plain.tif") as plain, rasterio.open(tmp_path / "upright.tif") as upright:
+        assert (upright.transform.b, upright.transform.d) == (0, 0)
+        assert upright.transform.a == pytest.approx(3.0)
+        assert upright.tags()["HSAD_GRID"] == "north-up"
+        scores, values = plain.read(1), upright.read(1)
+        row, col = upright.index(*plain.xy(20, 30))
+        assert values[row, col] == scores.max() == np.nanmax(values)
+        assert set(values[np.isfinite(values)].tolist()) <= set(scores.ravel().tolist())
+    command = ["survey", str(tmp_path / "s.hdr"), "-m", "rx", "-q", "-o", str(tmp_path / "out"), "--grid", "north-up"]
+    assert run(command) == 0, capfd.readouterr().err
+    found = read_anomalies(tmp_path / "out" / "anomalies.gpkg")[0]
+    assert (found["row"], found["col"]) == (row, col)
+    np.testing.assert_allclose(json.loads(found["mean_spectrum"]), spectra[20, 30], rtol=1e-5)
+    in_python = hsad.detect(tmp_path / "s.hdr", "rx", grid="north-up")
+    np.testing.assert_array_equal(in_python.values, values)
 
 
 def test_scores_that_were_turned_north_up_find_their_spectra():

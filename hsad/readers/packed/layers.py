@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from hsad.errors import SceneError
 from hsad.gdal import open_dataset
-from hsad.readers.bands import band_table
+from hsad.readers.bands import band_table, described_bands
 from hsad.readers.rasters.filled import with_stated_nodata
 from hsad.readers.rasters.stacked import stack
 from hsad.readers.rasters.through_gdal import GdalRaster, gdal_raster, georeferencing
@@ -25,10 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Image", "described_wavelengths", "image_of", "stacked_cube"]
 
-_DESCRIBED = re.compile(
-    r"(?<![\w.])(\d+(?:\.\d*)?(?:e[+-]?\d+)?)\s*(nm|nanomet(?:er|re)s?|[uµμ]m|micromet(?:er|re)s?|microns?)\b",
-    re.IGNORECASE,
-)
 _MOST_IMAGES = 4096  # each is opened once for each window that is read
 
 
@@ -75,18 +70,14 @@ def image_of(name: str, label: str) -> Image:
             [dataset.nodatavals[index] for index in chosen],
             [dataset.scales[index] for index in chosen],
             [dataset.offsets[index] for index in chosen],
-            next((text for text in texts if text and _DESCRIBED.search(text)), ""),
+            next((text for text in texts if text and described_bands([text]) is not None), ""),
         )
 
 
 def described_wavelengths(texts: Sequence[str]) -> dict[str, Any]:
-    """Return wavelengths and their unit from texts such as "650.5 nm"; empty unless each text has one."""
-    found = [_DESCRIBED.search(text) for text in texts]
-    if not texts or not all(found):
-        return {}
-    units = list(dict.fromkeys(match[2] for match in found if match))
-    # Of several units none is known, so that the size of the numbers decides.
-    return {"wavelength": [match[1] for match in found if match], "units": ", ".join(units)}
+    """Return the wavelengths that all texts state, as keywords of `band_table`; nothing where one states none."""
+    found = described_bands(texts)
+    return {} if found is None else {"wavelength": found[0], "units": found[1]}
 
 
 def stacked_cube(

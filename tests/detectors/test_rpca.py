@@ -1,13 +1,19 @@
 """Robust PCA against the inexact ALM with a full SVD, and against what theory promises."""
 
+import contextlib
 import dataclasses
 import gc
 import itertools
 import json
+import os
+import sys
 import tempfile
 import warnings
+import weakref
+from pathlib import Path
 
 import numpy as np
+import processes
 import pytest
 import rasterio
 import xarray as xr
@@ -127,7 +133,48 @@ def test_states_that_are_lost_or_on_disk_give_the_same_bits(monkeypatch, tmp_pat
         patch.setattr(state, "_free_memory", lambda: 0)
         assert np.array_equal(hsad.detect(scene, RPCA(), workers=2), expected)
     gc.collect()
-    assert not list(tmp_path.glob("hsad-*.state"))
+    assert not list(tmp_path.iterdir())
+
+
+def test_arrays_on_disk_come_back_whatever_was_written_and_dropped_between(monkeypatch, tmp_path):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    random, known = np.random.default_rng(0), {}
+    shapes = [(0, 3), (4, 3), (5, 7), (64, 64, 3)]
+    for number in range(200):
+        array = random.normal(size=shapes[number % 4]).astype([np.float64, np.float32][number % 2])
+        known[int(random.integers(20))] = array, state.store(array, "disk")
+    for array, stored in known.values():
+        assert stored.load().dtype == array.dtype
+        assert np.array_equal(stored.load(), array)
+    (scratch,) = {stored._scratch for _, stored in known.values()}
+    assert scratch._size < 30 * 64 * 64 * 3 * 8  # places are used again
+    scratch = weakref.ref(scratch)
+    known.clear()
+    del stored
+    gc.collect()
+    assert scratch() is None
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_a_killed_run_leaves_no_state_in_the_folder_for_temporary_files(tmp_path):
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    scene = processes.write_scene(tmp_path, rows=200, cols=200, bands=40)  # a state of 13 MB
+
+    def on_disk():
+        with contextlib.suppress(OSError):
+            for link in Path(f"/proc/{process.pid}/fd").iterdir():
+                if str(link.readlink()).startswith(str(folder)) and link.stat().st_size > 10**6:
+                    return True
+        return False
+
+    arguments = ("detect", scene, "-m", "rpca", "--memory", "225MB", "--tolerance", "1e-14")
+    environment = {**os.environ, "TMPDIR": str(folder)}
+    with processes.running(*arguments, "-o", tmp_path / "s.tif", env=environment) as process:
+        processes.wait_for(on_disk, process)
+        process.kill()
+        process.wait()
+    assert not list(folder.iterdir())
 
 
 @pytest.mark.parametrize("shape", [(300, 60), (1000, 7)])

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import platform
 import shutil
 import tempfile
+import threading
 import weakref
+from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -88,21 +91,97 @@ class Stored(Protocol):
         ...
 
 
+class _Scratch:
+    """A temporary file of this process without a name: the system removes it when the process ends, also by a kill."""
+
+    def __init__(self) -> None:
+        self._file = tempfile.TemporaryFile(prefix="hsad-", buffering=0)  # noqa: SIM115  closed with this object
+        weakref.finalize(self, self._file.close)
+        self._lock = threading.Lock()
+        self._size = 0
+        self._free: dict[int, list[int]] = {}  # places by their size: states of one scene have few sizes
+        # Places of arrays that are gone. A deque, because a garbage collection may add one while the lock is held.
+        self._returned: deque[tuple[int, int]] = deque()
+
+    def write(self, array: NDArray[Any]) -> int:
+        """Write an array and return its place."""
+        content = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+        with self._lock:
+            place = self._take(content.size)
+            try:
+                self._file.seek(place)
+                while content.size:
+                    content = content[self._file.write(content) :]
+            except OSError:
+                self.release(place, array.nbytes)
+                raise
+        return place
+
+    def read(self, place: int, array: NDArray[Any]) -> None:
+        """Read an array that was written at this place into `array`."""
+        content = array.reshape(-1).view(np.uint8)
+        with self._lock:
+            self._file.seek(place)
+            while content.size:
+                count = self._file.readinto(content)
+                if not count:
+                    raise OSError(errno.EIO, "a state ends too early")
+                content = content[count:]
+
+    def release(self, place: int, size: int) -> None:
+        """Let later arrays have the place of an array."""
+        self._returned.append((place, size))
+
+    def _take(self, size: int) -> int:
+        while self._returned:
+            place, returned = self._returned.popleft()
+            self._free.setdefault(returned, []).append(place)
+        if self._free.get(size):
+            return self._free[size].pop()
+        self._size += size
+        return self._size - size
+
+
+_scratch: weakref.ReferenceType[_Scratch] | None = None
+_opening = threading.Lock()
+
+
+def _shared_scratch() -> _Scratch:
+    """Return the file of this process. It is closed, and its space is free, when no array lies in it."""
+    global _scratch  # noqa: PLW0603  the file of the process
+    with _opening:
+        scratch = None if _scratch is None else _scratch()
+        if scratch is None:
+            scratch = _Scratch()
+            _scratch = weakref.ref(scratch)
+        return scratch
+
+
+def _forget_scratch() -> None:
+    global _scratch, _opening
+    _scratch, _opening = None, threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_scratch)  # two processes must not write to one file
+
+
 class _OnDisk:
-    """An array in a temporary file that is removed with this object, at the latest when Python ends."""
+    """An array in the temporary file of this process."""
 
     nbytes = 0
 
     def __init__(self, array: NDArray[Any]) -> None:
-        handle, name = tempfile.mkstemp(prefix="hsad-", suffix=".state")
-        self._path, self._shape, self._dtype = Path(name), array.shape, array.dtype
-        weakref.finalize(self, _remove, self._path)
-        with os.fdopen(handle, "wb") as file:
-            array.tofile(file)
+        self._shape, self._dtype = array.shape, array.dtype
+        self._scratch = _shared_scratch()
+        self._place = self._scratch.write(array)
+        weakref.finalize(self, self._scratch.release, self._place, array.nbytes).atexit = False
 
     def load(self) -> NDArray[Any]:
         """Return the array."""
-        return np.fromfile(self._path, self._dtype).reshape(self._shape)
+        array = np.empty(self._shape, self._dtype)
+        self._scratch.read(self._place, array)
+        return array
 
 
 class _InMemory:
@@ -131,10 +210,6 @@ def store(array: NDArray[Any], place: Place) -> Stored:
         return _OnDisk(array)
     except OSError as error:
         raise DataError(f"{tempfile.gettempdir()}: cannot keep a state there ({error.strerror or error})") from error
-
-
-def _remove(path: Path) -> None:
-    path.unlink(missing_ok=True)
 
 
 def _free_memory() -> int:

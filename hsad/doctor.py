@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from hsad.errors import ParameterError
+from hsad.job.environment import check_environment
+
 __all__ = ["Finding", "examine"]
 
 _PACKAGES = (
@@ -47,6 +50,7 @@ def examine() -> list[Finding]:
     return [
         *_versions(),
         *_extras(),
+        *_environment(),
         *_threads(),
         *_proj(),
         *_gdal(),
@@ -92,6 +96,15 @@ def _is_installed(package: str) -> bool:
     except importlib.metadata.PackageNotFoundError:
         return False
     return True
+
+
+def _environment() -> Iterator[Finding]:
+    try:
+        check_environment()
+    except ParameterError as error:
+        variable, _, rest = str(error).partition("=")
+        found, _, remedy = rest.partition("; ")
+        yield Finding(variable, "wrong", found, remedy)
 
 
 def _threads() -> Iterator[Finding]:

@@ -62,7 +62,7 @@ ROOMS = {
         "plot", "explanation", "anomalies", "job", "detectors.base", "products", "scene", "files", "errors",
     },
     "accessor": {"plot", "detection", "detectors", "scene", "errors"},
-    "doctor": {"engine"},
+    "doctor": {"engine", "job.environment", "errors"},
     "bench": {
         "anomalies", "catalog", "detection", "detectors", "engine", "evaluation", "files", "gdal", "kernels.device",
         "plot", "products", "readers", "scene", "synthetic", "errors",
@@ -84,7 +84,14 @@ CONVENIENCES = {"detectors.base", "explanation.explain"}
 
 # Rooms or files that may import a library for scheduling, rasters or networks; others receive objects as arguments.
 LIBRARIES = {
-    ("dask", "distributed"): {"engine", "scene.cube", "job.job", "products.raster", "doctor", "bench.large_scenes"},
+    ("dask", "distributed"): {
+        "engine",
+        "scene.cube",
+        "job.environment",
+        "products.raster",
+        "doctor",
+        "bench.large_scenes",
+    },
     ("rasterio",): {
         "gdal",
         "scene",

@@ -21,8 +21,12 @@ from hsad.cli.errors import told
 from hsad.cli.interrupt import answered_at_once
 from hsad.cli.terminal import echo
 from hsad.errors import HsadWarning
+from hsad.job.environment import check_environment
 
 __all__ = ["main", "run"]
+
+#: Commands that work where the environment makes libraries fail; `doctor` says so.
+_NEEDS_NO_LIBRARY = {"completion", "doctor", "help"}
 
 
 def main() -> None:
@@ -61,6 +65,8 @@ def run(arguments: Sequence[str]) -> int:
             warnings.simplefilter("always", HsadWarning)
             warnings.showwarning = _show_warning
         try:
+            if not _NEEDS_NO_LIBRARY.intersection(arguments[:1]) and "--help" not in arguments:
+                check_environment()
             # A command that ends with click's Exit has its status returned here; the others return nothing.
             status = hsad.main(list(arguments), prog_name="hsad", standalone_mode=False)
             sys.stdout.flush()

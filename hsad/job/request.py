@@ -10,6 +10,7 @@ from typing import Any, Self
 from hsad.detectors import DEFAULT_METHOD, describe_detector, detector_class, make_detector
 from hsad.detectors.base import Detector
 from hsad.errors import ParameterError
+from hsad.job.environment import check_environment
 from hsad.job.learned import Learned
 from hsad.job.options import RunOptions
 
@@ -46,6 +47,7 @@ class Request:
         SceneError
             When the given background cannot be loaded.
         """
+        check_environment()
         run, parameters = RunOptions.split(keywords)
         given = run.background
         if isinstance(given, str | Path):

@@ -105,12 +105,12 @@ class _Scratch:
 
     def write(self, array: NDArray[Any]) -> int:
         """Write an array and return its place."""
-        content = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+        content = np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
         with self._lock:
-            place = self._take(content.size)
+            place = self._take(content.nbytes)
             try:
                 self._file.seek(place)
-                while content.size:
+                while content.nbytes:
                     content = content[self._file.write(content) :]
             except OSError:
                 self.release(place, array.nbytes)
@@ -119,10 +119,10 @@ class _Scratch:
 
     def read(self, place: int, array: NDArray[Any]) -> None:
         """Read an array that was written at this place into `array`."""
-        content = array.reshape(-1).view(np.uint8)
+        content = array.reshape(-1).view(np.uint8).data
         with self._lock:
             self._file.seek(place)
-            while content.size:
+            while content.nbytes:
                 count = self._file.readinto(content)
                 if not count:
                     raise OSError(errno.EIO, "a state ends too early")

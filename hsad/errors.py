@@ -5,6 +5,11 @@ Every message is one line that names the file or parameter, the offending value 
 
 from __future__ import annotations
 
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 __all__ = [
     "ClusterError",
     "ConvergenceWarning",
@@ -20,6 +25,7 @@ __all__ = [
     "SceneError",
     "SceneWarning",
     "TileError",
+    "without_warnings",
 ]
 
 
@@ -77,3 +83,18 @@ class ConvergenceWarning(HsadWarning):
 
 class ResumeWarning(HsadWarning):
     """An unfinished run cannot be continued: the new one starts afresh."""
+
+
+_filtering = threading.RLock()
+
+
+@contextmanager
+def without_warnings(category: type[Warning] = Warning) -> Iterator[None]:
+    """Ignore warnings of a category inside the context, one thread at a time.
+
+    The filters of `warnings` belong to the process. If two threads saved and restored them at the same time, one could
+    restore what the other had set for a moment, and warnings would be ignored from then on.
+    """
+    with _filtering, warnings.catch_warnings():
+        warnings.simplefilter("ignore", category)
+        yield

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import logging
-import threading
-import warnings
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hsad.errors import OutputError, SceneError
+from hsad.errors import OutputError, SceneError, without_warnings
 from hsad.files import keeps_offline
 
 if TYPE_CHECKING:
@@ -26,7 +24,6 @@ _WRITING_CACHE = 64 * 2**20
 # Formats of GDAL's whose files name no others, let alone addresses: what is opened under HSAD_OFFLINE.
 _SELF_CONTAINED = ["GTiff", "ENVI", "HFA", "PNG", "JPEG", "JP2OpenJPEG", "AAIGrid", "BMP", "GIF"]
 _SILENT = logging.NullHandler()
-_OPENING = threading.Lock()
 
 
 def open_raster(path: str | Path, mode: str = "r", **profile: Any) -> Any:
@@ -34,9 +31,7 @@ def open_raster(path: str | Path, mode: str = "r", **profile: Any) -> Any:
     import rasterio
     from rasterio.errors import NotGeoreferencedWarning
 
-    # The filters of `warnings` belong to the process: two threads must not save and restore them at once.
-    with _OPENING, warnings.catch_warnings():
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+    with without_warnings(NotGeoreferencedWarning):
         if mode == "r" and not profile and keeps_offline():
             # Which drivers may try, `rasterio.open` does not ask.
             return rasterio.DatasetReader(str(path), driver=_SELF_CONTAINED)

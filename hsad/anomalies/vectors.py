@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import sqlite3
-import warnings
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hsad.errors import OutputError, ParameterError, SceneError
+from hsad.errors import OutputError, ParameterError, SceneError, without_warnings
 from hsad.files import check_output, publish, staging
 from hsad.products.styles import vector_style
 from hsad.readers.existing import existing_file
@@ -197,8 +196,7 @@ def _write_geopackage(anomalies: Anomalies, path: Path, target: Path) -> None:
     crs = None if anomalies.grid.crs is None else anomalies.grid.crs.to_wkt()
     try:
         # pyogrio warns of a layer without a CRS. A scene without a CRS has such a layer.
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)
+        with without_warnings(UserWarning):
             write(
                 str(path),
                 np.array(shapely.to_wkb(outlines), dtype=object),

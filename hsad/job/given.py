@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from hsad.errors import ParameterError, SceneWarning
+from hsad.errors import ParameterError, SceneWarning, without_warnings
 from hsad.scene.cube import check_cube
 from hsad.scene.masked import with_nan
 
@@ -106,9 +106,7 @@ def _warn_of_bands_first(array: Any) -> None:
 
 def _explained(values: NDArray[np.float64], axis: int) -> float:
     """Return the share of the variance that lies between the means along an axis; 0 where there is none."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # of means of nothing
-        with np.errstate(all="ignore"):
-            total = np.nanvar(values)
-            between = np.nanvar(np.nanmean(values, axis=tuple(other for other in range(3) if other != axis)))
+    with without_warnings(RuntimeWarning), np.errstate(all="ignore"):  # about means of no numbers
+        total = np.nanvar(values)
+        between = np.nanvar(np.nanmean(values, axis=tuple(other for other in range(3) if other != axis)))
     return float(between / total) if np.isfinite(total) and total > 0 else 0.0

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import warnings
 from collections import defaultdict
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from hsad.errors import MissingExtraError, ParameterError
+from hsad.errors import MissingExtraError, ParameterError, without_warnings
 
 if TYPE_CHECKING:
     import torch
@@ -41,8 +40,7 @@ def torch_device(name: str, needed_by: str) -> torch.device:
         import torch
     except ImportError as error:
         raise MissingExtraError(f"{needed_by} needs torch, which is not installed: {INSTALL_TORCH}") from error
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about drivers that are too old or missing
+    with without_warnings():  # about drivers that are too old or missing
         gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     there = ["cpu", *(["cuda"] if gpus else []), *(f"cuda:{number}" for number in range(gpus))]
     if name not in there:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hsad.errors import SceneError
+from hsad.errors import SceneError, without_warnings
 from hsad.files import keeps_offline, split_variable
 from hsad.readers.existing import existing_file
 from hsad.readers.matlab.matfile import MatArray, is_matlab, listing, load_array, read_content
@@ -137,8 +136,7 @@ def _vector(source: str, grid: GeoGrid) -> NDArray[np.bool_]:
             if b"VRTDataSource" in file.read(4096):
                 raise SceneError(f"{source}: names other files, which HSAD_OFFLINE forbids")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)  # what GDAL says on the way: what it means is checked below
+        with without_warnings(RuntimeWarning):  # GDAL's; the geometries are checked below
             meta, _, geometries, _ = read_vector(source, layer=0, columns=[], force_2d=True)
     except (DataSourceError, DataLayerError, GeometryError, ValueError) as error:
         raise SceneError(f"{source}: not a readable vector file: {' '.join(str(error).split())}") from error

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
-from hsad.errors import MissingExtraError
+from hsad.errors import MissingExtraError, without_warnings
 from hsad.files import check_folder, publish_folder, staging
 from hsad.products.cubes.blocks import block_rows, number, row_blocks, warn
 from hsad.products.space import reserve_space
@@ -120,8 +119,7 @@ def _lay_out(cube: xr.DataArray, staged: Path, chunks: tuple[int, int, int]) -> 
     encoding: dict[str, Any] = {str(name): {"chunks": chunks} for name in dataset.data_vars}
     if fill is not None:
         encoding["cube"]["_FillValue"] = np.asarray(fill, dtype=cube.dtype)[()]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # of zarr, on consolidated metadata
+    with without_warnings(UserWarning):  # of zarr, on consolidated metadata
         dataset.to_zarr(staged, compute=False, encoding=encoding, zarr_format=2, consolidated=True)
 
 

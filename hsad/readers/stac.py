@@ -8,6 +8,8 @@ from typing import Any
 
 __all__ = ["stac_bands"]
 
+_LARGEST = 16 * 2**20  # bytes: an item of a scene has some thousands
+
 
 def stac_bands(path: Path, bands: int) -> dict[str, Any]:
     """Return wavelength, fwhm and units (µm, as STAC has them); empty if no item describes all bands.
@@ -17,7 +19,7 @@ def stac_bands(path: Path, bands: int) -> dict[str, Any]:
     (``eo:bands``) and 1.1 (``bands``).
     """
     for candidate in (path.with_suffix(".stac.json"), path.with_suffix(".json")):
-        if not candidate.is_file():
+        if not candidate.is_file() or candidate.stat().st_size > _LARGEST:
             continue
         try:
             item = json.loads(candidate.read_text(encoding="utf-8-sig"))

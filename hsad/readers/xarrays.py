@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hsad.errors import ParameterError, SceneError
+from hsad.readers.acquired import stated_coverage
 from hsad.readers.bands import BandTable, band_table
-from hsad.readers.rasters.arrays import XarrayLayer, XarrayRaster, is_hdf5, opened
+from hsad.readers.rasters.arrays import XarrayLayer, XarrayRaster, is_hdf5, opened, without_single_axes
 from hsad.readers.rasters.conventions import with_cf_missing
 from hsad.readers.rasters.hdf5 import hdf5_raster, open_hdf5
 from hsad.readers.rasters.pixels import block_of
+from hsad.readers.rasters.stores import check_store, store_groups
+from hsad.readers.rasters.unnamed import Spectral, axes_by_evidence, hdf5_groups, spectral_lists
 from hsad.scene.cube import GeoGrid, Raster, build_cube, cube_axes, lazy_image
 from hsad.scene.quality import Flag, attach_flags, has_bits
 from hsad.scene.swath import PointSwath, Swath, TableSwath
@@ -24,10 +27,11 @@ if TYPE_CHECKING:
     from affine import Affine
     from numpy.typing import NDArray
 
-__all__ = ["can_read", "folders", "name", "read"]
+__all__ = ["accepted", "can_read", "folders", "name", "read"]
 
 name = "netCDF or Zarr"
 folders = True
+accepted = ("band_axis",)
 
 _NETCDF = (".nc", ".nc4", ".cdf", ".h5", ".hdf5", ".he5")
 _ZARR_MARKS = ("zarr.json", ".zgroup", ".zattrs", ".zmetadata")
@@ -41,10 +45,11 @@ _WAVELENGTHS = (
     "band_wavelength",
     "center_wavelength",
 )
-_LARGEST_TEXT = 16 * 2**20
 _FWHM = ("fwhm", "fwhms", "bandwidth")
 _GOOD = ("good_wavelength", "good_wavelengths", "bbl", "good_bands")
 _NAMES = ("band_name", "band_names")
+# What h5netcdf, and xarray for arrays without names, call axes.
+_NAMELESS = ("phony_dim_", "dim_")
 
 
 def can_read(path: Path) -> bool:
@@ -58,10 +63,12 @@ def can_read(path: Path) -> bool:
     return start.startswith((b"\x89HDF\r\n\x1a\n", b"CDF\x01", b"CDF\x02", b"CDF\x05"))
 
 
-def read(path: Path, variable: str | None = None) -> xr.DataArray:
+def read(path: Path, variable: str | None = None, *, band_axis: int | None = None) -> xr.DataArray:
     """Return the cube of a dataset: `variable` (``group/name``), else its only array over rows, columns and bands.
 
-    The stored numbers are read; ``scale_factor`` and ``add_offset`` become gain and bias.
+    The stored numbers are read; ``scale_factor`` and ``add_offset`` become gain and bias. Other axes of length 1, such
+    as a single time, are left out. Where axes have no names, as in plain HDF5, a list of wavelengths in the file tells
+    which is the bands', or `band_axis` does.
 
     Raises
     ------
@@ -71,13 +78,17 @@ def read(path: Path, variable: str | None = None) -> xr.DataArray:
         When it is a Zarr dataset and zarr is not installed.
     """
     source = str(path)
+    if path.is_dir():
+        check_store(source)
     group, variable = _chosen(source, variable)
     remarks: list[str] = []
     with opened(source, group) as dataset:
-        array = dataset[variable]
-        axes = _axes(array, source)
+        array = without_single_axes(dataset[variable])
+        if 0 in array.shape:
+            raise SceneError(f"{source}: {variable} has the shape {array.shape}: there is no number in it")
+        axes, spectral = _axes(array, source, band_axis)
         raster = _raster(source, group, array, axes)
-        table = _bands(dataset, array, axes[2], raster.shape[2])
+        table = _bands(dataset, array, axes[2], spectral)
         gain, bias = _scaling(dataset, array, axes[2])
         raster, fill, nodata_remarks = with_cf_missing(raster, {**array.encoding, **array.attrs}, gain, bias)
         grid = _grid(dataset, array, axes)
@@ -86,6 +97,7 @@ def read(path: Path, variable: str | None = None) -> xr.DataArray:
         flags, masked = _flags(dataset, array, axes, source, group)
         flagged = _flagged(dataset, array, axes, source, group)
         said = {key: str(array.attrs[key]) for key in ("units", "long_name", "product") if key in array.attrs}
+        acquired = stated_coverage(dataset.attrs)
     if grid.transform is None and swath is None:
         remarks.append("neither coordinates along the axes nor latitudes and longitudes: results are not georeferenced")
     cube = build_cube(
@@ -103,6 +115,7 @@ def read(path: Path, variable: str | None = None) -> xr.DataArray:
             "interleave": {2: "bip", 1: "bil", 0: "bsq"}[axes[2]],
             "variable": "/".join(filter(None, (group, variable))),
             **said,
+            **({"acquired": acquired} if acquired else {}),
             "warnings": [*remarks, *table.remarks, *nodata_remarks],
         },
     )
@@ -113,28 +126,11 @@ def read(path: Path, variable: str | None = None) -> xr.DataArray:
     return cube
 
 
-def _is_group(mark: Path) -> bool:
-    """Tell whether a file says that its folder is a group of a Zarr store, not an array."""
-    if mark.name == ".zgroup":
-        return True
-    if mark.name != "zarr.json" or mark.stat().st_size > _LARGEST_TEXT:
-        return False
-    return '"group"' in mark.read_text(encoding="utf-8", errors="replace")
-
-
 def _groups(source: str) -> list[str]:
     """Return the groups of a dataset, the root first."""
     if Path(source).is_dir():
-        marks = [mark for mark in sorted(Path(source).rglob("*")) if _is_group(mark)]
-        return list(dict.fromkeys(["", *(str(mark.parent.relative_to(source)).removeprefix(".") for mark in marks)]))
-    if not is_hdf5(source):
-        return [""]
-    import h5py
-
-    names: list[str] = []
-    with open_hdf5(source) as file:
-        file.visititems(lambda key, item: names.append(key) if isinstance(item, h5py.Group) else None)
-    return ["", *names]
+        return store_groups(source)
+    return hdf5_groups(source) if is_hdf5(source) else [""]
 
 
 def _chosen(source: str, variable: str | None) -> tuple[str, str]:
@@ -152,7 +148,8 @@ def _chosen(source: str, variable: str | None) -> tuple[str, str]:
                 label = "/".join(filter(None, (group, str(key))))
                 held.append(f"{label} ({'×'.join(map(str, array.shape))})")
                 flags = "flags_of" in array.attrs
-                if array.ndim == 3 and array.dtype.kind in "iufb" and variable in (None, str(key)) and not flags:
+                three = sum(side != 1 for side in array.shape) <= 3 <= array.ndim
+                if three and array.dtype.kind in "iufb" and variable in (None, str(key)) and not flags:
                     cubes.append((group, str(key), array.size))
     if not cubes:
         what = f"no array of three dimensions called {variable!r}" if variable else "no array of three dimensions"
@@ -165,10 +162,14 @@ def _chosen(source: str, variable: str | None) -> tuple[str, str]:
     return found[0][:2]
 
 
-def _axes(array: xr.DataArray, source: str) -> tuple[int, int, int]:
-    """Return the array's axes of rows, columns and bands."""
+def _axes(array: xr.DataArray, source: str, band_axis: int | None) -> tuple[tuple[int, int, int], Spectral | None]:
+    """Return the array's axes of rows, columns and bands; with the wavelengths where these tell the axes."""
+    unnamed = all(str(dim).startswith(_NAMELESS) for dim in array.dims)
+    if band_axis is not None or (unnamed and not Path(source).is_dir() and is_hdf5(source)):
+        lists = [] if Path(source).is_dir() or not is_hdf5(source) else spectral_lists(source)
+        return axes_by_evidence(array.shape, lists, band_axis, f"{source}: {array.name}")
     try:
-        return cube_axes(array.dims)
+        return cube_axes(array.dims), None
     except ParameterError as error:
         raise SceneError(f"{source}: {array.name}: {error}") from error
 
@@ -178,11 +179,11 @@ def _raster(source: str, group: str, array: xr.DataArray, axes: tuple[int, int, 
     key = "/".join(filter(None, (group, str(array.name))))
     if not Path(source).is_dir() and is_hdf5(source):
         with open_hdf5(source) as file:
-            if key in file:  # netCDF-4 may call it otherwise
+            if key in file and file[key].ndim == 3:  # netCDF-4 may call it otherwise
                 return hdf5_raster(source, file[key], axes)
     rows, cols, bands = (int(array.shape[axis]) for axis in axes)
-    chunks = array.encoding.get("chunksizes") or array.encoding.get("preferred_chunks") or ()
-    sizes = list(chunks.values()) if isinstance(chunks, dict) else list(chunks)
+    preferred = array.encoding.get("preferred_chunks") or {}
+    sizes = [int(preferred[dim]) for dim in array.dims] if set(array.dims) <= set(preferred) else []
     shape = rows, cols, bands
     block = block_of(sizes, axes, shape)
     return XarrayRaster(source, axes, shape, array.dtype.newbyteorder("="), block, group, str(array.name))
@@ -200,14 +201,17 @@ def _along(dataset: xr.Dataset, array: xr.DataArray, axis: int, names: tuple[str
     return found
 
 
-def _bands(dataset: xr.Dataset, array: xr.DataArray, axis: int, bands: int) -> BandTable:
+def _bands(dataset: xr.Dataset, array: xr.DataArray, axis: int, spectral: Spectral | None) -> BandTable:
     wavelength, fwhm, good, names = (
         _along(dataset, array, axis, known) for known in (_WAVELENGTHS, _FWHM, _GOOD, _NAMES)
     )
     units = None if wavelength is None else wavelength.attrs.get("units")
+    centres = _numbers(wavelength)
+    if centres is None and spectral is not None:
+        centres, units = spectral
     return band_table(
-        bands,
-        wavelength=_numbers(wavelength),
+        int(array.shape[axis]),
+        wavelength=centres,
         fwhm=_numbers(fwhm),
         good=_numbers(good),
         names=None if names is None else [str(item) for item in names.values],

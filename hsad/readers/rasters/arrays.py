@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     import xarray as xr
     from numpy.typing import NDArray
 
-__all__ = ["XarrayLayer", "XarrayRaster", "is_hdf5", "opened"]
+__all__ = ["XarrayLayer", "XarrayRaster", "is_hdf5", "opened", "without_single_axes"]
+
+
+_TIMES = ("time", "t", "date")
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,17 @@ class XarrayRaster(StoredArray):
     def stored(self, window: tuple[slice, ...]) -> NDArray[Any]:
         """Return a part of the array."""
         with opened(self.path, self.group) as dataset:
-            return np.asarray(dataset[self.variable][window].values)
+            return np.asarray(without_single_axes(dataset[self.variable])[window].values)
+
+
+def without_single_axes(array: xr.DataArray) -> xr.DataArray:
+    """Return an array of more than three axes without axes of length 1, time first, until three are left."""
+    while array.ndim > 3:
+        single = [dim for dim in array.dims if array.sizes[dim] == 1]
+        if not single:
+            return array
+        array = array.squeeze(next((dim for dim in single if str(dim).lower() in _TIMES), single[0]), drop=True)
+    return array
 
 
 @dataclass(frozen=True)

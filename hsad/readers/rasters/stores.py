@@ -1,0 +1,120 @@
+"""Checks of a Zarr store before zarr opens it: zarr waits for pipes for ever, and a chunk may take any memory."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hsad.errors import SceneError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["check_store", "store_groups"]
+
+_MARKS = (".zarray", ".zgroup", ".zattrs", ".zmetadata", "zarr.json")
+_LARGEST_TEXT = 16 * 2**20  # bytes of a file of metadata
+_LARGEST_CHUNK = 2 * 2**30  # bytes of a chunk, which is unpacked as a whole
+_CHUNK_OVERHEAD = 2**16  # bytes by which packed numbers may exceed the unpacked ones
+# Opening a chunk takes about a millisecond: with this many chunks of this size a scene would take minutes.
+_MANY_CHUNKS, _SMALL_CHUNK = 20_000, 1024
+_MOST_FILES = 5_000_000
+
+
+def check_store(source: str) -> None:
+    """Refuse a Zarr store that would block the reader or take far more memory than its files have bytes.
+
+    Raises
+    ------
+    SceneError
+        When something in the store is neither a file nor a folder, its metadata are too large, a chunk is too large or
+        larger than its array says, or an array has too many tiny chunks.
+    """
+    sizes: dict[str, int] = {}
+    for number, (folder, entry, state) in enumerate(_files(source)):
+        if number > _MOST_FILES:
+            raise SceneError(f"{source}: a store of more than {_MOST_FILES} files")
+        inside = os.path.relpath(entry, source)
+        if not stat.S_ISREG(state.st_mode):
+            raise SceneError(f"{source}: {inside} is not a regular file but a pipe, a socket or a device")
+        name = os.path.basename(entry)  # noqa: PTH119  a million paths as objects take seconds
+        if name in _MARKS:
+            if state.st_size > _LARGEST_TEXT:
+                raise SceneError(f"{source}: {inside} has {state.st_size} bytes, too many for metadata")
+            if name in (".zarray", "zarr.json"):
+                sizes[folder] = _chunk_bytes(source, folder, entry)
+            continue
+        array = next((above for above in _above(folder, source) if above in sizes), None)
+        if array is not None and sizes[array] and state.st_size > 2 * sizes[array] + _CHUNK_OVERHEAD:
+            raise SceneError(f"{source}: {inside} has {state.st_size} bytes, a chunk of its array {sizes[array]}")
+
+
+def store_groups(source: str) -> list[str]:
+    """Return the groups of a Zarr store, the root first."""
+    found = [""]
+    for folder, entry, state in _files(source):
+        name = Path(entry).name
+        if name == ".zgroup" or (name == "zarr.json" and state.st_size <= _LARGEST_TEXT and _is_group(entry)):
+            found.append("" if folder == source else os.path.relpath(folder, source))
+    return list(dict.fromkeys(found))
+
+
+def _is_group(mark: str) -> bool:
+    return '"group"' in Path(mark).read_text(encoding="utf-8", errors="replace")
+
+
+def _files(source: str) -> Iterator[tuple[str, str, os.stat_result]]:
+    """Yield all that is no folder in a store: its folder, its path and its state, metadata first in each folder."""
+    waiting = [source]
+    while waiting:
+        folder = waiting.pop()
+        try:
+            with os.scandir(folder) as scan:
+                entries = sorted(scan, key=lambda entry: (entry.name not in _MARKS, entry.name))
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(entry.path)
+                else:
+                    yield folder, entry.path, entry.stat()
+        except OSError as error:
+            raise SceneError(f"{source}: {(error.strerror or str(error)).lower()}") from error
+
+
+def _above(folder: str, source: str) -> Iterator[str]:
+    """Yield a folder and those above it, up to the store."""
+    while len(folder) >= len(source):
+        yield folder
+        folder = os.path.dirname(folder)  # noqa: PTH120  as above
+
+
+def _chunk_bytes(source: str, folder: str, mark: str) -> int:
+    """Return the bytes of an unpacked chunk, 0 where the metadata do not say it in a known way.
+
+    Raises
+    ------
+    SceneError
+        When a chunk is too large, or the chunks are too many and too small.
+    """
+    try:
+        stated: dict[str, Any] = json.loads(Path(mark).read_text(encoding="utf-8"))
+        grid = stated.get("chunk_grid", {}).get("configuration", {})
+        shape = [int(side) for side in stated.get("shape", ())]
+        chunk = [int(side) for side in stated.get("chunks", grid.get("chunk_shape", ()))]
+        size = np.dtype(stated.get("dtype", stated.get("data_type"))).itemsize * math.prod(chunk)
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError, OverflowError):
+        return 0  # zarr says what is wrong
+    if not chunk or len(chunk) != len(shape) or min(chunk) < 1:
+        return 0
+    inside = os.path.relpath(folder, source)
+    if size > _LARGEST_CHUNK:
+        raise SceneError(f"{source}: a chunk of {inside} has {size} bytes, more than {_LARGEST_CHUNK}")
+    number = math.prod(-(-side // step) for side, step in zip(shape, chunk, strict=True))
+    if number > _MANY_CHUNKS and size < _SMALL_CHUNK:
+        raise SceneError(f"{source}: {inside} has {number} chunks of {size} bytes: write it again with larger chunks")
+    return size

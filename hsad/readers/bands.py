@@ -1,8 +1,7 @@
-"""What a file says about its bands, in whatever units and spelling, brought to the form a cube carries.
+"""Wavelengths, widths, flags and names of bands, from the units and spellings of files to the form that a cube has.
 
-Lists of bands come as numbers or as text. A list that contradicts the file is dropped, and a remark says so;
-a unit that is missing or cannot be true is inferred from the size of the numbers, and a remark says that,
-too.
+The items of a list are numbers or texts. A list that contradicts the file is dropped with a remark. A unit that is
+missing or cannot be true is inferred from the size of the numbers, also with a remark.
 """
 
 from __future__ import annotations
@@ -67,7 +66,7 @@ _NUMERIC = re.compile(rf"({_NUMBER})(?:\s*[(\[]\s*{_NUMBER}\s*[)\]])?", re.IGNOR
 
 @dataclass
 class BandTable:
-    """Per-band lists of a cube, as keywords of `hsad.scene.cube.build_cube`, and remarks on what did not fit."""
+    """Lists with one item per band, as keywords of `hsad.scene.cube.build_cube`, and remarks on what did not fit."""
 
     wavelength: NDArray[np.float64] | None = None
     fwhm: NDArray[np.float64] | None = None
@@ -95,7 +94,7 @@ def band_table(
     names: Sequence[str] | None = None,
     units: str | None = None,
 ) -> BandTable:
-    """Check and convert what a file says about its `bands` bands.
+    """Return what a file states about its bands, checked and in nm.
 
     Parameters
     ----------
@@ -163,7 +162,7 @@ def with_columns(cube: xr.DataArray, columns: Mapping[str, tuple[Any, Mapping[st
 def _numbers(
     what: str, values: Sequence[Any] | None, bands: int, remarks: list[str], read: Callable[[Any], float] | None = None
 ) -> NDArray[np.float64] | None:
-    """Return a list of one number a band, None with a remark where it is no such list."""
+    """Return a list as numbers, None with a remark where it does not have one number per band."""
     if values is None or len(values) == 0:
         return None
     if len(values) != bands:
@@ -219,7 +218,7 @@ def described_bands(names: Sequence[str]) -> tuple[list[str], str | None] | None
     Parameters
     ----------
     names : sequence of str
-        One name a band.
+        One name for each band.
     """
     with_unit = [_DESCRIBED.search(name) for name in names]
     if names and all(with_unit):

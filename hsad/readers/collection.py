@@ -17,14 +17,14 @@ _LISTS = (".txt", ".lst")
 
 
 def expand_scenes(names: Iterable[str | Path]) -> list[str]:
-    """Return the scenes that are meant, lists replaced by what they list.
+    """Return the names of scenes, with each list replaced by the scenes in it.
 
     Parameters
     ----------
     names : iterable of path
-        Scenes; text files (``.txt``, ``.lst``) of one scene a line, blank lines and those that begin with ``#`` left
-        out; STAC item collections or items (``.json``, ``.geojson``), whose data assets are the scenes. Relative names
-        in a list start from its folder.
+        Scenes, or lists of scenes: text files (``.txt``, ``.lst``) with one scene per line, in which blank lines and
+        lines that begin with ``#`` do not count, and STAC items or item collections (``.json``, ``.geojson``), whose
+        data assets are the scenes. Relative names in a list start from the folder of the list.
 
     Raises
     ------

@@ -24,7 +24,7 @@ __all__ = ["open_mask"]
 
 _VECTOR_SUFFIXES = (".gpkg", ".geojson", ".json", ".shp", ".fgb", ".kml")
 _TRUTH_NAMES = ("map", "gt", "groundtruth", "ground_truth", "planegt", "truth", "mask")
-# Two grids are one if their corners agree to a small part of a pixel; files round their coordinates.
+# Two grids are the same if their corners differ by less than this share of a pixel, because files round coordinates.
 _PIXEL_TOLERANCE = 1e-2
 
 
@@ -70,7 +70,7 @@ def _matlab(source: str, variable: str | None, grid: GeoGrid) -> NDArray[Any]:
     if variable is not None:
         found = [array for array in flat if array.name == variable]
     else:
-        # Numbers and vectors that lie beside a truth are no candidates, unless there is nothing else.
+        # Single numbers and vectors beside a truth are candidates only if the file holds nothing else.
         found = [array for array in flat if min(array.shape) > 1] or flat
         if len(found) > 1:
             found = [array for array in found if array.field.lower() in _TRUTH_NAMES]
@@ -96,16 +96,16 @@ def _raster(path: str | Path, grid: GeoGrid) -> NDArray[Any]:
         raise SceneError(f"{path}: a mask has one band, this file has {cube.sizes['band']}")
     if cube.shape[:2] != (grid.rows, grid.cols):
         raise SceneError(f"{path}: {_size(cube.shape[:2])} pixels for a scene of {_size((grid.rows, grid.cols))}")
-    own = geo_grid(cube)
-    if own.crs is not None and grid.crs is not None and own.crs != grid.crs:
-        raise SceneError(f"{path}: its CRS is {own.crs}, the scene's is {grid.crs}")
+    placed = geo_grid(cube)
+    if placed.crs is not None and grid.crs is not None and placed.crs != grid.crs:
+        raise SceneError(f"{path}: its CRS is {placed.crs}, the scene's is {grid.crs}")
     if (
-        own.transform is not None
+        placed.transform is not None
         and grid.transform is not None
-        and not _same(own.transform, grid.transform, (grid.rows, grid.cols))
+        and not _same(placed.transform, grid.transform, (grid.rows, grid.cols))
     ):
         raise SceneError(
-            f"{path}: its transform is {tuple(own.transform)[:6]}, the scene's is {tuple(grid.transform)[:6]}"
+            f"{path}: its transform is {tuple(placed.transform)[:6]}, the scene's is {tuple(grid.transform)[:6]}"
         )
     values = cube.values[:, :, 0].astype(np.float64)
     fill = nodata(cube)
@@ -116,12 +116,12 @@ def _raster(path: str | Path, grid: GeoGrid) -> NDArray[Any]:
     return values
 
 
-def _same(own: Affine, other: Affine, shape: tuple[int, int]) -> bool:
-    """Tell whether two transforms put the corners of a grid in the same place."""
+def _same(first: Affine, second: Affine, shape: tuple[int, int]) -> bool:
+    """Tell whether two transforms place the corners of a grid at the same points."""
     rows, cols = shape
     corners = np.array([[0, cols, 0, cols], [0, 0, rows, rows], [1, 1, 1, 1]], dtype=np.float64)
-    here, there = (np.array(transform, dtype=np.float64).reshape(3, 3) for transform in (own, other))
-    return bool(np.abs(np.linalg.solve(there, here @ corners) - corners).max() < _PIXEL_TOLERANCE)
+    one, other = (np.array(transform, dtype=np.float64).reshape(3, 3) for transform in (first, second))
+    return bool(np.abs(np.linalg.solve(other, one @ corners) - corners).max() < _PIXEL_TOLERANCE)
 
 
 def _vector(source: str, grid: GeoGrid) -> NDArray[np.bool_]:
@@ -153,7 +153,7 @@ def _vector(source: str, grid: GeoGrid) -> NDArray[np.bool_]:
         )
     except SceneError:
         raise
-    except Exception as error:  # GEOS, PROJ and GDAL each raise their own, some without a public name
+    except Exception as error:  # GEOS, PROJ and GDAL raise errors of classes that are not all public
         raise SceneError(f"{source}: its features cannot be used: {' '.join(str(error).split())}") from error
     if not burnt.any():
         raise SceneError(f"{source}: none of its {len(shapes)} features covers the centre of a pixel of the scene")
@@ -170,7 +170,7 @@ def _shapes(geometries: NDArray[Any], crs: str | None, grid: GeoGrid) -> list[An
     shapes = shapes[~shapely.is_empty(shapes)]
     if crs is None or grid.crs is None or CRS.from_user_input(crs) == grid.crs:
         return list(shapes)
-    own = CRS.from_user_input(crs)
+    stated = CRS.from_user_input(crs)
     coordinates = shapely.get_coordinates(shapes)
-    moved = transform(own, grid.crs, coordinates[:, 0], coordinates[:, 1])
+    moved = transform(stated, grid.crs, coordinates[:, 0], coordinates[:, 1])
     return list(shapely.set_coordinates(shapes, np.column_stack(moved)))

@@ -1,4 +1,4 @@
-"""The readers, in the order in which they are tried: a new one is a module and a line in `READERS`.
+"""The readers, in the order in which they are tried; a new reader is a module and a line in `READERS`.
 
 A reader of somebody else's package is found through the entry point group ``hsad.readers``; see the manual's page
 "adding a reader".
@@ -30,7 +30,7 @@ _GROUP = "hsad.readers"
 
 
 class Reader(Protocol):
-    """What a format's module offers.
+    """The interface of a format's module.
 
     A reader of product folders also has ``folders = True``: only such a reader is asked about folders. A reader that
     takes options of `hsad.open_cube` beside the name lists them in ``accepted``, of ``band_axis`` and ``partial``, and
@@ -43,7 +43,7 @@ class Reader(Protocol):
         ...
 
     def can_read(self, path: Path, /) -> bool:
-        """Tell, from the name and first bytes, whether an existing file is this reader's business."""
+        """Tell, from the name and first bytes, whether this reader reads an existing file."""
         ...
 
     def read(self, path: Path, /, variable: str | None = None) -> xr.DataArray:
@@ -51,10 +51,10 @@ class Reader(Protocol):
         ...
 
 
-# The first that can read a file reads it: products before the formats that they are made of.
+# The first reader that can read a file reads it, so products come before the formats that they are made of.
 READERS: tuple[Reader, ...] = (*SENSORS, envi, matlab, archives, images)
 
-# These read nearly anything, some of it less exactly: they come last, after the readers of other packages.
+# These read nearly any file, but know less of it. They come last, after the readers of other packages.
 CATCH_ALL: tuple[Reader, ...] = (xarrays, geotiff)
 
 
@@ -65,7 +65,7 @@ def all_readers() -> tuple[Reader, ...]:
 
 @dataclass(frozen=True)
 class _Foreign:
-    """A reader of another package, whose mistakes are named as such."""
+    """A reader of another package; its errors name the package."""
 
     reader: Any
     package: str
@@ -81,7 +81,7 @@ class _Foreign:
         return bool(getattr(self.reader, "folders", False))
 
     def can_read(self, path: Path, /) -> bool:
-        """Tell whether the file is this reader's business."""
+        """Tell whether the reader reads the file."""
         try:
             return bool(self.reader.can_read(path))
         except Exception as error:
@@ -115,7 +115,7 @@ def _foreign() -> tuple[Reader, ...]:
     for entry in sorted(entry_points(group=_GROUP), key=lambda entry: entry.name):
         try:
             found.append(_loaded(entry))
-        except Exception as error:  # noqa: BLE001  whatever the package does when it is imported
+        except Exception as error:  # noqa: BLE001  the import of a package can raise anything
             said = " ".join(str(error).split())
             warnings.warn(
                 f"the reader {entry.name} of {_package(entry)} ({entry.value}) cannot be used: "

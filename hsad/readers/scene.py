@@ -100,7 +100,7 @@ def open_cube(
         a file with several.
     band_axis : int, optional
         Which axis of the stored array is that of the bands: 0 for the first, -1 for the last. Only for formats that do
-        not state it, such as MATLAB; the file's own evidence decides by default.
+        not state it, such as MATLAB. By default the other arrays of the file decide.
     wavelengths : path or (bands,) array_like of float, optional
         Band centres in nm or µm, for a file that carries none: numbers, or the name of a text or CSV file, an ENVI
         header, a ``.npy`` file or an array of a MATLAB file (``bands.mat:NAME``).

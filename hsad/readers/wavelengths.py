@@ -33,19 +33,19 @@ _UNIT = re.compile(r"(?<![a-z])(nm|nanomet(?:er|re)s?|[uµμ]m|micromet(?:er|re)
 
 
 def with_wavelengths(cube: xr.DataArray, wavelengths: str | Path | ArrayLike) -> xr.DataArray:
-    """Return the cube with these wavelengths (and full widths, where the file has them) instead of its own.
+    """Return the cube with the stated wavelengths, and with the widths of the file that states them.
 
     Parameters
     ----------
     cube : (y, x, band) DataArray
     wavelengths : path or (bands,) array_like of float
-        One number a band, in nm or µm. A file is a text or CSV table, an ENVI header, a ``.npy`` file or an array of a
-        MATLAB file (``scene.mat:NAME``).
+        One number per band, in nm or µm. A file is a text or CSV table, an ENVI header, a ``.npy`` file, or an array of
+        a MATLAB file (``scene.mat:NAME``).
 
     Raises
     ------
     ParameterError
-        When the numbers are not as many as the bands, or are no wavelengths.
+        When there is not one number per band, or the numbers are no wavelengths.
     SceneError
         When the file cannot be read.
     """
@@ -75,7 +75,7 @@ def _of_file(name: str | Path, bands: int) -> dict[str, Any]:
     if is_numpy(path) or is_matlab(path):
         return {"wavelength": _of_matlab(path, variable, bands)}
     if path.stat().st_size > _LARGEST_TEXT:
-        raise ParameterError(f"wavelengths: {path}: too large to be a list of one number a band")
+        raise ParameterError(f"wavelengths: {path}: too large to be a list of one number per band")
     if is_header(path):
         wavelength, fwhm, units = header_wavelengths(read_header(path), bands)
         if not wavelength:
@@ -85,7 +85,7 @@ def _of_file(name: str | Path, bands: int) -> dict[str, Any]:
 
 
 def _of_matlab(path: Path, variable: str | None, bands: int) -> list[Any]:
-    """Return the vector, or list of texts, of a name, or the only one with an item a band."""
+    """Return the named vector or list of texts; without a name the only one with one item per band."""
     content = read_content(str(path))
     vectors = [array for array in content.arrays if math.prod(array.shape) == max(array.shape, default=0)]
     if variable in content.texts:
@@ -123,7 +123,7 @@ def _of_text(path: Path) -> dict[str, Any]:
         elif items:
             raise ParameterError(f"wavelengths: {path}: {line.strip()[:40]!r} is no line of numbers")
     if not rows or len({len(row) for row in rows}) > 1:
-        if rows and not titles:  # a list that runs over lines, so many numbers in each
+        if rows and not titles:  # one list that runs over several lines
             rows = [[number] for row in rows for number in row]
         else:
             what = "its lines differ in their number of columns" if rows else "holds no numbers"

@@ -278,7 +278,7 @@ def test_too_short_a_file_is_refused_with_both_sizes(tmp_path):
         ("lines = 2", "", "has no 'lines'"),
         ("byte order = 0", "byte order = 2", "'byte order = 2' is not 0"),
         ("byte order = 0", "byte order = 0\nheader offset = -1", "'header offset = -1'"),
-        ("byte order = 0", "byte order = 0\nsamples = 3", "'samples' is given twice, as 2 and as 3"),
+        ("byte order = 0", "byte order = 0\nsamples = 3", "'samples' occurs twice, as 2 and as 3"),
         ("byte order = 0", "byte order = 0\nwavelength = {1, 2", "'wavelength' has no closing brace"),
         ("byte order = 0", "byte order = 0\nfile type = ENVI Spectral Library", "spectral library"),
         ("byte order = 0", "byte order = 0\nmajor frame offsets = {1}", "'major frame offsets' must be two"),

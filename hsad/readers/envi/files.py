@@ -12,7 +12,7 @@ from hsad.readers.existing import refuse_pointer
 __all__ = ["ShortFileError", "esri_data", "find_data", "find_esri_header", "find_header", "is_container"]
 
 _DATA_SUFFIXES = ("", ".img", ".dat", ".raw", ".bil", ".bip", ".bsq", ".bin", ".gz")
-# First bytes of container formats: a file that starts like this holds no bare numbers.
+# First bytes of container formats. A file that starts with them holds no bare numbers.
 _CONTAINERS = (
     b"II*\0",
     b"MM\0*",
@@ -38,18 +38,18 @@ class ShortFileError(SceneError):
     ----------
     data : Path
         The file.
-    held : int
+    size : int
         Its size in bytes.
     """
 
-    def __init__(self, data: Path, promised: int, held: int) -> None:
-        super().__init__(f"{data}: its header promises {promised} bytes, the file has {held}")
+    def __init__(self, data: Path, promised: int, size: int) -> None:
+        super().__init__(f"{data}: its header promises {promised} bytes, the file has {size}")
         self.data = data
-        self.held = held
+        self.size = size
 
 
 def is_container(path: Path) -> bool:
-    """Tell whether a file starts as a format of its own does (TIFF, HDF5, Erdas …), not with bare numbers."""
+    """Tell whether a file starts like an image format (TIFF, HDF5, Erdas …), so that it holds no bare numbers."""
     return _starts_with(path, _CONTAINERS)
 
 
@@ -98,7 +98,7 @@ def esri_data(header: Path) -> Path:
     return chosen[0]
 
 
-def find_data(header: Header, size: int, given: Path | None = None) -> Path:
+def find_data(header: Header, size: int, named: Path | None = None) -> Path:
     """Return the data file of a header: of the files with its name, the one whose size fits.
 
     Parameters
@@ -108,9 +108,9 @@ def find_data(header: Header, size: int, given: Path | None = None) -> Path:
         ``scene.img.hdr`` to ``scene.img``. A file with any other suffix belongs to it, too, if no usual one fits and it
         alone has exactly the promised size, or is the only raster of another format.
     size : int
-        Bytes that the header promises. A compressed file fits whatever its size.
-    given : Path, optional
-        A data file that the user named; it is one of the candidates, whatever its suffix.
+        Bytes that the header promises. The size of a compressed file is not compared.
+    named : Path, optional
+        The data file that the user named; it may have any suffix.
 
     Raises
     ------
@@ -118,10 +118,10 @@ def find_data(header: Header, size: int, given: Path | None = None) -> Path:
         When there is none, the largest is shorter than promised, or several fit equally well.
     """
     stem = header.path.with_suffix("")
-    fitting, misfits = _usual(header, size, given)
+    fitting, misfits = _usual(header, size, named)
     if fitting:
         # The file itself that the user named wins among equals, and else the first in alphabetical order.
-        return min(fitting, key=lambda item: (item[0], item[1] != given, str(item[1])))[1]
+        return min(fitting, key=lambda item: (item[0], item[1] != named, str(item[1])))[1]
     if (other := _other_suffix(stem, size)) is not None:
         return other
     if misfits:
@@ -136,13 +136,13 @@ def find_data(header: Header, size: int, given: Path | None = None) -> Path:
     )
 
 
-def _usual(header: Header, size: int, given: Path | None) -> tuple[list[tuple[int, Path]], list[tuple[int, Path]]]:
+def _usual(header: Header, size: int, named: Path | None) -> tuple[list[tuple[int, Path]], list[tuple[int, Path]]]:
     """Return the files with usual suffixes that fit, each with its surplus of bytes, and the others with their size."""
     stem = header.path.with_suffix("")
     candidates = {stem.with_name(stem.name + suffix) for suffix in _DATA_SUFFIXES}
     candidates |= {stem.with_name(stem.name + suffix.upper()) for suffix in _DATA_SUFFIXES}
-    if given is not None:
-        candidates.add(given)
+    if named is not None:
+        candidates.add(named)
     candidates.discard(header.path)
     foreign = not header.text("file type", "ENVI").upper().startswith("ENVI")
     compressed = header.whole("file compression", 0) != 0

@@ -76,10 +76,10 @@ class Header:
         return [item for item in re.split(r"[\s,]+", self.values.get(key, "")) if item]
 
     def spectrum(self, key: str | None, bands: int) -> list[str]:
-        """Return the items of a list, one a band where the text can be read so; nothing without a key.
+        """Return the items of a list, split so that there is one per band if possible; nothing without a key.
 
-        Items are separated by commas, blanks or semicolons; a comma between digits is a decimal point where the items
-        are one a band only so; an item may have a unit (``420.5 nm``).
+        Commas, blanks or semicolons separate items. A comma between digits counts as a decimal point if only this gives
+        one item per band. An item may have a unit (``420.5 nm``).
 
         Parameters
         ----------
@@ -162,7 +162,7 @@ def parse_header(text: str, path: Path) -> Header:
     Raises
     ------
     SceneError
-        When a brace is never closed, or a key that says how the numbers lie in the file has two values.
+        When a brace is never closed, or a key of the layout of the data file has two values.
     """
     lines = [line for line in text.splitlines()[1:] if not line.lstrip().startswith(";")]
     values: dict[str, str] = {}
@@ -184,7 +184,7 @@ def parse_header(text: str, path: Path) -> Header:
                 raise SceneError(f"{path}: the value of '{key}' has no closing brace")
         if key in _STRUCTURE and values.get(key, value) != value:
             stated = " and as ".join(" ".join(text.split()) for text in (values[key], value))
-            raise SceneError(f"{path}: '{key}' is given twice, as {stated}")
+            raise SceneError(f"{path}: '{key}' occurs twice, as {stated}")
         values[key] = value
     return Header(path, values)
 

@@ -38,9 +38,8 @@ _LATITUDE = re.compile(r"lat|north|^y\b", re.IGNORECASE)
 def georeferencing_of(header: Header, remarks: list[str]) -> tuple[Any, Affine | None]:
     """Return the CRS and transform that a header states, None where it states none.
 
-    GDAL interprets the header's georeferencing, on an image of one pixel in memory. So the signs of rotations, the
-    projections and the datums are GDAL's, and nothing else beside the data file (an ``.aux.xml``, which overrides the
-    header) has a say in it.
+    GDAL interprets the header's georeferencing on an image of one pixel in memory. So the signs of rotations, the
+    projections and the datums are GDAL's, and an ``.aux.xml`` beside the data file cannot override the header.
 
     Raises
     ------

@@ -26,8 +26,8 @@ def with_ignored(
 ) -> tuple[Raster, float | None]:
     """Return a raster in which one value marks missing numbers, and this value, by the header's ``data ignore value``.
 
-    AVIRIS classic multiplies each band with a factor that the header lists as ``smoothing factors``, its fill as well:
-    there each band has a fill of its own.
+    The producer of AVIRIS classic multiplies each band, its fill included, with a factor that the header lists in
+    ``smoothing factors``. In such a file the fill differs from band to band.
     """
     bands = raster.shape[2]
     values = _values(header, bands, remarks)
@@ -42,7 +42,7 @@ def with_ignored(
 
 
 def _values(header: Header, bands: int, remarks: list[str]) -> list[float | None]:
-    """Return the stated values: one for all bands, or one a band."""
+    """Return the stated values: one for all bands, or one for each band."""
     items = header.numbers("data ignore value")
     try:
         values = [float(item) for item in items]

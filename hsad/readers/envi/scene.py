@@ -44,12 +44,12 @@ def can_read(path: Path) -> bool:
         return find_esri_header(path) is not None
     if header_path == path:
         return True
-    # scene.hdr may lie beside several files called scene: it speaks for the one that it describes.
+    # Several files called scene may lie beside scene.hdr, which describes one of them.
     try:
         header = read_header(header_path)
-        return find_data(header, header_layout(header, []).size, given=path) == path
+        return find_data(header, header_layout(header, []).size, named=path) == path
     except SceneError:
-        # Reading will say what is wrong, unless the file has a format of its own.
+        # `read` reports what is wrong, unless another reader can read the file without this header.
         return not is_container(path)
 
 
@@ -109,7 +109,7 @@ def _image_header(header_path: Path, remarks: list[str]) -> Header:
 def _data_file(path: Path, header: Header, layout: Layout, *, partial: bool, remarks: list[str]) -> tuple[Path, Layout]:
     """Return the data file, and the layout of the lines that it holds."""
     try:
-        data = find_data(header, layout.size, given=None if path == header.path else path)
+        data = find_data(header, layout.size, named=None if path == header.path else path)
     except ShortFileError as error:
         if not partial:
             hint = "; --partial (partial=True) reads its whole lines" if layout.interleave != "bsq" else ""
@@ -215,7 +215,7 @@ def _shortened(layout: Layout, error: ShortFileError, remarks: list[str]) -> Lay
     """Return the layout of the whole lines in a file that is shorter than promised."""
     if layout.interleave == "bsq":
         raise SceneError(f"{error}; whole lines of a BSQ file lie at its end, so none can be read") from error
-    lines = (error.held - layout.offset) // layout.frames[0]
+    lines = (error.size - layout.offset) // layout.frames[0]
     if lines < 1:
         raise SceneError(f"{error}, which is less than one line") from error
     promised = layout.shape[0]

@@ -1,7 +1,8 @@
-"""Which axes of an array are rows, columns and bands, by what else its file holds.
+"""Which axes of an array are rows, columns and bands, by the other arrays of its file.
 
-MATLAB's arrays are (rows, columns, bands) by convention. Programs that write ``.mat`` files in Python keep numpy's
-order, and some put the bands first. A vector of wavelengths and a map of the scene's pixels tell the axes.
+MATLAB's arrays are (rows, columns, bands) by convention. Programs that write ``.mat`` files in Python may use numpy's
+order of axes, and some put the bands first. The length of a vector of wavelengths and the size of a map of the scene's
+pixels show which axes are which.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ def three_axes(shape: Sequence[int]) -> tuple[int, int, int] | None:
     """Return a shape as one of three axes, leading axes of length 1 left out; None where it has not three."""
     surplus = len(shape) - 3
     singles = [axis for axis, size in enumerate(shape) if size == 1][:surplus] if surplus > 0 else []
-    kept = [int(size) for axis, size in enumerate(shape) if axis not in singles]
-    return (kept[0], kept[1], kept[2]) if len(kept) == 3 else None
+    sizes = [int(size) for axis, size in enumerate(shape) if axis not in singles]
+    return (sizes[0], sizes[1], sizes[2]) if len(sizes) == 3 else None
 
 
 def scene_axes(
@@ -79,8 +80,8 @@ def scene_axes(
             "band_axis (--band-axis) states another"
         )
     elif band_axis is None and len(reasons) < bool(lists) + bool(maps):
-        told = [f"{name} ({size})" for name, size in itertools.islice(lists.items(), 1)] + list(map(str, maps[:1]))
-        remarks.append(f"the axes of {array} are taken as {_said(best)}, which does not fit {' and '.join(told)}")
+        evidence = [f"{name} ({size})" for name, size in itertools.islice(lists.items(), 1)] + list(map(str, maps[:1]))
+        remarks.append(f"the axes of {array} are taken as {_said(best)}, which does not fit {' and '.join(evidence)}")
     return best, remarks
 
 

@@ -1,8 +1,8 @@
 """The elements of a MATLAB file of version 5, walked through before scipy reads them.
 
-scipy's reader trusts what an element says of itself: a data type that does not exist, or an imaginary part that is
-promised and not there, ends the process. So tags and sizes are checked first, in memory that does not grow with what
-they promise. The format: MathWorks, "MAT-File Format", chapter 1.
+scipy's reader trusts the tag of each element. A data type that does not exist, or an imaginary part that is stated and
+missing, ends the process. So this module checks tags and sizes first. The memory that the check needs does not grow
+with the sizes that the tags state. MathWorks describes the format in "MAT-File Format", chapter 1.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ _NUMERIC = range(6, 16)
 _MOST_AXES = 32
 _DEEPEST = 64
 _PIECE = 2**20
-#: No file of deflate's grows by more than this when it is unpacked.
+#: Deflate makes at most this many bytes of one packed byte.
 _MOST_GROWTH = 1032
 
 
 def check_elements(path: str) -> None:
-    """Refuse a file in which an element is not what it says.
+    """Refuse a file in which an element contradicts its tag.
 
     Parameters
     ----------
     path : str
-        A file of version 5; of one of version 4 the first header.
+        A file of version 5, or of version 4, of which only the first header is checked.
 
     Raises
     ------
@@ -76,7 +76,7 @@ def check_elements(path: str) -> None:
 
 
 class _DamageError(ValueError):
-    """Something in the file contradicts itself."""
+    """An element contradicts its tag, its array or the length of the file."""
 
 
 def _require(fits: bool, otherwise: str) -> None:
@@ -88,7 +88,7 @@ class _Stream:
     """Bytes one after the other."""
 
     def read(self, count: int) -> bytes:
-        """Return exactly so many bytes; a few, never what a file promises."""
+        """Return exactly `count` bytes; callers ask for a few, never for a size that a file states."""
         raise NotImplementedError
 
     def skip(self, count: int) -> None:
@@ -152,7 +152,7 @@ class _Matrix:
         _require(depth < _DEEPEST, f"arrays within arrays, {depth} deep")
 
     def check(self, stream: _Stream, length: int, *, top: bool = False) -> None:
-        """Check an array of `length` bytes after its tag; what an array at the `top` holds is not passed over."""
+        """Check an array of `length` bytes after its tag; the numbers of an array at the `top` are not read."""
         if length == 0 and not top:
             return  # an empty cell
         self._stream, self._left = stream, length
@@ -172,7 +172,7 @@ class _Matrix:
     def _values(self, family: int, is_complex: bool, count: int, top: bool) -> None:
         if family in _NUMERIC or family == _CHAR:
             for number in range(1 + is_complex):
-                # Nothing comes after the numbers of an array at the top, which need not be unpacked.
+                # Nothing follows the numbers of an array at the top, so they need not be unpacked.
                 last = top and number == int(is_complex)
                 self._numbers(count, exact=family != _CHAR, last=last)
         elif family == _SPARSE:
@@ -260,7 +260,7 @@ class _Matrix:
             self._left -= length
 
     def _opaque(self) -> None:
-        """Check what MATLAB keeps of its own classes: three texts and an array."""
+        """Check an object of one of MATLAB's classes, which is stored as three texts and an array."""
         for what in ("name", "type", "class"):
             self._text(what)
         self._children(1)
@@ -271,7 +271,7 @@ def _tag_of(tag: bytes, order: Literal["little", "big"]) -> tuple[int, int]:
 
 
 def _check_version4(header: bytes, size: int, path: str) -> None:
-    """Refuse a file whose first header, as version 4 has it, promises more than the file holds."""
+    """Refuse a file whose first header, read as one of version 4, states more bytes than the file has."""
     for order in _ORDERS:
         kind, rows, cols, imaginary, name = (
             int.from_bytes(header[start : start + 4], order, signed=True) for start in range(0, 20, 4)

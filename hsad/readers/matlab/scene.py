@@ -38,9 +38,9 @@ _WAVELENGTHS = re.compile(
 _FWHM = re.compile(r"^fwhms?(_?(in_?)?(nm|um))?$", re.IGNORECASE)
 _UNITS = re.compile(r"^(wave_?lengths?_?)?units?$", re.IGNORECASE)
 _VALIDITY = re.compile(r"mask|valid", re.IGNORECASE)
-# Masks of something that is *not* to be used, or truths: their ones mean the opposite, or something else.
+# In a mask with such a name, 1 marks pixels that must not be used, or the objects of a truth.
 _OTHER_MASKS = re.compile(r"bad|invalid|no_?data|cloud|shadow|water|gt|truth|anomal|target", re.IGNORECASE)
-# Wavelengths in nm or µm between which a nameless vector beside a cube can be that of its bands.
+# A nameless vector beside a cube can hold its wavelengths if all of its numbers lie between these, in µm or nm.
 _PLAUSIBLE = (0.2, 20_000.0)
 
 
@@ -77,7 +77,7 @@ def read(path: Path, variable: str | None = None, *, band_axis: int | None = Non
     or passed over:
 
     - a vector or a list of texts called ``wavelength``, ``wavelengths``, ``wl``, ``wvl`` or ``lambda`` (``fwhm``) with
-      one value a band; with the other arrays it tells the axes, see `hsad.readers.matlab.axes`;
+      one value per band; its length also shows which axis is that of the bands, see `hsad.readers.matlab.axes`;
     - a mask of valid pixels: two-dimensional, of the cube's size, only zeros and ones, called something with
       ``mask`` or ``valid`` in it, and one in more than half of the pixels. A truth, which is called ``mask``
       in some benchmarks, marks few pixels, hence the last condition.
@@ -163,7 +163,7 @@ def _raster(source: str, chosen: MatArray, axes: Axes) -> Raster:
 
 
 def _band_lists(source: str, content: Content, chosen: MatArray) -> dict[str, list[Any]]:
-    """Return the lists beside a cube that hold one wavelength or width a band, by name: numbers or texts."""
+    """Return the lists of wavelengths and widths beside a cube by their names; items are numbers or texts."""
     lists: dict[str, list[Any]] = {}
     sizes = three_axes(chosen.shape) or chosen.shape
     for array in content.arrays:
@@ -184,7 +184,7 @@ def _band_lists(source: str, content: Content, chosen: MatArray) -> dict[str, li
 
 
 def _table(bands: int, lists: dict[str, list[Any]], content: Content, remarks: list[str]) -> BandTable:
-    """Return wavelengths and widths from the lists with one item a band."""
+    """Return wavelengths and widths from the lists that have one item per band."""
     fitting = {key: items for key, items in lists.items() if len(items) == bands}
     fields = {key: key.rpartition(".")[2] for key in fitting}
     wavelength = next((key for key in fitting if _WAVELENGTHS.match(fields[key])), None)

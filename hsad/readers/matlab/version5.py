@@ -22,7 +22,7 @@ _NUMERIC_CLASSES = {
     "logical",
     *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)),
 }
-# A text with more characters than this is no list of one item a band.
+# A list with one short text per band has fewer characters than this.
 _LARGEST_TEXT = 2**20
 _STEP = re.compile(r"\.?([^.(){}]+)|\((\d+)\)|\{(\d+)\}")
 
@@ -40,7 +40,7 @@ def read_content(path: str) -> Content:
     check_elements(path)
     try:
         entries = scipy.io.whosmat(path)
-    except Exception as error:  # scipy raises whatever a damaged file makes it stumble over
+    except Exception as error:  # scipy raises errors of many kinds for damaged files
         raise SceneError(f"{path}: not a readable MATLAB file: {_line(error)}") from error
     content = Content()
     try:
@@ -78,7 +78,7 @@ def _load_top(path: str, name: str) -> Any:
 
     try:
         return scipy.io.loadmat(path, variable_names=[name])[name]
-    except Exception as error:  # scipy raises whatever a damaged file makes it stumble over
+    except Exception as error:  # scipy raises errors of many kinds for damaged files
         raise SceneError(f"{path}: cannot read {name}: {_line(error)}") from error
 
 

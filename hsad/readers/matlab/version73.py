@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["load", "read_content"]
 
 _DEEPEST = 32
-# A text with more characters than this is no list of one item a band.
+# A list with one short text per band has fewer characters than this.
 _LARGEST_TEXT = 2**20
 
 
@@ -43,7 +43,7 @@ def read_content(path: str) -> Content:
         with open_hdf5(path) as opened:
             by_matlab = by_matlab or any("MATLAB_class" in item.attrs for _, item in _members(opened))
             for name, item in _members(opened):
-                if not name.startswith("#"):  # MATLAB keeps there, without names, what cells point to
+                if not name.startswith("#"):  # a group of MATLAB's with the nameless contents of cells
                     _Walk(content, opened, by_matlab).gather(name, item)
     except SceneError as error:
         raise SceneError(f"{path}: {error}" if path not in str(error) else str(error)) from error
@@ -58,7 +58,7 @@ def load(path: str, array: MatArray) -> NDArray[Any]:
 
 
 def _members(group: h5py.Group) -> Iterator[tuple[str, Any]]:
-    """Yield what lies in a group itself, not what it links to."""
+    """Yield the members of a group, except links to other places and files."""
     import h5py
 
     for name in group:
@@ -67,7 +67,7 @@ def _members(group: h5py.Group) -> Iterator[tuple[str, Any]]:
 
 
 class _Walk:
-    """Adds what is in an open file to a `Content`."""
+    """Walks through an open file and adds its arrays and texts to a `Content`."""
 
     def __init__(self, content: Content, file: h5py.File, by_matlab: bool) -> None:
         self._content = content

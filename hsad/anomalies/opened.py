@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from hsad.anomalies.scoremap import ScoreMap
 from hsad.engine.source import CubeSource, drop_dead_bands, source_of
 from hsad.errors import DataError, ParameterError, SceneError
-from hsad.job.options import RunOptions
+from hsad.job.given import as_cube
+from hsad.job.options import RunOptions, SceneOptions
 from hsad.job.selection import pixel_window
 from hsad.products.raster import read_provenance
-from hsad.scene.cube import GeoGrid, check_cube, geo_grid
+from hsad.scene.cube import GeoGrid, geo_grid
 from hsad.scene.ground import from_degrees
 from hsad.scene.swath import GridSwath, Swath, seen_within, swath_of
 
@@ -94,20 +95,29 @@ class Scene:
     swath: Swath | None = None
 
     @classmethod
-    def of(cls, scene: Any, grid: GeoGrid, origin: Callable[[xr.DataArray], tuple[int, int]] | None = None) -> Self:
+    def of(
+        cls,
+        scene: Any,
+        grid: GeoGrid,
+        origin: Callable[[xr.DataArray], tuple[int, int]] | None = None,
+        stated: SceneOptions | None = None,
+    ) -> Self:
         """Open a scene (path, cube or array) and find the score map in it: by `origin`, or by the transform.
+
+        Parameters
+        ----------
+        scene : path, cube or array
+        grid : GeoGrid
+        origin : callable, optional
+        stated : SceneOptions, optional
+            What the user states about the scene beside its file.
 
         Raises
         ------
         SceneError
             When the map does not lie in the scene.
         """
-        if isinstance(scene, str | Path):
-            from hsad.readers import open_cube
-
-            cube = open_cube(scene)
-        else:
-            cube = check_cube(scene)
+        cube = as_cube(scene, stated)
         swath = None if grid.transform is None else swath_of(cube)  # a sensor's grid has no transform
         whole = geo_grid(cube)
         if swath is None and _turned(grid, whole):

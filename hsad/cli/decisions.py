@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -14,13 +13,16 @@ from hsad.cli.options import (
     OUTPUT,
     DetectCommand,
     HsadCommand,
-    declared_options,
     json_option,
     overwrite_option,
     print_json,
     progress,
+    remarks,
+    taken_out,
+    with_options,
 )
 from hsad.cli.terminal import echo
+from hsad.job.options import SceneOptions
 
 __all__ = ["explain", "report", "review", "survey", "threshold"]
 
@@ -29,32 +31,12 @@ __all__ = ["explain", "report", "review", "survey", "threshold"]
 _OF_RUNS = ("bands",)
 
 
-def list_options(*, without: Sequence[str] = ()) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Return a decorator that adds the options of a list of anomalies, which are the fields of `ListOptions`."""
-
-    def add(command: Callable[..., Any]) -> Callable[..., Any]:
-        # Where click's own decorators put options, the last one first.
-        command.__click_params__ = [  # type: ignore[attr-defined]
-            *getattr(command, "__click_params__", []),
-            *reversed(declared_options(ListOptions, without=without)),
-        ]
-        return command
-
-    return add
-
-
-def chosen_list(options: dict[str, Any], *, without: Sequence[str] = ()) -> ListOptions:
-    """Return the options of a list, and take them out of the options of a command line."""
-    names = [f.name for f in dataclasses.fields(ListOptions) if f.name not in without]
-    return ListOptions(**{name: options.pop(name) for name in names})
-
-
 @click.command(cls=HsadCommand)
 @click.argument("scores")
 @click.option(
     "-o", "--output", type=OUTPUT, required=True, metavar="OUT", help=".tif: a mask; .gpkg, .geojson: outlines."
 )
-@list_options()
+@with_options(ListOptions)
 @click.option("--p-values", type=OUTPUT, metavar="FILE.tif", help="Also write a p-value for every pixel.")
 @overwrite_option
 @json_option
@@ -65,7 +47,7 @@ def threshold(scores: str, output: str, p_values: str | None, overwrite: bool, a
     """
     from hsad.anomalies.decide import threshold_to_file
 
-    result = threshold_to_file(scores, output, chosen_list(options), p_values=p_values, overwrite=overwrite)
+    result = threshold_to_file(scores, output, taken_out(ListOptions, options), p_values=p_values, overwrite=overwrite)
     if as_json:
         print_json(result)
         return
@@ -97,6 +79,7 @@ def _pair(kind: type, form: str) -> Callable[[click.Context, click.Parameter, st
 @click.option("--lonlat", callback=_pair(float, "X,Y"), metavar="X,Y", help="Longitude and latitude.")
 @click.option("--library", metavar="FILE", help="Spectral library (.sli, .csv): nearest names, as hints.")
 @click.option("-o", "--output", type=OUTPUT, metavar="FIGURE.png", help="Draw it.")
+@with_options(SceneOptions)
 @overwrite_option
 @json_option
 def explain(scene: str, scores: str, output: str | None, overwrite: bool, as_json: bool, **where: Any) -> None:
@@ -107,7 +90,8 @@ def explain(scene: str, scores: str, output: str | None, overwrite: bool, as_jso
 
     if output is not None:
         check_output(output, FIGURE_SUFFIXES, overwrite=overwrite)
-    found = explain_scores(scene, scores, **where)
+    stated = taken_out(SceneOptions, where)
+    found = explain_scores(scene, scores, stated=stated, **where)
     if output is not None:
         found.plot(output, overwrite=overwrite)
     if as_json:
@@ -120,7 +104,8 @@ def explain(scene: str, scores: str, output: str | None, overwrite: bool, as_jso
 @click.argument("scene")
 @click.argument("scores")
 @click.option("-o", "--output", type=OUTPUT, required=True, metavar="REPORT.html", help="The page.")
-@list_options()
+@with_options(ListOptions)
+@with_options(SceneOptions)
 @click.option("--no-reasons", is_flag=True, help="Leave out the detector's own account: it learns the scene once more.")
 @click.option("--open", "open_it", is_flag=True, help="Open it in a browser.")
 @overwrite_option
@@ -138,7 +123,15 @@ def report(
     """Write a page to review the anomalies of SCORES in: map, ranked list, spectra, reasons; no network needed."""
     from hsad.report.page import report_to_file
 
-    result = report_to_file(scene, scores, output, chosen_list(options), reasons=not no_reasons, overwrite=overwrite)
+    result = report_to_file(
+        scene,
+        scores,
+        output,
+        taken_out(ListOptions, options),
+        stated=taken_out(SceneOptions, options),
+        reasons=not no_reasons,
+        overwrite=overwrite,
+    )
     if open_it:
         click.launch(output)
     if as_json:
@@ -168,7 +161,7 @@ def review(anomalies: str, reviewed: str, as_json: bool) -> None:
 @click.argument("scene")
 @click.option("-o", "--output", type=OUTPUT, required=True, metavar="FOLDER", help="Folder for all of it.")
 @click.option("-m", "--method", help="Detector, see `hsad methods`.")
-@list_options(without=_OF_RUNS)
+@with_options(ListOptions, without=_OF_RUNS)
 @overwrite_option
 @click.option("--restart", is_flag=True, help="Drop an unfinished run instead of continuing it.")
 @click.option("--open", "open_it", is_flag=True, help="Open the report in a browser.")
@@ -178,7 +171,7 @@ def survey(scene: str, output: str, method: str | None, open_it: bool, as_json: 
     from hsad.report.survey import survey as look
 
     own = {name: options.pop(name) for name in ("overwrite", "restart")}
-    decide = chosen_list(options, without=_OF_RUNS)
+    decide = taken_out(ListOptions, options, without=_OF_RUNS)
     options = run_options(method, options)
     result = look(scene, output, method, decide=decide, progress=progress(), **own, **options)
     if open_it:
@@ -186,5 +179,6 @@ def survey(scene: str, output: str, method: str | None, open_it: bool, as_json: 
     if as_json:
         print_json(result)
         return
+    remarks(result["remarks"])
     echo(result["summary"])
     echo(f"{result['report']} shows them, {result['anomalies']} is for a GIS. {result['sentence']}", err=True)

@@ -17,6 +17,7 @@ from hsad.cli.options import (
     parameters_by_name,
     print_json,
     progress,
+    remarks,
 )
 from hsad.cli.terminal import echo
 
@@ -87,8 +88,9 @@ def detect(
 
         scores = open_scores(output)
         run, _ = RunOptions.split(options)
-        scene = Scene.of(named[0], scores.grid, window_origin(run))
+        scene = Scene.of(named[0], scores.grid, window_origin(run), run)
         draw_quicklook(scores, scene, plot, overwrite=options["overwrite"])
+    remarks(result.remarks)
     if as_json:
         print_json(result)
     else:
@@ -141,6 +143,7 @@ def _detect_many(
             named = "" if message.startswith(outcome.scene) else f"{outcome.scene}: "
             echo(f"hsad: error: {named}{message}", err=True)
         elif not as_json:
+            remarks(outcome.result.remarks if outcome.result else (), outcome.scene)
             echo(f"{outcome.output}: {_outcome(outcome.result) if outcome.result else outcome.state}")
     counts = {state: sum(o.state == state for o in outcomes) for state in ("scored", "there already", "failed")}
     if as_json:

@@ -11,14 +11,14 @@ import logging
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from hsad import __version__
 from hsad.cli.completion import OutputName, TextOrFile, one_of
 from hsad.cli.errors import NAMED_METHOD, Interrupted
-from hsad.cli.terminal import Lines, echo_block
+from hsad.cli.terminal import Lines, echo, echo_block
 from hsad.errors import OutputError
 from hsad.files import command_files
 
@@ -36,8 +36,14 @@ __all__ = [
     "parameters_by_name",
     "print_json",
     "progress",
+    "remarks",
     "sentence",
+    "taken_out",
+    "with_options",
 ]
+
+T = TypeVar("T")
+
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 overwrite_option = click.option("--overwrite", is_flag=True, help="Replace existing outputs.")
@@ -240,11 +246,12 @@ def declared_options(declaration: type[Any], *, without: Sequence[str] = ()) -> 
         click.Option(
             [f"--{f.name.replace('_', '-')}"],
             type=_type_of(f),
-            metavar=None if f.metadata["choices"] else f.metadata["metavar"],
+            metavar=None if f.metadata["choices"] or f.type == "bool" else f.metadata["metavar"],
             help=sentence(f.metadata["help"]),
             default=f.default,
-            show_default=f.default is not None,
+            show_default=f.default is not None and f.type != "bool",
             multiple=f.name == "references",
+            is_flag=f.type == "bool",
         )
         for f in dataclasses.fields(declaration)
         if f.metadata["metavar"] is not None and f.name not in without
@@ -256,7 +263,37 @@ def _type_of(declared: dataclasses.Field[Any]) -> Any:
     if declared.metadata["choices"]:
         return click.Choice(declared.metadata["choices"])
     kinds = set(str(declared.type).split(" | ")) - {"None"}
-    return {"int": click.INT, "float": click.FLOAT}.get(kinds.pop() if len(kinds) == 1 else "", _TEXT)
+    return {"int": click.INT, "float": click.FLOAT, "bool": click.BOOL}.get(
+        kinds.pop() if len(kinds) == 1 else "", _TEXT
+    )
+
+
+def with_options(
+    declaration: type[Any], *, without: Sequence[str] = ()
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Return a decorator that gives a command the options that a dataclass declares."""
+
+    def add(command: Callable[..., Any]) -> Callable[..., Any]:
+        # Where click's own decorators put options, the last one first.
+        command.__click_params__ = [  # type: ignore[attr-defined]
+            *getattr(command, "__click_params__", []),
+            *reversed(declared_options(declaration, without=without)),
+        ]
+        return command
+
+    return add
+
+
+def taken_out(declaration: type[T], options: dict[str, Any], *, without: Sequence[str] = ()) -> T:
+    """Return the dataclass that declares some options of a command line, and take these options out of the rest."""
+    names = [f.name for f in dataclasses.fields(declaration) if f.name in options and f.name not in without]  # type: ignore[arg-type]
+    return declaration(**{name: options.pop(name) for name in names})
+
+
+def remarks(found: Sequence[str], scene: str = "") -> None:
+    """Print remarks on a scene to stderr."""
+    for remark in found:
+        echo(f"hsad: remark: {f'{scene}: ' if scene else ''}{remark}", err=True)
 
 
 def sentence(phrase: str) -> str:

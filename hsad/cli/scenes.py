@@ -9,21 +9,38 @@ from typing import Any
 import click
 
 from hsad.cli.completion import scene_names
-from hsad.cli.options import OUTPUT, HsadCommand, HsadGroup, json_option, print_json, progress
+from hsad.cli.options import (
+    OUTPUT,
+    HsadCommand,
+    HsadGroup,
+    json_option,
+    overwrite_option,
+    print_json,
+    progress,
+    taken_out,
+    with_options,
+)
 from hsad.cli.terminal import echo
+from hsad.job.options import SceneOptions
 
 __all__ = ["catalog", "convert", "info"]
 
 
 @click.command(cls=HsadCommand)
 @click.argument("scene")
+@click.option("--statistics", is_flag=True, help="Read all numbers of a large scene, to count its valid pixels.")
+@with_options(SceneOptions)
 @json_option
-def info(scene: str, as_json: bool) -> None:
-    """Say what SCENE is: size, type, wavelengths, georeferencing, valid pixels."""
-    from hsad.job.describe import describe
-    from hsad.readers import open_cube
+def info(scene: str, statistics: bool, as_json: bool, **options: Any) -> None:
+    """Print the size, type, wavelengths, georeferencing and valid pixels of SCENE.
 
-    description = describe(open_cube(scene), progress=progress())
+    The valid pixels of a scene of more than 256 MB are counted in a sample of its rows.
+    """
+    from hsad.job.describe import describe
+    from hsad.job.given import as_cube
+
+    cube = as_cube(scene, taken_out(SceneOptions, options))
+    description = describe(cube, statistics=statistics, progress=progress())
     if as_json:
         print_json(description)
         return
@@ -65,17 +82,19 @@ _SHOWN: dict[str, Callable[[Any], str]] = {
 @click.argument("output", metavar="OUT", type=OUTPUT)
 @click.option("--interleave", metavar="bil|bip|bsq", help="Order of the numbers in ENVI files.  [default: bil]")
 @click.option("--memory", metavar="SIZE", help="Memory that it may take, Python included.  [default: 2GB]")
-@click.option("--overwrite", is_flag=True, help="Replace an existing output.")
-def convert(scene: str, output: str, interleave: Any, memory: str | None, overwrite: bool) -> None:
+@with_options(SceneOptions)
+@overwrite_option
+def convert(scene: str, output: str, interleave: Any, memory: str | None, overwrite: bool, **options: Any) -> None:
     """Write SCENE as ENVI (OUT.hdr, OUT.img), GeoTIFF (OUT.tif) or Zarr (OUT.zarr), nothing lost.
 
     Numbers stay as they are stored; wavelengths, widths, bad bands, nodata, gain and bias, masks and georeferencing go
     along. What a format cannot hold is said.
     """
+    from hsad.job.given import as_cube
     from hsad.products import write_cube
-    from hsad.readers import open_cube
 
-    written = write_cube(open_cube(scene), output, interleave=interleave, overwrite=overwrite, memory=memory)
+    cube = as_cube(scene, taken_out(SceneOptions, options))
+    written = write_cube(cube, output, interleave=interleave, overwrite=overwrite, memory=memory)
     echo(written)
 
 

@@ -23,7 +23,8 @@ T = TypeVar("T")
 TAKEN = frozenset(
     {
         *("bands", "pca", "mask", "mask_flags", "bad_bands", "grid", "region", "bbox", "tile", "workers", "memory"),
-        *("scheduler", "background", "references", "band_axis", "parts", "compute", "progress"),
+        *("scheduler", "background", "references", "parts", "compute", "progress"),
+        *("band_axis", "nodata", "wavelengths", "partial"),
         *("scene", "scenes", "cube", "cubes", "folder", "method", "output", "plot", "save_background", "overwrite"),
         *("restart", "log", "json", "as_json", "open", "open_it", "quiet", "debug", "help"),
         *("decide", "rule", "false_objects", "per", "pfa", "fdr", "threshold", "clean_region", "min_pixels", "merge"),

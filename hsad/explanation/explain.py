@@ -18,6 +18,7 @@ from hsad.detectors.block import Scene as BlockScene
 from hsad.errors import DataError, ParameterError
 from hsad.explanation.library import Library, angle
 from hsad.job.job import Job, prepared
+from hsad.job.options import SceneOptions
 from hsad.job.request import Request
 
 if TYPE_CHECKING:
@@ -285,6 +286,7 @@ def explain_scores(
     at: tuple[int, int] | None = None,
     lonlat: tuple[float, float] | None = None,
     library: Any = None,
+    stated: SceneOptions | None = None,
 ) -> Explanation:
     """Return why a pixel of a score raster scores as it does, by the method and parameters that the raster names.
 
@@ -313,7 +315,7 @@ def explain_scores(
         raise ParameterError("explain needs one place: an anomaly's id with anomalies, at, or lonlat")
     if not opened.method:
         raise ParameterError(f"{scores}: does not say by which method it was made")
-    beside = Scene.of(scene, opened.grid)
+    beside = Scene.of(scene, opened.grid, stated=stated)
     records = [] if anomalies is None else read_anomalies(anomalies)
     if number is not None:
         found = next((record for record in records if record["id"] == number), None)
@@ -325,6 +327,7 @@ def explain_scores(
     else:
         row, col = at if at is not None else beside.pixel_at(*lonlat)  # type: ignore[misc]  # one of them is given
     beside.require(row, col)
-    with explainer(scene, opened.method, opened.parameters, library) as ready:
+    options = {} if stated is None else stated.stated()
+    with explainer(scene, opened.method, {**opened.parameters, **options}, library) as ready:
         found_there = ready.at(*beside.own_pixel(row, col))
     return similar(replace(found_there, row=row, col=col), records, number)

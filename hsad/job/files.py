@@ -15,6 +15,7 @@ from hsad.engine.resume import Journal
 from hsad.errors import OutputError
 from hsad.files import made_earlier
 from hsad.job.job import Job, prepared
+from hsad.job.remarks import remarks_on
 from hsad.job.request import Method, Request
 from hsad.job.strongest import Place, Strongest
 from hsad.products import ScoreWriter, read_provenance
@@ -51,6 +52,8 @@ class RunOutcome(Record):
         Up to three places with the highest scores, apart from each other.
     background : dict
         What was learned, in single numbers.
+    remarks : list of str
+        What the reader of the scene assumed, and fill that its file does not seem to declare.
     """
 
     output: str
@@ -62,6 +65,7 @@ class RunOutcome(Record):
     max: float
     strongest: list[Place]
     background: dict[str, Any]
+    remarks: list[str]
 
 
 def detect_to_file(
@@ -204,6 +208,7 @@ def _outcome(
         max=places[0].score,
         strongest=places,
         background=background,
+        remarks=remarks_on(job.cube),
     )
 
 

@@ -12,6 +12,9 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from hsad.errors import ParameterError, SceneWarning, without_warnings
+from hsad.job.options import SceneOptions
+from hsad.readers.stated import with_nodata
+from hsad.readers.wavelengths import with_wavelengths
 from hsad.scene.cube import check_cube
 from hsad.scene.masked import with_nan
 
@@ -29,19 +32,18 @@ def is_array(scene: Any) -> bool:
     return not isinstance(scene, xr.DataArray | xr.Dataset | str | Path) and not _is_spectral(scene)
 
 
-def as_cube(scene: Any, band_axis: int | None = None) -> xr.DataArray:
-    """Return a scene as a cube.
+def as_cube(scene: Any, stated: SceneOptions | None = None) -> xr.DataArray:
+    """Return a scene as a cube, with what the user states about it.
 
     Parameters
     ----------
     scene : path, DataArray, Dataset, spectral image, or array_like
-    band_axis : int, optional
-        Which axis of an array is that of the bands: -1 (the last one) by default.
+    stated : SceneOptions, optional
 
     Raises
     ------
     ParameterError
-        When it is no cube, or has dimensions with names and a band axis is given.
+        When it is no cube, or a statement does not fit it: a band axis for dimensions that have names.
     SceneError
         When a file cannot be read.
 
@@ -50,25 +52,33 @@ def as_cube(scene: Any, band_axis: int | None = None) -> xr.DataArray:
     SceneWarning
         When nobody said which axis is that of the bands, and it looks like the first.
     """
+    stated = stated or SceneOptions()
     if _is_spectral(scene):
         scene = Path(scene.filename)  # its own reader scales, and knows no georeferencing
     if isinstance(scene, str | Path):
         from hsad.readers import open_cube
 
-        opened = open_cube(scene)
-    elif isinstance(scene, xr.DataArray | xr.Dataset):
-        opened = check_cube(scene)
-    else:
-        array = scene if hasattr(scene, "ndim") and hasattr(scene, "shape") else np.asarray(scene)
+        return open_cube(scene, **stated.stated())
+    if stated.partial:
+        raise ParameterError("partial is for files: this scene is in memory")
+    cube = _in_memory(scene, stated.band_axis)
+    if stated.wavelengths is not None:
+        cube = with_wavelengths(cube, stated.wavelengths)
+    return cube if stated.nodata is None else with_nodata(cube, stated.nodata)
+
+
+def _in_memory(scene: Any, band_axis: int | None) -> xr.DataArray:
+    if isinstance(scene, xr.DataArray | xr.Dataset):
         if band_axis is not None:
-            if array.ndim != 3 or band_axis not in range(-3, 3):
-                raise ParameterError(f"band_axis: an array of shape {array.shape} has no axis {band_axis!r} of bands")
-            return check_cube(_bands_last(array, band_axis))
+            raise ParameterError("band_axis is for plain arrays and files: the dimensions of this scene have names")
+        return check_cube(scene)
+    array = scene if hasattr(scene, "ndim") and hasattr(scene, "shape") else np.asarray(scene)
+    if band_axis is None:
         _warn_of_bands_first(array)
         return check_cube(array)
-    if band_axis is not None:
-        raise ParameterError("band_axis is for plain arrays: the dimensions of this scene have names")
-    return opened
+    if array.ndim != 3 or band_axis not in range(-3, 3):
+        raise ParameterError(f"band_axis: an array of shape {array.shape} has no axis {band_axis!r} of bands")
+    return check_cube(_bands_last(array, band_axis))
 
 
 def _is_spectral(scene: Any) -> bool:

@@ -241,16 +241,16 @@ def _naming(cube: Any) -> Iterator[None]:
 def _prepare(cube: Any, request: Request) -> Job:
     """Turn a scene and what is asked for into a job, checking all of it before any work."""
     run, given = request.run, request.given
-    opened = as_asked(as_cube(cube, run.band_axis), run)
+    opened = as_asked(as_cube(cube, run), run)
     grid = geo_grid(opened)
     window = pixel_window(run, grid, swath_of(opened))
     source = selected(opened, run, given, window, pixel_mask(run, grid))
     reference_cubes, references = [opened], [source]
     others = run.references is not None and not (len(run.references) == 1 and run.references[0] is cube)
     if run.references is not None and given is None and others:
-        axes = [run.band_axis if is_array(scene) else None for scene in run.references]
         reference_cubes = [
-            as_asked(as_cube(scene, axis), run) for scene, axis in zip(run.references, axes, strict=True)
+            as_asked(as_cube(scene, replace(run, band_axis=None) if _names_dimensions(scene) else run), run)
+            for scene in run.references
         ]
         source, *references = with_common_bands(
             source, *(selected(scene, run, None, None, None) for scene in reference_cubes)
@@ -276,6 +276,10 @@ def _prepare(cube: Any, request: Request) -> Job:
         map_of(opened, run, window),
         run.grid in ("map", "north-up"),
     )
+
+
+def _names_dimensions(scene: Any) -> bool:
+    return isinstance(scene, xr.DataArray | xr.Dataset)
 
 
 def _inputs(scenes: Iterable[Files], run: RunOptions) -> tuple[Path, ...]:

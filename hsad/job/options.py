@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from hsad.job.learned import Learned
 
-__all__ = ["RunOptions", "option"]
+__all__ = ["RunOptions", "SceneOptions", "option"]
 
 
 def option(
@@ -47,7 +47,34 @@ GRIDS = ("map", "sensor", "north-up")
 
 
 @dataclass(frozen=True)
-class RunOptions:
+class SceneOptions:
+    """What a user states about a scene beside its file."""
+
+    nodata: float | str | Sequence[float] | None = option(
+        None,
+        "stored numbers that mark missing data, besides those that the file declares, separated by commas",
+        metavar="VALUE[,VALUE]",
+    )
+    band_axis: int | None = option(
+        None,
+        "axis of the bands, 0 for the first and -1 for the last, in an array or in a file that does not state it",
+        metavar="N",
+    )
+    wavelengths: str | Path | Sequence[float] | NDArray[np.float64] | None = option(
+        None, "file with one wavelength for each band, in nm or µm, for a scene that carries none", metavar="FILE"
+    )
+    partial: bool = option(
+        False, "read the whole lines of an ENVI file that is shorter than its header says", metavar="FLAG"
+    )
+
+    def stated(self) -> dict[str, Any]:
+        """Return the options that differ from their defaults, by name."""
+        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(SceneOptions)}
+        return {name: value for name, value in values.items() if value is not None and value is not False}
+
+
+@dataclass(frozen=True)
+class RunOptions(SceneOptions):
     """Options of `hsad.detect`, `hsad.learn` and `hsad.score` for every method."""
 
     bands: str | Sequence[Any] | NDArray[np.bool_] | None = option(
@@ -80,9 +107,8 @@ class RunOptions:
     scheduler: Any = option(None, "address of a running dask scheduler", metavar="ADDRESS")
     background: str | Path | Learned | None = option(None, "score with what an earlier run learned", metavar="FILE")
     references: Sequence[Any] | None = option(
-        None, "learn from this scene instead of the scored one; may be repeated", metavar="SCENE"
+        None, "learn from these scenes instead of the scored one", metavar="SCENE..."
     )
-    band_axis: int | None = option(None, "which axis of a plain array is that of the bands: 0, or the last one, -1")
     parts: bool = option(False, "also give the kinds of evidence that the score is made of")
     compute: bool = option(True, "False: return a lazy dask-backed result")
     progress: Any = option(

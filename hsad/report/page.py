@@ -23,6 +23,8 @@ from hsad.anomalies.vectors import COLUMNS, Anomalies
 from hsad.errors import DataError
 from hsad.explanation.explain import explainer
 from hsad.files import check_output, whole_file
+from hsad.job.options import SceneOptions
+from hsad.job.remarks import remarks_on
 from hsad.plot.pictures import data_url, overview, picture_step, score_picture
 from hsad.plot.spectrum_line import line_breaks, shaded_stretches, spectrum_axis
 from hsad.products.palette import SCORE_PALETTE
@@ -70,6 +72,7 @@ def report_to_file(
     output: str | Path,
     options: ListOptions | None = None,
     *,
+    stated: SceneOptions | None = None,
     reasons: bool = True,
     overwrite: bool = False,
 ) -> dict[str, Any]:
@@ -81,6 +84,8 @@ def report_to_file(
         The scene, its scores, and the page (``.html``).
     options : ListOptions, optional
         How the anomalies are chosen.
+    stated : SceneOptions, optional
+        What the user states about the scene beside its file.
     reasons : bool
         Whether the detector's own account of the highest anomalies is computed: it has to learn the scene once more.
     overwrite : bool
@@ -97,9 +102,9 @@ def report_to_file(
     """
     target = check_output(output, PAGE_SUFFIXES, overwrite=overwrite)
     opened = open_scores(scores)
-    beside = Scene.of(scene, opened.grid)
+    beside = Scene.of(scene, opened.grid, stated=stated)
     anomalies = choose_anomalies(opened, beside, options or ListOptions())
-    account = Account(scene, {}, (0, 0)) if reasons else None
+    account = Account(scene, {} if stated is None else stated.stated(), (0, 0)) if reasons else None
     write_page(target, anomalies, opened, beside, account, overwrite=overwrite)
     return {
         "output": str(target),
@@ -175,6 +180,7 @@ def _facts(anomalies: Anomalies, scores: ScoreMap, scene: Scene, colours: str) -
         ("90 % interval", "-" if interval is None else f"{interval[0]:.3g} to {interval[1]:.3g}"),
         ("Doubts", "; ".join(threshold["doubts"]) or "none"),
         ("Smallest, merged", f"{threshold['min_pixels']} pixels; {threshold['merge']} pixels apart"),
+        ("Remarks on the scene", "; ".join(remarks_on(scene.cube))),
         ("hsad", __version__),
     ]
     return [(name, text) for name, text in rows if text]

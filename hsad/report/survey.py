@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from hsad.detectors.base import Detector
 from hsad.errors import OutputError
 from hsad.files import check_output
 from hsad.job.files import detect_to_file
-from hsad.job.options import RunOptions
+from hsad.job.options import RunOptions, SceneOptions
 from hsad.plot.quicklook import draw_quicklook
 from hsad.products.stac import add_asset
 from hsad.report.page import Account, write_page
@@ -75,7 +76,7 @@ def survey(
 
     scores = open_scores(paths["scores"])
     run, _ = RunOptions.split(options)
-    beside = Scene.of(scene, scores.grid, window_origin(run))
+    beside = Scene.of(scene, scores.grid, window_origin(run), run)
     anomalies = choose_anomalies(scores, beside, chosen)
     write_anomalies(anomalies, paths["anomalies"], overwrite=overwrite)
     given = {name: value for name, value in options.items() if name in _SAME_BACKGROUND and value is not None}
@@ -94,11 +95,14 @@ def survey(
         "folder": str(target),
         **{kind: str(path) for kind, path in paths.items()},
         "count": len(anomalies),
-        **{name: getattr(result, name) for name in ("method", "parameters", "pixels", "valid")},
+        **{name: getattr(result, name) for name in ("method", "parameters", "pixels", "valid", "remarks")},
         **anomalies.threshold,
         "anomalies": str(paths["anomalies"]),
     }
 
 
 #: Options of a run that decide what is learned: the page's reasons are found with the same.
-_SAME_BACKGROUND = ("bands", "mask", "region", "bbox", "references", "background", "memory", "workers")
+_SAME_BACKGROUND = (
+    *("bands", "mask", "region", "bbox", "references", "background", "memory", "workers"),
+    *(f.name for f in dataclasses.fields(SceneOptions)),
+)

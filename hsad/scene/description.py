@@ -37,6 +37,8 @@ class SceneDescription(Record):
     nodata : float, int or None
     valid_fraction : float
         Share of the pixels that have data in every band.
+    valid_counted : str
+        The pixels in which that share was counted.
     product : str or None
     mask_flags : list of str or None
         Quality flags that leave pixels out.
@@ -60,6 +62,7 @@ class SceneDescription(Record):
     good_bands: list[bool] | None
     nodata: float | int | None
     valid_fraction: float
+    valid_counted: str
     product: str | None
     mask_flags: list[str] | None
     flags: dict[str, float | None] | None
@@ -69,7 +72,9 @@ class SceneDescription(Record):
     warnings: list[str]
 
 
-def described(cube: xr.DataArray, valid_fraction: float, warnings: Iterable[str]) -> SceneDescription:
+def described(
+    cube: xr.DataArray, valid_fraction: float, warnings: Iterable[str], *, counted: str = "all pixels"
+) -> SceneDescription:
     """Return the description of a cube from its metadata and from what was counted in its pixels.
 
     Parameters
@@ -79,6 +84,8 @@ def described(cube: xr.DataArray, valid_fraction: float, warnings: Iterable[str]
         Share of the pixels that have data in every band.
     warnings : iterable of str
         Remarks in addition to those of the cube.
+    counted : str
+        The pixels in which the share was counted.
     """
     grid = geo_grid(cube)
     remarks = [*(str(warning) for warning in cube.attrs.get("warnings", [])), *warnings]
@@ -100,6 +107,7 @@ def described(cube: xr.DataArray, valid_fraction: float, warnings: Iterable[str]
         good_bands=None if good is None else good.tolist(),
         nodata=None if fill is None else _number(fill),
         valid_fraction=valid_fraction,
+        valid_counted=counted,
         product=cube.attrs.get("product"),
         mask_flags=list(cube.attrs["mask_flags"]) if flags else None,
         flags=flags or None,

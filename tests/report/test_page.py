@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -175,6 +176,23 @@ def test_downloads_and_the_way_back(opened, files, tmp_path):
     assert run(["review", str(tmp_path / "a.gpkg"), str(tmp_path / "reviewed.geojson")]) == 0
     states = [record["state"] for record in read_anomalies(tmp_path / "a.gpkg")]
     assert states[:4] == ["good", "bad", "good", "pending"]
+
+
+def test_the_csv_holds_no_formula_that_a_spreadsheet_would_run(browser, files, tmp_path):
+    text = (files / "report.html").read_text()
+    (listed,) = re.findall(r'"source":(\[[^\]]*\])', text)
+    dangerous = ["=1+1", "\t=1+1", "\r=1+1", " \n=1+1", "+1", "-1", "@A1", "\uff1d1+1", "\x00=1", "\u00a0=1"]
+    sources = [*dangerous, *["plain.hdr"] * (len(json.loads(listed)) - len(dangerous))]
+    (tmp_path / "r.html").write_text(text.replace(listed, json.dumps(sources)))
+    page = browser.new_page()
+    page.goto((tmp_path / "r.html").as_uri())
+    with page.expect_download() as saved:
+        page.click("#csv")
+    saved.value.save_as(tmp_path / "reviewed.csv")
+    page.close()
+    with (tmp_path / "reviewed.csv").open(newline="") as file:
+        found = [row["source"] for row in csv.DictReader(file)]
+    assert found == [f"'{source}" for source in dangerous] + sources[len(dangerous) :]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

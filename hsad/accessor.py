@@ -1,4 +1,4 @@
-"""``cube.hsad``: the detectors as methods of any xarray cube."""
+"""``cube.hsad``: the detectors as methods of every xarray cube."""
 
 from __future__ import annotations
 
@@ -16,16 +16,18 @@ from hsad.errors import ParameterError, SceneWarning
 __all__ = ["HsadAccessor"]
 
 _NEAR_NM = 50.0
+"""Largest distance in nm of a band from its colour without a warning: half of the width of a colour."""
 _PICTURE_PIXELS = 10**6
+"""Most pixels of a picture: about as many as a screen shows."""
 
 
 @xr.register_dataset_accessor("hsad")
 @xr.register_dataarray_accessor("hsad")
 class HsadAccessor:
-    """Detection on a cube, and a look at it: ``cube.hsad.rx(trim=0.01)`` is ``hsad.detect(cube, "rx", trim=0.01)``.
+    """Detection on a cube, and pictures of it: ``cube.hsad.rx(trim=0.01)`` is ``hsad.detect(cube, "rx", trim=0.01)``.
 
-    Each name in `hsad.DETECTORS` is a method, with an underscore for a hyphen. The accessor exists once
-    `hsad` has opened or checked a cube, or after ``import hsad.accessor``.
+    Each name in `hsad.DETECTORS` is a method, with an underscore for a hyphen. The accessor exists when `hsad` has
+    opened or checked a cube, and after ``import hsad.accessor``.
     """
 
     def __init__(self, cube: xr.DataArray | xr.Dataset) -> None:
@@ -38,12 +40,12 @@ class HsadAccessor:
         return detect(self._cube, method, **options)
 
     def bands(self, low: float, high: float) -> xr.DataArray:
-        """Return the bands whose centres lie from `low` to `high` nm, ends included, in the order of the cube.
+        """Return the bands with centres from `low` to `high` nm, ends included, in the order of the cube.
 
         Raises
         ------
         ParameterError
-            When there is none, or the cube has no wavelengths.
+            When there is no such band, or the cube has no wavelengths.
         """
         cube, wavelength = self._with_wavelengths("choose bands by")
         chosen = (wavelength >= low) & (wavelength <= high)
@@ -55,17 +57,17 @@ class HsadAccessor:
     def rgb(self) -> xr.DataArray:
         """Return a quick picture in true colour, each colour stretched between its percentiles 2 and 98.
 
-        Only the three bands nearest to 650, 550 and 470 nm are kept, at most a million pixels of a large scene.
+        The picture has the three bands nearest to 650, 550 and 470 nm, and at most a million pixels of a large scene.
 
         Returns
         -------
         (y, x, color) DataArray of float32
-            From 0 to 1, NaN where a pixel has no data; ``picture.plot.imshow()`` shows it.
+            From 0 to 1, NaN for pixels without data; ``picture.plot.imshow()`` shows it.
 
         Warns
         -----
         SceneWarning
-            Where no band is within 50 nm: the nearest one is shown.
+            When no band is within 50 nm of a colour: the nearest one is shown.
         """
         from hsad.plot.true_colour import RGB_NM, nearest_bands, stretched
         from hsad.scene.cube import nodata
@@ -95,10 +97,10 @@ class HsadAccessor:
         )
 
     def nearest(self, *wavelengths: float) -> xr.DataArray:
-        """Return the bands whose centres are nearest to some wavelengths in nm, in the order that was asked for.
+        """Return the bands whose centres are nearest to some wavelengths in nm, in the order of these wavelengths.
 
-        ``cube.sel(wavelength=650, method="nearest")`` needs an index, which ``band`` has none of, and wavelengths in
-        order, which sensors of several detectors do not have; this needs neither.
+        ``cube.sel(wavelength=650, method="nearest")`` needs an index of ``band`` and ascending wavelengths. A cube has
+        no such index, and sensors with several detectors have no such wavelengths. This method needs neither.
 
         Returns
         -------
@@ -108,7 +110,7 @@ class HsadAccessor:
         Raises
         ------
         ParameterError
-            When the cube has no wavelengths, or none was asked for.
+            When the cube has no wavelengths, or none was named.
         """
         from hsad.plot.true_colour import nearest_bands
 
@@ -118,7 +120,7 @@ class HsadAccessor:
         return cube.isel(band=nearest_bands(centres, wavelengths)[0])
 
     def plot(self, scores: Any, path: Any = None, **options: Any) -> Any:
-        """Draw the scene in true colour beside its scores; options and figure as of `hsad.plot.plot_scores`."""
+        """Return the figure of the scene in true colour beside its scores; options as for `hsad.plot.plot_scores`."""
         from hsad.plot.maps import plot_scores
 
         return plot_scores(scores, path, **{"background": self.rgb().values, "background_title": "Scene", **options})

@@ -1,9 +1,9 @@
 """hsad in the Processing toolbox of QGIS: survey, detect and threshold. One file.
 
 Copy it into the folder ``python`` of a QGIS profile under the name ``startup.py`` (Settings, User Profiles, Open Active
-Profile Folder); ``hsad doctor`` prints where it is. QGIS has a Python of its own: hsad is run as a program, ``hsad`` on
-the path or what the environment variable ``HSAD_COMMAND`` names. Parameters of the methods come from
-``hsad methods --json``.
+Profile Folder). ``hsad doctor`` prints the path of this file. QGIS has another Python than hsad, so this file runs hsad
+as a program: the command in the environment variable ``HSAD_COMMAND``, or ``hsad`` on the path. The parameters of the
+methods come from ``hsad methods --json``.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ _ENDINGS = "ENVI, GeoTIFF, MATLAB, HDF5 (*.*)"
 
 
 def command() -> list[str]:
-    """Return how hsad is called here."""
+    """Return the command that runs hsad."""
     return shlex.split(os.environ.get("HSAD_COMMAND", "hsad"))
 
 
 def run_hsad(arguments: list[str], feedback: Any = None) -> dict[str, Any]:
-    """Run hsad and return what ``--json`` prints; its one line of error becomes QGIS's."""
+    """Run hsad and return the JSON that it prints; its line of error becomes an error of QGIS."""
     environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONHOME", "PYTHONPATH")}
     if "HSAD_PYTHONPATH" in os.environ:
         environment["PYTHONPATH"] = os.environ["HSAD_PYTHONPATH"]
@@ -57,7 +57,7 @@ def run_hsad(arguments: list[str], feedback: Any = None) -> dict[str, Any]:
 
 
 class _Methods:
-    """The detectors and their parameters, asked for once."""
+    """The detectors and their parameters, read from hsad once."""
 
     known: dict[str, Any] | None = None
 
@@ -69,7 +69,7 @@ class _Methods:
 
 
 class _Algorithm(QgsProcessingAlgorithm):
-    """What the three have in common."""
+    """Names and parameters that all three algorithms have."""
 
     title = ""
     about = ""
@@ -90,7 +90,7 @@ class _Algorithm(QgsProcessingAlgorithm):
         self.addParameter(QgsProcessingParameterFile("SCENE", "Scene (scene.mat:NAME: type it)", fileFilter=_ENDINGS))
 
     def add_method(self) -> None:
-        """Add the method, and one text for each parameter that some method has; empty: the method's own default."""
+        """Add the method, and a text for each parameter of a method; an empty text means the default."""
         names = list(_Methods.all())
         default = next(number for number, name in enumerate(names) if _Methods.all()[name]["default"])
         self.addParameter(QgsProcessingParameterEnum("METHOD", "Method", names, defaultValue=default))
@@ -129,7 +129,7 @@ class _Algorithm(QgsProcessingAlgorithm):
 
 
 class Survey(_Algorithm):
-    """Everything at once."""
+    """Scores, anomalies, a report and a picture."""
 
     title = "survey"
     about = "scores, ranked anomalies, a report and a picture, in one folder"
@@ -204,5 +204,5 @@ class HsadProvider(QgsProcessingProvider):
 
 
 if QgsApplication.instance() is not None and QgsApplication.processingRegistry().providerById("hsad") is None:
-    PROVIDER = HsadProvider()  # kept: the registry does not own it from Python's side
+    PROVIDER = HsadProvider()  # a global name, since the registry does not hold a reference to it in Python
     QgsApplication.processingRegistry().addProvider(PROVIDER)

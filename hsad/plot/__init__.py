@@ -1,4 +1,4 @@
-"""Every figure: score maps with scale bar and north arrow, anomalies on them, spectra, ROC curves, separability.
+"""Figures: score maps with scale bar and north arrow, anomalies on them, spectra, ROC curves, separability.
 
 >>> import hsad.plot
 >>> sorted(hsad.plot.__all__)[:3]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["plot_anomalies"]
 
-_MOST_LABELS = 30
+_MOST_LABELS = 30  # more ranks would cover each other
 
 
 def plot_anomalies(
@@ -32,11 +32,11 @@ def plot_anomalies(
     ----------
     scores : (y, x) DataArray or (rows, cols) ndarray
     anomalies : Anomalies
-        Of these scores, as `hsad.polygons` returns them.
+        The anomalies of these scores, as `hsad.polygons` returns them.
     path : path, optional
         PNG, PDF or SVG.
     overwrite : bool
-        Whether it may replace a file.
+        Whether an existing file may be replaced.
     """
     import shapely
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Curve", "plot_roc", "plot_roc_3d", "plot_separability"]
 
-_LINE_STYLES = ("-", "--", "-.", ":")  # they tell lines apart where the colours repeat
+_LINE_STYLES = ("-", "--", "-.", ":")  # they distinguish lines when the colours repeat
 
 
 class Curve(Protocol):
@@ -43,11 +43,11 @@ def plot_roc(
     Parameters
     ----------
     curves : mapping of str to Curve
-        One curve a name; the legend gives the area under each, the largest first.
+        Curves by their names. The legend lists the area under each curve, the largest first.
     path : path, optional
         PNG, PDF or SVG.
     overwrite : bool
-        Whether a file of that name may be replaced.
+        Whether an existing file may be replaced.
 
     Returns
     -------
@@ -74,7 +74,9 @@ def plot_roc(
     ranked = sorted(curves.items(), key=lambda item: -item[1].auc)
     for number, (name, curve) in enumerate(ranked):
         axes.plot(
-            np.maximum(curve.false_alarm_rate, left),  # a rate of zero lies at the edge of a logarithmic axis
+            np.maximum(
+                curve.false_alarm_rate, left
+            ),  # a logarithmic axis has no zero: such a rate is drawn at its edge
             curve.detection_rate,
             color=LINE_COLORS[number % len(LINE_COLORS)],
             linestyle=_LINE_STYLES[number % len(_LINE_STYLES)],
@@ -124,7 +126,7 @@ def plot_roc_3d(
     path : path, optional
         PNG, PDF or SVG.
     overwrite : bool
-        Whether it may replace a file.
+        Whether an existing file may be replaced.
 
     References
     ----------
@@ -146,7 +148,7 @@ def plot_roc_3d(
         views[0].plot(tau, detected, color=color, label=f"{name}, area {anomalous.mean():.3f}")
         views[1].plot(tau, false, color=color, label=f"{name}, area {background.mean():.3f}")
     space.set(xlabel="False-alarm rate", ylabel="τ", zlabel="Detection rate")
-    space.set_box_aspect(None, zoom=0.78)  # room for the labels of its axes, which no layout knows of
+    space.set_box_aspect(None, zoom=0.78)  # space for the labels of its axes, which the layout ignores
     for view, title in zip(views, ("Detection rate", "False-alarm rate"), strict=True):
         view.set(xlabel="Threshold τ (scores from 0 to 1)", ylabel=title, xlim=(0, 1), ylim=(0, 1.02))
         view.legend(frameon=False, fontsize=8)

@@ -1,4 +1,4 @@
-"""The figure of an explanation: spectrum beside background, and what of the score comes from where."""
+"""The figure of an explanation: spectrum and background, and the parts of the score that come from each band."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ __all__ = ["plot_explanation"]
 _OBJECT, _BACKGROUND, _RECONSTRUCTION = "#d55e00", "#0072b2", "#009e73"
 
 _SENTENCE = 0.63
-"""Inches that are kept free at the foot for the sentence."""
+"""Inches at the foot of the figure for the sentence."""
 
 
 def plot_explanation(explanation: Explanation, path: Any = None, *, overwrite: bool = False) -> Any:
-    """Draw an explanation; absorption bands of water vapour are shaded, gaps between bands are gaps.
+    """Draw an explanation; absorption bands of water vapour are shaded, and lines are broken where bands are left out.
 
-    Of an unrolled network, the thresholds of its layers and its matrix are drawn below.
+    The figure of an unrolled network shows the thresholds of its layers and its matrix below.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ def plot_explanation(explanation: Explanation, path: Any = None, *, overwrite: b
     path : path, optional
         PNG, PDF or SVG.
     overwrite : bool
-        Whether it may replace a file.
+        Whether an existing file may be replaced.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""What all figures share: their size, their colours, how they are written. No pyplot, hence no global state."""
+"""Size, colours and files of all figures. They use no pyplot, and therefore no global state."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ __all__ = ["DPI", "FIGURE_SUFFIXES", "LINE_COLORS", "new_figure", "save_figure"]
 
 FIGURE_SUFFIXES = (".png", ".pdf", ".svg")
 DPI = 150
-# Okabe and Ito's colours, told apart by colour-blind readers too.
+# Okabe and Ito's colours, which colour-blind readers can distinguish.
 LINE_COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 
 
 def new_figure(inches: tuple[float, float]) -> Figure:
-    """Return a figure of this size without pyplot's global state."""
+    """Return an empty figure of a size in inches, without pyplot's global state."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -30,7 +30,7 @@ def new_figure(inches: tuple[float, float]) -> Figure:
 
 
 def save_figure(figure: Figure, path: str | os.PathLike[str] | None, *, overwrite: bool) -> None:
-    """Write a figure to a PNG, PDF or SVG file; nothing without a path.
+    """Write a figure to a PNG, PDF or SVG file; without a path, do nothing.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""A figure of what an unrolled network learned: its thresholds, layer by layer, and its matrix."""
+"""The figure of an unrolled network: the learned thresholds of its layers, and its matrix."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ def plot_layers(
     thresholds : sequence of (layers,) ndarray
     matrices : sequence of (k, k) ndarray
     names : sequence of str
-        Of the networks: "start", "seed 0".
+        Names of the networks: "start", "seed 0".
     path : path, optional
-        A .png, .pdf or .svg to write.
+        PNG, PDF or SVG.
     overwrite : bool
-        Replace the file if it exists.
+        Whether an existing file may be replaced.
 
     Returns
     -------
@@ -59,7 +59,7 @@ def draw_layers(
     unit: str = "medians",
     index: str = "component",
 ) -> None:
-    """Draw the same into a figure, or a part of one."""
+    """Draw what `plot_layers` draws into a figure or a part of a figure."""
     grid = figure.subplots(1, len(matrices) + 1, squeeze=False)[0]
     axes = grid[0]
     for number, (theta, name) in enumerate(zip(thresholds, names, strict=True)):

@@ -1,4 +1,4 @@
-"""The figure of a score map, beside the scene where a picture of it is given."""
+"""The figure of a score map, with a picture of the scene beside it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _TITLE_LETTERS = 60
 _LEAST_SHRINKING = 0.05
 """Metres along x for a metre along y at which the aspect of a map in degrees stays: nearer to a pole (87 degrees) the
 map would be a line."""
-_TRUTH_COLOR = "#00e5ff"  # the one bright hue that the palette lacks
+_TRUTH_COLOR = "#00e5ff"  # a bright hue that the palette lacks
 _INVALID_COLOR = "#c8ccd0"
 
 
@@ -50,9 +50,9 @@ def plot_scores(
 ) -> Figure:
     """Draw a quicklook of a score map.
 
-    The colours run from the median to the 99.9th percentile, logarithmically if these differ
-    tenfold. A map of more pixels than the figure has is reduced by taking maxima, so that an anomaly of one
-    pixel stays visible. Georeferenced maps are drawn in their coordinates, rotated grids rotated.
+    The colours run from the median to the 99.9th percentile, logarithmically if these differ tenfold. A map with more
+    pixels than the figure is reduced by maxima, so that an anomaly of one pixel stays visible. Georeferenced maps are
+    drawn in their coordinates, rotated grids rotated.
 
     Parameters
     ----------
@@ -65,11 +65,11 @@ def plot_scores(
     background : (rows, cols) or (rows, cols, 3) array_like, optional
         A picture of the whole scene, 0 to 1, drawn beside the map; it may be coarser than the map.
     background_title : str
-        What the picture shows.
+        The title of the picture.
     title : str, optional
-        "Anomaly score" and the method, if the map has the attribute, otherwise.
+        By default "Anomaly score" and the method, which the map has as an attribute.
     overwrite : bool
-        Whether a file of that name may be replaced.
+        Whether an existing file may be replaced.
 
     Returns
     -------
@@ -130,7 +130,7 @@ def _draw_map(
     drawn = _reduced(values)
     low, high = stretch(drawn)
     norm = (LogNorm if is_logarithmic(low, high) else Normalize)(low, high)
-    drawn = np.maximum(drawn, low)  # a logarithm has none of what is not positive: it would look like no data
+    drawn = np.maximum(drawn, low)  # what is not positive has no logarithm, and would look like no data
     colors = LinearSegmentedColormap.from_list("hsad scores", SCORE_PALETTE)
     image = _show(axes[-1], drawn, grid, cmap=colors, norm=norm)
     axes[-1].set_title(textwrap.fill(title, _TITLE_LETTERS), fontsize=10)
@@ -177,13 +177,13 @@ def _reduced(values: NDArray[np.float64]) -> NDArray[np.float64]:
     rows, cols = (-(-size // step) for size in values.shape)
     padded = np.full((rows * step, cols * step), np.nan)
     padded[: values.shape[0], : values.shape[1]] = values
-    # fmax takes the number where the other is NaN.
+    # fmax ignores NaN.
     reduced: NDArray[np.float64] = np.fmax.reduce(padded.reshape(rows, step, cols, step), axis=(1, 3))
     return reduced
 
 
 def _show(axes: Axes, picture: NDArray[np.float64], grid: GeoGrid, **style: Any) -> Any:
-    """Draw a picture of the whole grid where the grid lies."""
+    """Draw a picture of the whole grid in the coordinates of the grid."""
     from matplotlib.transforms import Affine2D
 
     a, b, c, d, e, f = grid.coefficients

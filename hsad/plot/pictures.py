@@ -23,27 +23,31 @@ if TYPE_CHECKING:
 __all__ = ["data_url", "overview", "picture_step", "reduced_scores", "score_picture"]
 
 _MOST = 1600
+"""Pixels of the longer side of a picture: about as many as a screen shows."""
 _FALSE_NM = (2200.0, 1650.0, 850.0)
+"""Wavelengths of red, green and blue in false colour: soil, dry and green vegetation differ there."""
 _FAR_NM = 60.0
+"""Largest distance in nm of a band from its colour: two colours are 80 nm apart or more."""
 _STRIP_ROWS = 64
+"""Rows that are read at a time: a tile of most files."""
 
 
 def picture_step(rows: int, cols: int) -> int:
-    """Return how many pixels of a side become one, so that no side of a picture is longer than 1600."""
+    """Return the side in pixels of the squares that become one pixel, so that no side of a picture is above 1600."""
     return max(1, math.ceil(max(rows, cols) / _MOST))
 
 
 def overview(scene: Scene) -> tuple[NDArray[np.uint8], str]:
     """Return the scene as a picture ``(rows, cols, 3)``, and which bands its colours show.
 
-    True colour where there are bands of red, green and blue; else infrared ones as false colour; else three bands at
-    even places of the spectrum. Every `picture_step`-th pixel is read.
+    The picture is in true colour when the scene has bands of red, green and blue, else in false colour of three
+    infrared bands, else of three evenly spaced bands. Every `picture_step`-th pixel is read.
     """
     bands, named = _colours(scene)
     step = picture_step(scene.grid.rows, scene.grid.cols)
     if scene.swath is None:
         values = _sampled(scene, bands, step)
-    else:  # every strip of the map may show all rows of the sensor: those are read once
+    else:  # a strip of the map may show all rows of the sensor, so these are read once
         row, col = scene.origin
         placed = orthorectified(_sampled(scene.on_the_sensor(), bands, 1), scene.swath)
         values = placed[row : row + scene.grid.rows : step, col : col + scene.grid.cols : step]
@@ -77,7 +81,7 @@ def _colours(scene: Scene) -> tuple[list[int], str]:
 
 
 def score_picture(scores: ScoreMap) -> tuple[NDArray[np.uint8], float, float, bool]:
-    """Return scores as grey ``(rows, cols)``: 0 where there is none, 1 to 255 from low to high; low, high, logarithmic.
+    """Return scores as grey ``(rows, cols)`` (0 without a score, 1 to 255 from low to high), low, high, logarithmic.
 
     Groups of `picture_step` pixels show their highest score, so that an anomaly of one pixel stays visible.
     """
@@ -121,7 +125,7 @@ def _highest(values: NDArray[np.float64], step: int) -> NDArray[np.float64]:
 
 
 def data_url(picture: NDArray[np.uint8]) -> str:
-    """Return a picture as a PNG within a URL."""
+    """Return a picture as a URL that holds it as a PNG."""
     from PIL import Image
 
     file = io.BytesIO()

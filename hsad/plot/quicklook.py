@@ -1,4 +1,4 @@
-"""A picture of a scene beside its scores."""
+"""The quicklook: a picture of a scene beside its scores."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def draw_quicklook(
     truth: Any = None,
     overwrite: bool = False,
 ) -> None:
-    """Draw a scene, in true colour where it has such bands, beside its scores, both reduced to what a figure can show.
+    """Draw a scene (in true colour when it has the bands) beside its scores, both reduced to the size of the figure.
 
     Parameters
     ----------
@@ -35,11 +35,11 @@ def draw_quicklook(
     path : path
         PNG, PDF or SVG.
     title : str, optional
-        Above the scores; the method otherwise.
+        The title of the scores; by default the method.
     truth : (rows, cols) array_like, optional
-        Anomalies are greater than zero, and are circled; for maps that need no reduction.
+        Anomalies are greater than zero, and are circled, unless the map was reduced.
     overwrite : bool
-        Whether a file of that name may be replaced.
+        Whether an existing file may be replaced.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The axis of a spectrum, and where its line is broken."""
+"""The axis of a spectrum, and the gaps in its line."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from hsad.scene.water_vapour import WATER_VAPOUR_NM
 __all__ = ["line_breaks", "shaded_stretches", "spectrum_axis"]
 
 _GAP = 3.0
-"""A step of more than this many usual steps between two bands is a gap: bands between them are left out."""
+"""A step of more than this many median steps between two bands is a gap: bands between them are left out."""
 
 
 def spectrum_axis(wavelength: NDArray[np.float64] | None, bands: NDArray[np.int64]) -> tuple[NDArray[np.float64], str]:
-    """Return where each band lies on the axis, and the name of the axis.
+    """Return the place of each band on the axis, and the name of the axis.
 
     Parameters
     ----------
     wavelength : (bands,) ndarray or None
         In nm.
     bands : (bands,) ndarray of int
-        Numbers of the bands, from 1: they are the axis without wavelengths.
+        Numbers of the bands, from 1. They are the axis of a scene without wavelengths.
     """
     if wavelength is None:
         return bands.astype(np.float64), "Band"
@@ -29,7 +29,7 @@ def spectrum_axis(wavelength: NDArray[np.float64] | None, bands: NDArray[np.int6
 
 
 def line_breaks(axis: NDArray[np.float64]) -> NDArray[np.intp]:
-    """Return the bands before which a line is broken: after a gap, or where the wavelengths step back."""
+    """Return the bands before which a line is broken: after a gap, and when the wavelengths step back."""
     steps = np.diff(axis)
     rising = steps[steps > 0]
     usual = float(np.median(rising)) if rising.size else 1.0
@@ -37,7 +37,7 @@ def line_breaks(axis: NDArray[np.float64]) -> NDArray[np.intp]:
 
 
 def shaded_stretches(axis: NDArray[np.float64], *, absorption: bool) -> list[tuple[tuple[float, float], bool]]:
-    """Return the stretches of an axis to shade, and of each whether water vapour absorbs there; the others are gaps.
+    """Return the stretches of an axis to shade, each with whether water vapour absorbs in it; the others are gaps.
 
     Parameters
     ----------

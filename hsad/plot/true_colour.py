@@ -1,4 +1,4 @@
-"""True colour: which bands show it, and how their values become a picture."""
+"""True colour: the choice of three bands, and the stretch of their values."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _PERCENTILES = (2.0, 98.0)
 
 
 def nearest_bands(wavelength: ArrayLike, centres: ArrayLike) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """Return the band that is nearest to each wavelength in `centres`, and how far away it is, in nm."""
+    """Return the band that is nearest to each wavelength in `centres`, and its distance in nm."""
     distance = np.abs(np.asarray(centres, dtype=np.float64)[:, None] - np.asarray(wavelength, dtype=np.float64))
     distance[np.isnan(distance)] = np.inf
     bands = distance.argmin(axis=1)

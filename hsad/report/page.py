@@ -1,4 +1,4 @@
-"""The page to review anomalies in: one HTML file that needs no network and no other file."""
+"""The page for the review of anomalies: one HTML file that needs no network and no other file."""
 
 from __future__ import annotations
 
@@ -41,7 +41,9 @@ __all__ = ["Account", "report_to_file", "write_page"]
 
 PAGE_SUFFIXES = (".html", ".htm")
 _SPECTRA = 200
+"""Anomalies whose spectra are in the page: with 400 bands they take about 2 MB."""
 _REASONS = 60
+"""Anomalies for which the detector accounts: each may take a second."""
 _DEGREE_METRES = 111_320.0
 """A degree of longitude at the equator, in metres: nowhere is a degree much longer."""
 _LEFT_OUT = {"peak_wavelengths", "mean_spectrum", "background_spectrum"}
@@ -49,16 +51,16 @@ _LEFT_OUT = {"peak_wavelengths", "mean_spectrum", "background_spectrum"}
 
 @dataclass(frozen=True)
 class Account:
-    """Where a detector's own account of the anomalies comes from.
+    """The run whose detector accounts for the anomalies.
 
     Attributes
     ----------
     scene : path, cube or array
-        What the detector is to learn.
+        The scene that the detector learns.
     options : mapping
-        Of the run: bands, a mask, a window.
+        Options of the run: bands, a mask, a window.
     start : (int, int)
-        Row and column of the scene at which what is learned begins.
+        First row and column of the window that the detector learns.
     """
 
     scene: Any
@@ -87,7 +89,7 @@ def report_to_file(
     stated : SceneOptions, optional
         What the user states about the scene beside its file.
     reasons : bool
-        Whether the detector's own account of the highest anomalies is computed: it has to learn the scene once more.
+        Whether the detector accounts for the highest anomalies, for which it learns the scene once more.
     overwrite : bool
 
     Returns
@@ -123,7 +125,7 @@ def write_page(
     *,
     overwrite: bool = False,
 ) -> None:
-    """Write the page, with reasons where there is an account of them.
+    """Write the page, with the detector's reasons when there is an account.
 
     Raises
     ------
@@ -147,7 +149,7 @@ def write_page(
         sentence=origin_sentence(anomalies.threshold),
         doubts=anomalies.threshold["doubts"],
         facts=_facts(anomalies, scores, scene, colours),
-        # Our own files, and JSON in which nothing can end the element it stands in: the rest is escaped.
+        # Files of the package, and JSON that cannot end its script element. All other texts are escaped.
         style=Markup((assets / "report.css").read_text("utf-8")),  # noqa: S704
         script=Markup((assets / "report.js").read_text("utf-8")),  # noqa: S704
         data=Markup(_json(data)),  # noqa: S704
@@ -157,7 +159,7 @@ def write_page(
 
 
 def _json(data: Mapping[str, Any]) -> str:
-    """Return JSON that may stand in a script element whatever texts are in it."""
+    """Return JSON without a text that could end a script element."""
     text = json.dumps(data, allow_nan=False, separators=(",", ":"), ensure_ascii=False)
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
@@ -191,7 +193,7 @@ def _number(value: Any) -> str:
 
 
 def _data(anomalies: Anomalies, scores: ScoreMap, scene: Scene, account: Account | None) -> dict[str, Any]:
-    """Return what the page's script reads."""
+    """Return the data of the page's script."""
     grid = scores.grid
     metres = _metres(grid)
     collection = anomalies.to_geojson()
@@ -233,7 +235,7 @@ def _data(anomalies: Anomalies, scores: ScoreMap, scene: Scene, account: Account
 
 
 def _palette() -> list[list[int]]:
-    """Return 256 colours: the first for no score, the others from low to high."""
+    """Return 256 colours: the first one for pixels without a score, the others from low to high."""
     known = np.array([list(bytes.fromhex(color[1:])) for color in SCORE_PALETTE], dtype=np.float64)
     places = np.linspace(0, len(known) - 1, 255)
     channels = [np.interp(places, np.arange(len(known)), known[:, channel]) for channel in range(3)]
@@ -252,7 +254,7 @@ def _degree_decimals(metres: float | None) -> int:
 
 
 def _shapes(anomalies: Anomalies) -> list[list[list[float]]]:
-    """Return the rings of each outline in pixels, each as x, y, x, y and so on."""
+    """Return the rings of each outline in pixels, each ring as a list x, y, x, y and so on."""
     import shapely
 
     if not len(anomalies):
@@ -283,7 +285,7 @@ def _spectra(anomalies: Anomalies, scores: ScoreMap, scene: Scene) -> dict[int, 
 
 
 def _reasons(anomalies: Anomalies, scores: ScoreMap, scene: Scene, account: Account) -> dict[int, dict[str, Any]]:
-    """Return the detector's own account of the highest anomalies."""
+    """Return the detector's account of the highest anomalies, by their rank."""
     if not scores.method or not len(anomalies):
         return {}
     found: dict[int, dict[str, Any]] = {}

@@ -1,14 +1,14 @@
-"""Quality layers of products: what is flagged in each pixel, and which flags take it out of the statistics.
+"""Quality layers of products: the flags of each pixel, and the flags that make a pixel invalid.
 
 A cube with quality layers carries
 
 =======================  ===========================================================================================
 ``quality`` (y, x)       uint16, one bit a flag; ``flag_masks`` and ``flag_meanings`` as CF has them
-``attrs["mask_flags"]``  list of str: the flags that make a pixel invalid, at first those that suit the product
+``attrs["mask_flags"]``  list of str: the flags that make a pixel invalid; a reader sets those that suit the product
 =======================  ===========================================================================================
 
-The flag ``pixel`` says nothing of a whole pixel but of single numbers, a band at a time; it is a `Raster` beside the
-cube, read only where it counts.
+The flag ``pixel`` marks single numbers (one band of one pixel) and not whole pixels. It is a `Raster` beside the cube,
+which is read only when the flag is among ``mask_flags``.
 """
 
 from __future__ import annotations
@@ -43,18 +43,18 @@ __all__ = [
 ]
 
 PIXEL_FLAG = "pixel"
-"""The flag of single numbers: a detector element that failed, a value that could not be computed."""
+"""The flag of single numbers: a detector element failed, or a value could not be computed."""
 
 _BAND_MASK = "hsad_band_mask"
 
 
 class Flag(NamedTuple):
-    """How to find out where a flag is set; both parts pickle.
+    """How to find the pixels in which a flag is set; both parts pickle.
 
     Attributes
     ----------
     image : callable
-        Reads an image of the file; flags of one image share one callable, which is called once for all.
+        Reads an image of the file. Flags of one image share one callable, which is called once.
     test : callable
         Returns where the flag is set, ``(y, x)`` of bool, in what `image` has read.
     """
@@ -64,12 +64,12 @@ class Flag(NamedTuple):
 
 
 def is_any_of(*codes: float) -> Callable[[NDArray[Any]], NDArray[np.bool_]]:
-    """Return the test for numbers that are one of these."""
+    """Return the test for numbers that equal one of `codes`."""
     return partial(_is_in, codes=codes)
 
 
 def has_bits(mask: int) -> Callable[[NDArray[Any]], NDArray[np.bool_]]:
-    """Return the test for numbers that have one of these bits."""
+    """Return the test for numbers that have a bit of `mask`."""
     return partial(_has_bits, mask=mask)
 
 
@@ -83,16 +83,16 @@ def _has_bits(numbers: NDArray[Any], mask: int) -> NDArray[np.bool_]:
 
 @dataclass(frozen=True)
 class MaskedRaster:
-    """A raster in which flagged numbers read as nodata.
+    """A raster that reads flagged numbers as nodata.
 
     Attributes
     ----------
     raster : Raster
         The stored numbers.
     flagged : Raster
-        Of the same shape; anything but zero is flagged.
+        A raster of the same shape; numbers other than zero are flags.
     nodata : float
-        What flagged numbers become.
+        The number in place of flagged ones.
     """
 
     raster: Raster
@@ -111,12 +111,12 @@ class MaskedRaster:
 
     @property
     def row_step(self) -> int:
-        """Rows that are best read together."""
+        """Number of rows that are best read together."""
         return max(self.raster.row_step, self.flagged.row_step)
 
     @property
     def path(self) -> str:
-        """The file of the numbers."""
+        """Path of the file of the numbers."""
         return str(getattr(self.raster, "path", ""))
 
     @property
@@ -143,15 +143,15 @@ def attach_flags(
     masked: Sequence[str],
     band_mask: Raster | None = None,
 ) -> xr.DataArray:
-    """Return a cube with quality layers, of which nothing is read before it is needed.
+    """Return a cube with quality layers, which are read when they are first needed.
 
     Parameters
     ----------
     cube : (y, x, band) DataArray
     flags : mapping of str to sequence of Flag
-        How each flag is found, at most 16; it is set where one of its `Flag` says so.
+        The tests of each of at most 16 flags: a flag is set where one of its tests is true.
     masked : sequence of str
-        The flags that make a pixel invalid unless the user says otherwise; those that the cube lacks are left out.
+        The flags that make a pixel invalid by default. Flags that the cube lacks are left out.
     band_mask : Raster, optional
         Of the cube's shape: anything but zero flags a number. It is the flag ``pixel``.
     """

@@ -1,7 +1,7 @@
-"""Where the pixels of a sensor's own grid lie on a map: through a lookup table, or through latitude and longitude.
+"""Swaths: from the pixels of a sensor's grid to a map, by a lookup table, or by latitude and longitude.
 
-A cube on a sensor's grid carries its `Swath` as ``encoding["hsad_swath"]``. Detection runs on the sensor's grid, on
-which each pixel stands once; only results go through the swath, in products.
+A cube on a sensor's grid carries its `Swath` as ``encoding["hsad_swath"]``. Detection runs on the sensor's grid, which
+holds each pixel once. Only results go through the swath, in products.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ __all__ = [
     "swath_window",
 ]
 
-_WIDEST_UTM = 8.0  # degrees of longitude; a wider swath goes on a grid of degrees
-_STRIP_PIXELS = 2**20
-_LARGEST_GRID = 2**31  # pixels: a swath that needs more has wrong coordinates in it
+_WIDEST_UTM = 8.0  # degrees of longitude: a zone is 6 wide, and at 4 from its middle lengths are 0.2 % too long
+_STRIP_PIXELS = 2**20  # of a map, read at a time: its rows and columns of the sensor take 16 MB
+_LARGEST_GRID = 2**31  # pixels: a swath that needs more has wrong coordinates
 
 
 @runtime_checkable
@@ -55,7 +55,7 @@ class Layer(Protocol):
 
 @runtime_checkable
 class Swath(Protocol):
-    """Which pixel of the sensor's grid is seen at each pixel of a map."""
+    """For each pixel of a map the pixel of the sensor's grid that it shows."""
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -83,8 +83,8 @@ class TableSwath:
     grid : GeoGrid
         The map.
     lines, samples : Layer
-        Row and column of the sensor's grid for each pixel of the map, counted from 1; 0 is a void, and a negative
-        number is a pixel that was filled with its neighbour's.
+        Row and column of the sensor's grid for each pixel of the map, counted from 1. 0 is a void. A negative number
+        marks a pixel of the map that was filled with its neighbour's pixel.
     mirrored : bool
         Whether the table counts columns from the last one backwards.
     """
@@ -98,7 +98,7 @@ class TableSwath:
     def lookup(self, rows: slice) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return row and column of the sensor's pixel for some rows of the map, −1 at voids."""
         line, sample = (np.abs(layer.read(rows).astype(np.int64)) - 1 for layer in (self.lines, self.samples))
-        # A fill value such as −9999 points outside, and so does a table that belongs to another scene.
+        # A fill value such as −9999 points outside of the grid, as does a table of another scene.
         seen = (line >= 0) & (line < self.shape[0]) & (sample >= 0) & (sample < self.shape[1])
         if self.mirrored:
             sample = self.shape[1] - 1 - sample
@@ -135,24 +135,24 @@ class GridSwath:
 
 
 class _Map(NamedTuple):
-    """The map of a swath of points, and how far from the nearest of them a pixel may be, in units of the map."""
+    """The map of a swath of points, and the largest distance of a pixel from its nearest point, in units of the map."""
 
     grid: GeoGrid
-    reach: float
+    distance: float
 
 
 @dataclass(frozen=True)
 class PointSwath:
-    """A swath whose pixels have a latitude and a longitude each: the nearest one is seen.
+    """A swath with a latitude and a longitude for each pixel: the map shows the nearest pixel.
 
-    Nothing is read before the map is asked for: there are as many coordinates as pixels.
+    The coordinates, two for each pixel, are read when the map is first needed.
 
     Attributes
     ----------
     latitude, longitude : Layer
         Degrees, WGS 84.
     source : str
-        What to name in messages.
+        The name of the file in messages.
     """
 
     latitude: Layer
@@ -166,13 +166,13 @@ class PointSwath:
 
     @property
     def is_located(self) -> bool:
-        """Whether there are enough usable coordinates for a map."""
+        """Whether the usable coordinates suffice for a map."""
         return _map_of(self) is not None
 
     @property
     def grid(self) -> GeoGrid:
-        """The map: the UTM zone of the middle, or degrees where the swath is wide; its pixels are as large as those of
-        the sensor in the middle.
+        """The map: the UTM zone of the middle, or degrees for a wide swath, with pixels as large as the sensor's in the
+        middle.
 
         Raises
         ------
@@ -196,7 +196,7 @@ class PointSwath:
             raise SceneError("a swath without a map")
         col, row = np.meshgrid(np.arange(self.grid.cols) + 0.5, np.arange(rows.start, rows.stop) + 0.5)
         places = np.stack([transform.c + col * transform.a, transform.f + row * transform.e], axis=-1)
-        distance, nearest = tree.query(places.reshape(-1, 2), distance_upper_bound=self._map.reach)
+        distance, nearest = tree.query(places.reshape(-1, 2), distance_upper_bound=self._map.distance)
         found = np.where(np.isfinite(distance), nearest, 0)
         pixel = np.where(np.isfinite(distance), numbers[found], -1).reshape(col.shape)
         return np.where(pixel < 0, -1, pixel // self.shape[1]), np.where(pixel < 0, -1, pixel % self.shape[1])
@@ -204,7 +204,7 @@ class PointSwath:
 
 @functools.lru_cache(maxsize=4)
 def _map_of(swath: PointSwath) -> _Map | None:
-    """Return the map of a swath, None where there are no four places that are usable."""
+    """Return the map of a swath, None when fewer than four places are usable."""
     lat, lon, usable = _coordinates(swath.latitude, swath.longitude)
     if usable.sum() < 4 or min(swath.shape) < 2:
         return None
@@ -218,8 +218,9 @@ def _map_of(swath: PointSwath) -> _Map | None:
     if not all(len(step) for step in steps):
         return None
     size = min(float(np.median(step)) for step in steps)
-    # Half a diagonal of the largest pixels: at the edges of a wide swath they are several times those in the middle.
-    reach = 0.75 * math.hypot(*(float(np.percentile(step, 99)) for step in steps))
+    # Half a diagonal of the largest pixels, and half of that more. At the edges of a wide swath pixels are several
+    # times as large as in the middle.
+    farthest = 0.75 * math.hypot(*(float(np.percentile(step, 99)) for step in steps))
     west, east, south, north = (float(edge) for values in (x, y) for edge in (np.nanmin(values), np.nanmax(values)))
     cols, rows = (math.floor((high - low) / size) + 2 for low, high in ((west, east), (south, north)))
     if rows * cols > _LARGEST_GRID:
@@ -227,17 +228,17 @@ def _map_of(swath: PointSwath) -> _Map | None:
     from affine import Affine
 
     transform = Affine(size, 0.0, west - size / 2, 0.0, -size, north + size / 2)
-    return _Map(GeoGrid(rows, cols, crs, transform), reach)
+    return _Map(GeoGrid(rows, cols, crs, transform), farthest)
 
 
 @dataclass(frozen=True)
 class SwathWindow:
-    """A window of the sensor's grid, and the part of the map on which it is seen.
+    """A window of the sensor's grid, and the part of the map that shows it.
 
     Attributes
     ----------
     swath : Swath
-        Of the whole grid.
+        The swath of the whole grid.
     rows, cols : tuple of int
         First row or column of the window in the sensor's grid, and the one after the last.
     origin : tuple of int
@@ -267,12 +268,12 @@ class SwathWindow:
 
 
 def swath_window(swath: Swath, rows: slice, cols: slice) -> Swath:
-    """Return the swath of a window of the sensor's grid, on as much of the map as it is seen on.
+    """Return the swath of a window of the sensor's grid, with the part of the map that shows the window.
 
     Raises
     ------
     DataError
-        When it is seen nowhere.
+        When the map does not show the window.
     """
     if (rows.start, rows.stop, cols.start, cols.stop) == (0, swath.shape[0], 0, swath.shape[1]):
         return swath
@@ -296,7 +297,7 @@ def swath_window(swath: Swath, rows: slice, cols: slice) -> Swath:
 
 
 def seen_within(swath: Swath, rows: slice, cols: slice) -> tuple[slice, slice] | None:
-    """Return the window of the sensor's grid that is seen in a window of the map, None if nothing is."""
+    """Return the window of the sensor's grid that a window of the map shows, None when it shows nothing."""
     if rows.start >= rows.stop or cols.start >= cols.stop:
         return None
     line, sample = (places[:, cols] for places in swath.lookup(rows))
@@ -318,9 +319,9 @@ def _within(places: NDArray[np.int64], part: tuple[int, int]) -> NDArray[np.bool
 
 
 def swath_of(cube: xr.DataArray) -> Swath | None:
-    """Return the swath of a cube, None where it has none that places pixels, or is no longer the whole of its file."""
+    """Return the swath of a cube; None without usable places, and for a cube that is only a part of its file."""
     swath = cube.encoding.get("hsad_swath")
-    # Not `isinstance` of the protocol: that would ask for the map of points, which is worked out from all of them.
+    # Not `isinstance` of the protocol, which would compute the map from all points.
     if swath is None or swath.shape != cube.shape[:2] or (isinstance(swath, PointSwath) and not swath.is_located):
         return None
     return swath  # type: ignore[no-any-return]  # an encoding may hold anything; readers put swaths under this name
@@ -329,7 +330,7 @@ def swath_of(cube: xr.DataArray) -> Swath | None:
 def _coordinates(latitude: Layer, longitude: Layer) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.bool_]]:
     lat, lon = (np.asarray(layer.read(slice(0, layer.shape[0])), np.float64) for layer in (latitude, longitude))
     usable = np.isfinite(lat) & np.isfinite(lon) & (np.abs(lat) <= 90) & (np.abs(lon) <= 360)
-    # Padding of some products: a place in the Gulf of Guinea, to the last digit.
+    # Some products are padded with the place 0, 0.
     return lat, lon, usable & ((lat != 0) | (lon != 0))
 
 

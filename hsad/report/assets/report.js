@@ -1,5 +1,5 @@
 "use strict";
-/* The review page: a canvas map, a list that draws only the rows in sight, marks kept in localStorage. */
+/* The review page: a map on a canvas, a list that draws only visible rows, marks in localStorage. */
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
   const $ = (id) => document.getElementById(id);
@@ -15,14 +15,14 @@
   /* ---- marks ---- */
   function restore() {
     try {
-      const kept = JSON.parse(localStorage.getItem(KEY) || "{}");
-      for (let i = 0; i < total; i++) if (STATES.includes(kept[A.id[i]])) state[i] = kept[A.id[i]];
-    } catch { /* without storage the page works, and forgets */ }
+      const marks = JSON.parse(localStorage.getItem(KEY) || "{}");
+      for (let i = 0; i < total; i++) if (STATES.includes(marks[A.id[i]])) state[i] = marks[A.id[i]];
+    } catch { /* without storage the page works, but loses its marks when it is closed */ }
   }
-  function keep() {
+  function store() {
     const marks = {};
     for (let i = 0; i < total; i++) if (state[i] !== A.state[i]) marks[A.id[i]] = state[i];
-    try { localStorage.setItem(KEY, JSON.stringify(marks)); } catch { /* as above */ }
+    try { localStorage.setItem(KEY, JSON.stringify(marks)); } catch { /* as in restore */ }
   }
 
   /* ---- numbers ---- */
@@ -96,7 +96,7 @@
     if (chosen < 0) return;
     const here = order.indexOf(chosen), was = A.id[chosen];
     state[chosen] = what;
-    keep();
+    store();
     const next = order[here + 1];
     if ($("state").value || $("sort").value === "state") arrange(); else count();
     if (next !== undefined && next !== chosen) select(next); else select(chosen);
@@ -128,7 +128,7 @@
     for (let k = 0; k < values.length; k++) {
       const index = values[k] = pixels.data[4 * k], color = colorOf(index);
       pixels.data[4 * k] = color[0]; pixels.data[4 * k + 1] = color[1]; pixels.data[4 * k + 2] = color[2];
-      pixels.data[4 * k + 3] = index === 0 ? 0 : 60 + Math.round(index / 255 * 195); // low scores let the scene through
+      pixels.data[4 * k + 3] = index === 0 ? 0 : 60 + Math.round(index / 255 * 195); // low scores are transparent
     }
     pen.putImageData(pixels, 0, 0);
     const bar = $("colors").getContext("2d");
@@ -269,7 +269,7 @@
     for (let v = Math.ceil(low / size) * size; v <= high + size * 1e-9; v += size) found.push(Number(v.toPrecision(12)));
     return found;
   }
-  /* Axes for values over wavelengths; returns what maps a wavelength and a value into the drawing. */
+  /* Draws axes; returns the functions from a wavelength and from a value to the drawing. */
   function axes(svg, low, high, labelled) {
     svg.replaceChildren();
     const width = svg.clientWidth || 600, height = svg.clientHeight || 200, left = 58, bottom = labelled ? 34 : 8;
@@ -307,7 +307,7 @@
     svg.replaceChildren(); parts.replaceChildren();
     $("legend").hidden = !known;
     parts.style.display = reason && reason.parts ? "block" : "none";
-    if (!known) { element(svg, "text", { x: 10, y: 20 }, "Spectra are kept for the highest anomalies only: hsad explain shows this one."); return; }
+    if (!known) { element(svg, "text", { x: 10, y: 20 }, "The page holds spectra of the highest anomalies only: hsad explain shows this one."); return; }
     const upper = known.b.map((v, k) => (v === null ? null : v + known.d[k])), lower = known.b.map((v, k) => (v === null ? null : v - known.d[k]));
     const made = reason && reason.made ? [reason.made] : [];
     const drawn = axes(svg, ...range([known.s, upper, lower, ...made]), !(reason && reason.parts));

@@ -32,6 +32,9 @@ ROOT = Path(hsad.__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "hsad" / "manual").glob("*.md"))]
 FENCE = re.compile(r"^ *```(\w*)\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
 
+#: The address of the scheduler in the manual.
+ADDRESS = "tcp://host:8786"
+
 #: What a slow block has in it. .ci/run runs these blocks, too.
 SLOW = ("dask scheduler", "Client(", "LocalCluster(", "Learned.load")
 
@@ -192,7 +195,7 @@ def test_each_line_of_commands_ends_with_status_0(block, tmp_path, monkeypatch, 
     monkeypatch.chdir(tmp_path)
     port = str(free_port())
     address = f"tcp://127.0.0.1:{port}"
-    text = block.text.replace("tcp://host:8786", address)
+    text = block.text.replace(ADDRESS, address)
     with contextlib.ExitStack() as stack:
         for words in commands(text):
             if words[0] == "dask":
@@ -207,14 +210,20 @@ def test_each_line_of_commands_ends_with_status_0(block, tmp_path, monkeypatch, 
 
 
 @pytest.mark.parametrize("block", parameters("python"))
-def test_python_runs(block, tmp_path, monkeypatch):
+def test_python_runs(block, tmp_path, monkeypatch, request):
     if 'load("b.npz")' in block.text:
         pytest.importorskip("torch")
     prepare(block, tmp_path)
     monkeypatch.chdir(tmp_path)
-    # What the text around the blocks speaks of.
+    # Names that the text around the blocks explains.
     names = {"__name__": "__main__", "hsad": hsad, "other_cube": made(1).cube, "third_cube": made(2).cube}
-    exec(compile(block.text, block.page, "exec"), names)  # noqa: S102  it is our own page
+    text = block.text
+    if ADDRESS in text:
+        text = text.replace(ADDRESS, request.getfixturevalue("cluster").scheduler.address)
+        names["scenes"] = [write_envi(made(seed).cube, tmp_path / f"{seed}.hdr") for seed in range(3)]
+        names["outputs"] = [tmp_path / f"{seed}.tif" for seed in range(3)]
+    exec(compile(text, block.page, "exec"), names)  # noqa: S102  it is our own page
+    assert all(path.exists() for path in names.get("outputs", ()))
 
 
 def test_blocks_that_are_not_run_exist():

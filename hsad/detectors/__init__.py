@@ -6,8 +6,11 @@ import difflib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from hsad.detectors.account import Reason
 from hsad.detectors.base import Background, Detector, Scan
 from hsad.detectors.block import Block
+from hsad.detectors.checks import above, at_least, each_at_least, odd_from, zero_or_at_least
+from hsad.detectors.described import for_users
 from hsad.detectors.parameters import Parameter, parameter
 from hsad.detectors.reduced import OnComponents
 from hsad.detectors.registry import DETECTORS, detector_class
@@ -20,13 +23,20 @@ __all__ = [
     "Block",
     "Detector",
     "Parameter",
+    "Reason",
     "Scan",
+    "above",
+    "at_least",
     "describe_detector",
     "describe_methods",
     "detector_class",
+    "each_at_least",
+    "for_users",
     "make_detector",
+    "odd_from",
     "parameter",
     "read_parameters",
+    "zero_or_at_least",
 ]
 
 #: What is used when nobody says which.

@@ -1,4 +1,4 @@
-"""The default detector: four kinds of evidence with different false alarms, and nothing to choose."""
+"""The default detector: the strongest of four kinds of evidence with different false alarms."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ from hsad.kernels.summaries import Histogram, Sample, Together
 __all__ = ["Auto", "Evidence"]
 
 _SAMPLE = 2**15
-"""Pixels from which the Gaussians of the scene are formed: all of a small scene."""
+"""Number of pixels from which the Gaussians of the scene are formed; all pixels of a smaller scene."""
 
 _REGION_SLOPE, _REGION_OFFSET = 1.75, 0.9
-"""Weight of the distances from the scene in the evidence of regions, and what is taken off."""
+"""Weight of the distances from the scene in the evidence of regions, and the number subtracted from it."""
 
 _LEVELS = 5000.0
-"""Steps of the quantisation per standard deviation of the first component."""
+"""Quantisation steps per standard deviation of the first component: area openings need levels."""
 
 _CONTRAST_FLOOR = 1e-6
-"""Added to a contrast before its logarithm."""
+"""Added to a contrast before its logarithm, which a contrast of 0 has not."""
 
 _SOFTENING = 1e-6
 """Added to the squared distance between a pixel and an atom, in units of the mean squared length of the pixels."""
@@ -55,9 +55,9 @@ class Evidence(Background):
     ----------
     subspaces : Subspaces
     spatial_median, spectral_median : float
-        Of the two evidences over the scene.
+        Medians of the two kinds of evidence over the scene.
     pixel, patch : Unlikeness or None
-        Of the pixels and of their smoothed surroundings; None where ``scene_weight`` is 0.
+        Distances of the pixels and of their smoothed surroundings; None if ``scene_weight`` is 0.
     """
 
     subspaces: Subspaces
@@ -70,44 +70,47 @@ class Evidence(Background):
 @for_users
 @dataclass(frozen=True)
 class Auto(DualWindow):
-    """Four kinds of evidence, each for what the others do not see, and the strongest counts: the default.
+    """The strongest of four kinds of evidence, each of which sees what the others do not: the default.
 
     1. *Spectral* s: unlike its surroundings. The square root of the objective of the distance-weighted collaborative
-       representation of a pixel by its ring, on `components` eigenvectors of the uncentred second moment; a ring pixel
-       counts with the weight 1/(1 + t/median t), so that what looks like an object does not pass for background. It
-       sees small objects, faint ones too.
-    2. *Spatial* t: small and bright or dark. The contrast that area openings and closings of the first five principal
-       components remove; the geometric mean over `areas`, smoothed by a Gaussian.
-    3. *Global* y: unlike the whole scene. The distance from a Gaussian of the scene with a ridge and weights that come
-       down far outside (`RobustGaussian`), on 20 principal components and the length of the rest; its logarithm in
-       units of the scene: 0 at the median, 1 at the 90th percentile. It sees frequent targets, rows of them, and what
-       is too large for a ring.
-    4. *Region* r = 1.75·ȳ - ln(s/median s + .1) - .9: unlike the whole scene, and like its surroundings, as the inside
-       of a large object is; ȳ is the mean of y and the same of patches (components smoothed by a Gaussian of 1 pixel).
+       representation of a pixel by its ring, on `components` eigenvectors of the uncentred second moment. A ring pixel
+       has the weight 1/(1 + t/median t), so that a pixel that looks like an object hardly counts as background. It
+       sees small objects, also faint ones.
+    2. *Spatial* t: small and bright or dark. The contrast that area openings and closings remove from the first five
+       principal components: its geometric mean over `areas`, smoothed by a Gaussian.
+    3. *Global* y: unlike the whole scene. The distance from a Gaussian of the scene with a ridge, in which far pixels
+       have low weights (`RobustGaussian`), on 20 principal components and the length of the rest. Its logarithm is
+       scaled to 0 at the median and 1 at the 90th percentile. It sees frequent targets, rows of targets, and objects
+       that fill a ring.
+    4. *Region* r = 1.75·ȳ - ln(s/median s + .1) - .9: unlike the whole scene and like its surroundings, as the inside
+       of a large object is. ȳ is the mean of y of the pixel and of its patch (components smoothed by a Gaussian of
+       1 pixel).
 
-    The first two make ``f = ln(s/median s + .1) + spatial_weight · ln(t/median t + .1)``. From f, y and ȳ `flatten`
-    times the local level of clutter is taken: their upper quartile (y, ȳ: median) in a window around a pixel, averaged
-    over neighbours. The score is ``max(f, scene_weight · y, r)``, never below f; ``scene_weight`` 0 leaves f alone.
+    The first two give the local evidence ``f = ln(s/median s + .1) + spatial_weight · ln(t/median t + .1)``. `flatten`
+    times the local level of clutter is subtracted from f, y and ȳ. That level is the upper quartile (of y and ȳ the
+    median) in a window around a pixel, averaged over neighbours. The score is ``max(f, scene_weight · y, r)``. With
+    ``scene_weight=0`` it is f alone.
 
-    λ is in units of the median weight, a half. Scores compare between scenes: medians of the scene are their unit.
+    λ is in units of the median weight, which is 0.5. Scores of different scenes compare, because medians of the scene
+    are their unit.
 
     Notes
     -----
-    It still fails, or does less well than another method,
+    It fails, or finds less than another method,
 
     - for large objects of a material that the scene has elsewhere, or not far from one: nothing is unlike it;
-    - for large objects among others that are as unlike the scene but not wanted (single roofs, pools, bare soil): they
-      rise above most of the background, seldom above the strongest small objects;
+    - for large objects beside unwanted ones that are as unlike the scene (single roofs, pools, bare soil): they rise
+      above most of the background, seldom above the strongest small objects;
     - for textures made of small bright or dark pieces (parked cars, surf, single trees), which are anomalies by this
-      definition: look at the parts, or use ``lrx``;
-    - for faint sub-pixel targets whose signature lies outside the leading components: use ``rx`` on all bands;
-    - on pixels as coarse as the objects, where buildings count as unlike the scene too: leave the last two kinds of
-      evidence away (``scene_weight=0``);
-    - for stripes, which each kind takes for something else: remove them first.
+      definition (look at the parts, or use ``lrx``);
+    - for faint sub-pixel targets whose signature lies outside the leading components (use ``rx`` on all bands);
+    - for pixels as large as the objects, where buildings are unlike the scene too (leave the last two kinds of
+      evidence out with ``scene_weight=0``);
+    - for stripes, which every kind of evidence takes for objects (remove them first).
 
-    The constants were found on benchmark scenes, at once for all, and kept where the score changes least. With
-    ``lam=1e-3, areas=(25, 50, 100), smooth=1, spatial_weight=.5, flatten=0, scene_weight=0`` it is the method as first
-    found, without the local level of clutter and the scene as a whole.
+    The constants were chosen on benchmark scenes, one set for all scenes, where the score changes least with them. With
+    ``lam=1e-3, areas=(25, 50, 100), smooth=1, spatial_weight=.5, flatten=0, scene_weight=0`` it is the first version of
+    the method, without the local level of clutter and without the scene as a whole.
 
     References
     ----------
@@ -117,7 +120,7 @@ class Auto(DualWindow):
     distribution", IEEE Trans. Acoust. Speech Signal Process. 38(10):1760-1770, 1990.
     """
 
-    title: ClassVar[str] = "purified CRD, attribute morphology, robust RX: the strongest counts, nothing to choose"
+    title: ClassVar[str] = "purified CRD, attribute morphology and robust RX: the strongest evidence counts"
     reference: ClassVar[str] = "CRD: Li & Du, IEEE TGRS 53(3):1463, 2015; area openings: Vincent, 1994"
     leaf: ClassVar[int] = 256
     evidence: ClassVar[tuple[str, ...]] = ("spectral", "spatial", "global", "region", "evidence")
@@ -156,21 +159,21 @@ class Auto(DualWindow):
 
     @property
     def halo(self) -> int:
-        """The clutter's windows, the ring, the smoothing and the largest area, one behind the other.
+        """The sum of the clutter's windows, the ring, the smoothing and the largest area.
 
-        The clutter uses fused evidence; the spectral one uses the weights of the ring, up to ``outer // 2`` away (a
-        shifted window lies inside what is read near an edge); a weight uses the contrasts within the radius of the
-        smoothing; a contrast uses the pixels up to the largest area less one away.
+        The clutter needs the local evidence around a pixel. That evidence needs the weights of the ring, up to
+        ``outer // 2`` pixels away; a window that is shifted at an edge lies inside the block too. A weight needs the
+        contrasts within the radius of the smoothing. A contrast needs pixels up to the largest area less one away.
         """
         near = self.outer // 2 + smoothing_radius(self.smooth) + max(self.areas) - 1
         return self._margin + max(near, PATCH_RADIUS)
 
-    def footprint(self, bands: int, itemsize: int) -> float:  # noqa: ARG002  see below
-        """Components and maps (measured); of the spectra only a few rows are held at a time."""
+    def footprint(self, bands: int, itemsize: int) -> float:  # noqa: ARG002  it does not depend on them
+        """Return the bytes of components and maps (measured); only a few rows of spectra are in memory at a time."""
         return 600.0
 
     def learn(self, scan: Scan) -> Evidence:
-        """Learn the subspaces in one pass; what is spatial and the Gaussians in one; what needs these in one."""
+        """Return what three passes find: the subspaces; contrasts and Gaussians; objectives and distances."""
         moments = require_valid(scan(moments_of))
         evidence = Evidence(subspaces_of(moments, self.components))
         spatial, sample = _collected(scan(self._spatial_pass, evidence, halo=self.halo))
@@ -198,9 +201,9 @@ class Auto(DualWindow):
     def parts(self, block: Block, background: Evidence) -> NDArray[np.float64]:
         """Return the kinds of evidence, and the number of the one that decides.
 
-        The spectral and the spatial one are logarithms of multiples of the scene's medians, before the level of
-        clutter is taken from their sum; the global one and that of regions are as in the score, NaN where they are
-        left out. The number is 1 to 4, in this order: where the first two together decide, that of the larger.
+        The spectral and the spatial evidence are logarithms of multiples of the scene's medians, before the level of
+        clutter is subtracted from their sum. The global evidence and that of regions are as in the score, NaN if they
+        are left out. The number is 1 to 4, in this order. If the first two together decide, it is that of the larger.
         """
         wide, core = widened(block, self._margin)
         logarithms = self._logarithms(wide, background)
@@ -270,7 +273,7 @@ class Auto(DualWindow):
         return self._flattened(logarithms[..., 0] + self.spatial_weight * logarithms[..., 1], 0.75)
 
     def _of_scene(self, wide: Block, evidence: Evidence, logarithms: NDArray[np.float64]) -> list[NDArray[np.float64]]:
-        """Return the evidence against the whole scene and that of regions at the core; nothing where left out."""
+        """Return the evidence against the whole scene and that of regions at the core; an empty list if left out."""
         if evidence.pixel is None or evidence.patch is None:
             return []
         distances = self._distances(wide, evidence)
@@ -293,7 +296,7 @@ class Auto(DualWindow):
         """Collect the contrasts, and a sample of components, the length of the rest, and those of patches."""
         wide, core = widened(block, self._margin)
         spatial = self._spatial(wide, evidence)[core]
-        valid = block.core_valid  # known by now without another look at the spectra
+        valid = block.core_valid  # known by now without reading the spectra again
         if not valid.any():
             return None
         histogram = Histogram.of(spatial[valid])
@@ -322,12 +325,12 @@ class Auto(DualWindow):
         pixel, patch = evidence.pixel, evidence.patch
 
         def distances() -> NDArray[np.float64]:
-            assert pixel is not None and patch is not None  # noqa: S101, PT018  asked by those who have them
+            assert pixel is not None and patch is not None  # noqa: S101, PT018  the callers checked
             components, rest, smoothed = components_of(wide, evidence.subspaces)
             of_patches = patch.gaussian.distances(smoothed, np.zeros_like(rest))
             return np.stack([pixel.gaussian.distances(components, rest), of_patches], axis=-1)
 
-        return _remembered(wide, "global", evidence, distances)
+        return _cached(wide, "global", evidence, distances)
 
     def _spectral(self, wide: Block, evidence: Evidence) -> NDArray[np.float32]:
         """Return the objective of the purified representation at the core; NaN where the ring is too empty."""
@@ -337,7 +340,7 @@ class Auto(DualWindow):
             near, components, weights = self._ring_problem(wide, evidence)
             return score_rings(components, near.valid, near.core, self.window, self._task, weights=weights)
 
-        return _remembered(wide, "spectral", evidence, objective)
+        return _cached(wide, "spectral", evidence, objective)
 
     @property
     def _task(self) -> Task:
@@ -367,13 +370,13 @@ class Auto(DualWindow):
             mean = np.exp(np.log(contrasts + _CONTRAST_FLOOR).mean(axis=0))
             return smoothed(mean, wide.valid, self.smooth)[surroundings(wide, self.outer // 2)]
 
-        return _remembered(wide, "spatial", evidence, contrast)
+        return _cached(wide, "spatial", evidence, contrast)
 
 
-def _remembered(
+def _cached(
     block: Block, name: str, evidence: Evidence, values: Callable[[], NDArray[np.float64]]
 ) -> NDArray[np.float32]:
-    """Return values from the block's cache, if they belong to this evidence; else form and keep them."""
+    """Return values from the block's cache if they belong to this evidence; else compute and store them."""
     subspaces, known = block.cache.get(name, (None, None))
     if known is None or not evidence.subspaces.equals(subspaces):
         known = values().astype(np.float32)

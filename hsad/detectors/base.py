@@ -1,7 +1,7 @@
-"""What every detector is: a frozen dataclass of parameters with `halo`, `learn` and `score`.
+"""The base of all detectors: a frozen dataclass of parameters with `halo`, `learn`, `score` and `account`.
 
-A detector maps spectra to one number a pixel. It differs from others in two ways only: how far it looks around a
-pixel (`halo`), and what it learns from the scene before it scores (`learn`). It knows blocks of spectra, never
+A detector maps spectra to one number for each pixel. Detectors differ in two ways only: how far they look around a
+pixel (`halo`), and what they learn from the scene before they score (`learn`). They see blocks of spectra, never
 files, tiles or threads.
 """
 
@@ -27,61 +27,61 @@ T = TypeVar("T")
 
 
 class Scan(Protocol):
-    """What `Detector.learn` is given: a way to see every block of the scene or scenes, wherever they lie.
+    """The way in which `Detector.learn` sees every block of the scene or scenes, wherever they lie.
 
     Attributes
     ----------
     memory : int
-        Bytes of memory for what detectors keep of blocks between passes, in all processes together.
+        Bytes of memory for the caches of detectors between passes, in all processes together.
     progress : callable
-        Shows how far a training has come: ``progress(range(steps), total=steps, desc=...)``.
+        Shows the progress of a training: ``progress(range(steps), total=steps, desc=...)``.
     """
 
     @property
     def memory(self) -> int:
-        """Bytes of memory for what detectors keep of blocks between passes, in all processes together."""
+        """Bytes of memory for the caches of detectors between passes, in all processes together."""
         ...
 
     def everywhere(self, function: Callable[[], T]) -> list[T]:
-        """Return ``function()`` of each process that works on blocks: how much memory is free there, say.
+        """Return ``function()`` of each process that works on blocks, for example its free memory.
 
-        A run that goes on after it ended early asks again, while it recalls what its passes returned: no score may
-        depend on it.
+        A run that is continued calls the function again, but reads the results of its earlier passes from files. So
+        no score may depend on the function.
         """
         ...
 
     @property
     def progress(self) -> Callable[..., Iterable[Any]]:
-        """What shows how far steps that are no passes have come; it returns them."""
+        """A function that shows the progress of steps that are no passes, and returns the steps."""
         ...
 
     def __call__(self, function: Callable[..., T | None], *arguments: Any, halo: int = 0) -> T | None:
         """Return ``function(block, *arguments)`` of every block, merged with ``+`` along a fixed tree.
 
-        `function` and `arguments` must pickle. None is the identity of the merge: a block with nothing to say
-        returns None, and so does the scan when no block says anything. What is returned must be a typed summary
-        (`hsad.kernels.summaries`) or a number, since ``+`` on tuples and lists concatenates.
+        `function` and `arguments` must pickle. None is the identity of the merge. A block with nothing to add returns
+        None, and so does the scan when no block has anything. The function must return a typed summary
+        (`hsad.kernels.summaries`) or a number, because ``+`` joins tuples and lists end to end.
         """
         ...
 
 
 @dataclass(frozen=True)
 class Background:
-    """What a detector learned: numbers, strings, arrays and other backgrounds, in the fields of a dataclass.
+    """The result of learning: numbers, strings, arrays and other backgrounds, in the fields of a dataclass.
 
-    It is saved as ``.npz`` with a JSON header, never as a pickle, and scores other scenes than its own.
+    hsad saves it as ``.npz`` with a JSON header, never as a pickle. It can score other scenes than its own.
 
     Attributes
     ----------
     shapes : dict
-        The sizes of its arrays, by field: see `hsad.detectors.declared.check_declared`, which holds what a file brings
+        The sizes of its arrays, by field. `hsad.detectors.declared.check_declared` checks the content of a file
         against them and against the types of the fields.
     """
 
     shapes: ClassVar[dict[str, Any]] = {}
 
     def summary(self) -> dict[str, Any]:
-        """Return the fields that are single numbers or strings: what a user wants to read about the fit."""
+        """Return the fields that are single numbers or strings, for a user to read."""
         return {
             f.name: value
             for f in dataclasses.fields(self)
@@ -94,23 +94,24 @@ class Detector(ABC):
     """Base of all detectors: subclass it as a frozen dataclass whose fields are the parameters.
 
     The fields are declared with `parameter` and checked once, when the detector is made. A detector has no other
-    state: it can be shared between threads, pickled, and printed as the provenance of its result.
+    state, so threads can share it, it can be pickled, and its text is the provenance of its result.
 
     Attributes
     ----------
     halo : int
         Pixels on each side that a score depends on, derived from the parameters (a property where it varies).
     smallest_side : int
-        Smallest side of a scene that can be scored: ``2·halo + 1``, where the whole halo must lie in the scene.
+        Smallest side, in pixels, of a scene that can be scored: ``2·halo + 1`` unless a detector says otherwise.
     leaf : int
-        Side, in pixels, of the blocks that are learned from and scored. It is part of the definition of a result
-        (sums are formed along a tree of leaves), never a matter of memory; tiles are made of whole leaves.
+        Side, in pixels, of the blocks that are learned from and scored. It is part of the definition of a result,
+        because sums are formed along a tree of such blocks (leaves), and does not depend on memory. A tile consists of
+        whole leaves.
     evidence : tuple of str
-        Names of the kinds of evidence that a score is made of, where there are several; see `parts`.
+        Names of the kinds of evidence in a score, where there are several; see `parts`.
     packages : tuple of str
-        Packages, besides numpy, whose version may change what is learned: saved models name it.
+        Packages, besides numpy, whose version may change what is learned. A saved model names their versions.
     title, reference : str
-        One line that says what the method is, and where its formula comes from.
+        One line on the method, and the source of its formula.
 
     Examples
     --------
@@ -177,26 +178,27 @@ class Detector(ABC):
         return 2 * self.halo + 1
 
     def footprint(self, bands: int, itemsize: int) -> float:
-        """Return the bytes that each pixel of a block takes while it is learned from or scored, its spectra included.
+        """Return the bytes that a pixel takes, its spectrum included, while its block is learned from or scored.
 
-        Spectra take ``itemsize · bands``; so much again three times is enough for most. The engine cuts tiles by it.
+        A spectrum takes ``itemsize · bands`` bytes. Most detectors need at most three times as much beside it. The
+        engine chooses the size of tiles by this number.
         """
         return 4.0 * itemsize * bands
 
     def check_machine(self) -> None:  # noqa: B027  most detectors run on every machine
-        """Refuse what this machine lacks (a device, a package): asked before any work that is done here.
+        """Refuse a machine that lacks a device or a package; called before any work on this machine.
 
         Raises
         ------
         ParameterError, MissingExtraError
         """
 
-    def learn(self, scan: Scan) -> Background | None:  # noqa: ARG002  for those who learn
-        """Learn from the scene by scanning its blocks as often as needed; None when there is nothing to learn."""
+    def learn(self, scan: Scan) -> Background | None:  # noqa: ARG002  overridden by detectors that learn
+        """Return what is learned from the scene, in any number of scans; None if there is nothing to learn."""
         return None
 
     def check_background(self, background: Background | None, bands: int, name: str = "background") -> None:
-        """Refuse a background that a file brought and `learn` could not have returned for spectra of so many bands.
+        """Refuse a background from a file that `learn` could not have returned for spectra of this number of bands.
 
         Raises
         ------
@@ -212,11 +214,11 @@ class Detector(ABC):
         """Return the sizes of arrays of a background that follow from the parameters, and the number of bands."""
         return {"bands": bands}
 
-    def adapt(self, scan: Scan, background: Any) -> Any:  # noqa: ARG002  for those who look at a scene first
-        """Return the background as it applies to the scene that is about to be scored, which `scan` goes over.
+    def adapt(self, scan: Scan, background: Any) -> Any:  # noqa: ARG002  overridden by few detectors
+        """Return the background for the scene that will be scored next, whose blocks `scan` visits.
 
-        For what is a matter of each scene, as its illumination, and is not to be learned from others. What is returned
-        is not saved: it is found anew for each scene.
+        A detector overrides this if something belongs to each scene alone, such as its illumination. The result is
+        not saved, but found again for each scene.
         """
         return background
 
@@ -224,10 +226,10 @@ class Detector(ABC):
     def score(self, block: Block, background: Any) -> NDArray[np.float64]:
         """Return the scores of the block's core, ``(core rows, core cols)``: higher = more anomalous, NaN invalid.
 
-        `background` is what `learn` returned, or an equal one that was saved and loaded.
+        `background` is the result of `learn`, or an equal one from a file.
         """
 
-    def account(self, block: Block, background: Any) -> Reason:  # noqa: ARG002  for those that have one
+    def account(self, block: Block, background: Any) -> Reason:  # noqa: ARG002  overridden by detectors with an account
         """Return why the one pixel in the block's core scores as it does.
 
         The pixel is valid and has a score. Contributions by band, where there are any, sum to it: they come from the
@@ -235,7 +237,7 @@ class Detector(ABC):
         """
         return Reason("this method gives no account by band: compare the spectrum with its surroundings")
 
-    def parts(self, block: Block, background: Any) -> NDArray[np.float64]:  # noqa: ARG002  for those that have some
+    def parts(self, block: Block, background: Any) -> NDArray[np.float64]:  # noqa: ARG002  overridden by detectors with parts
         """Return each kind of `evidence` at the block's core, shape ``(core rows, core cols, kinds)``."""
         return np.empty((*block.core_valid.shape, 0))
 

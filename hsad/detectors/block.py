@@ -1,4 +1,4 @@
-"""A leaf of a scene with its surroundings, as detectors see it, and the ways to take more or less of it."""
+"""A leaf (a square piece of a scene) with its surroundings, as detectors see it, and ways to cut it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Block", "Part", "Scene", "clamped", "narrowed", "strips_of", "surrou
 #: Rows and columns of an array.
 Part = tuple[slice, slice]
 
-#: About as many bytes of spectra are looked at together: they stay in a processor's cache.
+#: Bytes of spectra that are processed together, so that they stay in a processor's cache.
 _PIECE_BYTES = 2**20
 
 
@@ -29,7 +29,7 @@ def clamped(start: int, stop: int, size: int, halo: int) -> slice:
 
 @dataclass(frozen=True)
 class Scene:
-    """Which scene a block belongs to: its number among the scenes learned from, and its size in pixels."""
+    """The scene of a block: its number among the scenes that are learned from, and its size in pixels."""
 
     index: int
     rows: int
@@ -47,7 +47,7 @@ class Block:
     Attributes
     ----------
     spectra : (rows, cols, bands) ndarray of float64
-        C-contiguous, with the surroundings; the values of invalid pixels mean nothing (they are 0).
+        C-contiguous, with the surroundings. The values of invalid pixels are 0 and mean nothing.
     valid : (rows, cols) ndarray of bool
         False where a pixel has no data or is masked.
     core : tuple of two slices
@@ -57,7 +57,7 @@ class Block:
     scene : Scene
         The scene the block was cut from.
     cache : mutable mapping
-        A cache for this place, kept between passes where that is possible. It may be empty at any time.
+        A cache for this block, which may last from one pass to the next. It may be empty at any time.
     """
 
     spectra: NDArray[np.float64]
@@ -95,10 +95,10 @@ class Block:
         return np.array(self.spectra[self.core][0, 0])
 
     def pieces(self) -> Iterator[NDArray[np.float64]]:
-        """Yield `pixels` a few rows at a time, what is empty left out.
+        """Yield `pixels` a few rows at a time, without empty pieces.
 
-        A block that nobody has looked at yet is read piece by piece then: what walks through it once has all of it in
-        the processor's cache, and no more of it in memory.
+        A block whose spectra were not read yet is read piece by piece: each piece fits into the processor's cache, and
+        no more than one is in memory.
         """
         core, valid = self.spectra[self.core], self.core_valid
         for rows in strips_of(core.shape):
@@ -107,16 +107,15 @@ class Block:
     def strips(self) -> Iterator[tuple[slice, NDArray[np.float64], NDArray[np.bool_]]]:
         """Yield rows of the block, surroundings included, with their spectra and validity, a few rows at a time.
 
-        As `pieces`, this reads a block that nobody has looked at yet piece by piece.
+        A block whose spectra were not read yet is read piece by piece, as by `pieces`.
         """
         for rows in strips_of(self.shape):
             yield rows, self.spectra[rows], self.valid[rows]
 
     def part(self, rows: slice, cols: slice, core: Part) -> Block:
-        """Return some rows and columns as a block with this core, whose rows and columns count from theirs."""
+        """Return some rows and columns as a block; the rows and columns of `core` are counted within them."""
         origin = (self.origin[0] + rows.start, self.origin[1] + cols.start)
-        here = (rows, cols)
-        return replace(self, spectra=self.spectra[here], valid=self.valid[here], core=core, origin=origin)
+        return replace(self, spectra=self.spectra[rows, cols], valid=self.valid[rows, cols], core=core, origin=origin)
 
     @property
     def pixel_numbers(self) -> NDArray[np.int64]:
@@ -126,21 +125,21 @@ class Block:
         return np.asarray(row * self.scene.cols + cols + self.origin[1] + self.core[1].start, dtype=np.int64)
 
     def spread(self, values: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-        """Return one value a valid core pixel as a map of the core, NaN elsewhere."""
+        """Return a map of the core with one value for each valid pixel, and NaN elsewhere."""
         scores = np.full(self.core_valid.shape, np.nan)
         scores[self.core_valid] = values
         return scores
 
 
 def strips_of(shape: tuple[int, ...]) -> Iterator[slice]:
-    """Yield the rows, some at a time, of spectra of this shape: as many as a processor's cache holds."""
+    """Yield slices of the rows of spectra of this shape; each fits into a processor's cache."""
     rows, cols, bands = shape
     step = max(1, _PIECE_BYTES // max(1, cols * bands * np.dtype(np.float64).itemsize))
     yield from (slice(start, min(rows, start + step)) for start in range(0, rows, step))
 
 
 def usable(spectra: NDArray[np.float64], valid: NDArray[np.bool_]) -> Iterator[NDArray[np.float64]]:
-    """Yield the valid spectra, ``(n, bands)``, if there are any."""
+    """Yield the valid spectra, ``(n, bands)``, once; nothing if there are none."""
     if valid.all():
         yield spectra.reshape(-1, spectra.shape[2])
     elif valid.any():
@@ -148,7 +147,7 @@ def usable(spectra: NDArray[np.float64], valid: NDArray[np.bool_]) -> Iterator[N
 
 
 def widened(block: Block, margin: int) -> tuple[Block, Part]:
-    """Return the block with this margin around its core in the core, and where the core lies in the new one."""
+    """Return the block with a core that is wider by a margin, and the place of the old core in the new one."""
     rows, cols = (
         slice(max(0, core.start - margin), min(size, core.stop + margin))
         for core, size in zip(block.core, block.shape[:2], strict=True)
@@ -158,7 +157,7 @@ def widened(block: Block, margin: int) -> tuple[Block, Part]:
 
 
 def surroundings(block: Block, halo: int) -> Part:
-    """Return the part of a block that a detector of this halo would have been given."""
+    """Return the rows and columns of a block that a detector with this halo needs for the same core."""
     rows, cols = (
         clamped(core.start, core.stop, size, halo) for core, size in zip(block.core, block.shape[:2], strict=True)
     )
@@ -166,7 +165,7 @@ def surroundings(block: Block, halo: int) -> Part:
 
 
 def narrowed(block: Block, halo: int) -> Block:
-    """Return the block as a detector of this halo would have been given it."""
+    """Return the block cut to what a detector with this halo needs for the same core."""
     part = surroundings(block, halo)
     return block.part(*part, within(block.core, part))
 

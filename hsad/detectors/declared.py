@@ -1,4 +1,4 @@
-"""What a background says it is made of, types and sizes of arrays, held against what a file brought."""
+"""Checks of a background from a file against the types and the sizes of arrays that its class declares."""
 
 from __future__ import annotations
 
@@ -20,17 +20,18 @@ def check_declared(value: Any, sizes: Mapping[str, int], name: str = "background
     Parameters
     ----------
     value : dataclass
-        Its class may have ``shapes``: by field, a size for each axis of an array, as a number or by a name. Equal
-        names stand for equal sizes. For a dataclass in a field, the name of the size that is its number of bands.
+        Its class may have ``shapes``, a mapping by field. For an array it has a size for each axis, as a number or by
+        a name; equal names stand for equal sizes. For a dataclass in a field it has the name of the size that is the
+        number of bands there.
     sizes : mapping
-        Sizes that are known: ``bands``, those of the spectra.
+        Known sizes, such as ``bands``, the number of bands of the spectra.
     name : str
         For messages.
 
     Raises
     ------
     ValueError
-        Naming the field, what it should be and what it is.
+        With the field, what it should be and what it is.
     """
     hints = hints_of(type(value))
     shapes = getattr(type(value), "shapes", {})
@@ -40,7 +41,7 @@ def check_declared(value: Any, sizes: Mapping[str, int], name: str = "background
 
 
 def hints_of(thing: Any) -> dict[str, Any]:
-    """Return the annotations of a class or a function; none where they name what is imported for type checkers only."""
+    """Return the annotations of a class or a function; none if a name in them is imported for type checkers only."""
     try:
         return typing.get_type_hints(thing)
     except NameError:
@@ -63,7 +64,7 @@ def options_of(hint: Any) -> tuple[Any, ...]:
 
 
 def check_value(value: Any, hint: Any, sizes: Mapping[str, int], name: str = "background") -> None:
-    """Check a value against an annotation, a dataclass with all that is in it.
+    """Check a value against an annotation, and all fields of a dataclass against theirs.
 
     Raises
     ------
@@ -108,7 +109,7 @@ def _check_items(value: tuple[Any, ...] | dict[Any, Any], parts: Any, sizes: dic
 
 
 def _is(value: Any, option: Any) -> bool:
-    """Tell whether a value is of a type; of one that no file can bring (a protocol, say) it always is."""
+    """Tell whether a value is of a type; always True for types that no file can hold, such as a protocol."""
     if option is None or option is type(None):
         return value is None
     if typing.get_origin(option) is Literal:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from hsad.detectors.checks import Check
 from hsad.detectors.parameters import Parameter
+from hsad.errors import ParameterError
 
 __all__ = ["for_users"]
 
@@ -24,7 +25,10 @@ def for_users(cls: C) -> C:
 
     It goes above ``@dataclass(frozen=True)``. A class without it works too: its help shows the fields as they are.
     """
-    parameters = cls.parameters()
+    try:
+        parameters = cls.parameters()
+    except ParameterError:
+        return cls  # the error comes when a detector is made, and names the class
     if any(p.name != p.field for p in parameters):
         cls.__init__ = _with_aliases(cls.__init__, {p.name: p.field for p in parameters})
     if parameters:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Gaussian", "GlobalRX"]
 
-#: Trimming usually settles within five rounds; more than this many means that it cycles.
+#: Trimming usually settles within five rounds. After this number of rounds it is taken to cycle.
 _MOST_ROUNDS = 20
 
 
@@ -39,9 +39,9 @@ class Gaussian(Background):
     whitening : (d, rank) ndarray of float64
         W with W·Wᵀ the (pseudo-)inverse of the covariance.
     count : int
-        Pixels it was learned from.
+        Number of pixels that it was learned from.
     rank : int
-        Rank of the covariance; less than d means that some directions do not count.
+        Rank of the covariance. If it is less than d, some directions do not count.
     """
 
     shapes: ClassVar[dict[str, Any]] = {"mean": ("bands",), "whitening": ("bands", "rank")}
@@ -67,15 +67,15 @@ class Gaussian(Background):
 class GlobalRX(Detector):
     """Squared Mahalanobis distance to the mean of the scene: ``(x − μ)ᵀ C⁻¹ (x − μ)``.
 
-    C is divided by the number of pixels, so with ``covariance="pinv"`` at full rank the mean score of the scene is
-    its number of bands. The score does not change under an affine map of the spectra (with ``pinv``).
+    C is divided by the number of pixels. So with ``covariance="pinv"`` and full rank the mean score of the scene is
+    the number of bands. The score does not change under an affine map of the spectra (with ``pinv``).
 
     Notes
     -----
-    Rank policy: ``pinv`` inverts the eigenvalues above 1e-12 of the largest and ignores the other directions,
-    with a `RankWarning`; the others make the covariance invertible. Anomalies that are frequent enough to
-    shape C hide themselves: ``trim`` leaves the share of pixels with the highest scores out of the statistics
-    and repeats that until the same pixels are left out.
+    ``pinv`` inverts the eigenvalues above 1e-12 of the largest one and ignores the other directions with a
+    `RankWarning`. The other choices of ``covariance`` make it invertible. Frequent anomalies shape C and so hide
+    themselves. ``trim`` leaves this share of the pixels, those with the highest scores, out of the statistics, and
+    repeats that until it leaves out the same pixels again.
 
     References
     ----------
@@ -99,7 +99,7 @@ class GlobalRX(Detector):
     )
 
     def learn(self, scan: Scan) -> Gaussian:
-        """Learn mean and covariance in one pass, or in a few where trimming or Ledoit-Wolf ask for them."""
+        """Return mean and covariance after one pass, or after a few for trimming or Ledoit-Wolf."""
         moments = require_valid(scan(_moments))
         gaussian = self._gaussian(scan, moments, None)
         if self.trim > 0:
@@ -133,11 +133,11 @@ class GlobalRX(Detector):
         )
 
     def _trimmed(self, scan: Scan, moments: Moments, gaussian: Gaussian) -> Gaussian:
-        everybody = moments.count
+        total = moments.count
         for _ in range(_MOST_ROUNDS):
             histogram = _histogram_pass(scan, gaussian)
-            # At the last pixel that stays: floor(trim · N) pixels are left out, more only where scores tie.
-            limit = quantile(histogram, 1 - np.floor(self.trim * everybody) / everybody)
+            # The score of the last pixel that stays: floor(trim · N) pixels are left out, more if scores are equal.
+            limit = quantile(histogram, 1 - np.floor(self.trim * total) / total)
             rest = scan(_moments, gaussian, limit)
             if rest is None:
                 raise DataError(f"trim {self.trim} leaves no pixel to learn from")
@@ -145,7 +145,7 @@ class GlobalRX(Detector):
                 return gaussian
             gaussian, moments = self._gaussian(scan, rest, (gaussian, limit)), rest
         warnings.warn(
-            f"trimming did not settle within {_MOST_ROUNDS} rounds: the last one counts",
+            f"trimming did not settle within {_MOST_ROUNDS} rounds: the statistics of the last round are used",
             ConvergenceWarning,
             stacklevel=3,
         )
@@ -171,7 +171,7 @@ class GlobalRX(Detector):
 
 
 def _untrimmed(block: Block, trimming: tuple[Gaussian, float] | None) -> NDArray[np.float64]:
-    """Return the block's pixels whose distance, rounded as in the histogram, does not exceed the limit."""
+    """Return the block's pixels whose distance, rounded to float32 as in the histogram, does not exceed the limit."""
     pixels = block.pixels
     if trimming is None or not len(pixels):
         return pixels

@@ -1,4 +1,4 @@
-"""Dataclasses as named arrays and JSON, and back: what is kept in files is never a pickle."""
+"""Dataclasses as named arrays and JSON, and back: no file of hsad is a pickle."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 __all__ = ["LoadError", "find_loaded", "pack", "read_packed", "unpack", "write_packed"]
 
-#: What reading a damaged or foreign file can end in.
+#: The errors in which reading a damaged or foreign file can end.
 LoadError = (
     OSError, ValueError, LookupError, TypeError, AttributeError, EOFError, RuntimeError, MemoryError, ArithmeticError,
     zipfile.BadZipFile, zlib.error, struct.error,
@@ -40,7 +40,7 @@ def pack(value: Any, name: str, arrays: dict[str, NDArray[Any]]) -> Any:
         return {"class": f"{cls.__module__}:{cls.__qualname__}", "fields": fields}
     if isinstance(value, np.ndarray):
         if value.dtype.hasobject:
-            raise TypeError(f"{name}: an array of objects cannot be kept")
+            raise TypeError(f"{name}: an array of objects cannot be saved")
         arrays[name] = value
         return {"array": name}
     if isinstance(value, dict):
@@ -52,16 +52,16 @@ def pack(value: Any, name: str, arrays: dict[str, NDArray[Any]]) -> Any:
         return value.item()
     if value is None or isinstance(value, str | int | float):
         return value
-    raise TypeError(f"{name}: {type(value).__name__} cannot be kept")
+    raise TypeError(f"{name}: {type(value).__name__} cannot be saved")
 
 
 def unpack(value: Any, arrays: dict[str, NDArray[Any]], find_class: Callable[[str], type]) -> Any:
-    """Return what `pack` was given; ``find_class("module:name")`` gives the classes.
+    """Return the value that `pack` packed; ``find_class("module:name")`` gives the classes.
 
     Raises
     ------
     KeyError, TypeError
-        When it is not something that `pack` made.
+        When `pack` cannot have made the value.
     """
     if not isinstance(value, dict):
         return value
@@ -76,7 +76,7 @@ def unpack(value: Any, arrays: dict[str, NDArray[Any]], find_class: Callable[[st
 
 
 def find_loaded(name: str) -> type:
-    """Return a dataclass of a module that is loaded already: a file cannot have anything else imported or made.
+    """Return a dataclass of a module that is loaded already; so a file cannot make hsad import or call anything else.
 
     Raises
     ------

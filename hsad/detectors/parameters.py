@@ -18,8 +18,8 @@ __all__ = ["TAKEN", "Parameter", "declared", "parameter"]
 
 T = TypeVar("T")
 
-#: What runs, files and thresholds are told by, on the command line and in Python: a parameter of that name could not be
-#: told from it.
+#: Names of the options of runs, files and thresholds, on the command line and in Python. A parameter of a detector may
+#: not have one of them.
 TAKEN = frozenset(
     {
         *("bands", "pca", "mask", "mask_flags", "bad_bands", "grid", "region", "bbox", "tile", "workers", "memory"),
@@ -39,16 +39,17 @@ def parameter(
     check: Callable[[T], str | None] | None = None,
     alias: str | None = None,
 ) -> T:
-    """Declare a field of a detector: its default, its help text and its check.
+    """Return a field of a detector with its default, its help text and its check.
 
     Parameters
     ----------
     default
-        The value if the user gives none; the annotation of the field is its type. A ``Literal`` gives choices.
+        The value if the user sets none. The annotation of the field is its type. A ``Literal`` gives choices.
     help : str
         One phrase for the command line and the documentation.
     check : callable, optional
-        Returns what the value must be (``"odd and at least 3"``) when it is not, else None.
+        Returns what the value must be (``"odd and at least 3"``) if it is not that, else None. See
+        `hsad.detectors.checks`.
     alias : str, optional
         The name for users where the field cannot have that name: ``score`` is a method. See `for_users`.
     """
@@ -57,7 +58,7 @@ def parameter(
 
 @dataclass(frozen=True)
 class Parameter:
-    """One parameter of a detector, as the command line and `hsad methods` show it; `field` holds its value."""
+    """One parameter of a detector, as users see it; the value is in the detector's field of the name `field`."""
 
     name: str
     field: str
@@ -102,7 +103,7 @@ class Parameter:
         return bool(number) if self.type is bool else number
 
     def _numbers(self, value: Any) -> tuple[int, ...]:
-        """Return whole numbers, given as a sequence or as a text with commas."""
+        """Return the whole numbers of a sequence, or of a text with commas."""
         items = value.split(",") if isinstance(value, str) else value
         try:
             numbers = tuple(int(item) for item in items)
@@ -117,7 +118,7 @@ class Parameter:
         return numbers
 
     def read(self, text: Any) -> Any:
-        """Return the number that a text on the command line says, where it should; `convert` checks it."""
+        """Return the number in a text of the command line, if the parameter is a number; `convert` checks it."""
         if not isinstance(text, str) or text in self.choices or self.type not in (int, float):
             return text
         try:
@@ -134,13 +135,13 @@ def declared(cls: type[Any], taken: frozenset[str] = TAKEN) -> tuple[Parameter, 
     Raises
     ------
     ParameterError
-        When one has a name that is taken by something else.
+        When a parameter has the name of another option.
     """
     hints = typing.get_type_hints(cls)
     found = []
     for f in dataclasses.fields(cls):
         if "help" not in f.metadata:
-            continue  # not a user's parameter: a wrapper's detector
+            continue  # the detector in a wrapper is no parameter
         options = options_of(hints[f.name])
         kinds = [kind for option in options if isinstance(kind := typing.get_origin(option) or option, type)]
         choices = [c for option in options if typing.get_origin(option) is Literal for c in typing.get_args(option)]

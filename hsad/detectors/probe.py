@@ -1,4 +1,4 @@
-"""What is in a scene, found in one pass: whether anything is valid, whether it varies, of which order it is."""
+"""Facts about a scene from one pass: whether pixels are valid, whether they vary, how large their values are."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ __all__ = ["Range", "Scale", "check_varies", "factor_of", "order_one_factor", "r
 
 T = TypeVar("T")
 
-#: A largest magnitude in this range is of order one: such spectra are taken as they are.
+#: A largest magnitude in this range is of order one, and the spectra are not scaled.
 _ORDER_ONE = (0.1, 10.0)
 
 
 def require_valid(found: T | None) -> T:
-    """Return what was found in the valid pixels of a scene; refuse a scene in which nothing was found.
+    """Return the result of a pass over the valid pixels of a scene; refuse None, which means that there are none.
 
     Raises
     ------
     DataError
-        When it is None: no pixel is valid.
+        When no pixel is valid.
     """
     if found is None:
         raise DataError("the scene has no valid pixel: each has nodata, NaN or a mask in some band")
@@ -41,19 +41,19 @@ class Scale(Background):
     Attributes
     ----------
     factor : float
-        Spectra are multiplied by it before λ meets them.
+        Spectra are multiplied by it before λ is added to their products.
     """
 
     factor: float
 
 
 def order_one_factor(scan: Scan) -> float:
-    """Return the factor that brings the largest magnitude of a scene to one; 1 where it is of order one."""
+    """Return the factor that makes the largest magnitude of a scene one; 1 if it is of order one already."""
     return factor_of(require_valid(scan(_largest)).value)
 
 
 def factor_of(largest: float) -> float:
-    """Return the factor that brings a largest magnitude to one; 1 where it is 0 or of order one."""
+    """Return the factor that makes a largest magnitude one; 1 if it is 0 or of order one already."""
     return 1.0 if largest == 0 or _ORDER_ONE[0] <= largest <= _ORDER_ONE[1] else 1.0 / largest
 
 
@@ -79,7 +79,7 @@ class Range:
 
 
 def check_varies(scan: Scan) -> Range:
-    """Return, in one pass, the range of the valid pixels; refuse a scene in which they all have the same spectrum.
+    """Return the range of the valid pixels after one pass; refuse a scene in which all have the same spectrum.
 
     Raises
     ------

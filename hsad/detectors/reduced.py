@@ -1,4 +1,4 @@
-"""Any detector on the first principal components of the scene instead of its bands."""
+"""A wrapper: any detector on the first principal components of the scene instead of its bands."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, eq=False)
 class Components(Background):
-    """Principal components, and what the detector learned on them.
+    """Principal components, and the background that the detector learned on them.
 
     Attributes
     ----------
     mean : (d,) ndarray of float64
     vectors : (d, k) ndarray of float64
-        Orthonormal, by decreasing variance; the sign makes the largest element of each positive.
+        Orthonormal, by decreasing variance. The largest element of each is positive.
     inner : Background or None
     """
 
@@ -42,7 +42,7 @@ class Components(Background):
     inner: Background | None
 
     def project(self, block: Block) -> Block:
-        """Return the block with its spectra as components; invalid pixels stay 0."""
+        """Return the block with components in place of spectra; invalid pixels stay 0."""
         projected = (block.spectra - self.mean) @ self.vectors
         projected[~block.valid] = 0.0
         return replace(block, spectra=projected)
@@ -64,7 +64,7 @@ class OnComponents(Detector):
 
     @classmethod
     def parameters(cls) -> tuple[Parameter, ...]:
-        """Return ``pca``, which is what the option of every run says."""
+        """Return ``pca``, the only parameter; it has the name of an option that every run has."""
         return declared(cls, TAKEN - {"pca"})
 
     @property
@@ -73,7 +73,6 @@ class OnComponents(Detector):
         return self.detector
 
     @property
-    # A detector's constant, seen through the wrapper.
     def leaf(self) -> int:  # type: ignore[override]
         """The leaf of the detector."""
         return self.detector.leaf
@@ -94,15 +93,15 @@ class OnComponents(Detector):
         return self.detector.smallest_side
 
     def check_machine(self) -> None:
-        """Refuse what the detector lacks."""
+        """Refuse a machine that lacks what the detector needs."""
         self.detector.check_machine()
 
     def footprint(self, bands: int, itemsize: int) -> float:
-        """Spectra twice, while they are projected, and what the detector takes on the components."""
+        """Return the bytes of a pixel: spectra twice, while they are projected, and the detector's on components."""
         return 2.0 * itemsize * bands + self.detector.footprint(self.pca, itemsize)
 
     def check_background(self, background: Background | None, bands: int, name: str = "background") -> None:
-        """Refuse what could not have been learned here, see `Detector.check_background`."""
+        """Refuse a background that cannot come from `learn`, see `Detector.check_background`."""
         super().check_background(background, bands, name)
         if isinstance(background, Components):
             self.detector.check_background(background.inner, self.pca, f"{name}.inner")
@@ -111,7 +110,7 @@ class OnComponents(Detector):
         return {"bands": bands, "components": self.pca}
 
     def learn(self, scan: Scan) -> Components:
-        """Learn the components in one pass, then let the detector learn on them."""
+        """Return the components, found in one pass, and what the detector learned on them."""
         moments = require_valid(scan(moments_of))
         bands = len(moments.mean)
         if self.pca > bands:
@@ -121,7 +120,7 @@ class OnComponents(Detector):
         return replace(components, inner=self.detector.learn(_ProjectedScan(scan, components)))
 
     def adapt(self, scan: Scan, background: Components) -> Components:
-        """Return the components with what the detector makes of the scene that is about to be scored."""
+        """Return the components with the detector's background for the scene that will be scored next."""
         return replace(background, inner=self.detector.adapt(_ProjectedScan(scan, background), background.inner))
 
     def score(self, block: Block, background: Components) -> NDArray[np.float64]:

@@ -1,7 +1,7 @@
-"""Which detectors there are: the house's own, one line each, and those of packages that are installed beside it.
+"""The detectors by name: those of hsad, one line each, and those of other installed packages.
 
-A package offers detectors through the entry point group ``hsad.detectors``. Whoever names one as
-``package.module:Class`` needs no entry point. Classes are imported when they are first asked for.
+A package offers detectors through the entry point group ``hsad.detectors``. A detector that a user names as
+``package.module:Class`` needs no entry point. A class is imported when it is first asked for.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ __all__ = ["DETECTORS", "ENTRY_POINTS", "Registry", "detector_class"]
 #: The group in which packages list their detectors.
 ENTRY_POINTS = "hsad.detectors"
 
-#: The house's own methods by name, in the order in which they are listed.
-_HOUSE = {
+#: The methods of hsad by name, in the order in which they are listed.
+_BUILT_IN = {
     "auto": "hsad.detectors.auto:Auto",
     "rx": "hsad.detectors.global_rx:GlobalRX",
     "lrx": "hsad.detectors.ring.local_rx:LocalRX",
@@ -46,20 +46,21 @@ _NAMED = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 
 
 class Registry(Mapping[str, type[Detector]]):
-    """Every detector by name: first the house's own, then those of installed packages, then those that were named.
+    """Every detector by name: those of hsad, then those of installed packages, then those that users named.
 
     Parameters
     ----------
-    house : mapping of str to str
-        ``module:Class`` by name.
+    built_in : mapping of str to str
+        ``module:Class`` of hsad's detectors by name.
 
     Notes
     -----
-    What cannot be loaded is left out of the listing, with one warning; asking for it by name says why.
+    A detector that cannot be loaded is left out of the list, with one warning. Asked for by name, it is an error that
+    says why.
     """
 
-    def __init__(self, house: Mapping[str, str]) -> None:
-        self._house = dict(house)
+    def __init__(self, built_in: Mapping[str, str]) -> None:
+        self._built_in = dict(built_in)
         self._classes: dict[str, type[Detector]] = {}
         self._broken: dict[str, str] = {}
         self._packages: dict[str, str] = {}
@@ -68,20 +69,20 @@ class Registry(Mapping[str, type[Detector]]):
     def __getitem__(self, name: str) -> type[Detector]:
         if name in self._classes:
             return self._classes[name]
-        if name in self._house:
-            return self._keep(name, self._house[name])
+        if name in self._built_in:
+            return self._load(name, self._built_in[name])
         if name in self._offered():
-            return self._keep(name, self._offered()[name].value)
+            return self._load(name, self._offered()[name].value)
         if _NAMED.fullmatch(name):
-            return self._keep(name, name)
+            return self._load(name, name)
         raise KeyError(name)
 
     def __contains__(self, name: object) -> bool:
-        # Not by loading it, as Mapping would.
-        return name in self._house or name in self._classes or name in self._offered()
+        # Mapping's own method would load the class.
+        return name in self._built_in or name in self._classes or name in self._offered()
 
     def __iter__(self) -> Iterator[str]:
-        yield from self._house
+        yield from self._built_in
         for name in self._offered():
             try:
                 self[name]
@@ -91,20 +92,20 @@ class Registry(Mapping[str, type[Detector]]):
                     warnings.warn(f"left out: {error}", HsadWarning, stacklevel=2)
             else:
                 yield name
-        yield from [name for name in self._classes if name not in self._house and name not in self._offered()]
+        yield from [name for name in self._classes if name not in self._built_in and name not in self._offered()]
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
 
     def package(self, name: str) -> str | None:
-        """Return the installed package that offers a detector, None for the house's own."""
-        return self._packages.get(name) if name not in self._house else None
+        """Return the installed package that offers a detector; None for one of hsad."""
+        return self._packages.get(name) if name not in self._built_in else None
 
     def name_of(self, cls: type[Detector]) -> str:
         """Return the name under which `make_detector` finds a class: its method, or ``module:Class``."""
         place = f"{cls.__module__}:{cls.__qualname__}"
-        for name, own in self._house.items():
-            if own == place:
+        for name, built_in in self._built_in.items():
+            if built_in == place:
                 return name
         top = cls.__module__.partition(".")[0]
         for name, offer in self._offered().items():
@@ -114,26 +115,26 @@ class Registry(Mapping[str, type[Detector]]):
         return place
 
     def class_homes(self) -> dict[str, str]:
-        """Return the modules of the house's classes by the class's name."""
-        return {name: module for module, _, name in (place.partition(":") for place in self._house.values())}
+        """Return the modules of hsad's detectors by the name of the class."""
+        return {name: module for module, _, name in (place.partition(":") for place in self._built_in.values())}
 
-    def near(self, given: str) -> str | None:
-        """Return the method that may have been meant: another spelling, or the name of its class."""
-        spellings = {_squashed(name): name for name in self}
-        spellings |= {_squashed(self._class_name(name)): name for name in self}
-        close = difflib.get_close_matches(_squashed(given), spellings, n=1)
+    def near(self, name: str) -> str | None:
+        """Return the method that is spelled most like a name, or whose class is; None if no spelling is close."""
+        spellings = {_squashed(method): method for method in self}
+        spellings |= {_squashed(self._class_name(method)): method for method in self}
+        close = difflib.get_close_matches(_squashed(name), spellings, n=1)
         return spellings[close[0]] if close else None
 
     def _class_name(self, name: str) -> str:
-        return (self._house.get(name) or self._classes[name].__name__).rpartition(":")[2]
+        return (self._built_in.get(name) or self._classes[name].__name__).rpartition(":")[2]
 
     def _offered(self) -> dict[str, EntryPoint]:
-        """Return the entry points of installed packages by name; the house's names are taken."""
+        """Return the entry points of installed packages by name, without those that have a name of hsad's detectors."""
         if self._offers is None:
             self._offers = {}
             for offer in sorted(entry_points(group=ENTRY_POINTS), key=lambda offer: offer.name):
                 package = offer.dist.name if offer.dist is not None else offer.module
-                if offer.name in self._house or offer.name in self._offers:
+                if offer.name in self._built_in or offer.name in self._offers:
                     owner = self._packages.get(offer.name, "hsad")
                     warnings.warn(
                         f"package {package}: the detector {offer.name!r} is {owner}'s already and is left out",
@@ -145,8 +146,8 @@ class Registry(Mapping[str, type[Detector]]):
                 self._packages[offer.name] = package
         return self._offers
 
-    def _keep(self, name: str, place: str) -> type[Detector]:
-        """Import a class and keep it.
+    def _load(self, name: str, place: str) -> type[Detector]:
+        """Return a class, imported and put into the table of loaded classes.
 
         Raises
         ------
@@ -178,12 +179,12 @@ class Registry(Mapping[str, type[Detector]]):
 
 
 def _squashed(name: str) -> str:
-    """Return a name without what spellings differ in."""
+    """Return a name in lower case without spaces, hyphens and underscores."""
     return re.sub(r"[\s_-]", "", name.lower())
 
 
 #: Every method by name.
-DETECTORS = Registry(_HOUSE)
+DETECTORS = Registry(_BUILT_IN)
 
 
 def detector_class(method: str) -> type[Detector]:
@@ -192,7 +193,7 @@ def detector_class(method: str) -> type[Detector]:
     Raises
     ------
     ParameterError
-        When there is no such method, with the choices; when a package's cannot be loaded, with the cause.
+        When there is no such method, with the choices. When a class cannot be loaded, with the cause.
     """
     if not isinstance(method, str):
         raise ParameterError(f"method: {method!r} is neither a name nor a detector; choose from {', '.join(DETECTORS)}")

@@ -120,7 +120,7 @@ def test_wrong_parameters(method, parameters, error, message):
 
 
 def test_a_constant_scene_has_no_kernel_width():
-    with pytest.raises(DataError, match="too much alike to choose the kernel's gamma"):
+    with pytest.raises(DataError, match="too similar to choose the kernel's gamma"):
         hsad.detect(np.ones((20, 20, 3)), "kcrd")
     assert np.isfinite(hsad.detect(np.ones((20, 20, 3)), "kcrd", gamma=1.0)).all()
     assert np.isfinite(hsad.detect(np.ones((20, 20, 3)), "crd")).all()

@@ -297,9 +297,9 @@ def test_constant_and_empty_scenes(detector, value, message):
 def test_scenes_and_weights_that_leave_nothing():
     with pytest.raises(DataError, match="at least 2 bands: the scene has 1"):
         hsad.detect(a_scene()[..., :1], RPCA())
-    with pytest.raises(ParameterError, match="lam 1e-06 is so small that nothing is left of the low-rank part"):
+    with pytest.raises(ParameterError, match="lam 1e-06 is so small that the low-rank part is empty"):
         hsad.detect(a_scene(), RPCA(lam=1e-6))
-    with pytest.raises(DataError, match=r"lam 0\.99 leaves no sparse part: choose a smaller one"):
+    with pytest.raises(DataError, match=r"lam 0\.99 leaves no sparse part: choose a smaller lam"):
         hsad.detect(a_scene(), RPCA(lam=0.99))
 
 

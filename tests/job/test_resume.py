@@ -307,7 +307,7 @@ def test_packed_values_come_back_and_a_file_cannot_name_what_it_likes():
         with pytest.raises(KeyError):
             find_loaded(name)
     for unfit in (object(), {1, 2}, np.array([object()])):
-        with pytest.raises(TypeError, match="cannot be kept"):
+        with pytest.raises(TypeError, match="cannot be saved"):
             pack(unfit, "value", {})
 
 

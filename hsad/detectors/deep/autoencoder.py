@@ -1,4 +1,4 @@
-"""Autoencoder of the scene, as in Auto-AD: what it does not learn to reproduce in a short time stands out."""
+"""Autoencoder of the scene, as in Auto-AD: what a short training does not reproduce is anomalous."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from hsad.kernels.summaries import pixel_keys
 
 __all__ = ["Autoencoder", "SkipModel"]
 
-_REACH = 48
-"""What the network looks at, `hsad.kernels.networks.skip.SKIP_HALO`."""
+_HALO = 48
+"""Pixels on each side that a residual depends on: `hsad.kernels.networks.skip.SKIP_HALO`, which needs torch."""
 
 _NOISE = 0.1
-"""Width of the noise that goes in, or deviation of what is added to the scene."""
+"""Width of the noise that goes in, or standard deviation of the noise that is added to the scene."""
 
 
 @dataclass(frozen=True, eq=False)
 class SkipModel(Background):
-    """What `Autoencoder` learns.
+    """The result of the learning of `Autoencoder`.
 
     Attributes
     ----------
@@ -40,9 +40,9 @@ class SkipModel(Background):
     states : tuple of dict of str to ndarray of float32
         Weights of the network at several steps, with the statistics of its normalisation.
     given : str
-        ``"noise"`` or ``"scene"``: what goes in.
+        ``"noise"`` or ``"scene"``: the input of the network.
     pieces : int
-        Pieces of the scene it was trained on.
+        Number of pieces of the scene that it was trained on.
     """
 
     images: ComponentImages
@@ -63,20 +63,20 @@ class SkipModel(Background):
 @for_users
 @dataclass(frozen=True)
 class Autoencoder(DeepDetector):
-    """Residual of a network that is fitted to the scene for a short time: rare objects are not reproduced yet.
+    """Residual of a network that is fitted to the scene for a short time, in which it does not learn rare objects.
 
     The network is that of Auto-AD, three levels down and up with thin skips, 24 channels. It sees 20 principal
     components, each over √(own deviation · deviation of the first). Every 50 steps each pixel gets the weight 4/(1 +
-    r/median)², r its residual; without that, anomalies are learned like everything else. The squared residual is
-    averaged over states of the second half of the 120 steps. Scores are smoothed a little.
+    r/median)², r its residual. Without these weights the network learns anomalies like all other pixels. The squared
+    residual is averaged over states of the second half of the 120 steps. Scores are smoothed a little.
 
     Notes
     -----
-    ``given="noise"`` is Auto-AD: noise goes in, fixed by the number of each pixel, and the network is the scene. Such a
-    model has nothing to say about pixels it was not fitted to: it is refused for other scenes, and for scenes of more
-    than 128 × 128 pixels, of which at most 16 pieces are learned from. ``given="scene"`` takes the scene itself in,
-    with noise that is to be removed; it is applied in tiles to any scene. ``auto`` is noise where the scene is one
-    piece, else the scene.
+    ``input="noise"`` is Auto-AD: the input is noise that depends on the number of each pixel, and the output is the
+    scene. Such a model cannot score pixels that it was not fitted to. So it is refused for other scenes, and for scenes
+    of more than 128 × 128 pixels, from which at most 16 pieces are learned. ``input="scene"`` takes the scene itself as
+    input, with noise that the network removes. It is applied in tiles to any scene. ``auto`` is noise if the scene is
+    one piece, else the scene.
 
     References
     ----------
@@ -89,7 +89,9 @@ class Autoencoder(DeepDetector):
     leaf: ClassVar[int] = 256
 
     given: Literal["auto", "noise", "scene"] = parameter(
-        "auto", "what goes in: noise, the scene; auto: noise for scenes of at most 128 x 128 pixels", alias="input"
+        "auto",
+        "input of the network; auto: noise for scenes of at most 128 x 128 pixels, else the scene",
+        alias="input",
     )
     channels: int = parameter(24, "channels of the network", check=at_least(1))
     components: int = parameter(20, "number of spectral components", check=at_least(1))
@@ -98,20 +100,20 @@ class Autoencoder(DeepDetector):
 
     @property
     def halo(self) -> int:
-        """What the network looks at, and the smoothing."""
-        return _REACH + smoothing_radius(self.smooth)
+        """The halo of the network and the radius of the smoothing."""
+        return _HALO + smoothing_radius(self.smooth)
 
     @property
     def smallest_side(self) -> int:
-        """Any scene."""
+        """A scene of any size can be scored."""
         return 1
 
     def footprint(self, bands: int, itemsize: int) -> float:
-        """Spectra twice, images, and the layers of the network (measured)."""
+        """Return the bytes of spectra, twice, images, and the layers of the network (measured)."""
         return 2.0 * itemsize * bands + 16.0 * self.components + 40.0 * self.channels
 
     def learn(self, scan: Scan) -> SkipModel:
-        """Learn the components, gather pieces, and fit the network to them."""
+        """Return the components, and the network after its fit to pieces of the scene."""
         from hsad.kernels.device import torch_device
         from hsad.kernels.networks.skip import SkipPiece, skip_start, taught_skip
 
@@ -140,7 +142,7 @@ class Autoencoder(DeepDetector):
         return SkipModel(images, states, given, len(crops))
 
     def adapt(self, scan: Scan, background: SkipModel) -> SkipModel:
-        """Return the model, if it has something to say about the scene that is about to be scored."""
+        """Return the model; refuse one with noise as its input if the scene that will be scored next is another one."""
         if background.given == "noise":
             moments = scene_moments(scan, "autoencoder")
             if learn_components(moments, 1, "soft").checksum != background.images.checksum:

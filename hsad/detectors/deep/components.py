@@ -1,4 +1,4 @@
-"""What the learned detectors look at: a few images of components, whatever the bands of the scene."""
+"""The input of the learned detectors: a few images of components, whatever the bands of the scene are."""
 
 from __future__ import annotations
 
@@ -24,29 +24,29 @@ __all__ = ["ComponentImages", "Scaling", "learn_components", "scene_moments"]
 Scaling = Literal["length", "white", "soft"]
 
 _NO_VARIATION = 1e-12
-"""Directions whose variance is below this share of the largest hold rounding only."""
+"""Directions whose variance is below this share of the largest contain rounding errors only."""
 
 _FEWEST_PIXELS = 64
 
 
 @dataclass(frozen=True, eq=False)
 class ComponentImages(Background):
-    """The way from spectra to images of components.
+    """The projection of spectra to images of components.
 
     Attributes
     ----------
     vectors : (d, k) ndarray of float64
-        Directions, scaled. Their signs make the largest element of each positive.
+        Directions, scaled. The largest element of each is positive.
     shift : (k,) ndarray of float64
-        Is subtracted from the projections.
+        Subtracted from the projections.
     filling : (k,) ndarray of float64
-        What invalid pixels get: the mean of the scene.
+        Components of invalid pixels: the mean of the scene.
     limit : float
-        Components are clipped at ± this.
+        Components are clipped to ± this limit.
     pixels : int
-        Valid pixels it was learned from.
+        Number of valid pixels that it was learned from.
     checksum : str
-        Of their moments: tells one source from another.
+        Checksum of their moments, which distinguishes one source from another.
     """
 
     shapes: ClassVar[dict[str, Any]] = {
@@ -86,7 +86,7 @@ def scene_moments(scan: Scan, method: str) -> Moments:
     Raises
     ------
     DataError
-        When there are too few to learn from, or they are all equal.
+        When there are too few valid pixels to learn from, or they are all equal.
     """
     moments = require_valid(scan(moments_of))
     if moments.count < _FEWEST_PIXELS:
@@ -99,7 +99,7 @@ def scene_moments(scan: Scan, method: str) -> Moments:
 
 
 def learn_components(moments: Moments, count: int, scaling: Scaling, *, limit: float = np.inf) -> ComponentImages:
-    """Return the leading components of pixels with these moments; fewer than `count` where there are not so many."""
+    """Return the leading components of pixels with these moments; fewer than `count` if fewer directions vary."""
     mean, covariance = moments.mean, moments.covariance
     second = covariance + np.outer(mean, mean) if scaling == "length" else covariance
     values, vectors = leading(second, count)

@@ -1,4 +1,4 @@
-"""A bounded sample of a scene or of several to train on: whole cells of a grid, chosen by a hash."""
+"""A sample of bounded size from one scene or several to train on: whole cells of a grid, chosen by a hash."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from hsad.kernels.summaries import pixel_keys
 __all__ = ["Crop", "Crops", "sample_crops"]
 
 _SIDE = 128
-"""Side of a cell in pixels; a scene that is not larger is one cell."""
+"""Side of a cell in pixels. A scene that is not larger is one cell."""
 
 _MOST = 16
-"""Cells that are kept, of all scenes together."""
+"""Number of cells in the sample, of all scenes together: it bounds memory and the time of the training."""
 
 _LEAST_VALID = 0.02
-"""Share of the pixels of a cell that must be valid."""
+"""Share of the pixels of a cell that must be valid: fewer teach nothing."""
 
 
 class Crop(NamedTuple):
-    """A piece of a scene: images ``(k, rows, cols)`` of float32, validity, and where it lies.
+    """A piece of a scene: images ``(k, rows, cols)`` of float32, validity, and its place.
 
     `origin` is the row and column of its first pixel, `cols` the width of its scene, `scene` the scene's number.
     """
@@ -41,7 +41,7 @@ class Crop(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Cell:
-    """A cell as far as it is known: pixels of blocks that were not seen yet are invalid and 0."""
+    """A cell of which some blocks were seen; the pixels of the others are invalid and 0."""
 
     images: NDArray[np.float32]
     valid: NDArray[np.bool_]

@@ -1,4 +1,4 @@
-"""Deep RX: one Gaussian of the features that a network has of a pixel."""
+"""Deep RX: one Gaussian of the features of pixels, which a network computes."""
 
 from __future__ import annotations
 
@@ -26,34 +26,34 @@ from hsad.kernels.image.smoothing import smoothed, smoothing_radius
 __all__ = ["DeepRX", "FeatureGaussian"]
 
 _CLIP = 8.0
-"""Components are clipped at ± this."""
+"""Components are clipped to ± this limit."""
 
 _RARE = 0.02
 """Share of the rarest pixels that the Gaussian is refitted without, and that the autoencoder does not learn."""
 
-_ENCODER_REACH = 1
+_ENCODER_HALO = 1
 
 _OWN = ("autoencoder", "random")
 
 
 @dataclass(frozen=True, eq=False)
 class FeatureGaussian(Background):
-    """What `DeepRX` learns.
+    """The result of the learning of `DeepRX`.
 
     Attributes
     ----------
     images : ComponentImages
     weights : dict of str to ndarray of float32
-        Of the autoencoder; empty where the features are of a network of others.
+        Weights of the autoencoder; empty if the features come from another network.
     center, unit : (f,) ndarray of float64
-        Mean and deviation of the features: they are standardised.
+        Mean and standard deviation of the features, which standardise them.
     mean : (f,) ndarray of float64
     whitening : (f, rank) ndarray of float64
-        Of the Gaussian of the standardised features.
+        Whitening of the Gaussian of the standardised features.
     network : str
-        Checksum of a network of others, else empty.
+        Checksum of another network, else empty.
     features : int
-        f.
+        Number of features f.
     """
 
     shapes: ClassVar[dict[str, Any]] = {
@@ -76,7 +76,7 @@ class FeatureGaussian(Background):
 
 
 def _is_network(value: Any) -> str | None:
-    """Return what `features` must be, when it is not."""
+    """Return what `features` must be if it is not that, else None."""
     if isinstance(value, str) and (value in _OWN or value.endswith(".onnx") or value.startswith("module:")):
         return None
     return "autoencoder, random or the path of an .onnx file"
@@ -94,15 +94,14 @@ class DeepRX(DeepDetector):
 
     Notes
     -----
-    ``features="random"`` leaves the network as it starts. On the benchmark scenes that is as good as the trained one:
-    what helps is the nonlinear map of many components with their neighbours, not what the autoencoder learned.
+    ``features="random"`` leaves the network untrained. On the benchmark scenes it is as good as the trained one. So the
+    nonlinear map of many components with their neighbours helps, and not what the autoencoder learned.
 
     ``features="FILE.onnx"`` (needs onnxruntime) and, in Python, ``DeepRX(network=module, layers="layer1,layer2")``
     take the features of another network that accepts ``(1, components, rows, cols)``: its outputs, or its layers, by
-    name. Maps with a stride are brought back to the grid of the pixels. How far it looks is measured and must not be
-    more than
-    `context`, so that tiles fit together. A model with a module is saved with the module's checksum, not with the
-    module.
+    name. Maps with a stride are brought back to the grid of the pixels. The halo of the network is measured and must
+    not exceed `context`, so that tiles fit together. A model with a module is saved with the checksum of the module,
+    without the module.
 
     References
     ----------
@@ -134,21 +133,21 @@ class DeepRX(DeepDetector):
 
     @property
     def halo(self) -> int:
-        """What a feature looks at, and the smoothing."""
+        """The halo of a feature and the radius of the smoothing."""
         own = self.features in _OWN
-        return smoothing_radius(self.smooth) + (_ENCODER_REACH if own else self.context)
+        return smoothing_radius(self.smooth) + (_ENCODER_HALO if own else self.context)
 
     @property
     def smallest_side(self) -> int:
-        """Any scene."""
+        """A scene of any size can be scored."""
         return 1
 
     def footprint(self, bands: int, itemsize: int) -> float:
-        """Spectra twice, images, and features in several copies (measured)."""
+        """Return the bytes of spectra, twice, images, and features in several copies (measured)."""
         return 2.0 * itemsize * bands + 16.0 * self.components + 2000
 
     def learn(self, scan: Scan) -> FeatureGaussian:
-        """Learn the components, gather pieces, train the autoencoder, and fit the Gaussian to their features."""
+        """Return components, trained autoencoder, and the Gaussian of the features in pieces of the scene."""
         from hsad.kernels.device import torch_device
 
         torch_device(self.device, "deep-rx")
@@ -159,7 +158,7 @@ class DeepRX(DeepDetector):
         rare = [rare_pixels(crop.images, crop.valid, _RARE) for crop in crops]
         weights: dict[str, NDArray[np.float32]] = {}
         if foreign is None:
-            weights = self._taught(scan, images, crops, rare)
+            weights = self._trained(scan, images, crops, rare)
         else:
             self._check_extent(foreign, images.count)
         maps = [self._maps(weights, foreign, crop.images, crop.origin) for crop in crops]
@@ -190,7 +189,7 @@ class DeepRX(DeepDetector):
         )
 
     def _foreign(self) -> Any:
-        """Return the network of others, None for the own one."""
+        """Return the network of the user; None for one of hsad."""
         from hsad.kernels.networks.foreign import ModuleFeatures, OnnxFeatures
 
         if self.features in _OWN:
@@ -210,9 +209,9 @@ class DeepRX(DeepDetector):
 
         found = measured_extent(foreign, components, self.context)
         if found > self.context:
-            raise ParameterError(f"context: the network looks farther than {self.context} pixels: give more")
+            raise ParameterError(f"context: the network looks farther than {self.context} pixels: choose more of them")
 
-    def _taught(
+    def _trained(
         self, scan: Scan, images: ComponentImages, crops: Sequence[Crop], rare: Sequence[NDArray[np.bool_]]
     ) -> dict[str, NDArray[np.float32]]:
         from hsad.kernels.networks.encoder import encoder_start, taught_encoder

@@ -1,4 +1,4 @@
-"""Pseudo-anomalies: small objects of another pixel's spectrum, put into a piece of the scene itself."""
+"""Pseudo-anomalies: small objects with the spectrum of another pixel, put into a piece of the scene."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ from hsad.kernels.networks.training import Lessons, Schedule, Show
 __all__ = ["Examples", "Implants", "rare_pixels"]
 
 _RARE = 0.02
-"""Share of the pixels that are never negative examples: the rarest."""
+"""Share of the pixels, the rarest ones, that are never negative examples, as they may be anomalies."""
 
 _HELD = 4
-"""Pieces with objects that are kept for the decision about stopping."""
+"""Number of pieces with objects that decide when the training stops."""
 
 _GRAIN = 4
-"""Points a pixel, along each axis, at which a shape is looked up."""
+"""Sample points in a pixel, along each axis, from which the abundance of a shape is counted."""
 
 _GAP = 2
-"""Fewest pixels between two objects."""
+"""Least distance between two objects in pixels, so that they stay two."""
 
 _TRIES = 20
 
 _CANDIDATES = 8
-"""Pixels of which the one least like the place is taken."""
+"""Number of random pixels of which the one that is least like the place gives the spectrum."""
 
 _SEEN = 0.25
-"""Abundance from which a pixel counts as object; below, it counts as nothing."""
+"""Least abundance of a pixel that counts as object; with less, a pixel is no example at all."""
 
 
 @dataclass(frozen=True)
 class Implants:
-    """How objects are drawn: their number, the side of the piece, their areas in pixels, their abundances."""
+    """The random objects: their number, the side of the piece, their areas in pixels, their abundances."""
 
     count: int = 8
     side: int = 72
@@ -89,16 +89,16 @@ class Implants:
 
 
 class Examples:
-    """Pieces with objects, one after the other, as a seed decides.
+    """A sequence of pieces with objects, which a seed determines.
 
     Parameters
     ----------
     pieces : sequence of Piece
     seed : int
     components : int
-        So many of the first ones tell which pixels are rare.
+        Number of leading components that decide which pixels are rare.
     at_once : int, optional
-        Draw so many of the components anew for each example, with signs: for networks that see one at a time.
+        Number of components, with random signs, that are drawn for each example, for networks that see one at a time.
     """
 
     def __init__(self, pieces: Sequence[Piece], seed: int, components: int, at_once: int = 0) -> None:
@@ -109,11 +109,11 @@ class Examples:
         self._rare = [rare_pixels(piece.images[:components], piece.valid, _RARE) for piece in pieces]
 
     def draw(self) -> Example:
-        """Return the next one."""
+        """Return the next piece."""
         return self._drawn(self._random)
 
     def held(self) -> list[Example]:
-        """Return those that decide about stopping."""
+        """Return the pieces that decide when the training stops."""
         random = np.random.default_rng([self._seed, 1])
         return [self._drawn(random) for _ in range(_HELD)]
 

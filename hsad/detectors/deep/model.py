@@ -1,4 +1,4 @@
-"""What the learned detectors share: parameters, and what is checked when a model is loaded."""
+"""The base of the learned detectors: common parameters, and the check of the weights of a loaded model."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["DeepDetector", "check_weights"]
 
 @dataclass(frozen=True)
 class DeepDetector(Detector):
-    """A detector that computes with torch what it learned from a sample that a seed decides.
+    """A detector that learns from a random sample, which its seed decides, and computes with torch.
 
     Attributes
     ----------
@@ -29,12 +29,14 @@ class DeepDetector(Detector):
 
     packages: ClassVar[tuple[str, ...]] = ("torch",)
 
-    seed: int = parameter(0, "of sample and training: the same seed gives the same result", check=at_least(0))
+    seed: int = parameter(
+        0, "seed of the sample and of the training: the same seed gives the same result", check=at_least(0)
+    )
     device: Device = parameter("cpu", "where it is computed")
 
 
 def check_weights(weights: Mapping[str, NDArray[Any]], dimensions: Mapping[str, int]) -> None:
-    """Refuse weights that a file holds where one is missing, has other dimensions or is not finite.
+    """Refuse weights of a file if one is missing, has other dimensions or is not finite.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""PaDiM: what is ordinary at each place, learned from other dates; the change alarm."""
+"""PaDiM: one Gaussian for each place, learned from other dates; a change alarm."""
 
 from __future__ import annotations
 
@@ -24,9 +24,10 @@ from hsad.kernels.summaries import Moments, Sample
 __all__ = ["PaDiM", "Places"]
 
 _FEWEST_DATES = 4
+"""Fewest dates with data at a position that has a score: of fewer, the variance says little."""
 
 _SAMPLE = 20_000
-"""Pixels of a date from which its medians are taken."""
+"""Number of pixels of a date from which its medians are computed."""
 
 _NORMAL = 1.4826
 """Standard deviation of a Gaussian over the median of its absolute deviations."""
@@ -34,7 +35,7 @@ _NORMAL = 1.4826
 
 @dataclass(frozen=True, eq=False)
 class Places(Background):
-    """What `PaDiM` learns: one Gaussian for every position.
+    """The result of the learning of `PaDiM`: one Gaussian for every position.
 
     Attributes
     ----------
@@ -47,7 +48,7 @@ class Places(Background):
         Mean of the covariances of all positions.
     dates : int
     center, spread : (k,) ndarray of float64
-        Median and robust deviation of the components of the scene that is scored; empty before one is.
+        Median and robust deviation of the components of the scored scene; empty before `PaDiM.adapt`.
     """
 
     shapes: ClassVar[dict[str, Any]] = {
@@ -68,18 +69,18 @@ class Places(Background):
 @for_users
 @dataclass(frozen=True)
 class PaDiM(DeepDetector):
-    """Mahalanobis distance of a pixel to what its own place was on other dates: a change alarm.
+    """Mahalanobis distance of a pixel from the pixels of its place on other dates: a change alarm.
 
-    Needs at least four co-registered scenes of one size as references (``references=``, ``--references``), and a scene
-    of the same place. Ten principal components of the whole stack, each over its deviation; each date's components
-    less their median over their robust deviation, so that gain and haze of a date do not count. One Gaussian for each
-    position, its covariance half its own and half the mean over all positions, plus ε of the mean variance: a dozen
-    dates are few for ten dimensions.
+    It needs at least four co-registered scenes of one size as references (``references=``, ``--references``), and a
+    scene of the same place. Its features are ten principal components of the whole stack, each over its deviation. The
+    median of each date is subtracted from its components, and they are divided by their robust deviation, so that gain
+    and haze of a date do not count. Each position has one Gaussian. Its covariance is half that of the position and
+    half the mean over all positions, plus ε of the mean variance, because a dozen dates are few for ten dimensions.
 
     Notes
     -----
-    What moves with the season must be in the references. Errors of registration are learned as far as they occurred.
-    The model takes ``4·(k + k(k+1)/2)`` bytes a pixel (260 for ten components), in memory too.
+    The references must contain what changes with the season. Errors of registration are learned if they occurred there.
+    The model takes ``4·(k + k(k+1)/2)`` bytes for each pixel (260 for ten components), also in memory.
 
     References
     ----------
@@ -106,20 +107,20 @@ class PaDiM(DeepDetector):
 
     @property
     def halo(self) -> int:
-        """The smoothing."""
+        """The radius of the smoothing."""
         return smoothing_radius(self.smooth)
 
     @property
     def smallest_side(self) -> int:
-        """Any scene."""
+        """A scene of any size can be scored."""
         return 1
 
     def footprint(self, bands: int, itemsize: int) -> float:
-        """Spectra twice, components, and a matrix for each pixel of a part."""
+        """Return the bytes of spectra, twice, components, and a matrix for each pixel of a part."""
         return 2.5 * itemsize * bands + 16.0 * self.components**2 + 60.0 * self.components
 
     def learn(self, scan: Scan) -> Places:
-        """Learn components, then each date's medians, then its values: two passes, and one for each date."""
+        """Return the Gaussians, after two passes for components and medians, and one for each date."""
         from hsad.kernels.device import torch_device
         from hsad.kernels.networks.positions import PositionMoments
 
@@ -158,7 +159,7 @@ class PaDiM(DeepDetector):
         return Places(images, held.count, held.mean, held.scatter, held.pooled(_FEWEST_DATES), len(dates), empty, empty)
 
     def adapt(self, scan: Scan, background: Places) -> Places:
-        """Return the model with medians and deviations of the scene that is about to be scored."""
+        """Return the model with medians and deviations of the scene that will be scored next."""
         samples = require_valid(scan(_samples, background.images, self.seed))
         center, spread = _robust(samples.dates[0].spectra)
         return replace(background, center=center, spread=spread)

@@ -24,25 +24,26 @@ from hsad.kernels.summaries import Histogram, Moments, Sample
 __all__ = ["MemoryBank", "PatchCore"]
 
 _CANDIDATES = 10
-"""Pixels for each one of the bank from which a greedy coreset is chosen."""
+"""Number of candidates for each pixel of a greedy coreset."""
 
 _FEWEST = 16
+"""Fewest pixels of a memory bank: a smaller one does not represent a scene."""
 
 
 @dataclass(frozen=True, eq=False)
 class MemoryBank(Background):
-    """What `PatchCore` learns.
+    """The result of the learning of `PatchCore`.
 
     Attributes
     ----------
     images : ComponentImages
     features : (m, f) ndarray of float64
     places : (m, 2) ndarray of int64
-        Rows and columns they come from.
+        Rows and columns of the pixels of the bank.
     near : (m, b) ndarray of int64
-        Numbers of the nearest ones of each; ``(m, 0)`` without re-weighting.
+        Numbers of the nearest pixels of the bank for each; ``(m, 0)`` without re-weighting.
     size : int
-        m.
+        Number of pixels m.
     """
 
     shapes: ClassVar[dict[str, Any]] = {
@@ -61,20 +62,20 @@ class MemoryBank(Background):
 class PatchCore(DeepDetector):
     """Distance of a pixel's features to the nearest of a bank of features of ordinary pixels.
 
-    Features are ten components of the uncentred second moment over the root mean square length of a pixel, the mean
-    over a window of side `pool` beside them where that is above 1. The bank holds pixels of the references, or of
-    the scene itself: then the rarest by Mahalanobis distance and their neighbours stay outside, and a pixel has no
-    neighbour of its own scene within `apart` pixels, else objects would find themselves (without both the area under
-    the curve is .03 on benchmark scenes). Scores are smoothed a little.
+    Features are ten components of the uncentred second moment over the root mean square length of a pixel, and if
+    `pool` is above 1 their means over a window of this side. The bank consists of pixels of the references or of the
+    scene itself. In the second case the rarest pixels by Mahalanobis distance and their neighbours are left out, and
+    pixels of the bank within `apart` pixels do not count, because objects would find themselves (without both rules the
+    area under the curve is .03 on benchmark scenes). Scores are smoothed a little.
 
     Notes
     -----
-    Which pixels are in the bank is a matter of the seed, not of tiles: ``random`` draws them by a hash; ``greedy``
-    draws ten times as many and takes the farthest from those it has, again and again. That spreads the bank over rare
-    materials too, and with them over anomalies.
+    The seed decides which pixels are in the bank; tiles do not. ``random`` draws them by a hash. ``greedy`` draws ten
+    times more and takes the pixel that is farthest from those taken before, again and again. So the bank also contains
+    rare materials, and anomalies among them.
 
-    A pixel of the bank is known to be the scene's own by its features: references of other dates keep theirs
-    everywhere.
+    A pixel of the bank belongs to the scored scene if it has the features of its place there. So pixels of references
+    from other dates count at any distance.
 
     References
     ----------
@@ -87,13 +88,15 @@ class PatchCore(DeepDetector):
 
     components: int = parameter(10, "number of spectral components", check=at_least(1))
     bank: int = parameter(2000, "most pixels in the memory bank", check=at_least(_FEWEST))
-    coreset: Literal["random", "greedy"] = parameter("random", "how they are chosen")
+    coreset: Literal["random", "greedy"] = parameter("random", "choice of the pixels in the memory bank")
     rare: float = parameter(
         0.05,
         "share of the rarest pixels that stay out of the bank, with their neighbours",
         check=at_least(0, below=1),
     )
-    apart: int = parameter(7, "no neighbour of the own scene within so many pixels; -1: any", check=at_least(-1))
+    apart: int = parameter(
+        7, "nearer pixels of the bank do not count if they are of the same scene; -1: all count", check=at_least(-1)
+    )
     pool: int = parameter(1, "side of the window over which features are pooled, odd", check=odd_from(1))
     reweight: int = parameter(
         0, "neighbours in the bank by which a distance is re-weighted; 0: none, PatchCore's: 9", check=at_least(0)
@@ -102,20 +105,20 @@ class PatchCore(DeepDetector):
 
     @property
     def halo(self) -> int:
-        """The smoothing and the pooling, or what must be seen of the bank's places."""
+        """The radius of the smoothing, and that of the pooling or the distance `apart`."""
         return smoothing_radius(self.smooth) + max(self.pool // 2, self.apart, 0)
 
     @property
     def smallest_side(self) -> int:
-        """Any scene can be scored: windows are cut at the edges."""
+        """A scene of any size can be scored, because windows are cut at its edges."""
         return 1
 
     def footprint(self, bands: int, itemsize: int) -> float:
-        """Spectra twice, components, and a part of the distances."""
+        """Return the bytes of spectra, twice, components, and a part of the distances."""
         return 2.5 * itemsize * bands + 40.0 * self.components + 600
 
     def learn(self, scan: Scan) -> MemoryBank:
-        """Learn components, the limit of what is rare, and the bank: a pass each."""
+        """Return components and memory bank, after a pass each for the components, the limit of rarity and the bank."""
         from hsad.kernels.device import torch_device
         from hsad.kernels.networks.bank import greedy_coreset, neighbours
 
@@ -209,12 +212,12 @@ class PatchCore(DeepDetector):
 
     @staticmethod
     def own_places(background: MemoryBank, block: Block, features: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Return which pixels of the bank lie in this block: they have the features of their place."""
+        """Return whether each pixel of the bank lies in this block, that is, has the features of its place there."""
         at = background.places - np.array(block.origin)
         inside = ((at >= 0) & (at < np.array(block.valid.shape))).all(axis=1)
         own = np.zeros(len(at), dtype=np.bool_)
         seen = features[at[inside, 0], at[inside, 1]]
-        # Pooled features near an edge of the block lack what lies outside of it.
+        # Only the first feature is compared: pooled ones near an edge of the block miss the pixels outside of it.
         own[inside] = np.isclose(seen[:, 0], background.features[inside, 0], rtol=1e-9, atol=1e-12)
         return own
 

@@ -33,7 +33,7 @@ _EVERY = 20
 
 _SMOOTHING = 2
 
-_STAGE_REACH = 9
+_STAGE_HALO = 9
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,12 +63,12 @@ class StagesModel(Background):
 @for_users
 @dataclass(frozen=True)
 class RPCANet(DeepDetector):
-    """Root mean square over the components of what stages of networks call sparse.
+    """Root mean square over the components of the sparse part that stages of networks find.
 
     A stage, for a component D and its sparse part T with three small networks L, S, M (the same for all components):
-    X = D − T, B = X + L(X); Y = T + D − B, T = Y − ε·S(Y); D = M(B + T). Components are whitened and clipped at ±8. It
-    is taught to find small objects of another pixel's spectrum in pieces of the scene (cross-entropy and overlap, the
-    published loss but for the weight of the objects).
+    X = D − T, B = X + L(X); Y = T + D − B, T = Y − ε·S(Y); D = M(B + T). Components are whitened and clipped at ±8.
+    The training is to find small objects with the spectrum of another pixel in pieces of the scene. Its loss is the
+    published one (cross-entropy and overlap), except for the weight of the objects.
 
     Notes
     -----
@@ -94,20 +94,20 @@ class RPCANet(DeepDetector):
 
     @property
     def halo(self) -> int:
-        """Nine convolutions a stage, and the smoothing."""
-        return _STAGE_REACH * self.stages + _SMOOTHING
+        """Nine convolutions for each stage, and the smoothing."""
+        return _STAGE_HALO * self.stages + _SMOOTHING
 
     @property
     def smallest_side(self) -> int:
-        """Any scene."""
+        """A scene of any size can be scored."""
         return 1
 
     def footprint(self, bands: int, itemsize: int) -> float:
-        """Spectra twice, images, and two layers of all components (measured)."""
+        """Return the bytes of spectra, twice, images, and two layers of all components (measured)."""
         return 2.0 * itemsize * bands + 24.0 * self.components + 12.0 * self.components * self.channels
 
     def learn(self, scan: Scan) -> StagesModel:
-        """Learn the components, gather pieces, and teach the stages on them."""
+        """Return the components, and the stages after their training on pieces of the scene."""
         from hsad.kernels.device import torch_device
         from hsad.kernels.networks.rpcanet import rpcanet_norm, rpcanet_start, taught_rpcanet
         from hsad.kernels.networks.training import Schedule

@@ -85,15 +85,15 @@ class UnrolledMember(Background):
 
 @dataclass(frozen=True, eq=False)
 class UnrolledModel(Background):
-    """What `UnrolledRPCA` learns: the way to components, one network or several, and a basis for patches.
+    """The result of the learning of `UnrolledRPCA`: components, one network or several, and a basis for patches.
 
     Attributes
     ----------
     images : ComponentImages
     members : tuple of UnrolledMember
-        The mean of the logarithms of their evidence counts; the first is the start, before learning.
+        The score is the mean of the logarithms of their evidence. The first is the start, before learning.
     basis : (patch², k) ndarray of float64
-        Background of a patch; empty in the form with rings.
+        Background of a patch; empty for the form with rings.
     """
 
     images: ComponentImages
@@ -106,19 +106,19 @@ class UnrolledModel(Background):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What the networks are called: the one whose W is still ½I is the start, the others are trained."""
+        """Names of the networks: ``start`` if W is still ½I, else ``trained`` and a number."""
         starts = [number for number, member in enumerate(self.members) if member.change == 0]
         return tuple("start" if n in starts else f"trained {n + 1 - len(starts)}" for n in range(len(self.members)))
 
     def summary(self) -> dict[str, Any]:
         """Return θ of each layer, the norm of W and how far it is from its start ½I, and what it was learned from."""
-        told: dict[str, Any] = {"pixels": self.images.pixels, "components": self.images.count}
+        facts: dict[str, Any] = {"pixels": self.images.pixels, "components": self.images.count}
         for number, member in enumerate(self.members):
             name = f"_{number}" if number else "_start" if len(self.members) > 1 else ""
-            told[f"thresholds{name}"] = [round(float(theta), 4) for theta in member.thresholds]
-            told[f"W_norm{name}"] = float(np.linalg.norm(member.matrix))
-            told[f"W_change{name}"] = member.change
-        return {**told, "checksum": self.images.checksum}
+            facts[f"thresholds{name}"] = [round(float(theta), 4) for theta in member.thresholds]
+            facts[f"W_norm{name}"] = float(np.linalg.norm(member.matrix))
+            facts[f"W_change{name}"] = member.change
+        return {**facts, "checksum": self.images.checksum}
 
 
 @for_users
@@ -168,7 +168,9 @@ class UnrolledRPCA(DeepDetector):
     inner: int = parameter(5, "side of the guard window, odd", check=odd_from(1))
     components: int = parameter(10, "number of spectral components", check=at_least(1))
     scope: Literal["ring", "global"] = parameter("global", "background of the start: the ring, or the scene as well")
-    training: Literal["cutpaste", "reconstruction", "none"] = parameter("cutpaste", "what is learned from")
+    training: Literal["cutpaste", "reconstruction", "none"] = parameter(
+        "cutpaste", "what the training minimises, or no training"
+    )
     networks: int = parameter(
         1, "networks from different seeds; their evidence and the start's is averaged", check=at_least(1)
     )
@@ -193,7 +195,7 @@ class UnrolledRPCA(DeepDetector):
 
     @property
     def halo(self) -> int:
-        """Per layer the ring, the smoothing and the clutter, one behind the other; with patches, those at a pixel."""
+        """The sum of ring, smoothing and clutter for each layer; with patches, the patches over a pixel."""
         smooth = 2
         if self.patch:
             return self.patch + self.patch // 2 + smooth
@@ -206,13 +208,13 @@ class UnrolledRPCA(DeepDetector):
         return self.patch or self.outer
 
     def footprint(self, bands: int, itemsize: int) -> float:
-        """Spectra twice, the images, the products of their pairs and systems of equations (measured)."""
+        """Return the bytes of spectra, twice, images, products of their pairs, and systems of equations (measured)."""
         count = self.components
         overlap = 4 * 12.0 * 4 * count if self.patch else 0.0
         return 2.0 * itemsize * bands + 4 * (6 * count**2 + 12 * count) + 100 + overlap
 
     def learn(self, scan: Scan) -> UnrolledModel:
-        """Learn the components in one pass, gather pieces in another, train on them, and settle medians on them."""
+        """Return components, and networks with their medians after the training on pieces of the scene."""
         from hsad.kernels.device import torch_device
 
         torch_device(self.device, "unrolled-rpca")

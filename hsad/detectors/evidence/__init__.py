@@ -1,1 +1,1 @@
-"""What the kinds of evidence of the default detector are formed from: directions, and distances from the scene."""
+"""Parts of the default detector: directions of the scene, distances from it, and the account of a pixel."""

@@ -1,4 +1,4 @@
-"""A Gaussian of the whole scene that its objects do not shape: a ridge, and weights that come down far outside."""
+"""A Gaussian of the whole scene that its objects hardly influence: with a ridge, and low weights for far pixels."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _RIDGES = (0.3, 0.1, 0.03)
 
 @dataclass(frozen=True, eq=False)
 class RobustGaussian(Background):
-    """Mean and covariance of k components, and one variance for all directions that these leave out.
+    """Mean and covariance of k components, and one variance for all other directions.
 
     Attributes
     ----------
@@ -26,7 +26,7 @@ class RobustGaussian(Background):
         W with W·Wᵀ = (C + ρI)⁻¹.
     centre : (k,) ndarray of float64
     rest : float
-        Variance of each direction left out, plus ρ; 0 where none is left.
+        Variance of each other direction, plus ρ; 0 if there is none.
     """
 
     shapes: ClassVar[dict[str, Any]] = {"whitening": ("components", "components"), "centre": ("components",)}
@@ -41,20 +41,20 @@ class RobustGaussian(Background):
     ) -> RobustGaussian:
         """Return the Gaussian after three rounds.
 
-        The first round weighs all pixels alike; each later one with w = 1/(1 + (D/n)²), D the squared distance of the
-        round before and n its mean under that Gaussian. The ridge keeps an object of a few per cent of the scene
-        from hiding in its own covariance: without it, its distance is at most one over its share, while the many
-        directions of noise alone give everybody about their number.
+        In the first round all pixels have the same weight. Later a pixel has the weight w = 1/(1 + (D/n)²), with D its
+        squared distance in the round before and n the mean of D under that Gaussian. Without a ridge, an object that
+        is a few per cent of the scene hides in its own covariance: its squared distance is at most one over its
+        share, while the directions of noise give every pixel about their number.
 
         Parameters
         ----------
         components : (n, k) ndarray of float64
         rest : (n,) ndarray of float64
-            Squared lengths of what the components leave out.
+            Squared lengths of the pixels in the other directions.
         left : int
-            Number of the directions left out.
+            Number of the other directions.
         variance : float
-            Mean variance of a band: the unit of the ridges.
+            Mean variance of a band, the unit of the ridges.
         """
         weight = np.ones(len(components))
         gaussian = None
@@ -74,7 +74,7 @@ class RobustGaussian(Background):
         left: int,
         rho: float,
     ) -> tuple[RobustGaussian, float]:
-        """Return the Gaussian of weighted pixels, and the mean squared distance under it."""
+        """Return the Gaussian of weighted pixels, and the mean of the squared distance under it."""
         total = weight.sum()
         centre = weight @ components / total
         centred = components - centre
@@ -92,7 +92,10 @@ class RobustGaussian(Background):
         return np.asarray((white**2).sum(axis=1))
 
     def distances(self, components: NDArray[np.float64], rest: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return D(x) of ``(rows, cols, k)`` components, the same wherever a pixel lies in its block."""
+        """Return the squared distances of ``(rows, cols, k)`` components.
+
+        The bits of a pixel's distance do not depend on its place in the block.
+        """
         from hsad.kernels.image.projection import project, squared_lengths
 
         white = project(components, self.whitening, self.centre @ self.whitening)

@@ -1,4 +1,4 @@
-"""How unlike the whole scene a pixel is, and a patch of pixels."""
+"""The distance of a pixel, and of a patch of pixels, from the whole scene."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from hsad.kernels.summaries import Histogram
 __all__ = ["PATCH_RADIUS", "Unlikeness", "components_of", "gaussians_of"]
 
 _PATCH = 1.0
-"""Standard deviation, in pixels, of the Gaussian that makes a patch of a pixel's surroundings."""
+"""Standard deviation, in pixels, of the Gaussian that averages a pixel and its surroundings to a patch."""
 
 PATCH_RADIUS = smoothing_radius(_PATCH)
-"""Pixels on each side that a patch looks at."""
+"""Pixels on each side that count for a patch."""
 
 _HIGH = 0.9
-"""Quantile of the distances from the scene that has the score 1; the median has 0."""
+"""Quantile of the distances at which the evidence is 1; it is 0 at the median."""
 
 _NO_DISTANCE = 1e-30
-"""Squared distances below count as this before their logarithm."""
+"""Smaller squared distances are raised to this before their logarithm."""
 
 
 @dataclass(frozen=True, eq=False)
 class Unlikeness(Background):
-    """How far pixels lie from the scene as a whole, and what is far.
+    """The distance of pixels from the scene as a whole, and its scale.
 
     Attributes
     ----------
     gaussian : RobustGaussian
-        Of the pixels' components.
+        The Gaussian of the pixels' components.
     median, high : float
         Quantiles of the logarithm of the squared distance over the scene.
     """
@@ -46,7 +46,7 @@ class Unlikeness(Background):
     high: float
 
     def scaled(self, distances: Histogram) -> Unlikeness:
-        """Return this with the quantiles of squared distances over the scene."""
+        """Return a copy with the quantiles of squared distances over the scene."""
         median, high = (float(_logarithm(distances.quantile(share))) for share in (0.5, _HIGH))
         return Unlikeness(self.gaussian, median, high)
 

@@ -1,4 +1,4 @@
-"""The directions in which the default detector looks at a scene."""
+"""The directions on which the default detector projects the spectra of a scene."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ __all__ = ["Subspaces", "projected", "subspaces_of"]
 _MORPHOLOGY_COMPONENTS = 5
 
 _SCENE_COMPONENTS = 20
-"""Principal components in which a pixel is compared with the whole scene; what they leave out counts as one length."""
+"""Number of principal components in which a pixel is compared with the whole scene; the rest counts as one length."""
 
 _CONSTANT = 1e-24
-"""A band whose variance is below this share of its squared mean is constant but for rounding."""
+"""A band whose variance is below this share of its squared mean varies by rounding only."""
 
 
 @dataclass(frozen=True, eq=False)
 class Subspaces(Background):
-    """The directions in which a scene is looked at.
+    """The directions on which the spectra of a scene are projected.
 
     Attributes
     ----------
@@ -57,14 +57,14 @@ class Subspaces(Background):
     variance: float
 
     def equals(self, other: Subspaces) -> bool:
-        """Tell whether the directions are the same, in whichever process they were formed."""
+        """Tell whether the directions are equal, even if another process computed them."""
         return self is other or all(
             np.array_equal(one, another) for one, another in zip(vars(self).values(), vars(other).values(), strict=True)
         )
 
 
 def projected(block: Block, vectors: NDArray[np.float64], shift: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return ``spectra @ vectors - shift`` of a whole block, of which no more than a few rows are read at a time."""
+    """Return ``spectra @ vectors - shift`` of a whole block, a few rows of which are read at a time."""
     from hsad.kernels.image.projection import project
 
     components = np.empty((*block.shape[:2], vectors.shape[1]))
@@ -74,7 +74,7 @@ def projected(block: Block, vectors: NDArray[np.float64], shift: NDArray[np.floa
 
 
 def subspaces_of(moments: Moments, components: int) -> Subspaces:
-    """Return both sets of directions; constant bands have no part in them."""
+    """Return the directions; their elements at constant bands are 0."""
     mean, covariance = moments.mean, moments.covariance
     varying = np.diag(covariance) > _CONSTANT * mean**2
     if not varying.any():

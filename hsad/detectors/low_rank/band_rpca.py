@@ -1,4 +1,4 @@
-"""Robust principal component analysis of images: every band's own image is a matrix, decomposed alone."""
+"""Robust principal component analysis of images: the image of each band is a matrix of its own."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = ["BandRPCA"]
 
 _MOST_ITERATIONS = 200
 _OVERLAP = 4
-"""Neighbouring windows share about one part in this many of their sides."""
+"""Neighbouring windows overlap by about one part in this number of their sides."""
 
 
 @for_users
@@ -37,14 +37,14 @@ class BandRPCA(Detector):
 
     Notes
     -----
-    The scene is covered by windows of about `window` pixels, evenly spaced between its edges, a quarter of which
-    overlaps the next one. They belong to the scene, not to the tiles it is processed in: results do not depend on
-    tiles. Where windows overlap their sparse parts are averaged, with weights that fall to 0 at the window's edge as a
-    squared sine. The influence of a window changes by a tenth from a pixel to the next (at the default, and least at
-    its edges), so no seam is sharper than that share of the difference of two decompositions. A scene no larger than
-    a window is decomposed whole.
+    Windows of about `window` pixels cover the scene, evenly spaced between its edges. A quarter of each overlaps the
+    next one. The windows belong to the scene and not to its tiles, so results do not depend on tiles. Where windows
+    overlap, their sparse parts are averaged, with weights that fall to 0 at the edge of a window as a squared sine.
+    With the defaults the weight of a window changes by at most a tenth from one pixel to the next, so a seam is at most
+    that share of the difference of two decompositions. A scene that is no larger than a window is decomposed whole.
 
-    λ is 1/√(longer side of the window) unless given. An invalid pixel takes the mean of the valid ones in its window.
+    λ is 1/√(longer side of the window) unless it is set. An invalid pixel takes the mean of the valid ones in its
+    window.
 
     References
     ----------
@@ -91,7 +91,7 @@ class BandRPCA(Detector):
         return max(2, self.patch)
 
     def learn(self, scan: Scan) -> None:
-        """Learn nothing, but look whether there is anything to find."""
+        """Refuse a scene whose pixels are all equal; nothing is learned."""
         check_varies(scan)
 
     def score(self, block: Block, background: None) -> NDArray[np.float64]:  # noqa: ARG002  nothing is learned
@@ -134,7 +134,7 @@ class BandRPCA(Detector):
         return sparse
 
     def _windows(self, block: Block, axis: int) -> Iterator[tuple[slice, NDArray[np.float64]]]:
-        """Yield the windows along an axis that meet the core: where in the block, and the weight of each position."""
+        """Yield the windows along an axis that meet the core: their slices of the block, and the weights in them."""
         size = (block.scene.rows, block.scene.cols)[axis]
         overlap = max(1, self.window // _OVERLAP)
         steps = -(-max(0, size - self.window) // (self.window - overlap))
@@ -181,5 +181,5 @@ class BandRPCA(Detector):
 
 
 def _common(one: slice, other: slice, within: slice) -> slice:
-    """Return what two slices have in common, counted from the start of `within`."""
+    """Return the intersection of two slices, counted from the start of `within`."""
     return slice(max(one.start, other.start) - within.start, min(one.stop, other.stop) - within.start)

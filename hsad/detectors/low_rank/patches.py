@@ -1,4 +1,4 @@
-"""A background of patches of low rank: what a few typical patches cannot show stands out."""
+"""A background of patches of low rank: what a few typical patches do not reproduce is anomalous."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class PatchBasis(Background):
     ----------
     vectors : (bands, patch², rank) ndarray of float64
     explained : float
-        Share of the squared norm of the patches (of all bands) that they hold.
+        Share of the squared norm of the patches (of all bands) that the vectors reproduce.
     patches : int
         Number of patches.
     """
@@ -48,18 +48,18 @@ class PatchBasis(Background):
 @for_users
 @dataclass(frozen=True)
 class LowRank(Detector):
-    """Norm over the bands of what is left of a pixel after a rank-k background of patches was taken away.
+    """Norm over the bands of the difference between a pixel and a rank-k background of patches.
 
     The patches of a band's image, as vectors, are the columns of a matrix; its truncated singular value decomposition
-    is the background. A pixel lies in several patches: the median of their backgrounds counts. Patches lie `stride`
-    apart, counted from both ends of the scene towards the middle, so that the last row and column are covered.
+    is the background. A pixel lies in several patches; its background is the median of theirs. Patches lie `stride`
+    apart, counted from both ends of the scene towards the middle, so that they cover the last row and column.
 
     Notes
     -----
     The decomposition is that of the whole scene, exact, from one pass: the left singular vectors are the eigenvectors
     of a matrix of the size of a patch. Rank 1 is close to a local mean that follows the shading of the scene. A large
-    bright object is itself a large part of the first singular vector and hides there: use patches well larger
-    than the objects. An invalid pixel takes the mean of the valid ones of its patch.
+    bright object is a large part of the first singular vector and hides there, so use patches much larger than the
+    objects. An invalid pixel takes the mean of the valid ones of its patch.
 
     References
     ----------
@@ -96,14 +96,14 @@ class LowRank(Detector):
         return self.patch
 
     def footprint(self, bands: int, itemsize: int) -> float:
-        """Spectra and the weights of patches, and the overlapping patches of some rows (measured)."""
+        """Return the bytes of spectra, weights of patches, and overlapping patches of some rows (measured)."""
         return 10.0 * itemsize * bands
 
     def _sizes(self, bands: int) -> dict[str, int]:
         return {"bands": bands, "elements": self.patch**2, "rank": self.rank}
 
     def learn(self, scan: Scan) -> PatchBasis:
-        """Learn the singular vectors of all bands in one pass, after one that looks whether they vary."""
+        """Return the singular vectors of all bands after one pass, and one before that checks that pixels vary."""
         from hsad.kernels.low_rank.spectrum import largest_vectors
 
         check_varies(scan)
@@ -144,7 +144,7 @@ class LowRank(Detector):
 
         places = _places(block, self, self.patch - 1)
         core = (block.core[0].start, block.core[0].stop, block.core[1].start, block.core[1].stop)
-        # All bands side by side.
+        # The kernel reads all bands side by side.
         vectors = np.ascontiguousarray(background.vectors.transpose(1, 2, 0))
         return background_residuals(block.spectra, block.valid, core, places, self.center, vectors)
 

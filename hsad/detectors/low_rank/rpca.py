@@ -33,12 +33,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, eq=False)
 class Decomposition(Background):
-    """The iterations of a decomposition: with them the sparse part of any pixel follows from its spectrum.
+    """The iterations of a decomposition, from which the sparse part of any pixel follows by its spectrum.
 
     Attributes
     ----------
     steps : tuple of Step
-        The start and the iterations, one by one.
+        The start and each iteration.
     gaussian : Gaussian or None
         Mean and covariance of S, for ``score="rx"``.
     lam : float
@@ -74,24 +74,24 @@ class RPCA(Detector):
 
     X = L + S with the least ‖L‖_* + λ‖S‖₁, by the inexact augmented Lagrangian method: Y₀ = X/max(‖X‖₂, max|X|/λ),
     μ₀ = 1.25/‖X‖₂, μ growing by 1.5 up to 10⁷ μ₀, until ‖X − L − S‖ < tolerance · ‖X‖ (Frobenius). The result does
-    not depend on the scale of the spectra, but their units in relation to each other count.
+    not depend on the scale of all spectra, but on the scale of the bands relative to each other.
 
     Notes
     -----
-    λ is 1/√max(pixels, bands) unless given. S is not sparse at that λ (on airborne scenes nine elements of ten are not
-    0): its size decides, not where it is 0.
+    λ is 1/√max(pixels, bands) unless it is set. At that λ S is not sparse: on airborne scenes nine elements of ten are
+    not 0. So the score is the size of S, not the number of its elements.
 
-    Every iteration is one pass over the scene. Between passes a matrix of the size of the scene (8 bytes a pixel and
-    band) is kept: in memory while it takes no more than half of what the run's memory leaves beside the program, and of
-    what is free, else in temporary files. Where twice as much fits, the spectra are kept, too, and the scene is read
-    only once. On a cluster each worker keeps the part of its tiles. Whatever is lost is computed again from the
+    Every iteration is one pass over the scene. Between passes hsad caches a matrix of the size of the scene (8 bytes
+    for each pixel and band). The cache is in memory if it takes at most half of the run's memory and of the free
+    memory, else in temporary files. If twice as much fits into memory, the spectra are cached too, and the scene is
+    read only once. On a cluster each worker caches the part of its tiles. Lost parts are computed again from the
     iterations so far.
 
-    A background learned on one scene scores another, or the rest of the same one, by taking its pixels through the
-    same iterations. How far that carries depends on the scene: materials that it did not see are "sparse", too. Learned
-    on one half of ten airborne benchmark scenes, it found the objects of the other half as well as one learned on
-    the whole (area under the ROC curve at most .02 less) in 25 of 32 cases, and much worse in a few: .84 instead of
-    .92, .87 instead of .98, .34 instead of .97 where one half is another kind of land (``hsad help accuracy``).
+    A background from one scene, or from a part of it, scores other pixels by the same iterations. The result depends on
+    the scene, because materials that the background did not see count as sparse too. In 25 of 32 cases on ten airborne
+    benchmark scenes, a background from one half found the objects of the other half as well as one from the whole scene
+    did (area under the ROC curve at most .02 less). In a few cases it was much worse: .84 instead of .92, .87 instead
+    of .98, .34 instead of .97 where the halves are different kinds of land (``hsad help accuracy``).
 
     References
     ----------
@@ -119,7 +119,7 @@ class RPCA(Detector):
     max_iterations: int = parameter(200, "most iterations", check=at_least(1))
 
     def learn(self, scan: Scan) -> Decomposition:
-        """Decompose the scene (or several, as one matrix): one pass an iteration, and a few more."""
+        """Return the decomposition of the scene, or of several as one matrix, after a pass for each iteration."""
         extent = require_valid(scan(_extent))
         bands = len(extent.low)
         if bands < 2:
@@ -143,9 +143,9 @@ class RPCA(Detector):
         residual = float(np.sqrt(tally.squares)) / extent.norm
         rank = len(steps[-1].factors)
         if rank == 0:
-            raise ParameterError(f"lam {lam:.3g} is so small that nothing is left of the low-rank part")
+            raise ParameterError(f"lam {lam:.3g} is so small that the low-rank part is empty")
         if tally.nonzero == 0:
-            raise DataError(f"lam {lam:.3g} leaves no sparse part: choose a smaller one (the scene is of rank {rank})")
+            raise DataError(f"lam {lam:.3g} leaves no sparse part: choose a smaller lam (the scene has rank {rank})")
         if residual >= self.tolerance:
             warnings.warn(
                 f"rpca stopped after max_iterations = {self.max_iterations} with a residual of {residual:.1e}, above "
@@ -205,9 +205,9 @@ class RPCA(Detector):
 
 @dataclass(frozen=True, eq=False)
 class _State:
-    """A state in a block's cache, and the steps it has been through: how many, and the last one.
+    """The state of a block's pixels after some steps, in its cache, with the number of steps and the last one.
 
-    `pixels` are those of the block, where there is memory for them, too.
+    `pixels` are the spectra of the block, if memory holds them too.
     """
 
     done: int
@@ -221,7 +221,7 @@ class _State:
         return self.array.nbytes + (0 if self.pixels is None else self.pixels.nbytes)
 
     def follows(self, steps: Sequence[Step]) -> bool:
-        """Tell whether `steps` begin with the steps of this state; another learning leaves others."""
+        """Tell whether `steps` begin with the steps of this state, which another decomposition may have left."""
         if self.done > len(steps):
             return False
         last = steps[self.done - 1]
@@ -237,7 +237,7 @@ def _extent(block: Block) -> Extent | None:
 
 
 class _Rows(NamedTuple):
-    """The pixels X of a block, the rows of M as far as they are known, and the steps they have not been through."""
+    """The pixels X of a block, the rows of M after the cached steps, and the steps that remain."""
 
     pixels: NDArray[np.float64]
     state: NDArray[np.float64]
@@ -245,10 +245,12 @@ class _Rows(NamedTuple):
 
 
 def _rows(block: Block, steps: Sequence[Step]) -> _Rows | None:
-    # Taken out of the cache: an error on the way leaves none rather than half a state.
-    known: _State | None = block.cache.pop("state", None)
-    if known is not None and known.done < len(steps) and known.follows(steps):
-        return _Rows(block.pixels if known.pixels is None else known.pixels, known.array.load(), steps[known.done :])
+    # The state leaves the cache, so that an error on the way does not leave half a state there.
+    cached: _State | None = block.cache.pop("state", None)
+    if cached is not None and cached.done < len(steps) and cached.follows(steps):
+        return _Rows(
+            block.pixels if cached.pixels is None else cached.pixels, cached.array.load(), steps[cached.done :]
+        )
     pixels = block.pixels
     return _Rows(pixels, pixels.copy(), steps) if len(pixels) else None
 
@@ -272,10 +274,10 @@ def _finish(block: Block, steps: tuple[Step, ...], place: Place) -> Tally | None
 
 
 def sparse_part(block: Block, steps: Sequence[Step]) -> NDArray[np.float64]:
-    """Return the sparse parts of the block's pixels, not to be written to: kept from learning, or made anew."""
-    known: _State | None = block.cache.get("sparse")
-    if known is not None and known.done == len(steps) and known.follows(steps):
-        return known.array.load()
+    """Return the sparse parts of the block's pixels, cached or computed; callers must not write to them."""
+    cached: _State | None = block.cache.get("sparse")
+    if cached is not None and cached.done == len(steps) and cached.follows(steps):
+        return cached.array.load()
     pixels = block.pixels
     sparse = pixels.copy()
     finish(pixels, sparse, steps)

@@ -1,4 +1,4 @@
-"""Where a detector keeps large states between its passes: in memory while that is large enough, else on disk."""
+"""The place of large states between the passes of a detector: memory if it is large enough, else temporary files."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Place = Literal["memory", "disk"]
 
 _FREE_SHARE = 0.5
 _DISK_SHARE = 0.9
-"""Shares of what is free of memory and disk that a state may take: the scene and everybody else need the rest."""
+"""Shares of the free memory and disk that a state may take. The scene and other programs need the rest."""
 
 
 @dataclass(frozen=True)
@@ -49,16 +49,16 @@ class Room:
         return Room(self.machines | other.machines)
 
     def holds(self, wanted: int, most: int) -> bool:
-        """Tell whether so many bytes may be kept in memory, for a run that may keep `most` bytes."""
+        """Tell whether a state of `wanted` bytes fits into memory, for a run that may cache `most` bytes."""
         return wanted <= min(_FREE_SHARE * self._free[0], most)
 
     def place(self, wanted: int, most: int, what: str) -> Place:
-        """Return where a state of `wanted` bytes goes, for a run that may keep `most` bytes in memory.
+        """Return the place for a state of `wanted` bytes, for a run that may cache `most` bytes in memory.
 
         Raises
         ------
         DataError
-            When it fits nowhere; the message says what needs how much.
+            When it fits nowhere; the message says how much it needs.
         """
         if self.holds(wanted, most):
             return "memory"
@@ -68,7 +68,7 @@ class Room:
         raise DataError(
             f"{what} needs {_gigabytes(wanted)}, with {_gigabytes(min(_FREE_SHARE * memory, most))} of memory and "
             f"{_gigabytes(disk)} of disk free for temporary files: choose fewer pixels or bands (region, bands, pca), "
-            "raise memory (nearly half of it is kept for this), or set TMPDIR"
+            "raise memory (nearly half of it is for this), or set TMPDIR"
         )
 
     @property
@@ -79,7 +79,7 @@ class Room:
 
 
 class Stored(Protocol):
-    """An array that lies somewhere."""
+    """An array in memory or on disk."""
 
     @property
     def nbytes(self) -> int:
@@ -197,7 +197,7 @@ class _InMemory:
 
 
 def store(array: NDArray[Any], place: Place) -> Stored:
-    """Return something whose ``load()`` gives the array back.
+    """Return a handle whose ``load()`` returns the array.
 
     Raises
     ------
@@ -209,16 +209,16 @@ def store(array: NDArray[Any], place: Place) -> Stored:
     try:
         return _OnDisk(array)
     except OSError as error:
-        raise DataError(f"{tempfile.gettempdir()}: cannot keep a state there ({error.strerror or error})") from error
+        raise DataError(f"{tempfile.gettempdir()}: cannot write a state there ({error.strerror or error})") from error
 
 
 def _free_memory() -> int:
-    """Return the bytes of memory that new allocations can have, as far as the system says."""
+    """Return the bytes of memory that new allocations can have, as the system states them."""
     try:
         lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
         return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
     except (OSError, StopIteration):
-        # Elsewhere: half of what is installed, and without any answer the least that a machine has today.
+        # Other systems: half of the installed memory; without an answer, the least that a machine has today.
         names = getattr(os, "sysconf_names", {})
         if "SC_PHYS_PAGES" not in names:
             return 2 * 2**30

@@ -25,7 +25,7 @@ __all__ = ["CRD", "KernelCRD", "KernelScale"]
 
 Weights = Literal["distance", "none"]
 
-#: Pixels whose mutual distances give the width of a kernel.
+#: Number of pixels whose mutual distances give the width of a kernel.
 _SAMPLE = 1000
 
 
@@ -52,20 +52,20 @@ class CRD(DualWindow):
 
     Notes
     -----
-    With distance weights the score grows with the spectra and nothing else changes. Without them, and with
-    ``sum_to_one``, λ and the appended 1 mean something only beside spectra of order one: those whose largest
-    magnitude lies outside 0.1 … 10 are divided by it first (one pass), and the score multiplied by it.
+    With distance weights the score is proportional to the scale of the spectra. Without them, and with
+    ``sum_to_one``, the effect of λ and of the appended 1 depends on that scale. So spectra whose largest magnitude lies
+    outside 0.1 … 10 are divided by it first (one pass), and the score is multiplied by it.
 
-    ``center`` and ``normalize`` together destroy detection: after centring, the length of a pixel *is* the signal.
+    ``center`` and ``normalize`` together destroy detection, because after centring the length of a pixel is the signal.
 
-    ``score="objective"`` gives the square root of the minimum itself, less sensitive to the window and to λ.
+    ``score="objective"`` gives the square root of the minimum itself, which depends less on the window and on λ.
 
-    With distance weights and more bands than some hundred, the systems are factored in single precision and refined in
-    double, from the spectra themselves, until no more than 3e-8 of a score may be missing: half a digit of the float32
-    that is written. Pixels for which that is not reached (a tiny λ) are solved in double precision.
+    With distance weights and more than some hundred bands, the systems are factored in single precision. The solution
+    is refined in double precision from the spectra, until the error is below 3e-8 of the score, half a digit of a
+    float32. Pixels that do not reach this (with a tiny λ) are solved in double precision.
 
     ``solver="truncated"`` (a pseudo-inverse that keeps 99.99 % of the trace) and ``border="reflect"`` reproduce
-    published tables; they are not the same detector.
+    published tables; they are other detectors.
 
     References
     ----------
@@ -77,7 +77,7 @@ class CRD(DualWindow):
     reference: ClassVar[str] = "Li & Du, IEEE TGRS 53(3):1463, 2015"
 
     lam: float = parameter(1e-3, "regularisation λ", check=above(0))
-    weights: Weights = parameter("distance", "atoms unlike the pixel cost more, or all cost the same")
+    weights: Weights = parameter("distance", "cost of ring pixels: the distance from the pixel, or the same for all")
     sum_to_one: bool = parameter(False, "ask for coefficients that sum to one")
     center: bool = parameter(False, "subtract the mean of the ring first")
     normalize: bool = parameter(False, "scale pixel and atoms to unit length first")
@@ -90,7 +90,7 @@ class CRD(DualWindow):
     device: Device = parameter("cpu", "where it is computed; cuda needs torch")
 
     def learn(self, scan: Scan) -> Scale:
-        """Learn by which factor the spectra become of order one, where that matters."""
+        """Return the factor that makes the spectra of order one; 1 if the score does not depend on it."""
         if self.center and self.normalize:
             warnings.warn("center and normalize together destroy detection: use one of them", HsadWarning, stacklevel=2)
         scale_free = self.normalize or (self.weights == "distance" and not self.sum_to_one)
@@ -98,7 +98,7 @@ class CRD(DualWindow):
 
     @property
     def task(self) -> tasks.Task:
-        """What is asked of each ring."""
+        """The task for the kernels."""
         return tasks.Task(
             tasks.CRD,
             self.lam,
@@ -146,24 +146,24 @@ class KernelCRD(DualWindow):
     reference: ClassVar[str] = "Li & Du, IEEE TGRS 53(3):1463, 2015"
 
     lam: float = parameter(1e-3, "regularisation λ", check=above(0))
-    weights: Weights = parameter("distance", "atoms unlike the pixel cost more, or all cost the same")
+    weights: Weights = parameter("distance", "cost of ring pixels: the distance from the pixel, or the same for all")
     kernel: Literal["rbf", "polynomial", "linear"] = parameter("rbf", "the kernel")
     gamma: float | Literal["auto"] = parameter("auto", "the kernel's γ on spectra of order one", check=above(0))
     device: Device = parameter("cpu", "where it is computed; cuda needs torch")
 
     def learn(self, scan: Scan) -> KernelScale:
-        """Learn the factor that makes the spectra of order one and, unless it is given, the kernel's γ."""
+        """Return the factor that makes the spectra of order one, and the kernel's γ, learned unless it is set."""
         factor = order_one_factor(scan)
         if self.gamma != "auto":
             return KernelScale(factor, self.gamma)
         if self.kernel == "linear":
             return KernelScale(factor, 1.0)
         sample = scan(_sample)
-        assert sample is not None  # noqa: S101  there were pixels to find the factor from
+        assert sample is not None  # noqa: S101  the factor comes from the same pixels
         return KernelScale(factor, _gamma(sample.spectra * factor, self.kernel))
 
     def task(self, gamma: float) -> tasks.Task:
-        """Return what is asked of each ring, with the γ that was learned or given."""
+        """Return the task for the kernels, with the γ that was learned or set."""
         return tasks.Task(
             tasks.CRD,
             self.lam,
@@ -211,5 +211,5 @@ def _gamma(spectra: NDArray[np.float64], kernel: str) -> float:
         distances = np.maximum(squares[:, None] + squares - 2 * spectra @ spectra.T, 0.0)[first, second]
         typical = 2 * float(np.median(distances)) if distances.size else 0.0
     if typical <= 0:
-        raise DataError("the pixels are too much alike to choose the kernel's gamma by: give it")
+        raise DataError("the pixels are too similar to choose the kernel's gamma from them: set gamma")
     return 1.0 / typical

@@ -28,12 +28,12 @@ class LocalRX(DualWindow):
     Notes
     -----
     With fewer ring pixels than bands the covariance is singular, and its treatments are different detectors:
-    ``pinv`` ignores what lies outside the span of the ring, a ridge amplifies it. The ridge is relative to the
-    mean variance of the ring (``ridge · tr(C)/d``), so the score does not change when the spectra are scaled.
+    ``pinv`` ignores the directions outside the span of the ring, and a ridge amplifies them. The ridge is relative to
+    the mean variance of the ring (``ridge · tr(C)/d``), so the score does not change when the spectra are scaled.
 
-    With ``pinv``, rings of about as many pixels as bands give wild distances (their smallest variances are nearly 0).
-    Near an edge a shifted ring has more pixels than elsewhere, so this can happen there alone: detect on fewer
-    components (``pca``), or take another covariance.
+    With ``pinv``, a ring with about one pixel for each band gives very large distances, because its smallest variances
+    are nearly 0. Near an edge a shifted ring has more pixels than elsewhere, so this may happen at edges only. Then
+    detect on fewer components (``pca``), or choose another covariance.
 
     References
     ----------
@@ -55,7 +55,7 @@ class LocalRX(DualWindow):
 
     @property
     def task(self) -> Task:
-        """What is asked of each ring."""
+        """The task for the kernels."""
         return Task(RX, self.ridge, center=True, covariance=COVARIANCES.index(self.covariance))
 
     def score(self, block: Block, background: None) -> NDArray[np.float64]:  # noqa: ARG002  nothing is learned

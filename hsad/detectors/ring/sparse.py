@@ -1,4 +1,4 @@
-"""Sparse representation: how badly a few pixels of its surroundings explain a pixel."""
+"""Sparse representation: the residual of a pixel that a few pixels of its surroundings represent."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ __all__ = ["SRD"]
 @for_users
 @dataclass(frozen=True)
 class SRD(DualWindow):
-    """Norm of what is left of a pixel after it was represented sparsely by the pixels of its ring: ‖y − Xα‖.
+    """Norm of the residual of a pixel that the pixels of its ring represent sparsely: ‖y − Xα‖.
 
     Notes
     -----
-    ``omp`` takes up to ``atoms`` pixels of the ring: each time the one that correlates best with the residual (by its
-    length, so that bright pixels have no advantage), with least squares on all that were taken. ``ista`` and
-    ``fista`` take ``iterations`` steps of length 1/L, L the largest eigenvalue of XᵀX, from α = 0 towards the minimum
-    of ½‖y − Xα‖² + λ‖α‖₁. That λ means something only beside spectra of order one: those whose largest magnitude lies
-    outside 0.1 … 10 are divided by it first (one pass), and the score multiplied by it. Where λ is not below max |Xᵀy|
-    no pixel of the ring is taken.
+    ``omp`` takes up to ``atoms`` pixels of the ring. Each is the one with the largest correlation with the residual,
+    divided by its length, so that bright pixels have no advantage. The weights are least squares on all that were
+    taken. ``ista`` and ``fista`` take ``iterations`` steps of length 1/L, L the largest eigenvalue of XᵀX, from α = 0
+    towards the minimum of ½‖y − Xα‖² + λ‖α‖₁. The effect of λ depends on the scale of the spectra. So spectra whose
+    largest magnitude lies outside 0.1 … 10 are divided by it first (one pass), and the score is multiplied by it. If λ
+    is at least max |Xᵀy|, no pixel of the ring is taken.
 
     References
     ----------
@@ -60,7 +60,7 @@ class SRD(DualWindow):
     iterations: int = parameter(100, "with --solver ista and fista: number of steps", check=at_least(1))
 
     def learn(self, scan: Scan) -> Scale:
-        """Learn by which factor the spectra become of order one, where that matters."""
+        """Return the factor that makes the spectra of order one; 1 for matching pursuit."""
         found = check_varies(scan)
         if len(found.low) < 2:
             raise DataError("srd needs at least 2 bands: in 1 every pixel of the ring explains every other")

@@ -1,4 +1,4 @@
-"""What the detectors with a dual window share: its parameters."""
+"""The base of the detectors with a dual window: its parameters, and the account of a ring."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class DualWindow(Detector):
     outer, inner : int
         Odd sides of the windows in pixels, ``inner < outer``.
     border : {"shift", "truncate", "reflect"}
-        What happens near an edge of the scene, see `hsad.kernels.ring.window`.
+        The rule near an edge of the scene, see `hsad.kernels.ring.window`.
     """
 
     outer: int = parameter(15, "side of the outer window, odd", check=odd_from(3))
@@ -48,7 +48,7 @@ class DualWindow(Detector):
 
     @property
     def window(self) -> Window:
-        """The window as kernels know it."""
+        """The window in the form for kernels."""
         return Window(self.outer, self.inner, BORDERS.index(self.border))
 
     @property
@@ -81,7 +81,7 @@ class DualWindow(Detector):
         ).summing_to(score)
 
     def check_machine(self) -> None:
-        """Refuse a device that is not here, for those that can compute on several."""
+        """Refuse a device that this machine lacks, if the detector has a choice of devices."""
         device = getattr(self, "device", "cpu")
         if device != "cpu":
             from hsad.kernels.device import torch_device

@@ -32,7 +32,9 @@ def open_raster(path: str | Path, mode: str = "r", **profile: Any) -> Any:
     from rasterio.errors import NotGeoreferencedWarning
 
     with without_warnings(NotGeoreferencedWarning):
-        if mode == "r" and not profile and keeps_offline():
+        # An archive is read for the images in it, whatever a member that has the suffix of an image names.
+        closed = keeps_offline() or str(path).startswith(("/vsizip/", "/vsitar/"))
+        if mode == "r" and not profile and closed:
             # Which drivers may try, `rasterio.open` does not ask.
             return rasterio.DatasetReader(str(path), driver=_SELF_CONTAINED)
         return rasterio.open(path, mode, **profile)

@@ -258,11 +258,12 @@ def _clean(region: Any, grid: GeoGrid) -> NDArray[np.bool_] | None:
 
 
 def _scene_of(scores: ScoreMap) -> Scene | None:
-    """Return the scene that a score map names, if it is there still and holds the map."""
+    """Return the scene that a score map names, if it is there still, holds the map, and names no address itself."""
     from hsad.errors import SceneError
     from hsad.products.provenance import source_file
+    from hsad.readers.rasters.addresses import reaches_out
 
-    if not scores.source or source_file(scores.source) is None:
+    if not scores.source or source_file(scores.source) is None or reaches_out(scores.source):
         return None
     try:
         return Scene.of(scores.source, scores.grid)

@@ -87,3 +87,87 @@ def test_offline_hdf5_reaches_no_other_file(tmp_path, monkeypatch, way, suffix):
             file.create_virtual_dataset("data", layout)
     monkeypatch.setenv("HSAD_OFFLINE", "1")
     refused(path, "lies in another file", "HSAD_OFFLINE")
+
+
+ADDRESS = "/vsicurl/http://127.0.0.1:{port}/x.tif"
+
+
+def _vrt(folder, name, source):
+    (folder / name).write_text(VRT.format(source))
+    return folder / name
+
+
+def _nested(folder, source):
+    _vrt(folder, "inner.vrt", source)
+    return _vrt(folder, "scene.vrt", folder / "inner.vrt")
+
+
+def _tiff_by_name(folder, source):
+    _vrt(folder, "inner.tif", source)
+    return _vrt(folder, "scene.vrt", folder / "inner.tif")
+
+
+SCENES = {
+    "a VRT": lambda folder, source: _vrt(folder, "scene.vrt", source),
+    "a VRT in a VRT": _nested,
+    "a VRT called TIFF": lambda folder, source: _vrt(folder, "scene.tif", source),
+    "a VRT called TIFF in a VRT": _tiff_by_name,
+    "entities": lambda folder, source: _vrt(folder, "scene.vrt", source.replace(":", "&#58;").replace("/v", "&#x2f;v")),
+    "blanks": lambda folder, source: _vrt(folder, "scene.vrt", f"\n  {source}\n"),
+}
+
+
+@pytest.mark.parametrize("build", SCENES.values(), ids=SCENES)
+def test_a_scene_that_only_a_raster_names_reaches_no_server(tmp_path, build):
+    import http.server
+    import threading
+
+    import rasterio
+
+    asked = []
+
+    class Server(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            asked.append(self.path)
+            self.send_error(404)
+
+        do_HEAD = do_GET  # noqa: N815  the library's name
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Server) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            path = build(tmp_path, ADDRESS.format(port=server.server_port))
+            scores = tmp_path / "scores.tif"
+            place = rasterio.Affine(10, 0, 500000, 0, -10, 4000500)
+            with rasterio.open(
+                scores, "w", driver="GTiff", height=12, width=10, count=1, dtype="float32", transform=place
+            ) as dataset:
+                dataset.write(np.random.default_rng(0).random((1, 12, 10), np.float32))
+                dataset.update_tags(HSAD_METHOD="rx", HSAD_SOURCE=str(path))
+            hsad.threshold(str(scores), threshold=0.9)
+            from hsad.cli import run
+
+            run(["threshold", str(scores), "-o", str(tmp_path / "found.gpkg"), "--threshold", "0.9", "--quiet"])
+            assert (tmp_path / "found.gpkg").exists()
+            assert asked == []
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_scenes_that_name_files_beside_them_are_looked_at_still(tmp_path):
+    from hsad.readers.rasters.addresses import reaches_out
+
+    tiff = write_tiff(tmp_path / "image.tif")
+    assert not reaches_out(tiff)
+    assert not reaches_out(write_envi(tmp_path))
+    assert not reaches_out(_vrt(tmp_path, "mosaic.vrt", tiff))
+    (tmp_path / "mosaic.json").write_text('{"stac_version": "1.0.0", "href": "https://example.org"}')
+    assert not reaches_out(tmp_path / "mosaic.vrt")
+    assert reaches_out(_vrt(tmp_path, "database.vrt", "PG:host=example.org dbname=x"))
+    assert reaches_out(_vrt(tmp_path, "loop.vrt", "https://example.org/x.tif"))
+    assert not reaches_out(_vrt(tmp_path, "itself.vrt", tmp_path / "itself.vrt"))

@@ -2,7 +2,7 @@
 
 The tail of a scene cannot say how many of its objects are false, since the objects are in the tail. But the scores of
 background above the bulk of a scene are distributed nearly alike in all scenes. They were measured on scenes whose
-objects are known. ``bank.json`` holds one table for each detector (``tests/calibrate.py`` makes it).
+objects are known. ``bank.json`` holds one table for each detector (``hsad bench --calibrate``).
 
 Two numbers describe a scene: how far its 90th percentile lies above its median, and how far the level lies above the
 median that 40 peaks per 10⁴ pixels reach (20 peaks for some detectors, chosen by how well it predicts scenes that are

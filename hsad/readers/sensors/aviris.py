@@ -32,9 +32,10 @@ if TYPE_CHECKING:
     import xarray as xr
     from numpy.typing import NDArray
 
-__all__ = ["can_read", "folders", "name", "read"]
+__all__ = ["accepted", "can_read", "folders", "name", "read"]
 
 name = "AVIRIS"
+accepted = ("partial",)
 folders = True
 
 _LINES = {
@@ -72,7 +73,7 @@ def _is_cube(path: Path) -> bool:
     return _CUBE.fullmatch(path.name) is not None and envi.can_read(path)
 
 
-def read(path: Path, variable: str | None = None) -> xr.DataArray:
+def read(path: Path, variable: str | None = None, *, partial: bool = False) -> xr.DataArray:
     """Return the cube of a flight line, bands in the order of their wavelengths.
 
     Raises
@@ -82,7 +83,7 @@ def read(path: Path, variable: str | None = None) -> xr.DataArray:
     """
     no_variable(path, variable, name)
     path = main_file(path, name, lambda entry: entry.suffix.lower() != ".hdr" and _is_cube(entry))
-    return _netcdf(path) if path.suffix.lower() in (".nc", ".nc4") else _envi(path)
+    return _netcdf(path) if path.suffix.lower() in (".nc", ".nc4") else _envi(path, partial)
 
 
 def _instrument(path: Path) -> str:
@@ -97,9 +98,9 @@ def _time_in_name(path: Path) -> str | None:
     return time_in_name(re.sub(r"^AV\d", "", path.name, flags=re.IGNORECASE))
 
 
-def _envi(path: Path) -> xr.DataArray:
+def _envi(path: Path, partial: bool) -> xr.DataArray:
     """Return an ENVI image, with what lies beside it: the gains and wavelengths of AVIRIS classic."""
-    image = envi.read(path)
+    image = envi.read(path, partial=partial)
     remarks = list(image.attrs["warnings"])
     raster, bands = image.encoding["hsad_raster"], image.sizes["band"]
     known = {key: image.coords[key].values for key in _KEPT if key in image.coords}

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import rasterio
 from granules.envi import header_text, write
+from rasterio.warp import transform
 
 import hsad
 from hsad.errors import SceneError
@@ -132,7 +133,7 @@ def coordinates(rows, cols):
     """Return longitudes and latitudes of a line that flies to the north-east, by GDAL from UTM zone 33."""
     line, sample = np.meshgrid(np.arange(rows), np.arange(cols), indexing="ij")
     x, y = 500000 + 3.0 * sample + 4.0 * line, 4000000 - 4.0 * sample + 3.0 * line
-    lon, lat = rasterio.warp.transform(UTM33, "EPSG:4326", x.ravel(), y.ravel())
+    lon, lat = transform(UTM33, "EPSG:4326", x.ravel(), y.ravel())
     return x, y, np.reshape(lon, x.shape), np.reshape(lat, x.shape)
 
 

@@ -170,3 +170,20 @@ def test_a_header_text_without_the_word_envi_is_refused_by_what_it_is(tmp_path):
     (tmp_path / "photo.hdr").write_bytes(b"#?RADIANCE\nFORMAT=32-bit_rle_rgbe\n\n-Y 2 +X 2\n" + bytes(16))
     with pytest.raises(SceneError, match=r"photo\.hdr: a picture"):
         hsad.open_cube(tmp_path / "photo.hdr")
+
+
+def test_a_smoothed_line_of_aviris_classic_that_was_cut_off_keeps_its_fill_and_its_whole_lines(tmp_path):
+    factors = np.array([1.0, 0.98765, 1.012345, 1.1])
+    values = np.random.default_rng(3).integers(100, 900, (9, 8, 4)).astype("i2")
+    values[2:4, 1:3] = np.rint(-9999 * factors)
+    keys = {"data_ignore_value": -9999, "smoothing_factors": "{" + ", ".join(map(str, factors)) + "}", **NM}
+    keys["wavelength"] = f"{{{joined('{}')}}}"
+    write(tmp_path, values, name="f130612t01p00r05_rfl_v1", suffix="", interleave="bip", **keys)
+    path = tmp_path / "f130612t01p00r05_rfl_v1"
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(SceneError, match="--partial"):
+        hsad.open_cube(path)
+    cube = hsad.open_cube(path, partial=True)
+    assert (cube.shape, cube.attrs["reader"]) == ((8, 8, 4), "AVIRIS")
+    np.testing.assert_array_equal(np.isnan(cube).all("band"), (values < 0).all(axis=2)[:8])
+    assert cube.attrs["acquired"].startswith("2013-06-12")

@@ -266,6 +266,18 @@ def test_pages_of_the_manual_have_titles_and_are_named_where_one_reads_on():
         assert f"`{path.stem}`" in text, f"{path} is not in the README's list of topics"
 
 
+#: Words that once had a meaning only here, and the words of the field in their place.
+REPLACED = {"crew": "workers", "memo": "cache", "memos": "caches"}
+
+
+def test_prose_and_names_use_the_words_of_the_field():
+    paths = [path for suffix in ("py", "md") for path in PACKAGE.rglob(f"*.{suffix}")]
+    paths += [path for path in Path(__file__).parent.rglob("*.py") if path != Path(__file__)]
+    for path in paths:
+        words = set(re.findall(r"[a-z]+", path.read_text(encoding="utf-8").lower()))
+        assert not words & REPLACED.keys(), f"{path}: {[(word, REPLACED[word]) for word in words & REPLACED.keys()]}"
+
+
 @pytest.mark.parametrize("path", sorted((PACKAGE.parent / "notebooks").glob("*.ipynb")), ids=lambda path: path.stem)
 def test_notebooks_can_be_read_without_running_them(path):
     cells = [cell for cell in json.loads(path.read_text())["cells"] if cell["cell_type"] == "code"]

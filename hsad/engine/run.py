@@ -143,7 +143,7 @@ class Engine:
             check_side(source, detector)
         # One thread here too: how BLAS splits a matrix over threads shows in the last digits.
         budget = self._budget(sources, detector)
-        caches = tuple(self._memos_of(source, detector, budget.kept // len(sources)) for source in sources)
+        caches = tuple(self._caches_of(source, detector, budget.kept // len(sources)) for source in sources)
         with one_blas_thread():
             return detector.learn(
                 _Scan(self, tuple(sources), detector.leaf, detector.footprint, caches, budget, journal)
@@ -154,7 +154,7 @@ class Engine:
     ) -> Background | None:
         """Return the background as it applies to the scene that is about to be scored, see `Detector.adapt`."""
         budget = self._budget((source,), detector)
-        caches = self._memos_of(source, detector, budget.kept)
+        caches = self._caches_of(source, detector, budget.kept)
         scan = _Scan(self, (source,), detector.leaf, detector.footprint, (caches,), budget, journal, _LOOKS_FROM)
         with one_blas_thread():
             adapted: Background | None = detector.adapt(scan, background)
@@ -201,7 +201,7 @@ class Engine:
         if (source, detector) not in self._caches:  # those of the scenes that were learned from have had their use
             self._caches.clear()
             self.runner.unpin()
-        caches = self._memos_of(source, detector, budget.kept)
+        caches = self._caches_of(source, detector, budget.kept)
         background = self.adapted(detector, source, background, journal)
         # Tasks limit BLAS themselves, wherever they run; held here too, that costs nothing for each of them.
         results = self._results(
@@ -275,7 +275,7 @@ class Engine:
         budget = self._budget((source,), detector)
         return self._plan(source, detector.leaf, detector.halo, detector.footprint, budget).level
 
-    def _memos_of(self, source: Source, detector: Detector, limit: int) -> LeafCaches:
+    def _caches_of(self, source: Source, detector: Detector, limit: int) -> LeafCaches:
         if (source, detector) not in self._caches:
             self._caches[source, detector] = LeafCaches(limit)
             self.runner.pin(self._caches[source, detector])

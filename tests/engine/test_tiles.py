@@ -87,7 +87,7 @@ def test_every_kind_gives_the_same_bits_on_a_cluster(cluster):
         assert np.array_equal(run(Engine(Cluster(cluster), tile=32), detector, sources), whole, equal_nan=True)
 
 
-def test_a_memo_is_only_a_cache():
+def test_a_cache_may_be_empty_at_any_time():
     source = scene(5)
     with_cache, without = (run(Engine(), RobustMean(use_cache=use), [source]) for use in (True, False))
     assert np.array_equal(with_cache, without, equal_nan=True)

@@ -159,11 +159,16 @@ def _gdal() -> Iterator[Finding]:
 
 
 def _caches() -> Iterator[Finding]:
-    package = Path(__file__).parent
-    folder = os.environ.get("NUMBA_CACHE_DIR") or (
-        str(package / "kernels") if os.access(package, os.W_OK) else "the user's cache folder"
-    )
-    yield Finding("compiled code", "well", f"kept in {folder}")
+    from hsad.kernels.compiled import PLAIN, cache_folder
+
+    folder = cache_folder()
+    if PLAIN:
+        yield Finding("compiled code", "remark", PLAIN, f"{_PIP} install --upgrade hsad, or an older numba")
+    elif folder:
+        yield Finding("compiled code", "well", f"cached in {folder}")
+    else:
+        remedy = "set NUMBA_CACHE_DIR to a folder that can be written"
+        yield Finding("compiled code", "remark", "no folder can be written: every process compiles anew", remedy)
     space = os.statvfs(tempfile.gettempdir()) if hasattr(os, "statvfs") else None
     if space is not None:
         free = space.f_bavail * space.f_frsize / 1e9

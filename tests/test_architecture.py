@@ -62,7 +62,7 @@ ROOMS = {
         "plot", "explanation", "anomalies", "job", "detectors.base", "products", "scene", "files", "errors",
     },
     "accessor": {"plot", "detection", "detectors", "scene", "errors"},
-    "doctor": {"engine", "job.environment", "errors"},
+    "doctor": {"engine", "job.environment", "kernels.compiled", "errors"},
     "bench": {
         "anomalies", "catalog", "detection", "detectors", "engine", "evaluation", "files", "gdal", "kernels.device",
         "plot", "products", "readers", "scene", "synthetic", "errors",

@@ -6,7 +6,7 @@ import naive
 import numpy as np
 import pytest
 from scipy.io import loadmat
-from sklearn.linear_model import orthogonal_mp
+from sklearn.linear_model import Lasso, orthogonal_mp
 
 import hsad
 from hsad.bench import formulas
@@ -14,6 +14,8 @@ from hsad.detectors.block import Block, Scene
 from hsad.detectors.probe import Scale
 from hsad.detectors.ring.sparse import SRD
 from hsad.errors import DataError, ParameterError
+from hsad.kernels.compiled import as_kernel
+from hsad.kernels.ring import lasso as lasso_steps
 
 
 def a_scene(rows=12, cols=14, bands=20, seed=0):
@@ -77,6 +79,79 @@ def test_more_atoms_leave_less():
     scores = [kernel(spectra, valid, outer=7, inner=3, atoms=atoms) for atoms in range(1, 8)]
     for more, fewer in zip(scores[1:], scores[:-1], strict=True):
         assert np.all(more[valid] <= fewer[valid] * (1 + 1e-12))
+
+
+def sparse_spectra(seed, rows=11, cols=12, bands=40):
+    """Blocks of bands that only some pixels have: the longest atom is orthogonal to those with the most in common."""
+    random = np.random.default_rng(seed)
+    spectra = np.zeros((rows, cols, bands))
+    kinds = random.choice(5, size=(rows, cols), p=[0.6, 0.1, 0.1, 0.1, 0.1])
+    for kind in range(5):
+        there = kinds == kind
+        part = np.s_[8 * kind : 8 * kind + 8]
+        spectra[there, part] = (1.0 if kind == 0 else 2.0) * random.uniform(0.9, 1.1, (there.sum(), 8))
+    return spectra
+
+
+KINDS_OF_SPECTRA = {
+    "dense": lambda seed: np.random.default_rng(seed).normal(size=(11, 12, 40)) + 3,
+    "of both signs": lambda seed: np.random.default_rng(seed).normal(size=(11, 12, 40)),
+    "sparse": sparse_spectra,
+    "sparse, of both signs": lambda seed: (
+        sparse_spectra(seed) * np.random.default_rng(seed).choice([-1, 1], (11, 12, 1))
+    ),
+    "one band each": lambda seed: np.eye(40)[np.random.default_rng(seed).integers(0, 40, (11, 12))],
+}
+
+
+# Eigenvalues of the other kind lie so close to each other that the length of a step is right to its margin only.
+@pytest.mark.parametrize("kind", sorted({*KINDS_OF_SPECTRA} - {"of both signs"}))
+@pytest.mark.parametrize("solver", ["ista", "fista"])
+def test_steps_are_short_enough_whatever_the_spectra(kind, solver):
+    spectra = KINDS_OF_SPECTRA[kind](1)
+    valid = np.ones(spectra.shape[:2], bool)
+
+    def reference(y, X, _):
+        return formulas.lasso(y, X, 0.05, 100, accelerated=solver == "fista")
+
+    expected = naive.over_rings(spectra, valid, 7, 1, "shift", reference)
+    scores = kernel(spectra, valid, outer=7, inner=1, solver=solver, lam=0.05)
+    np.testing.assert_allclose(scores, expected, rtol=2e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", KINDS_OF_SPECTRA)
+@pytest.mark.parametrize("underestimated", [1, 1e-3])
+def test_the_objective_never_rises_and_comes_as_near_as_theory_says(kind, underestimated):
+    """Also where the power method fails: its eigenvalue is `underestimated` then, and the steps find out."""
+    X = KINDS_OF_SPECTRA[kind](2).reshape(-1, 40)[:48].T
+    y, lam = X[:, 0] + KINDS_OF_SPECTRA[kind](3)[5, 5], 0.05
+    gram, b = X.T @ X, X.T @ y
+    largest = np.linalg.eigvalsh(gram)[-1]
+    lasso = Lasso(alpha=lam / len(y), fit_intercept=False, tol=1e-12, max_iter=100_000).fit(X, y)
+
+    def objective(alpha):
+        return 0.5 * np.sum((y - X @ alpha) ** 2) + lam * np.abs(alpha).sum()
+
+    places = [(row, col) for col in range(0, 48, 8) for row in range(col, 48, 8)]
+    tiles = np.concatenate([gram[row : row + 8, col : col + 8].T.ravel() for row, col in places])
+    descend, eigenvalue, start = (as_kernel(f) for f in (lasso_steps._descend, lasso_steps._largest_eigenvalue,
+                                                         lasso_steps._start_anywhere))  # fmt: skip
+    for accelerated in (False, True):
+        found = [objective(np.zeros(48))]
+        for iterations in range(1, 40):
+            work = lasso_steps._Descent(b, *np.zeros((6, 48)))
+            start(tiles, 48, work.shrunk)
+            lipschitz = underestimated * 1.01 * eigenvalue(tiles, 48, work.shrunk, work.of_shrunk)
+            while not descend(tiles, 48, lam, iterations, accelerated, lipschitz, work):
+                lipschitz = 1.01 * max(lipschitz, eigenvalue(tiles, 48, work.shrunk, work.of_shrunk))
+            assert lipschitz <= 1.011 * largest
+            found.append(objective(work.alpha))
+        rises = np.diff(found) / found[0]
+        bound = objective(lasso.coef_) + 2 * lipschitz * np.sum(lasso.coef_**2) / (1 + np.arange(40)) ** 2
+        if accelerated:
+            assert np.all(found[1:] <= bound[1:] * (1 + 1e-9))  # their theorem 4.4
+        else:
+            assert rises.max() < 1e-12
 
 
 @pytest.mark.parametrize("solver", ["ista", "fista"])

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from numba import njit
 
-from hsad.kernels.compiled import compiled
+from hsad.kernels.compiled import as_kernel
 from hsad.kernels.covariance import mahalanobis
 from hsad.kernels.image.projection import project
-from hsad.kernels.ring.sparse import _apply
+from hsad.kernels.ring.lasso import _apply
 from hsad.kernels.simd import triangle_microtiles
 from hsad.kernels.simd.symmetric import TILE
 from hsad.kernels.summaries import Moments
@@ -87,5 +87,5 @@ def test_symmetric_product(order):
     places = [(row, col) for col in range(0, order, 8) for row in range(col, order, 8)]
     tiles = np.concatenate([matrix[row : row + 8, col : col + 8].T.ravel() for row, col in places])
     assert tiles.size == TILE * len(places)
-    compiled(_apply.py_func)(tiles, order, x, out)
+    as_kernel(_apply)(tiles, order, x, out)
     np.testing.assert_allclose(out, matrix @ x, rtol=1e-12, atol=1e-12)

@@ -32,6 +32,9 @@ T = TypeVar("T")
 #: iterable has a number `pixels`: those of all its items together.
 Progress = Callable[..., Iterable[Any]]
 
+#: Scores are stored as float32; a finite score beyond its range becomes its largest number, not infinite.
+_LARGEST = float(np.finfo(np.float32).max)
+
 #: As many tiles may fail, where none succeeds in between, before the others are not tried any more.
 _MOST_FAILURES = 16
 
@@ -83,7 +86,7 @@ def score_tile(
                 slice(leaf_cols.start - cols.start, leaf_cols.stop - cols.start),
             )
             leaf_layers = layers[here]
-            leaf_layers[..., 0] = detector.score(block, background)
+            leaf_layers[..., 0] = np.clip(detector.score(block, background), -_LARGEST, _LARGEST)
             if kinds:
                 leaf_layers[..., 1:] = detector.parts(block, background)
             leaf_layers[~block.core_valid] = np.nan

@@ -8,6 +8,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from hsad.kernels.shrinkage import ledoit_wolf_ratio, oas_ratio
+
 __all__ = ["Covariance", "ledoit_wolf_shrinkage", "mahalanobis", "oas_shrinkage", "regularize", "whitener"]
 
 Covariance = Literal["pinv", "ridge", "ledoit-wolf", "oas"]
@@ -27,34 +29,19 @@ def ledoit_wolf_shrinkage(covariance: NDArray[np.float64], count: int, fourth: f
         Number of samples n.
     fourth : float
         Mean of ‖x − mean‖⁴ over the samples.
-
-    References
-    ----------
-    Ledoit & Wolf, "A well-conditioned estimator for large-dimensional covariance matrices", J. Multivariate
-    Analysis 88:365, 2004.
     """
-    bands = len(covariance)
-    squares = float(np.sum(covariance**2))
-    distance = squares - np.trace(covariance) ** 2 / bands
-    if distance <= 0:
+    trace, square = float(np.trace(covariance)), float(np.sum(covariance**2))
+    if square * len(covariance) <= trace**2:
         return 1.0
-    error = (fourth - squares) / count
-    return float(min(max(error, 0.0), distance) / distance)
+    return min(1.0, max(0.0, float(ledoit_wolf_ratio(trace, square, fourth, count, len(covariance)))))
 
 
 def oas_shrinkage(covariance: NDArray[np.float64], count: int) -> float:
-    """Return the share of the scaled identity in the oracle approximating shrinkage estimate.
-
-    References
-    ----------
-    Chen, Wiesel, Eldar, Hero, "Shrinkage algorithms for MMSE covariance estimation", IEEE TSP 58(10):5016, 2010,
-    in the form for large d that scikit-learn uses: (mean(C²) + m²) / ((n + 1)(mean(C²) − m²/d)), m = tr(C)/d.
-    """
-    bands = len(covariance)
-    mean_square = float(np.mean(covariance**2))
-    level = (np.trace(covariance) / bands) ** 2
-    denominator = (count + 1) * (mean_square - level / bands)
-    return 1.0 if denominator <= 0 else float(min((mean_square + level) / denominator, 1.0))
+    """Return the share of the scaled identity in the oracle approximating shrinkage estimate."""
+    trace, square = float(np.trace(covariance)), float(np.sum(covariance**2))
+    if square * len(covariance) <= trace**2:
+        return 1.0
+    return min(1.0, float(oas_ratio(trace, square, count, len(covariance))))
 
 
 def regularize(

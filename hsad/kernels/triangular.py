@@ -19,7 +19,6 @@ __all__ = [
     "PANEL",
     "Scatter",
     "Whitening",
-    "add_as_they_are",
     "add_pixels",
     "add_products",
     "distances",
@@ -135,19 +134,6 @@ def add_pixels(spectra: Matrix, scatter: Scatter) -> None:
             between[b] = weight * step
             mean[b] += share * step
         add_products(scatter.piece, 0, count + 1, width, scatter.lower, 0)
-
-
-@inner
-def add_as_they_are(spectra: Matrix, scatter: Scatter) -> None:
-    """Add the products of ``(n, d)`` spectra, C-contiguous, around zero; their number and mean are not kept."""
-    width, bands = padded(spectra.shape[1]), spectra.shape[1]
-    for start in range(0, spectra.shape[0], _PIXELS):
-        count = min(_PIXELS, spectra.shape[0] - start)
-        for pixel in range(count):
-            spectrum, copy = spectra[start + pixel], scatter.piece[pixel * width :]
-            for b in range(bands):
-                copy[b] = spectrum[b]
-        add_products(scatter.piece, 0, count, width, scatter.lower, 0)
 
 
 @inner

@@ -9,7 +9,26 @@ from hypothesis import strategies as st
 from naive import opening_by_thresholds
 from scipy import ndimage
 
-from hsad.kernels.image.morphology import area_closing, area_contrast, area_opening
+from hsad.kernels.image import morphology as kernels
+from hsad.kernels.image.morphology import area_contrast
+
+
+def filtered(image, valid, areas, order):
+    """The area filters of an image, as `area_contrast` forms them."""
+    wanted, limit = kernels._areas(areas)
+    q = kernels._padded(image, 0)
+    out, work = np.repeat(q[None], len(wanted), axis=0), np.empty((3, q.size), np.int32)
+    pixels = kernels._sorted_pixels(q, kernels._padded(valid, False))[::order]
+    kernels._filter(q, pixels, image.shape[1] + 2, wanted, limit, work, out)
+    return out.reshape(-1, image.shape[0] + 2, image.shape[1] + 2)[:, 1:-1, 1:-1]
+
+
+def area_opening(image, valid, areas):
+    return filtered(image, valid, areas, -1)
+
+
+def area_closing(image, valid, areas):
+    return filtered(image, valid, areas, 1)
 
 
 @st.composite

@@ -8,6 +8,7 @@ from scipy.linalg import cholesky
 from sklearn.covariance import ledoit_wolf, oas
 from threadpoolctl import threadpool_limits
 
+import hsad
 from hsad.kernels.compiled import compiled
 from hsad.kernels.ring.choose import dual_cost, primal_cost
 from hsad.kernels.ring.dual import factor
@@ -232,3 +233,26 @@ def test_few_bands_are_solved_by_bands_and_many_by_ring_pixels():
     window, task = Window(15, 7, 0), Task(CRD, 1e-3, distance=True)
     assert primal_cost(10, window, task, weighted=False) < dual_cost(10, window, task)
     assert primal_cost(400, window, task, weighted=False) > dual_cost(400, window, task)
+
+
+@pytest.mark.parametrize(
+    "method, parameters",
+    [
+        ("rx", {"trim": 0.01}),
+        ("lrx", {}),
+        ("crd", {"normalize": True}),
+        ("crd", {"normalize": True, "center": True}),
+        ("crd", {"center": True, "weights": "none"}),
+    ],
+)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_pixel_of_1e30_has_a_finite_score_and_costs_others_no_digits(method, parameters, dtype):
+    spectra = (np.random.default_rng(0).normal(size=(22, 23, 12)) + 5).astype(dtype)
+    windows = {} if method == "rx" else {"outer": 7, "inner": 3}
+    without = hsad.detect(spectra, method, workers=1, **windows, **parameters)
+    spectra[10, 11] = 1e30
+    scores = hsad.detect(spectra, method, workers=1, **windows, **parameters)
+    assert np.all(np.isfinite(scores))
+    if method != "rx":
+        far = np.maximum(*np.abs(np.indices(scores.shape) - np.array([10, 11])[:, None, None])) > 6
+        np.testing.assert_allclose(scores[far], without[far], rtol=1e-5)

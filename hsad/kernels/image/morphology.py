@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from hsad.kernels.compiled import compiled
 
-__all__ = ["area_closing", "area_contrast", "area_opening"]
+__all__ = ["area_contrast"]
 
 Image = NDArray[np.int32]
 Mask = NDArray[np.bool_]
@@ -35,30 +35,6 @@ Number = TypeVar("Number", np.int32, np.bool_)
 
 _DIGIT = 11
 """Bits that one pass of the radix sort looks at."""
-
-
-def area_opening(image: Image, valid: Mask, areas: Sequence[int]) -> Image:
-    """Return the area openings of an image.
-
-    Parameters
-    ----------
-    image : (rows, cols) ndarray of int32
-    valid : (rows, cols) ndarray of bool
-        Pixels with data.
-    areas : sequence of int
-        Areas A in pixels, at least 1; all come from one pass over the image.
-
-    Returns
-    -------
-    (areas, rows, cols) ndarray of int32
-        Invalid pixels keep their value.
-    """
-    return _filtered(image, valid, areas, descending=True)
-
-
-def area_closing(image: Image, valid: Mask, areas: Sequence[int]) -> Image:
-    """Return the area closings of an image; see `area_opening`."""
-    return _filtered(image, valid, areas, descending=False)
 
 
 def area_contrast(images: NDArray[np.float64], valid: Mask, areas: Sequence[int], levels: float) -> NDArray[np.float64]:
@@ -96,17 +72,6 @@ def area_contrast(images: NDArray[np.float64], valid: Mask, areas: Sequence[int]
         _filter(q, order, cols + 2, wanted, limit, work, closed)
         _add_contrast(q, mask, opened, closed, 1.0 / levels, total)
     return np.ascontiguousarray(total.reshape(-1, rows + 2, cols + 2)[:, 1:-1, 1:-1])
-
-
-def _filtered(image: Image, valid: Mask, areas: Sequence[int], *, descending: bool) -> Image:
-    rows, cols = image.shape
-    wanted, limit = _areas(areas)
-    q = _padded(image, 0)
-    order = _sorted_pixels(q, _padded(valid, False))
-    out = np.repeat(q[None], len(wanted), axis=0)
-    work = np.empty((3, q.size), dtype=np.int32)
-    _filter(q, order[::-1] if descending else order, cols + 2, wanted, limit, work, out)
-    return np.ascontiguousarray(out.reshape(-1, rows + 2, cols + 2)[:, 1:-1, 1:-1])
 
 
 def _areas(areas: Sequence[int]) -> tuple[NDArray[np.int32], int]:

@@ -1,7 +1,7 @@
-"""One ring, as compiled kernels ask for it: its pixels, whether they are enough, how far its covariance is shrunk.
+"""One ring for compiled kernels: its pixels, whether they are enough, how far its covariance is shrunk.
 
-What torch needs too, for many rings at once, is written as plain arithmetic in `window` and `shrinkage`, and compiled
-here.
+Arithmetic that torch needs too, for many rings at once, stands in `window` and `kernels.shrinkage`; it is compiled
+in this file.
 """
 
 from __future__ import annotations
@@ -9,8 +9,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from hsad.kernels import shrinkage
 from hsad.kernels.compiled import compiled, inner
-from hsad.kernels.ring import shrinkage, window
+from hsad.kernels.ring import window
+from hsad.kernels.ring.task import LEDOIT_WOLF
 from hsad.kernels.ring.window import LEAST_SHARE, REFLECT, SHIFT, TRUNCATE
 
 __all__ = [
@@ -26,24 +28,29 @@ __all__ = [
 
 ring_size = inner(window.ring_size)
 largest_ring = inner(window.largest_ring)
-_ratio = inner(shrinkage.shrinkage_ratio)
+_ledoit_wolf = inner(shrinkage.ledoit_wolf_ratio)
+_oas = inner(shrinkage.oas_ratio)
 
 
 @inner
 def shrinkage_weight(trace: float, square: float, fourth: float, count: int, bands: int, rule: int) -> float:
-    """Return the weight of the mean variance: `hsad.kernels.ring.shrinkage.shrinkage_ratio` within 0 … 1."""
+    """Return the weight of the mean variance, 0 … 1, by the rule `LEDOIT_WOLF` or `OAS`; see `kernels.shrinkage`."""
     level = trace / bands
     if not square - bands * level * level > 0:
         return 1.0
-    ratio: float = _ratio(trace, square, fourth, count, bands, rule)
+    ratio: float
+    if rule == LEDOIT_WOLF:
+        ratio = _ledoit_wolf(trace, square, fourth, count, bands)
+    else:
+        ratio = _oas(trace, square, count, bands)
     return min(1.0, max(0.0, ratio))
 
 
 @compiled
 def ring_extent(position: int, size: int, outer: int, border: int) -> tuple[int, int]:
     """Return the first and one past the last position of the outer window along one axis of length `size`."""
-    reach = outer // 2
-    first, stop = position - reach, position + reach + 1
+    halo = outer // 2
+    first, stop = position - halo, position + halo + 1
     if border == SHIFT:
         first = max(0, min(first, size - outer))
         stop = min(size, first + outer)
@@ -54,7 +61,7 @@ def ring_extent(position: int, size: int, outer: int, border: int) -> tuple[int,
 
 @inner
 def mirrored(position: int, size: int) -> int:
-    """Return where a position outside ``0 ... size - 1`` comes to lie when the scene is mirrored at its edges."""
+    """Return the position inside ``0 ... size - 1`` that a position outside has when the scene is mirrored."""
     position %= 2 * size
     return position if position < size else 2 * size - 1 - position
 
@@ -129,7 +136,10 @@ def ring_numbers(
     origin: int,
     ring: NDArray[np.int64],
 ) -> int:
-    """Do as `ring_pixels` for the numbers row · width + column - origin: those of pixels cut out of the block."""
+    """Write the numbers row · width + column - origin of the valid ring pixels into `ring`, return how many they are.
+
+    These are the numbers of the pixels in a piece that was cut out of the block; see `ring_pixels`.
+    """
     rows, cols = valid.shape
     guard = inner // 2
     first_row, stop_row = ring_extent(row, rows, outer, border)

@@ -15,19 +15,33 @@ from hsad.kernels.simd.vectors import INT, LANES, ZERO, Emitter, cgutils, vector
 __all__ = ["BANDS", "ROWS", "correlate_atoms", "multiply_atoms", "subtract_atoms"]
 
 BANDS = 16
-"""Bands of the residuals that are worked on together."""
+"""Number of bands of the residuals that one call of `subtract_atoms` changes."""
 
 ROWS = 4
-"""Rows of a product with a Gram matrix that are worked on together."""
+"""Number of rows of a Gram matrix that one call of `multiply_atoms` takes."""
 
 
 @vector_kernel
 def subtract_atoms(
     emit: Emitter, x: Any, band: Any, places: Any, count: Any, coefficients: Any, residuals: Any
 ) -> None:
-    """Subtract ``Σ x[places[k] + b] coefficients[8 k]`` from the vectors ``residuals[8 b]``, sixteen b from `band` on.
+    """Subtract the atoms, times their coefficients, from sixteen bands of the residuals of eight pixels.
 
-    Up to fifteen numbers past those of an atom are read.
+    ``residuals[8 b + p] -= Σ_k x[places[k] + b] coefficients[8 k + p]`` for the bands b from `band` on and pixels p.
+
+    Parameters
+    ----------
+    x : (pixels · bands + 15,) ndarray of float64
+        Spectra one after the other. Up to fifteen numbers past those of an atom are read.
+    band : int
+    places : (count,) ndarray of int64
+        Where in `x` the atoms begin.
+    count : int
+        Number of atoms.
+    coefficients : (8 · count,) ndarray of float64
+        For each atom a vector of eight pixels.
+    residuals : (8 · bands,) ndarray of float64
+        For each band a vector of eight pixels; the bands are rounded up to sixteen.
     """
     builder = emit.builder
     along = builder.mul(band, ir.Constant(INT, LANES))
@@ -44,7 +58,22 @@ def subtract_atoms(
 
 @vector_kernel
 def correlate_atoms(emit: Emitter, x: Any, places: Any, first: Any, bands: Any, residuals: Any, out: Any) -> None:
-    """Write the inner products of eight atoms, from the number `first` on, with the residuals to ``out[8 first]``."""
+    """Write the inner products of eight atoms with the residuals of eight pixels.
+
+    ``out[8 (first + k) + p] = Σ_b x[places[first + k] + b] residuals[8 b + p]`` for the atoms k < 8 and pixels p.
+
+    Parameters
+    ----------
+    x : (pixels · bands,) ndarray of float64
+        Spectra one after the other.
+    places : (atoms,) ndarray of int64
+        Where in `x` the atoms begin.
+    first, bands : int
+    residuals : (8 · bands,) ndarray of float64
+        For each band a vector of eight pixels.
+    out : (8 · atoms,) ndarray of float64
+        For each atom a vector of eight pixels.
+    """
     builder = emit.builder
     atoms = [builder.load(emit.at(places, first, c)) for c in range(COLUMNS)]
     slots = [emit.variable(ZERO) for _ in atoms]
@@ -61,10 +90,21 @@ def correlate_atoms(emit: Emitter, x: Any, places: Any, first: Any, bands: Any, 
 def multiply_atoms(
     emit: Emitter, table: Any, starts: Any, atoms: Any, first: Any, count: Any, coefficients: Any, out: Any
 ) -> None:
-    """Add to the vectors ``out[8 k]`` what four rows and columns of a Gram matrix, from `first` on, contribute.
+    """Add the part of four rows and columns, from `first` on, of a Gram matrix G to the product G · coefficients.
 
-    It is that of `count` atoms, in ascending order, of which the products of one with itself and all later ones lie at
-    ``table[starts[atoms[i]] + atoms[j]]``; it is multiplied by ``coefficients[8 k]``.
+    ``out[8 i + p] += Σ_j G[i, j] coefficients[8 j + p]`` over the pairs (i, j) whose smaller number is one of the four,
+    for the pixels p < 8. Calls for ``first = 0, 4, …`` give the whole product.
+
+    Parameters
+    ----------
+    table : (numbers,) ndarray of float64
+        ``G[i, j] = table[starts[atoms[i]] + atoms[j]]`` for i ≤ j.
+    starts : (pixels,) ndarray of int64
+    atoms : (count,) ndarray of int64
+        Ascending.
+    first, count : int
+    coefficients, out : (8 · count,) ndarray of float64
+        For each atom a vector of eight pixels.
     """
     builder = emit.builder
     eight = ir.Constant(INT, LANES)

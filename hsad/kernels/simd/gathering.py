@@ -13,7 +13,7 @@ from hsad.kernels.simd.vectors import DOUBLE, INT, LANES, VECTOR, ZERO, Emitter,
 __all__ = ["RUN", "gather_columns", "gather_rows", "join_columns", "project_columns"]
 
 RUN = 5
-"""Numbers that tell of the runs that eight atoms are."""
+"""Number of entries in `runs` for each eight atoms, see `_each_block`."""
 
 
 def gather_vector(emit: Emitter, table: Any, places: list[Any]) -> Any:
@@ -44,7 +44,7 @@ def _picked(emit: Emitter, table: Any, columns: list[Any], atoms: Any, first: An
 
 
 def _joined(emit: Emitter, table: Any, columns: list[Any], runs: Any, run: Any, count: int) -> Iterator[Any]:
-    """Do as `_picked` where the eight are `count` runs, of which ``runs[run]`` and the next four tell."""
+    """Emit the same reading where the eight atoms are `count` runs, which ``runs[run ... run + 4]`` describe."""
     builder = emit.builder
     places = ir.VectorType(INT, LANES)
     lanes = ir.Constant(places, list(range(LANES)))
@@ -71,9 +71,12 @@ def _each_block(
 ) -> None:
     """Emit ``write(k, row, columns)`` for the blocks k of eight rows of a panel, the first of which is `row`.
 
-    `picking` is table, starts of the columns, and atoms; `place` the first row and the number of blocks; `runs` an
-    array and an offset. Five numbers for each block tell of the runs that its atoms are: three numbers that lane 0
-    has, were it in the run, and the lanes where the second and the third run begin; 0 as the last where there are more.
+    `picking` holds the table, the starts of the columns, and the atoms; `place` the first row and the number of blocks;
+    `runs` an array and an offset.
+
+    A run is a sequence of atoms whose numbers follow each other. Five entries describe the runs of a block: for each of
+    three runs the number that lane 0 would have if it were in that run, then the lanes in which the second and the
+    third run begin (8 if there is none). If there are more than three runs, the last entry is 0.
     """
     builder = emit.builder
     table, columns, atoms = picking
@@ -104,7 +107,24 @@ def _each_block(
 def gather_columns(
     emit: Emitter, table: Any, starts: Any, atoms: Any, column: Any, first: Any, out: Any, out_at: Any, out_step: Any
 ) -> None:
-    """Copy ``table[starts[atoms[column + c]] + atoms[first + lane]]`` to ``out[out_at + c * out_step]``, c < 8."""
+    """Pick eight rows of eight columns of a symmetric matrix, from the side of the columns.
+
+    ``out[out_at + c * out_step + r] = table[starts[atoms[column + c]] + atoms[first + r]]`` for c and r < 8.
+
+    Parameters
+    ----------
+    table : (numbers,) ndarray of float64
+        A symmetric matrix: its entry (i, j), i ≤ j, is ``table[starts[i] + j]``.
+    starts : (pixels,) ndarray of int64
+    atoms : (atoms,) ndarray of int64
+        Numbers of the rows and columns that are picked.
+    column, first : int
+        Places in `atoms` of the first column and of the first row.
+    out : (numbers,) ndarray of float64
+        Column by column.
+    out_at, out_step : int
+        Where the first column begins, and the distance of columns.
+    """
     columns = _picked(emit, table, _column_starts(emit, starts, atoms, column), atoms, first)
     for c, values in enumerate(columns):
         emit.store(values, emit.at(out, out_at, emit.builder.mul(out_step, ir.Constant(INT, c))))
@@ -125,7 +145,31 @@ def join_columns(
     out_at: Any,
     out_step: Any,
 ) -> None:
-    """Do as `gather_columns` for `blocks` of eight rows, one below the other, faster where their atoms are in runs."""
+    """Pick blocks of eight rows of eight columns of a symmetric matrix, faster where the atoms are in runs.
+
+    ``out[out_at + c * out_step + r] = table[starts[atoms[column + c]] + atoms[first + r]]`` for c < 8 and
+    r < 8 · blocks.
+
+    Parameters
+    ----------
+    table : (numbers,) ndarray of float64
+        A symmetric matrix: its entry (i, j), i ≤ j, is ``table[starts[i] + j]``.
+    starts : (pixels,) ndarray of int64
+    atoms : (atoms,) ndarray of int64
+        Numbers of the rows and columns that are picked.
+    column, first : int
+        Places in `atoms` of the first column and of the first row.
+    blocks : int
+        Number of blocks of eight rows.
+    runs : (5 · blocks of all rows,) ndarray of int64
+        For each eight atoms five numbers, see `_each_block`.
+    run : int
+        Where in `runs` the numbers of the first block begin.
+    out : (numbers,) ndarray of float64
+        Column by column.
+    out_at, out_step : int
+        Where the first column begins, and the distance of columns.
+    """
     builder = emit.builder
 
     def write(block: Any, _: Any, columns: Iterator[Any]) -> None:
@@ -153,7 +197,32 @@ def project_columns(
     out_at: Any,
     out_step: Any,
 ) -> None:
-    """Do as `join_columns`, to single precision, less the products of the atoms' `terms`."""
+    """Pick blocks of eight rows of eight columns of ``table - terms termsᵀ``, rounded to single precision.
+
+    ``out[out_at + c * out_step + r] = table[starts[atoms[column + c]] + atoms[first + r]]
+    - terms[column + c] terms[first + r]`` for c < 8 and r < 8 · blocks.
+
+    Parameters
+    ----------
+    table : (numbers,) ndarray of float64
+        A symmetric matrix: its entry (i, j), i ≤ j, is ``table[starts[i] + j]``.
+    starts : (pixels,) ndarray of int64
+    atoms : (atoms,) ndarray of int64
+        Numbers of the rows and columns that are picked.
+    column, first : int
+        Places in `atoms` of the first column and of the first row.
+    blocks : int
+        Number of blocks of eight rows.
+    runs : (5 · blocks of all rows,) ndarray of int64
+        For each eight atoms five numbers, see `_each_block`.
+    run : int
+        Where in `runs` the numbers of the first block begin.
+    terms : (atoms,) ndarray of float64
+    out : (numbers,) ndarray of float32
+        Column by column.
+    out_at, out_step : int
+        Where the first column begins, and the distance of columns.
+    """
     builder = emit.builder
     single = ir.VectorType(ir.FloatType(), LANES)
     column_terms = [emit.load_spread(emit.at(terms, column, c)) for c in range(COLUMNS)]
@@ -174,7 +243,24 @@ def project_columns(
 def gather_rows(
     emit: Emitter, table: Any, starts: Any, atoms: Any, column: Any, first: Any, out: Any, out_at: Any, out_step: Any
 ) -> None:
-    """Do as `gather_columns` from the other side: ``table[starts[atoms[first + lane]] + atoms[column + c]]``."""
+    """Pick eight rows of eight columns of a symmetric matrix, from the side of the rows.
+
+    ``out[out_at + c * out_step + r] = table[starts[atoms[first + r]] + atoms[column + c]]`` for c and r < 8.
+
+    Parameters
+    ----------
+    table : (numbers,) ndarray of float64
+        A symmetric matrix: its entry (i, j), i ≤ j, is ``table[starts[i] + j]``.
+    starts : (pixels,) ndarray of int64
+    atoms : (atoms,) ndarray of int64
+        Numbers of the rows and columns that are picked.
+    column, first : int
+        Places in `atoms` of the first column and of the first row.
+    out : (numbers,) ndarray of float64
+        Column by column.
+    out_at, out_step : int
+        Where the first column begins, and the distance of columns.
+    """
     builder = emit.builder
     rows = [builder.load(emit.at(starts, builder.load(emit.at(atoms, first, lane)))) for lane in range(LANES)]
     for c in range(LANES):

@@ -33,10 +33,25 @@ _LOST_PIVOT = 1e-15
 def _lane_products(diagonal: bool) -> Any:
     """Make the kernel that adds weighted products of pairs of bands, for eight pixels at once.
 
-    The eight lanes are eight pixels. For five bands from `i` and five from `j`, and every atom k:
-    ``m[i, j] += (w x)_k[i] x_k[j]``, where ``x_k[b]`` is the vector at ``x[b * apart + 8 k]``. The weighed bands of
-    the rows stand at ``weighed[(b - i) * apart + 8 k]``: the `diagonal` microtile, that of the pairs of five bands,
-    puts them there.
+    The eight lanes are eight pixels. For five bands r from `i` on, five bands c from `j` on, and pixels p < 8:
+    ``m[r * m_step + 8 c + p] += Σ_k weights[8 k + p] x[r * apart + 8 k + p] x[c * apart + 8 k + p]``. The kernel for
+    the `diagonal`, where i = j, takes the pairs c ≤ r, and writes the weighted bands to
+    ``weighed[(r - i) * apart + 8 k + p]``, from where the other kernel reads them.
+
+    Parameters of the kernel
+    ------------------------
+    x : (bands · apart,) ndarray of float64
+        For each band, and in it for each atom k, a vector of eight pixels.
+    weights : (8 · count,) ndarray of float64
+        For each atom a vector of eight pixels.
+    weighed : (5 · apart,) ndarray of float64
+    apart : int
+        Distance of bands in `x` and `weighed`.
+    i, j, count : int
+        First bands, and the number of atoms.
+    m : (bands · m_step,) ndarray of float64
+    m_step : int
+        Distance of the rows of `m`.
     """
 
     @vector_kernel
@@ -79,8 +94,21 @@ add_products, add_squares = _lane_products(diagonal=False), _lane_products(diago
 def _lane_eliminate(height: int, factor: bool) -> Any:  # noqa: C901  the unrolled loops of one algorithm
     """Make the kernel that turns one microtile (``height`` × 4) of eight matrices A into their Cholesky factors L.
 
-    As `_eliminate`, with eight systems side by side. ``ridge[j]`` is added to the diagonal; in place of its
-    diagonal, L gets the inverse, 0 where a pivot was lost; `growth` the largest quotient of a diagonal and its pivot.
+    Rows `i` and columns `j` are the first of the microtile. With `factor` it is on the diagonal (i = j) and is factored
+    together with ``diag(ridge)``; otherwise L = A L_jjᵀ⁻¹ follows from the diagonal microtile of the columns. The
+    microtiles to the left, columns below j, are done.
+
+    Parameters of the kernel
+    ------------------------
+    a, lower : ((order + 1) · step,) ndarray of float64
+        A and L. Entry (r, c) of eight systems is the vector at ``r * step + 8 c``. On its diagonal L has the inverse, 0
+        if the pivot was lost to rounding.
+    step : int
+        Distance of rows.
+    i, j : int
+    ridge : (8 · order,) ndarray of float64
+    growth : (8,) ndarray of float64
+        Gets the largest quotient of a diagonal and its pivot so far.
     """
 
     @vector_kernel
@@ -162,9 +190,27 @@ def copy_atoms(
     squares: Any,
     squares_at: Any,
 ) -> None:
-    """Copy four atoms side by side to ``out[out_at + b * apart]``, and write their squared distances from `y`.
+    """Copy four atoms of each of eight pixels, and write their squared distances from `y`.
 
-    Atom k of eight pixels is the vectors ``x[x_at + offsets[first + k] + b * band_step]``.
+    With ``value = x[x_at + offsets[first + k] + b * band_step + p]`` for the atoms k < 4, bands b and pixels p < 8:
+    ``out[out_at + b * apart + 8 k + p] = value`` and
+    ``squares[squares_at + 8 k + p] = Σ_b (y[8 b + p] - value)²``.
+
+    Parameters
+    ----------
+    x : (numbers,) ndarray of float64
+    x_at, band_step : int
+    offsets : (atoms,) ndarray of int64
+    first : int
+        Number of the first of the four atoms.
+    y : (8 · bands,) ndarray of float64
+        For each band a vector of eight pixels.
+    bands : int
+    out : (numbers,) ndarray of float64
+    out_at, apart : int
+        Where the first band begins, and the distance of bands.
+    squares : (numbers,) ndarray of float64
+    squares_at : int
     """
     builder = emit.builder
     totals = [emit.variable(ZERO) for _ in range(MICROTILE)]
@@ -184,7 +230,17 @@ def copy_atoms(
 
 @vector_kernel
 def invert_distances(emit: Emitter, squares: Any, count: Any, limits: Any) -> None:
-    """Replace `count` vectors by ``1 / max(square + limits[1], limits[0])``, the limits being vectors too."""
+    """Replace squared distances of eight pixels by weights.
+
+    ``squares[8 k + p] = 1 / max(squares[8 k + p] + limits[8 + p], limits[p])`` for k < count and pixels p < 8.
+
+    Parameters
+    ----------
+    squares : (8 · count,) ndarray of float64
+    count : int
+    limits : (16,) ndarray of float64
+        The smallest sum that counts, and the softening that is added.
+    """
     builder = emit.builder
     floor, softening = emit.load(emit.at(limits, 0)), emit.load(emit.at(limits, LANES))
     with cgutils.for_range(builder, count, intp=INT) as loop:

@@ -15,7 +15,15 @@ _EIGHT = ir.Constant(INT, LANES)
 
 @vector_kernel
 def back_substitute_lanes(emit: Emitter, lower: Any, line: Any, order: Any, x: Any) -> None:
-    """Solve Lᵀ x = b; b is the row of `lower` after the last, the diagonal holds inverses."""
+    """Solve Lᵀ x = b for eight systems side by side.
+
+    Parameters
+    ----------
+    lower : ((order + 1) · line,) ndarray of float64
+        L, with inverses on its diagonal: entry (i, j) is the vector at ``i * line + 8 j``. Row `order` is b.
+    line, order : int
+    x : (8 · order,) ndarray of float64
+    """
     builder = emit.builder
     right = builder.mul(order, line)
     with cgutils.for_range(builder, order, intp=INT) as outer:
@@ -33,7 +41,14 @@ def back_substitute_lanes(emit: Emitter, lower: Any, line: Any, order: Any, x: A
 
 @vector_kernel
 def sum_squares(emit: Emitter, x: Any, x_at: Any, count: Any, out: Any) -> None:
-    """Write the sum of the squares of `count` vectors side by side."""
+    """Write the sums of squares of eight systems: ``out[p] = Σ_k x[x_at + 8 k + p]²`` for k < count.
+
+    Parameters
+    ----------
+    x : (numbers,) ndarray of float64
+    x_at, count : int
+    out : (8,) ndarray of float64
+    """
     builder = emit.builder
     total = emit.variable(ZERO)
     with cgutils.for_range(builder, count, intp=INT) as loop:
@@ -44,7 +59,14 @@ def sum_squares(emit: Emitter, x: Any, x_at: Any, count: Any, out: Any) -> None:
 
 @vector_kernel
 def largest_square(emit: Emitter, x: Any, step: Any, count: Any, out: Any) -> None:
-    """Write the largest square of `count` vectors `step` apart."""
+    """Write the largest squares of eight systems: ``out[p] = max_k x[k * step + p]²`` for k < count.
+
+    Parameters
+    ----------
+    x : (numbers,) ndarray of float64
+    step, count : int
+    out : (8,) ndarray of float64
+    """
     builder = emit.builder
     largest = emit.variable(ZERO)
     with cgutils.for_range(builder, count, intp=INT) as loop:
@@ -57,9 +79,21 @@ def largest_square(emit: Emitter, x: Any, step: Any, count: Any, out: Any) -> No
 
 @vector_kernel
 def sum_moments(emit: Emitter, a: Any, line: Any, y: Any, bands: Any, inverse_counts: Any, out: Any) -> None:
-    """Write the trace of the scatter matrix and the squared distance of y from the mean.
+    """Write the trace of the scatter matrix, and the squared distance of y from the mean, for eight systems.
 
-    `a` has the sums of the bands in its first column, after the count, and their squares on the diagonal.
+    Parameters
+    ----------
+    a : ((bands + 1) · line,) ndarray of float64
+        Sums of products: the entry (i, j) is the vector at ``i * line + 8 j``. Row and column 0 are those of the number
+        one, so that column 0 holds the sums of the bands.
+    line : int
+    y : (8 · (bands + 1),) ndarray of float64
+        For each band, from 1 on, a vector of eight pixels.
+    bands : int
+    inverse_counts : (8,) ndarray of float64
+        1 / number of atoms.
+    out : (16,) ndarray of float64
+        ``Σ_b (Σx_b² - (Σx_b)²/n)``, then ``Σ_b (y_b - Σx_b/n)²``.
     """
     builder = emit.builder
     one = ir.Constant(INT, 1)

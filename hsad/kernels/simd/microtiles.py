@@ -68,10 +68,29 @@ def subtract_products(
 def _eliminate(height: int, factor: bool, half: bool = False) -> Any:
     """Make the kernel that turns one microtile of A into one microtile of its Cholesky factor L.
 
-    The microtile has `height` vectors of rows and 8 columns. What was eliminated before (``count`` columns) is
-    subtracted, then the microtile is multiplied by the inverse of the transposed diagonal block: a block that was
-    factored before (``factor=False``) or the first eight rows of the microtile itself, factored here. With `half`, for
-    vectors of sixteen, they are the rows 8 ... 15; those above them, which are above the diagonal, become zero.
+    The microtile has `height` vectors of rows and 8 columns. The products of the `count` columns that were eliminated
+    before are subtracted. Then the microtile is multiplied by the inverse of the transposed diagonal block. Without
+    `factor` that block was factored before. With `factor` it is the first eight rows of the microtile itself, which are
+    factored on the way. With `half`, for vectors of sixteen, it is the rows 8 ... 15; the rows above it are above the
+    diagonal of A and become zero.
+
+    Parameters of the kernel
+    ------------------------
+    a : (numbers,) ndarray of float64 or float32
+        The packed matrix; column c of the microtile begins at ``a_at + c * rows_step``.
+    a_at : int
+    rows : (numbers,) ndarray like `a`
+        The packed factor: column k of the rows of the microtile begins at ``rows_at + k * rows_step``. Columns
+        ``count ... count + 7`` are written.
+    rows_at, rows_step : int
+    columns : (numbers,) ndarray like `a`
+        The packed factor: column k of the eight rows of the diagonal block begins at ``columns_at + k * columns_step``.
+    columns_at, columns_step, count : int
+    inverse, floor : (order,) ndarray like `a`
+        The inverse of the diagonal of L, written with `factor` and read without; the pivots at or below `floor` get the
+        inverse 0.
+    block : int
+        Where in `inverse` and `floor` the eight columns begin.
     """
 
     @vector_kernel
@@ -141,7 +160,17 @@ solve_microtile_1, solve_microtile_2, solve_microtile_3 = (_eliminate(height, fa
 
 
 def _update(height: int) -> Any:
-    """Make the kernel that subtracts from one microtile of A the products of `count` columns that were eliminated."""
+    """Make the kernel that subtracts from one microtile of A the products of `count` columns that were eliminated.
+
+    ``out[out_at + c * out_step + r] = a[a_at + c * rows_step + r] - Σ_k rows[rows_at + k * rows_step + r]
+    columns[columns_at + k * columns_step + c]`` for c < 8, r < 8 · height and k < count (16 · height in float32).
+
+    Parameters of the kernel
+    ------------------------
+    a, rows, columns, out : (numbers,) ndarray of float64 or float32
+        All of one type; see `_eliminate`.
+    a_at, rows_at, rows_step, columns_at, columns_step, count, out_at, out_step : int
+    """
 
     @vector_kernel
     def kernel(
@@ -175,7 +204,19 @@ update_microtile_1, update_microtile_2, update_microtile_3 = (_update(height) fo
 
 @vector_kernel
 def add_dots(emit: Emitter, a: Any, a_at: Any, step: Any, x: Any, x_at: Any, vectors: Any, sums: Any) -> None:
-    """Add to the eight vectors `sums` the products, vector by vector, of eight columns of `a` with `x`."""
+    """Add the products of eight columns with x, lane by lane, to eight vectors.
+
+    ``sums[n c + l] += Σ_v a[a_at + c * step + n v + l] x[x_at + n v + l]`` for c < 8, v < vectors and the lanes l < n;
+    n is 8 in float64 and 16 in float32.
+
+    Parameters
+    ----------
+    a : (numbers,) ndarray of float64 or float32
+    a_at, step : int
+    x : (numbers,) ndarray like `a`
+    x_at, vectors : int
+    sums : (8 n,) ndarray like `a`
+    """
     builder = emit.builder
     slots = [emit.variable(emit.load(emit.at(sums, emit.lanes * c))) for c in range(COLUMNS)]
     with cgutils.for_range(builder, vectors, intp=INT) as loop:
@@ -191,7 +232,18 @@ def add_dots(emit: Emitter, a: Any, a_at: Any, step: Any, x: Any, x_at: Any, vec
 
 @vector_kernel
 def add_columns(emit: Emitter, a: Any, a_at: Any, step: Any, columns: Any, x: Any, out: Any, out_at: Any) -> None:
-    """Add ``Σ a[a_at + c * step] x[c]`` over the first columns to the vector ``out[out_at]``."""
+    """Add the first columns of a matrix, times numbers, to a vector.
+
+    ``out[out_at + l] += Σ_c a[a_at + c * step + l] x[c]`` for c < columns and the lanes l < 8 (16 in float32).
+
+    Parameters
+    ----------
+    a : (numbers,) ndarray of float64 or float32
+    a_at, step, columns : int
+    x : (columns,) ndarray like `a`
+    out : (numbers,) ndarray like `a`
+    out_at : int
+    """
     builder = emit.builder
     total = emit.variable(emit.load(emit.at(out, out_at)))
     with cgutils.for_range(builder, columns, intp=INT) as loop:
@@ -205,7 +257,18 @@ def add_columns(emit: Emitter, a: Any, a_at: Any, step: Any, columns: Any, x: An
 def shift_columns(
     emit: Emitter, a: Any, a_at: Any, step: Any, columns: Any, column_terms: Any, row_terms: Any, row_at: Any
 ) -> None:
-    """Add ``column_terms[c] + row_terms[row_at]`` to the vectors ``a[a_at + c * step]``."""
+    """Add a term of the column and a term of the row to eight rows of a matrix.
+
+    ``a[a_at + c * step + l] += column_terms[c] + row_terms[row_at + l]`` for c < columns and the lanes l < 8.
+
+    Parameters
+    ----------
+    a : (numbers,) ndarray of float64
+    a_at, step, columns : int
+    column_terms : (columns,) ndarray of float64
+    row_terms : (rows,) ndarray of float64
+    row_at : int
+    """
     builder = emit.builder
     rows = emit.load(emit.at(row_terms, row_at))
     with cgutils.for_range(builder, columns, intp=INT) as loop:

@@ -22,10 +22,16 @@ ROWS = 4
 def reflect_rows(
     emit: Emitter, a: Any, at: Any, step: Any, row: Any, vectors: Any, v: Any, w: Any, following: Any, product: Any
 ) -> None:
-    """Take ``v wᵀ + w vᵀ`` from four rows of `a`, and add their part of ``A · following`` to `product`.
+    """Subtract ``v wᵀ + w vᵀ`` from four rows of a symmetric A, and add their part of ``A · following`` to `product`.
 
-    The rows begin at ``a[at]``, `step` apart, and have the numbers ``row ... row + 3``; so many `vectors` of each are
-    changed. A is symmetric: the sums run over rows.
+    With the rows r = row ... row + 3: ``a[at + (r - row) * step + c] -= v[r] w[c] + w[r] v[c]`` and then
+    ``product[c] += Σ_r following[r] a[at + (r - row) * step + c]``, for the columns c < 8 · vectors.
+
+    Parameters
+    ----------
+    a : (numbers,) ndarray of float64
+    at, step, row, vectors : int
+    v, w, following, product : (size,) ndarray of float64
     """
     builder = emit.builder
     ours = [[emit.load_spread(emit.at(x, row, r)) for x in (v, w, following)] for r in range(ROWS)]
@@ -44,7 +50,21 @@ def reflect_rows(
 
 
 def _reflect(height: int) -> Any:
-    """Make the kernel for so many vectors beside each other."""
+    """Make the kernel that reflects the rows of a block of ``8 · height`` columns, and sums for the next reflection.
+
+    For the columns l < 8 · height and the rows r: ``z[z_at + r * step + l] -= v[v_at + r] sums[sums_at + l]``. After
+    all rows ``sums[sums_at + l] = Σ_r v[following_at + r] z[z_at + r * step + l]``.
+
+    Parameters of the kernel
+    ------------------------
+    z : (numbers,) ndarray of float64
+    z_at, step, rows : int
+    v : (numbers,) ndarray of float64
+        Holds the vectors of this reflection and of the next one.
+    v_at, following_at : int
+    sums : (numbers,) ndarray of float64
+    sums_at : int
+    """
 
     @vector_kernel
     def kernel(

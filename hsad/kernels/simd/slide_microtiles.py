@@ -18,7 +18,7 @@ __all__ = ["PAIRS", "add_corners", "slide_microtile", "sum_lanes", "transpose"]
 
 
 PAIRS = 4
-"""Pairs of corners at a time: those of a pixel that slides."""
+"""Number of pairs of corners that are summed together: a pixel that slides has four."""
 
 
 def _transposed(emit: Emitter, rows: list[Any]) -> list[Any]:
@@ -47,11 +47,22 @@ def sum_lanes(emit: Emitter, vectors: list[Any]) -> Any:
 def add_corners(
     emit: Emitter, x: Any, corners: Any, first: Any, count: Any, pixels: Any, i: Any, j: Any, changes: Any
 ) -> None:
-    """Write what a microtile of the sums (bands ``i ... i + 3`` by ``j ... j + 7``) changes by, for a few pixels.
+    """Write the change of a microtile of sums of products of bands, for a few pixels.
 
-    `corners` holds pairs of offsets of pixels: of each pair the products of bands of the first are added, those of
-    the second taken away. Pixel p has `count` pairs, a multiple of four, from the pair ``first + p * count`` on, and
-    gets the four vectors at ``changes[32 p]``.
+    Pixel p has the `count` pairs k of offsets from the pair ``first + p * count`` on; of each pair the products of the
+    first are added and those of the second are subtracted. For four bands r from `i` on and eight bands c from `j` on:
+    ``changes[32 p + 8 (r - i) + c - j] = Σ_k x[plus_k + r] x[plus_k + c] - x[minus_k + r] x[minus_k + c]``.
+
+    Parameters
+    ----------
+    x : (numbers,) ndarray of float64
+        Spectra.
+    corners : (2 · pairs,) ndarray of int64
+        Where in `x` the pixels of the pairs begin.
+    first, count, pixels : int
+        `count` is a multiple of four.
+    i, j : int
+    changes : (32 · pixels,) ndarray of float64
     """
     builder = emit.builder
     with cgutils.for_range(builder, pixels, intp=INT) as pixel:
@@ -76,8 +87,16 @@ def add_corners(
 def slide_microtile(emit: Emitter, changes: Any, slope: Any, slope_at: Any, sums: Any, sums_at: Any, step: Any) -> None:
     """Add up the changes of a microtile from pixel to pixel, and add the results to the sums of eight pixels.
 
-    `slope` is where the addition stands, four vectors of eight bands from `slope_at` on; the sums are four rows,
-    `step` apart, of eight vectors of eight pixels.
+    For four bands r, eight bands c and the pixels p < 8, one after the other: ``slope[slope_at + 8 r + c] +=
+    changes[32 p + 8 r + c]``, and then ``sums[sums_at + r * step + 8 c + p] += slope[slope_at + 8 r + c]``.
+
+    Parameters
+    ----------
+    changes : (256,) ndarray of float64
+    slope : (numbers,) ndarray of float64
+    slope_at : int
+    sums : (numbers,) ndarray of float64
+    sums_at, step : int
     """
     builder = emit.builder
     for r in range(MICROTILE):
@@ -96,9 +115,18 @@ def slide_microtile(emit: Emitter, changes: Any, slope: Any, slope_at: Any, sums
 
 @vector_kernel
 def transpose(emit: Emitter, x: Any, x_at: Any, offsets: Any, first: Any, out: Any, out_at: Any, out_step: Any) -> None:
-    """Write eight bands of eight pixels as vectors of pixels, `out_step` apart.
+    """Write eight bands of eight pixels as vectors of pixels.
 
-    Pixel p starts at ``x[x_at + offsets[first + p]]``.
+    ``out[out_at + b * out_step + p] = x[x_at + offsets[first + p] + b]`` for the bands b < 8 and pixels p < 8.
+
+    Parameters
+    ----------
+    x : (numbers,) ndarray of float64
+    x_at : int
+    offsets : (numbers,) ndarray of int64
+    first : int
+    out : (numbers,) ndarray of float64
+    out_at, out_step : int
     """
     builder = emit.builder
     pixels = [emit.load(emit.at(x, x_at, builder.load(emit.at(offsets, first, p)))) for p in range(LANES)]

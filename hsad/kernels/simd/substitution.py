@@ -14,9 +14,20 @@ __all__ = ["forward_panel_1", "forward_panel_2", "forward_panel_3", "sum_dots"]
 
 
 def _forward(height: int) -> Any:
-    """Make the kernel that solves for the unknowns of one panel of `height` vectors, those before it being known.
+    """Make the kernel that solves L x = x for the unknowns of one panel of `height` vectors; those before are known.
 
-    The panel begins at ``lower[at]``; its unknowns stand at ``x[first]`` and are replaced.
+    With n = 16 · height rows in the panel: ``x[first + r] = (x[first + r] - Σ_k L[r, k] x[k]) inverse[first + r]`` for
+    r < n, over k < first + r, where ``L[r, k] = lower[at + k * n + r]``.
+
+    Parameters of the kernel
+    ------------------------
+    lower : (numbers,) ndarray of float32
+        The packed factor.
+    at : int
+        Where the panel begins.
+    inverse, x : (order,) ndarray of float32
+    first : int
+        Number of the first unknown of the panel.
     """
 
     @vector_kernel
@@ -50,7 +61,14 @@ forward_panel_1, forward_panel_2, forward_panel_3 = (_forward(height) for height
 
 @vector_kernel
 def sum_dots(emit: Emitter, sums: Any) -> None:
-    """Replace the first eight of eight vectors of sixteen numbers, see `add_dots`, by their sums."""
+    """Write the sums of eight vectors of sixteen numbers, which `add_dots` left, in place of the first eight numbers.
+
+    ``sums[c] = Σ_l sums[16 c + l]`` for c < 8, over the lanes l < 16.
+
+    Parameters
+    ----------
+    sums : (128,) ndarray of float32
+    """
     builder = emit.builder
     halves = []
     for c in range(COLUMNS):

@@ -21,9 +21,20 @@ TILE = LANES * LANES
 
 @vector_kernel
 def multiply_tiles(emit: Emitter, tiles: Any, at: Any, below: Any, x: Any, column: Any, out: Any) -> None:
-    """Add to `out` what a diagonal tile and the `below` tiles under it contribute, on both sides of the diagonal.
+    """Add the part of eight columns, and of the same rows, of a symmetric matrix A to the product A x.
 
-    The diagonal tile begins at ``tiles[at]``, and is that of the unknowns ``column ... column + 7``.
+    The diagonal tile D of these columns and the `below` tiles B under it follow each other. With the unknowns `here`
+    from `column` on and `under` after them: ``out[here] += D x[here] + Bᵀ x[under]`` and ``out[under] += B x[here]``.
+
+    Parameters
+    ----------
+    tiles : (numbers,) ndarray of float64
+        Entry (r, c) of a tile is the number ``8 c + r`` of its 64.
+    at, below : int
+        Where the diagonal tile begins, and the number of tiles under it.
+    x : (order,) ndarray of float64
+    column : int
+    out : (order,) ndarray of float64
     """
     builder = emit.builder
     factors = [emit.load_spread(emit.at(x, column, c)) for c in range(LANES)]

@@ -1,8 +1,8 @@
 """Vector kernels for the two halves of a Gaussian: sums of products of bands, and squared lengths after whitening.
 
-Both are half of a matrix product, one a symmetric result, the other a triangular operand; beside them is a product
-with few columns. Each number is one chain of
-fused multiply-adds over bands or pixels in their order: the size of a microtile does not show in a result.
+Both are half of a matrix product: one has a symmetric result, the other a triangular operand. A third kernel is a
+product with few columns. Each number is one chain of fused multiply-adds over bands or pixels in their order, so that
+results do not depend on the size of a microtile.
 """
 
 from __future__ import annotations
@@ -22,21 +22,23 @@ HEIGHT, COLUMNS = (3, 8) if llvmlite.binding.get_host_cpu_features().get("avx512
 
 
 class Microtiles:
-    """The kernels for microtiles of ``8·height`` rows.
+    """The kernels for microtiles of ``8 · height`` rows and `columns` columns; all arrays are of float64.
 
     Attributes
     ----------
     add_products : kernel
-        ``add_products(x, x_at, step, row, column, count, out, out_at, out_step)`` adds to the vectors
-        ``out[out_at + c * out_step]`` the products of the bands from `row` on with the band ``column + c``, over
-        `count` pixels `step` apart.
+        ``add_products(x, x_at, step, row, column, count, out, out_at, out_step)`` adds sums of products of bands over
+        `count` pixels k that are `step` apart: ``out[out_at + c * out_step + r] += Σ_k x[x_at + k * step + row + r]
+        x[x_at + k * step + column + c]`` for r < 8 · height and c < columns.
     add_squares : kernel
-        ``add_squares(w, w_at, count, later, x, x_at, step, out, out_at)`` adds to the vectors ``out[out_at + 8 c]`` the
-        squares of ``Wᵀx`` of the pixels c, `step` apart. The packed rows of W begin at `w_at`; the first vector of its
-        columns has `count` of them, each further one `later` more.
+        ``add_squares(w, w_at, count, later, x, x_at, step, out, out_at)`` adds the squares of ``Wᵀx`` of the pixels c,
+        which are `step` apart: ``out[out_at + 8 c + l] += Σ_v (Σ_b W[b, 8 v + l] x[x_at + c * step + b])²`` for v <
+        height and the lanes l < 8. ``W[b, j] = w[w_at + b * 8 · height + j]``. The first eight columns of W have
+        `count` rows, every further eight `later` rows more.
     project : kernel
-        ``project(w, w_at, count, x, x_at, step, out, out_at, out_step)`` writes the vectors of ``Wᵀx`` of the pixels c,
-        `step` apart, to ``out[out_at + c * out_step]``. The rows of W, `count` of them, begin at `w_at`.
+        ``project(w, w_at, count, x, x_at, step, out, out_at, out_step)`` writes ``Wᵀx`` of the pixels c, which are
+        `step` apart: ``out[out_at + c * out_step + j] = Σ_b W[b, j] x[x_at + c * step + b]`` for j < 8 · height and
+        b < count. ``W[b, j] = w[w_at + b * 8 · height + j]``.
     """
 
     def __init__(self, height: int, columns: int) -> None:
@@ -123,7 +125,14 @@ def _projections(height: int, columns: int) -> Any:
 
 @vector_kernel
 def add_lanes(emit: Emitter, vectors: Any, groups: Any, out: Any) -> None:
-    """Write the sum of the lanes of each vector, of so many groups of eight."""
+    """Write the sums of the lanes of vectors: ``out[v] = Σ_l vectors[8 v + l]`` for v < 8 · groups and l < 8.
+
+    Parameters
+    ----------
+    vectors : (64 · groups,) ndarray of float64
+    groups : int
+    out : (8 · groups,) ndarray of float64
+    """
     builder = emit.builder
     with cgutils.for_range(builder, groups, intp=INT) as loop:
         at = builder.mul(loop.index, ir.Constant(INT, LANES * LANES))

@@ -126,5 +126,6 @@ def vector_kernel(body: Callable[..., None]) -> Any:
     # numba reads the names of the arguments from the signature.
     typed.__dict__["__signature__"] = inspect.Signature(parameters)
     typed.__name__ = body.__name__
+    typed.__module__ = body.__module__
     typed.__doc__ = body.__doc__
     return intrinsic(typed)

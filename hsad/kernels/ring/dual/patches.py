@@ -42,6 +42,9 @@ _ROWS = 6
 
 _MARGIN = 8
 
+_OUTSHINES = 1e12
+"""A pixel whose ‖x‖² exceeds the median of its strip this many times, 10⁶ in brightness, has no part in the mean."""
+
 _HUGE = 1 << 19
 """From this size (4 MB) on, numpy asks for memory in huge pages: columns that lie a page apart are found faster."""
 
@@ -119,6 +122,15 @@ def _strip(spectra: NDArray[np.float64]) -> NDArray[np.float64]:
     return x
 
 
+def _common(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the mean spectrum of a strip, without pixels so bright that the others would lose their digits."""
+    squares = np.vecdot(x, x)
+    lit = squares[squares > 0]
+    bound = _OUTSHINES * np.median(lit) if lit.size else 0.0
+    mean: NDArray[np.float64] = (x if squares.max() <= bound else x[squares <= bound]).mean(axis=0)
+    return mean
+
+
 def patches(
     spectra: NDArray[np.float64],
     valid: NDArray[np.bool_],
@@ -151,7 +163,7 @@ def patches(
             x[~valid[near_rows, near_cols]] = 0.0
         x = x.reshape(-1, bands)
         if task.center:
-            x -= x.mean(axis=0)
+            x -= _common(x)
         near_weights = np.ascontiguousarray(weights[near_rows, near_cols]).reshape(-1)
         band = Band(x, near_cols.stop - near_cols.start, window.outer + side - 1, _ROWS + window.outer + side, task)
         for piece in intervals(core[0], _ROWS, side):

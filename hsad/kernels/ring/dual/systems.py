@@ -191,10 +191,13 @@ def center_system(a: Vector, count: int, order: int, means: Vector, members: Vec
 
 @inner
 def normalize_system(a: Vector, count: int, order: int, scale: Vector) -> None:
-    """Turn inner products into those of unit vectors; `scale` gets one over the lengths, 1 for a null vector."""
+    """Turn inner products into those of unit vectors; `scale` gets one over the lengths, 0 for a null vector."""
     for i in range(order):
         square = a[entry(i, i, order)]
-        scale[i] = 1.0 / np.sqrt(square) if i <= count and square > 0 else 1.0
+        # Centring may leave a square below 0 beside large products: rounding, of a vector that counts as null.
+        scale[i] = 1.0
+        if i <= count:
+            scale[i] = 1.0 / np.sqrt(square) if square > 0 else 0.0
     for panel in range((order + PANEL - 1) // PANEL):
         height = panel_height(panel, order)
         first = PANEL * panel

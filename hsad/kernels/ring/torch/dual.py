@@ -18,10 +18,10 @@ from hsad.kernels.ring.limits import (
     REFINEMENTS,
     VARIANCE_FLOOR,
 )
-from hsad.kernels.ring.shrinkage import shrinkage_ratio
-from hsad.kernels.ring.task import LINEAR, PINV, RBF, RIDGE, RX, Task
+from hsad.kernels.ring.task import LEDOIT_WOLF, LINEAR, PINV, RBF, RIDGE, RX, Task
 from hsad.kernels.ring.torch.factor import Factor, back_substitute, factor, forward_substitute
 from hsad.kernels.ring.torch.rings import Ring
+from hsad.kernels.shrinkage import ledoit_wolf_ratio, oas_ratio
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -296,11 +296,14 @@ def rx(near: Patches, systems: Systems, task: Task) -> Tensor:
 
 
 def shrinkage_weight(trace: Tensor, square: Tensor, fourth: Tensor, counts: Tensor, bands: int, rule: int) -> Tensor:
-    """Return `hsad.kernels.ring.shrinkage.shrinkage_ratio` of many rings, within 0 … 1."""
+    """Return the weights of the mean variance, 0 … 1, of many rings, by the rule `LEDOIT_WOLF` or `OAS`."""
     import torch
 
     level = trace / bands
-    ratio = shrinkage_ratio(trace, square, fourth, counts, bands, rule)
+    if rule == LEDOIT_WOLF:
+        ratio = ledoit_wolf_ratio(trace, square, fourth, counts, bands)
+    else:
+        ratio = oas_ratio(trace, square, counts, bands)
     return torch.where(square - bands * level * level > 0, ratio.clamp(0.0, 1.0), 1.0)
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from hsad.bench import formulas
 from hsad.bench.peers import batched
 from hsad.bench.peers.batched import torch_batch
+from hsad.bench.peers.lapack import lapack_solve
 from hsad.bench.peers.octave import OCTAVE_CRD, OCTAVE_LRX, octave_ialm, octave_loop
 from hsad.bench.peers.peer import Peer, numpy_loop, numpy_whole
 from hsad.bench.peers.programs import otb_lrx, sklearn_omp, spectral_lrx, spectral_rx
@@ -144,6 +145,7 @@ def cases(*, quick: bool = False) -> list[Case]:
             octave_loop("Octave, textbook CRD", OCTAVE_CRD),
             numpy_loop("numpy", _crd(distance=True)),
             torch_batch("torch, batched", partial(batched.crd, lam=_LAM)),
+            *([lapack_solve()] if bands == 189 else []),
         )
         lrx_peers: tuple[Peer, ...] = (
             spectral_lrx(),

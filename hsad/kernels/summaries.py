@@ -173,6 +173,10 @@ def _splitmix64(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
     return mixed ^ (mixed >> np.uint64(31))
 
 
+_LARGEST = float(np.finfo(np.float32).max)
+"""Numbers beyond it are counted as if they were it."""
+
+
 @dataclass(frozen=True, eq=False)
 class Histogram:
     """Counts of float32 numbers by half of their bits; two passes find any quantile exactly.
@@ -188,7 +192,7 @@ class Histogram:
     @classmethod
     def of(cls, values: NDArray[np.floating[Any]], prefix: int | None = None) -> Self:
         """Count `values` by their upper 16 bits or, among those with this upper half, by their lower 16 bits."""
-        bits = np.asarray(values, dtype=np.float32).view(np.uint32)
+        bits = np.asarray(np.clip(values, -_LARGEST, _LARGEST), dtype=np.float32).view(np.uint32)
         # IEEE numbers sort like integers once the sign is dealt with.
         negative = bits >> np.uint32(31) == 1
         ordered = np.where(negative, ~bits, bits | np.uint32(0x80000000))

@@ -19,7 +19,7 @@ from hsad.job.environment import check_environment
 __all__ = ["Finding", "examine"]
 
 _PACKAGES = (
-    "numpy", "scipy", "numba", "xarray", "dask", "distributed", "rasterio", "rioxarray", "pyogrio", "h5py",
+    "numpy", "scipy", "numba", "xarray", "dask", "distributed", "rasterio", "rioxarray", "pyogrio", "h5py", "shapely",
     "spectral", "matplotlib", "threadpoolctl",
 )  # fmt: skip
 
@@ -61,14 +61,24 @@ def examine() -> list[Finding]:
 
 
 def _versions() -> Iterator[Finding]:
+    from packaging.requirements import Requirement
+
     from hsad import __version__
 
     yield Finding("hsad", "well", f"{__version__} on Python {platform.python_version()}, {platform.platform()}")
+    allowed = {r.name: r for text in importlib.metadata.requires("hsad") or [] if not (r := Requirement(text)).marker}
     for package in _PACKAGES:
         try:
-            yield Finding(package, "well", importlib.metadata.version(package))
+            version = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             yield Finding(package, "wrong", "not installed", f"{_PIP} install {package}")
+            continue
+        wanted = allowed.get(package)
+        if wanted is None or wanted.specifier.contains(version, prereleases=True):
+            yield Finding(package, "well", version)
+        else:
+            found = f"{version}, hsad is tested with {wanted.specifier}"
+            yield Finding(package, "remark", found, f'{_PIP} install "{package}{wanted.specifier}"')
 
 
 def _extras() -> Iterator[Finding]:

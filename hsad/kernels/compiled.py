@@ -15,18 +15,11 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import logging
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from hsad.errors import ParameterError
-
-try:
-    import numba
-except ValueError as error:  # a variable NUMBA_… of the environment
-    threads = os.environ.get("NUMBA_NUM_THREADS")
-    raise ParameterError(f"NUMBA_NUM_THREADS={threads}: numba cannot be loaded ({error})") from error
+import numba
 
 __all__ = ["PLAIN", "SOURCES", "as_kernel", "cache_folder", "compiled", "inner"]
 

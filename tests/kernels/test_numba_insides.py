@@ -96,3 +96,23 @@ def test_the_plain_way_gives_the_same_scores(tmp_path, methods):
     result = python(HIDDEN["a class that is gone"] + SCORES, tmp_path / "plain.npy", *methods)
     assert result.stdout == "['remark']\n"
     np.testing.assert_allclose(np.load(tmp_path / "plain.npy"), np.load(tmp_path / "own.npy"), rtol=2e-7)
+
+
+def test_doctor_names_a_version_that_is_not_allowed(monkeypatch):
+    import importlib.metadata
+
+    from hsad.doctor import examine
+
+    versions = {"numpy": "2.1.3", "shapely": "2.0.5", "numba": "0.99.0"}
+    installed = importlib.metadata.version
+    monkeypatch.setattr(importlib.metadata, "version", lambda package: versions.get(package) or installed(package))
+    monkeypatch.setattr(
+        importlib.metadata,
+        "requires",
+        lambda _: ["numpy>=2.2", "shapely>=2.0.6", "numba>=0.61.2,<0.69", "dask>=2024.8"],
+    )
+    found = {finding.subject: finding for finding in examine()}
+    for package, version in versions.items():
+        assert found[package].state == "remark"
+        assert found[package].found.startswith(f"{version}, hsad is tested with ")
+    assert found["dask"].state == "well"

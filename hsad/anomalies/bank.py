@@ -28,31 +28,31 @@ from hsad.anomalies.tail import UNIT_PIXELS, Tail
 
 __all__ = ["BankNull", "BankTable", "bank_methods", "bank_table", "features"]
 
-_OWN_RATE = 40.0
+_LOWER_RATE = 40.0
 """Peaks per 10⁴ pixels at the lower of the two levels between which the scene's own peaks are counted. Scenes of the
 bank have at most 35 objects per 10⁴ pixels, so more than half of the peaks at this level are background."""
 
-_TRUSTED_RATE = 10.0
+_UPPER_RATE = 10.0
 """Peaks per 10⁴ pixels at the upper level: the rate that is accepted by default, and the one at which the level of the
 table was fitted. Above it objects are as frequent as false peaks."""
 
 _PRIOR_PEAKS = 20.0
 """Peaks of the bank with which those of the scene are averaged (the shape of a gamma prior around a factor of 1). A
-scene of 100 x 100 pixels has 30 background peaks between the two levels, so its own count weighs 60 %."""
+scene of 100 x 100 pixels has 30 background peaks between the two levels, so the count of the scene weighs 60 %."""
 
 _TOO_FEW = 0.05
 """A number of peaks is too small when chance (a Poisson law) gives one as small in at most this share of scenes."""
 
 _UNLIKE = 2.0
-"""Factor between the scene's peaks and the table's at the level of `_OWN_RATE` beyond which they contradict each other.
-Scenes of the bank are meant to agree with tables of the other scenes within it (the manual, on thresholds)."""
+"""Factor between the scene's peaks and the table's at the level of `_LOWER_RATE` beyond which they contradict. Scenes
+of the bank are meant to agree within this factor with tables of the other scenes (see the manual on thresholds)."""
 
 _MARGIN = 0.15
 """How far a number of a scene may lie outside of its range in the bank, as a share of that range. This much
 extrapolation of the regression changes the stated number of objects by a factor of at most 1.7, in all tables."""
 
 _FEW_PIXELS = 2500
-"""Fewest pixels of a scene: 50 x 50 have 10 peaks at the level of `_OWN_RATE`, too few to tell a factor of two."""
+"""Fewest pixels of a scene: 50 x 50 have 10 peaks at the level of `_LOWER_RATE`, too few to tell a factor of two."""
 
 _MOST_UNEVEN = 6.0
 """Largest variance over mean of the numbers of peaks in the four quarters of a scene. Three times this ratio follows a
@@ -157,9 +157,9 @@ class BankNull:
     @functools.cached_property
     def scale(self) -> float:
         """The factor between the scene's rate and the table's: the posterior mean of a gamma law around 1."""
-        low, high = self._table_threshold(_OWN_RATE), self._table_threshold(_TRUSTED_RATE)
+        low, high = self._table_threshold(_LOWER_RATE), self._table_threshold(_UPPER_RATE)
         seen = int(((self.tail.peaks > low) & (self.tail.peaks <= high)).sum())
-        return (_PRIOR_PEAKS + seen) / (_PRIOR_PEAKS + (_OWN_RATE - _TRUSTED_RATE) * self.tail.units)
+        return (_PRIOR_PEAKS + seen) / (_PRIOR_PEAKS + (_LOWER_RATE - _UPPER_RATE) * self.tail.units)
 
     def rate(self, scores: NDArray[np.float64] | float) -> NDArray[np.float64]:
         """Return the expected number of false objects per 10⁴ pixels that reach each score.
@@ -255,12 +255,12 @@ class BankNull:
         return [Doubt("few above the threshold", {"reached": reached, "expected": expected})]
 
     def _unlike(self) -> list[Doubt]:
-        """Return that the peaks above the level of `_OWN_RATE` are twice as many as in the bank, or half as many."""
-        found = self.tail.reached(self._table_threshold(_OWN_RATE)) / self.tail.units
-        numbers = {"found": found, "expected": _OWN_RATE, "unit": UNIT_PIXELS}
-        if found > _UNLIKE * _OWN_RATE:
+        """Return that the peaks above the level of `_LOWER_RATE` are twice as many as in the bank, or half as many."""
+        found = self.tail.reached(self._table_threshold(_LOWER_RATE)) / self.tail.units
+        numbers = {"found": found, "expected": _LOWER_RATE, "unit": UNIT_PIXELS}
+        if found > _UNLIKE * _LOWER_RATE:
             return [Doubt("many objects", numbers)]
-        return [Doubt("calm background", numbers)] if found < _OWN_RATE / _UNLIKE else []
+        return [Doubt("calm background", numbers)] if found < _LOWER_RATE / _UNLIKE else []
 
     def _uneven(self) -> list[Doubt]:
         """Return that the peaks crowd in one part of the scene."""
@@ -270,7 +270,7 @@ class BankNull:
     def _unevenness(self) -> float:
         """Return variance over mean of the quarters' numbers of peaks between the levels of 40 and of 10."""
         peaks = self.tail.peaks
-        within = (peaks > self._table_threshold(_OWN_RATE)) & (peaks <= self._table_threshold(_TRUSTED_RATE))
+        within = (peaks > self._table_threshold(_LOWER_RATE)) & (peaks <= self._table_threshold(_UPPER_RATE))
         counts = np.bincount(self.tail.quadrants[within], minlength=4)
         return float(counts.var(ddof=1) / counts.mean()) if counts.any() else 0.0
 
@@ -299,5 +299,5 @@ def bank_methods() -> tuple[str, ...]:
 
 
 def bank_table(method: str) -> BankTable | None:
-    """Return the table of a detector, None where there is none."""
+    """Return the table of a detector, None when the bank has none."""
     return _tables().get(method)

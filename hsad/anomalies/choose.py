@@ -109,7 +109,7 @@ def choose_threshold(
     ParameterError
         When a rule does not fit the method.
     DataError
-        When no pixel has a score, or there are too few to choose by.
+        When no pixel has a score, or too few have one for the rule.
     """
     options = options or ThresholdOptions()
     scores = ScoreMap.of(scores)
@@ -160,27 +160,27 @@ def _counted(
 def _of_fdr(null: BankNull | CleanNull, tail: Tail, share: float) -> float:
     """Return the lowest score above which false objects are at most this share: Benjamini and Hochberg's rule."""
     false = null.expected(tail.peaks) / np.arange(1, len(tail.peaks) + 1)
-    kept = np.flatnonzero(false <= share)
-    if not len(kept):
+    accepted = np.flatnonzero(false <= share)
+    if not len(accepted):
         raise DataError(f"fdr {share:g}: no object stands out enough; the best list would be {false.min():.0%} false")
-    return float(tail.peaks[kept[-1]])
+    return float(tail.peaks[accepted[-1]])
 
 
 def _by_pixels(tail: Tail, scores: ScoreMap, options: ThresholdOptions) -> Threshold:
     if options.threshold is not None and options.rule is None:
         return Threshold(options.threshold, "given", Origin("given", method=scores.method), options=options)
     rule = options.rule or "gpd"
-    given = options.threshold is not None
+    by_user = options.threshold is not None
     if rule == "otsu":
         value = otsu(tail) if options.threshold is None else options.threshold
-        return Threshold(value, rule, Origin("given" if given else "classes", rule), options=options)
+        return Threshold(value, rule, Origin("given" if by_user else "classes", rule), options=options)
     null = pixel_null(rule, tail, scores, options.bands)
     pfa = options.pfa or _DEFAULT_PFA
     value = null.threshold(pfa) if options.threshold is None else options.threshold
     origin = Origin(
-        "given" if given else "share of background pixels",
+        "given" if by_user else "share of background pixels",
         rule,
-        None if given else pfa,
+        None if by_user else pfa,
         method=scores.method,
         bands=options.bands or scores.background.get("rank"),
         without_table=options.rule is None and options.pfa is None,

@@ -82,7 +82,7 @@ def threshold(scores: Any, **options: Any) -> Any:
 
 
 def polygons(scores: Any, *, scene: Any = None, **options: Any) -> Anomalies:
-    """Return the anomalies of a score map: outlines and what is known about each, the highest score first.
+    """Return the anomalies of a score map with their outlines and columns, the highest score first.
 
     Parameters
     ----------
@@ -128,7 +128,7 @@ def threshold_to_file(
     options : ListOptions, optional
         How the anomalies are chosen.
     p_values : path, optional
-        Also write each pixel's p-value there: the share of background that reaches its score.
+        A raster for the p-value of each pixel: the share of background that reaches its score.
     overwrite : bool
         Whether existing outputs may be replaced.
 
@@ -168,7 +168,7 @@ def threshold_to_file(
 
 
 def anomalies_of(scores: ScoreMap, chosen: Threshold, scene: Scene | None, *, min_pixels: int, merge: int) -> Anomalies:
-    """Return the anomalies above a threshold; with their spectra where the scene is at hand."""
+    """Return the anomalies above a threshold, with their spectra when a scene is passed."""
     import shapely
 
     grid = scores.grid
@@ -219,10 +219,10 @@ def anomalies_of(scores: ScoreMap, chosen: Threshold, scene: Scene | None, *, mi
 
 
 def summary_line(anomalies: Anomalies) -> str:
-    """Return how many anomalies there are, and how many of them are expected to be false.
+    """Return a line with the number of anomalies, and the number of them that are expected to be false.
 
-    By rules that count objects it is what is expected down to the last of the list: the threshold itself may lie far
-    below its score, and accept more than there are.
+    For rules that count objects this is the number expected above the score of the last anomaly. The threshold may lie
+    far below that score, and its own number may exceed the number of anomalies.
     """
     number, threshold = len(anomalies), anomalies.threshold
     text = f"{number} {'anomaly' if number == 1 else 'anomalies'}"
@@ -237,7 +237,7 @@ def summary_line(anomalies: Anomalies) -> str:
 
 
 def _clean(region: Any, grid: GeoGrid) -> NDArray[np.bool_] | None:
-    """Return the pixels of a clean region, given in one of its ways."""
+    """Return the pixels of a clean region: a window, a file or an array."""
     if region is None:
         return None
     if isinstance(region, str | Path) and not Path(region).exists():
@@ -258,7 +258,7 @@ def _clean(region: Any, grid: GeoGrid) -> NDArray[np.bool_] | None:
 
 
 def _scene_of(scores: ScoreMap) -> Scene | None:
-    """Return the scene that a score map names, if it is there still, holds the map, and names no address itself."""
+    """Return the scene that a score map names; None when the file is gone, does not hold the map, or names an address."""
     from hsad.errors import SceneError
     from hsad.products.provenance import source_file
     from hsad.readers.rasters.addresses import reaches_out

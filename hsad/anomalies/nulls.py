@@ -53,7 +53,7 @@ class PixelNull:
     Attributes
     ----------
     distribution : frozen distribution of scipy.stats, or None
-        None: the scene's own pixels are taken for background.
+        With None all pixels of the scene count as background.
     tail : Tail
     share : float
         The distribution is that of the highest pixels, from this share of all on.
@@ -147,13 +147,13 @@ def pixel_null(rule: str, tail: Tail, scores: ScoreMap, bands: int | None) -> Pi
     Parameters
     ----------
     rule : {"percentile", "gpd", "chi2", "f"}
-        The scene's own pixels; a generalised Pareto distribution of those above the 95th percentile; the laws that
+        All pixels of the scene; a generalised Pareto distribution of those above the 95th percentile; the laws that
         squared Mahalanobis distances of Gaussian background follow, with a covariance that is known or estimated.
     tail : Tail
     scores : ScoreMap
         Says by which method, for ``chi2`` and ``f``.
     bands : int, optional
-        Degrees of freedom for ``chi2`` and ``f``, where the scores do not tell.
+        Degrees of freedom for ``chi2`` and ``f``, when the scores do not state them.
 
     Raises
     ------

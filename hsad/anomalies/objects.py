@@ -62,7 +62,7 @@ def find_objects(
     Parameters
     ----------
     strips : iterable of (int, (rows, cols) ndarray)
-        The map from the top to the bottom, in strips of any height: first row, and scores (NaN where there is none).
+        The map from the top to the bottom, in strips of any height: first row and scores (NaN without a score).
     threshold : float
         A pixel belongs to an object when its score is at least this.
     min_pixels : int
@@ -215,15 +215,15 @@ class _Parts:
         pixels = np.bincount(owner, weights=table["pixels"])[found].astype(np.int64) if len(found) else found
         total = np.bincount(owner, weights=table["total"])[found] if len(found) else found.astype(np.float64)
         best = order[starts]
-        kept = np.flatnonzero(pixels >= min_pixels)
-        highest, row, col = (table[name][best][kept] for name in ("highest", "row", "col"))
+        wanted = np.flatnonzero(pixels >= min_pixels)
+        highest, row, col = (table[name][best][wanted] for name in ("highest", "row", "col"))
         ranked = np.lexsort((col, row, -highest))
-        kept = kept[ranked]
+        wanted = wanted[ranked]
         return Objects(
-            outline=self._outlines(whole, found[kept]),
-            pixels=pixels[kept],
+            outline=self._outlines(whole, found[wanted]),
+            pixels=pixels[wanted],
             score_max=highest[ranked].astype(np.float64),
-            score_mean=total[kept] / np.maximum(pixels[kept], 1),
+            score_mean=total[wanted] / np.maximum(pixels[wanted], 1),
             row=row[ranked].astype(np.int64),
             col=col[ranked].astype(np.int64),
         )

@@ -70,21 +70,21 @@ def look_around(scene: Scene, scores: ScoreMap, row: int, col: int, threshold: f
 
     rows, cols = scene.window(row, col, side)
     spectra, valid = scene.spectra(rows, cols)
-    here = (row - rows.start, col - cols.start)
+    pixel = (row - rows.start, col - cols.start)
     score = scores.rows(rows.start, rows.stop)[:, cols]
     above = (score >= threshold) & valid
     labels, _ = ndimage.label(above, structure=np.ones((3, 3)))
-    own = labels == labels[here] if above[here] else np.zeros_like(above)
-    own[here] = True
-    near = ndimage.binary_dilation(above | own, structure=np.ones((3, 3)))
+    inside = labels == labels[pixel] if above[pixel] else np.zeros_like(above)
+    inside[pixel] = True
+    near = ndimage.binary_dilation(above | inside, structure=np.ones((3, 3)))
     ring = valid & ~near
     if ring.sum() < _LEAST_RING:
-        ring = valid & ~own
+        ring = valid & ~inside
     around = spectra[ring] if ring.any() else spectra[valid]
     if not len(around):
         around = np.full((1, spectra.shape[2]), np.nan)
     return Surroundings(
-        spectra[own].mean(axis=0), around.mean(axis=0), around.std(axis=0), int(own.sum()), int(ring.sum())
+        spectra[inside].mean(axis=0), around.mean(axis=0), around.std(axis=0), int(inside.sum()), int(ring.sum())
     )
 
 

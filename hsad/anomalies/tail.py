@@ -81,16 +81,16 @@ class Tail:
         count = 0
         sample, peaks, quadrants = [], [], []
         for first, tall in scores.strips(halo=PEAK_REACH):
-            own = tall[PEAK_REACH : len(tall) - PEAK_REACH]
-            known = np.isfinite(own)
+            strip = tall[PEAK_REACH : len(tall) - PEAK_REACH]
+            known = np.isfinite(strip)
             if where is not None:
-                known &= where[first : first + len(own)]
+                known &= where[first : first + len(strip)]
             count += int(known.sum())
-            flat = np.where(known, own, np.nan).ravel()
+            flat = np.where(known, strip, np.nan).ravel()
             start = -(first * cols) % step  # every step-th pixel of the map, wherever a strip begins
             sample.append(flat[start::step][np.isfinite(flat[start::step])])
             row, col = np.nonzero(peaks_of(tall)[PEAK_REACH : len(tall) - PEAK_REACH] & known)
-            peaks.append(own[row, col])
+            peaks.append(strip[row, col])
             quadrants.append((2 * (row + first >= rows / 2) + (col >= cols / 2)).astype(np.uint8))
         scores.require_scores(count)
         found = np.concatenate(peaks)

@@ -108,7 +108,9 @@ class _Algorithm(QgsProcessingAlgorithm):
         self.addParameter(
             QgsProcessingParameterNumber("FALSE", "False objects accepted ...", number, 10.0, minValue=0.01)
         )
-        self.addParameter(QgsProcessingParameterNumber("PER", "... in so many pixels", number, 10000.0, minValue=1))
+        self.addParameter(
+            QgsProcessingParameterNumber("PER", "... per this number of pixels", number, 10000.0, minValue=1)
+        )
 
     def method_arguments(self, parameters: dict[str, Any], context: Any) -> list[str]:
         names = list(_Methods.all())

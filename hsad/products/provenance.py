@@ -44,7 +44,7 @@ def sha256_of(path: Path) -> str:
 
 
 def source_file(source: str) -> Path | None:
-    """Return the file or folder that a source names, None where there is none.
+    """Return the file or folder that a source names, None when it does not exist.
 
     ``scene.mat:NAME``, an array inside a file, names the file ``scene.mat``.
     """

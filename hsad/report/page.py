@@ -297,8 +297,8 @@ def _reasons(anomalies: Anomalies, scores: ScoreMap, scene: Scene, account: Acco
         for place in range(min(_REASONS, len(anomalies))):
             row, col = int(anomalies.columns["row"][place]), int(anomalies.columns["col"][place])
             try:
-                own_row, own_col = scene.own_pixel(row, col)
-                why = replace(ready.at(own_row - account.start[0], own_col - account.start[1]), row=row, col=col)
+                scene_row, scene_col = scene.own_pixel(row, col)
+                why = replace(ready.at(scene_row - account.start[0], scene_col - account.start[1]), row=row, col=col)
             except DataError:
                 continue
             parts, made = (why.reason.contributions, why.reason.reconstruction) if same else (None, None)

@@ -301,7 +301,7 @@ def raster_of(cube: xr.DataArray) -> Raster | None:
 
 
 def nodata(cube: xr.DataArray) -> float | None:
-    """Return the stored number that means "no data", None where there is none.
+    """Return the stored number that means "no data", None when the cube states none.
 
     xarray keeps it among the attributes of an array, or in its encoding once it has decoded a file.
     """

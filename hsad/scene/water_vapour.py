@@ -1,4 +1,4 @@
-"""Where water vapour absorbs nearly all sunlight: bands there hold noise."""
+"""Wavelengths at which water vapour absorbs nearly all sunlight: their bands hold noise."""
 
 from __future__ import annotations
 

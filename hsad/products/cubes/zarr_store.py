@@ -40,9 +40,9 @@ def write_zarr(
 ) -> Path:
     """Write a cube as a Zarr store (format 2) with one array, ``cube``, by blocks of rows.
 
-    Stored numbers and data type stay as they are. All coordinates are kept: wavelengths, widths, bad bands, names,
+    Stored numbers and data type do not change. All coordinates are written: wavelengths, widths, bad bands, names,
     gain and bias, masks and quality layers, CRS and transform. The flag ``pixel`` becomes an array ``cube_flagged``.
-    Where the pixels of a swath lie is kept as ``latitude`` and ``longitude``, or as a lookup table ``glt_x``,
+    The places of a swath are written as ``latitude`` and ``longitude``, or as a lookup table ``glt_x``,
     ``glt_y`` (counted from 1, 0 is a void) on the map that ``glt`` describes.
 
     Parameters
@@ -85,11 +85,11 @@ def write_zarr(
         reserve_space(target, folder, cube.size * cube.dtype.itemsize)
         _lay_out(cube, staged, (high, wide, bands))
         for first, block in row_blocks(cube, None, height):
-            here = slice(first, first + len(block))
+            span = slice(first, first + len(block))
             blocks = {"cube": (DIMS, block)}
             if flagged is not None:
-                blocks["cube_flagged"] = (DIMS, (flagged.read(here, slice(0, cols)) != 0).astype(np.uint8))
-            part = {"y": here, "x": slice(0, cols), "band": slice(0, bands)}
+                blocks["cube_flagged"] = (DIMS, (flagged.read(span, slice(0, cols)) != 0).astype(np.uint8))
+            part = {"y": span, "x": slice(0, cols), "band": slice(0, bands)}
             xr.Dataset(blocks).to_zarr(staged, region=part, zarr_format=2)
         publish_folder(staged, target, _MARKS, overwrite=overwrite)
     return target

@@ -258,7 +258,7 @@ def _clean(region: Any, grid: GeoGrid) -> NDArray[np.bool_] | None:
 
 
 def _scene_of(scores: ScoreMap) -> Scene | None:
-    """Return the scene that a score map names; None when the file is gone, does not hold the map, or names an address."""
+    """Return the scene that a score map names; None for a missing file, one without the map, or one with addresses."""
     from hsad.errors import SceneError
     from hsad.products.provenance import source_file
     from hsad.readers.rasters.addresses import reaches_out

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from hsad.errors import ParameterError
-from hsad.job.job import prepared
 from hsad.job.learned import Learned
+from hsad.job.prepare import prepared
 from hsad.job.request import Method, Request
 
 __all__ = ["detect", "learn", "score"]

@@ -17,8 +17,9 @@ from hsad.detectors.block import Block, clamped
 from hsad.detectors.block import Scene as BlockScene
 from hsad.errors import DataError, ParameterError
 from hsad.explanation.library import Library, angle
-from hsad.job.job import Job, prepared
+from hsad.job.job import Job
 from hsad.job.options import SceneOptions
+from hsad.job.prepare import prepared
 from hsad.job.request import Request
 
 if TYPE_CHECKING:
@@ -150,7 +151,7 @@ class Explainer:
         DataError
             When it is invalid, or has no score.
         """
-        rows, cols, _ = self.job.source.shape
+        rows, cols, _ = self.job.scene.source.shape
         if not (0 <= row < rows and 0 <= col < cols):
             raise ParameterError(f"at {row},{col}: the scene has {rows} rows and {cols} columns")
         detector, background = self.learned.detector, self.learned.background
@@ -170,7 +171,7 @@ class Explainer:
                 raise DataError("library: the scene has no wavelengths to compare by")
             hints = self.library.nearest(spectrum, wavelength)
         return Explanation(
-            self.job.provenance["method"],
+            self.job.form.provenance["method"],
             row,
             col,
             score,
@@ -185,7 +186,7 @@ class Explainer:
         )
 
     def _block(self, row: int, col: int, halo: int) -> Block:
-        source = self.job.source
+        source = self.job.scene.source
         rows, cols = (clamped(at, at + 1, size, halo) for at, size in ((row, source.shape[0]), (col, source.shape[1])))
         spectra, valid = source.spectra(source.read(rows, cols), rows, cols)
         core = (

@@ -11,7 +11,7 @@ from typing import Any
 from hsad.errors import OutputError, ParameterError
 from hsad.files import split_variable
 from hsad.job.files import RunOutcome, is_result, run_into
-from hsad.job.job import prepared
+from hsad.job.prepare import prepared
 from hsad.job.request import Method, Request
 
 __all__ = ["SceneOutcome", "detect_many", "output_names"]

@@ -14,7 +14,8 @@ from hsad.detectors import describe_detector
 from hsad.engine.resume import Journal
 from hsad.errors import OutputError
 from hsad.files import made_earlier
-from hsad.job.job import Job, prepared
+from hsad.job.job import Job
+from hsad.job.prepare import prepared
 from hsad.job.remarks import remarks_on
 from hsad.job.request import Method, Request
 from hsad.job.strongest import Place, Strongest
@@ -133,14 +134,14 @@ def is_result(output: Path, job: Job) -> bool:
     if not output.exists():
         return False
     stated = read_provenance(output)
-    return (stated.run, stated.grid) == (job.digest, job.map_name)
+    return (stated.run, stated.grid) == (job.digest, job.form.map_name)
 
 
 def outcome_of(job: Job, output: Path) -> RunOutcome:
     """Return what `run_into` returned when it wrote a raster, read from the raster."""
     from hsad.readers import open_cube
 
-    grid = job.grid if job.swath is None else job.swath.grid
+    grid = job.form.grid if job.form.swath is None else job.form.swath.grid
     valid, strongest = 0, Strongest()
     written = open_cube(output)[..., 0]
     for first in range(0, grid.rows, _STRIP_ROWS):
@@ -173,7 +174,7 @@ def run_into(
                 raise OutputError(f"{kept} belongs to the score raster; choose another name")
         journal = stack.enter_context(Journal(folder, job.fingerprint, restart=restart, unchanged=job.check_unchanged))
         check_output(output, (), overwrite=overwrite)  # again: another run may have ended just now
-        LOGGER.info("%s: scoring %s", output, job.cube.attrs.get("source"))
+        LOGGER.info("%s: scoring %s", output, job.scene.cube.attrs.get("source"))
         learned = job.learn(journal)
         writer.tell_background(learned.summary())
         continued, valid, strongest = 0, 0, Strongest()
@@ -188,9 +189,9 @@ def run_into(
             if save_background is not None:
                 learned.save(save_background, overwrite=overwrite)
         if writer.path != output:
-            _write_envi(writer.path, output, job.provenance, overwrite=overwrite)
-    pixels = job.grid.rows * job.grid.cols
-    places = strongest.places(job.grid)
+            _write_envi(writer.path, output, job.form.provenance, overwrite=overwrite)
+    pixels = job.form.grid.rows * job.form.grid.cols
+    places = strongest.places(job.form.grid)
     return _outcome(job, output, places, learned.summary(), pixels=pixels, valid=valid, continued=continued)
 
 
@@ -208,7 +209,7 @@ def _outcome(
         max=places[0].score,
         strongest=places,
         background=background,
-        remarks=remarks_on(job.cube),
+        remarks=remarks_on(job.scene.cube),
     )
 
 
@@ -221,19 +222,26 @@ def _writer(
     """
     from hsad.files import staging
 
-    attrs = {**job.provenance, "run": job.digest}
-    if job.map_name:
-        attrs["grid"] = job.map_name
-    grid = job.grid if job.swath is None else job.swath.grid
+    attrs = {**job.form.provenance, "run": job.digest}
+    if job.form.map_name:
+        attrs["grid"] = job.form.map_name
+    grid = job.form.grid if job.form.swath is None else job.form.swath.grid
     raster, work = output, folder
     written: tuple[Path, ...] = ()
     if output.suffix.lower() in ENVI_SUFFIXES:
         written = check_envi(output, grid, overwrite=overwrite)
         work = stack.enter_context(staging(output))
         raster = work / "scores.tif"
-    bands = ["score", *job.parts]
+    bands = ["score", *job.form.evidence]
     writer = ScoreWriter(
-        raster, grid, attrs, bands=len(bands), descriptions=bands, overwrite=overwrite, folder=work, swath=job.swath
+        raster,
+        grid,
+        attrs,
+        bands=len(bands),
+        descriptions=bands,
+        overwrite=overwrite,
+        folder=work,
+        swath=job.form.swath,
     )
     return writer, written or writer.files
 

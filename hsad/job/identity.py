@@ -1,4 +1,4 @@
-"""Which scene it is: its files as they were found, and what of it is used."""
+"""The scenes that a job reads, each with its files as they were found."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hsad.engine.source import CubeSource
 from hsad.errors import SceneError
 from hsad.products.provenance import source_file
 
-__all__ = ["Files", "identity"]
+__all__ = ["Files", "Input"]
 
 
 @dataclass(frozen=True)
@@ -61,16 +61,49 @@ class Files:
                 raise SceneError(f"{path}: changed while it was read{sizes}: scores of a mixture are not written")
 
 
-def identity(cube: xr.DataArray, files: Files, source: CubeSource) -> dict[str, Any]:
-    """Return what tells one scene from another, as JSON holds it: its files, and a digest of what is used of it."""
-    digest = hashlib.sha256(repr((source.shape, source.origin, source.nodata)).encode())
-    for array in (source.bands, source.gain, source.bias, source.mask):
-        digest.update(b"-" if array is None else np.ascontiguousarray(array).tobytes())
-    return {
-        "name": Path(str(cube.attrs.get("source", ""))).name,
-        "variable": cube.attrs.get("variable"),
-        "opened_with": cube.attrs.get("opened_with"),  # the same numbers of a file, read in another way
-        "flags": list(cube.attrs.get("mask_flags", ())),  # one of them is not in the mask
-        "files": [[str(path), state.size, state.changed] for path, state in files.states.items()],
-        "used": digest.hexdigest(),
-    }
+@dataclass(frozen=True)
+class Input:
+    """A scene that a job reads: the one that it scores, or a reference that it learns from.
+
+    Attributes
+    ----------
+    cube : (y, x, band) DataArray
+    source : CubeSource
+        The pixels and bands that are used.
+    files : Files
+        The files behind the cube, as they were found.
+    """
+
+    cube: xr.DataArray
+    source: CubeSource
+    files: Files
+
+    @classmethod
+    def of(cls, cube: xr.DataArray, source: CubeSource) -> Self:
+        """Return a cube with the files behind it."""
+        return cls(cube, source, Files.of(cube))
+
+    def check_unchanged(self) -> None:
+        """Refuse to go on with files that were written since; numbers in memory stay as they are.
+
+        Raises
+        ------
+        SceneError
+        """
+        if self.cube.chunks is not None:
+            self.files.check_unchanged()
+
+    def identity(self) -> dict[str, Any]:
+        """Return what tells the scene from others, as JSON holds it: its files, and a digest of what is used of it."""
+        source, attrs = self.source, self.cube.attrs
+        digest = hashlib.sha256(repr((source.shape, source.origin, source.nodata)).encode())
+        for array in (source.bands, source.gain, source.bias, source.mask):
+            digest.update(b"-" if array is None else np.ascontiguousarray(array).tobytes())
+        return {
+            "name": Path(str(attrs.get("source", ""))).name,
+            "variable": attrs.get("variable"),
+            "opened_with": attrs.get("opened_with"),  # the same numbers of a file, read in another way
+            "flags": list(attrs.get("mask_flags", ())),  # one of them is not in the mask
+            "files": [[str(path), state.size, state.changed] for path, state in self.files.states.items()],
+            "used": digest.hexdigest(),
+        }

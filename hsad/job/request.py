@@ -1,4 +1,4 @@
-"""What a user asks for: a detector, or what one learned before, and how to run it."""
+"""The request of a user: a detector or a saved background, and the options of the run."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ Method = str | type[Detector] | Detector
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked for, checked as far as that needs no scene.
+    """The request of a user, checked as far as that needs no scene.
 
     Attributes
     ----------
     detector : Detector
-    given : Learned or None
-        What it learned before.
+    background : Learned or None
+        What the detector learned before.
     run : RunOptions
     """
 
     detector: Detector
-    given: Learned | None
+    background: Learned | None
     run: RunOptions
 
     @classmethod
@@ -43,31 +43,31 @@ class Request:
         Raises
         ------
         ParameterError
-            When a parameter or an option is unknown or out of its range, or does not go with a given background.
+            When a parameter or an option is unknown or out of its range, or does not go with the background.
         SceneError
-            When the given background cannot be loaded.
+            When the background cannot be loaded.
         """
         check_environment()
         run, parameters = RunOptions.split(keywords)
-        given = run.background
-        if isinstance(given, str | Path):
+        background = run.background
+        if isinstance(background, str | Path):
             if isinstance(method, str):
                 detector_class(method)  # a background of package.module:Class can be loaded where its class is
-            given = Learned.load(given)
-        if given is None:
+            background = Learned.load(background)
+        if background is None:
             detector = make_detector(method or DEFAULT_METHOD, pca=run.pca, **parameters)
         else:
-            _check_given(given, method, run, parameters)
-            detector = given.detector
+            _check_learned(background, method, run, parameters)
+            detector = background.detector
         if run.parts and not (detector.evidence and run.compute):
             used, _ = describe_detector(detector)
             raise ParameterError(f"parts: {'compute=False gives none' if detector.evidence else f'{used} has none'}")
-        return cls(detector, given, run)
+        return cls(detector, background, run)
 
 
-def _check_given(given: Learned, method: Method | None, run: RunOptions, parameters: Mapping[str, Any]) -> None:
-    known, _ = describe_detector(given.detector)
-    if method is not None and method not in (known, given.detector, type(given.detector)):
+def _check_learned(background: Learned, method: Method | None, run: RunOptions, parameters: Mapping[str, Any]) -> None:
+    known, _ = describe_detector(background.detector)
+    if method is not None and method not in (known, background.detector, type(background.detector)):
         raise ParameterError(f"method {method!r}: the background was learned by {known!r}")
     for name in [*parameters, *(n for n in ("bands", "bad_bands", "pca", "references") if getattr(run, n) is not None)]:
         raise ParameterError(f"{name} is decided by the background: learn anew to change it")

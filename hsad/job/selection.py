@@ -241,7 +241,7 @@ def pixel_mask(run: RunOptions, grid: GeoGrid) -> NDArray[np.bool_] | None:
 def selected(
     cube: xr.DataArray,
     run: RunOptions,
-    given: Learned | None,
+    learned: Learned | None,
     window: tuple[slice, slice] | None,
     mask: NDArray[np.bool_] | None,
 ) -> CubeSource:
@@ -254,13 +254,13 @@ def selected(
     DataError
         When the background uses bands that hold no data here.
     """
-    if given is None:
+    if learned is None:
         chosen = None if run.bands is None else band_choice(run.bands, cube)
         return drop_dead_bands(source_of(cube, chosen=chosen, mask=mask, window=window))
-    given.check_fits(cube.sizes["band"], band_wavelengths(cube))
+    learned.check_fits(cube.sizes["band"], band_wavelengths(cube))
     # The bands of the background, whatever this scene says about them.
     plain = cube.drop_vars("good_wavelength", errors="ignore")
-    source = source_of(plain, chosen=np.isin(np.arange(given.total), given.bands), mask=mask, window=window)
+    source = source_of(plain, chosen=np.isin(np.arange(learned.total), learned.bands), mask=mask, window=window)
     alive = drop_dead_bands(source)
     if len(alive.bands) < len(source.bands):
         missing = np.setdiff1d(source.bands, alive.bands) + 1

@@ -1,7 +1,7 @@
-"""The papers' formulas as plain float64 loops: slow, obvious, and the measure of every fast kernel.
+"""The papers' formulas as plain float64 loops: slow and obvious, the expected values of every fast kernel.
 
-They cover borders, masks and variants, and solve in ways that keep digits. `hsad.bench.formulas` has the textbook's way
-of one pixel, which is what a fast kernel is timed beside; where both are the same formula it stands there.
+They cover borders, masks and variants, and solve in ways that lose few digits. `hsad.bench.formulas` has the textbook's
+formula for one pixel, with which a fast kernel is timed. Where both are the same formula, it is in that module.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from hsad.bench import formulas
 
 
 def window(position, size, outer, border):
-    """Positions of the outer window along one axis, and where in the scene they are read."""
+    """Positions of the outer window along one axis, and the positions in the scene that they read."""
     half = outer // 2
     places = np.arange(position - half, position + half + 1)
     if border == "shift":
@@ -41,7 +41,7 @@ def ring(valid, row, col, outer, inner, border):
 
 
 def over_rings(spectra, valid, outer, inner, border, score, wanted=None):
-    """The map of ``score(y, X, members)`` with X (d, s) the ring of y, of the valid pixels or those that are wanted."""
+    """The map of ``score(y, X, members)`` with X (d, s) the ring of y, for the valid pixels or the wanted ones."""
     scores = np.full(valid.shape, np.nan)
     for row, col in np.argwhere(valid if wanted is None else wanted):
         members = ring(valid, row, col, outer, inner, border)
@@ -165,7 +165,7 @@ def kernel_crd(
 
 
 def opening_by_thresholds(image, valid, area):
-    """The largest level whose component holds at least `area` pixels; the smallest value of an island that is less."""
+    """The largest level whose component has at least `area` pixels; on a smaller island its smallest value."""
     out = image.copy()
     for level in np.unique(image[valid]):
         labels, count = ndimage.label(valid & (image >= level))

@@ -1,4 +1,4 @@
-"""Small detectors, one of each kind that the engine must carry: the proof that the interface does not bend."""
+"""Small detectors, one of each kind that the engine must run."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Mean(Background):
 
 @dataclass(frozen=True)
 class MeanDistance(Detector):
-    """One pass."""
+    """Learns the mean of the scene in one pass."""
 
     leaf: ClassVar[int] = 16
 
@@ -65,10 +65,10 @@ class History(Background):
 
 @dataclass(frozen=True)
 class RobustMean(Detector):
-    """Many passes until convergence, with a state for every pixel that is a cache of what a replay would give."""
+    """Learns in many passes until convergence; each pixel has a state, whose cache equals a replay of the passes."""
 
     leaf: ClassVar[int] = 16
-    use_cache: bool = parameter(True, "keep the states between passes")
+    use_cache: bool = parameter(True, "cache the states between passes")
 
     def learn(self, scan: Scan):
         means = np.atleast_2d(scan(_total).mean)
@@ -87,7 +87,7 @@ class RobustMean(Detector):
         done, state = (
             block.cache.get("state", (0, np.zeros(len(pixels)))) if self.use_cache else (0, np.zeros(len(pixels)))
         )
-        if done > len(means):  # what another run left: start again
+        if done > len(means):  # a state that another run left
             done, state = 0, np.zeros(len(pixels))
         for mean in means[done:]:
             state = 0.5 * state + np.linalg.norm(pixels - mean, axis=1)
@@ -106,7 +106,7 @@ class Prototypes(Background):
 
 @dataclass(frozen=True)
 class NearestPrototype(Detector):
-    """Trained on a bounded, hashed sample: distance to the nearest of a few k-means centres."""
+    """Learns from a sample of bounded size, drawn by a hash: distance to the nearest of a few k-means centres."""
 
     leaf: ClassVar[int] = 16
     seed: int = parameter(3, "of the sample")
@@ -151,7 +151,7 @@ class PlaceMeans(Background):
 
 @dataclass(frozen=True)
 class PlaceDistance(Detector):
-    """By place over several reference scenes: distance to the mean that this part of the scene had in all of them."""
+    """Learns by place over several reference scenes: distance to the mean of this leaf in all of them."""
 
     leaf: ClassVar[int] = 16
 

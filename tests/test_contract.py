@@ -1,4 +1,4 @@
-"""What every detector promises, whatever its method: the same tests for all of them."""
+"""Tests of the contract that every detector fulfils, whatever its method."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ VARIANTS = {
     "crd": ("crd", {"outer": 7, "inner": 3}),
     "crd-plain": ("crd", {"outer": 9, "inner": 3, "weights": "none", "center": True, "border": "truncate"}),
     "crd-sum-to-one": ("crd", {"outer": 7, "inner": 5, "sum_to_one": True, "score": "objective"}),
-    # A given gamma: the one that is learned comes from a sample of pixels, which is another in a mirrored scene.
+    # Gamma is set: the learned one comes from a sample of pixels, which is another sample in a mirrored scene.
     "kcrd": ("kcrd", {"outer": 7, "inner": 3, "gamma": 2.0}),
     "kcrd-polynomial": ("kcrd", {"outer": 7, "inner": 3, "kernel": "polynomial", "weights": "none", "gamma": 1.0}),
     "srd": ("srd", {"outer": 7, "inner": 3, "atoms": 1}),
@@ -43,7 +43,7 @@ VARIANTS = {
     "rpca-bands-patch": ("rpca-bands", {"window": 20, "patch": 6, "score": "l1", "tolerance": 0.05}),
     "low-rank": ("low-rank", {}),
     "low-rank-pca": ("low-rank", {"rank": 2, "patch": 5, "stride": 2, "center": True, "pca": 3}),
-    # Trained for a step or two: what is promised does not depend on how good they are.
+    # Trained for a step or two: the contract does not depend on how well they detect.
     "unrolled-rpca": ("unrolled-rpca", {"outer": 7, "inner": 3, "layers": 2, "components": 4, "steps": 2}),
     "unrolled-rpca-start": ("unrolled-rpca", {"outer": 7, "inner": 3, "training": "none"}),
     "unrolled-rpca-patch": ("unrolled-rpca", {"patch": 4, "rank": 2, "layers": 3, "steps": 2}),
@@ -55,7 +55,7 @@ VARIANTS = {
     "lrx-pca": ("lrx", {"outer": 7, "inner": 1, "pca": 3}),
 }
 
-#: Those that a sample and chance decide about: a turned scene is another scene to them, and trying many takes long.
+#: Methods that learn from a random sample: a turned scene gives another sample, and many examples take long.
 TRAINED = ("unrolled-rpca", "deep-rx", "autoencoder", "rpcanet", "patchcore")
 
 #: Methods whose score does not change when the spectra are multiplied by a factor; others' grow with it.
@@ -74,7 +74,7 @@ fixed_scene = settings(suppress_health_check=[HealthCheck.function_scoped_fixtur
 
 
 def pytest_generate_tests(metafunc):
-    """Give every test that has a variant all of them, or the detectors that were asked for."""
+    """Run every test with an argument `variant` for all variants, or for the detectors of the option --detector."""
     if "variant" in metafunc.fixturenames:
         fits = ONLY.get(metafunc.function.__name__, lambda _: True)
         every = metafunc.config.getoption("--detector") or list(VARIANTS)
@@ -91,8 +91,8 @@ def detector(variant):
     if variant in VARIANTS:
         method, parameters = VARIANTS[variant]
     else:
-        method, *given = variant.split()
-        parameters = read_parameters(method, dict(text.split("=") for text in given))
+        method, *texts = variant.split()
+        parameters = read_parameters(method, dict(text.split("=") for text in texts))
     return make_detector(method, **parameters)
 
 
@@ -188,7 +188,7 @@ def test_scaling(variant):
     for factor in (1 / 64, 3.7):
         scores = hsad.detect(scene * factor, detector(variant), workers=1)
         power = 0 if variant.startswith((*SCALE_FREE, "rpca-rx")) else 1
-        if variant not in VARIANTS:  # of somebody else's it is known only that all scores grow alike
+        if variant not in VARIANTS:  # of a detector of another package it is known only that all scores grow alike
             power = np.log(np.nanmax(scores) / np.nanmax(expected)) / np.log(factor)
         np.testing.assert_allclose(scores, expected * factor**power, rtol=1e-4)
 
@@ -208,7 +208,7 @@ def test_the_order_of_bands_does_not_matter(variant):
 
 
 def test_the_input_is_not_modified(variant):
-    scene = a_scene(rows=60, cols=60)  # one leaf, float64: what the detector sees could be the user's own memory
+    scene = a_scene(rows=60, cols=60)  # one leaf of float64: the block could be the user's array itself
     before = scene.copy()
     hsad.detect(scene, detector(variant), workers=1)
     assert np.array_equal(scene, before, equal_nan=True)
@@ -240,7 +240,7 @@ def test_an_account_by_band_sums_to_the_score(variant):
 def has_bands(variant, why):
     """Tell whether a detector's score has parts by band: not where bands are mixed nonlinearly before it is formed."""
     if variant not in VARIANTS:
-        return why.reason.contributions is not None  # of somebody else's detector it is not known
+        return why.reason.contributions is not None  # not known of a detector of another package
     if variant.startswith("auto"):  # spatial evidence is no matter of bands, nor is a pixel like most of the scene
         return why.score > 0 and "most of it spatial" not in why.sentence
     return not variant.startswith(("kcrd", "unrolled-rpca", "deep-rx"))
@@ -286,7 +286,7 @@ def test_a_detector_is_shared_by_threads(variant, monkeypatch):
 
 
 def all_at_once(step, threads):
-    """Return the step so that none of so many threads begins its first call before all others are there."""
+    """Return the step, whose first call in each of `threads` threads waits until all of them have called it."""
     barrier, here = threading.Barrier(threads, timeout=120), threading.local()
 
     def together(*arguments):

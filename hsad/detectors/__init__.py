@@ -39,21 +39,21 @@ __all__ = [
     "zero_or_at_least",
 ]
 
-#: What is used when nobody says which.
+#: The method of a run that names none.
 DEFAULT_METHOD = "auto"
 
 
 def make_detector(method: str | type[Detector] | Detector, *, pca: int | None = None, **parameters: Any) -> Detector:
-    """Return a detector from its name or class and parameters; a detector is returned as it is.
+    """Return a detector from its name or class and its parameters; a detector is returned unchanged.
 
     Parameters
     ----------
     method : str, Detector, or class of detectors
-        A method's name, ``package.module:Class``, or what these stand for.
+        A method's name, ``package.module:Class``, a class or a detector.
     pca : int, optional
-        Let the detector see this many principal components instead of the bands.
+        Number of principal components that the detector sees instead of the bands.
     **parameters
-        The detector's own.
+        Parameters of the detector.
 
     Raises
     ------
@@ -77,7 +77,7 @@ def make_detector(method: str | type[Detector] | Detector, *, pca: int | None = 
 def describe_detector(detector: Detector) -> tuple[str, dict[str, Any]]:
     """Return method and parameters from which `make_detector` makes an equal detector.
 
-    A detector that no package offers by name has ``module:Class`` as method.
+    The method of a detector that no package offers by name is ``module:Class``.
     """
     if isinstance(detector, OnComponents):
         method, parameters = describe_detector(detector.detector)
@@ -87,9 +87,9 @@ def describe_detector(detector: Detector) -> tuple[str, dict[str, Any]]:
 
 
 def read_parameters(method: str, texts: Mapping[str, Any]) -> dict[str, Any]:
-    """Return parameters as they are written on a command line with numbers in the place of texts that say one.
+    """Return parameters from a command line, with numbers in place of their texts.
 
-    The detector that is made with them checks them.
+    A detector checks them when it is made.
 
     Raises
     ------
@@ -130,7 +130,7 @@ def _check_names(method: str, known: list[str], names: Iterable[str]) -> None:
             raise ParameterError(f"{method} has no parameter {name!r}{_choices(name, known)}")
 
 
-def _choices(given: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(given, known, n=1)
+def _choices(name: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1)
     hint = f" (did you mean {close[0]!r}?)" if close else ""
     return f"{hint}; choose from {', '.join(known)}" if known else "; it has none"

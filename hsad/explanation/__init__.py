@@ -1,1 +1,1 @@
-"""Why a pixel scores as it does: the detector's account beside spectra, similar anomalies and names of a library."""
+"""Why a pixel scores as it does: the detector's account, spectra, similar anomalies, and names from a library."""

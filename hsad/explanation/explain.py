@@ -1,4 +1,4 @@
-"""Why this pixel: its spectrum, its background, what of the score comes from where, and what it resembles."""
+"""Why a pixel scores as it does: its spectrum, its background, the parts of its score, and similar spectra."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ __all__ = ["Explainer", "Explanation", "explain", "explain_scores", "explainer",
 
 _AROUND = 25
 _GUARD = 5
+"""Sides, in pixels, of the window around a pixel whose detector names no ring, and of the part left out of it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,22 +42,22 @@ class Explanation:
     ----------
     method : str
     row, col : int
-        Of the pixel.
+        Place of the pixel.
     score : float
     bands : (bands,) ndarray of int
         Numbers of the used bands, from 1.
     wavelength : (bands,) ndarray or None
         In nm.
     spectrum, background, spread : (bands,) ndarray
-        The pixel; mean and standard deviation of what it was compared with: its ring, the scene for ``rx``.
+        The pixel; mean and standard deviation of its ring, or of the scene for ``rx``.
     compared_with : str
-        What that is.
+        What `background` and `spread` describe, in words.
     reason : Reason
         The detector's account.
     similar : sequence of (int, float)
         Other anomalies with the most similar spectra: id and spectral angle in degrees.
     hints : sequence of (str, float)
-        Names from a spectral library with the smallest angles in degrees. Hints, no identification.
+        Names from a spectral library with the smallest angles in degrees. They are hints, no identification.
     """
 
     method: str
@@ -75,7 +76,7 @@ class Explanation:
 
     @property
     def sentence(self) -> str:
-        """The whole in a sentence or two."""
+        """The explanation in a few sentences."""
         text = f"Pixel {self.row},{self.col} scores {self.score:.4g} by {self.method}: {self.reason.sentence}."
         if self.reason.contributions is not None and self.reason.contributions.any():
             text += f" {self._bands(self.reason.contributions)}."
@@ -100,7 +101,7 @@ class Explanation:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what JSON says of it; numbers that are none become None there."""
+        """Return the explanation as values that JSON knows."""
         reason = self.reason
         arrays = {
             "wavelength": self.wavelength,
@@ -127,7 +128,7 @@ class Explanation:
         }
 
     def plot(self, path: Any = None, *, overwrite: bool = False) -> Any:
-        """Draw it, and write it to a file (PNG, PDF, SVG); return the figure."""
+        """Return the figure of the explanation, also written to `path` (PNG, PDF, SVG) if there is one."""
         import hsad  # the package's public function: figures are a room above this one
 
         return hsad.plot.plot_explanation(self, path, overwrite=overwrite)
@@ -135,7 +136,7 @@ class Explanation:
 
 @dataclass(frozen=True, eq=False)
 class Explainer:
-    """A detector that has learned a scene, ready to account for any pixel of it."""
+    """A detector that has learned a scene and can explain any pixel of it."""
 
     job: Job
     learned: Learned
@@ -147,9 +148,9 @@ class Explainer:
         Raises
         ------
         ParameterError
-            When the pixel lies outside of the scene.
+            When the pixel lies outside the scene.
         DataError
-            When it is invalid, or has no score.
+            When the pixel is invalid or has no score.
         """
         rows, cols, _ = self.job.scene.source.shape
         if not (0 <= row < rows and 0 <= col < cols):
@@ -196,7 +197,7 @@ class Explainer:
         return Block(spectra, valid, core, (rows.start, cols.start), BlockScene(0, source.shape[0], source.shape[1]))
 
     def _compared(self, row: int, col: int, reason: Reason) -> tuple[NDArray[np.float64], NDArray[np.float64], str]:
-        """Return mean and spread of what the pixel is shown beside: its ring, or the scene where that is learned."""
+        """Return mean and spread of the pixels that the figure shows beside the pixel, and in words which they are."""
         if reason.mean is not None and reason.spread is not None:
             return reason.mean, reason.spread, "the scene"
         ring = reason.ring
@@ -209,13 +210,13 @@ class Explainer:
             ring = block.spectra[block.valid & away]
         if not len(ring):
             empty = np.full(len(self.learned.bands), np.nan)
-            return empty, empty, "nothing: no valid pixel is near"
+            return empty, empty, "nothing, because no valid pixel is near"
         return ring.mean(axis=0), ring.std(axis=0), f"the {len(ring)} pixels of its ring"
 
 
 @contextlib.contextmanager
 def explainer(cube: Any, method: Any, parameters: Mapping[str, Any], library: Any = None) -> Iterator[Explainer]:
-    """Let a method learn a scene, for accounts of any number of its pixels."""
+    """Yield an explainer after a method has learned a scene."""
     opened = library if library is None or isinstance(library, Library) else Library.open(library)
     with prepared(cube, Request.of(method, parameters)) as job:
         yield Explainer(job, job.learn(), opened)
@@ -235,7 +236,7 @@ def explain(
     row, col : int
         The pixel, from 0.
     library : path, optional
-        A spectral library (ENVI ``.sli`` or CSV): the three nearest names are given as hints.
+        A spectral library (ENVI ``.sli`` or CSV), of which the three nearest names are hints.
     **options
         As for `hsad.detect`.
 
@@ -296,9 +297,9 @@ def explain_scores(
     scene, scores : path
         The scene, and the raster of its scores.
     number : int, optional
-        An anomaly's id, with `anomalies`: its highest pixel is explained.
+        The id of an anomaly in `anomalies`; its highest pixel is explained.
     anomalies : path, optional
-        A file that `hsad.write_anomalies` made; its spectra are compared with the pixel's.
+        A file of `hsad.write_anomalies`, whose spectra are compared with the pixel's.
     at : (int, int), optional
         Row and column in the raster, from 0.
     lonlat : (float, float), optional
@@ -309,13 +310,13 @@ def explain_scores(
     Raises
     ------
     ParameterError
-        When the place is not given in exactly one way, or the raster does not say by which method it was made.
+        When there is not exactly one place, or the raster does not name its method.
     """
     opened = open_scores(scores)
     if sum(given is not None for given in (number, at, lonlat)) != 1:
         raise ParameterError("explain needs one place: an anomaly's id with anomalies, at, or lonlat")
     if not opened.method:
-        raise ParameterError(f"{scores}: does not say by which method it was made")
+        raise ParameterError(f"{scores}: does not name its method")
     beside = Scene.of(scene, opened.grid, stated=stated)
     records = [] if anomalies is None else read_anomalies(anomalies)
     if number is not None:

@@ -95,7 +95,7 @@ def sample_crops(scan: Scan, images: ComponentImages, seed: int) -> list[Crop]:
 
 
 def _starts(size: int) -> NDArray[np.int64]:
-    """Return where the cells begin along an axis."""
+    """Return the first rows or columns of the cells along an axis."""
     count = -(-size // _SIDE)
     return np.minimum(np.arange(count) * _SIDE, max(0, size - _SIDE))
 
@@ -110,19 +110,20 @@ def _crops(block: Block, images: ComponentImages, seed: int) -> Crops | None:
     top, left = (start + part.start for start, part in zip(block.origin, block.core, strict=True))
     bottom, right = (start + part.stop for start, part in zip(block.origin, block.core, strict=True))
     cells: dict[int, Cell] = {}
-    made = None
+    projected = None
     for number in np.argsort(keys, kind="stable")[:_MOST]:
         row, col = divmod(int(numbers[number]), scene.cols)
         low, high = max(row, top), min(row + height, bottom)
         first, last = max(col, left), min(col + width, right)
         if low >= high or first >= last:
             continue
-        made = images.of(block) if made is None else made
-        here = np.s_[low - block.origin[0] : high - block.origin[0], first - block.origin[1] : last - block.origin[1]]
-        there = np.s_[low - row : high - row, first - col : last - col]
+        projected = images.of(block) if projected is None else projected
+        up, aside = block.origin
+        in_block = np.s_[low - up : high - up, first - aside : last - aside]
+        in_cell = np.s_[low - row : high - row, first - col : last - col]
         values = np.zeros((images.count, height, width), dtype=np.float32)
         valid = np.zeros((height, width), dtype=np.bool_)
-        valid[there] = block.valid[here]
-        values[:, there[0], there[1]] = np.where(valid[there], made[:, here[0], here[1]], 0)
+        valid[in_cell] = block.valid[in_block]
+        values[:, in_cell[0], in_cell[1]] = np.where(valid[in_cell], projected[:, in_block[0], in_block[1]], 0)
         cells[int(keys[number])] = Cell(values, valid, row, col, scene.cols, scene.index)
     return Crops(cells) if cells else None

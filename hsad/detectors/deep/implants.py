@@ -16,7 +16,7 @@ __all__ = ["Examples", "Implants", "rare_pixels"]
 _RARE = 0.02
 """Share of the pixels, the rarest ones, that are never negative examples, as they may be anomalies."""
 
-_HELD = 4
+_DECIDING = 4
 """Number of pieces with objects that decide when the training stops."""
 
 _GRAIN = 4
@@ -112,14 +112,14 @@ class Examples:
         """Return the next piece."""
         return self._drawn(self._random)
 
-    def held(self) -> list[Example]:
+    def deciding(self) -> list[Example]:
         """Return the pieces that decide when the training stops."""
         random = np.random.default_rng([self._seed, 1])
-        return [self._drawn(random) for _ in range(_HELD)]
+        return [self._drawn(random) for _ in range(_DECIDING)]
 
     def lessons(self, schedule: Schedule, show: Show, method: str, device: str) -> Lessons:
         """Return what a network learns from: these examples, and those that decide about stopping."""
-        return Lessons(self.draw, self.held(), schedule, show, method, device)
+        return Lessons(self.draw, self.deciding(), schedule, show, method, device)
 
     def _drawn(self, random: np.random.Generator) -> Example:
         number = int(random.integers(len(self._pieces)))

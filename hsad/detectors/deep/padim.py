@@ -145,18 +145,27 @@ class PaDiM(DeepDetector):
         images = learn_components(together, self.components, "white")
         samples = scan(_samples, images, self.seed)
         assert samples is not None  # noqa: S101  the pixels that gave the moments
-        held = PositionMoments.empty(*sizes[0], images.count)
+        positions = PositionMoments.empty(*sizes[0], images.count)
         for number in sorted(dates):
             center, spread = _robust(samples.dates[number].spectra)
             values = scan(_values, images, number, center, spread)
             assert values is not None  # noqa: S101  this date has valid pixels
             for first, part in values.parts.items():
                 row, col = divmod(first, sizes[0][1])
-                held.add(row, col, part.values, part.valid)
-        if not (held.count >= _FEWEST_DATES).any():
+                positions.add(row, col, part.values, part.valid)
+        if not (positions.count >= _FEWEST_DATES).any():
             raise DataError(f"padim: no position has data on at least {_FEWEST_DATES} dates")
         empty = np.zeros(0)
-        return Places(images, held.count, held.mean, held.scatter, held.pooled(_FEWEST_DATES), len(dates), empty, empty)
+        return Places(
+            images,
+            positions.count,
+            positions.mean,
+            positions.scatter,
+            positions.pooled(_FEWEST_DATES),
+            len(dates),
+            empty,
+            empty,
+        )
 
     def adapt(self, scan: Scan, background: Places) -> Places:
         """Return the model with medians and deviations of the scene that will be scored next."""

@@ -271,8 +271,8 @@ def _features(images: ComponentImages, block: Block, pool: int) -> NDArray[np.fl
     from scipy.ndimage import uniform_filter
 
     weight = uniform_filter(block.valid.astype(np.float64), pool, mode="nearest")
-    held = np.where(block.valid[..., None], components, 0.0)
-    pooled = uniform_filter(held, (pool, pool, 1), mode="nearest") / np.maximum(weight, 1e-9)[..., None]
+    filled = np.where(block.valid[..., None], components, 0.0)
+    pooled = uniform_filter(filled, (pool, pool, 1), mode="nearest") / np.maximum(weight, 1e-9)[..., None]
     return np.concatenate([components, pooled], axis=2)
 
 
@@ -287,13 +287,13 @@ def _candidates(
     from scipy.ndimage import binary_dilation
 
     rare = binary_dilation((rarity.map(block) > limit) & block.valid)
-    kept = block.core_valid & ~rare[block.core]
-    if not kept.any():
+    ordinary = block.core_valid & ~rare[block.core]
+    if not ordinary.any():
         return None
-    down, right = np.nonzero(kept)
+    down, right = np.nonzero(ordinary)
     rows = down + block.core[0].start + block.origin[0]
     cols = right + block.core[1].start + block.origin[1]
-    features = _features(images, block, detector.pool)[block.core][kept]
+    features = _features(images, block, detector.pool)[block.core][ordinary]
     return Sample.of(
         np.column_stack([features, rows, cols]),
         rows * block.scene.cols + cols,

@@ -43,9 +43,9 @@ class UnrolledMember(Background):
     weights : dict of str to ndarray of float32
         ``theta`` (layers,), ``W``, and what else learned; see `hsad.kernels.networks`.
     medians : (layers,) ndarray of float64
-        Of the scene, by layer: the unit of the thresholds. One for all layers in the patch form.
+        Medians of the scene by layer, the unit of the thresholds. The form with patches has one for all layers.
     mean, whitening : ndarray of float64
-        Of the global Gaussian; empty without one.
+        Mean and whitening of the global Gaussian; empty without one.
     global_median : float
     """
 
@@ -62,24 +62,24 @@ class UnrolledMember(Background):
 
     @property
     def scales(self) -> Any:
-        """What the kernels know of a scene besides the weights, `hsad.kernels.networks.unrolled_training.Scales`."""
+        """The scales of a scene for the kernels, `hsad.kernels.networks.unrolled_training.Scales`."""
         from hsad.kernels.networks.unrolled_training import Scales
 
         return Scales(self.medians, self.mean, self.whitening, self.global_median)
 
     @property
     def thresholds(self) -> NDArray[np.float64]:
-        """θ of each layer, in units of the scene's median (patch form: of the range of the components)."""
+        """θ of each layer, in units of the scene's median, or with patches of the range of the components."""
         return np.asarray(self.weights["theta"], dtype=np.float64)
 
     @property
     def matrix(self) -> NDArray[np.float64]:
-        """W, shared by all positions and layers."""
+        """W, the same for all positions and layers."""
         return np.asarray(self.weights["W"], dtype=np.float64)
 
     @property
     def change(self) -> float:
-        """How far W is from ½I, where learning begins (Frobenius norm)."""
+        """Frobenius norm of W − ½I, where ½I is W before learning."""
         return float(np.linalg.norm(self.matrix - 0.5 * np.eye(len(self.matrix))))
 
 
@@ -111,7 +111,7 @@ class UnrolledModel(Background):
         return tuple("start" if n in starts else f"trained {n + 1 - len(starts)}" for n in range(len(self.members)))
 
     def summary(self) -> dict[str, Any]:
-        """Return θ of each layer, the norm of W and how far it is from its start ½I, and what it was learned from."""
+        """Return θ of each layer, the norms of W and of W − ½I, and size and checksum of the scene."""
         facts: dict[str, Any] = {"pixels": self.images.pixels, "components": self.images.count}
         for number, member in enumerate(self.members):
             name = f"_{number}" if number else "_start" if len(self.members) > 1 else ""
@@ -126,31 +126,35 @@ class UnrolledModel(Background):
 class UnrolledRPCA(DeepDetector):
     """A few layers of robust PCA whose thresholds θ, weights λ and matrix W were learned on pseudo-anomalies.
 
-    Layer k, with N = M − S what is background so far: p = 1/(1 + (2‖S‖/median)²) is how pure a pixel is, G the
-    second moment of N over its ring, weighted by p; ``R = λ_k(G + λ_k I)⁻¹N`` is what the ring does not explain of N;
-    Z = S + W·R; u is ‖Z‖, smoothed over 5 × 5 pixels, in units of the scene's median, over the level of the clutter
-    around (to a power that is learned); S = Z·relu(1 − θ_k/u). W is one matrix for all positions and layers, M are
-    components of the uncentred second moment over the root mean square length of a pixel. The score is the last u,
-    before its threshold.
+    M are components of the uncentred second moment over the root mean square length of a pixel, S is their sparse part,
+    and N = M − S their background. Layer k computes:
 
-    The logarithms of the evidence of the start and of `networks` trained networks are averaged: both find what the
-    other misses. With ``scope="global"`` (the word is not `background`, which everywhere is a file of what was
-    learned) the distance to one Gaussian of the scene on 20 components, purified by u, is part of the start's
-    evidence: a ring does not see what fills it.
+    - the purity of a pixel, p = 1/(1 + (2‖S‖/median)²);
+    - G, the second moment of N over the ring, with the weights p;
+    - the residual ``R = λ_k(G + λ_k I)⁻¹N``, the part of N that the ring does not explain;
+    - Z = S + W·R, with one matrix W for all positions and layers;
+    - the evidence u: ‖Z‖, smoothed over 5 × 5 pixels, in units of the scene's median, divided by a learned power of the
+      level of clutter around;
+    - the next S = Z·relu(1 − θ_k/u).
 
-    ``patch=P`` is the literal form: a P × P patch of a component is one vector, W ``(P², P²)`` and θ are shared by all
-    patches, the background of a patch has few directions; ten layers, θ from .05, W from ½I. See
-    `hsad.kernels.networks.patches`.
+    The score is the last u, before its threshold. The logarithms of the evidence of the untrained start and of
+    `networks` trained networks are averaged, because each finds what the other misses. With ``scope="global"`` the
+    evidence of the start includes the distance from one Gaussian of the scene on 20 components, purified by u, because
+    a ring does not see an object that fills it.
+
+    With ``patch=P`` the network works on patches. A P × P patch of a component is one vector, all patches share W
+    ``(P², P²)`` and θ, and the background of a patch has few directions. It has ten layers and starts with θ = .05 and
+    W = ½I. See `hsad.kernels.networks.patches`.
 
     Notes
     -----
-    *Training.* ``cutpaste`` puts small objects of another pixel's spectrum into pieces of the scene and learns to find
-    them; the rarest 2 % of the pixels by global RX count as neither. ``reconstruction`` minimises what is left of
-    M − S plus ‖S‖ and needs no objects, but it ends below its start: S goes to where the loss is small, which is
-    not where anomalies are. ``none`` keeps the start.
+    *Training.* ``cutpaste`` puts small objects with the spectrum of another pixel into pieces of the scene and learns
+    to find them. The rarest 2 % of the pixels by global RX count neither as objects nor as background.
+    ``reconstruction`` minimises the residual of M − S plus ‖S‖ and needs no objects. It finds less than its start,
+    because the loss is not smallest with S at the anomalies. ``none`` keeps the start.
 
-    Scenes of more than 128 × 128 pixels are trained on at most 16 pieces of that size, chosen by a hash. The result is
-    the same for any tiles and threads; other leaves would change float32 rounding only.
+    Scenes of more than 128 × 128 pixels are trained on at most 16 pieces of that size, chosen by a hash. The result
+    does not depend on tiles and threads. Other leaves would change the rounding of float32 only.
 
     References
     ----------
@@ -249,7 +253,7 @@ class UnrolledRPCA(DeepDetector):
     def layer_evidence(self, block: Block, background: UnrolledModel) -> NDArray[np.float64]:
         """Return u of each layer of the last network at the block's core, ``(layers, rows, cols)``, in medians.
 
-        Of the form with rings: the one with patches has none before its last layer.
+        Only for the form with rings: the one with patches has evidence after its last layer only.
         """
         from hsad.kernels.networks.unrolled_training import layer_maps
 

@@ -10,6 +10,7 @@ import numpy as np
 from hsad.errors import ParameterError, SceneError
 from hsad.readers.acquired import stated_coverage
 from hsad.readers.bands import BandTable, band_table
+from hsad.readers.packed.layers import described_wavelengths
 from hsad.readers.rasters.arrays import XarrayLayer, XarrayRaster, is_hdf5, opened, without_single_axes
 from hsad.readers.rasters.conventions import with_cf_missing
 from hsad.readers.rasters.hdf5 import hdf5_raster, open_hdf5
@@ -169,9 +170,10 @@ def _axes(array: xr.DataArray, source: str, band_axis: int | None) -> tuple[tupl
         lists = [] if Path(source).is_dir() or not is_hdf5(source) else spectral_lists(source)
         return axes_by_evidence(array.shape, lists, band_axis, f"{source}: {array.name}")
     try:
-        return cube_axes(array.dims), None
+        return cube_axes(["wavelength" if str(dim).lower() in _WAVELENGTHS else dim for dim in array.dims]), None
     except ParameterError as error:
-        raise SceneError(f"{source}: {array.name}: {error}") from error
+        hint = "--band-axis 0, 1 or 2 states the axis of the bands"
+        raise SceneError(f"{source}: {array.name}: {error}: {hint}") from error
 
 
 def _raster(source: str, group: str, array: xr.DataArray, axes: tuple[int, int, int]) -> Raster:
@@ -209,6 +211,11 @@ def _bands(dataset: xr.Dataset, array: xr.DataArray, axis: int, spectral: Spectr
     centres = _numbers(wavelength)
     if centres is None and spectral is not None:
         centres, units = spectral
+    described = array.attrs.get("long_name", "")
+    if centres is None and np.ndim(described) == 1 and len(described) == array.shape[axis]:
+        # rioxarray keeps the descriptions of a raster's bands there.
+        stated = described_wavelengths([str(text) for text in described])
+        centres, units = stated.get("wavelength"), stated.get("units")
     return band_table(
         int(array.shape[axis]),
         wavelength=centres,

@@ -191,3 +191,18 @@ def test_a_netcdf_file_states_when_it_was_acquired(tmp_path):
     made = xr.Dataset({"r": (("y", "x", "wavelength"), VALUES)}, attrs={"time_coverage_start": "2022-09-03T16:31:29Z"})
     made.to_netcdf(tmp_path / "scene.nc", engine="h5netcdf")
     assert hsad.open_cube(tmp_path / "scene.nc").attrs["acquired"] == "2022-09-03T16:31:29Z"
+
+
+def test_axes_called_by_other_names_of_wavelengths_and_places(tmp_path):
+    made = xr.Dataset({"r": (("easting", "northing", "wl"), VALUES.transpose(1, 0, 2))}, {"wl": CENTRES})
+    made.to_netcdf(tmp_path / "scene.nc", engine="h5netcdf")
+    cube = hsad.open_cube(tmp_path / "scene.nc")
+    np.testing.assert_array_equal(cube.values, VALUES)
+    np.testing.assert_array_equal(cube.wavelength, CENTRES)
+
+
+def test_descriptions_of_bands_that_rioxarray_keeps_are_wavelengths(tmp_path):
+    made = xr.DataArray(VALUES.transpose(2, 0, 1), dims=("band", "y", "x"), name="cube")
+    made.attrs["long_name"] = [f"{centre:.1f} nm" for centre in CENTRES]
+    made.to_netcdf(tmp_path / "scene.nc", engine="h5netcdf")
+    np.testing.assert_array_equal(hsad.open_cube(tmp_path / "scene.nc").wavelength, CENTRES)

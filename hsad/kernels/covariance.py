@@ -90,7 +90,7 @@ def mahalanobis(
 ) -> NDArray[np.float64]:
     """Return ``(x − mean)ᵀ W Wᵀ (x − mean)`` for each of ``(n, d)`` spectra, shape ``(n,)``; W is `whitener`'s.
 
-    The spectra may come in several pieces.
+    `spectra` may be an iterable of several pieces.
     """
     from hsad.kernels.triangular import distances, pack_whitening
 

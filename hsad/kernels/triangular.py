@@ -1,7 +1,7 @@
-"""The two passes of a Gaussian at the speed of a triangular product (compiled: imported where they are used).
+"""The two passes of a Gaussian at the speed of a triangular product. Importing this file loads numba.
 
-Spectra are shifted and padded a few at a time, in the processor's cache; the sums of their products and their
-whitened lengths are then formed by microtiles, half of what a general matrix product would take.
+Spectra are shifted and padded a few at a time, in the cache of the processor. Then microtiles form the sums of their
+products and their whitened lengths, with half of the operations of a general matrix product.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ Matrix = NDArray[np.float64]
 Vector = NDArray[np.float64]
 
 _PIXELS = 64
-"""Pixels shifted at a time: whole vectors of them."""
+"""Number of pixels that are shifted together, a multiple of a vector."""
 
 PANEL = HEIGHT * LANES
 """Columns of a panel."""
 
-# By the number of vectors that a panel has; a name for each, since compiled code asks for types.
+# One name for each number of vectors in a panel, because numba has to know the types of globals.
 _project_1, _project_2, _project_3 = (MICROTILES[min(k, HEIGHT - 1)].project for k in range(3))
 _add_products_1, _add_squares_1 = MICROTILES[0].add_products, MICROTILES[0].add_squares
 _add_products_2, _add_squares_2 = (
@@ -56,17 +56,17 @@ def padded(bands: int) -> int:
 
 
 class Scatter(NamedTuple):
-    """What is known of some spectra: number and mean, and the sums of products of the deviations from it.
+    """Number and mean of some spectra, and the sums of products of the deviations from the mean.
 
     Attributes
     ----------
     number : (1,) ndarray
-        How many they are.
+        Number of spectra.
     mean : (d,) ndarray
     lower : (D·D,) ndarray
-        Column by column, D the bands rounded up; the rows above the diagonal mean nothing.
+        The sums column by column, with D the bands rounded up to vectors. Rows above the diagonal have no meaning.
     piece : (pixels·D,) ndarray
-        Room for shifted spectra.
+        Workspace for shifted spectra.
     """
 
     number: Vector
@@ -106,8 +106,8 @@ def add_products(x: Vector, x_at: int, count: int, width: int, lower: Vector, lo
 def add_pixels(spectra: Matrix, scatter: Scatter) -> None:
     """Add ``(n, d)`` spectra, C-contiguous.
 
-    Each few are shifted by a mean of their own. What lies between that and the mean so far is one more deviation
-    (Chan, Golub, LeVeque 1982): ``√(n·m/(n + m))`` times the difference of the means.
+    A few spectra at a time are shifted by their own mean. The difference between this mean and the mean so far is one
+    more deviation, times ``√(n·m/(n + m))`` (Chan, Golub, LeVeque 1982).
     """
     bands = spectra.shape[1]
     width = padded(bands)
@@ -178,7 +178,7 @@ class Whitening(NamedTuple):
 
 @compiled
 def pack_whitening(matrix: Matrix, triangular: bool) -> Whitening:
-    """Return W in panels; of a `triangular` one, nothing below the diagonal is looked at."""
+    """Return W in panels; if it is `triangular`, numbers below the diagonal are not read."""
     bands, columns = matrix.shape
     width, rank = padded(bands), padded(columns)
     panels = np.zeros(width * rank)
@@ -238,5 +238,5 @@ def distances(spectra: Matrix, mean: Vector, whitening: Whitening, squares: Vect
                     _add_squares_1(whitening.panels, at, rows, later, piece, x_at, width, sums, to)
             at += vectors * LANES * (rows + (vectors - 1) * later)
         add_lanes(sums, padded(count) // LANES, found)
-        for pixel in range(count):  # an assignment of a slice would take seconds to compile
+        for pixel in range(count):  # numba takes seconds to compile an assignment of a slice
             squares[start + pixel] = found[pixel]

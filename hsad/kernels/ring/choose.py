@@ -1,4 +1,4 @@
-"""Which of two exact ways is the faster: systems of the order of the ring, or of the order of the bands."""
+"""Which of two exact ways is faster: systems of the order of the ring, or of the order of the bands."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Costs(NamedTuple):
     factor : float
         One multiply-add of the factorization of one pixel.
     entry : float
-        One entry of the system picked from the Gram matrix, and what is done to it.
+        One entry of the system: picking it from the Gram matrix, centring and scaling it.
     single_factor, single_entry : float
         The same where a system is factored in single precision, refinement included.
     atom : float
@@ -63,7 +63,7 @@ COSTS = Costs(
 
 
 def primal_allowed(task: Task) -> bool:
-    """Return whether the systems of the bands can do the task at all."""
+    """Return whether systems of the order of the bands can solve the task."""
     if task.detector == CRD:
         return task.kernel == LINEAR and not (task.center or task.truncated or task.normalize)
     return task.covariance not in (PINV, LEDOIT_WOLF)
@@ -82,7 +82,7 @@ def can_share(task: Task, window: Window) -> bool:
 
 
 def cell_side(window: Window) -> int:
-    """Return the side of the cells, three pixels; no more than keeps the pixels of a cell out of each other's rings."""
+    """Return the side of the cells: three pixels, or less if the rings of a cell would hold pixels of the cell."""
     return min(3, window.inner // 2 + 1)
 
 

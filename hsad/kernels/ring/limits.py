@@ -1,25 +1,25 @@
-"""Floors and cut-offs: where a number counts as rounding. Compiled kernels and torch share them."""
+"""Floors and cut-offs that tell numbers from rounding, for compiled kernels and torch alike."""
 
 from __future__ import annotations
 
 DISTANCE_FLOOR = 1e-10
-"""An atom that equals y would be free of charge: no Γᵢ² is smaller than this times ‖y‖²."""
+"""Γᵢ² is at least this times ‖y‖²: the weight of an atom that equals y would cost nothing otherwise."""
 
 VARIANCE_FLOOR = 1e-12
-"""The mean variance of a (constant) ring is not taken below this share of ‖z‖²: distances stay finite."""
+"""The mean variance of a ring is at least this times ‖z‖², so that distances from a constant ring are finite."""
 
 PIVOT_FLOOR = 1e-14
-"""A pivot below this share of its diagonal is rounding: the atom depends on those before it."""
+"""A pivot below this share of its diagonal is rounding, because the atom depends on the atoms before it."""
 
 REFINED_BELOW = 1e-6
-"""A least pivot below this share of its diagonal calls for refinement."""
+"""If the least pivot is below this share of its diagonal, the solution is refined."""
 
 REFINEMENTS = 4
-"""Most steps of refinement."""
+"""Largest number of steps of refinement."""
 
 TRUSTED_SHARE = 1e-9
-"""Where a pivot falls below this share of its diagonal, a system of the bands is solved again from the ring, whose
-systems can be refined."""
+"""If a pivot of a system of the bands is below this share of its diagonal, the pixel is solved again with a system of
+the ring, which can be refined."""
 
 KEPT_TRACE = 0.9999
 """Share of the trace that the truncated solver of published code keeps."""
@@ -34,11 +34,12 @@ SINGLE_SHARE = 1e-5
 """A pivot below this share of its diagonal has no digits left in single precision."""
 
 SINGLE_ERROR = 3e-8
-"""Most error, as a share of the score, that a system factored in single precision may be left with: half a digit of
-the scores that are written."""
+"""Largest error, as a share of the score, of a system factored in single precision: half the rounding of scores to
+float32."""
 
 SINGLE_STEPS = 4
-"""Most steps of refinement in double precision of such a system."""
+"""Largest number of steps of refinement, in double precision, of a system factored in single precision."""
 
 SINGLE_GAIN = 0.1
-"""Each of them has to make the error at least this much smaller."""
+"""Each of these steps must be at most this times as long as the step before; otherwise the pixel is left to double
+precision."""

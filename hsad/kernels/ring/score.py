@@ -1,7 +1,7 @@
-"""The detectors of a ring as one function of arrays: what each pixel is asked is a `Task`.
+"""The detectors of a ring as one function of arrays; a `Task` says what it computes for each pixel.
 
-The algorithm behind is chosen by the size of the ring, the number of bands, the weights and the device; every choice
-gives the same numbers to rounding.
+The size of the ring, the number of bands, the weights and the device decide which algorithm runs. All algorithms give
+the same numbers to rounding.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ def score_rings(
     weights: NDArray[np.float64] | None = None,
     device: str = "cpu",
 ) -> NDArray[np.float64]:
-    """Return what the task asks of each pixel of a core and its ring.
+    """Return the score of each pixel of a core by its ring.
 
     Parameters
     ----------
     spectra : (rows, cols, bands) ndarray of float64
-        A block with the surroundings of its core; the values of invalid pixels are not used.
+        A block: the core with its halo. The values of invalid pixels are not used.
     valid : (rows, cols) ndarray of bool
         Pixels with data.
     core : tuple of two slices
@@ -144,7 +144,7 @@ def _score_mixed(
     scores: NDArray[np.float64],
     shares: NDArray[np.float64],
 ) -> None:
-    """Score pixels by CRD: in mixed precision, those that are left in double, and what lost digits there refined."""
+    """Score pixels by CRD: in mixed precision, then in double precision, then refined, until each has its digits."""
     left = pixels.copy()
     if takes_single(task):
         mixed_patch(patch, valid, pixels, window, task, scores, left)

@@ -1,8 +1,8 @@
-"""What a local detector asks of a ring: one symmetric system, described by a few numbers.
+"""The system that a local detector solves for each ring, described by a few numbers.
 
 Collaborative representation, kernel collaborative representation and local RX solve the same problem in the atoms
-(ring pixels) X and the pixel y: minimise ``‖y - Xα‖² + λ Σ Γᵢ² αᵢ²``. They differ in what is done to the vectors
-first (centring, normalising, a kernel, an appended row of ones), in λ and Γ, and in what they report.
+(ring pixels) X and the pixel y: they minimise ``‖y - Xα‖² + λ Σ Γᵢ² αᵢ²``. They differ in the preparation of the
+vectors (centring, normalising, a kernel, an appended row of ones), in λ and Γ, and in the number that they report.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ KERNELS = ("linear", "polynomial", "rbf")
 LINEAR, POLYNOMIAL, RBF = range(3)
 
 CRD, RX = range(2)
-"""What is reported: the residual (or objective) of a representation, or a squared Mahalanobis distance."""
+"""The number that is reported: the residual (or objective) of a representation, or a squared Mahalanobis distance."""
 
 
 class Task(NamedTuple):
-    """What to solve for every pixel and what to report.
+    """The system to solve for every pixel, and the number to report.
 
     Attributes
     ----------

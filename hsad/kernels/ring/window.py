@@ -1,15 +1,15 @@
 """The ring of a pixel: the pixels between a guard window and an outer window, and what happens at the border.
 
 The ring of the pixel p holds the pixels q with ``inner//2 < max(|row q - row p|, |col q - col p|) <= outer//2``.
-An edge of the block nearer than ``outer//2`` is an edge of the scene, where one of three rules holds:
+If an edge of the block is nearer than ``outer//2``, it is an edge of the scene, where one of three rules holds:
 
 ``shift``
     The outer window is moved inside the scene; the guard window stays on the pixel. The default.
 ``truncate``
     The outer window is cut at the edge.
 ``reflect``
-    The scene is mirrored with the edge pixel repeated (numpy's ``symmetric``). A pixel near an edge, or its
-    neighbours, then stand in its own ring. It is there to reproduce published tables.
+    The scene is mirrored with the edge pixel repeated (numpy's ``symmetric``). Then the ring of a pixel near an edge
+    may hold the pixel itself and its neighbours. This rule exists to reproduce published tables.
 
 Invalid pixels leave every ring.
 """
@@ -41,6 +41,6 @@ def ring_size(outer: int, inner: int) -> int:
 
 
 def largest_ring(outer: int, inner: int) -> int:
-    """Return the most pixels that a ring can have: shifted into a corner, where most of the guard window is outside."""
+    """Return the largest number of pixels of a ring: in a corner, where most of the guard window is outside."""
     quarter = inner // 2 + 1
     return outer * outer - quarter * quarter

@@ -1,10 +1,10 @@
-"""The inner loops that a compiler does not find by itself, written as explicit vectors of 64 bytes.
+"""Inner loops that a compiler does not vectorize well by itself, written as explicit vectors of 64 bytes.
 
-A Cholesky factorization spends its time in ``C - A Bᵀ`` on small microtiles. Kept in vector registers, a microtile of
-24 × 8 needs 11 loads for 24 fused multiply-adds, which runs at the machine's arithmetic peak; as a plain loop
-nest the same work runs at a quarter of it. So these loops are generated as LLVM code, unrolled by
-Python where numba would need it spelled out, and are otherwise ordinary functions of arrays and offsets.
-Processors with shorter vectors run the same code, each vector split in two or four.
+A Cholesky factorization spends its time in ``C - A Bᵀ`` on small microtiles. A microtile of 24 × 8 in vector registers
+needs 11 loads for 24 fused multiply-adds, which runs at the arithmetic peak of the processor. As a plain loop nest the
+same work runs at a quarter of the peak. So these loops are written as LLVM instructions, which Python unrolls. They are
+functions of arrays and offsets, like others. Processors with shorter vectors run the same code, with each vector
+split in two or four.
 
 A vector holds eight doubles or, in a kernel that is called with arrays of them, sixteen floats.
 """
@@ -25,7 +25,7 @@ __all__ = ["DOUBLE", "INT", "LANES", "VECTOR", "ZERO", "Emitter", "cgutils", "ve
 cgutils: Any = untyped_cgutils
 
 LANES = 8
-"""Doubles in a vector."""
+"""Number of doubles in a vector."""
 
 DOUBLE = ir.DoubleType()
 VECTOR = ir.VectorType(DOUBLE, LANES)
@@ -34,12 +34,12 @@ ZERO = ir.Constant(VECTOR, [0.0] * LANES)
 
 
 class Emitter:
-    """The few vector instructions that the kernels below are written in.
+    """The few vector instructions that the vector kernels are written in.
 
     Attributes
     ----------
     number, vector : llvmlite types
-        Those of the numbers of the first array, float64 or float32, and of a vector of them.
+        The type of the numbers of the first array, float64 or float32, and that of a vector of them.
     lanes : int
         Numbers in a vector.
     """
@@ -105,10 +105,10 @@ class Emitter:
 
 
 def vector_kernel(body: Callable[..., None]) -> Any:
-    """Make a function for compiled code of one that emits its instructions.
+    """Return a function for compiled code, whose instructions `body` emits.
 
-    `body` is called with an `Emitter` and the arguments: the address of the data of an array, or an integer. The
-    function returns nothing; it writes to the arrays.
+    `body` is called with an `Emitter` and the arguments, each of which is the address of the data of an array, or an
+    integer. The function returns nothing and writes to the arrays. Nothing checks offsets.
     """
 
     def typed(_: Any, *kinds: Any) -> Any:

@@ -1,12 +1,12 @@
 """Cholesky factorization of one symmetric positive definite system, in a packed order made for vectors.
 
-The lower triangle is cut into panels of 24 rows (the last one of 8, 16 or 24). A panel holds its columns one after
-the other, each as 24 contiguous numbers: the row operand of a microtile update is then three vector loads, and the
-column operand (rows of another panel) eight broadcasts from neighbouring addresses.
+The lower triangle is cut into panels of 24 rows (the last panel has 8, 16 or 24). A panel holds its columns one after
+the other, each as 24 contiguous numbers. So the row operand of a microtile update is three vector loads, and the column
+operand (rows of another panel) is eight broadcasts from neighbouring addresses.
 
-In single precision a vector holds twice as many numbers, and a panel twice as many rows.
+In single precision a vector holds 16 numbers instead of 8, and a panel has 48 rows.
 
-A right-hand side is simply one more row of the matrix: factoring turns it into L⁻¹b.
+A right-hand side b is one more row of the matrix; the factorization replaces it by L⁻¹b.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def panel_height(panel: int, order: int, size: int = PANEL) -> int:
 
 @inner
 def packed_size(order: int, size: int = PANEL) -> int:
-    """Return the numbers that the packed lower triangle of a matrix of order `order` takes."""
+    """Return the size of the packed lower triangle of a matrix of order `order`."""
     order = padded(order, size // 3)
     last = (order - 1) // size
     return panel_start(last, size) + panel_height(last, order, size) * order
@@ -128,8 +128,8 @@ def _factor_block(
 def eliminate(a: Either, order: int, leading: int, floor: Either, lower: Either, inverse: Either) -> None:
     """Write the first `leading` columns of the factor L of A = L Lᵀ, both packed; `inverse` gets 1/diag L.
 
-    A pivot at or below `floor` was lost to rounding: its row depends on the rows above. It gets the inverse 0,
-    which takes its unknown out of the system.
+    A pivot at or below `floor` is rounding: its row depends on the rows above. Its inverse becomes 0, which takes its
+    unknown out of the system.
 
     Parameters
     ----------
@@ -190,9 +190,9 @@ def complement(a: Vector, order: int, leading: int, lower: Vector, out: Vector, 
 
 @inner
 def back_substitute(lower: Vector, order: int, unknowns: int, inverse: Vector, x: Vector, sums: Vector) -> None:
-    """Solve Lᵀ x = x in place, with x known from `unknowns` (whole blocks) on and there left as it is.
+    """Solve Lᵀ x = x in place for the first `unknowns` numbers, whole blocks of them; the others are known and stay.
 
-    `x` has `order` (padded) numbers, `sums` is a workspace of 64. Where no unknown is known, `unknowns` is `order`.
+    `x` has `order` (padded) numbers, and `sums` is a workspace of 64. If nothing is known, `unknowns` is `order`.
     """
     panels = (order + PANEL - 1) // PANEL
     for block in range(unknowns - BLOCK, -1, -BLOCK):

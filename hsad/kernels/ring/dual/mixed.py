@@ -1,15 +1,14 @@
 """Weighted CRD and kernel CRD in mixed precision: factored in single, refined in double, eight pixels together.
 
-With v = Xᵀy/‖y‖ the system is ``(B + λΓ² + vvᵀ) α = ‖y‖ v``, where ``B = G - vvᵀ`` holds the products of what of the
-atoms is perpendicular to y. That takes the common brightness, nearly all of G, out of what is rounded: ``B_ii ≤ Γᵢ²``,
-so that scaled by Γ the condition is below s/λ + 1, whatever the spectra. The factor gives α = ‖y‖ w/(1 + vᵀw) with
-w = (B + λΓ²)⁻¹v (Sherman & Morrison 1950).
+With v = Xᵀy/‖y‖ the system is ``(B + λΓ² + vvᵀ) α = ‖y‖ v``. ``B = G - vvᵀ`` holds the products of the parts of the
+atoms that are perpendicular to y. The common brightness is nearly all of G, but no part of B, so that it is not rounded
+to single precision. Since ``B_ii ≤ Γᵢ²``, the system scaled by Γ has a condition below s/λ + 1, whatever the spectra.
+The factor gives α = ‖y‖ w/(1 + vᵀw) with w = (B + λΓ²)⁻¹v (Sherman & Morrison 1950).
 
 A step of refinement takes the gradient from the spectra themselves, ``g = Xᵀr - λΓ²α`` with r = y - Xα, in double
-precision, and solves for the change δ. The residual after it needs no second product with the spectra:
-``‖r - Xδ‖² = ‖r‖² - 2 δᵀXᵀr + δᵀg - λ‖Γδ‖²``, up to terms as small as what g misses, squared. The steps shrink
-by a steady factor, which is how the error that is left is known. Where it does not become small, the pixel is left
-to double precision.
+precision, and solves for the change δ. The residual after the step needs no second product with the spectra:
+``‖r - Xδ‖² = ‖r‖² - 2 δᵀXᵀr + δᵀg - λ‖Γδ‖²``, up to the square of the error of g. The steps shrink by a steady factor,
+from which the remaining error is estimated. If that does not become small, the pixel is left to double precision.
 
 With a kernel the products of α come from the kernel values, and ``‖r‖² = k(y,y) - αᵀk_y - αᵀΦᵀr``.
 """
@@ -43,15 +42,15 @@ Mask = NDArray[np.bool_]
 
 
 class Eight(NamedTuple):
-    """Eight pixels side by side, and what solving their systems needs.
+    """Eight pixels side by side, and the arrays that solving their systems needs.
 
     Attributes
     ----------
     atoms, cells : (8, order) ndarray of int
         Numbers of the atoms in the strip, and among the atoms of all eight.
     counts, orders : (8,) ndarray of int
-        How many atoms, 0 where there is nothing (more) to do; the order of the packed system, with a row for v if
-        there is room.
+        Number of atoms, 0 if the pixel is done or not wanted; order of the packed system, with a row for v if there is
+        room.
     squares, gains, sizes : (8,) ndarray
         ‖y‖², 1 + vᵀw, and λ‖Γα‖² or that of the last change.
     lower : (8, packed) ndarray of float32
@@ -135,7 +134,7 @@ def _eight(most: int, pixels: int, bands: int) -> Eight:
 
 @inner
 def _describe(patch: Patch, lane: int, task: Task, eight: Eight) -> None:
-    """Write v and λΓ² of a pixel, and for now into w the diagonal of its system."""
+    """Write v and λΓ² of a pixel, and the diagonal of its system into w."""
     count, atoms, v, penalty = eight.counts[lane], eight.atoms[lane], eight.v[lane], eight.penalty[lane]
     y = atoms[count]
     own = patch.squares[y]
@@ -192,7 +191,7 @@ def _begin(lane: int, eight: Eight) -> bool:
 
 @inner
 def _find_cells(patch: Patch, eight: Eight) -> int:
-    """Give numbers to the atoms of all eight pixels; return how many, filled up to whole vectors."""
+    """Give numbers to the atoms of all eight pixels; return how many there are, rounded up to whole vectors."""
     low, high = eight.known.size, 0
     for lane in range(LANES):
         count = eight.counts[lane]
@@ -248,7 +247,7 @@ def _correlate(patch: Patch, cells: int, eight: Eight, errors: Vector) -> None:
 
 @inner
 def _correlate_kernel(patch: Patch, cells: int, eight: Eight, errors: Vector) -> None:
-    """Do as `_correlate` in the space of a kernel."""
+    """Write the products of all atoms with the residuals, and the squared residuals, in the space of a kernel."""
     eight.products[: cells * LANES] = 0.0
     for cell in range(0, cells, ROWS):
         multiply_atoms(patch.gram, patch.starts, eight.numbers, cell, cells, eight.coefficients, eight.products)
@@ -263,7 +262,7 @@ def _correlate_kernel(patch: Patch, cells: int, eight: Eight, errors: Vector) ->
 
 @inner
 def _step(lane: int, task: Task, error: float, eight: Eight) -> float:
-    """Change α by a step of refinement; return the score, -1 where it is not certain yet, or NaN where it will not be.
+    """Change α by a step of refinement; return the score, -1 if it is not certain yet, or NaN if it cannot become so.
 
     `error` is ‖r‖² before the step.
     """
@@ -298,7 +297,7 @@ def _step(lane: int, task: Task, error: float, eight: Eight) -> float:
     eight.sizes[lane] = size
     if not rate < SINGLE_GAIN:
         return np.nan
-    # What the next change will be, δ', changes ‖r‖² by 2λ(Γα)ᵀ(Γδ') at most.
+    # The next change δ' will change ‖r‖² by 2λ(Γα)ᵀ(Γδ') at most.
     if 2.0 * rate * np.sqrt(size * after) > 2.0 * SINGLE_ERROR * error:
         return -1.0
     return float(np.sqrt(error + (after if task.objective else 0.0)))
@@ -308,7 +307,7 @@ def _step(lane: int, task: Task, error: float, eight: Eight) -> float:
 def _start(
     patch: Patch, valid: Mask, wanted: Mask, row: int, col: int, window: Window, task: Task, eight: Eight
 ) -> None:
-    """Factor and solve the systems of the pixels from one on, in a row of the patch; `counts` tells of which."""
+    """Factor and solve the systems of up to eight pixels of a row; `counts` is 0 for a pixel without one."""
     eight.counts[:] = 0
     eight.orders[:] = 0
     for lane in range(min(LANES, wanted.shape[1] - col)):
@@ -325,7 +324,7 @@ def _start(
 
 @inner
 def _refine(patch: Patch, row: int, col: int, task: Task, eight: Eight, scores: Matrix, left: Mask) -> None:
-    """Refine the solutions of eight pixels until their scores are certain, or will not be."""
+    """Refine the solutions of eight pixels until each score is certain, or cannot become so."""
     errors = np.empty(LANES)
     cells = _find_cells(patch, eight)
     for _ in range(SINGLE_STEPS):
@@ -353,7 +352,7 @@ def mixed_patch(
 ) -> None:
     """Score the pixels of a patch by CRD, without centring, normalising or an appended row of ones.
 
-    Pixels that have a score leave `left`, those for which single precision is not enough stay in it.
+    `left` becomes False for pixels that have a score; it stays True if single precision is not enough.
     """
     eight = _eight(largest_ring(window.outer, window.inner), patch.x.shape[0], patch.x.shape[1])
     for row in range(wanted.shape[0]):

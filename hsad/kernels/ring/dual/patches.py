@@ -1,7 +1,8 @@
 """Patches: small rectangles of pixels that share the inner products of all pixels in and around them.
 
-The products are kept as a band: those of a pixel with the pixels of its own and the next rows. Walking down a strip
-of the block, each patch adds the products of the rows that are new to it, in the place of those it no longer needs.
+The products are stored as a band: for each pixel its products with the pixels of the same row and of the next rows.
+From patch to patch down a strip of the block, the products of new rows replace those of rows that no ring needs any
+more.
 """
 
 from __future__ import annotations
@@ -36,17 +37,20 @@ __all__ = [
 NO_WEIGHTS = np.empty((0, 0))
 
 _LEAST_WIDTH = 16
-"""Small windows take wide strips: each call into compiled code should have some work to do."""
+"""Least width of a strip in pixels: with small windows, each call into compiled code still has enough work."""
 
 _ROWS = 6
+"""Rows of pixels in a patch."""
 
 _MARGIN = 8
+"""Numbers before and after the products that a vector may read."""
 
 _OUTSHINES = 1e12
 """A pixel whose ‖x‖² exceeds the median of its strip this many times, 10⁶ in brightness, has no part in the mean."""
 
 _HUGE = 1 << 19
-"""From this size (4 MB) on, numpy asks for memory in huge pages: columns that lie a page apart are found faster."""
+"""Least number of doubles in a table (4 MB): from this size on numpy asks for huge pages of memory, in which columns
+that lie a page apart are found faster."""
 
 
 class Patch(NamedTuple):
@@ -61,7 +65,7 @@ class Patch(NamedTuple):
     width : int
         Pixels of `x` in a row.
     x : (pixels, bands) ndarray
-        Spectra of the strip, row by row, zero where invalid; `BANDS` numbers follow that may be read.
+        Spectra of the strip, row by row, zero where invalid. `BANDS` more numbers follow, because vectors read them.
     gram : ndarray
         The product of the pixels i and j ≥ i is ``gram[starts[i] + j]`` if both are in the rings of the patch.
     starts : (pixels,) ndarray of int
@@ -102,7 +106,7 @@ def intervals(span: slice, size: int, side: int) -> list[tuple[int, int]]:
 
 
 def strip_width(outer: int, side: int) -> int:
-    """Return how many pixels a strip scores in a row, in whole cells: about the least work for the products."""
+    """Return the number of pixels in a row of a strip, whole cells of them, that needs about the least products."""
     return -(-max(outer - 1, _LEAST_WIDTH) // side) * side
 
 
@@ -114,7 +118,7 @@ def surroundings(piece: tuple[int, int], size: int, window: Window) -> slice:
 
 
 def _strip(spectra: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return a copy of spectra with a few numbers after the last that may be read."""
+    """Return a copy of spectra with `BANDS` zeros behind the last number."""
     room = np.empty(spectra.size + BANDS)
     room[spectra.size :] = 0.0
     x = room[: spectra.size].reshape(spectra.shape)
@@ -144,9 +148,9 @@ def patches(
 ) -> Iterator[Patch]:
     """Yield the patches of a block's core that hold a wanted pixel, cut along cells of `side` × `side` pixels.
 
-    A patch is good until the next one is asked for. Where vectors are centred, the mean of a strip is subtracted from
-    its spectra: subtracting one vector from all of them changes nothing that is centred on a ring later, but keeps
-    the digits of the products.
+    The arrays of a patch are overwritten when the next patch is asked for. If vectors are to be centred on their rings,
+    the mean of a strip is subtracted from its spectra first. That changes no centred vector, and keeps the digits of
+    the products.
     """
     rows, cols, bands = spectra.shape
     near_rows = surroundings((core[0].start, core[0].stop), rows, window)
@@ -158,7 +162,7 @@ def patches(
         if not here.any():
             continue
         x = _strip(spectra[near_rows, near_cols])
-        # Most strips are valid throughout: a plain copy is several times faster than a choice for each number.
+        # Most strips have no invalid pixel, and a plain copy is several times faster than a choice for each number.
         if not valid[near_rows, near_cols].all():
             x[~valid[near_rows, near_cols]] = 0.0
         x = x.reshape(-1, bands)
@@ -187,9 +191,9 @@ class Band:
     width : int
         Pixels in a row.
     reach : int
-        Rows that a pixel's products span, its own among them.
+        Number of rows that the products of a pixel span, with the row of the pixel.
     slots : int
-        Rows that are kept.
+        Number of rows whose products are in memory.
     task : Task
         Kernel.
     """
@@ -282,7 +286,7 @@ def next_ring(
     window: Window,
     atoms: NDArray[np.int64],
 ) -> tuple[int, int, int]:
-    """Return row and column, in the patch, of its pixel of this number, and how many atoms; see `pixel_atoms`."""
+    """Return row and column in the patch of the pixel with a number, and its number of atoms; see `pixel_atoms`."""
     row, col = pixel // wanted.shape[1], pixel % wanted.shape[1]
     count = pixel_atoms(patch, valid, wanted, patch.rows[0] + row, patch.cols[0] + col, window, atoms)
     return row, col, count
@@ -299,7 +303,7 @@ def next_system(
     a: NDArray[np.float64],
     runs: NDArray[np.int64],
 ) -> tuple[int, int, int]:
-    """Do as `next_ring`, and write the packed products of the atoms and of the pixel, the last row, into `a`.
+    """Return the same as `next_ring`, and write the packed products of the atoms and of the pixel (last row) into `a`.
 
     `runs` is the workspace of `gather`.
     """

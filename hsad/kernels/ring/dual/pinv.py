@@ -1,7 +1,7 @@
 """The pseudo-inverses: local RX without a regulariser, and the truncated solver of published CRD code.
 
-They need eigenvectors of one dense matrix a pixel, a hundred times the work of a factorization, unless full rank is
-certain: then a factorization gives the same.
+They need the eigenvectors of one dense matrix for each pixel, a hundred times the work of a factorization. If full rank
+is certain, a factorization gives the same.
 """
 
 from __future__ import annotations
@@ -85,8 +85,9 @@ def pinv_rx_patch(patch: Patch, valid: Mask, wanted: Mask, window: Window, score
 
     Return the workspace, which still holds α = G⁺b of the last pixel.
 
-    With no more pixels than bands G usually lacks one rank only, that of the mean. Then G + c·11ᵀ has an ordinary
-    inverse that does the same to b, which is orthogonal to 1. Otherwise its eigenvectors decide.
+    If the ring has no more pixels than the spectra have bands, G usually lacks one rank only, because of the mean. Then
+    G + c·11ᵀ has an inverse, whose product with b is the same, since b is orthogonal to 1. Otherwise the eigenvectors
+    of G decide.
     """
     most = largest_ring(window.outer, window.inner)
     work = workspace(most, patch.x.shape[1])

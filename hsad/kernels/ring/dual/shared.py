@@ -1,7 +1,7 @@
-"""Plain CRD, where the penalties do not depend on the pixel: a cell of pixels shares one factorization.
+"""CRD whose penalties do not depend on the pixel: the pixels of a cell share one factorization.
 
-Most atoms stand in the rings of all pixels of a small cell. They are eliminated once, from the system of all atoms
-of the cell; each pixel is left with the Schur complement of the atoms that only some of the rings hold.
+Most atoms are in the rings of all pixels of a small cell. They are eliminated once, from the system of all atoms of the
+cell. Each pixel then solves the Schur complement of the atoms that are in some of the rings only.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ _MARGIN = 8
 
 
 class Cell(NamedTuple):
-    """The system of all atoms of a cell, and what was found out about it.
+    """The system of all atoms of a cell, and the arrays that solving it needs.
 
-    The shared atoms come first, whole panels of them, then the others, then the pixels of the cell.
+    The shared atoms come first, whole panels of them, then the other atoms, then the pixels of the cell.
 
     Attributes
     ----------
@@ -55,7 +55,7 @@ class Cell(NamedTuple):
     members : ndarray of int
         The numbers of the vectors of the system.
     hits, places : (strip pixels,) ndarray of int
-        In how many rings a pixel of the strip stands, and where in `members`.
+        Number of rings that hold a pixel of the strip, and its place in `members`.
     a, lower, inverse, floor
         The packed system, the part of its factor that is shared, its inverse diagonal, and the smallest pivots.
     penalty, x, out : ndarray
@@ -108,7 +108,7 @@ def make_cell(side: int, most: int, outer: int, strip_pixels: int) -> Cell:
 
 @inner
 def list_members(cell: Cell, pixels: int) -> tuple[int, int]:
-    """List the atoms of the rings of a cell; return how many are shared (whole panels), and how many there are."""
+    """List the atoms of the rings of a cell; return the number of shared atoms (whole panels) and of all atoms."""
     low, high = cell.atoms[0, 0], cell.atoms[0, 0]
     for k in range(pixels):
         low, high = min(low, cell.atoms[k, 0]), max(high, cell.atoms[k, cell.counts[k] - 1])
@@ -167,7 +167,7 @@ def eliminate_shared(patch: Patch, cell: Cell, shared: int, atoms: int, pixels: 
 def solve_pixel(cell: Cell, k: int, shared: int, atoms: int, pixels: int, own: Numbers, work: Workspace) -> float:
     """Solve the system of one pixel of a cell; return the least pivot, as a share of its diagonal.
 
-    The coefficients of all members are left in ``cell.x``, with -1 for the pixel itself.
+    The coefficients of all members are written to ``cell.x``, with -1 for the pixel itself.
     """
     count = 0
     for i in range(cell.counts[k]):
@@ -230,7 +230,8 @@ def shared_patch(
 ) -> None:
     """Score the pixels of a patch by plain CRD or kernel CRD, cell by cell.
 
-    `shares` gets the least pivots, as shares of their diagonals: the digits that are left. No mirrored border.
+    `shares` gets the least pivots as shares of their diagonals, which tell how many digits are left. The border must
+    not be mirrored.
     """
     most = largest_ring(window.outer, window.inner)
     work = workspace(most, patch.x.shape[1])

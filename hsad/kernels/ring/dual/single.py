@@ -1,8 +1,8 @@
-"""Local detectors in the space of the ring pixels: one system of order s a pixel, whatever the number of bands.
+"""Local detectors in the space of the ring pixels: each pixel has one system of order s, whatever the number of bands.
 
-The inner products of all pixels of a small patch and its surroundings are formed once, as one Gram matrix; the
-system of each pixel of the patch is picked from it. That is the only place where bands are touched, apart from the
-residual ``y - Xα``, which is formed explicitly: its shortcut ``yᵀy - bᵀα - ...`` cancels.
+The inner products of all pixels of a small patch and its surroundings are formed once, as one Gram matrix, and the
+system of each pixel of the patch is picked from it. Spectra are read a second time for the residual ``y - Xα`` only. It
+is formed explicitly, because its shortcut ``yᵀy - bᵀα - ...`` cancels.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ Mask = NDArray[np.bool_]
 def prepare_crd(
     patch: Patch, atoms: Numbers, count: int, order: int, task: Task, work: Workspace, rare: bool | None
 ) -> None:
-    """Turn inner products in `work.a` into the system of CRD; write the scale of the vectors and Γ²."""
+    """Replace the inner products in `work.a` by the system of CRD; write the scale of the vectors, and Γ²."""
     work.scale[:order] = 1.0
     if rare is not None:
         if task.center:
@@ -63,7 +63,7 @@ def prepare_crd(
 
 @inner
 def crd_score(x: Matrix, count: int, task: Task, work: Workspace) -> float:
-    """Return the residual norm, or the square root of the objective with all that is in it."""
+    """Return the residual norm or, if the task asks for it, the square root of the whole objective."""
     error = sum_of_squares(work.r, x.shape[1])
     if task.objective:
         rest = 1.0

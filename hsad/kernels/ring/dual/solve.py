@@ -20,7 +20,7 @@ Numbers = NDArray[np.int64]
 
 
 class Workspace(NamedTuple):
-    """The arrays that solving one pixel's system writes to, for the largest ring."""
+    """The arrays that solving the system of a pixel writes to, large enough for the largest ring."""
 
     a: Vector
     lower: Vector
@@ -57,9 +57,9 @@ def workspace(most: int, bands: int) -> Workspace:
 
 @inner
 def solve(count: int, order: int, lam: float, work: Workspace) -> float:
-    """Solve (A + λ diag Γ²) α = b, A and b packed in `work.a`; return the least share of a pivot that was left.
+    """Solve (A + λ diag Γ²) α = b, with A and b packed in `work.a`; return the least quotient of pivot and diagonal.
 
-    The share, pivot over diagonal, tells how many digits were lost: 1 for orthogonal atoms, 1e-16 for dependent ones.
+    The quotient tells how many digits were lost: it is 1 for orthogonal atoms, and 1e-16 for dependent ones.
     """
     for i in range(count):
         at = entry(i, i, order)
@@ -126,7 +126,7 @@ def refine(
 ) -> None:
     """Improve α (and the residual) by the residual of its normal equations, formed from the spectra themselves.
 
-    The Gram matrix squares the condition of the problem; this gives the lost digits back.
+    The condition of the Gram matrix is the square of that of the spectra; the refinement restores the digits lost so.
     """
     change, alpha = work.change, work.alpha
     previous = np.inf

@@ -1,7 +1,7 @@
-"""One pixel's system of inner products, in packed order: picked from a Gram matrix, centred, scaled, weighted.
+"""The system of inner products of one pixel, in packed order: picked from a Gram matrix, centred, scaled, weighted.
 
-Row and column i belong to the i-th atom of the ring, the row after the last atom to the pixel itself: its
-products with the atoms are the right-hand side.
+Row and column i belong to the i-th atom of the ring. The row after the last atom belongs to the pixel itself: it holds
+the products of the pixel with the atoms, which are the right-hand side.
 """
 
 from __future__ import annotations
@@ -49,12 +49,12 @@ def entry(row: int, column: int, order: int, size: int = PANEL) -> int:
 def gather(table: Vector, starts: Numbers, atoms: Numbers, order: int, a: Vector, runs: Numbers) -> None:
     """Pick the packed lower triangle of the rows and columns `atoms` of a symmetric table.
 
-    The products of atom i with itself and all later ones, j ≥ i, lie at ``table[starts[i] + j]``: `atoms` have to
-    ascend. Ring pixels come in runs: mostly, eight of them are up to three. Reading those as vectors may touch up
-    to seven numbers before and after those of the matrix. `runs` is a workspace of 5 · order / 8.
+    The product of the pixels i and j ≥ i is ``table[starts[i] + j]``, so that `atoms` have to ascend. Ring pixels
+    come in runs of consecutive numbers: eight of them are mostly one to three runs. Reading a run as a vector may
+    read up to seven numbers before and after those of the matrix. `runs` is a workspace of 5 · order / 8 numbers.
     """
     _find_runs(atoms, order, runs)
-    # Column by column, for few columns at a time: those of the table lie a page of memory apart.
+    # Few columns at a time, because the columns of the table lie a page of memory apart.
     for column in range(0, order, BLOCK):
         for panel in range(column // PANEL, (order + PANEL - 1) // PANEL):
             height, first = panel_height(panel, order), max(column, PANEL * panel)
@@ -73,10 +73,10 @@ def gather_single(
     a: NDArray[np.float32],
     runs: NDArray[np.int64],
 ) -> None:
-    """Do as `gather` for several systems, to single precision: ``value - terms[i] * terms[j]``.
+    """Pick the packed lower triangles of ``table - terms termsᵀ`` for several systems, rounded to single precision.
 
-    Each system is a row of the arrays; 0 as its order leaves it out. Where their atoms are much the same, what one
-    reads of the table is near when the next asks for it.
+    Each system is a row of the arrays; a system of order 0 is left out. See `gather` for the table. Systems that have
+    most atoms in common are picked together, because the second one finds the table in the processor's cache.
     """
     most = 0
     for system in range(orders.size):
@@ -94,15 +94,17 @@ def gather_single(
 
 @inner
 def _find_runs(atoms: Numbers, order: int, runs: Numbers) -> None:
-    """Write of which runs each eight atoms are: what the number of the first would be, and where the next begins.
+    """Write five numbers for each eight atoms, which describe the runs of consecutive numbers among them.
 
-    There are three places for them; where they are not enough, the last number is 0.
+    The numbers are those of `hsad.kernels.simd.gathering`: for each of three runs the number that the first of the
+    eight would have if it were in that run, then the lanes in which the second and the third run begin. If there are
+    more than three runs, the last number is 0.
     """
     for first in range(0, order, BLOCK):
         at = RUN * (first // BLOCK)
         lane = 0
         for run in range(3):
-            # Where there are fewer, the last is repeated.
+            # If there are fewer runs, the last one is repeated.
             start = atoms[first + min(lane, BLOCK - 1)] - min(lane, BLOCK - 1)
             while lane < BLOCK and atoms[first + lane] == start + lane:
                 lane += 1
@@ -115,7 +117,7 @@ def _find_runs(atoms: Numbers, order: int, runs: Numbers) -> None:
 
 @inner
 def gather_row(table: Vector, starts: Numbers, atoms: Numbers, row: int, order: int, a: Vector) -> None:
-    """Pick one row of the lower triangle again, for an atom that is not the last in the order of `table`."""
+    """Pick one row of the lower triangle again, for an atom whose number is below that of an atom before it."""
     panel = row // PANEL
     height = panel_height(panel, order)
     at = panel_start(panel) + row - PANEL * panel
@@ -129,9 +131,10 @@ def gather_row(table: Vector, starts: Numbers, atoms: Numbers, row: int, order: 
 def gather_across(
     table: Vector, starts: Numbers, atoms: Numbers, leading: int, rows: int, order: int, a: Vector
 ) -> None:
-    """Pick again what `gather` took from the wrong side: `leading` (whole panels) atoms ascend, and so do the others.
+    """Pick the entries again that `gather` read from the wrong side, where the second atom has the smaller number.
 
-    The first `rows` atoms are concerned; the rows past them are in no order.
+    The first `leading` atoms, whole panels of them, ascend, and so do the atoms from there to `rows`. The rows after
+    these are in no order and are left as they are.
     """
     for first in range(leading, rows, BLOCK):
         if first + BLOCK > rows:
@@ -153,7 +156,7 @@ def gather_across(
 
 @inner
 def fill_padding(a: Vector, count: int, order: int) -> None:
-    """Make the rows that fill up the last block those of an identity matrix."""
+    """Write rows of an identity matrix to the rows after the pixel, which fill up the last block."""
     for row in range(count + 1, order):
         for column in range(row + 1):
             a[entry(row, column, order)] = 1.0 if column == row else 0.0
@@ -161,7 +164,7 @@ def fill_padding(a: Vector, count: int, order: int) -> None:
 
 @inner
 def shift_system(a: Vector, order: int, terms: Vector, value: float) -> None:
-    """Add ``value + terms[i] + terms[j]`` to every entry; `terms` is left without meaning."""
+    """Add ``value + terms[i] + terms[j]`` to every entry; `terms` is overwritten."""
     rows = terms.copy()
     for i in range(order):
         terms[i] += value
@@ -174,7 +177,7 @@ def shift_system(a: Vector, order: int, terms: Vector, value: float) -> None:
 
 @inner
 def center_system(a: Vector, count: int, order: int, means: Vector, members: Vector, sums: Vector) -> None:
-    """Turn inner products into those of vectors less the mean of the first `count` of them.
+    """Replace inner products by those of the same vectors minus the mean of the first `count` of them.
 
     `means`, `members` (`order` numbers each) and `sums` (64) are workspace.
     """
@@ -191,7 +194,7 @@ def center_system(a: Vector, count: int, order: int, means: Vector, members: Vec
 
 @inner
 def normalize_system(a: Vector, count: int, order: int, scale: Vector) -> None:
-    """Turn inner products into those of unit vectors; `scale` gets one over the lengths, 0 for a null vector."""
+    """Replace inner products by those of unit vectors; `scale` gets one over the lengths, 0 for a null vector."""
     for i in range(order):
         square = a[entry(i, i, order)]
         # Centring may leave a square below 0 beside large products: rounding, of a vector that counts as null.
@@ -210,7 +213,7 @@ def normalize_system(a: Vector, count: int, order: int, scale: Vector) -> None:
 
 @inner
 def lift(a: Vector, count: int, order: int, value: float) -> None:
-    """Add `value` to the inner products of the atoms, not to the right-hand side."""
+    """Add `value` to the inner products of the atoms with each other; the right-hand side stays."""
     for panel in range((order + PANEL - 1) // PANEL):
         height = panel_height(panel, order)
         first = PANEL * panel
@@ -236,10 +239,10 @@ def squared_distance(x: Matrix, i: int, j: int, scale_i: float, scale_j: float) 
 def penalty_of(
     x: Matrix, y: int, atom: int, square: float, cross: float, own: float, scales: tuple[float, float], task: Task
 ) -> float:
-    """Return Γᵢ² = ‖y - xᵢ‖² of an atom, from inner products unless they cancel.
+    """Return Γᵢ² = ‖y - xᵢ‖² of an atom, from inner products or, if these cancel, from the spectra.
 
-    `square`, `cross` and `own` are those of the atom, of the atom and the pixel, and of the pixel; `scales` of the
-    pixel and of the atom.
+    `square`, `cross` and `own` are the products of the atom with itself, of the atom with the pixel, and of the pixel
+    with itself. `scales` are the scales of the pixel and of the atom.
     """
     direct = task.kernel == LINEAR and not (task.center and task.normalize)
     distance = square + own - 2.0 * cross

@@ -1,8 +1,8 @@
-"""Eight pixels side by side: the systems of their bands, factored together, and the scores from them.
+"""Eight pixels side by side: the systems of their bands are factored together, and give their scores.
 
-For few bands the d × d system of a pixel is too small for a vector, so a vector holds the same number of eight
-neighbouring pixels instead. A leading row of ones turns sums of products into sums, counts and products at once:
-eliminating it first is centring on the mean of the ring.
+With few bands the d × d system of one pixel is too small for vectors, so a vector holds one entry of the systems of
+eight neighbouring pixels. A leading row of ones makes the sums of products hold the counts and the sums of the bands,
+too. Eliminating this row first centres the spectra on the mean of the ring.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ Vector = NDArray[np.float64]
 
 
 def aligned(size: int) -> Vector:
-    """Return an array of zeros that starts at a cache line: numpy aligns to 16 bytes only."""
+    """Return an array of zeros that starts at a cache line (64 bytes); numpy aligns to 16 bytes only."""
     room = np.zeros(size + LANES)
     return room[-(room.ctypes.data // 8) % LANES :][:size]
 
 
 class Systems(NamedTuple):
-    """Eight symmetric systems side by side, and what solving them needs.
+    """Eight symmetric systems side by side, and the arrays that solving them needs.
 
     Attributes
     ----------
@@ -133,10 +133,10 @@ def finish_rx(a: Vector, systems: Systems, task: Task, lanes: Vector) -> None:
                     square += value * value if i == j else 2.0 * value * value
             square /= counts[lane] * counts[lane]
             weight = shrinkage_weight(trace, square, 0.0, counts[lane], bands, task.covariance)
-            # All weight on the mean variance: C counts for nothing, a huge ridge says the same.
+            # With all weight on the mean variance C does not count; a huge ridge has the same effect.
             rest = max(1.0 - weight, 1e-12)
             epsilon = weight * trace / bands
-        # Where the ring is empty the matrix is zero: any pivot will do.
+        # If the ring is empty, the matrix is zero, and any pivot will do.
         systems.ridge[lane] = 0.0 if a[lane] > 0 else 1.0
         inverse[lane] = counts[lane] * epsilon / rest
         counts[lane] /= rest
@@ -151,7 +151,7 @@ def finish_rx(a: Vector, systems: Systems, task: Task, lanes: Vector) -> None:
 
 @inner
 def note_rounding(systems: Systems, size: float, lanes: Vector) -> None:
-    """Let `growth` see that the sums carry the rounding of numbers of a given size."""
+    """Raise `growth` to what the rounding of numbers of a given size in the sums amounts to."""
     largest_square(systems.lower, systems.line + LANES, systems.lead + systems.bands, lanes)
     for lane in range(LANES):
         systems.growth[lane] = max(systems.growth[lane], size * lanes[lane])

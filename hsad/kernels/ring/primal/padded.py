@@ -25,8 +25,8 @@ class Pixels(NamedTuple):
     Attributes
     ----------
     x : ndarray
-        Rows, in them pixels, in them numbers: one if there is a leading one, the bands, zeros, and the ring weight,
-        if any, at the place `weight`.
+        Rows of pixels of numbers. A pixel has a leading one (if `lead`), its bands, zeros, and its ring weight (if
+        `weighted`) at the place `weight`.
     rows, cols : int
         Of the block.
     lead : int

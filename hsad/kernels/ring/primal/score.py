@@ -1,6 +1,6 @@
 """Local detectors in the space of the bands: systems of order d, for eight pixels at once.
 
-Without weights that depend on the pixel, XXᵀ slides; with them, it is summed anew.
+If no weight depends on the pixel, the sums XXᵀ slide from pixel to pixel; otherwise they are formed anew for each.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def _score_sliding(
                 finish_rx(a, systems, task, room[0])
             else:
                 finish_crd(a, systems, task)
-            # The sums carry the rounding of the brightest pixel that has been in them.
+            # Sliding sums keep the rounding of the brightest pixel that was ever in them.
             note_rounding(systems, pixels.brightest, room[0])
             _report(systems, row - core[0], col - core[2], scores, shares)
 
@@ -91,7 +91,7 @@ def _score_weighted(
     shares: Matrix,
 ) -> None:
     """Score the core with sums of their own for every pixel."""
-    # The first row that a ring of the core reaches: near an edge a shifted ring reaches further to one side.
+    # First row of all rings of the core. Near an edge of the scene a ring is shifted to one side.
     top = box_start(core[0], pixels.rows, window.outer, window.border)
     for col in range(core[2], core[3], LANES):
         stop = min(col + LANES, core[3])

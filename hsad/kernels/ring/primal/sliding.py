@@ -1,8 +1,8 @@
 """Sums of products of bands over rings that slide: for weights that do not depend on the pixel.
 
-With O the sum over the outer window and I over the guard window, a ring's sum is O - I. From a row to the next it
-changes by a line of pixels that enter O and one that leaves, and likewise I; and from pixel to pixel that change
-changes by the four corners of each box. So a sum costs eight products whatever the window.
+The sum over a ring is O - I, with O the sum over the outer window and I the sum over the guard window. From one row to
+the next, O changes by a line of pixels that enter and a line that leave, and so does I. From one pixel to the next,
+this change itself changes by the four corners of each window. So a sum costs eight products, whatever the window.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Numbers = NDArray[np.int64]
 
 
 class Slide(NamedTuple):
-    """Where the sums of a row of pixels stand, and what they are worked out with.
+    """The sums of a row of pixels, and the arrays that they are computed with.
 
     Attributes
     ----------
@@ -76,7 +76,7 @@ def make_slide(pixels: Pixels, window: Window, cols: int) -> Slide:
 
 @inner
 def slide_columns(slide: Slide, pixels: Pixels, first: int, stop: int, window: Window) -> None:
-    """Note which columns enter and leave the boxes of the pixels ``first ... stop - 1`` of a row."""
+    """Write which columns enter and leave the windows of the pixels ``first ... stop - 1`` of a row."""
     slide.columns[:] = pixels.no_col
     for col in range(first + 1, stop):
         k, start = col - first, box_start(col, pixels.cols, window.outer, window.border)
@@ -101,7 +101,7 @@ def _fill_up(pixels: Pixels, corners: Numbers, at: int, count: int) -> int:
 def slide_row(slide: Slide, pixels: Pixels, row: int, col: int, window: Window, anew: bool) -> tuple[int, int]:
     """Prepare the corners for a row of pixels from `col` on; return the pairs of the first pixel and of the others.
 
-    The sums are those of the row before, or all zero: `anew`.
+    The sums are those of the row before or, if `anew`, all zero.
     """
     outer, inner, border = window.outer, window.inner, window.border
     top, guard = box_start(row, pixels.rows, outer, border) + pixels.margin, row - inner // 2 + pixels.margin
@@ -144,7 +144,7 @@ def slide_row(slide: Slide, pixels: Pixels, row: int, col: int, window: Window, 
 
 @inner
 def slide_group(slide: Slide, pixels: Pixels, order: int, group: int, pairs: tuple[int, int]) -> None:
-    """Bring the sums of the eight pixels of a group up to date, those of the groups before being so."""
+    """Update the sums of the eight pixels of a group; the groups before are done."""
     at = 0
     for i in range(0, order, MICROTILE):
         for j in range(0, i + MICROTILE, LANES):

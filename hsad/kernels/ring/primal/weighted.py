@@ -1,7 +1,8 @@
-"""Sums of products of bands over rings, weighted anew for every pixel: by its distances to the atoms.
+"""Sums of products of bands over rings, with weights that differ from pixel to pixel: the distances to the atoms.
 
-Nothing slides here. Eight neighbouring pixels are worked on side by side, a few atoms at a time: copied into the
-nearest cache, their distances summed on the way, then weighed, then multiplied microtile by microtile.
+These sums do not slide. Eight neighbouring pixels are computed side by side, a few atoms at a time. The atoms are
+copied into the nearest cache of the processor, their distances are summed on the way, and the weighted products are
+formed microtile by microtile.
 """
 
 from __future__ import annotations
@@ -35,12 +36,12 @@ Vector = NDArray[np.float64]
 Numbers = NDArray[np.int64]
 
 _CHUNK = 24
-"""Atoms worked on at a time: a compromise, measured, between reading them again from the nearest cache and reading
-and writing the sums between."""
+"""Number of atoms in a chunk, measured: larger chunks leave the nearest cache, smaller ones read and write the sums too
+often."""
 
 
 class Rings(NamedTuple):
-    """The atoms of eight neighbouring pixels, and room to work on them.
+    """The atoms of eight neighbouring pixels, and the arrays to compute with them.
 
     Attributes
     ----------
@@ -122,14 +123,14 @@ def find_atoms(
     count : int
         Atoms, with zeros up to a multiple of four.
     """
-    reach, guard = window.outer // 2, window.inner // 2
+    halo, guard = window.outer // 2, window.inner // 2
     count = 0
-    if window.border != SHIFT or (col >= reach and stop - 1 + reach < pixels.cols):
+    if window.border != SHIFT or (col >= halo and stop - 1 + halo < pixels.cols):
         at = (row - top) * rings.row_step + pixels.margin
         first = box_start(row, pixels.rows, window.outer, window.border)
         for i in range(first - row, first - row + window.outer):
             inside = abs(i) <= guard
-            for j in range(-reach, reach + 1):
+            for j in range(-halo, halo + 1):
                 if not (inside and abs(j) <= guard):
                     rings.offsets[count] = i * rings.row_step + j
                     count += 1
@@ -174,7 +175,7 @@ def add_weighted(
     x = rings.packed if packed else rings.strip
     band_step = LANES if packed else rings.band_step
     apart, limits = _CHUNK * LANES, rings.limits
-    # Lanes without a pixel have y = 0: any positive floor will do.
+    # Lanes without a pixel have y = 0, where any positive floor will do.
     limits[:LANES] = 1e-300
     limits[LANES:] = task.softening
     for b in range(pixels.lead, pixels.lead + pixels.bands):

@@ -1,4 +1,4 @@
-"""Results with named fields: what a run, a description or an evaluation returns."""
+"""Results with named fields, which runs, descriptions and evaluations return."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ __all__ = ["Record"]
 class Record(Mapping[str, Any]):
     """Base of frozen dataclasses whose fields can also be looked up by name, as in a dictionary.
 
-    ``result.auc`` is checked by type checkers and offered by editors; ``result["auc"]``, ``dict(result)`` and
-    ``{**result}`` are what tables and JSON are made with. The fields come in the order of their declaration.
+    ``result.auc`` is checked by type checkers and offered by editors; Tables and JSON are made with
+    ``result["auc"]``, ``dict(result)`` and ``{**result}``. The fields come in the order of their declaration.
     """
 
     __dataclass_fields__: ClassVar[dict[str, Any]]  # of the subclasses

@@ -1,4 +1,4 @@
-"""What a shell offers at the Tab key: commands and options by click, words and files from here."""
+"""Completion at the Tab key of a shell: click offers commands and options, this file offers words and files."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ class TextOrFile(click.types.StringParamType):
         param: click.Parameter,  # noqa: ARG002
         incomplete: str,
     ) -> list[CompletionItem]:
-        """Leave it to the shell."""
+        """Let the shell offer files."""
         return [CompletionItem(incomplete, type="file")]
 
 
 def completion_script(program: click.Command, shell: str) -> str:
-    """Return the script that makes a shell ask `program` what to offer."""
+    """Return the script with which a shell asks `program` for completions."""
     made = get_completion_class(shell)
     if made is None:
         raise click.UsageError(f"no completion for {shell}: choose from {', '.join(SHELLS)}")
@@ -48,14 +48,14 @@ def completion_script(program: click.Command, shell: str) -> str:
     # Not `source()`: that of bash starts bash to look at its version.
     script = complete.source_template % complete.source_vars()
     if shell == "zsh":
-        # A .zshrc that says nothing of completion has not loaded it. The first line is for folders of zsh functions.
+        # Some .zshrc do not load completion. The first line is for folders of zsh functions.
         first, _, rest = script.partition("\n")
         return f"{first}\n(( $+functions[compdef] )) || {{ autoload -Uz compinit && compinit -i; }}\n{rest}"
     return script
 
 
 def one_of(words: Callable[[], Iterable[str]]) -> Callable[..., list[CompletionItem]]:
-    """Return what completes to one of some words, which are looked up when they are needed."""
+    """Return a completion to one of some words, which are looked up when they are needed."""
 
     def complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG001
         return [CompletionItem(word) for word in words() if word.startswith(incomplete)]

@@ -34,7 +34,12 @@ _OF_RUNS = ("bands",)
 @click.command(cls=HsadCommand)
 @click.argument("scores")
 @click.option(
-    "-o", "--output", type=OUTPUT, required=True, metavar="OUT", help=".tif: a mask; .gpkg, .geojson: outlines."
+    "-o",
+    "--output",
+    type=OUTPUT,
+    required=True,
+    metavar="OUT",
+    help="File to write: a mask (.tif), or outlines (.gpkg, .geojson).",
 )
 @with_options(ListOptions)
 @click.option("--p-values", type=OUTPUT, metavar="FILE.tif", help="Also write a p-value for every pixel.")
@@ -43,7 +48,7 @@ _OF_RUNS = ("bands",)
 def threshold(scores: str, output: str, p_values: str | None, overwrite: bool, as_json: bool, **options: Any) -> None:
     """Decide which pixels of SCORES are anomalous: a mask, or one outline for each anomaly.
 
-    The answer says where the threshold comes from, how many false anomalies to expect, and when not to trust that.
+    The answer states the origin of the threshold, the number of false anomalies to expect, and reasons to doubt it.
     """
     from hsad.anomalies.decide import threshold_to_file
 
@@ -56,7 +61,7 @@ def threshold(scores: str, output: str, p_values: str | None, overwrite: bool, a
 
 
 def _pair(kind: type, form: str) -> Callable[[click.Context, click.Parameter, str | None], Any]:
-    """Return what turns a text into two numbers; another form is wrong usage."""
+    """Return a function that reads two numbers from a text; a text of another form is wrong usage."""
 
     def parsed(context: click.Context, option: click.Parameter, text: str | None) -> Any:
         if text is None:
@@ -73,12 +78,16 @@ def _pair(kind: type, form: str) -> Callable[[click.Context, click.Parameter, st
 @click.command(cls=HsadCommand)
 @click.argument("scene")
 @click.argument("scores")
-@click.option("--id", "number", type=int, metavar="N", help="An anomaly of --anomalies.")
-@click.option("--anomalies", metavar="A.gpkg", help="Anomalies to look up and to compare with.")
-@click.option("--at", callback=_pair(int, "ROW,COL"), metavar="ROW,COL", help="A pixel, from 0.")
-@click.option("--lonlat", callback=_pair(float, "X,Y"), metavar="X,Y", help="Longitude and latitude.")
-@click.option("--library", metavar="FILE", help="Spectral library (.sli, .csv): nearest names, as hints.")
-@click.option("-o", "--output", type=OUTPUT, metavar="FIGURE.png", help="Draw it.")
+@click.option("--id", "number", type=int, metavar="N", help="Explain the anomaly with this id in --anomalies.")
+@click.option("--anomalies", metavar="A.gpkg", help="List of anomalies, for --id and for similar spectra.")
+@click.option(
+    "--at", callback=_pair(int, "ROW,COL"), metavar="ROW,COL", help="Explain the pixel at this row and column, from 0."
+)
+@click.option(
+    "--lonlat", callback=_pair(float, "X,Y"), metavar="X,Y", help="Explain the pixel at this longitude and latitude."
+)
+@click.option("--library", metavar="FILE", help="Spectral library (.sli, .csv); its nearest names are hints.")
+@click.option("-o", "--output", type=OUTPUT, metavar="FIGURE.png", help="Draw the explanation into this file.")
 @with_options(SceneOptions)
 @overwrite_option
 @json_option
@@ -103,11 +112,13 @@ def explain(scene: str, scores: str, output: str | None, overwrite: bool, as_jso
 @click.command(cls=HsadCommand)
 @click.argument("scene")
 @click.argument("scores")
-@click.option("-o", "--output", type=OUTPUT, required=True, metavar="REPORT.html", help="The page.")
+@click.option("-o", "--output", type=OUTPUT, required=True, metavar="REPORT.html", help="Page to write.")
 @with_options(ListOptions)
 @with_options(SceneOptions)
-@click.option("--no-reasons", is_flag=True, help="Leave out the detector's own account: it learns the scene once more.")
-@click.option("--open", "open_it", is_flag=True, help="Open it in a browser.")
+@click.option(
+    "--no-reasons", is_flag=True, help="Leave out the reasons, for which the detector learns the scene again."
+)
+@click.option("--open", "open_it", is_flag=True, help="Open the page in a browser.")
 @overwrite_option
 @json_option
 def report(
@@ -159,8 +170,8 @@ def review(anomalies: str, reviewed: str, as_json: bool) -> None:
 
 @click.command(cls=DetectCommand)
 @click.argument("scene")
-@click.option("-o", "--output", type=OUTPUT, required=True, metavar="FOLDER", help="Folder for all of it.")
-@click.option("-m", "--method", help="Detector, see `hsad methods`.")
+@click.option("-o", "--output", type=OUTPUT, required=True, metavar="FOLDER", help="Folder for all results.")
+@click.option("-m", "--method", help="Detector; `hsad methods` lists them.")
 @with_options(ListOptions, without=_OF_RUNS)
 @overwrite_option
 @click.option("--restart", is_flag=True, help="Drop an unfinished run instead of continuing it.")

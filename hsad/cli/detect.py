@@ -29,17 +29,19 @@ __all__ = ["detect", "run_options"]
 
 @click.command(cls=DetectCommand)
 @click.argument("scenes", metavar="SCENE...", nargs=-1, required=True)
-@click.option("-m", "--method", help="Detector, see `hsad methods`.", shell_complete=detector_names)
+@click.option("-m", "--method", help="Detector; `hsad methods` lists them.", shell_complete=detector_names)
 @click.option(
     "-o",
     "--output",
     type=OUTPUT,
     required=True,
     metavar="SCORES.tif",
-    help="Score raster (.img: ENVI), or folder of several.",
+    help="Raster of scores, .tif or ENVI (.img); for several scenes, a folder.",
 )
 @click.option("--plot", type=OUTPUT, metavar="FILE.png", help="Also draw the scene, in true colour, beside the scores.")
-@click.option("--save-background", type=OUTPUT, metavar="FILE", help="Keep what was learned, for --background.")
+@click.option(
+    "--save-background", type=OUTPUT, metavar="FILE", help="Write what was learned to this file, for --background."
+)
 @overwrite_option
 @click.option("--restart", is_flag=True, help="Drop an unfinished run instead of continuing it.")
 @click.option("--parts", is_flag=True, help="Add the kinds of evidence behind the score as further bands (auto).")
@@ -57,8 +59,8 @@ def detect(
 ) -> None:
     """Score every pixel of SCENE into a Cloud-Optimized GeoTIFF: higher = more anomalous.
 
-    Several scenes, a list of them (.txt, one a line) or a STAC item collection (.json) go into a folder, -o FOLDER; a
-    scene that fails stops no other. A run that was ended early is continued by the same command.
+    The scores of several scenes, of a list (.txt, one scene per line) or of a STAC item collection (.json) go into a
+    folder, -o FOLDER; a scene that fails stops no other. The same command continues a run that was ended early.
     """
     from hsad.errors import ParameterError
     from hsad.files import check_output
@@ -98,7 +100,7 @@ def detect(
 
 
 def _check_log(log: Path, output: Path, *others: str | None) -> None:
-    """Refuse a log under the name of a file that is written when the run ends."""
+    """Refuse a log with the name of a file that the run writes at its end."""
     from hsad.errors import OutputError
     from hsad.products.raster import companions
 
@@ -162,7 +164,7 @@ def _detect_many(
 
 
 def _outcome(result: RunOutcome) -> str:
-    """Return in one line what became of a scene."""
+    """Return the outcome of a scene as one line."""
     continued = f" ({result.continued} by an earlier run)" if result.continued else ""
     highest, *others = (f"{place.score:.6g} at {place.place}" for place in result.strongest)
     then = f"; then {', '.join(others)}" if others else ""

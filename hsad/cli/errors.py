@@ -1,4 +1,4 @@
-"""What is said of an error, and the exit status."""
+"""The line that an error prints, and the exit status."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from hsad.errors import HsadError
 
 __all__ = ["NAMED_METHOD", "Interrupted", "told"]
 
-#: The key of the context under which the method of a command line is kept.
+#: The key of click's context that holds the method of a command line.
 NAMED_METHOD = "hsad.method"
 
 _OF_DETECT = ("--method", "--output", "--plot", "--save-background", "--overwrite", "--restart", "--parts", "--log")
 
 
 class Interrupted(Exception):  # noqa: N818  an interruption is not an error
-    """Ctrl-C within a command; click itself would print an empty line and lose what the library said of it."""
+    """Ctrl-C within a command; click itself would print an empty line and lose the notes of the library."""
 
 
 def told(error: BaseException) -> tuple[str, int]:
-    """Return what is said of an error, in one line, and the exit status."""
+    """Return the line that an error prints, and the exit status."""
     message, status = _message(error)
     notes = getattr(error.__cause__ if isinstance(error, Interrupted) else error, "__notes__", [])
     line = " ".join("; ".join([message, *notes]).split())
@@ -60,7 +60,7 @@ def _usage(error: click.UsageError) -> str:
 
 
 def _unknown_option(error: click.NoSuchOption) -> str:
-    """Return what is said of an option that `detect` does not have: what its method takes, and what is near."""
+    """Return the message about an unknown option of `detect`: the options of its method, and a similar name."""
     from hsad.detectors import DEFAULT_METHOD, DETECTORS, describe_methods
     from hsad.job.options import RunOptions
 

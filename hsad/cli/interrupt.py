@@ -1,4 +1,4 @@
-"""Ctrl-C: an answer at once, an end within seconds, and at the second one an end at once.
+"""Ctrl-C: the program answers at once and ends within seconds; a second Ctrl-C ends it at once.
 
 Python runs a handler of its own only when the main thread comes back from what it computes, which may take long. The
 system's part of a handler writes to a socket at once, and a thread that waits at the other end answers. What is
@@ -20,19 +20,19 @@ from hsad.cli.terminal import echo
 
 __all__ = ["answered_at_once", "keeps"]
 
-#: Seconds that what is under way has to end by itself.
+#: Seconds that the running work has to end by itself.
 _PATIENCE = 1.5
 
 _STATUS = 130
 
 _folders: list[Path] = []
 
-#: Set when the first interruption has been answered: what else is said of it comes after.
+#: Set after the answer to the first interruption: other messages about it come later.
 _answered = threading.Event()
 
 
 def keeps(folder: Path) -> None:
-    """Remember where a command keeps what is finished, to be named at an abrupt end."""
+    """Remember the folder with finished tiles, so that an abrupt end can name it."""
     _folders.append(folder)
 
 
@@ -58,7 +58,7 @@ def _interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001  t
 
 
 def _watch(ours: socket.socket) -> None:
-    """Answer the first interruption, and see to it that it, or a second one, ends the process."""
+    """Answer the first interruption, and end the process if the work does not end or at a second interruption."""
     with ours:
         if not _interrupted(ours):
             return

@@ -1,4 +1,4 @@
-"""Options of the command line that are made from the library's own declarations."""
+"""Options of the command line, made from the declarations of the library."""
 
 from __future__ import annotations
 
@@ -52,7 +52,9 @@ overwrite_option = click.option("--overwrite", is_flag=True, help="Replace exist
 def _common_options() -> list[click.Option]:
     """Return the options that every command takes; `hsad.cli.run` and `progress` look at them."""
     return [
-        click.Option(["-q", "--quiet"], is_flag=True, expose_value=False, callback=_set_quiet, help="No progress."),
+        click.Option(
+            ["-q", "--quiet"], is_flag=True, expose_value=False, callback=_set_quiet, help="Show no progress."
+        ),
         click.Option(["--debug"], is_flag=True, expose_value=False, help="Show tracebacks and all warnings."),
     ]
 
@@ -67,7 +69,7 @@ class _WithCommonOptions(click.Command):
         """Return the command's options with the common ones before ``--help``."""
         *own, help_option = super().get_params(ctx)
         for param in own:
-            if param.type is click.STRING:  # most texts are names of files, so all complete to these
+            if param.type is click.STRING:  # most texts are names of files, so a shell completes all to files
                 param.type = _TEXT
         return [*own, *_COMMON, help_option]
 
@@ -167,7 +169,7 @@ class DetectCommand(HsadCommand):
             _, _, joined = flag.partition("--method=")
             named = joined or (value if flag in {"-m", "--method"} else "")
             if named:
-                ctx.meta[NAMED_METHOD] = named  # options that are unknown to it are told with its own
+                ctx.meta[NAMED_METHOD] = named  # the message about an unknown option lists those of this method
             if ":" in named:
                 from hsad.detectors import detector_class
 
@@ -309,7 +311,7 @@ def _names_of_detectors() -> tuple[str, ...]:
 
 @functools.cache
 def _parameter_options(detectors: tuple[str, ...]) -> tuple[click.Option, ...]:  # noqa: ARG001  more options with more
-    """Return one option for each name that some method has a parameter of; None when it was not given."""
+    """Return one option for each name of a parameter of any method; an option that is not used is None."""
     made = []
     for name, p in parameters_by_name().items():
         declaration = f"--{name}/--no-{name}" if p.type is bool else f"--{name}"
@@ -344,7 +346,7 @@ def _finite(value: Any) -> Any:
 
 
 def progress(log: str | None = None) -> Callable[..., Any] | None:
-    """Return what shows progress on stderr, unless ``--quiet`` is given or stderr is no terminal, and in a log file.
+    """Return a display of progress: on stderr, unless with ``--quiet`` or without a terminal, and in a log file.
 
     Raises
     ------
@@ -366,7 +368,7 @@ def progress(log: str | None = None) -> Callable[..., Any] | None:
 
 def _add_handler(logger: logging.Logger, handler: logging.Handler, form: str, *, remarks_only: bool = False) -> None:
     handler.setFormatter(Lines(form))
-    if remarks_only:  # the bar tells the rest
+    if remarks_only:  # the bar shows the rest
         handler.addFilter(lambda record: record.module != "progress")
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)

@@ -1,4 +1,4 @@
-"""Commands about scenes: what a file holds, and where scenes with known truth are."""
+"""Commands about scenes: their description and conversion, and the catalogue of scenes with known truth."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def _shares(flags: dict[str, float | None]) -> str:
     return ", ".join(flag if share is None else f"{flag} {share:.4f}" for flag, share in flags.items())
 
 
-# How values are shown that are not shown as they are.
+# Texts of values that are too long to print as they are.
 _SHOWN: dict[str, Callable[[Any], str]] = {
     "wavelength": _span,
     "fwhm": _span,
@@ -81,14 +81,14 @@ _SHOWN: dict[str, Callable[[Any], str]] = {
 @click.argument("scene")
 @click.argument("output", metavar="OUT", type=OUTPUT)
 @click.option("--interleave", metavar="bil|bip|bsq", help="Order of the numbers in ENVI files.  [default: bil]")
-@click.option("--memory", metavar="SIZE", help="Memory that it may take, Python included.  [default: 2GB]")
+@click.option("--memory", metavar="SIZE", help="Memory that the command may take, Python included.  [default: 2GB]")
 @with_options(SceneOptions)
 @overwrite_option
 def convert(scene: str, output: str, interleave: Any, memory: str | None, overwrite: bool, **options: Any) -> None:
     """Write SCENE as ENVI (OUT.hdr, OUT.img), GeoTIFF (OUT.tif) or Zarr (OUT.zarr), nothing lost.
 
     Numbers stay as they are stored; wavelengths, widths, bad bands, nodata, gain and bias, masks and georeferencing go
-    along. What a format cannot hold is said.
+    along. Remarks name what a format cannot hold.
     """
     from hsad.job.given import as_cube
     from hsad.products import write_cube
@@ -138,7 +138,9 @@ def show(name: str, as_json: bool) -> None:
 
 @catalog.command()
 @click.argument("name", shell_complete=scene_names)
-@click.option("-o", "--output", type=OUTPUT, default=".", show_default=True, metavar="DIR", help="Folder to put it in.")
+@click.option(
+    "-o", "--output", type=OUTPUT, default=".", show_default=True, metavar="DIR", help="Folder for the scene."
+)
 def fetch(name: str, output: str) -> None:
     """Download (or make) the scene NAME and verify its checksum."""
     from hsad.catalog import fetch as fetch_item

@@ -1,4 +1,4 @@
-"""Commands that take a score raster: what it is worth."""
+"""The command that compares score rasters with a truth."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["evaluate"]
 @click.command(cls=HsadCommand)
 @click.argument("scores", metavar="SCORES...", nargs=-1, required=True)
 @click.option("--truth", required=True, metavar="TRUTH", help="Raster, .npy, .mat:NAME or vector file.")
-@click.option("--band", type=int, metavar="N", help="Which band, from 1, of a file that has several.")
+@click.option("--band", type=int, metavar="N", help="Number of the band, from 1, in a file with several.")
 @click.option(
     "--false-alarm-rate",
     default=1e-3,
@@ -86,7 +86,7 @@ def _intervals(scores: ArrayLike, truth: ArrayLike, figures: Evaluation) -> dict
         return {}
     found = confidence_intervals(scores, truth, false_alarm_rate=figures.false_alarm_rate)
     ends: dict[str, list[Any]] = {name: [interval.low, interval.high] for name, interval in found.items()}
-    # A share there, a number of objects here.
+    # The interval is of a share; the figure beside it is a number of objects.
     ends["objects_found"] = [round(share * figures.objects) for share in ends["objects_found"]]
     return ends
 

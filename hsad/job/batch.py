@@ -19,15 +19,15 @@ __all__ = ["SceneOutcome", "detect_many", "output_names"]
 
 @dataclass(frozen=True)
 class SceneOutcome:
-    """What became of one scene of many.
+    """The outcome of one scene of a batch.
 
     Attributes
     ----------
     scene, output : str
     result : RunOutcome or None
-        What `detect_to_file` returned; None when it failed, or when the output was there already.
+        What `detect_to_file` returned; None when it failed, or when the output existed already.
     error : Exception or None
-        Why it failed.
+        The reason of a failure.
     """
 
     scene: str
@@ -50,10 +50,10 @@ def detect_many(
     restart: bool = False,
     **options: Any,
 ) -> Iterator[SceneOutcome]:
-    """Score scenes one after the other into a folder, as `detect_to_file` does; one that fails stops no other.
+    """Score scenes one after the other into a folder, as `detect_to_file` does; a scene that fails stops no other.
 
-    A scene whose scores are in the folder already, by the same method from the same files, is passed over: a batch
-    that was ended early is continued by the same call.
+    A scene is passed over if the folder holds its scores already, made by the same method from the same files. The same
+    call therefore continues a batch that was ended early.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ def detect_many(
     OutputError
         When the folder cannot be made.
     HsadError
-        When an option is wrong; what is wrong with a scene is in its outcome.
+        When an option is wrong; the error of a scene is in its outcome.
     """
     request = Request.of(method, options)
     target = Path(folder)
@@ -87,14 +87,14 @@ def detect_many(
                 result = None
                 if overwrite or not is_result(output, job):
                     result = run_into(job, output, overwrite=overwrite, restart=restart, save_background=None)
-        except Exception as error:  # noqa: BLE001  whatever it is: the other scenes are to be scored
+        except Exception as error:  # noqa: BLE001  no error of one scene stops the others
             yield SceneOutcome(str(scene), str(output), error=error)
         else:
             yield SceneOutcome(str(scene), str(output), result)
 
 
 def output_names(scenes: Sequence[str | Path]) -> list[str]:
-    """Return a name for the scores of each scene: its own, with as many folders before it as tell it from others.
+    """Return a name for the scores of each scene: the name of the scene, after folders where two scenes share a name.
 
     Examples
     --------
@@ -120,7 +120,7 @@ def output_names(scenes: Sequence[str | Path]) -> list[str]:
 
 
 def _named(scene: str | Path) -> tuple[str, ...]:
-    """Return the folders of a scene and what its scores are called: after the file, and the array in it."""
+    """Return the folders of a scene and the name of its scores, which names the file and the array in it."""
     path, variable = split_variable(scene)
     name = path.stem if variable is None else f"{path.stem}-{re.sub(r'[/.]+', '-', variable)}"
     return (*path.resolve().parent.parts[1:], name)

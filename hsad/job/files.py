@@ -27,7 +27,7 @@ from hsad.record import Record
 
 __all__ = ["OUTPUT_SUFFIXES", "RunOutcome", "detect_to_file", "is_result", "run_into"]
 
-#: What the name of a score raster may end with: a GeoTIFF, or an ENVI file.
+#: Endings of the name of a score raster: those of a GeoTIFF and of an ENVI file.
 OUTPUT_SUFFIXES = (*RASTER_SUFFIXES, *ENVI_SUFFIXES)
 
 
@@ -37,22 +37,22 @@ _STRIP_ROWS = 512
 
 @dataclass(frozen=True)
 class RunOutcome(Record):
-    """What became of a scene that was scored into a file.
+    """The outcome of scoring a scene into a file.
 
     Attributes
     ----------
     output, method : str
     parameters : dict
     pixels, valid : int
-        Pixels of the output, and those of them with a score.
+        Number of pixels of the output, and number of these with a score.
     continued : int
-        Pixels that an earlier run had scored.
+        Number of pixels that an earlier run had scored.
     max : float
         The highest score.
     strongest : list of Place
-        Up to three places with the highest scores, apart from each other.
+        Up to three places with the highest scores, at least ten rows or columns apart.
     background : dict
-        What was learned, in single numbers.
+        The single numbers of what the method learned.
     remarks : list of str
         What the reader of the scene assumed, and fill that its file does not seem to declare.
     """
@@ -81,10 +81,10 @@ def detect_to_file(
 ) -> RunOutcome:
     """Score a scene into a Cloud-Optimized GeoTIFF, tile by tile, with its STAC item and style beside it.
 
-    A name that ends as those of ENVI files do (``.img``, ``.hdr``, …) gives an ENVI file with its header instead.
+    A name with an ending of ENVI files (``.img``, ``.hdr``, …) gives an ENVI file with its header instead.
 
-    While it runs, what is finished lies in a folder ``SCORES.tif.unfinished`` beside the output. A run that was ended
-    early, in whatever way, is continued by the same call; the result is the same, bit for bit.
+    During the run, finished tiles lie in a folder ``SCORES.tif.unfinished`` beside the output. The same call continues
+    a run that was ended early, in whatever way; the result is the same, bit for bit.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ def detect_to_file(
     restart : bool
         Drop an unfinished run of this output instead of continuing it.
     save_background : path, optional
-        Also keep what was learned.
+        Also write what was learned to this file.
 
     Returns
     -------
@@ -105,9 +105,9 @@ def detect_to_file(
     Raises
     ------
     TileError
-        When tiles could not be computed, after all the others; those are kept.
+        When tiles could not be computed; the error comes after all other tiles, which stay on the disk.
     OutputError
-        When the output cannot be written, or another run is at work on it.
+        When the output cannot be written, or another run writes it.
     HsadError
         As `hsad.detect`.
 
@@ -216,9 +216,9 @@ def _outcome(
 def _writer(
     job: Job, output: Path, folder: Path, stack: contextlib.ExitStack, *, overwrite: bool
 ) -> tuple[ScoreWriter, tuple[Path, ...]]:
-    """Return what writes the scores of a job, and all files that will be there.
+    """Return the writer of the scores of a job, and all files of the result.
 
-    It writes the output, or for ENVI a raster that the output is made of in the end.
+    For ENVI the writer makes a raster, from which the ENVI file is made in the end.
     """
     from hsad.files import staging
 
@@ -247,7 +247,7 @@ def _writer(
 
 
 def _write_envi(raster: Path, output: Path, provenance: dict[str, str], *, overwrite: bool) -> None:
-    """Write the scores of a raster as an ENVI file, which has one field for what they say about themselves."""
+    """Write the scores of a raster as an ENVI file, with their provenance in its one field for texts."""
     from hsad.products import write_envi
     from hsad.readers import open_cube
 

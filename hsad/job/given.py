@@ -1,4 +1,4 @@
-"""What a caller gives as a scene: a path, an xarray cube or dataset, an image of Spectral Python, or an array."""
+"""Scenes of every kind as cubes: paths, xarray cubes and datasets, images of Spectral Python, arrays."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from hsad.scene.masked import with_nan
 
 __all__ = ["as_cube", "is_array"]
 
-#: So many values along each axis tell whether the first axis is that of the bands.
+#: Number of values along each axis that are looked at to tell whether the first axis is that of the bands.
 _LOOKED_AT = 32
 
 #: Share of the variance that the means along an axis explain, from which the axis may be that of the bands.
@@ -28,7 +28,7 @@ _EXPLAINED = 0.5
 
 
 def is_array(scene: Any) -> bool:
-    """Tell whether a scene is a plain array: its scores are an array, too."""
+    """Tell whether a scene is a plain array; its scores are an array, too."""
     return not isinstance(scene, xr.DataArray | xr.Dataset | str | Path) and not _is_spectral(scene)
 
 
@@ -50,11 +50,11 @@ def as_cube(scene: Any, stated: SceneOptions | None = None) -> xr.DataArray:
     Warns
     -----
     SceneWarning
-        When nobody said which axis is that of the bands, and it looks like the first.
+        When the bands seem to lie along the first axis, and the caller states no axis.
     """
     stated = stated or SceneOptions()
     if _is_spectral(scene):
-        scene = Path(scene.filename)  # its own reader scales, and knows no georeferencing
+        scene = Path(scene.filename)  # the reader of that package drops the georeferencing
     if isinstance(scene, str | Path):
         from hsad.readers import open_cube
 
@@ -93,7 +93,7 @@ def _bands_last(array: Any, band_axis: int) -> Any:
 
 
 def _warn_of_bands_first(array: Any) -> None:
-    """Warn where the means along the first axis say much of the values, and those along the last one little."""
+    """Warn if the means along the first axis explain most of the variance, and those along the last axis little."""
     if (
         not isinstance(array, np.ndarray)
         or array.ndim != 3

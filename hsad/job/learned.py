@@ -1,4 +1,4 @@
-"""A detector with what it learned: it scores scenes, and is kept in a file."""
+"""A detector with what it learned, which scores scenes and can be saved in a file."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ class Learned:
     total : int
         Bands of the scenes it applies to.
     wavelength : (used bands,) ndarray of float64 or None
-        In nm.
+        Wavelengths of these bands in nm.
     path : path, optional
-        The file that it was loaded from, for messages.
+        The file from which it was loaded, for messages.
     versions : mapping of str to str
         Of the packages that learned it, numpy and those of the detector: another version may learn other numbers.
         Empty in files of earlier versions.
@@ -84,8 +84,8 @@ class Learned:
 
         header, arrays = self._packed()
         with whole_file(path, overwrite=overwrite) as staged, staged.open("wb") as file:
-            told = {"version": __version__, "versions": dict(self.versions), "digest": _digest(header, arrays)}
-            write_packed(file, {**told, **header}, arrays)
+            stated = {"version": __version__, "versions": dict(self.versions), "digest": _digest(header, arrays)}
+            write_packed(file, {**stated, **header}, arrays)
 
     def _packed(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         method, parameters = describe_detector(self.detector)
@@ -124,7 +124,7 @@ class Learned:
                     f"{path}: learned by {header['method']}, which is not installed here: "
                     "install its package, or name it as the method, too"
                 )
-            # First the detector: it brings the classes of its background with it.
+            # The detector comes first: its module defines the classes of its background.
             detector = make_detector(header["method"], **header["parameters"])
             background = unpack(header["background"], arrays, _background_class)
             wavelength = arrays.get("wavelength")
@@ -137,7 +137,7 @@ class Learned:
         return learned
 
     def _check(self) -> None:
-        """Refuse what a file brought and no learning gives.
+        """Refuse contents of a file that no learning gives.
 
         Raises
         ------
@@ -206,12 +206,12 @@ def versions_of(detector: Detector) -> dict[str, str]:
 
 @functools.cache
 def _version(package: str) -> str:
-    """Return the version of an installed package; to look it up takes a millisecond."""
+    """Return the version of an installed package; the cache saves a millisecond for each."""
     return version(package)
 
 
 def _digest(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> str:
-    """Return a checksum of what a file holds: names, types, shapes and numbers."""
+    """Return a checksum of the names, types, shapes and numbers of a file."""
     digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
     for name, array in sorted(arrays.items()):
         digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
@@ -239,7 +239,7 @@ def _background_class(name: str) -> type:
         if cls.__qualname__ == wanted:
             found.append(cls)
         waiting.extend(cls.__subclasses__())
-    # Modules move from version to version; of several classes of one name, it is that of the module.
+    # Classes move between modules from version to version; among classes of one name, the one of the module is right.
     exact = [cls for cls in found if cls.__module__ == module]
     if not exact and len(found) != 1:
         raise KeyError(f"unknown kind of background {wanted!r}")

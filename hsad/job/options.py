@@ -1,4 +1,4 @@
-"""The options of a run that every method has: their defaults, help texts and how they are written."""
+"""The options of a run for every method: defaults, help texts and forms."""
 
 from __future__ import annotations
 
@@ -96,20 +96,24 @@ class RunOptions(SceneOptions):
         metavar="map|sensor|north-up",
     )
     region: str | tuple[slice, slice] | None = option(
-        None, "rows and columns to use, from 0, ends excluded", metavar="ROW0:ROW1,COL0:COL1"
+        None, "rows and columns to use, from 0, without the ends", metavar="ROW0:ROW1,COL0:COL1"
     )
     bbox: str | Sequence[float] | None = option(None, "window to use, in map units", metavar="W,S,E,N")
     tile: int | None = option(None, "side of a tile in pixels; changes memory, not the result", metavar="N")
-    workers: int | None = option(None, "threads; as many as processors by default", metavar="N")
+    workers: int | None = option(None, "number of threads; one for each processor by default", metavar="N")
     memory: str | int | None = option(
-        None, "memory that the run may take on a machine, Python included; 2GB for each process", metavar="SIZE"
+        None,
+        "memory that the run may take on a machine, Python included; 2GB for each process by default",
+        metavar="SIZE",
     )
     scheduler: Any = option(None, "address of a running dask scheduler", metavar="ADDRESS")
-    background: str | Path | Learned | None = option(None, "score with what an earlier run learned", metavar="FILE")
+    background: str | Path | Learned | None = option(
+        None, "score with the background that an earlier run learned", metavar="FILE"
+    )
     references: Sequence[Any] | None = option(
         None, "learn from these scenes instead of the scored one", metavar="SCENE..."
     )
-    parts: bool = option(False, "also give the kinds of evidence that the score is made of")
+    parts: bool = option(False, "return the kinds of evidence of the score, too")
     compute: bool = option(True, "False: return a lazy dask-backed result")
     progress: Any = option(
         None, "True: a bar; 'log': lines of the logger hsad; or a function that wraps the tiles as tqdm does"

@@ -1,4 +1,4 @@
-"""The strongest places of a score map, whatever the tiles it comes in."""
+"""The strongest places of a score map, the same for every order of tiles."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from hsad.scene.grid import GeoGrid
 
 __all__ = ["Place", "Strongest"]
 
-#: So many of the highest pixels are remembered: those around the highest one may be many.
-_REMEMBERED = 500
+#: Number of highest pixels in memory: an object around the highest one may hold many of them.
+_IN_MEMORY = 500
 
-#: Pixels nearer than this, in rows and in columns, are one place.
+#: Pixels that are fewer rows and columns apart than this are one place.
 _APART = 10
 
-#: So many places are told.
+#: Number of places in a result.
 _PLACES = 3
 
 
@@ -33,7 +33,7 @@ class Place(Record):
     row, col : int
         From 0.
     place : str
-        Where it lies, as one reads it.
+        The place as a text, in map coordinates or in rows and columns.
     x, y : float or None
         On a map, the centre of the pixel in map units.
     """
@@ -48,21 +48,21 @@ class Place(Record):
 
 @dataclass
 class Strongest:
-    """The highest pixels seen so far, highest first; of equal ones the upper left."""
+    """The highest pixels of all windows so far, the highest first; among equal scores the upper left one is first."""
 
     scores: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
     pixels: NDArray[np.int64] = field(default_factory=lambda: np.empty((0, 2), np.int64))
 
     def add(self, rows: slice, cols: slice, scores: NDArray[np.floating[Any]]) -> None:
-        """Look at the scores of a window."""
+        """Take the scores of a window into account."""
         finite = np.isfinite(scores)
         count = int(finite.sum())
-        if count > _REMEMBERED:  # not below the least of the highest: ties are decided by place, so all of them
-            finite &= scores >= np.partition(scores[finite], count - _REMEMBERED)[count - _REMEMBERED]
+        if count > _IN_MEMORY:  # ties are decided by place, so all pixels of the least score stay
+            finite &= scores >= np.partition(scores[finite], count - _IN_MEMORY)[count - _IN_MEMORY]
         found = np.argwhere(finite) + np.array((rows.start, cols.start))
         values = np.concatenate([self.scores, scores[finite]])
         pixels = np.concatenate([self.pixels, found])
-        order = np.lexsort((pixels[:, 1], pixels[:, 0], -values))[:_REMEMBERED]
+        order = np.lexsort((pixels[:, 1], pixels[:, 0], -values))[:_IN_MEMORY]
         self.scores, self.pixels = values[order], pixels[order]
 
     def places(self, grid: GeoGrid) -> list[Place]:

@@ -109,7 +109,7 @@ def learned(folder: Path) -> None:
 
 
 def made(seed: int = 0):
-    return hsad.make_scene(rows=140, cols=80, bands=20, target_sizes=[1, 4, 9], seed=seed, heading=0.0)
+    return hsad.make_scene(rows=128, cols=64, bands=18, target_sizes=[1, 4, 9], seed=seed, heading=0.0)
 
 
 def matlab(folder: Path) -> None:

@@ -53,7 +53,7 @@ def run_demo(folder: Path, *, overwrite: bool = False, progress: Any = None) -> 
     overwrite : bool
         Whether files of an earlier demo may be replaced.
     progress : callable, optional
-        As `hsad.engine.run.Progress`.
+        As `hsad.progress.Progress`.
 
     Returns
     -------

@@ -25,6 +25,7 @@ _PACKAGES = (
 
 
 _EXTRAS = {
+    "dashboard": "the page of a dask scheduler that shows its tasks",
     "deep": "deep methods and --device cuda",
     "zarr": "Zarr stores",
     "notebooks": "notebooks in a browser",

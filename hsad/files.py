@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import stat
+import sys
 import tempfile
 import time
 from contextlib import ExitStack, contextmanager, suppress
@@ -28,6 +29,7 @@ __all__ = [
     "check_output",
     "command_files",
     "keeps_offline",
+    "locked",
     "made_earlier",
     "named",
     "note_input",
@@ -258,9 +260,9 @@ _MARK = "hsad.staging"
 def _in_use(stage: Path) -> Iterator[None]:
     """Mark a folder as one that is at work, where the system knows such locks."""
     with ExitStack() as stack:
-        with suppress(OSError, ImportError):
+        with suppress(OSError):
             # Under another name until it is locked: under its own it would look abandoned for a moment.
-            stack.enter_context(_locked(stage / f"{_MARK}.new", os.O_CREAT | os.O_EXCL))
+            stack.enter_context(locked(stage / f"{_MARK}.new", os.O_CREAT | os.O_EXCL))
             (stage / f"{_MARK}.new").rename(stage / _MARK)
         yield
 
@@ -271,18 +273,42 @@ def _remove_abandoned(path: Path, folder: Path) -> None:
     with suppress(OSError):
         for stage in folder.iterdir():
             if made.fullmatch(stage.name) and not stage.is_symlink():
-                with suppress(OSError, ImportError), _locked(stage / _MARK):
+                with suppress(OSError), locked(stage / _MARK):
                     shutil.rmtree(stage)
 
 
 @contextmanager
-def _locked(path: Path, flags: int = 0) -> Iterator[None]:
-    """Hold a lock on a file; an `OSError` where another process does. It ends with the process, however that ends."""
-    import fcntl
+def locked(path: Path, flags: int = 0) -> Iterator[None]:
+    """Hold a lock on a file. The lock ends with the process, also where the process is killed.
 
-    descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | flags, 0o600)
+    Parameters
+    ----------
+    path : Path
+        A link is not followed.
+    flags : int
+        Flags of `os.open`, such as ``os.O_CREAT``.
+
+    Raises
+    ------
+    BlockingIOError
+        When another process, or another part of this one, holds the lock.
+    OSError
+        When the file cannot be opened, or its file system knows no locks.
+    """
+    flags |= os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+    descriptor = os.open(path, flags, 0o600)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if sys.platform == "win32":
+            import msvcrt
+
+            try:
+                msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+            except OSError as error:
+                raise BlockingIOError(error.errno, error.strerror) from error
+        else:
+            import fcntl
+
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
     finally:
         os.close(descriptor)

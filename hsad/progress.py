@@ -1,7 +1,6 @@
-"""How far a run has come: a bar in a terminal or a notebook, lines in a log.
+"""Progress of a run: a bar in a terminal or a notebook, lines in a log.
 
-Whoever works through tiles calls ``progress(iterable, total=..., desc=...)`` and goes on with what is returned; the
-iterable has a number `pixels`, those of all its items together.
+A loop over tiles iterates over ``progress(tiles, total=..., desc=...)`` instead of ``tiles``.
 """
 
 from __future__ import annotations
@@ -14,21 +13,24 @@ from typing import Any
 
 from hsad.errors import ParameterError
 
-__all__ = ["LOGGER", "all_of", "bar", "chosen_progress", "log_lines"]
+__all__ = ["LOGGER", "Progress", "all_of", "bar", "chosen_progress", "log_lines"]
 
-#: What is told while a run goes on: lines of progress, kernels that are being compiled.
+#: Messages during a run: lines of progress, and the compilation of kernels.
 LOGGER = logging.getLogger("hsad")
 
 _SECONDS_BETWEEN_LINES = 10.0
-_SECONDS_BETWEEN_LOOKS = 1.0
-"""At the memory, which takes some milliseconds."""
 
+#: The bar asks for the memory once a second, because one answer takes some milliseconds.
+_SECONDS_BETWEEN_LOOKS = 1.0
+
+#: Wraps an iterable to show how far it has come: ``progress(iterable, total=..., desc=...)``, as tqdm does. An iterable
+#: of tiles has a number `pixels`: the pixels of all its tiles together.
 Progress = Callable[..., Iterable[Any]]
 
 
 @dataclass(frozen=True)
 class _Watched:
-    """An iterable that is shown while somebody works through it."""
+    """An iterable with the number of pixels of the tiles behind it."""
 
     items: Iterable[Any]
     pixels: int
@@ -42,7 +44,7 @@ def _pixels(iterable: Iterable[Any]) -> int:
 
 
 def chosen_progress(progress: Progress | bool | str | None) -> Progress | None:
-    """Return what shows progress: a bar for True, lines of the logger ``hsad`` for ``"log"``, or what is given.
+    """Return the function that shows progress: a bar for True, lines of a log for ``"log"``, or the function itself.
 
     Raises
     ------
@@ -60,7 +62,7 @@ def chosen_progress(progress: Progress | bool | str | None) -> Progress | None:
 
 
 def all_of(*several: Progress) -> Progress:
-    """Return what shows progress in several ways at once."""
+    """Return a function that shows progress in several ways at once."""
 
     def show(iterable: Iterable[Any], *, total: int, desc: str) -> Iterable[Any]:
         pixels = _pixels(iterable)
@@ -72,7 +74,7 @@ def all_of(*several: Progress) -> Progress:
 
 
 def bar(iterable: Iterable[Any], *, total: int, desc: str) -> Iterator[Any]:
-    """Show a bar of pixels (of items, where these are no tiles), with speed, time left and memory."""
+    """Yield the items under a bar of pixels (of items, if they are no tiles), with speed, time left and memory."""
     from tqdm.auto import tqdm
 
     pixels = _pixels(iterable)
@@ -80,19 +82,19 @@ def bar(iterable: Iterable[Any], *, total: int, desc: str) -> Iterator[Any]:
     with tqdm(
         total=pixels or total, desc=desc, unit="px" if pixels else "", unit_scale=bool(pixels), leave=False
     ) as it:
-        told = 0.0
+        shown = 0.0
         for number, item in enumerate(iterable, start=1):
-            if pixels and time.monotonic() - told >= _SECONDS_BETWEEN_LOOKS:
-                told = time.monotonic()
+            if pixels and time.monotonic() - shown >= _SECONDS_BETWEEN_LOOKS:
+                shown = time.monotonic()
                 it.set_postfix_str(f"{number}/{total} tiles, {_memory()}", refresh=False)
             it.update(share)
             yield item
 
 
 def log_lines(iterable: Iterable[Any], *, total: int, desc: str) -> Iterator[Any]:
-    """Tell the logger ``hsad`` how far it is: at the start, at the end and every ten seconds."""
+    """Yield the items and log the progress at the start, at the end and every ten seconds."""
     pixels = _pixels(iterable)
-    started = told = time.monotonic()
+    started = logged = time.monotonic()
     if not pixels:  # steps of a training
         yield from _log_steps(iterable, total, desc)
         return
@@ -100,8 +102,8 @@ def log_lines(iterable: Iterable[Any], *, total: int, desc: str) -> Iterator[Any
     for number, item in enumerate(iterable, start=1):
         yield item
         now = time.monotonic()
-        if now - told >= _SECONDS_BETWEEN_LINES or number == total:
-            told, seconds = now, max(now - started, 1e-9)
+        if now - logged >= _SECONDS_BETWEEN_LINES or number == total:
+            logged, seconds = now, max(now - started, 1e-9)
             LOGGER.info(
                 "%s: %d of %d tiles, %.4g pixels/s, %.0f s left, %s",
                 desc, number, total, pixels * number / total / seconds, seconds * (total - number) / number, _memory(),
@@ -109,25 +111,25 @@ def log_lines(iterable: Iterable[Any], *, total: int, desc: str) -> Iterator[Any
 
 
 def _log_steps(iterable: Iterable[Any], total: int, desc: str) -> Iterator[Any]:
-    started = told = time.monotonic()
+    started = logged = time.monotonic()
     LOGGER.info("%s: at most %d steps", desc, total)
     for number, item in enumerate(iterable, start=1):
         yield item
         now = time.monotonic()
-        if now - told >= _SECONDS_BETWEEN_LINES or number == total:
-            told = now
+        if now - logged >= _SECONDS_BETWEEN_LINES or number == total:
+            logged = now
             LOGGER.info("%s: %d of %d steps, %.0f s", desc, number, total, now - started)
 
 
 def _memory() -> str:
-    """Return the memory of this process and of those it started, without pages of files."""
+    """Return the memory of this process and of its children, without pages of files."""
     import psutil
 
-    own = psutil.Process()
+    this = psutil.Process()
     used = 0
-    for process in (own, *own.children(recursive=True)):
+    for process in (this, *this.children(recursive=True)):
         try:
             used += process.memory_full_info().uss
-        except psutil.Error:  # it has ended, or is not ours to look at
+        except psutil.Error:  # the process has ended, or the system does not show it
             continue
     return f"{used / 1e9:.2f} GB"

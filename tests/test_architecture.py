@@ -50,7 +50,8 @@ ROOMS = {
     "catalog": {"errors", "files", "products", "synthetic"},
     "detectors": {"kernels", "errors"},
     "engine": {
-        "detectors.base", "detectors.block", "detectors.packing", "detectors.probe", "scene", "errors",
+        "detectors.base", "detectors.block", "detectors.packing", "detectors.probe", "progress", "scene", "files",
+        "errors",
     },
     "engine.memory": {"errors"},
     "job": {

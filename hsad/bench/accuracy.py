@@ -228,7 +228,7 @@ def run_accuracy(
     seeds : int
         Number of seeds, counted from 0, with which learned detectors are trained; at least 1.
     progress : callable, optional
-        As `hsad.engine.run.Progress`.
+        As `hsad.progress.Progress`.
 
     Raises
     ------

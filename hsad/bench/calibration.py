@@ -176,7 +176,7 @@ def run_calibration(
     cache : Path, optional
         Folder that keeps scores from one call to the next.
     progress : callable, optional
-        As `hsad.engine.run.Progress`.
+        As `hsad.progress.Progress`.
 
     Raises
     ------

@@ -58,7 +58,7 @@ def compile_kernels(progress: Callable[..., Any] | None = None) -> list[Compiled
     Parameters
     ----------
     progress : callable, optional
-        As `hsad.engine.run.Progress`.
+        As `hsad.progress.Progress`.
     """
     done = []
     for name in progress(RUNS, total=len(RUNS), desc="compiling") if progress else RUNS:

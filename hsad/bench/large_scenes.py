@@ -297,7 +297,7 @@ def run_large(
     only : str
         Only work whose name holds this text.
     progress : callable, optional
-        As `hsad.engine.run.Progress`.
+        As `hsad.progress.Progress`.
 
     Raises
     ------

@@ -104,7 +104,7 @@ def run_reading(*, quick: bool = False, only: str = "", progress: Callable[..., 
     only : str
         Only layouts whose name contains this text.
     progress : callable, optional
-        As `hsad.engine.run.Progress`.
+        As `hsad.progress.Progress`.
 
     Raises
     ------

@@ -139,7 +139,7 @@ def run_bench(*, quick: bool = False, only: str = "", progress: Callable[..., An
     only : str
         Only cases whose name contains this text.
     progress : callable, optional
-        As `hsad.engine.run.Progress`.
+        As `hsad.progress.Progress`.
 
     Returns
     -------

@@ -21,9 +21,14 @@ from hsad.detectors.block import Block
 from hsad.detectors.declared import check_value, hints_of
 from hsad.detectors.parameters import Parameter, declared
 
-__all__ = ["Background", "Detector", "Scan"]
+__all__ = ["Background", "Detector", "Scan", "default_footprint"]
 
 T = TypeVar("T")
+
+
+def default_footprint(bands: int, itemsize: int) -> float:
+    """Return the bytes that each pixel of a block takes in most passes: its spectrum, and three arrays of that size."""
+    return 4.0 * itemsize * bands
 
 
 class Scan(Protocol):
@@ -183,7 +188,7 @@ class Detector(ABC):
         A spectrum takes ``itemsize · bands`` bytes. Most detectors need at most three times as much beside it. The
         engine chooses the size of tiles by this number.
         """
-        return 4.0 * itemsize * bands
+        return default_footprint(bands, itemsize)
 
     def check_machine(self) -> None:  # noqa: B027  most detectors run on every machine
         """Refuse a machine that lacks a device or a package; called before any work on this machine.

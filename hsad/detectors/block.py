@@ -4,12 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator, MutableMapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Block", "Part", "Scene", "clamped", "narrowed", "strips_of", "surroundings", "usable", "widened", "within"]
+__all__ = [
+    "Block",
+    "InMemory",
+    "Part",
+    "Scene",
+    "Window",
+    "clamped",
+    "narrowed",
+    "strips_of",
+    "surroundings",
+    "usable",
+    "widened",
+    "within",
+]
 
 #: Rows and columns of an array.
 Part = tuple[slice, slice]
@@ -36,6 +49,56 @@ class Scene:
     cols: int
 
 
+class Window(Protocol):
+    """The spectra and the validity of some rows and columns of a scene, in memory or still to be read."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Rows, columns and bands."""
+        ...
+
+    @property
+    def spectra(self) -> NDArray[np.float64]:
+        """The spectra, ``(rows, cols, bands)``, C-contiguous; 0 where a pixel is invalid."""
+        ...
+
+    @property
+    def valid(self) -> NDArray[np.bool_]:
+        """The validity, ``(rows, cols)``."""
+        ...
+
+    def strips(self) -> Iterator[tuple[slice, NDArray[np.float64], NDArray[np.bool_]]]:
+        """Yield a few rows at a time, counted from the first of the window, with their spectra and validity."""
+        ...
+
+    def part(self, rows: slice, cols: slice) -> Window:
+        """Return some rows and columns, counted from the first of the window."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class InMemory:
+    """A window of arrays: spectra ``(rows, cols, bands)`` and validity ``(rows, cols)``."""
+
+    spectra: NDArray[np.float64]
+    valid: NDArray[np.bool_]
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Rows, columns and bands."""
+        rows, cols, bands = self.spectra.shape
+        return rows, cols, bands
+
+    def strips(self) -> Iterator[tuple[slice, NDArray[np.float64], NDArray[np.bool_]]]:
+        """Yield a few rows at a time with their spectra and validity."""
+        for rows in strips_of(self.shape):
+            yield rows, self.spectra[rows], self.valid[rows]
+
+    def part(self, rows: slice, cols: slice) -> InMemory:
+        """Return some rows and columns."""
+        return InMemory(self.spectra[rows, cols], self.valid[rows, cols])
+
+
 @dataclass(frozen=True)
 class Block:
     """A leaf of a scene with its surroundings, as detectors see it.
@@ -46,10 +109,9 @@ class Block:
 
     Attributes
     ----------
-    spectra : (rows, cols, bands) ndarray of float64
-        C-contiguous, with the surroundings. The values of invalid pixels are 0 and mean nothing.
-    valid : (rows, cols) ndarray of bool
-        False where a pixel has no data or is masked.
+    window : Window
+        The spectra and the validity of the core and its surroundings. A window of a file is read when its `spectra`,
+        `valid` or `strips` are first used.
     core : tuple of two slices
         Rows and columns of the pixels to score.
     origin : tuple of two int
@@ -60,8 +122,7 @@ class Block:
         A cache for this block, which may last from one pass to the next. It may be empty at any time.
     """
 
-    spectra: NDArray[np.float64]
-    valid: NDArray[np.bool_]
+    window: Window
     core: tuple[slice, slice]
     origin: tuple[int, int]
     scene: Scene
@@ -70,8 +131,17 @@ class Block:
     @property
     def shape(self) -> tuple[int, int, int]:
         """Rows and columns, with the surroundings, and bands."""
-        rows, cols, bands = self.spectra.shape
-        return rows, cols, bands
+        return self.window.shape
+
+    @property
+    def spectra(self) -> NDArray[np.float64]:
+        """Spectra with the surroundings, ``(rows, cols, bands)``, C-contiguous; 0 where a pixel is invalid."""
+        return self.window.spectra
+
+    @property
+    def valid(self) -> NDArray[np.bool_]:
+        """Validity with the surroundings, ``(rows, cols)``: False where a pixel has no data or is masked."""
+        return self.window.valid
 
     @property
     def core_valid(self) -> NDArray[np.bool_]:
@@ -95,27 +165,25 @@ class Block:
         return np.array(self.spectra[self.core][0, 0])
 
     def pieces(self) -> Iterator[NDArray[np.float64]]:
-        """Yield `pixels` a few rows at a time, without empty pieces.
+        """Yield `pixels` a few rows at a time, without rows that have no valid pixel.
 
-        A block whose spectra were not read yet is read piece by piece: each piece fits into the processor's cache, and
-        no more than one is in memory.
+        A window that is still to be read is read piece by piece: one pass over the pieces stays in the processor's
+        cache, and memory never holds the whole block.
         """
-        core, valid = self.spectra[self.core], self.core_valid
-        for rows in strips_of(core.shape):
-            yield from usable(core[rows], valid[rows])
+        for _, spectra, valid in self.window.part(*self.core).strips():
+            yield from usable(spectra, valid)
 
     def strips(self) -> Iterator[tuple[slice, NDArray[np.float64], NDArray[np.bool_]]]:
-        """Yield rows of the block, surroundings included, with their spectra and validity, a few rows at a time.
+        """Yield a few rows of the block at a time, surroundings included, with their spectra and validity.
 
-        A block whose spectra were not read yet is read piece by piece, as by `pieces`.
+        A window that is still to be read is read piece by piece.
         """
-        for rows in strips_of(self.shape):
-            yield rows, self.spectra[rows], self.valid[rows]
+        return self.window.strips()
 
     def part(self, rows: slice, cols: slice, core: Part) -> Block:
-        """Return some rows and columns as a block; the rows and columns of `core` are counted within them."""
+        """Return some rows and columns as a block. Rows and columns of its core are counted from the first of them."""
         origin = (self.origin[0] + rows.start, self.origin[1] + cols.start)
-        return replace(self, spectra=self.spectra[rows, cols], valid=self.valid[rows, cols], core=core, origin=origin)
+        return replace(self, window=self.window.part(rows, cols), core=core, origin=origin)
 
     @property
     def pixel_numbers(self) -> NDArray[np.int64]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from hsad.detectors.account import Reason
 from hsad.detectors.base import Background, Detector, Scan
-from hsad.detectors.block import Block
+from hsad.detectors.block import Block, InMemory
 from hsad.detectors.checks import at_least
 from hsad.detectors.moments import leading, moments_of, with_signs
 from hsad.detectors.parameters import TAKEN, Parameter, declared, parameter
@@ -45,7 +45,7 @@ class Components(Background):
         """Return the block with components in place of spectra; invalid pixels stay 0."""
         projected = (block.spectra - self.mean) @ self.vectors
         projected[~block.valid] = 0.0
-        return replace(block, spectra=projected)
+        return replace(block, window=InMemory(projected, block.valid))
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The caches of leaves: what detectors keep of a place between their passes, as far as memory allows."""
+"""The caches of leaves: what detectors store for a leaf between their passes, within a limit of memory."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ __all__ = ["LeafCaches"]
 
 
 class LeafCaches(dict[tuple[int, int], dict[str, Any]]):
-    """The caches of a scene's leaves; they stay where they were filled.
+    """The caches of a scene's leaves, by row and column of the leaf. Their content never leaves its process.
 
-    Sent to another process they arrive empty the first time, and as what that process filled since, as long as
-    somebody there holds them (`Runner.pin`).
+    A pickle holds the limit and the name only. A process that loads the pickle gets its own caches of this name: the
+    ones it has filled before, if something in that process still refers to them (see `Runner.pin`), otherwise empty
+    ones.
 
     Parameters
     ----------
     limit : int
         Bytes that all caches together may take in a process.
     name : str, optional
-        By which other processes know these caches.
+        Name that identifies these caches in other processes.
     """
 
     def __init__(self, limit: int, name: str | None = None) -> None:
@@ -34,10 +35,10 @@ class LeafCaches(dict[tuple[int, int], dict[str, Any]]):
         self._lock = threading.Lock()
 
     def __reduce__(self) -> tuple[Callable[[int, str], LeafCaches], tuple[int, str]]:
-        return _caches_here, (self._limit, self._name)
+        return _caches_named, (self._limit, self._name)
 
     def settle(self, place: tuple[int, int]) -> None:
-        """Empty the cache of a leaf that was used, if all together hold too much."""
+        """Measure the cache of a leaf after its use, and empty it if all caches together exceed the limit."""
         cache = self[place]
         size = sum(map(_size, cache.values()))
         with self._lock:
@@ -49,13 +50,13 @@ class LeafCaches(dict[tuple[int, int], dict[str, Any]]):
             self._total = others + size
 
 
-#: Caches that came from other processes, while somebody here holds them.
+#: Caches that were loaded from pickles and are still referred to in this process.
 _arrived: weakref.WeakValueDictionary[str, LeafCaches] = weakref.WeakValueDictionary()
 _arriving = threading.Lock()
 
 
-def _caches_here(limit: int, name: str) -> LeafCaches:
-    """Return the caches of this name in this process, empty ones if there are none."""
+def _caches_named(limit: int, name: str) -> LeafCaches:
+    """Return the caches of this name in this process; new, empty ones if there are none."""
     with _arriving:
         caches = _arrived.get(name)
         if caches is None:
@@ -64,5 +65,5 @@ def _caches_here(limit: int, name: str) -> LeafCaches:
 
 
 def _size(value: Any) -> int:
-    """Return the bytes of a value that says how many it has, as arrays do; of a tuple, those of its items."""
+    """Return the bytes of an array (0 for a value without `nbytes`), or of all items of a tuple."""
     return sum(map(_size, value)) if isinstance(value, tuple) else int(getattr(value, "nbytes", 0))

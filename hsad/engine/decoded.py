@@ -1,4 +1,4 @@
-"""What a file must decode at once, decoded once: a bounded cache of blocks that all tasks of a process share."""
+"""A bounded cache of decoded blocks of files. All tasks of a process share it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hsad.scene.cube import Raster
 
 __all__ = ["BlockCache", "CodedRaster", "WholeRaster", "shared_blocks", "unit_of"]
 
-#: Thin strips and small tiles are decoded several at a time: opening a file costs, too.
+#: At least so many bytes are decoded together: opening a file for one thin strip or small tile takes longer than that.
 _LEAST_BYTES = 4 * 2**20
 
 Key = tuple[Raster, int, int, int]
@@ -25,7 +25,7 @@ Key = tuple[Raster, int, int, int]
 
 @runtime_checkable
 class CodedRaster(Raster, Protocol):
-    """A `Raster` whose file is compressed, or slow to open: reading part of a block costs as much as all of it."""
+    """A `Raster` whose file is compressed or slow to open: part of a block takes as long as the whole block."""
 
     @property
     def path(self) -> str: ...  # noqa: D102  of the file
@@ -37,18 +37,18 @@ class CodedRaster(Raster, Protocol):
 
 @runtime_checkable
 class WholeRaster(Raster, Protocol):
-    """A `Raster` whose file can only be read whole, and is held in memory by each process that reads from it."""
+    """A `Raster` whose file can only be read whole. Each process that reads from it has all of it in memory."""
 
     @property
     def path(self) -> str: ...  # noqa: D102  of the file
     @property
     def held(self) -> int:
-        """Bytes that are held."""
+        """Bytes of memory that the file takes in each process."""
         ...
 
 
 def unit_of(raster: CodedRaster) -> tuple[int, int]:
-    """Return the rows and columns that are decoded together: a block, or several small ones, first below each other."""
+    """Return the rows and columns that are decoded together: one block or several small ones, added downwards first."""
     rows, cols = raster.block
     pixel = max(1, raster.shape[2] * raster.dtype.itemsize)
     high = min(raster.shape[0], rows * -(-_LEAST_BYTES // (rows * cols * pixel)))
@@ -58,12 +58,12 @@ def unit_of(raster: CodedRaster) -> tuple[int, int]:
 
 
 class BlockCache:
-    """Decoded blocks, those that were used last, in so many bytes.
+    """The most recently used decoded blocks, within a limit of bytes.
 
     Attributes
     ----------
     limit : int
-        Bytes of the blocks that are kept; those under way come on top.
+        Bytes of the blocks in the cache, without blocks that are being decoded.
     """
 
     def __init__(self, limit: int) -> None:
@@ -76,7 +76,7 @@ class BlockCache:
         """Return the stored numbers of a window, ``(rows, cols, bands)``, from blocks."""
         try:
             return self._assembled(raster, rows, cols)
-        except SceneError:  # damage beside the window, perhaps, in what is decoded with it
+        except SceneError:  # the damage may lie in a block beside the window
             return raster.read(rows, cols)
 
     def _assembled(self, raster: CodedRaster, rows: slice, cols: slice) -> NDArray[Any]:
@@ -90,7 +90,7 @@ class BlockCache:
             )
         )
         while waiting:
-            # Blocks that nobody works on come first: tasks that need the same ones share the work.
+            # Blocks that no task decodes yet come first. So tasks that need the same blocks share the work.
             place, block = self._take(raster, state, waiting)
             waiting.remove(place)
             top, left = place[0] * high, place[1] * wide
@@ -103,14 +103,14 @@ class BlockCache:
         return window
 
     def bound(self, limit: int) -> None:
-        """Keep so many bytes from now on."""
+        """Set the limit."""
         if limit != self.limit:
             with self._lock:
                 self.limit = limit
                 self._shrink()
 
     def clear(self) -> None:
-        """Forget all blocks."""
+        """Remove all blocks."""
         with self._lock:
             self._blocks.clear()
             self._size = 0
@@ -118,7 +118,7 @@ class BlockCache:
     def _take(
         self, raster: CodedRaster, state: int, places: list[tuple[int, int]]
     ) -> tuple[tuple[int, int], NDArray[Any]]:
-        """Return one of some blocks: a new one if there is any, one that is there, or the first that will be."""
+        """Return one of several blocks: one that is not decoded yet or is in the cache, else wait for the first."""
         promise: Future[NDArray[Any]] = Future()
         with self._lock:
             known = {place: self._blocks.get((raster, state, *place)) for place in places}
@@ -157,10 +157,10 @@ class BlockCache:
 
 
 def _state(path: str) -> int:
-    """Return what changes when a file is written: blocks of what it was are not blocks of what it is."""
+    """Return the time of the last change of a file: blocks of the older content must not be used."""
     try:
         return Path(path).stat().st_mtime_ns
-    except OSError:  # not a file: GDAL reads from archives, and over networks
+    except OSError:  # no file: GDAL reads from archives and over networks too
         return 0
 
 

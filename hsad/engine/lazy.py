@@ -1,4 +1,4 @@
-"""Scores that are computed when somebody asks for them: a dask array with one task a tile."""
+"""Scores as a dask array with one task a tile, computed when the array is computed."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def lazy_scores(
 ) -> dask.array.Array:
     """Return the scores as a ``(rows, cols)`` float32 dask array, one task a tile and one for `learn`.
 
-    `learn` runs within one task, again at every ``compute``: learn eagerly and score lazily where the result is
-    computed more than once. `source` and `learn` must pickle.
+    `learn` runs in one task, again at every ``compute``. If the result is computed more than once, it is faster to
+    learn first and to pass the background. `source` and `learn` must pickle.
     """
     import dask.array as da
     from dask.delayed import delayed

@@ -1,4 +1,4 @@
-"""The leaves of a tile as blocks: read together, looked at one by one."""
+"""The leaves of a tile as blocks. The tile is read in one go, when a block first needs it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hsad.detectors.block import Block, Part, Scene, clamped, strips_of, usable, within
+from hsad.detectors.block import Block, Part, Scene, clamped, strips_of, within
 from hsad.engine.caches import LeafCaches
 from hsad.engine.runners.local import stop_if_unwanted
 from hsad.engine.source import Source
@@ -18,12 +18,12 @@ __all__ = ["blocks_of", "leaf_grid"]
 
 
 def leaf_grid(source: Source, leaf: int) -> LeafGrid:
-    """Return the leaves of a source."""
+    """Return the grid of the leaves of a source."""
     return LeafGrid(source.shape[0], source.shape[1], leaf)
 
 
 class _Tile:
-    """The stored numbers of a tile with its surroundings, read once, when somebody looks at them."""
+    """The stored numbers of a tile with its surroundings, read once, at the first use."""
 
     def __init__(self, source: Source, rows: slice, cols: slice) -> None:
         self.source = source
@@ -31,7 +31,7 @@ class _Tile:
         self._stored: NDArray[Any] | None = None
 
     def read(self, rows: slice, cols: slice, *, alone: bool) -> NDArray[Any]:
-        """Return the stored numbers of a window; `alone`: the rest of the tile is not read for it."""
+        """Return the stored numbers of a window. With `alone`, the rest of the tile stays unread."""
         if self._stored is None:
             if alone:
                 return self.source.read(rows, cols)
@@ -40,9 +40,9 @@ class _Tile:
 
 
 class _Window:
-    """Rows and columns of a tile as spectra, for as many blocks as share them; nothing is read that nobody wants.
+    """A `hsad.detectors.block.Window` of a tile: it is read when its spectra or its validity are first used.
 
-    Which pixels are valid is kept in the cache of the leaf: a pass that finds all else there reads nothing.
+    The validity is stored in the cache of the leaf. A pass that finds all other values in the cache reads nothing.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class _Window:
         self._rows = rows
         self._cols = cols
         self._cache = cache
-        self._whole, self._place = whole, place  # that this one is a part of, and where it lies there
+        self._whole, self._place = whole, place  # the window of which this one is a part, and its place there
         self._spectra: NDArray[np.float64] | None = None
         self._valid: NDArray[np.bool_] | None = None
 
@@ -70,12 +70,12 @@ class _Window:
 
     @property
     def is_read(self) -> bool:
-        """Whether its spectra are held."""
+        """Whether all spectra of the window are in memory."""
         return self._spectra is not None
 
     @property
     def spectra(self) -> NDArray[np.float64]:
-        """All spectra: what walks through the strips instead needs far less memory."""
+        """All spectra. A pass over `strips` needs far less memory."""
         if self._spectra is None and self._whole is not None and self._whole.is_read:
             self._spectra = self._whole.spectra[self._place]
         elif self._spectra is None:
@@ -84,7 +84,7 @@ class _Window:
 
     @property
     def valid(self) -> NDArray[np.bool_]:
-        """Which pixels are valid."""
+        """The validity of the pixels."""
         if self._valid is None:
             if self._whole is not None:
                 self._valid = self._whole.valid[self._place]
@@ -99,14 +99,14 @@ class _Window:
         return self._valid
 
     def strips(self) -> Iterator[tuple[slice, NDArray[np.float64], NDArray[np.bool_]]]:
-        """Yield rows, counted from the first of the window, with their spectra and validity."""
+        """Yield a few rows at a time, counted from the first of the window, with their spectra and validity."""
         if self.is_read:
             yield from ((rows, self.spectra[rows], self.valid[rows]) for rows in strips_of(self.shape))
             return
         stored, first, masks = self._stored(), self._rows.start, []
         for rows in strips_of(self.shape):
-            there = slice(first + rows.start, first + rows.stop)
-            spectra, valid = self._tile.source.spectra(stored[rows], there, self._cols)
+            part = slice(first + rows.start, first + rows.stop)
+            spectra, valid = self._tile.source.spectra(stored[rows], part, self._cols)
             masks.append(valid)
             yield rows, spectra, valid
         self._valid = np.concatenate(masks)
@@ -114,12 +114,12 @@ class _Window:
             self._cache[self._key] = np.packbits(self._valid)
 
     def part(self, rows: slice, cols: slice) -> _Window:
-        """Return some rows and columns of this, counted from its first."""
+        """Return some rows and columns, counted from the first of the window."""
         if (rows, cols) == (slice(0, self.shape[0]), slice(0, self.shape[1])):
             return self
         top, left = self._rows.start, self._cols.start
-        there = slice(top + rows.start, top + rows.stop), slice(left + cols.start, left + cols.stop)
-        return _Window(self._tile, *there, self._cache, self, (rows, cols))
+        place = slice(top + rows.start, top + rows.stop), slice(left + cols.start, left + cols.stop)
+        return _Window(self._tile, *place, self._cache, self, (rows, cols))
 
     @property
     def _key(self) -> str:
@@ -129,56 +129,10 @@ class _Window:
         return self._tile.read(self._rows, self._cols, alone=self._whole is not None)
 
 
-class _Unread(Block):
-    """A block whose spectra are read when somebody looks at them: not where all that is needed is in its cache."""
-
-    @classmethod
-    def of(cls, window: _Window, **fields: Any) -> _Unread:
-        """Return a block of a window with these fields, which are the others than spectra and validity."""
-        block = cls.__new__(cls)
-        block.__dict__.update(fields, _window=window)
-        return block
-
-    def __getattr__(self, name: str) -> Any:
-        if name not in ("spectra", "valid"):
-            raise AttributeError(name)
-        return getattr(self.__dict__["_window"], name)
-
-    @property
-    def _unread(self) -> _Window | None:
-        """The window, where the block was not made by replacing spectra with others."""
-        return self.__dict__.get("_window")
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """Rows and columns, with the surroundings, and bands."""
-        return super().shape if self._unread is None else self._unread.shape
-
-    def pieces(self) -> Iterator[NDArray[np.float64]]:
-        """Yield `pixels` a few rows at a time; nothing larger is made."""
-        if self._unread is None:
-            yield from super().pieces()
-            return
-        for _, spectra, valid in self._unread.part(*self.core).strips():
-            yield from usable(spectra, valid)
-
-    def strips(self) -> Iterator[tuple[slice, NDArray[np.float64], NDArray[np.bool_]]]:
-        """Yield rows of the block with their spectra and validity; nothing larger is made."""
-        return super().strips() if self._unread is None else self._unread.strips()
-
-    def part(self, rows: slice, cols: slice, core: Part) -> Block:
-        """Return some rows and columns as a block with this core, as unread as this one."""
-        if self._unread is None:
-            return super().part(rows, cols, core)
-        origin = (self.origin[0] + rows.start, self.origin[1] + cols.start)
-        window = self._unread.part(rows, cols)
-        return _Unread.of(window, core=core, origin=origin, scene=self.scene, cache=self.cache)
-
-
 def blocks_of(
     tile: Tile, source: Source, leaf: int, halo: int, caches: LeafCaches
 ) -> Iterator[tuple[tuple[int, int], Block]]:
-    """Yield the leaves of a tile as blocks; the tile is read with its surroundings once, when a block is looked at."""
+    """Yield the leaves of a tile as blocks. The tile and its surroundings are read once, when a block needs them."""
     grid = leaf_grid(source, leaf)
     scene = Scene(tile.scene, grid.rows, grid.cols)
 
@@ -195,7 +149,7 @@ def blocks_of(
         core_rows, core_cols = grid.window(0, row, col)
         rows, cols = around((core_rows, core_cols))
         cache = caches.setdefault((row, col), {})
-        block = _Unread.of(
+        block = Block(
             _Window(stored, rows, cols, cache),
             core=within((core_rows, core_cols), (rows, cols)),
             origin=(rows.start, cols.start),

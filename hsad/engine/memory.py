@@ -1,4 +1,4 @@
-"""What ``--memory`` means wherever it is given, and what a program takes of it before it begins."""
+"""The meaning of ``--memory``, its default, and the memory of the program itself."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from hsad.errors import ParameterError
 __all__ = ["DEFAULT", "PROGRAM", "memory_bytes"]
 
 PROGRAM = 200 * 10**6
-"""Bytes that Python takes with everything that a run imports and compiles, before the first tile."""
+"""Bytes that Python and all imported and compiled code take before the first tile."""
 
 DEFAULT = 2 * 10**9
-"""Bytes that a run may take where nobody says, for each process that runs tasks."""
+"""Bytes for each process that runs tasks, where the user sets no limit."""
 
 
 def memory_bytes(text: str | int | None) -> int | None:
-    """Return the bytes meant by ``4GB``, ``500MiB`` or a number; None where nothing is said.
+    """Return the bytes of a text such as ``4GB`` or ``500MiB``, or of a number; None for None.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""How large tiles may be, and how many are worked on at a time, so that a run keeps within its memory."""
+"""The size of tiles and the number of tasks at a time, chosen so that a run stays within its memory."""
 
 from __future__ import annotations
 
@@ -18,41 +18,41 @@ __all__ = ["Budget", "Footprint", "Plan", "check_side", "plan"]
 
 Footprint = Callable[[int, int], float]
 
-#: Shares of what is left beside the program and whole scenes; they are all there is. For the tiles that are worked on,
-#: for decoded blocks of files that must be decoded (where a file need not, the tiles take this too), and for what
-#: detectors keep of places between their passes: caches of leaves, states.
+#: Shares of the memory that the program and scenes in memory leave; their sum is 1. The first is for tiles in work. The
+#: second is for decoded blocks; tiles get it too where no file must be decoded. The third is for the caches of leaves
+#: and the states of detectors between passes.
 _TILES = 1 / 4
 _DECODED = 1 / 4
-_KEPT = 1 / 2
+_CACHES = 1 / 2
 
-#: Tiles of so many pixels a side, the surroundings adding no more than this share, grow no further where windows are
-#: read directly: what is allocated for larger ones is new to the process each time (a tenth of the time of `rx`).
+#: Where windows are read directly, a tile stays at this side in pixels, if its surroundings add at most this share of
+#: pixels. Arrays of larger tiles get new pages from the system each time, which takes a tenth of the time of `rx`.
 _SIDE = 256
 _SURROUNDINGS = 1 / 4
 
-#: Of what all processes of a cluster may keep: they do not get the same number of tiles.
-_EVENLY = 0.9
+#: Share of the caches of all processes of a cluster that is planned for. The rest absorbs uneven numbers of tiles per
+#: process.
+_EVEN_SHARE = 0.9
 
 
 @dataclass(frozen=True)
 class Budget:
-    """What a run may take in each process that runs its tasks.
+    """The memory that a run may take in each process that runs its tasks.
 
-    The memory of a run is that of one machine: of all processes there that run its tasks, and of the one that was
-    called. Each holds the program and the scenes that can only be read whole; the rest is divided evenly among those
-    that run tasks, and there among tiles, decoded blocks and what is kept.
+    The memory of a run is the memory on one machine: of all processes there that run tasks, and of the process that
+    started the run. Each of them holds the program and the scenes that can only be read whole. The processes that run
+    tasks share the rest evenly, and divide it among tiles, decoded blocks and caches.
 
     Attributes
     ----------
     memory : int
-        Bytes of the run on one machine, all included.
+        Bytes of the run on one machine.
     beside : int
-        Those of them that programs and whole scenes take.
-    tiles, decoded, kept : int
-        Bytes of each process: for the tiles that are worked on at a time, for decoded blocks that are kept, and for
-        what detectors keep between their passes.
+        Bytes of them that programs and whole scenes take.
+    tiles, decoded, caches : int
+        Bytes of each process for tiles in work, for decoded blocks, and for the caches of detectors between passes.
     everywhere : int
-        Bytes that detectors may keep in all processes together.
+        Bytes of the caches of detectors in all processes together.
     workers : Workers
         The processes and threads that share the memory.
     """
@@ -61,7 +61,7 @@ class Budget:
     beside: int
     tiles: int
     decoded: int
-    kept: int
+    caches: int
     everywhere: int
     workers: Workers
 
@@ -81,17 +81,17 @@ class Budget:
         Parameters
         ----------
         sources : sequence of Source
-            The scenes that are worked on.
+            The scenes of the run.
         leaf, halo : int
-            Side of a leaf, and the most pixels around it that are read with it.
+            Side of a leaf, and the largest number of pixels on each side that are read with it.
         footprint : callable
-            ``footprint(bands, itemsize)``: bytes that each pixel of a block takes in work, see `Detector.footprint`.
+            ``footprint(bands, itemsize)``: bytes that each pixel of a block in work takes, see `Detector.footprint`.
         memory : int, optional
-            Bytes that the run may take on a machine, Python included; enough by default.
+            Bytes that the run may take on a machine, Python included; by default `DEFAULT` for each process.
         workers : Workers
             The processes and threads that share the memory.
         tile : int, optional
-            Side of a tile that somebody asks for; whether it fits is their business then.
+            Side of a tile that the user sets. The budget does not check whether such a tile fits.
 
         Raises
         ------
@@ -113,30 +113,30 @@ class Budget:
                 f"block of {min(side, source.shape[0])} x {min(side, source.shape[1])} pixels of {source.shape[2]} "
                 f"bands: give at least {(beside + workers.processes * least) / 1e6 + 1:.0f}MB, or fewer bands (bands)"
             )
-        # One block is worked on in any case; the others divide what it leaves.
+        # One block must fit in any case; the other shares divide what it leaves.
         tiles = max(_TILES * room, min(least, room))
         rest = max(0.0, room - tiles)
-        kept = int(rest * _KEPT / (_KEPT + _DECODED))
-        decoded = int(rest) - kept
+        caches = int(rest * _CACHES / (_CACHES + _DECODED))
+        decoded = int(rest) - caches
         if all(source.unit is None for source in sources):
             tiles, decoded = tiles + decoded, 0
-        evenly = 1.0 if workers.total == 1 else _EVENLY
-        return cls(memory, beside, int(tiles), decoded, kept, int(evenly * workers.total * kept), workers)
+        share = 1.0 if workers.total == 1 else _EVEN_SHARE
+        return cls(memory, beside, int(tiles), decoded, caches, int(share * workers.total * caches), workers)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How a pass over a scene is cut.
+    """The division of one pass over a scene.
 
     Attributes
     ----------
     level : int
-        Of the tiles: their side is a leaf's, doubled so many times.
+        Level of the tiles: their side is the side of a leaf times 2^level.
     threads : int
         Number of tasks that run at the same time in each process.
     columns : int
-        How many columns of tiles are worked through, from top to bottom, before the next: as many as decoded blocks
-        are kept for. 0: all tiles in the order of the tree, where windows are read directly.
+        Number of columns of tiles that are worked through together, from top to bottom: the cache of decoded blocks
+        has room for so many. 0 where windows are read directly: the tiles then come in the order of the tree.
     """
 
     level: int
@@ -144,7 +144,7 @@ class Plan:
     columns: int = 0
 
     def tiles(self, grid: LeafGrid, scene: int = 0) -> list[Tile]:
-        """Return the tiles in the order in which they are best read."""
+        """Return the tiles in the order in which they are read fastest."""
         tiles = list(grid.tiles(self.level, scene))
         if self.columns:
             tiles.sort(key=lambda tile: (tile.col // self.columns, tile.row, tile.col))
@@ -177,7 +177,7 @@ def plan(source: Source, leaf: int, halo: int, footprint: Footprint, budget: Bud
 
 
 def _needed(source: Source, leaf: int, halo: int, footprint: Footprint, level: int) -> float:
-    """Return the bytes that a task on a tile of this level takes: the tile as it is stored, and a leaf in work."""
+    """Return the bytes of a task on a tile of this level: the tile as it is stored, and one leaf in work."""
     rows, cols, bands = source.shape
 
     def pixels(level: int) -> int:
@@ -186,13 +186,13 @@ def _needed(source: Source, leaf: int, halo: int, footprint: Footprint, level: i
 
     working = pixels(0) * footprint(bands, SPECTRA.itemsize)
     if source.unit is not None:
-        # The decoder's copy, the block, what it is put together from, and as much in the holes they leave (measured).
+        # Measured: the decoder's copy, the block, its parts, and the same again for gaps between allocations.
         working += 8 * source.unit[0] * source.unit[1] * source.pixel_bytes
     return pixels(level) * source.pixel_bytes + working
 
 
 def _fitting(source: Source, grid: LeafGrid, halo: int, footprint: Footprint, budget: Budget) -> tuple[int, int]:
-    """Return the level of the tiles, and how many tasks may run at a time in a process, that the budget holds."""
+    """Return the level of the tiles and the number of tasks at a time in a process that fit the budget."""
     workers = budget.workers
 
     def needed(level: int) -> float:
@@ -209,11 +209,11 @@ def _fitting(source: Source, grid: LeafGrid, halo: int, footprint: Footprint, bu
         if threads * needed(level + 1) > budget.tiles:
             break
         level += 1
-    # Enough tiles for everybody.
+    # At least four tiles for each thread, so that all threads end at about the same time.
     while level > 0 and np.prod(grid.nodes(level)) < 4 * threads * workers.total:
         level -= 1
     if source.unit is not None:
-        # Smaller tiles need less of a wide strip at a time.
+        # Smaller tiles need fewer bytes of a wide strip at a time.
         strips = source.unit[1] >= grid.cols
         while level > 0 and _columns(source, grid, level, halo, budget.decoded) < min(
             grid.nodes(level)[1], grid.cols if strips else 2
@@ -223,12 +223,12 @@ def _fitting(source: Source, grid: LeafGrid, halo: int, footprint: Footprint, bu
 
 
 def _enough(source: Source, side: int, halo: int) -> bool:
-    """Tell whether larger tiles would bring nothing."""
+    """Tell whether larger tiles would not be faster."""
     return source.unit is None and side >= _SIDE and (1 + 2 * halo / side) ** 2 <= 1 + _SURROUNDINGS
 
 
 def _columns(source: Source, grid: LeafGrid, level: int, halo: int, decoded: int) -> int:
-    """Return how many tiles of a row of them have room, with what is around them, among the blocks that are kept."""
+    """Return the number of tiles in a row whose decoded blocks, with their surroundings, fit the cache."""
     if source.unit is None:
         return 0
     side = grid.leaf << level
@@ -243,7 +243,7 @@ def check_side(source: Source, detector: Detector) -> None:
     Raises
     ------
     DataError
-        It names the parameter that says how large the window is.
+        The message names the parameter that sets the window.
     """
     rows, cols, _ = source.shape
     smallest = detector.smallest_side

@@ -13,6 +13,7 @@ import contextlib
 import hashlib
 import io
 import json
+import os
 import re
 import shutil
 import warnings
@@ -22,13 +23,13 @@ from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
-from locket import LockError, lock_file
 from numpy.typing import NDArray
 
 from hsad.detectors.packing import LoadError, find_loaded, pack, read_packed, unpack, write_packed
 from hsad.engine.tile_scores import TileScores
 from hsad.engine.tiles import LeafGrid
 from hsad.errors import DataError, OutputError, ParameterError, ResumeWarning, SceneError
+from hsad.files import locked
 
 __all__ = ["Journal"]
 
@@ -98,8 +99,8 @@ class Journal:
                 self._make_way()
                 self.folder.mkdir(exist_ok=True)
                 try:
-                    stack.enter_context(lock_file(str(self.folder / _LOCK), timeout=0))
-                except LockError as error:
+                    stack.enter_context(locked(self.folder / _LOCK, os.O_CREAT))
+                except BlockingIOError as error:
                     raise OutputError(f"{self.folder}: another run is at work on this output") from error
                 continues = self._continues()
                 self._clear(everything=not continues)
@@ -224,9 +225,9 @@ class Journal:
             finished = bool(self._tiles()) or any(self.folder.glob("scan-*"))
             if finished and not aside.exists():
                 try:
-                    with lock_file(str(self.folder / _LOCK), timeout=0):
+                    with locked(self.folder / _LOCK, os.O_CREAT):
                         self.folder.rename(aside)
-                except LockError as error:
+                except BlockingIOError as error:
                     raise OutputError(f"{self.folder}: another run is at work on this output") from error
             kept = f"; what it has finished is kept in {aside}, for the same command" if finished else ""
             earlier = found["run"] if found.get("format") == _FORMAT else {}

@@ -1,4 +1,4 @@
-"""Learning and scoring over tiles: the same tiles and the same result whoever runs them."""
+"""Learning and scoring over tiles. Tiles and result are the same on every runner."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from hsad.detectors.base import Background, Detector
+from hsad.detectors.base import Background, Detector, default_footprint
 from hsad.engine.caches import LeafCaches
 from hsad.engine.decoded import shared_blocks
 from hsad.engine.leaves import blocks_of, leaf_grid
@@ -20,25 +20,22 @@ from hsad.engine.source import Source
 from hsad.engine.tile_scores import TileScores
 from hsad.engine.tiles import MergeTree, Tile
 from hsad.errors import ClusterError, TileError
+from hsad.progress import Progress
 
 if TYPE_CHECKING:
     from hsad.engine.resume import Journal
 
-__all__ = ["Engine", "Progress", "score_tile"]
+__all__ = ["Engine", "score_tile"]
 
 T = TypeVar("T")
 
-#: Wraps an iterable to show how far it has come: ``progress(iterable, total=..., desc=...)``, as tqdm does. The
-#: iterable has a number `pixels`: those of all its items together.
-Progress = Callable[..., Iterable[Any]]
-
-#: Scores are stored as float32; a finite score beyond its range becomes its largest number, not infinite.
+#: Scores are stored as float32. A finite score beyond its range becomes its largest number, not infinite.
 _LARGEST = float(np.finfo(np.float32).max)
 
-#: As many tiles may fail, where none succeeds in between, before the others are not tried any more.
+#: After this many failed tiles in a row the others are not tried.
 _MOST_FAILURES = 16
 
-#: Number, in a journal, of the first pass over the scene that is about to be scored; passes of learning are fewer.
+#: Number, in a journal, of the first pass of `Detector.adapt`. Learning never takes so many passes.
 _LOOKS_FROM = 1000
 
 
@@ -72,7 +69,7 @@ def score_tile(
     background: Background | None,
     parts: bool = False,
 ) -> TileScores:
-    """Return the scores of a tile, and what they are made of if `parts` are wanted."""
+    """Return the scores of a tile, and each kind of evidence if `parts`."""
     shared_blocks.bound(decoded)
     grid = leaf_grid(source, detector.leaf)
     rows, cols = grid.window(tile.level, tile.row, tile.col)
@@ -81,11 +78,11 @@ def score_tile(
     with one_blas_thread():
         for (row, col), block in blocks_of(tile, source, detector.leaf, detector.halo, caches):
             leaf_rows, leaf_cols = grid.window(0, row, col)
-            here = (
+            place = (
                 slice(leaf_rows.start - rows.start, leaf_rows.stop - rows.start),
                 slice(leaf_cols.start - cols.start, leaf_cols.stop - cols.start),
             )
-            leaf_layers = layers[here]
+            leaf_layers = layers[place]
             leaf_layers[..., 0] = np.clip(detector.score(block, background), -_LARGEST, _LARGEST)
             if kinds:
                 leaf_layers[..., 1:] = detector.parts(block, background)
@@ -95,7 +92,7 @@ def score_tile(
 
 @dataclass(frozen=True)
 class _Work(Iterable[tuple[Tile, Outcome[T]]]):
-    """What is under way, and how many pixels it is about."""
+    """Tiles with their outcomes, and the number of pixels of all tiles."""
 
     outcomes: Iterator[tuple[Tile, Outcome[T]]]
     pixels: int
@@ -121,9 +118,9 @@ class Engine:
     runner : Runner
         Where the tasks run.
     tile : int or None
-        Side of a tile in pixels; it is rounded down to a leaf times a power of two.
+        Side of a tile in pixels, rounded down to the side of a leaf times a power of two.
     memory : int or None
-        Bytes that a run may take on a machine, Python included; see `hsad.engine.plan.Budget`.
+        Bytes that the run may take on a machine, Python included; see `hsad.engine.plan.Budget`.
     progress : callable
         ``progress(iterable, total=..., desc=...)`` returns an iterable that shows how far it has come.
     """
@@ -135,7 +132,7 @@ class Engine:
     _caches: dict[tuple[Source, Detector], LeafCaches] = field(default_factory=dict, repr=False, compare=False)
 
     def learn(self, detector: Detector, sources: Sequence[Source], journal: Journal | None = None) -> Background | None:
-        """Return what the detector learns from one scene or several; a journal keeps the results of its scans.
+        """Return what the detector learns from one scene or several. A journal stores the results of the scans.
 
         Raises
         ------
@@ -144,9 +141,9 @@ class Engine:
         """
         for source in sources:
             check_side(source, detector)
-        # One thread here too: how BLAS splits a matrix over threads shows in the last digits.
+        # One thread for `learn` too: the division of a matrix over BLAS threads changes the last digits.
         budget = self._budget(sources, detector)
-        caches = tuple(self._caches_of(source, detector, budget.kept // len(sources)) for source in sources)
+        caches = tuple(self._caches_of(source, detector, budget.caches // len(sources)) for source in sources)
         with one_blas_thread():
             return detector.learn(
                 _Scan(self, tuple(sources), detector.leaf, detector.footprint, caches, budget, journal)
@@ -155,18 +152,20 @@ class Engine:
     def adapted(
         self, detector: Detector, source: Source, background: Background | None, journal: Journal | None = None
     ) -> Background | None:
-        """Return the background as it applies to the scene that is about to be scored, see `Detector.adapt`."""
+        """Return the background adapted to the scene that will be scored, see `Detector.adapt`."""
         budget = self._budget((source,), detector)
-        caches = self._caches_of(source, detector, budget.kept)
+        caches = self._caches_of(source, detector, budget.caches)
         scan = _Scan(self, (source,), detector.leaf, detector.footprint, (caches,), budget, journal, _LOOKS_FROM)
         with one_blas_thread():
             adapted: Background | None = detector.adapt(scan, background)
         return adapted
 
     def scan(self, source: Source, function: Callable[..., T | None], *arguments: Any) -> T | None:
-        """Return the function's values on all blocks of a scene, merged: one pass, outside any learning."""
-        budget = Budget.of((source,), Detector.leaf, 0, _footprint, self.memory, self.runner.workers(), self.tile)
-        return _Scan(self, (source,), Detector.leaf, _footprint, (LeafCaches(0),), budget)(function, *arguments)
+        """Return the merged values of the function on all blocks of a scene: one pass without a detector."""
+        budget = Budget.of(
+            (source,), Detector.leaf, 0, default_footprint, self.memory, self.runner.workers(), self.tile
+        )
+        return _Scan(self, (source,), Detector.leaf, default_footprint, (LeafCaches(0),), budget)(function, *arguments)
 
     def score(
         self,
@@ -177,19 +176,19 @@ class Engine:
         parts: bool = False,
         journal: Journal | None = None,
     ) -> Generator[TileScores, None, None]:
-        """Yield the scores of every tile of a scene, as they finish, with the kinds of evidence if `parts`.
+        """Yield the scores of every tile of a scene, as they finish, with each kind of evidence if `parts`.
 
-        What a journal has is taken from it, what is new is kept there before it is yielded.
+        Tiles that the journal has are not computed again. New tiles are stored in the journal before they are yielded.
 
         Raises
         ------
         DataError
             When the scene is smaller than the detector's window.
         TileError
-            With a journal, when tiles failed twice: after all others. Without one, the first error ends the run.
+            With a journal: after all other tiles, when tiles failed twice. Without one, the first error ends the run.
         """
         check_side(source, detector)
-        # What was learned from is held until the run ends, where it had to be read whole.
+        # Scenes for learning that could only be read whole stay in memory until the run ends.
         budget = self._budget([source, *(known for known, _ in self._caches if known is not source)], detector)
         planned = self._plan(source, detector.leaf, detector.halo, detector.footprint, budget)
         grid = leaf_grid(source, detector.leaf)
@@ -201,12 +200,12 @@ class Engine:
         tiles = [tile for tile in planned.tiles(grid) if missing[tile.span].any()]
         if not tiles:
             return
-        if (source, detector) not in self._caches:  # those of the scenes that were learned from have had their use
+        if (source, detector) not in self._caches:  # no pass needs the caches of other scenes again
             self._caches.clear()
             self.runner.unpin()
-        caches = self._caches_of(source, detector, budget.kept)
+        caches = self._caches_of(source, detector, budget.caches)
         background = self.adapted(detector, source, background, journal)
-        # Tasks limit BLAS themselves, wherever they run; held here too, that costs nothing for each of them.
+        # Each task limits BLAS itself. With the limit set here too, a task only counts, which takes no time.
         results = self._results(
             "scoring", journal, (source,), detector.leaf, planned.threads, score_tile, tiles,
             source, caches, budget.decoded, detector, background, parts,
@@ -228,7 +227,7 @@ class Engine:
         tiles: Sequence[Tile],
         *shared: Any,
     ) -> Generator[tuple[Tile, T], None, None]:
-        """Yield the tiles with the function's results, as they finish; with a journal, despite single failures."""
+        """Yield the tiles with the function's results, as they finish. With a journal, single failures end nothing."""
 
         def window(tile: Tile) -> tuple[slice, slice]:
             return leaf_grid(sources[tile.scene], leaf).window(tile.level, tile.row, tile.col)
@@ -239,7 +238,7 @@ class Engine:
             failed = {}
             pixels = sum(np.prod([side.stop - side.start for side in window(tile)]) for tile in waiting)
             in_a_row = 0
-            # Closed here, by this thread: a garbage collection in one of the runner's threads could not wait for them.
+            # Closed by this thread. A garbage collection in a thread of the runner would wait for itself.
             with contextlib.closing(self._runner_of(threads).run(function, waiting, *shared)) as outcomes:
                 work = _Work(outcomes, int(pixels))
                 for tile, outcome in self.progress(work, total=len(waiting), desc=description):
@@ -267,7 +266,7 @@ class Engine:
         raise TileError(f"{what}: {len(failed)} of {len(tiles)} tiles failed twice: {'; '.join(named)}{more}")
 
     def tile_level(self, detector: Detector, source: Source) -> int:
-        """Return the level of the tiles that a scene is scored in: tiles of ``leaf · 2^level`` pixels.
+        """Return the level of the tiles for scoring a scene: their side is ``leaf · 2^level`` pixels.
 
         Raises
         ------
@@ -285,7 +284,7 @@ class Engine:
         return self._caches[source, detector]
 
     def _budget(self, sources: Sequence[Source], detector: Detector) -> Budget:
-        """Return what each process may take for work of this detector; all scenes of the run are held by then."""
+        """Return the memory of each process for this detector and these scenes."""
         workers = self.runner.workers()
         return Budget.of(sources, detector.leaf, detector.halo, detector.footprint, self.memory, workers, self.tile)
 
@@ -297,13 +296,8 @@ class Engine:
         return Threads(threads) if isinstance(self.runner, Threads) else self.runner
 
 
-def _footprint(bands: int, itemsize: int) -> float:
-    """Return what a pixel takes in a pass outside any detector."""
-    return 4.0 * itemsize * bands
-
-
 class _Scan:
-    """The `hsad.detectors.base.Scan` that an engine gives to a detector."""
+    """The `hsad.detectors.base.Scan` that an engine passes to a detector."""
 
     def __init__(
         self,

@@ -12,16 +12,16 @@ __all__ = ["TileScores"]
 
 @dataclass(frozen=True)
 class TileScores:
-    """The scores of a tile, and the kinds of evidence behind them where they were asked for.
+    """The scores of a tile, and each kind of evidence where the caller asked for it.
 
     Attributes
     ----------
     rows, cols : slice
-        Of the scene.
+        The place of the tile in the scene.
     layers : (rows, cols, 1 + kinds) ndarray of float32
         The scores, then each kind of evidence.
     earlier : bool
-        Whether a run that ended early had computed them.
+        Whether an earlier, unfinished run computed them.
     """
 
     rows: slice

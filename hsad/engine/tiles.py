@@ -1,8 +1,8 @@
-"""How a scene is cut: leaves, tiles, the windows they read and the tree along which their sums are merged.
+"""The division of a scene into leaves and tiles, and the tree along which sums are merged. Integers only.
 
-Integers only. A scene is a grid of square *leaves*; a *tile* is a square of 2^level × 2^level leaves and thus a node
-of the quadtree over the leaves. Learning and scoring work leaf by leaf, and sums are merged along that tree, never
-in order of arrival: a result does not depend on the size of the tiles or on who computed them.
+A scene is a grid of square *leaves*. A *tile* is a square of 2^level × 2^level leaves, so it is a node of the quadtree
+over the leaves. Learning and scoring work leaf by leaf. Sums are merged along the tree, never in the order in which
+they arrive. So a result depends neither on the size of the tiles nor on the worker that computed them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Tile:
 
     @property
     def span(self) -> tuple[slice, slice]:
-        """Rows and columns of its leaves."""
+        """Rows and columns of the leaves in the tile."""
         return (
             slice(self.row << self.level, (self.row + 1) << self.level),
             slice(self.col << self.level, (self.col + 1) << self.level),
@@ -49,7 +49,7 @@ class LeafGrid:
     leaf: int
 
     def nodes(self, level: int) -> tuple[int, int]:
-        """Return how many rows and columns of nodes there are at this level (0: leaves)."""
+        """Return the number of rows and of columns of nodes at this level (0: leaves)."""
         side = self.leaf << level
         return -(-self.rows // side), -(-self.cols // side)
 
@@ -59,7 +59,7 @@ class LeafGrid:
         return (max(self.nodes(0)) - 1).bit_length()
 
     def tiles(self, level: int, scene: int = 0) -> Iterator[Tile]:
-        """Yield all tiles of this level in Morton order, so that the nodes above them are completed early."""
+        """Yield all tiles of this level in Morton order, in which the nodes above them are completed early."""
         yield from (Tile(scene, level, row, col) for row, col in self._morton(self.top, 0, 0, level))
 
     def leaves(self, tile: Tile) -> Iterator[tuple[int, int]]:
@@ -103,16 +103,17 @@ class LeafGrid:
 
 
 class MergeTree:
-    """Merges values of nodes with ``+`` into values of nodes above, whatever the order in which they come.
+    """Merges values of nodes with ``+`` into values of higher nodes. The order of arrival does not change the result.
 
-    A node's value is the sum of its four children in Morton order, formed as soon as all that exist are there; the
-    tree holds few values at a time when they come nearly in that order. None is the identity.
+    The value of a node is the sum of its four children (fewer at the edge of the scene) in Morton order. The sum is
+    formed when the last child arrives. The tree stores few values if they arrive nearly in Morton order. None is the
+    identity of the sum.
 
     Parameters
     ----------
     grid : LeafGrid
     start, stop : int
-        Levels of the values added and of the values wanted.
+        Level of the values that are added, and level of the merged values.
     """
 
     def __init__(self, grid: LeafGrid, start: int, stop: int) -> None:

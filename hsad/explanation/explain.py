@@ -13,7 +13,7 @@ import numpy as np
 from hsad.anomalies.opened import Scene, open_scores
 from hsad.anomalies.vectors import read_anomalies
 from hsad.detectors.account import Reason
-from hsad.detectors.block import Block, clamped
+from hsad.detectors.block import Block, InMemory, clamped
 from hsad.detectors.block import Scene as BlockScene
 from hsad.errors import DataError, ParameterError
 from hsad.explanation.library import Library, angle
@@ -194,7 +194,8 @@ class Explainer:
             slice(row - rows.start, row - rows.start + 1),
             slice(col - cols.start, col - cols.start + 1),
         )
-        return Block(spectra, valid, core, (rows.start, cols.start), BlockScene(0, source.shape[0], source.shape[1]))
+        scene = BlockScene(0, source.shape[0], source.shape[1])
+        return Block(InMemory(spectra, valid), core, (rows.start, cols.start), scene)
 
     def _compared(self, row: int, col: int, reason: Reason) -> tuple[NDArray[np.float64], NDArray[np.float64], str]:
         """Return mean and spread of the pixels that the figure shows beside the pixel, and in words which they are."""

@@ -36,7 +36,7 @@ def describe(cube: xr.DataArray, *, statistics: bool = True, progress: Any = Non
     statistics : bool
         Whether the valid pixels of a large scene are counted in all of its numbers; without it, in a sample of rows.
     progress : callable, optional
-        Shows the progress of the counting, as `hsad.engine.run.Progress`.
+        Shows the progress of the counting, as `hsad.progress.Progress`.
 
     Returns
     -------

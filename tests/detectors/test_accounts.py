@@ -12,7 +12,7 @@ import pytest
 import hsad
 from hsad.detectors import DETECTORS, Detector, make_detector
 from hsad.detectors.account import Reason
-from hsad.detectors.block import Block, Scene
+from hsad.detectors.block import Block, InMemory, Scene
 from hsad.detectors.probe import Scale
 from hsad.explanation.explain import explainer
 
@@ -35,7 +35,7 @@ def scene(request):
 
 def block_at(spectra, valid, place):
     core = tuple(slice(at, at + 1) for at in place)
-    return Block(spectra, valid, core, (0, 0), Scene(0, *valid.shape))
+    return Block(InMemory(spectra, valid), core, (0, 0), Scene(0, *valid.shape))
 
 
 def ring_of(spectra, valid, place, detector):

@@ -18,7 +18,7 @@ from strategies import scenes
 import hsad
 import hsad.detection
 from hsad.detectors.auto import Auto
-from hsad.detectors.block import Block, Scene
+from hsad.detectors.block import Block, InMemory, Scene
 from hsad.errors import DataError, ParameterError
 
 SMALL = {"outer": 9, "inner": 3, "areas": (4, 9), "smooth": 0.6, "components": 3, "clutter": 7}
@@ -143,7 +143,7 @@ def test_equals_the_recipe(invalid, bands):
     together = np.where(valid, np.stack([expected, globally, region]), np.nan)
     np.testing.assert_allclose(found, together.max(axis=0), rtol=1e-4, atol=1e-3)
     whole = tuple(slice(0, n) for n in valid.shape)
-    block = Block(np.nan_to_num(scene), valid, whole, (0, 0), Scene(0, *valid.shape))
+    block = Block(InMemory(np.nan_to_num(scene), valid), whole, (0, 0), Scene(0, *valid.shape))
     parts = detector.parts(block, evidence)
     layers = np.stack([spectral, spatial, globally, region], axis=-1)
     np.testing.assert_allclose(parts[valid][:, :4], layers[valid], rtol=1e-4, atol=1e-3)
@@ -323,7 +323,7 @@ def test_the_defaults_improve_on_the_recipe(data):
 
 def test_maps_are_formed_once_although_every_pass_on_a_cluster_unpickles_what_was_learned():
     spectra = np.random.default_rng(0).normal(size=(40, 40, 6)) + 5
-    block = Block(spectra, np.ones((40, 40), bool), (slice(0, 40), slice(0, 40)), (0, 0), Scene(0, 40, 40))
+    block = Block(InMemory(spectra, np.ones((40, 40), bool)), (slice(0, 40), slice(0, 40)), (0, 0), Scene(0, 40, 40))
     detector = Auto(outer=7, inner=3, areas=(4,))
     learned = hsad.learn(spectra, detector).background
     first = detector.score(block, pickle.loads(pickle.dumps(learned)))  # noqa: S301

@@ -10,7 +10,7 @@ from sklearn.linear_model import Lasso, orthogonal_mp
 
 import hsad
 from hsad.bench import formulas
-from hsad.detectors.block import Block, Scene
+from hsad.detectors.block import Block, InMemory, Scene
 from hsad.detectors.probe import Scale
 from hsad.detectors.ring.sparse import SRD
 from hsad.errors import DataError, ParameterError
@@ -26,7 +26,7 @@ def a_scene(rows=12, cols=14, bands=20, seed=0):
 
 def kernel(spectra, valid, **parameters):
     core = (slice(0, spectra.shape[0]), slice(0, spectra.shape[1]))
-    block = Block(np.where(valid[..., None], spectra, 0.0), valid, core, (0, 0), Scene(0, *valid.shape))
+    block = Block(InMemory(np.where(valid[..., None], spectra, 0.0), valid), core, (0, 0), Scene(0, *valid.shape))
     return SRD(**parameters).score(block, Scale(1.0))
 
 

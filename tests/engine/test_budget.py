@@ -60,11 +60,11 @@ def test_the_parts_add_up_to_the_whole(sides, bands, unit, scenes, memory, halo,
     except ParameterError as error:
         assert "give at least" in str(error)  # noqa: PT017
         return
-    each = budget.tiles + budget.decoded + budget.kept
-    assert min(budget.tiles, budget.decoded, budget.kept) >= 0
+    each = budget.tiles + budget.decoded + budget.caches
+    assert min(budget.tiles, budget.decoded, budget.caches) >= 0
     assert budget.beside + workers.processes * each <= memory
     assert budget.beside == (workers.processes + workers.separate_caller) * (planning.PROGRAM + sum(scenes))
-    assert budget.everywhere <= workers.total * budget.kept
+    assert budget.everywhere <= workers.total * budget.caches
     for source, passes in zip(sources, planned, strict=True):
         # What a task takes, by hand: its tile as stored, and a leaf with its surroundings in work.
         high, wide = (min((64 << passes.level) + 2 * halo, side) for side in sides)

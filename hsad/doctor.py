@@ -1,4 +1,4 @@
-"""Looks at the surroundings hsad runs in, and says what would go wrong and how to mend it."""
+"""Checks of the machine and the installation: each finding has a state and, if needed, a remedy."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ _EXTRAS = {
     "test": "what the tests need",
 }
 
-#: pip of this very interpreter: a bare `pip` may be another's.
+#: The pip of this Python. A bare `pip` may belong to another Python.
 _PIP = f"{sys.executable} -m pip"
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing looked at: its state, what was found and, where it is not well, the remedy."""
+    """The result of one check: the subject, its state, the details and a remedy where the state is not well."""
 
     subject: str
     state: Literal["well", "remark", "wrong"]
@@ -47,7 +47,7 @@ class Finding:
 
 
 def examine() -> list[Finding]:
-    """Return what there is to say about versions, threads, GDAL and PROJ, caches, the GPU and QGIS."""
+    """Return the findings about versions, the environment, threads, GDAL and PROJ, caches, the GPU and QGIS."""
     return [
         *_versions(),
         *_extras(),
@@ -83,7 +83,7 @@ def _versions() -> Iterator[Finding]:
 
 
 def _extras() -> Iterator[Finding]:
-    """Say what of the optional parts is missing, and the command that works from a clone as from a package index."""
+    """Yield the missing packages of each extra, with a command that installs them."""
     from packaging.requirements import Requirement
 
     wanted: dict[str, list[str]] = {extra: [] for extra in _EXTRAS}

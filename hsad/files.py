@@ -48,7 +48,7 @@ _WITH_VARIABLE = re.compile(
 
 
 def split_variable(path: str | os.PathLike[str]) -> tuple[Path, str | None]:
-    """Split ``scene.mat:NAME`` into file and array name; a path that exists as it stands is not split."""
+    """Return the file and the array name of ``scene.mat:NAME``. The path of an existing file is not split."""
     match = _WITH_VARIABLE.match(os.fspath(path))
     if match is None or Path(path).exists():
         return Path(path), None
@@ -56,9 +56,9 @@ def split_variable(path: str | os.PathLike[str]) -> tuple[Path, str | None]:
 
 
 def keeps_offline() -> bool:
-    """Tell whether files may only be read by themselves: the environment has ``HSAD_OFFLINE`` set, and not to 0.
+    """Tell whether the environment sets ``HSAD_OFFLINE`` to another value than 0.
 
-    What a file names besides (addresses, other files) is not followed then.
+    Addresses and other files that a file names are not opened then.
     """
     return os.environ.get("HSAD_OFFLINE", "0") not in {"", "0"}
 
@@ -78,8 +78,8 @@ def check_output(path: str | os.PathLike[str], suffixes: Sequence[str], *, overw
     Raises
     ------
     OutputError
-        Wrong ending, no such folder, a folder that is not writable, a file that exists already, or anything but a
-        regular file of that name: a folder, a link, a device.
+        When the ending is wrong, the folder is missing or not writable, the file exists already, or the name belongs
+        to something that is no regular file: a folder, a link, a device.
     """
     target = named(path)
     folder = target.parent
@@ -95,7 +95,7 @@ def check_output(path: str | os.PathLike[str], suffixes: Sequence[str], *, overw
 
 
 def named(path: str | os.PathLike[str]) -> Path:
-    """Return the path, if there can be a file of that name at all."""
+    """Return the path, if it can be the name of a file."""
     target = Path(path)
     shown = str(target).encode("utf-8", "backslashreplace").decode()
     if not target.name or target.name == ".." or "\0" in shown or shown != str(target):
@@ -106,7 +106,7 @@ def named(path: str | os.PathLike[str]) -> Path:
 
 
 def _check_name(target: Path, *, overwrite: bool) -> None:
-    """Refuse a name that something has which may not be replaced; links are not followed."""
+    """Refuse a name of something that must not be replaced; links are not followed."""
     try:
         mode = target.lstat().st_mode
     except FileNotFoundError:
@@ -229,9 +229,9 @@ def refuse_inputs(path: Path, inputs: Iterable[Path]) -> None:
 
 @contextmanager
 def staging(path: Path, folder: Path | None = None) -> Iterator[Path]:
-    """Give a hidden folder beside `path` (or in `folder`), on its file system; remove it with all that is left in it.
+    """Yield a hidden folder beside `path` (or in `folder`), on the same file system, and remove it in the end.
 
-    What a process that was killed left of such a folder for the same `path` is removed, too.
+    Folders of killed processes for the same `path` are removed too.
 
     Raises
     ------
@@ -252,23 +252,23 @@ def staging(path: Path, folder: Path | None = None) -> Iterator[Path]:
         shutil.rmtree(stage, ignore_errors=True)
 
 
-# In a folder of `staging`; the process that made it holds a lock on it as long as it lives.
+# A file in each folder of `staging`. The process that made the folder holds a lock on it as long as it lives.
 _MARK = "hsad.staging"
 
 
 @contextmanager
 def _in_use(stage: Path) -> Iterator[None]:
-    """Mark a folder as one that is at work, where the system knows such locks."""
+    """Mark a folder as in use, where the file system knows locks."""
     with ExitStack() as stack:
         with suppress(OSError):
-            # Under another name until it is locked: under its own it would look abandoned for a moment.
+            # The file gets its name after it is locked. Without a lock the folder would look abandoned.
             stack.enter_context(locked(stage / f"{_MARK}.new", os.O_CREAT | os.O_EXCL))
             (stage / f"{_MARK}.new").rename(stage / _MARK)
         yield
 
 
 def _remove_abandoned(path: Path, folder: Path) -> None:
-    """Remove folders that were made for `path` by processes that are gone."""
+    """Remove folders for `path` whose processes have ended."""
     made = re.compile(rf"\.{re.escape(path.name)}\.[a-z0-9_]{{8}}\.partial")
     with suppress(OSError):
         for stage in folder.iterdir():
@@ -323,12 +323,12 @@ def publish(staged: Path, final: Path, *, overwrite: bool) -> None:
         In a folder of `staging`, on the file system of `final`.
     final : Path
     overwrite : bool
-        Whether it may replace a regular file; otherwise even one that appeared a moment ago stays.
+        Whether it may replace a regular file. Otherwise a file that appeared a moment ago stays too.
 
     Raises
     ------
     OutputError
-        When something has the name that may not be replaced.
+        When the name belongs to something that must not be replaced.
     """
     with staged.open("r+b") as file:
         os.fsync(file.fileno())
@@ -349,14 +349,14 @@ def publish(staged: Path, final: Path, *, overwrite: bool) -> None:
         staged.rename(final)
 
 
-# What file systems without links, such as FAT, answer.
+# Errors of file systems without links, such as FAT.
 _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EACCES, errno.EINVAL}
 
 
 def check_folder(
     path: str | os.PathLike[str], suffixes: Sequence[str], marks: Sequence[str], *, overwrite: bool
 ) -> Path:
-    """Return `path` if a folder that is a format of its own (a Zarr store) can be written there.
+    """Return `path` if a folder in a format such as Zarr can be written there.
 
     Parameters
     ----------
@@ -387,12 +387,12 @@ def check_folder(
 
 
 def publish_folder(staged: Path, final: Path, marks: Sequence[str], *, overwrite: bool) -> None:
-    """Give a complete folder its final name; the one it replaces is put aside first and removed last.
+    """Give a complete folder its final name. A folder that it replaces is moved away first and removed last.
 
     Raises
     ------
     OutputError
-        When something has the name that may not be replaced.
+        When the name belongs to something that must not be replaced.
     """
     for file in staged.rglob("*"):
         if file.is_file():
@@ -406,7 +406,7 @@ def publish_folder(staged: Path, final: Path, marks: Sequence[str], *, overwrite
 
 @contextmanager
 def whole_file(path: str | os.PathLike[str], suffixes: Sequence[str] = (), *, overwrite: bool) -> Iterator[Path]:
-    """Give a temporary name to write to; when the block ends well, the file gets its final name.
+    """Yield a temporary name to write to. When the context ends well, the file gets its final name.
 
     Raises
     ------

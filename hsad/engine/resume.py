@@ -1,10 +1,10 @@
-"""What survives a run that ends early: the results of finished scans, the scores of finished tiles.
+"""The results that survive a run which ends early: those of finished scans, and the scores of finished tiles.
 
-They lie in a folder beside the output, each in a file of its own that begins with its checksum and got its name when
-it was complete: whatever a kill, a full disk or a power cut leaves behind is either whole or not used. The checksum is
-that of the run, the file's name and its content: what another run left, or what lay under another name, is not used
-either. What a detector learns follows from the results of its scans, so a run that starts again takes those from here,
-and the finished tiles too, whatever size its own tiles have.
+They lie in a folder beside the output, each in one file. A file begins with a checksum and gets its name when it is
+complete. So a file that a kill, a full disk or a power cut cut short is not used. The checksum covers the run, the name
+of the file and its content. So a file of another run, or under another name, is not used either. A background follows
+from the results of the scans. So a run that starts again reads these results and the finished tiles, and its tiles may
+have another size.
 """
 
 from __future__ import annotations
@@ -38,41 +38,40 @@ _MANIFEST = "run.json"
 _LOCK = "lock"
 _TILE = re.compile(r"(\d+)-(\d+)-(\d+)-(\d+)\.tile")
 
-#: The names of what is written here: files, half-written ones, and the folders in which a raster is put together.
+#: Names in the folder: files, half-written files, and folders in which a raster is assembled.
 _FILES = re.compile(rf"lock|run\.json|scan-\d{{4}}|{_TILE.pattern}|(run|scan-\d{{4}}|\d+-\d+-\d+-\d+)\.part")
 _FOLDERS = re.compile(r"\..+\.partial")
 
 
 class Journal:
-    """The folder of an unfinished run. A context manager: inside it, the folder is ours alone.
+    """The folder of an unfinished run. Inside the context no other run can use the folder.
 
-    When the block ends well the folder goes; when it ends in an error the folder stays if there is something in it
-    that a new start would use. A folder that another program made is refused, and nothing is removed but what has a
-    name that is written here.
+    When the context ends well, the folder is removed. When it ends in an error, the folder stays if a new start can use
+    something in it. A folder of another program is refused. Only files with names that this class writes are removed.
 
     Parameters
     ----------
     folder : Path
         Made if it does not exist; its parent must.
     fingerprint : mapping
-        What the results depend on, as JSON holds it: only a run with an equal one continues this one.
+        All that the results depend on, as JSON. Only a run with an equal fingerprint continues this run.
     restart : bool
-        Drop what an earlier run left.
+        Remove the results of an earlier run.
     unchanged : callable, optional
-        Raises `SceneError` when what is read has changed since the fingerprint was taken: asked before anything is
-        kept.
+        Raises `SceneError` when an input has changed since the fingerprint was taken. It is called before each result
+        is stored.
 
     Raises
     ------
     OutputError
-        On entering, when the folder is not one of ours, another run holds it, or it cannot be made; later when it
+        On entering, when the folder is of another program, another run uses it, or it cannot be made. Later, when it
         cannot be written to.
 
     Warns
     -----
     ResumeWarning
-        On entering, when an earlier run had another fingerprint; it says in what they differ, and where what the other
-        has finished is kept: a run with that fingerprint finds it there.
+        On entering, when an earlier run had another fingerprint. The warning names the differences and the folder to
+        which the results of that run are moved. A run with that fingerprint finds them there.
     """
 
     def __init__(
@@ -112,7 +111,7 @@ class Journal:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Remove the folder unless it holds what a new start would use."""
+        """Remove the folder unless a new start can use something in it."""
         with self._stack:
             # With these the same run would end in the same way.
             hopeless = isinstance(error, DataError | ParameterError)
@@ -138,7 +137,7 @@ class Journal:
             return None, False
 
     def keep_scan(self, number: int, value: Any) -> None:
-        """Keep the result of a scan; one that is not made of arrays and numbers is computed again instead.
+        """Store the result of a scan. A result that is not made of arrays and numbers is computed again instead.
 
         Raises
         ------
@@ -155,7 +154,7 @@ class Journal:
         self._keep(self._scan(number), buffer.getvalue())
 
     def keep(self, tile: TileScores) -> None:
-        """Keep the scores of a finished tile.
+        """Store the scores of a finished tile.
 
         Raises
         ------
@@ -166,7 +165,7 @@ class Journal:
         self._keep(self.folder / name, tile.layers.astype(_STORED).tobytes())
 
     def finished(self, grid: LeafGrid, layers: int) -> Iterator[TileScores]:
-        """Yield the finished tiles of a scene, whole leaves of so many layers; what is anything else is left out."""
+        """Yield the finished tiles of a scene that consist of whole leaves and have this number of layers."""
         for path in self._tiles():
             content = self._read(path)
             if content is None:
@@ -183,7 +182,7 @@ class Journal:
         return {"format": _FORMAT, "run": self._fingerprint}
 
     def _check_ours(self) -> None:
-        """Refuse a folder that was not made here.
+        """Refuse a folder of another program.
 
         Raises
         ------
@@ -193,7 +192,7 @@ class Journal:
             raise OutputError(f"{self.folder}: unfinished runs are kept under this name, and it is not a folder")
         names = {path.name for path in self.folder.iterdir()} if self.folder.exists() else set()
         links = [path.name for path in self.folder.iterdir() if path.is_symlink()] if names else []
-        # A run that was killed at its very start has left nothing else.
+        # A run that was killed at its very start leaves at most these two.
         if links or (names - {_LOCK, "run.part"} and self._earlier() is None):
             what = f"holds a link ({links[0]})" if links else f"holds no {_MANIFEST} of an unfinished run"
             raise OutputError(
@@ -201,7 +200,7 @@ class Journal:
             )
 
     def _earlier(self) -> dict[str, Any] | None:
-        """Return what the folder says of the run that made it; None where that is nothing that was written here."""
+        """Return the manifest of the run that made the folder; None where there is none that can be read."""
         try:
             content = self._read(self.folder / _MANIFEST)
             found = None if content is None else json.loads(content)
@@ -210,12 +209,12 @@ class Journal:
         return found if isinstance(found, dict) and isinstance(found.get("run"), dict) else None
 
     def _make_way(self) -> None:
-        """Put what another run has finished out of the way, and take back what this one has put there before.
+        """Move the results of another run to a folder of its own, and take back those of this run.
 
         Raises
         ------
         OutputError
-            When the other run is at work.
+            When the other run is still running.
         """
         found = self._earlier()
         if self._restart:
@@ -242,15 +241,15 @@ class Journal:
             mine.rename(self.folder)
 
     def _aside(self, run: str) -> Path:
-        """Return the folder of a run that has made way for another."""
+        """Return the folder to which the results of a run are moved."""
         return self.folder.with_name(f"{self.folder.name}-{run[:8]}")
 
     def _continues(self) -> bool:
-        """Tell whether the folder holds the beginning of this very run."""
+        """Tell whether the folder holds results of a run with the fingerprint of this one."""
         return not self._restart and self._earlier() == self._manifest
 
     def _clear(self, *, everything: bool) -> None:
-        """Remove what was being written when the run was killed, or everything but the lock."""
+        """Remove half-written files, or everything but the lock."""
         for path in self.folder.iterdir():
             if _FOLDERS.fullmatch(path.name) and path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
@@ -271,7 +270,7 @@ class Journal:
             raise OutputError(f"{self.folder}: {error.strerror or error}") from error
 
     def _keep(self, path: Path, content: bytes) -> None:
-        """Keep something that follows from the scene."""
+        """Store a result, if the scene is unchanged."""
         if self._unchanged is not None:
             try:
                 self._unchanged()
@@ -292,7 +291,7 @@ class Journal:
             temporary.unlink(missing_ok=True)
 
     def _read(self, path: Path) -> bytes | None:
-        """Return what `_write` wrote; None when there is no such file, or it is not what was written."""
+        """Return the content that `_write` wrote; None for a missing or damaged file."""
         try:
             stored = path.read_bytes()
         except (FileNotFoundError, IsADirectoryError):
@@ -301,7 +300,7 @@ class Journal:
         return content if checksum == self._checksum(path, content) else None
 
     def _checksum(self, path: Path, content: bytes) -> bytes:
-        # The manifest says which run this is: it must be read without knowing that.
+        # The manifest identifies the run, so its own checksum cannot depend on the run.
         run = "" if path.name == _MANIFEST else self._run
         digest = hashlib.sha256(f"{run} {path.name}\n".encode())
         digest.update(content)

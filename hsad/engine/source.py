@@ -1,6 +1,6 @@
-"""Where spectra come from: a small picklable recipe that turns windows of a cube into spectra and validity.
+"""Sources of spectra: small picklable objects that turn windows of a cube into spectra and validity.
 
-This is the one place where stored numbers are selected by band, compared with the nodata value and scaled.
+Stored numbers are selected by band, compared with the nodata value and scaled in this file only.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from hsad.scene.quality import masked_raster, valid_pixels
 
 __all__ = ["SPECTRA", "CubeSource", "Source", "drop_dead_bands", "source_of"]
 
-#: The type of spectra: here they are made, and what work on them takes (`Detector.footprint`) follows from it.
+#: The type of spectra. The memory of a block in work (`Detector.footprint`) follows from it.
 SPECTRA = np.dtype(np.float64)
 
-#: About as many stored bytes are read at once where a scene is walked through in strips.
+#: A strip has about this number of stored bytes, where a scene is read in strips.
 _STRIP_BYTES = 64 * 2**20
 
-#: Spectra beyond this are refused: fourth powers of what is below, and sums of many, are still numbers.
+#: Larger spectra are refused. Fourth powers of smaller numbers, and sums of many of them, do not overflow.
 _LARGEST = 1e70
 
 #: Floats of at least this size mean "no data" whatever the file states: below it lie the netCDF library's fill value
@@ -43,7 +43,7 @@ _SUSPECT = 0.99 * _SMALL_FILL
 
 
 class Source(Protocol):
-    """Spectra and validity by windows; opens its file for each read, pickles to a few hundred bytes plus masks."""
+    """Spectra and validity by windows. A source opens its file for each read; its pickle is small, apart from masks."""
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -52,22 +52,22 @@ class Source(Protocol):
 
     @property
     def row_step(self) -> int:
-        """Rows that are best read together."""
+        """Number of rows that are read together at about the cost of one."""
         ...
 
     @property
     def pixel_bytes(self) -> int:
-        """Bytes of memory that a pixel takes while it is read."""
+        """Bytes of memory of a pixel while it is read."""
         ...
 
     @property
     def unit(self) -> tuple[int, int] | None:
-        """Rows and columns that are decoded together, and kept for a while; None where windows are read directly."""
+        """Rows and columns that are decoded together and cached; None where windows are read directly."""
         ...
 
     @property
     def whole(self) -> tuple[str, int] | None:
-        """File that can only be read whole, and the bytes that each process holds of it; None for all others."""
+        """A file that can only be read whole, and its bytes in the memory of each process; None for all others."""
         ...
 
     def read(self, rows: slice, cols: slice) -> NDArray[Any]:
@@ -77,8 +77,7 @@ class Source(Protocol):
     def spectra(self, stored: NDArray[Any], rows: slice, cols: slice) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """Return spectra and validity of a window from its stored numbers.
 
-        Spectra are ``(rows, cols, bands)``, C-contiguous, in memory of their own and 0 where invalid; validity is
-        ``(rows, cols)``.
+        Spectra are a new C-contiguous array ``(rows, cols, bands)``, 0 where invalid. Validity is ``(rows, cols)``.
         """
         ...
 
@@ -103,7 +102,7 @@ class _ArrayRaster:
     def read(self, rows: slice, cols: slice) -> NDArray[Any]:
         window = self.values[rows, cols]
         if hasattr(window, "compute"):
-            # The engine's own threads or workers are the parallelism here.
+            # The tasks of the engine run in parallel already.
             window = window.compute(scheduler="synchronous")
         return with_nan(window)
 
@@ -144,24 +143,24 @@ class CubeSource:
 
     @property
     def row_step(self) -> int:
-        """Rows that are best read together."""
+        """Number of rows that are read together at about the cost of one."""
         return self.raster.row_step
 
     @property
     def pixel_bytes(self) -> int:
-        """Bytes of memory that a pixel takes while it is read: all bands, and those that are used beside them."""
+        """Bytes of memory of a pixel while it is read: all bands, and a copy of the used ones."""
         stored = self.raster.shape[2] * self.raster.dtype.itemsize
         chosen = len(self.bands) * self.raster.dtype.itemsize
         return stored if chosen == stored else stored + chosen
 
     @property
     def unit(self) -> tuple[int, int] | None:
-        """Rows and columns that are decoded together, and kept for a while; None where windows are read directly."""
+        """Rows and columns that are decoded together and cached; None where windows are read directly."""
         return unit_of(self.raster) if isinstance(self.raster, CodedRaster) else None
 
     @property
     def whole(self) -> tuple[str, int] | None:
-        """File that can only be read whole, and the bytes that each process holds of it; None for all others."""
+        """A file that can only be read whole, and its bytes in the memory of each process; None for all others."""
         raster: Any = self.raster
         while not isinstance(raster, WholeRaster) and hasattr(raster, "raster"):  # one that changes numbers of another
             raster = raster.raster

@@ -279,21 +279,9 @@ def _remove_abandoned(path: Path, folder: Path) -> None:
 
 @contextmanager
 def locked(path: Path, flags: int = 0) -> Iterator[None]:
-    """Hold a lock on a file. The lock ends with the process, also where the process is killed.
+    """Hold a lock on a file, opened with `flags`; a `BlockingIOError` where another holder exists.
 
-    Parameters
-    ----------
-    path : Path
-        A link is not followed.
-    flags : int
-        Flags of `os.open`, such as ``os.O_CREAT``.
-
-    Raises
-    ------
-    BlockingIOError
-        When another process, or another part of this one, holds the lock.
-    OSError
-        When the file cannot be opened, or its file system knows no locks.
+    The lock ends with the process, also where the process is killed.
     """
     flags |= os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
     descriptor = os.open(path, flags, 0o600)
@@ -301,10 +289,7 @@ def locked(path: Path, flags: int = 0) -> Iterator[None]:
         if sys.platform == "win32":
             import msvcrt
 
-            try:
-                msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-            except OSError as error:
-                raise BlockingIOError(error.errno, error.strerror) from error
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
         else:
             import fcntl
 
@@ -315,15 +300,9 @@ def locked(path: Path, flags: int = 0) -> Iterator[None]:
 
 
 def publish(staged: Path, final: Path, *, overwrite: bool) -> None:
-    """Flush a complete file to the disk and give it its final name.
+    """Flush a complete file of a folder of `staging` to the disk and give it its final name.
 
-    Parameters
-    ----------
-    staged : Path
-        In a folder of `staging`, on the file system of `final`.
-    final : Path
-    overwrite : bool
-        Whether it may replace a regular file. Otherwise a file that appeared a moment ago stays too.
+    Without `overwrite`, an existing file stays, also one that appeared a moment ago.
 
     Raises
     ------

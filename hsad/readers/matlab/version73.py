@@ -1,14 +1,13 @@
 """MATLAB files of version 7.3, which are HDF5, and HDF5 files of other programs that are called ``.mat``.
 
 MATLAB's arrays run through their first index fastest, so that HDF5 shows their axes in reverse. h5py writes them as
-numpy has them. The attribute ``MATLAB_class`` of any array, or the start of the file, tells that MATLAB wrote the file,
-or a program that follows MATLAB's rules.
+numpy has them. The attribute ``MATLAB_class`` of any array, or MATLAB's block of text at the start of the file, shows
+that MATLAB wrote the file, or a program that follows MATLAB's rules.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,6 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["load", "read_content"]
 
 _DEEPEST = 32
+# Bytes before the HDF5 file, in which MATLAB writes its name and version.
+_USER_BLOCK = 512
 # A list with one short text per band has fewer characters than this.
 _LARGEST_TEXT = 2**20
 
@@ -36,12 +37,11 @@ def read_content(path: str) -> Content:
     SceneError
         When the file is damaged, or holds more arrays than a scene has.
     """
-    with Path(path).open("rb") as file:
-        by_matlab = file.read(6) == b"MATLAB"
     content = Content()
     try:
         with open_hdf5(path) as opened:
-            by_matlab = by_matlab or any("MATLAB_class" in item.attrs for _, item in _members(opened))
+            marked = any("MATLAB_class" in item.attrs for _, item in _members(opened))
+            by_matlab = marked or opened.userblock_size == _USER_BLOCK
             for name, item in _members(opened):
                 if not name.startswith("#"):  # a group of MATLAB's with the nameless contents of cells
                     _Walk(content, opened, by_matlab).gather(name, item)

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 __all__ = ["LEAST_CACHE", "drop_statistics", "gdal_errors", "open_dataset", "open_raster", "statistics"]
 
 LEAST_CACHE = 16 * 2**20
-"""Bytes that GDAL keeps of decoded blocks: its default is a share of the machine's memory."""
+"""Bytes of GDAL's cache of decoded blocks; by default GDAL takes a share of the machine's memory."""
 
 _WRITING_CACHE = 64 * 2**20
-# Formats of GDAL's whose files name no others, let alone addresses: what is opened under HSAD_OFFLINE.
+# Formats whose files name neither other files nor addresses: only these are opened under HSAD_OFFLINE.
 _SELF_CONTAINED = ["GTiff", "ENVI", "HFA", "PNG", "JPEG", "JP2OpenJPEG", "AAIGrid", "BMP", "GIF"]
 _SILENT = logging.NullHandler()
 
@@ -32,7 +32,7 @@ def open_raster(path: str | Path, mode: str = "r", **profile: Any) -> Any:
     from rasterio.errors import NotGeoreferencedWarning
 
     with without_warnings(NotGeoreferencedWarning):
-        # An archive is read for the images in it, whatever a member that has the suffix of an image names.
+        # A member of an archive may be called like an image and name addresses: such formats are left out.
         closed = keeps_offline() or str(path).startswith(("/vsizip/", "/vsitar/"))
         if mode == "r" and not profile and closed:
             # Which drivers may try, `rasterio.open` does not ask.
@@ -54,7 +54,7 @@ def gdal_errors(path: Path) -> Iterator[None]:
     from rasterio.errors import RasterioError
 
     try:
-        # It keeps GDAL's own messages off stderr; and GDAL's cache would be a share of the machine's memory.
+        # The environment keeps GDAL's messages off stderr, and its cache below a share of the machine's memory.
         with rasterio.Env(GDAL_CACHEMAX=_WRITING_CACHE):
             yield
     except (RasterioError, CPLE_BaseError, SystemError) as error:  # SystemError: from a copy to a full disk
@@ -85,7 +85,7 @@ def open_dataset(path: str, cache: int = LEAST_CACHE) -> Iterator[DatasetReader]
 
 
 def _reason(error: BaseException) -> str:
-    """Return GDAL's own words on one line: rasterio often keeps them in the cause of its error."""
+    """Return GDAL's message on one line: rasterio often keeps it in the cause of its error."""
     while error.__cause__ is not None:
         error = error.__cause__
     return " ".join(str(error).split()) or type(error).__name__

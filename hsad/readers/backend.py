@@ -41,7 +41,7 @@ class HsadBackend(BackendEntrypoint):
         return dataset.drop_vars(dropped, errors="ignore")
 
     def guess_can_open(self, filename_or_obj: Any) -> bool:
-        """Volunteer for ENVI headers only: other suffixes have backends of their own."""
+        """Tell whether a file is an ENVI header: for other suffixes xarray has backends already."""
         from hsad.readers.envi.header import is_header
 
         if not isinstance(filename_or_obj, str | os.PathLike):

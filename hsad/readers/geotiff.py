@@ -53,7 +53,7 @@ def can_read(path: Path) -> bool:
 def read(path: Path, variable: str | None = None) -> xr.DataArray:
     """Return the lazily indexed cube of a raster file.
 
-    The dataset's mask band, where it has one, is read when it is needed, and held in memory (one byte a pixel).
+    The mask band of a dataset is read when it is first needed, and stays in memory (one byte per pixel).
 
     Raises
     ------
@@ -134,7 +134,7 @@ def raster_cube(gdal_name: str, path: Path, *, reader: str = name, member: str |
 
 
 def mask(dataset: DatasetReader, gdal_name: str) -> Any:
-    """Return the mask of an open file, read when it is needed; None where it has none."""
+    """Return the mask of an open file, which is read when it is first needed; None for a file without a mask."""
     from rasterio.enums import MaskFlags
 
     flags = dataset.mask_flag_enums[0]
@@ -212,7 +212,7 @@ def _complete(values: Iterator[str | None]) -> list[str] | None:
 
 
 def _number(text: str | None) -> float | None:
-    """Return the positive number in a text, None where it holds another text."""
+    """Return the positive number in a text, None if the text is no positive number."""
     try:
         value = float(text or "nan")
     except ValueError:
@@ -221,6 +221,6 @@ def _number(text: str | None) -> float | None:
 
 
 def _common(values: Iterator[str | None]) -> str | None:
-    """Return what all bands agree on, or all that they say: no known unit, so that the magnitude decides."""
+    """Return the unit of all bands. Several units are joined to a text that is no unit: then the magnitudes decide."""
     said = list(dict.fromkeys(str(value) for value in values if value))
     return ", ".join(said) if said else None

@@ -14,8 +14,8 @@ _LARGEST = 16 * 2**20  # bytes: an item of a scene has some thousands
 def stac_bands(path: Path, bands: int) -> dict[str, Any]:
     """Return wavelength, fwhm and units (µm, as STAC has them); empty if no item describes all bands.
 
-    The item is ``NAME.stac.json`` or ``NAME.json``; it counts if it has a ``stac_version``. Bands are looked
-    for in the asset whose ``href`` is the raster, then in the item's properties, in the spellings of STAC 1.0
+    The item is ``NAME.stac.json`` or ``NAME.json``, and has a ``stac_version``. Bands are searched
+    in the asset whose ``href`` is the raster, then in the item's properties, in the spellings of STAC 1.0
     (``eo:bands``) and 1.1 (``bands``).
     """
     for candidate in (path.with_suffix(".stac.json"), path.with_suffix(".json")):

@@ -1,6 +1,6 @@
 """TIFF files whose numbers are not compressed: copied from the mapped file, strip by strip or tile by tile.
 
-GDAL reads them ten times slower, and forgets between two windows what it has read for the first.
+GDAL takes ten times as long, because it opens the file anew and reads whole blocks for each window.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ _WIDTH, _LENGTH, _BITS, _COMPRESSION, _SAMPLES, _PLANAR, _FORMAT = 256, 257, 258
 _STRIP_OFFSETS, _STRIP_ROWS, _STRIP_BYTES = 273, 278, 279
 _TILE_WIDTH, _TILE_LENGTH, _TILE_OFFSETS, _TILE_BYTES = 322, 323, 324, 325
 _PHOTOMETRIC, _FILL_ORDER = 262, 266
-_YCBCR = 6  # whose colours lie at every other pixel
+_YCBCR = 6  # stores colours at every other pixel only
 _NUMBERS = {1: "u1", 3: "u2", 4: "u4", 16: "u8"}
 _KINDS = {1: "u", 2: "i", 3: "f"}
 
 
 class _Entry(NamedTuple):
-    """Where the values of a tag lie in the file, how many, and their type."""
+    """Position of the values of a tag in the file, their number, and their type."""
 
     position: int
     number: int
@@ -43,7 +43,7 @@ class _Entry(NamedTuple):
 
 
 class _Piece(NamedTuple):
-    """Neighbouring blocks along an axis: which, which part of each, and where it goes."""
+    """Neighbouring blocks along an axis: their numbers, the part of each block, and its place in the window."""
 
     blocks: slice
     inside: slice
@@ -121,7 +121,7 @@ class TiffRaster:
     def have_bytes(self, content: NDArray[np.uint8], offsets: NDArray[np.int64], sizes: NDArray[np.int64]) -> bool:
         """Tell whether each block has the bytes it needs, by the table of their bytes.
 
-        A block of which no byte was written stands for nodata, wherever it points to: GDAL knows.
+        A block without bytes stands for nodata, whatever its offset says: such files are left to GDAL.
         """
         if self.lengths is None:
             return False
@@ -137,7 +137,7 @@ class TiffRaster:
     def _copy(
         self, mapped: NDArray[np.uint8], offsets: NDArray[np.int64], down: _Piece, across: _Piece, target: NDArray[Any]
     ) -> None:
-        """Copy the same part of some blocks: at once where they are evenly spaced, else half of them at a time."""
+        """Copy the same part of some blocks: in one step if they are evenly spaced, otherwise each half by itself."""
         steps = [_even_step(offsets, axis) for axis in range(3)]
         if None in steps:
             axis = next(axis for axis in (1, 2, 0) if steps[axis] is None)
@@ -184,7 +184,7 @@ def _pieces(window: slice, side: int) -> Iterator[_Piece]:
 
 
 def _even_step(offsets: NDArray[np.int64], axis: int) -> int | None:
-    """Return the distance of neighbours along an axis, None where it varies."""
+    """Return the distance of neighbouring blocks along an axis in bytes, None if the distance varies."""
     steps = np.diff(offsets, axis=axis)
     if not steps.size:
         return 0
@@ -192,7 +192,7 @@ def _even_step(offsets: NDArray[np.int64], axis: int) -> int | None:
 
 
 def plain_tiff(path: str, through_gdal: Raster) -> Raster:
-    """Return what reads a TIFF fastest: the mapped file where it is uncompressed, else GDAL.
+    """Return the fastest reader of a TIFF: the mapped file if it is uncompressed, otherwise GDAL.
 
     Parameters
     ----------
@@ -213,7 +213,7 @@ def plain_tiff(path: str, through_gdal: Raster) -> Raster:
 
 
 def _checked(raster: TiffRaster, content: NDArray[np.uint8]) -> TiffRaster | None:
-    """Return the recipe with the bytes that it needs, None where a block does not lie in the file as a whole."""
+    """Return the recipe with the number of bytes that it needs, None if the file lacks a part of a block."""
     shape = raster.shape
     planes = shape[2] if raster.planar else 1
     row_bytes = raster.tile[1] * raster.stored.itemsize * shape[2] // planes

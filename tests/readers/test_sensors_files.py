@@ -226,7 +226,7 @@ def test_hyperion(tmp_path):
         cube.values[1, 1] * cube.gain.values, [110 / 40, 180 / 40, 870 / 80, 670 / 40, 800 / 40, 2340 / 80]
     )
     assert invalid(cube) == {(0, 0)}
-    assert any("236 of 242 bands are not there" in remark for remark in cube.attrs["warnings"])
+    assert any("236 of 242 bands are missing" in remark for remark in cube.attrs["warnings"])
     for path in (tmp_path, tmp_path / f"{single_files.HYPERION}_B057_L1T.TIF"):
         np.testing.assert_array_equal(hsad.open_cube(path).values, cube.values)
 

@@ -86,7 +86,7 @@ def opened(source: str, group: str = "") -> Iterator[xr.Dataset]:
     options: dict[str, Any] = {"engine": "zarr", "consolidated": False} if zarr else {}
     if not zarr and is_hdf5(source):
         with open_hdf5(source):
-            pass  # where it may name no other file, it is looked at before xarray follows it
+            pass  # under HSAD_OFFLINE this refuses a file that names other files, before xarray follows them
         options = {"engine": "h5netcdf", "phony_dims": "sort"}  # HDF5 without the dimensions of netCDF, too
     try:
         with xr.open_dataset(

@@ -136,7 +136,7 @@ def with_one_fill(
 
 
 def _within(limits: tuple[float, float] | None, dtype: np.dtype[Any]) -> tuple[float, float] | None:
-    """Return limits as integers of a type, None where they leave out no integer of the type."""
+    """Return limits as integers of a type, None if no integer of the type lies outside them."""
     if limits is None:
         return None
     info = np.iinfo(dtype)
@@ -171,7 +171,7 @@ def with_stated_nodata(
         if key not in known:
             known[key] = stored_nodata(value, raster.dtype, gain=key[1], bias=key[2])
         number = known[key][0]
-        # One NaN for all: NaN does not equal another NaN.
+        # The same NaN object for all bands, because NaN does not equal another NaN.
         found.append(() if number is None else (np.nan,) if np.isnan(number) else (number,))
     remarks = list(dict.fromkeys(remark for _, said in known.values() for remark in said))
     kinds = [values[0] for values in dict.fromkeys(found) if values]

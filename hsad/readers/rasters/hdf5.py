@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from hsad.scene.cube import Raster
 
 __all__ = ["Hdf5Layer", "Hdf5Raster", "column", "hdf5_raster", "open_hdf5", "stated", "text"]
+
+
+_LARGEST_CHUNK = 2 * 2**30  # bytes of a chunk, which is unpacked as a whole
 
 
 @contextmanager
@@ -97,6 +101,9 @@ def hdf5_raster(path: str, dataset: h5py.Dataset, axes: tuple[int, int, int]) ->
     """
     if dataset.dtype.kind not in "iufb" or 0 in dataset.shape:
         raise SceneError(f"{path}: {dataset.name} {dataset.shape} holds {dataset.dtype}, a cube holds real numbers")
+    chunk = math.prod(dataset.chunks or ()) * dataset.dtype.itemsize
+    if chunk > _LARGEST_CHUNK:
+        raise SceneError(f"{path}: a chunk of {dataset.name} has {chunk} bytes, more than {_LARGEST_CHUNK}")
     rows, cols, bands = (int(dataset.shape[axis]) for axis in axes)
     interleave = next((name for name, order in INTERLEAVES.items() if tuple(np.argsort(axes)) == order), None)
     if interleave is not None and (start := _bare(dataset)) is not None:
@@ -107,12 +114,12 @@ def hdf5_raster(path: str, dataset: h5py.Dataset, axes: tuple[int, int, int]) ->
 
 
 def _bare(dataset: h5py.Dataset) -> int | None:
-    """Return where in the file the numbers of a dataset begin, None where they do not lie there as numpy has them."""
+    """Return where in the file the numbers of a dataset begin, None if numpy cannot take them as they are stored."""
     import h5py
 
     plain = dataset.dtype.kind in "iuf" and h5py.h5t.py_create(dataset.dtype) == dataset.id.get_type()
     elsewhere = dataset.is_virtual or dataset.external or dataset.chunks
-    # Of what was never written there are no bytes, and no place either.
+    # A dataset of which nothing was written has neither bytes nor a place in the file.
     if elsewhere or not plain or dataset.id.get_storage_size() < dataset.nbytes:
         return None
     start: int | None = dataset.id.get_offset()

@@ -27,9 +27,9 @@ __all__ = ["refuse_damaged_heaps"]
 _MARK = b"GCOL\x01\0\0\0"
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _HEADER = 16  # bytes of a collection's, and of an object's
-_MANY = 2**24  # elements; memory for fewer is there
+_MANY = 2**24  # elements; fewer take at most some hundred megabytes
 _VIRTUAL = 3  # what stands before a virtual dataset's pointer, which has no number of elements: its class
-_LOOKED_AT = 16 * 2**20  # bytes at either end of a file: what describes it lies there, and most files are shorter
+_LOOKED_AT = 16 * 2**20  # bytes at either end of a file, where its metadata lie; most files are shorter
 
 
 def refuse_damaged_heaps(path: str) -> None:
@@ -50,7 +50,7 @@ def refuse_damaged_heaps(path: str) -> None:
 
 @functools.lru_cache(maxsize=64)
 def _first_damaged(path: str, _: int, size: int) -> int | None:
-    """Return where the first damaged collection begins; a file is looked at once as long as it does not change."""
+    """Return where the first damaged collection begins; a file that does not change is examined once."""
     with Path(path).open("rb") as file:
         starts = dict.fromkeys((0, max(0, size - _LOOKED_AT)))
         parts = {start: (file.seek(start), file.read(_LOOKED_AT))[1] for start in starts}

@@ -26,9 +26,9 @@ __all__ = ["mapped"]
 
 @contextmanager
 def mapped(file: FileIO) -> Iterator[NDArray[np.uint8] | None]:
-    """Give the bytes of an open file, read-only; None where its length cannot be held.
+    """Yield the bytes of an open file, read-only; None if its length cannot be kept from changing.
 
-    What is given must not outlive the ``with`` block: mapped pages count as the process's memory.
+    The bytes must not be used after the ``with`` block: mapped pages count as the process's memory.
     """
     if not _hold(file):
         yield None
@@ -44,11 +44,11 @@ def mapped(file: FileIO) -> Iterator[NDArray[np.uint8] | None]:
 
 
 def _hold(file: FileIO) -> bool:
-    """Take a lease on a file; tell whether it was given."""
+    """Take a lease on a file; return whether the system granted it."""
     try:
         import fcntl
 
-        # What the system would send when somebody waits is a signal that is ignored by default, not one that ends us.
+        # When somebody waits, the system sends a signal: SIGURG is ignored by default, others would end the process.
         fcntl.fcntl(file, fcntl.F_SETSIG, signal.SIGURG)
         fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_RDLCK)
     except (ImportError, AttributeError, OSError):

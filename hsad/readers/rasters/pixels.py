@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["StoredArray", "block_of", "in_pixels", "put_pixels"]
 
-_WORTH_COMPILED = 2**20  # bytes: what is less is copied before compiled code is loaded
-_PIECE_BYTES = 512 * 1024  # that are put in order in the processor's cache
+_WORTH_COMPILED = 2**20  # bytes; loading compiled code takes longer than copying fewer
+_PIECE_BYTES = 512 * 1024  # a piece of this size is put in order within the processor's cache
 _SIZES = (1, 2, 4, 8)
 
 
@@ -102,7 +102,7 @@ class StoredArray(ABC):
 
 
 def block_of(chunks: Sequence[int] | None, axes: tuple[int, int, int], shape: tuple[int, int, int]) -> tuple[int, int]:
-    """Return the rows and columns that are decoded together, from an array's chunks: a line where it has none.
+    """Return the rows and columns that are decoded together: those of a chunk, or a line of an array without chunks.
 
     Parameters
     ----------

@@ -25,13 +25,13 @@ __all__ = ["INTERLEAVES", "Gunzip", "Layout", "RawRaster"]
 INTERLEAVES = {"bsq": (2, 0, 1), "bil": (0, 2, 1), "bip": (0, 1, 2)}
 
 _MOST_GROWTH = 1032  # no file of deflate's grows by more when it is unpacked
-_PIECE_BYTES = 2**20  # of a window that are read at once where the file is not mapped
+_PIECE_BYTES = 2**20  # bytes of a window that are read in one step if the file is not mapped
 _CALL_BYTES = 16 * 1024  # that are copied in the time that a call of the system takes
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Where each number of an image lies in its file.
+    """Position of each number of an image in its file.
 
     Attributes
     ----------
@@ -132,7 +132,7 @@ class RawRaster:
         if span == major and run == minor:  # nothing between: all at once
             self._fill(file, piece, first)
             return piece
-        # What lies between two runs is read along where that costs less than asking for each run.
+        # If a gap between two runs is short, reading it costs less than a request for each run.
         together = run == minor or span < counts[1] * _CALL_BYTES
         whole = np.empty(span, np.uint8)
         for number in range(counts[0]):

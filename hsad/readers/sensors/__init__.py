@@ -1,4 +1,4 @@
-"""Products as their producers deliver them: one module a family of products, one line for it here."""
+"""Readers of sensor products: one module for each family of products, in the order in which they are tried."""
 
 from __future__ import annotations
 

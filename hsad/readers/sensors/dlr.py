@@ -61,7 +61,7 @@ class Files(NamedTuple):
 
 
 class BandFields(NamedTuple):
-    """What an element of a band is called, and its parts."""
+    """Names of the XML element of a band and of its parts."""
 
     band: str
     wavelength: str
@@ -106,7 +106,7 @@ def _product_folders(path: Path, mission: str, band_element: str) -> list[Path]:
 
 
 def _entries(folder: Path) -> Iterator[Path]:
-    """Yield what lies in a folder; nothing where it may not be listed."""
+    """Yield the entries of a folder; nothing if the folder may not be listed."""
     with suppress(OSError):
         yield from folder.iterdir()
 
@@ -197,7 +197,7 @@ def read_bands(root: Element, fields: BandFields, metadata: Path, count: int) ->
 
 
 def _band_elements(root: Element, name: str) -> list[Element]:
-    # Elements of this name stand elsewhere, too: with the geometry of the bands, and their statistics.
+    # Other parts of the metadata, such as the bands' statistics, have elements of the same name.
     return [band for parent in root.iter("bandCharacterisation") for band in parent.findall(name)]
 
 

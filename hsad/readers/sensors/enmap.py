@@ -117,7 +117,7 @@ def read(path: Path, variable: str | None = None) -> xr.DataArray:
 
 
 def _level(root: Element, files: Files) -> str:
-    """Return the level that the metadata state, else the one in the name of the image; empty where neither does."""
+    """Return the level from the metadata, else from the name of the image; an empty text if neither states it."""
     stated = next((element.text for element in root.iter("level") if element.text), None)
     match = re.search(r"L[12][ABC]", (stated or files.image.name).upper())
     return match[0] if match else ""
@@ -142,7 +142,7 @@ def _number(text: str | None) -> float:
 
 
 def _flags(files: Files, shape: tuple[int, int], remarks: list[str]) -> dict[str, list[Flag]]:
-    """Return the flags of the layers that are there, of which each says one thing, classes, or bits."""
+    """Return the flags of the layers that were delivered: a layer has one flag, classes, or bits."""
     flags: dict[str, list[Flag]] = {}
     for layer, tests in _LAYERS.items():
         image = flag_image(files.layer(layer), shape, 1, remarks)

@@ -1,4 +1,4 @@
-"""What the readers of products in HDF5 share: telling them from others, flags in datasets, places of pixels."""
+"""Functions that the readers of HDF5 products share: recognition of a product, flags in datasets, places of pixels."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ def can_read(path: Path) -> bool:
 
 
 def read(path: Path, variable: str | None = None) -> xr.DataArray:
-    """Return the cube of a scene: all bands that are there, in the order of their wavelengths.
+    """Return the cube of a scene: all bands that were delivered, in the order of their wavelengths.
 
     Radiance is the number divided by 40 in the VNIR and by 80 in the SWIR. Bands without calibration, all but 8-57 and
     77-224, are bad.
@@ -82,7 +82,7 @@ def read(path: Path, variable: str | None = None) -> xr.DataArray:
         band_name=[f"B{number:03d}" for number in numbers],
         gain=np.where(numbers <= _VNIR, 1 / factors["VNIR"], 1 / factors["SWIR"]),
         acquired=_acquired(bands[int(numbers[0])]),
-        remarks=[f"{missing} of {_ALL} bands are not there"] if missing else [],
+        remarks=[f"{missing} of {_ALL} bands are missing"] if missing else [],
         attrs={"units": "W/m²/sr/µm", "interleave": "bsq"},
         **grids[0],
     )

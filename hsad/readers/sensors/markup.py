@@ -67,7 +67,7 @@ def text_in(element: Element, name: str, path: Path) -> str:
 
 
 def number_in(element: Element, name: str, path: Path, default: float | None = None) -> float:
-    """Return the number in a child element, `default` where the element is missing and there is one.
+    """Return the number in a child element, or `default` if the element is missing and a default is stated.
 
     Raises
     ------

@@ -40,7 +40,7 @@ _AXES = (0, 2, 1)  # stored as rows, bands, columns
 _PLACES = (("Latitude", "Longitude"), ("Latitude_VNIR", "Longitude_VNIR"))
 _FULL_SCALE = 65535.0
 _SUFFIXES = (".he5", ".h5", ".hdf5")
-# The masks of L1: 1 is set, 0 is not, anything else is not known.
+# In the masks of L1, 1 means set, 0 means not set, and any other number means unknown.
 _L1_FLAGS = {"cloud": ("Cloud_Mask", (1,)), "glint": ("SunGlint_Mask", (1,)), "water": ("LandCover_Mask", (0,))}
 
 

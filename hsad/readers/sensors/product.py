@@ -1,4 +1,4 @@
-"""What the readers of sensor products share: files of a product, flag layers, and the cube that comes of them."""
+"""Functions that the readers of sensor products share: files of a product, flag layers, and the cube."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class FlagImage:
     ----------
     path : Path
     bands : int
-        How many are read, from the first.
+        Number of bands that are read, from the first.
     """
 
     path: Path
@@ -107,7 +107,7 @@ class FlagImage:
 
 
 def flag_image(path: Path | None, shape: tuple[int, int], bands: int, remarks: list[str]) -> FlagImage | None:
-    """Return a raster of flags, None if the user did not download it, or it is not of the scene: that is remarked."""
+    """Return a raster of flags; None without a file, or, with a remark, if it does not have the size of the scene."""
     if path is None:
         return None
     with open_dataset(str(path)) as dataset:
@@ -152,7 +152,7 @@ def product_cube(
     path : Path
         The main file.
     product : str
-        What the product is, such as "EnMAP L2A"; kept in the attributes.
+        Name and level of the product, such as "EnMAP L2A", for the attributes.
     nodata : float, optional
         Before scaling; dropped with a remark where it cannot occur.
     flags, masked, band_mask

@@ -117,7 +117,7 @@ def read(path: Path, variable: str | None = None) -> xr.DataArray:
 
 
 def _valid(fields: h5py.Group, shape: tuple[int, int], source: str) -> Any:
-    """Return where there are data, read when it is needed; None where the product does not say."""
+    """Return which pixels have data, read when first needed; None if the product does not state it."""
     if _MISSING not in fields or fields[_MISSING].shape != shape:
         return None
     return lazy_image(shape, np.bool_, partial(_not_one, Hdf5Layer.of(source, fields[_MISSING])))

@@ -206,3 +206,10 @@ def test_descriptions_of_bands_that_rioxarray_keeps_are_wavelengths(tmp_path):
     made.attrs["long_name"] = [f"{centre:.1f} nm" for centre in CENTRES]
     made.to_netcdf(tmp_path / "scene.nc", engine="h5netcdf")
     np.testing.assert_array_equal(hsad.open_cube(tmp_path / "scene.nc").wavelength, CENTRES)
+
+
+def test_a_chunk_of_hdf5_that_promises_gigabytes_is_refused(tmp_path):
+    with h5py.File(tmp_path / "scene.h5", "w") as file:
+        file.create_dataset("cube", (20_000, 20_000, 5), "i2", chunks=(20_000, 20_000, 5), compression="gzip")
+        file["wavelength"] = CENTRES
+    assert "a chunk of /cube has 4000000000 bytes" in refused(tmp_path / "scene.h5")

@@ -1,4 +1,4 @@
-"""Where torch computes: which devices are there, and how many threads it takes."""
+"""The devices that torch computes on, and the number of its threads."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ if TYPE_CHECKING:
 
 __all__ = ["INSTALL_TORCH", "alone_on", "one_torch_thread", "torch_device"]
 
-#: What to type where torch is missing.
+#: The command that installs torch.
 INSTALL_TORCH = "pip install -e '.[deep]' in a clone of hsad"
 
 
 def torch_device(name: str, needed_by: str) -> torch.device:
-    """Return a device of torch that is there.
+    """Return a device of torch, checked to exist.
 
     Parameters
     ----------
     name : str
         ``"cpu"``, ``"cuda"``, ``"cuda:1"``.
     needed_by : str
-        What asks for it, for the message.
+        The option or method that asks for it, for the message.
 
     Raises
     ------
@@ -52,17 +52,18 @@ _TURNS: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
 
 def alone_on(device: torch.device) -> threading.Lock:
-    """Return the lock under which one thread has a device to itself.
+    """Return the lock under which one thread uses a device alone.
 
-    One thread's chunks fill a GPU. Several would each take a share of its memory, found free at the same moment.
+    The chunks of one thread fill a GPU. Several threads would find the same memory free at the same moment, and each
+    would take a share of it.
     """
     return _TURNS[str(device)]
 
 
 class _OneThread:
-    """Limits torch to one thread in every thread of ours that is inside; the last one out lifts the limit.
+    """Limits torch to one thread while a thread of hsad is inside the context; the last thread lifts the limit.
 
-    How an operation is split over threads shows in the last digits, and training carries them on into all others.
+    The last digits of an operation depend on how it is split over threads, and training spreads them to all digits.
     """
 
     def __init__(self) -> None:

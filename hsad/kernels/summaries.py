@@ -1,4 +1,4 @@
-"""What a pass over a scene can bring home: small typed summaries that merge with ``+``.
+"""Results of a pass over a scene: small typed summaries that merge with ``+``.
 
 Each is formed from one block of pixels by its ``of`` and is as large after merging as before. Merging is exact in
 exact arithmetic; in floating point it depends on the order, which is why the engine merges along a fixed tree.
@@ -42,7 +42,7 @@ class Totals:
 
 @dataclass(frozen=True, eq=False)
 class Together:
-    """Several summaries that one pass brings home; a part may be None, which is nothing.
+    """Several summaries from one pass; a part that is None adds nothing.
 
     Attributes
     ----------
@@ -193,7 +193,7 @@ class Histogram:
     def of(cls, values: NDArray[np.floating[Any]], prefix: int | None = None) -> Self:
         """Count `values` by their upper 16 bits or, among those with this upper half, by their lower 16 bits."""
         bits = np.asarray(np.clip(values, -_LARGEST, _LARGEST), dtype=np.float32).view(np.uint32)
-        # IEEE numbers sort like integers once the sign is dealt with.
+        # Without their sign, IEEE numbers sort like integers.
         negative = bits >> np.uint32(31) == 1
         ordered = np.where(negative, ~bits, bits | np.uint32(0x80000000))
         upper = ordered >> np.uint32(16)
@@ -204,7 +204,7 @@ class Histogram:
         return Histogram(self.counts + other.counts)
 
     def quantile(self, share: float) -> float:
-        """Return a quantile of positive numbers from their upper halves alone: one pass instead of two.
+        """Return a quantile of positive numbers from their upper halves alone, in one pass instead of two.
 
         Within a bin, whose ends differ by less than 1 %, the numbers are taken to be spread evenly. NaN when there
         are none.

@@ -19,7 +19,7 @@ from hsad.kernels.compiled import compiled
 __all__ = ["LEAST_SIDE", "turn"]
 
 LEAST_SIDE = 8
-"""Bands and columns that an image must have: the side of a block."""
+"""Least number of bands and of columns of an image: the side of a block."""
 
 _BYTES = ir.IntType(64)
 _LINE_BYTES = 512  # of a band that are read before the next band's: a few lines of the processor's cache
@@ -52,7 +52,7 @@ def turn(image: NDArray[Any], target: NDArray[Any]) -> None:
 
 
 def _typed_turn_block(_: Any, source: Any, band_step: Any, target: Any, pixel_step: Any, unit: Any) -> Any:  # noqa: ARG001  numba looks at the names
-    """Turn eight bands by eight pixels, from and to addresses; the type of `unit` says how large numbers are."""
+    """Transpose eight bands by eight pixels, from and to addresses; the type of `unit` gives the size of numbers."""
     side = LEAST_SIDE
     vector = ir.VectorType(ir.IntType(unit.dtype.bitwidth), side)
 
@@ -100,7 +100,7 @@ def _turn(
     for row in range(rows):
         for start in range(0, cols, line):
             for number in range(0, bands, LEAST_SIDE):
-                # The last block lies over the one before: what both hold is written twice.
+                # The last block overlaps the one before, so that some numbers are written twice.
                 band = min(number, bands - LEAST_SIDE)
                 for place in range(start, min(cols, start + line), LEAST_SIDE):
                     col = min(place, cols - LEAST_SIDE)

@@ -14,10 +14,10 @@ from hsad.kernels.compiled import compiled, inner
 __all__ = ["clutter_level"]
 
 _STEPS = 64.0
-"""Steps of the quantised scores per unit."""
+"""Number of steps of the quantised scores per unit."""
 
 _LOWEST, _HIGHEST = -8.0, 24.0
-"""Scores outside count as these."""
+"""Scores outside this range count as its ends."""
 
 
 def clutter_level(scores: NDArray[np.float64], side: int, share: float = 0.75) -> NDArray[np.float64]:
@@ -26,16 +26,16 @@ def clutter_level(scores: NDArray[np.float64], side: int, share: float = 0.75) -
     Parameters
     ----------
     scores : (rows, cols) ndarray of float64
-        NaN where there is none: such pixels count nowhere. Windows are cut at the edges of the map.
+        NaN for pixels without a score, which no window counts. Windows are cut at the edges of the map.
     side : int
-        Odd side of the window of the quantile, in pixels; that of the mean is half of it, odd.
+        Odd side of the window of the quantile, in pixels. The window of the mean has half of it, rounded to odd.
     share : float
-        Of the window's scores at or below the quantile.
+        Share of the scores of the window at or below the quantile.
 
     Returns
     -------
     (rows, cols) ndarray of float64
-        To 1/64 before the mean; NaN where no pixel near has a score.
+        Quantiles are rounded to 1/64 before the mean; NaN if no pixel nearby has a score.
     """
     known = ~np.isnan(scores)
     steps = np.where(known, np.clip(scores, _LOWEST, _HIGHEST) - _LOWEST, 0.0) * _STEPS
@@ -75,7 +75,7 @@ def _count(
     inside: int,
     below: int,
 ) -> tuple[int, int]:
-    """Let a column of the window enter (sign 1) or leave (-1); return how many are inside, and below `place`."""
+    """Add (sign 1) or remove (-1) a column of the window; return the number of scores inside, and below `place`."""
     if 0 <= col < levels.shape[1]:
         for row in range(top, bottom):
             level = levels[row, col]
@@ -89,7 +89,7 @@ def _count(
 
 @compiled
 def _running_quantile(levels: NDArray[np.int64], count: int, radius: int, share: float) -> NDArray[np.int64]:
-    """Return the quantile of the levels (-1: none) in the square around each pixel, -1 where it is empty.
+    """Return the quantile of the levels in the square around each pixel; a level of -1 means that there is none.
 
     A histogram moves along each row, with the place of the quantile in it (Huang, Yang, Tang, 1979).
     """

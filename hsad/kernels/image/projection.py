@@ -11,7 +11,7 @@ from hsad.kernels.triangular import PANEL, Whitening, multiply, padded
 __all__ = ["project", "squared_lengths"]
 
 _PIXELS = 64
-"""Pixels projected at a time: whole vectors of them."""
+"""Number of pixels that are projected together, a multiple of a vector."""
 
 
 def project(
@@ -42,7 +42,7 @@ def project(
 
 
 def _panels(vectors: NDArray[np.float64]) -> Whitening:
-    """Return ``(bands, k)`` vectors in panels whose rows are the bands and no more: spectra lie without gaps."""
+    """Return ``(bands, k)`` vectors in panels with one row for each band, because spectra lie without gaps."""
     bands, count = vectors.shape
     filled = np.zeros((bands, padded(count)))
     filled[:, :count] = vectors
@@ -53,7 +53,7 @@ def _panels(vectors: NDArray[np.float64]) -> Whitening:
 def squared_lengths(
     spectra: NDArray[np.float64], centre: NDArray[np.float64], weight: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Return ``Σ weight · (x - centre)²`` over the bands of every spectrum, exact in the same sense.
+    """Return ``Σ weight · (x - centre)²`` over the bands of every spectrum, the same wherever a pixel lies.
 
     Parameters
     ----------

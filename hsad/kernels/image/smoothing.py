@@ -9,7 +9,7 @@ __all__ = ["smoothed", "smoothing_radius"]
 
 
 def smoothing_radius(sigma: float) -> int:
-    """Return where the Gaussian is cut: after four standard deviations, as in scipy."""
+    """Return the radius at which the Gaussian is cut: four standard deviations, as in scipy."""
     return int(4.0 * sigma + 0.5)
 
 
@@ -21,7 +21,7 @@ def smoothed(values: NDArray[np.float64], valid: NDArray[np.bool_], sigma: float
     values : (rows, cols) or (rows, cols, maps) ndarray of float64
     valid : (rows, cols) ndarray of bool
     sigma : float
-        Standard deviation in pixels; 0: no smoothing.
+        Standard deviation in pixels; 0 for no smoothing.
     """
     if sigma == 0:
         return values

@@ -1,4 +1,4 @@
-"""Principal component pursuit of a matrix in memory (compiled: imported where it is used)."""
+"""Principal component pursuit of a matrix in memory. Importing this file loads numba."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Matrix = NDArray[np.float64]
 
 
 class _Schedule(NamedTuple):
-    """What the iterations are to do.
+    """The parameters of the iterations.
 
     Attributes
     ----------
@@ -28,7 +28,7 @@ class _Schedule(NamedTuple):
     least : float
         ‖X - L - S‖ at which they end.
     most : int
-        How many there are at most.
+        Largest number of iterations.
     """
 
     lam: float
@@ -38,13 +38,13 @@ class _Schedule(NamedTuple):
 
 
 class _Now(NamedTuple):
-    """How far the iterations have come.
+    """The state of the iterations.
 
     Attributes
     ----------
     done : int
     shrunk_by, penalty : float
-        The penalty that the singular values were shrunk by, and that of the next iteration.
+        The penalty by which the singular values were shrunk, and the penalty of the next iteration.
     ratio, threshold, vectors, factors
         As of a `Step`.
     """
@@ -60,7 +60,7 @@ class _Now(NamedTuple):
 
 @compiled
 def _iterate(matrix: Matrix, state: Matrix, schedule: _Schedule, now: _Now) -> tuple[bool, bool, _Now, Matrix]:
-    """Iterate as `hsad.kernels.low_rank.pursuit.iterate` does, to the end or until singular values lie too close.
+    """Run the iterations of `hsad.kernels.low_rank.pursuit.iterate`, until they end or singular values lie too close.
 
     Returns
     -------

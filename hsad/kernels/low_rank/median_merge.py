@@ -1,4 +1,4 @@
-"""Overlapping patches merged into an image by the median (compiled: imported where it is used)."""
+"""Overlapping patches merged into an image by the median. Importing this file loads numba."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Numbers = NDArray[np.int64]
 
 
 class Covering(NamedTuple):
-    """Which patches lie over a pixel.
+    """The patches that cover each pixel.
 
     Attributes
     ----------
@@ -25,9 +25,9 @@ class Covering(NamedTuple):
     patch : int
         Side of a patch.
     row_span, col_span : (rows or cols of the image, 2) ndarray of int64
-        The first of them that lies over a row or column, and one past the last.
+        For each row or column the first patch that covers it, and one past the last.
     places : (most, 2) ndarray of int64
-        Room for the patches over a pixel, and the position in each.
+        Workspace for the patches over a pixel, and the position in each.
     """
 
     rows: Numbers
@@ -40,7 +40,7 @@ class Covering(NamedTuple):
 
 @inner
 def _spans(starts: Numbers, patch: int, size: int) -> Numbers:
-    """Return which of the patches, whose starts increase, lie over each position: first, and one past the last."""
+    """Return, for each position, the first patch that covers it and one past the last; starts of patches increase."""
     spans = np.empty((size, 2), np.int64)
     first = stop = 0
     for position in range(size):
@@ -54,14 +54,14 @@ def _spans(starts: Numbers, patch: int, size: int) -> Numbers:
 
 @inner
 def covering(rows: Numbers, cols: Numbers, patch: int, shape: tuple[int, int]) -> Covering:
-    """Return which patches lie over the pixels of an image."""
+    """Return the patches that cover the pixels of an image."""
     places = np.empty((min(patch * patch, rows.size * cols.size), 2), np.int64)
     return Covering(rows, cols, patch, _spans(rows, patch, shape[0]), _spans(cols, patch, shape[1]), places)
 
 
 @inner
 def places_of(over: Covering, numbers: Numbers, row: int, col: int) -> int:
-    """Write patch and position in it, for each patch that covers a pixel, into `places`; return how many.
+    """Write patch and position in it, for each patch that covers a pixel, into `places`; return their number.
 
     `numbers` are those of the patches on the grid, negative where there is none.
     """
@@ -80,7 +80,7 @@ def places_of(over: Covering, numbers: Numbers, row: int, col: int) -> int:
 def median(values: Stack, count: int, out: Stack) -> None:
     """Write the median of the first `count` rows of ``(most, bands)`` values, band by band; the rows are reordered."""
     bands = values.shape[1]
-    # Exchanges of neighbours, the same for all bands, until those in the middle are in their places.
+    # Neighbours are exchanged, in the same order for all bands, until the middle values are in their places.
     for last in range(count - 1, max((count - 1) // 2, 1) - 1, -1):
         for k in range(last):
             one, other = values[k], values[k + 1]
@@ -103,7 +103,7 @@ def merge_by_median(
     ----------
     stack : (patches, patch², bands) ndarray
     numbers : (rows, cols) ndarray of int64
-        Which patch of the stack lies at each place of the grid; negative where there is none.
+        Number in the stack of the patch at each place of the grid; negative if there is none.
     rows, cols : ndarray of int64
         First row and column of the patches, in the merged image, increasing.
     patch : int

@@ -1,4 +1,4 @@
-"""Patches and their rank-k backgrounds, all bands side by side (compiled: imported where it is used)."""
+"""Patches and their rank-k backgrounds, all bands side by side. Importing this file loads numba."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ Numbers = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
 _TOGETHER = 32
-"""Patches whose products are formed together."""
+"""Number of patches whose products are formed together."""
 
 
 class Places(NamedTuple):
-    """Where patches lie: their first rows and columns, in whatever they are taken from, and their side."""
+    """The places of patches: their first rows and columns in the image, and their side."""
 
     rows: Numbers
     cols: Numbers
@@ -33,7 +33,7 @@ class Places(NamedTuple):
 
 @inner
 def _copy_valid(spectra: Stack, valid: Mask, patch: int, values: Stack, mean: Stack) -> int:
-    """Copy the valid pixels of a patch, write their mean, return how many there are."""
+    """Copy the valid pixels of a patch, write their mean, return their number."""
     bands = spectra.shape[2]
     count = 0
     mean[:] = 0.0
@@ -53,9 +53,9 @@ def _copy_valid(spectra: Stack, valid: Mask, patch: int, values: Stack, mean: St
 def _take(
     spectra: Stack, valid: Mask, row: int, col: int, patch: int, center: bool, values: Stack, mean: Stack
 ) -> bool:
-    """Write the patch from (row, col) on, ``(patch², bands)``; False where no pixel of it is valid.
+    """Write the patch from (row, col) on, ``(patch², bands)``; return False if none of its pixels is valid.
 
-    An invalid pixel takes the mean of the valid ones. With `center` the mean is taken out, and written.
+    An invalid pixel gets the mean of the valid ones. With `center` the mean is subtracted, and written.
     """
     bands = spectra.shape[2]
     spectra, valid = spectra[row : row + patch, col : col + patch], valid[row : row + patch, col : col + patch]
@@ -102,7 +102,7 @@ def _add_stack(stack: Stack, count: int, bands: int, width: int, lower: Stack) -
 
 @compiled
 def patch_products(spectra: Stack, valid: Mask, places: Places, center: bool) -> tuple[int, Stack]:
-    """Return how many patches have a valid pixel, and the sums of their outer products, ``(bands, patch², patch²)``.
+    """Return the number of patches with a valid pixel, and the sums of their products, ``(bands, patch², patch²)``.
 
     Parameters
     ----------
@@ -115,7 +115,7 @@ def patch_products(spectra: Stack, valid: Mask, places: Places, center: bool) ->
     bands, patch = spectra.shape[2], places.patch
     size = patch * patch
     width, lanes = padded(size), padded(bands)
-    # Whole vectors of bands and of pixels, for the transposition; what is beyond stays 0.
+    # Whole vectors of bands and of pixels, for the transposition; numbers beyond them stay 0.
     values, mean = np.zeros((width, lanes)), np.empty(bands)
     flat, offsets = values.reshape(-1), np.arange(width) * lanes
     stack = np.zeros(lanes * _TOGETHER * width)

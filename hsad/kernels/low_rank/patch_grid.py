@@ -1,4 +1,4 @@
-"""Overlapping patches of an image: where they lie, and taking them out.
+"""Overlapping patches of an image: their places, and their values.
 
 The patches lie at the same places in the scene whatever block they are seen in, at every `stride` pixels counted from
 both ends towards the middle: a mirrored scene has mirrored patches, and the last row and column are covered.

@@ -44,18 +44,18 @@ __all__ = [
 Matrix = NDArray[np.float64]
 
 _MANY = 2**20
-"""Rows, for which the map of a step is made."""
+"""Number of rows for which the map of a step is formed."""
 
 GROWTH = 1.5
-"""ρ: the penalty μ grows by this factor an iteration."""
+"""ρ, the factor by which the penalty μ grows in each iteration."""
 
 MOST_GROWTH = 1e7
-"""μ ends at this multiple of its first value."""
+"""Largest multiple of its first value that μ reaches."""
 
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """What turns M of one iteration into S and M of the next.
+    """The numbers that turn M of one iteration into S and M of the next.
 
     Attributes
     ----------
@@ -78,7 +78,7 @@ class Step:
 
     @cached_property
     def low_rank_map(self) -> LowRankMap:
-        """What makes L of M, packed for the kernels: the same for all of many rows."""
+        """The map from M to L, packed for the kernels; it is the same for all rows."""
         from hsad.kernels.low_rank.soft_threshold import low_rank_map
 
         return low_rank_map(self.vectors, self.factors, _MANY)
@@ -86,7 +86,7 @@ class Step:
 
 @dataclass(frozen=True, eq=False)
 class Extent:
-    """What the first iteration needs to know of X.
+    """The numbers of X that the first iteration needs.
 
     Attributes
     ----------
@@ -136,7 +136,7 @@ class Extent:
 
 @dataclass(frozen=True, eq=False)
 class Tally:
-    """What a pass brings home.
+    """The sums that a pass over the rows returns.
 
     Attributes
     ----------
@@ -171,7 +171,7 @@ def iterate(
     max_iterations: int,
     advance_all: Callable[[tuple[Step, ...]], Tally],
 ) -> tuple[tuple[Step, ...], float]:
-    """Run the iteration until ‖X - L - S‖ ≤ tolerance · ‖X‖, and then take one step more.
+    """Run the iteration until ‖X - L - S‖ ≤ tolerance · ‖X‖, and then one more step.
 
     Parameters
     ----------
@@ -228,7 +228,7 @@ def shrink_spectrum(gram: Matrix, penalty: float) -> tuple[Matrix, NDArray[np.fl
 
 
 def advance(pixels: Matrix, state: Matrix, steps: Sequence[Step]) -> Tally:
-    """Take the rows through `steps`; the M of the last iteration done becomes that of the last step.
+    """Apply `steps` to the rows; the M of the last iteration becomes the M of the last step.
 
     Parameters
     ----------
@@ -254,7 +254,7 @@ def advance(pixels: Matrix, state: Matrix, steps: Sequence[Step]) -> Tally:
 
 
 def finish(pixels: Matrix, state: Matrix, steps: Sequence[Step]) -> Tally:
-    """Take the rows through `steps` and leave the sparse part S of the last one in `state`; see `advance`."""
+    """Apply `steps` to the rows and write the sparse part S of the last step to `state`; see `advance`."""
     from hsad.kernels.low_rank.soft_threshold import sparse_state
 
     last = _catch_up(pixels, state, steps)
@@ -264,7 +264,7 @@ def finish(pixels: Matrix, state: Matrix, steps: Sequence[Step]) -> Tally:
 
 
 def _catch_up(pixels: Matrix, state: Matrix, steps: Sequence[Step]) -> Step:
-    """Take the rows through all steps but the last, and return that."""
+    """Apply all steps but the last to the rows; return the last step."""
     from hsad.kernels.low_rank.soft_threshold import next_state
     from hsad.kernels.triangular import new_scatter
 

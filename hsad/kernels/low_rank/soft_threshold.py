@@ -19,18 +19,18 @@ Matrix = NDArray[np.float64]
 Vector = NDArray[np.float64]
 
 _ROWS = 256
-"""Rows at a time: whole vectors of them."""
+"""Number of rows that are computed together, a multiple of a vector."""
 
 
 class LowRankMap(NamedTuple):
-    """How the low-rank part follows from M: ``L = M A B`` while two thin matrices are cheaper than the square one.
+    """The map from M to its low-rank part: ``L = M A B`` if two thin matrices are cheaper than the square one.
 
     Attributes
     ----------
     first : Whitening
         A, or the square matrix.
     second : Whitening
-        B, or nothing.
+        B, or empty.
     thin : bool
         Whether there are two.
     """
@@ -42,7 +42,7 @@ class LowRankMap(NamedTuple):
 
 @compiled
 def shrink_factors(values: Vector, penalty: float) -> tuple[Vector, float]:
-    """Return which part of singular values is left when each loses 1/penalty, and the sum of what is left of them.
+    """Return the share of each singular value that is left after 1/penalty is subtracted, and the sum of the results.
 
     Parameters
     ----------
@@ -69,14 +69,14 @@ def shrink_factors(values: Vector, penalty: float) -> tuple[Vector, float]:
 
 @compiled
 def low_rank_map(vectors: Matrix, factors: Vector, rows: int) -> LowRankMap:
-    """Return the map that keeps these orthonormal vectors, ``(d, r)``, times their factors, for so many rows."""
+    """Return the map onto orthonormal vectors, ``(d, r)``, times their factors, for a number of rows."""
     bands, rank = vectors.shape
     weighted = np.empty((rank, bands))
     for k in range(rank):
         for b in range(bands):
             weighted[k, b] = factors[k] * vectors[b, k]
     packed = pack_whitening(weighted, False)
-    # The square matrix, too, has to be made.
+    # Forming the square matrix costs time, too.
     if 2 * rows * rank < bands * (rows + rank):
         return LowRankMap(pack_whitening(vectors, False), packed, True)
     width = padded(rank)
@@ -117,7 +117,7 @@ def _new_piece(rows: int, bands: int, to: LowRankMap) -> _Piece:
 
 @inner
 def _take(state: Matrix, start: int, to: LowRankMap, piece: _Piece) -> int:
-    """Copy rows of M from `start` on and write their L; return how many they are."""
+    """Copy rows of M from `start` on and write their L; return the number of rows."""
     bands, width = state.shape[1], padded(state.shape[1])
     count: int = min(_ROWS, state.shape[0] - start)
     for row in range(count):
@@ -134,7 +134,7 @@ def _take(state: Matrix, start: int, to: LowRankMap, piece: _Piece) -> int:
 
 @inner
 def _step(x: Vector, m: Vector, low: Vector, ratio: float, threshold: float) -> float:
-    """Replace a row of M by that of the next M; return its part of ‖X - L - S‖²."""
+    """Replace a row of M by the row of the next M; return its part of ‖X - L - S‖²."""
     squares = 0.0
     for b in range(x.size):
         dual = ratio * (m[b] - low[b])
@@ -151,7 +151,7 @@ def _step(x: Vector, m: Vector, low: Vector, ratio: float, threshold: float) -> 
 def _step_rows(
     pixels: Matrix, state: Matrix, start: int, to: LowRankMap, ratio: float, threshold: float, piece: _Piece
 ) -> float:
-    """Take rows from `start` on to the next M, in `state` and in the piece."""
+    """Replace rows from `start` on by those of the next M, in `state` and in the piece."""
     bands = pixels.shape[1]
     count, width = _take(state, start, to, piece), padded(bands)
     squares = 0.0
@@ -166,7 +166,7 @@ def _step_rows(
 
 @compiled
 def next_state(pixels: Matrix, state: Matrix, to: LowRankMap, ratio: float, threshold: float, gram: Scatter) -> float:
-    """Replace M in `state` by the next M, and add the products of that, around zero; return ‖X - L - S‖².
+    """Replace M in `state` by the next M, and add the products of its rows, around zero; return ‖X - L - S‖².
 
     A `gram` of no bands gets none. One kernel for both: compiled twice, the same lines round differently, and a run
     that goes on after an interruption would not end with the same bits.

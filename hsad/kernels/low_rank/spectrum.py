@@ -1,4 +1,4 @@
-"""The leading eigenvectors of a symmetric matrix, no more of them than are wanted (compiled: imported where used).
+"""The leading eigenvectors of a symmetric matrix, as many as are wanted. Importing this file loads numba.
 
 Reflections make the matrix tridiagonal; there, eigenvalues above a floor are counted and cornered by the signs of
 pivots (Sturm), eight of them in a vector, and each is found with its vector by inverse iteration through the twisted
@@ -22,17 +22,17 @@ Matrix = NDArray[np.float64]
 Vector = NDArray[np.float64]
 
 _GRID = 64
-"""Points between the floor and the trace at which eigenvalues are counted first."""
+"""Number of points between floor and trace at which eigenvalues are counted first."""
 
 _HALVINGS = 6
 _MOST_HALVINGS = 30
-"""How often the intervals between them are halved before inverse iteration begins: until each holds one."""
+"""Largest number of times that an interval is halved before inverse iteration begins: until it holds one eigenvalue."""
 
 _SMALLEST = 1e-15
-"""Share of the sum of all eigenvalues below which one is rounding."""
+"""An eigenvalue below this share of the sum of all is rounding."""
 
 _MOST_STEPS = 12
-"""Of each iteration; three or four are enough for all but close eigenvalues."""
+"""Largest number of steps of an inverse iteration; three or four are enough for all but close eigenvalues."""
 
 _ROUNDING = 2.0**-52
 _NOTHING = 1e-200
@@ -40,7 +40,7 @@ _NOTHING = 1e-200
 
 _ORTHONORMAL = 1e-12
 _INDEPENDENT = 0.1
-"""Vectors found one by one are made orthonormal when the squares of their products sum to less."""
+"""Vectors that were found one by one can be made orthonormal if the squares of their products sum to less than this."""
 
 
 @inner
@@ -53,7 +53,7 @@ def _tridiagonal(a: Vector, size: int, width: int, diagonal: Vector, beside: Vec
     w, product = np.zeros(width), np.empty(width)
     for i in range(size - 1, -1, -1):
         v, following = reflectors[(i + 1) * width : (i + 2) * width], reflectors[i * width : (i + 1) * width]
-        # Row i, as the reflection before leaves it.
+        # Row i after the reflection before.
         row, own_v, own_w = a[i * width : (i + 1) * width], v[i], w[i]
         square = 0.0
         for k in range(i - 1):
@@ -109,7 +109,7 @@ def _corner(diagonal: Vector, squares: Vector, floor: float, top: float, count: 
         grid[k] = floor * ratio ** (k + 1)
     _count_below(diagonal, squares, grid, pivots, counts)
     for j in range(low.size):
-        # The one with this many below it.
+        # The eigenvalue with this number of eigenvalues below it.
         number = max(size - 1 - j, size - count)
         k = 0
         while k < _GRID and counts[k] <= number:
@@ -141,9 +141,9 @@ def _approach(
     at: Vector, below: Vector, rests: Vector, norms: Vector, accuracy: float, low: Vector, high: Vector, first: int,
     size: int, count: int,
 ) -> bool:  # fmt: skip
-    """Move the points to where their vectors say that an eigenvalue is; True if all were there.
+    """Move the points to the eigenvalues that their vectors indicate; True if all points were there already.
 
-    A step is that of the Rayleigh quotient, within the interval, which each factorization makes narrower.
+    A step is that of the Rayleigh quotient, limited to the interval. Each factorization makes the interval narrower.
     """
     found = True
     for j in range(TWISTED):
@@ -155,7 +155,7 @@ def _approach(
             low[k] = max(low[k], at[j])
         else:
             high[k] = min(high[k], at[j])
-        # No further than to the edge, where an eigenvalue may lie but for rounding; from there to the middle.
+        # A step ends at the edge, near which the eigenvalue may be; from the edge the next step goes to the middle.
         better = at[j] + rests[j] / norms[j]
         if better > high[k]:
             better = high[k]
@@ -169,7 +169,7 @@ def _approach(
 def _find(
     diagonal: Vector, beside: Vector, squares: Vector, low: Vector, high: Vector, count: int, z: Vector, width: int
 ) -> bool:
-    """Write vectors of length 1 of the cornered eigenvalues, and these to `low`; False where one is not found."""
+    """Write unit vectors of the enclosed eigenvalues, and the eigenvalues to `low`; False if one is not found."""
     size = diagonal.size
     at, below, rests, norms = np.empty(TWISTED), np.empty(TWISTED), np.empty(TWISTED), np.empty(TWISTED)
     work = np.empty(3 * size * TWISTED)
@@ -195,15 +195,15 @@ def _find(
 
 @inner
 def _orthonormalize(z: Vector, size: int, rows: int, width: int, count: int) -> tuple[bool, Vector]:
-    """Return vectors that nearly are so made orthonormal, the first ones first; False if they are not near enough.
+    """Return nearly orthonormal vectors made orthonormal, the first ones first; False if they are too far from it.
 
-    Those given have room for `width`, those returned for no more than whole SIMD vectors of them.
+    The argument has room for `width` vectors, the result for their number rounded up to whole SIMD vectors.
     """
     change = np.zeros((count, count))
     for _ in range(_MOST_STEPS):
         products = np.zeros(width * width)
         add_products(z, 0, size, width, products, 0)
-        # To the first order the inverse of the Cholesky factor.
+        # The inverse of the Cholesky factor to first order.
         total = 0.0
         for k in range(count):
             row, target = products[k * width : k * width + count], change[k]
@@ -218,7 +218,7 @@ def _orthonormalize(z: Vector, size: int, rows: int, width: int, count: int) -> 
         turned = np.empty(rows * padded(count))
         multiply(z, rows, width, pack_whitening(change, True), turned)
         z, width = turned, padded(count)
-        # What is left is of the second order.
+        # The remaining error is of second order.
         if total <= _ORTHONORMAL:
             return True, z
     return False, z
@@ -226,7 +226,7 @@ def _orthonormalize(z: Vector, size: int, rows: int, width: int, count: int) -> 
 
 @inner
 def _reflect_back(z: Vector, size: int, width: int, reflectors: Vector, step: int, inverses: Vector) -> None:
-    """Turn vectors of the tridiagonal matrix into those of the matrix."""
+    """Transform vectors of the tridiagonal matrix into vectors of the matrix."""
     sums = np.zeros(width)
     for i in range(size):
         # Rows before i: the reflection of row i - 1 is done while that of row i is prepared.
@@ -260,7 +260,7 @@ def _scaled(matrix: Matrix, scale: float, step: int) -> Vector:
 
 @compiled
 def leading_vectors(matrix: Matrix, floor: float, most: int) -> tuple[bool, Vector, Matrix]:
-    """Return the eigenvalues above `floor`, the largest first, but at most so many, and their vectors.
+    """Return the eigenvalues above `floor`, the largest first, at most a number of them, and their vectors.
 
     Parameters
     ----------

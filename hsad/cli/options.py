@@ -134,6 +134,13 @@ class HsadGroup(_WithCommonOptions, click.Group):
     command_class = HsadCommand
     group_class = type
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands, each with its whole first sentence, where click cuts sentences off."""
+        with formatter.section("Commands"):
+            formatter.write_dl(
+                [(name, self.commands[name].get_short_help_str(limit=1000)) for name in self.list_commands(ctx)]
+            )
+
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse; a group alone asks for its help page."""
         if not args and not ctx.resilient_parsing:  # the latter while a shell asks what to offer

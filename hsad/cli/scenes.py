@@ -80,7 +80,12 @@ _SHOWN: dict[str, Callable[[Any], str]] = {
 @click.command(cls=HsadCommand)
 @click.argument("scene")
 @click.argument("output", metavar="OUT", type=OUTPUT)
-@click.option("--interleave", metavar="bil|bip|bsq", help="Order of the numbers in ENVI files.  [default: bil]")
+@click.option(
+    "--interleave",
+    metavar="bil|bip|bsq|tile",
+    help="Order of the numbers in ENVI files; tile: a COG for GeoTIFF, with the bands of a tile side by side.  "
+    "[default: bil]",
+)
 @click.option("--memory", metavar="SIZE", help="Memory that the command may take, Python included.  [default: 2GB]")
 @with_options(SceneOptions)
 @overwrite_option

@@ -286,3 +286,26 @@ def test_memory_is_that_which_is_given(tmp_path, name):
     )
     assert int(result.stdout) < 500e6
     assert Path(tmp_path / name).exists()
+
+
+def test_a_cog_holds_the_bands_of_a_tile_side_by_side(tmp_path):
+    import rasterio
+
+    values = np.random.default_rng(0).integers(0, 900, (150, 140, 6)).astype(np.int16)
+    cube = xr.DataArray(values, dims=("y", "x", "band"), coords={"wavelength": ("band", np.linspace(400, 900, 6))})
+    cube = GeoGrid(150, 140, CRS.from_epsg(32633), TRANSFORMS[1]).attach(cube)
+    with pytest.raises(ParameterError, match="interleave: 'tile' is for GeoTIFF files"):
+        hsad.write_cube(cube, tmp_path / "out.hdr", interleave="tile")
+    if tuple(map(int, rasterio.__gdal_version__.split(".")[:2])) < (3, 11):
+        with pytest.raises(OutputError, match="interleave tile needs GDAL 3.11 or newer"):
+            hsad.write_cube(cube, tmp_path / "out.tif", interleave="tile")
+        assert not list(tmp_path.iterdir())
+        return
+    hsad.write_cube(cube, tmp_path / "out.tif", interleave="tile")
+    with rasterio.open(tmp_path / "out.tif") as dataset:
+        structure = dataset.tags(ns="IMAGE_STRUCTURE")
+        assert (structure["LAYOUT"], structure["INTERLEAVE"]) == ("COG", "TILE")
+        np.testing.assert_array_equal(np.moveaxis(dataset.read(), 0, 2), values)
+    again = hsad.open_cube(tmp_path / "out.tif")
+    np.testing.assert_array_equal(again.values, values)
+    np.testing.assert_allclose(again.wavelength, cube.wavelength)

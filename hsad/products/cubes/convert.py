@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from hsad.engine.memory import memory_bytes
 from hsad.errors import OutputError, ParameterError
@@ -25,7 +25,7 @@ def write_cube(
     cube: xr.DataArray | NDArray[Any],
     path: str | os.PathLike[str],
     *,
-    interleave: Interleave | None = None,
+    interleave: Interleave | Literal["tile"] | None = None,
     overwrite: bool = False,
     memory: str | int | None = None,
 ) -> Path:
@@ -37,8 +37,9 @@ def write_cube(
         As `hsad.scene.cube` describes it.
     path : path
         ``.hdr``, ``.img``, ``.bil`` and so on for ENVI, ``.tif`` for GeoTIFF, ``.zarr`` for Zarr.
-    interleave : {"bil", "bip", "bsq"}, optional
-        The order of the numbers in ENVI files; ``bil`` by default.
+    interleave : {"bil", "bip", "bsq", "tile"}, optional
+        The order of the numbers in ENVI files; ``bil`` by default. ``tile`` is for GeoTIFF and gives a COG in which the
+        bands of a tile lie side by side; it needs GDAL 3.11.
     overwrite : bool
         Whether an existing output may be replaced.
     memory : int or str, optional
@@ -67,13 +68,20 @@ def write_cube(
         refuse_inputs(Path(path), sources)
         if suffix == ".hdr":
             refuse_inputs(Path(path).with_suffix(".img"), sources)
-    if interleave is not None and suffix not in ENVI_SUFFIXES:
-        raise ParameterError(f"interleave: {interleave!r} is for ENVI files, not for {Path(path).name}")
+    if interleave is not None and suffix not in (TIFF_SUFFIXES if interleave == "tile" else ENVI_SUFFIXES):
+        kind = "GeoTIFF" if interleave == "tile" else "ENVI"
+        raise ParameterError(f"interleave: {interleave!r} is for {kind} files, not for {Path(path).name}")
     size = memory_bytes(memory)
     if suffix in ENVI_SUFFIXES:
-        return write_envi(cube, path, interleave or "bil", overwrite=overwrite, memory=size)
+        return write_envi(
+            cube,
+            path,
+            "bil" if interleave is None or interleave == "tile" else interleave,
+            overwrite=overwrite,
+            memory=size,
+        )
     if suffix in TIFF_SUFFIXES:
-        return write_geotiff(cube, path, overwrite=overwrite, memory=size)
+        return write_geotiff(cube, path, cog=interleave == "tile", overwrite=overwrite, memory=size)
     if suffix in ZARR_SUFFIXES:
         return write_zarr(cube, path, overwrite=overwrite, memory=size)
     known = ", ".join((*ENVI_SUFFIXES, *TIFF_SUFFIXES, *ZARR_SUFFIXES))

@@ -25,16 +25,19 @@ __all__ = ["TIFF_SUFFIXES", "write_geotiff"]
 TIFF_SUFFIXES = (".tif", ".tiff")
 _WIDER = {"bool": "uint8", "float16": "float32"}  # GDAL has no such types; these hold the same
 _STRIP_ROWS = 16
+_TILE_INTERLEAVE_SINCE = (3, 11)  # GDAL's COG driver has INTERLEAVE=TILE from this version on
+_COG_BLOCK = 128  # pixels a side: a tile of 224 bands of float32 then has 15 MB before compression
 
 
 def write_geotiff(
     cube: xr.DataArray | NDArray[Any],
     path: str | os.PathLike[str],
     *,
+    cog: bool = False,
     overwrite: bool = False,
     memory: int | None = None,
 ) -> Path:
-    """Write a cube as a GeoTIFF, by blocks of rows: uncompressed strips, band by band.
+    """Write a cube as a GeoTIFF, by blocks of rows: uncompressed strips, band by band, or a COG.
 
     Stored numbers and data type do not change (types that GDAL lacks are widened). Each band has the tags
     ``wavelength``, ``wavelength_units``, ``fwhm`` and ``bbl``, which are exact, and ``CENTRAL_WAVELENGTH_UM`` and
@@ -46,6 +49,9 @@ def write_geotiff(
     cube : (y, x, band) DataArray or ndarray
     path : path
         ``.tif`` or ``.tiff``.
+    cog : bool
+        Whether it becomes a Cloud-Optimized GeoTIFF in which the bands of a tile lie side by side
+        (``INTERLEAVE=TILE``), compressed without loss. A program then reads a window of all bands with few requests.
     overwrite : bool
         Whether a file of this name may be replaced.
     memory : int, optional
@@ -56,7 +62,7 @@ def write_geotiff(
     ParameterError
         When it is no cube, or there is too little memory.
     OutputError
-        When the file cannot be written, or is the scene itself.
+        When GDAL is older than 3.11 and cannot write such a COG, or the file cannot be written, or is the scene itself.
 
     Warns
     -----
@@ -66,6 +72,8 @@ def write_geotiff(
     cube = check_cube(cube)
     target = check_output(path, TIFF_SUFFIXES, overwrite=overwrite)
     check_output(statistics(target), (), overwrite=True)
+    if cog:
+        _require_tile_interleave(target)
     say_what_is_left_out(cube, "a GeoTIFF")
     dtype = np.dtype(_WIDER.get(cube.dtype.name, cube.dtype.name))
     height = block_rows(cube, memory, step=_STRIP_ROWS)
@@ -86,9 +94,31 @@ def write_geotiff(
         least = cube.size * dtype.itemsize
         if staged.stat().st_size < least:  # GDAL reports no error when it closes a file on a full disk
             raise OutputError(f"{target}: {staged.stat().st_size} of {least} bytes could be written (disk full?)")
+        if cog:
+            staged = _as_cog(staged, folder / f"cog{target.suffix}", target)
         drop_statistics(target)
         publish(staged, target, overwrite=overwrite)
     return target
+
+
+def _require_tile_interleave(target: Path) -> None:
+    import rasterio
+
+    version = rasterio.__gdal_version__
+    if tuple(int(part) for part in version.split(".")[:2]) < _TILE_INTERLEAVE_SINCE:
+        raise OutputError(f"{target}: interleave tile needs GDAL 3.11 or newer, rasterio here has GDAL {version}")
+
+
+def _as_cog(staged: Path, cog: Path, target: Path) -> Path:
+    """Write a GeoTIFF once more as a COG; returns the COG."""
+    import rasterio.shutil
+
+    with gdal_errors(target):
+        rasterio.shutil.copy(
+            staged, cog, driver="COG", INTERLEAVE="TILE", COMPRESS="DEFLATE", PREDICTOR="YES", BLOCKSIZE=_COG_BLOCK,
+            OVERVIEWS="NONE", BIGTIFF="IF_SAFER",
+        )  # fmt: skip
+    return cog
 
 
 def _created(staged: Path, cube: xr.DataArray, dtype: np.dtype[Any]) -> Any:

@@ -297,7 +297,7 @@ def test_a_cog_holds_the_bands_of_a_tile_side_by_side(tmp_path):
     with pytest.raises(ParameterError, match="interleave: 'tile' is for GeoTIFF files"):
         hsad.write_cube(cube, tmp_path / "out.hdr", interleave="tile")
     if tuple(map(int, rasterio.__gdal_version__.split(".")[:2])) < (3, 11):
-        with pytest.raises(OutputError, match="interleave tile needs GDAL 3.11 or newer"):
+        with pytest.raises(OutputError, match=r"interleave tile needs GDAL 3\.11 or newer"):
             hsad.write_cube(cube, tmp_path / "out.tif", interleave="tile")
         assert not list(tmp_path.iterdir())
         return

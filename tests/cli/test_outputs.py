@@ -306,5 +306,5 @@ def test_no_sentence_of_a_help_page_is_cut(capsys):
     for arguments in ([], ["--help"], ["catalog", "--help"]):
         assert run(arguments) == 0
         shown = capsys.readouterr().out
-        assert "Commands:" in shown
-        assert "..." not in shown
+        _, listed = shown.split("Commands:")
+        assert "..." not in listed

@@ -18,7 +18,7 @@ from hsad.detectors.parameters import parameter
 from hsad.detectors.probe import require_valid
 from hsad.errors import ConvergenceWarning, DataError, RankWarning
 from hsad.kernels.covariance import Covariance, mahalanobis, regularize, whitener
-from hsad.kernels.summaries import Histogram, Moments, Totals, quantile
+from hsad.kernels.summaries import Histogram, Moments, Totals, in_single_precision, quantile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -176,7 +176,7 @@ def _untrimmed(block: Block, trimming: tuple[Gaussian, float] | None) -> NDArray
     if trimming is None or not len(pixels):
         return pixels
     gaussian, limit = trimming
-    return pixels[gaussian.distance(pixels).astype(np.float32) <= limit]
+    return pixels[in_single_precision(gaussian.distance(pixels)) <= limit]
 
 
 def _moments(block: Block, gaussian: Gaussian | None = None, limit: float = np.inf) -> Moments | None:

@@ -13,7 +13,17 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Histogram", "Largest", "Moments", "Sample", "Together", "Totals", "pixel_keys", "quantile"]
+__all__ = [
+    "Histogram",
+    "Largest",
+    "Moments",
+    "Sample",
+    "Together",
+    "Totals",
+    "in_single_precision",
+    "pixel_keys",
+    "quantile",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,7 +184,11 @@ def _splitmix64(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 
 _LARGEST = float(np.finfo(np.float32).max)
-"""Numbers beyond it are counted as if they were it."""
+
+
+def in_single_precision(values: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
+    """Return numbers as float32; those beyond its range become its largest number."""
+    return np.asarray(np.clip(values, -_LARGEST, _LARGEST), dtype=np.float32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,7 +206,7 @@ class Histogram:
     @classmethod
     def of(cls, values: NDArray[np.floating[Any]], prefix: int | None = None) -> Self:
         """Count `values` by their upper 16 bits or, among those with this upper half, by their lower 16 bits."""
-        bits = np.asarray(np.clip(values, -_LARGEST, _LARGEST), dtype=np.float32).view(np.uint32)
+        bits = in_single_precision(values).view(np.uint32)
         # Without their sign, IEEE numbers sort like integers.
         negative = bits >> np.uint32(31) == 1
         ordered = np.where(negative, ~bits, bits | np.uint32(0x80000000))

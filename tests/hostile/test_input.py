@@ -138,9 +138,9 @@ def test_a_band_of_fill_values_is_left_out():
 
 
 def test_a_gain_that_makes_numbers_huge_is_not_taken_for_nodata():
-    cube = hsad.check_cube(np.random.default_rng(1).normal(size=(16, 16, 5)) * 1e60)
+    cube = hsad.check_cube(np.random.default_rng(1).normal(size=(16, 16, 5)) * 1e30)
     cube = cube.assign_coords(gain=("band", np.full(5, 1e60)))
-    with pytest.raises(DataError, match=r"a spectrum of the order of \de\+1[12]\d at row 0, column 0"):
+    with pytest.raises(DataError, match=r"a spectrum of the order of \de\+(8|9)\d at row 0, column 0"):
         hsad.detect(cube, "rx")
 
 

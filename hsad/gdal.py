@@ -1,4 +1,4 @@
-"""GDAL through rasterio: one way to open a raster, and its errors as one line that names the file."""
+"""GDAL through rasterio. Rasters are opened in one place, and GDAL's errors become one line that names the file."""
 
 from __future__ import annotations
 
@@ -18,31 +18,31 @@ if TYPE_CHECKING:
 __all__ = ["LEAST_CACHE", "drop_statistics", "gdal_errors", "open_dataset", "open_raster", "statistics"]
 
 LEAST_CACHE = 16 * 2**20
-"""Bytes of GDAL's cache of decoded blocks; by default GDAL takes a share of the machine's memory."""
+"""Bytes of GDAL's cache of decoded blocks. Without a limit, GDAL takes a share of the machine's memory."""
 
-_WRITING_CACHE = 64 * 2**20
-# Formats whose files name neither other files nor addresses: only these are opened under HSAD_OFFLINE.
+_WRITING_CACHE = 64 * 2**20  # bytes of GDAL's cache while a raster is written
+# Formats whose files name neither other files nor addresses. Under HSAD_OFFLINE only these are opened.
 _SELF_CONTAINED = ["GTiff", "ENVI", "HFA", "PNG", "JPEG", "JP2OpenJPEG", "AAIGrid", "BMP", "GIF"]
 _SILENT = logging.NullHandler()
 
 
 def open_raster(path: str | Path, mode: str = "r", **profile: Any) -> Any:
-    """Open a raster with rasterio; a raster without georeferencing is no cause for a warning."""
+    """Return a raster opened with rasterio, without a warning if the raster is not georeferenced."""
     import rasterio
     from rasterio.errors import NotGeoreferencedWarning
 
     with without_warnings(NotGeoreferencedWarning):
-        # A member of an archive may be called like an image and name addresses: such formats are left out.
+        # A member of an archive may have the name of an image but contain addresses, so such formats are left out.
         closed = keeps_offline() or str(path).startswith(("/vsizip/", "/vsitar/"))
         if mode == "r" and not profile and closed:
-            # Which drivers may try, `rasterio.open` does not ask.
+            # `rasterio.open` cannot limit the drivers that GDAL tries.
             return rasterio.DatasetReader(str(path), driver=_SELF_CONTAINED)
         return rasterio.open(path, mode, **profile)
 
 
 @contextmanager
 def gdal_errors(path: Path) -> Iterator[None]:
-    """Turn what GDAL fails with into one line that names the output.
+    """Turn an error of GDAL into one line that names the output.
 
     Raises
     ------
@@ -50,49 +50,49 @@ def gdal_errors(path: Path) -> Iterator[None]:
         For the errors of rasterio.
     """
     import rasterio
-    from rasterio._err import CPLE_BaseError  # rasterio lets these out, and they have no public name
+    from rasterio._err import CPLE_BaseError  # rasterio raises these errors, which have no public name
     from rasterio.errors import RasterioError
 
     try:
-        # The environment keeps GDAL's messages off stderr, and its cache below a share of the machine's memory.
+        # The environment keeps GDAL's messages off stderr and limits GDAL's cache.
         with rasterio.Env(GDAL_CACHEMAX=_WRITING_CACHE):
             yield
-    except (RasterioError, CPLE_BaseError, SystemError) as error:  # SystemError: from a copy to a full disk
+    except (RasterioError, CPLE_BaseError, SystemError) as error:  # a copy to a full disk raises SystemError
         raise OutputError(f"{path}: cannot be written: {_reason(error)}") from error
 
 
 @contextmanager
 def open_dataset(path: str, cache: int = LEAST_CACHE) -> Iterator[DatasetReader]:
-    """Open a file with GDAL; its errors, while the file is open too, become a `SceneError` that names it.
+    """Open a file with GDAL; errors during the ``with`` block become a `SceneError` that names the file.
 
-    GDAL keeps decoded blocks in `cache` bytes, not in a share of the machine's memory.
+    GDAL's cache of decoded blocks has `cache` bytes.
     """
     import rasterio
     from rasterio._err import CPLE_BaseError
     from rasterio.errors import RasterioError
 
-    # What GDAL has to say on the way to an error is in the error; without this, Python prints it on stderr.
+    # The error contains GDAL's messages. Without this handler, Python also prints the messages on stderr.
     logging.getLogger("rasterio").addHandler(_SILENT)
     try:
-        # An ending that no file has: GDAL's file system of addresses opens none then, whoever asks.
+        # No file has this suffix, so GDAL's file system for addresses opens nothing.
         options = {"CPL_VSIL_CURL_ALLOWED_EXTENSIONS": ".offline"} if keeps_offline() else {}
-        # GDAL would write the unpacked size of a compressed archive into a file beside it.
+        # Without this option GDAL writes the unpacked size of a compressed archive into a file beside the archive.
         options["CPL_VSIL_GZIP_WRITE_PROPERTIES"] = "NO"
         with rasterio.Env(GDAL_CACHEMAX=cache, **options), open_raster(path) as dataset:
             yield dataset
-    except (RasterioError, CPLE_BaseError, UnicodeDecodeError) as error:  # the last for texts that are no UTF-8
+    except (RasterioError, CPLE_BaseError, UnicodeDecodeError) as error:  # UnicodeDecodeError: a text is not UTF-8
         raise SceneError(f"{path}: {_reason(error)}") from error
 
 
 def _reason(error: BaseException) -> str:
-    """Return GDAL's message on one line: rasterio often keeps it in the cause of its error."""
+    """Return GDAL's message on one line; rasterio often stores the message in the cause of its error."""
     while error.__cause__ is not None:
         error = error.__cause__
     return " ".join(str(error).split()) or type(error).__name__
 
 
 def drop_statistics(raster: Path) -> None:
-    """Remove the statistics that GDAL saved about an earlier file of this name: GDAL would prefer them."""
+    """Remove the statistics that GDAL saved about an earlier file of this name; GDAL would report them as current."""
     statistics(raster).unlink(missing_ok=True)
 
 

@@ -1,4 +1,4 @@
-"""When a scene was acquired, from a product's metadata or from its name."""
+"""The time of acquisition of a scene, from a product's metadata or from its name."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ if TYPE_CHECKING:
 
 __all__ = ["between", "day", "stated_coverage", "time_in_name"]
 
-# Names of the pair in the conventions for dataset discovery (ACDD), then those of PRISMA.
+# Names of the start and end time in the conventions for dataset discovery (ACDD), then in PRISMA.
 _COVERAGE = (("time_coverage_start", "time_coverage_end"), ("Product_StartTime", "Product_StopTime"))
 _IN_NAME = re.compile(r"(?<!\d)(?P<date>(19|20)\d{6})[Tt_]?(?P<time>\d{6})(?!\d)")
 
 
 def between(start: str | None, stop: str | None) -> str | None:
-    """Return the time of a scene in ISO 8601 (UTC), or "START/END" where the product states both; None without one."""
-    times = [iso_time(said) if said else None for said in (start, stop)]
+    """Return the time of a scene in ISO 8601 (UTC), "START/END" if the product states both, or None without a time."""
+    times = [iso_time(stated) if stated else None for stated in (start, stop)]
     known = list(dict.fromkeys(time for time in times if time is not None))
     return "/".join(known) or None
 
 
 def stated_coverage(attrs: Mapping[str, Any]) -> str | None:
-    """Return the time of a scene from the attributes of an HDF5 or netCDF file, None where they state none."""
+    """Return the time of a scene from the attributes of an HDF5 or netCDF file, or None without a time."""
     for pair in _COVERAGE:
         if pair[0] in attrs:
             return between(*(text(attrs[key]) if key in attrs else None for key in pair))
@@ -52,7 +52,7 @@ def day(date: str, form: str) -> str | None:
     ----------
     date : str
     form : str
-        The date's form, as `datetime.datetime.strptime` takes it.
+        Format of the date for `datetime.datetime.strptime`.
     """
     try:
         start = datetime.strptime(date, form).replace(tzinfo=UTC)

@@ -22,15 +22,15 @@ class HsadBackend(BackendEntrypoint):
     description: ClassVar[str] = "Hyperspectral scenes: ENVI, GeoTIFF with wavelengths, MATLAB, EMIT (hsad)"
     open_dataset_parameters: ClassVar[tuple[str, ...]] = ("filename_or_obj", "drop_variables")
 
-    def open_dataset(  # type: ignore[override]  # xarray's signature takes any object, this one paths
+    def open_dataset(  # type: ignore[override]  # xarray's signature takes any object, this one takes paths
         self, filename_or_obj: str | os.PathLike[Any], *, drop_variables: str | Iterable[str] | None = None
     ) -> xr.Dataset:
-        """Return the cube of a file as a dataset; nothing is read until values are asked for.
+        """Return the cube of a file as a dataset; numbers are read when they are first used.
 
         Parameters
         ----------
         filename_or_obj : str or path
-            As for `hsad.open_cube`.
+            A scene, as `hsad.open_cube` takes it.
         drop_variables : str or iterable of str, optional
             Coordinates or variables to leave out.
         """
@@ -41,7 +41,7 @@ class HsadBackend(BackendEntrypoint):
         return dataset.drop_vars(dropped, errors="ignore")
 
     def guess_can_open(self, filename_or_obj: Any) -> bool:
-        """Tell whether a file is an ENVI header: for other suffixes xarray has backends already."""
+        """Tell whether a file is an ENVI header; xarray has other backends for other suffixes."""
         from hsad.readers.envi.header import is_header
 
         if not isinstance(filename_or_obj, str | os.PathLike):

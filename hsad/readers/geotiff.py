@@ -1,4 +1,4 @@
-"""Rasters that GDAL opens: GeoTIFF and Cloud-Optimized GeoTIFF first of all, VRT and others besides."""
+"""Cubes of the rasters that GDAL opens, such as GeoTIFF, Cloud-Optimized GeoTIFF and VRT."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _GOOD_KEYS = ("bbl", "good_wavelength", "good_wavelengths")
 
 
 def can_read(path: Path) -> bool:
-    """Tell whether GDAL opens the file, or ought to, since it is a TIFF."""
+    """Tell whether the file is a TIFF, even a damaged one, or another raster that GDAL opens."""
     with path.open("rb") as file:
         if file.read(4) in _TIFF_MAGIC:
             return True
@@ -53,13 +53,13 @@ def can_read(path: Path) -> bool:
 def read(path: Path, variable: str | None = None) -> xr.DataArray:
     """Return the lazily indexed cube of a raster file.
 
-    The mask band of a dataset is read when it is first needed, and stays in memory (one byte per pixel).
+    The mask band of a dataset is read when it is first needed. It then stays in memory, with one byte per pixel.
 
     Raises
     ------
     SceneError
-        When GDAL cannot open it or read its first and last pixels, when it holds complex numbers, or when an
-        ENVI header is the only thing that makes it a raster and belongs to another file.
+        When GDAL cannot open the file or read its first and last pixel, when the file holds complex numbers, or when
+        GDAL opens the file only because of an ENVI header that belongs to another file.
     """
     if variable is not None:
         raise SceneError(f"{path}: a raster has no variables, so {variable!r} cannot be chosen")
@@ -67,19 +67,19 @@ def read(path: Path, variable: str | None = None) -> xr.DataArray:
 
 
 def raster_cube(gdal_name: str, path: Path, *, reader: str = name, member: str | None = None) -> xr.DataArray:
-    """Return the cube of what GDAL opens under a name.
+    """Return the cube of the raster that GDAL opens under a name.
 
     Parameters
     ----------
     gdal_name : str
-        The name for GDAL: that of the file, or of a member of an archive.
+        GDAL's name of the file, or of a member of an archive.
     path : Path
-        The file.
+        The file, for messages.
     reader : str
-        What the cube calls its reader.
+        Name of the reader, which the cube states.
     member : str, optional
-        The member of an archive that the name stands for. Only there GDAL reads ENVI's files: it takes its numbers from
-        the bytes of a file in place, and hsad does it better.
+        The member of an archive that `gdal_name` names. GDAL reads an ENVI image only if it is a member of an archive;
+        other ENVI images have a faster reader in `hsad.readers.envi`.
     """
     raster: Raster
     raster = through_gdal = gdal_raster(gdal_name)
@@ -134,7 +134,7 @@ def raster_cube(gdal_name: str, path: Path, *, reader: str = name, member: str |
 
 
 def mask(dataset: DatasetReader, gdal_name: str) -> Any:
-    """Return the mask of an open file, which is read when it is first needed; None for a file without a mask."""
+    """Return the mask of an open file, or None without a mask; the mask is read when it is first needed."""
     from rasterio.enums import MaskFlags
 
     flags = dataset.mask_flag_enums[0]
@@ -149,9 +149,9 @@ def _read_mask(path: str) -> NDArray[np.bool_]:
 
 
 def _bands(dataset: DatasetReader, indexes: Sequence[int], path: Path) -> BandTable:
-    """Gather the bands' wavelengths from the first place, most exact first, that gives one for every band."""
+    """Return the table of bands, with wavelengths from the most exact source that states one for every band."""
     whole = _lower(dataset.tags(ns="ENVI"))
-    places: list[dict[str, Any]] = [
+    sources: list[dict[str, Any]] = [
         {
             "wavelength": _list(_first(whole, _WAVELENGTH_KEYS)),
             "fwhm": _list(whole.get("fwhm")),
@@ -162,7 +162,7 @@ def _bands(dataset: DatasetReader, indexes: Sequence[int], path: Path) -> BandTa
     default_units = _first(_lower(dataset.tags()), _UNIT_KEYS)
     for domain in ("ENVI", None):
         tags = [_lower(dataset.tags(index, ns=domain)) for index in indexes]
-        places.append(
+        sources.append(
             {
                 "wavelength": _complete(_first(band, _WAVELENGTH_KEYS) for band in tags),
                 "fwhm": _complete(band.get("fwhm") for band in tags),
@@ -170,9 +170,9 @@ def _bands(dataset: DatasetReader, indexes: Sequence[int], path: Path) -> BandTa
                 "units": _common(_first(band, _UNIT_KEYS) for band in tags) or default_units,
             }
         )
-    places.append(stac_bands(path, len(indexes)))
+    sources.append(stac_bands(path, len(indexes)))
     imagery = [_lower(dataset.tags(index, ns="IMAGERY")) for index in indexes]
-    places.append(
+    sources.append(
         {
             "wavelength": _complete(band.get("central_wavelength_um") for band in imagery),
             "fwhm": _complete(band.get("fwhm_um") for band in imagery),
@@ -180,9 +180,9 @@ def _bands(dataset: DatasetReader, indexes: Sequence[int], path: Path) -> BandTa
         }
     )
     descriptions = [dataset.descriptions[index - 1] or "" for index in indexes]
-    places.append(described_wavelengths(descriptions))
-    spectral = next((place for place in places if place.get("wavelength")), {})
-    good = next((place["good"] for place in places if place.get("good")), None)
+    sources.append(described_wavelengths(descriptions))
+    spectral = next((source for source in sources if source.get("wavelength")), {})
+    good = next((source["good"] for source in sources if source.get("good")), None)
     return band_table(
         len(indexes),
         wavelength=spectral.get("wavelength"),
@@ -221,6 +221,9 @@ def _number(text: str | None) -> float | None:
 
 
 def _common(values: Iterator[str | None]) -> str | None:
-    """Return the unit of all bands. Several units are joined to a text that is no unit: then the magnitudes decide."""
-    said = list(dict.fromkeys(str(value) for value in values if value))
-    return ", ".join(said) if said else None
+    """Return the unit of all bands.
+
+    Several units become a text that is no unit. `hsad.readers.bands` then takes the unit from the magnitudes.
+    """
+    units = list(dict.fromkeys(str(value) for value in values if value))
+    return ", ".join(units) if units else None

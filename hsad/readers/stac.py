@@ -8,15 +8,15 @@ from typing import Any
 
 __all__ = ["stac_bands"]
 
-_LARGEST = 16 * 2**20  # bytes: an item of a scene has some thousands
+_LARGEST = 16 * 2**20  # bytes; the item of a scene has a few thousand
 
 
 def stac_bands(path: Path, bands: int) -> dict[str, Any]:
-    """Return wavelength, fwhm and units (µm, as STAC has them); empty if no item describes all bands.
+    """Return wavelength, fwhm and units (µm, the unit of STAC), or an empty dict if no item describes all bands.
 
-    The item is ``NAME.stac.json`` or ``NAME.json``, and has a ``stac_version``. Bands are searched
-    in the asset whose ``href`` is the raster, then in the item's properties, in the spellings of STAC 1.0
-    (``eo:bands``) and 1.1 (``bands``).
+    The item is ``NAME.stac.json`` or ``NAME.json`` and has a ``stac_version``. The function searches the asset whose
+    ``href`` is the raster, then the item's properties, for the list of bands of STAC 1.1 (``bands``) or 1.0
+    (``eo:bands``).
     """
     for candidate in (path.with_suffix(".stac.json"), path.with_suffix(".json")):
         if not candidate.is_file() or candidate.stat().st_size > _LARGEST:
@@ -41,12 +41,12 @@ def stac_bands(path: Path, bands: int) -> dict[str, Any]:
 
 def _band_lists(item: dict[str, Any], file_name: str) -> list[list[dict[str, Any]]]:
     assets = item.get("assets")
-    own = [
+    of_raster = [
         asset
         for asset in (assets.values() if isinstance(assets, dict) else ())
         if isinstance(asset, dict) and PurePosixPath(str(asset.get("href", ""))).name == file_name
     ]
-    holders = [holder for holder in (*own, item.get("properties")) if isinstance(holder, dict)]
+    holders = [holder for holder in (*of_raster, item.get("properties")) if isinstance(holder, dict)]
     listed = [holder.get(key) for holder in holders for key in ("bands", "eo:bands")]
     return [bands for bands in listed if isinstance(bands, list) and all(isinstance(band, dict) for band in bands)]
 

@@ -1,6 +1,6 @@
-"""TIFF files whose numbers are not compressed: copied from the mapped file, strip by strip or tile by tile.
+"""Windows of uncompressed TIFF files, copied from the mapped file strip by strip or tile by tile.
 
-GDAL takes ten times as long, because it opens the file anew and reads whole blocks for each window.
+GDAL takes ten times as long, because it opens the file and reads whole blocks for each window.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ if TYPE_CHECKING:
 
 __all__ = ["TiffRaster", "plain_tiff"]
 
-# Numbers of the tags, TIFF 6.0.
+# Numbers of the tags (TIFF 6.0).
 _WIDTH, _LENGTH, _BITS, _COMPRESSION, _SAMPLES, _PLANAR, _FORMAT = 256, 257, 258, 259, 277, 284, 339
 _STRIP_OFFSETS, _STRIP_ROWS, _STRIP_BYTES = 273, 278, 279
 _TILE_WIDTH, _TILE_LENGTH, _TILE_OFFSETS, _TILE_BYTES = 322, 323, 324, 325
 _PHOTOMETRIC, _FILL_ORDER = 262, 266
-_YCBCR = 6  # stores colours at every other pixel only
+_YCBCR = 6  # this photometric interpretation stores colours at every other pixel only
 _NUMBERS = {1: "u1", 3: "u2", 4: "u4", 16: "u8"}
 _KINDS = {1: "u", 2: "i", 3: "f"}
 
 
 class _Entry(NamedTuple):
-    """Position of the values of a tag in the file, their number, and their type."""
+    """Position in the file, number and type of the values of a tag."""
 
     position: int
     number: int
@@ -43,7 +43,7 @@ class _Entry(NamedTuple):
 
 
 class _Piece(NamedTuple):
-    """Neighbouring blocks along an axis: their numbers, the part of each block, and its place in the window."""
+    """Numbers of neighbouring blocks along an axis, the part of each block, and its place in the window."""
 
     blocks: slice
     inside: slice
@@ -60,21 +60,21 @@ class TiffRaster:
     shape : tuple of int
         Rows, columns, bands.
     dtype : numpy.dtype
-        In native byte order.
+        Type of the numbers that `read` returns, in native byte order.
     stored : numpy.dtype
-        As in the file.
+        Type of the numbers in the file.
     tile : tuple of int
         Rows and columns of a strip or tile.
     planar : bool
-        Whether each band has strips or tiles of its own.
+        Whether each strip or tile holds one band only.
     table : _Entry
-        Position, count and type of the table of their offsets.
+        Position, count and type of the table of the blocks' offsets.
     lengths : _Entry or None
-        The same of the table of their bytes.
+        Position, count and type of the table of the blocks' sizes in bytes.
     through_gdal : Raster
-        The same file through GDAL, which reads it where it cannot be mapped.
+        The same file through GDAL, which reads the file if it cannot be mapped.
     size : int
-        Bytes up to the end of the last of them.
+        Bytes from the start of the file to the end of the last block.
     """
 
     path: str
@@ -115,13 +115,13 @@ class TiffRaster:
         return window
 
     def offsets(self, content: NDArray[np.uint8]) -> NDArray[Any]:
-        """Return where in the file each block starts, integers of shape ``(planes, blocks down, blocks across)``."""
+        """Return the position of each block in the file, shape ``(planes, blocks down, blocks across)``."""
         return self._blocks(content, self.table)
 
     def have_bytes(self, content: NDArray[np.uint8], offsets: NDArray[np.int64], sizes: NDArray[np.int64]) -> bool:
-        """Tell whether each block has the bytes it needs, by the table of their bytes.
+        """Tell whether the table of the blocks' sizes states enough bytes for each block.
 
-        A block without bytes stands for nodata, whatever its offset says: such files are left to GDAL.
+        A block without bytes stands for nodata, whatever its offset is. GDAL reads files with such blocks.
         """
         if self.lengths is None:
             return False
@@ -137,16 +137,16 @@ class TiffRaster:
     def _copy(
         self, mapped: NDArray[np.uint8], offsets: NDArray[np.int64], down: _Piece, across: _Piece, target: NDArray[Any]
     ) -> None:
-        """Copy the same part of some blocks: in one step if they are evenly spaced, otherwise each half by itself."""
+        """Copy the same part of some blocks, in one step if the blocks are evenly spaced, else in two halves."""
         steps = [_even_step(offsets, axis) for axis in range(3)]
         if None in steps:
             axis = next(axis for axis in (1, 2, 0) if steps[axis] is None)
             middle = offsets.shape[axis] // 2
             share = target.shape[(2, 0, 1)[axis]] // offsets.shape[axis] * middle
             for half, part in ((slice(middle), slice(share)), (slice(middle, None), slice(share, None))):
-                here, there = [slice(None)] * 3, [slice(None)] * 3
-                here[axis], there[(2, 0, 1)[axis]] = half, part
-                self._copy(mapped, offsets[tuple(here)], down, across, target[tuple(there)])
+                block_index, target_index = [slice(None)] * 3, [slice(None)] * 3
+                block_index[axis], target_index[(2, 0, 1)[axis]] = half, part
+                self._copy(mapped, offsets[tuple(block_index)], down, across, target[tuple(target_index)])
             return
         plane, block_down, block_across = steps
         samples = 1 if self.planar else self.shape[2]
@@ -156,7 +156,7 @@ class TiffRaster:
             (piece.inside.stop - piece.inside.start for piece in (down, across)),
             offsets.shape,
         )
-        if many_across == 1 and block_down == high * row:  # strips that follow each other are one
+        if many_across == 1 and block_down == high * row:  # strips without gaps between them are one strip
             many_down, high = 1, many_down * high
         blocks = np.ndarray(
             (len(offsets), many_down, high, many_across, wide, samples),
@@ -174,7 +174,7 @@ class TiffRaster:
 
 
 def _pieces(window: slice, side: int) -> Iterator[_Piece]:
-    """Cut a range of rows or columns into the part in its first block, in whole blocks, and in the last."""
+    """Yield the parts of a range of rows or columns in its first block, in whole blocks, and in its last block."""
     first, last = window.start // side, (window.stop - 1) // side
     for blocks in sorted({(first, first + 1), (first + 1, last), (last, last + 1)}):
         start, stop = max(window.start, blocks[0] * side), min(window.stop, blocks[1] * side)
@@ -184,7 +184,7 @@ def _pieces(window: slice, side: int) -> Iterator[_Piece]:
 
 
 def _even_step(offsets: NDArray[np.int64], axis: int) -> int | None:
-    """Return the distance of neighbouring blocks along an axis in bytes, None if the distance varies."""
+    """Return the distance of neighbouring blocks along an axis in bytes, or None if the distance varies."""
     steps = np.diff(offsets, axis=axis)
     if not steps.size:
         return 0
@@ -192,7 +192,7 @@ def _even_step(offsets: NDArray[np.int64], axis: int) -> int | None:
 
 
 def plain_tiff(path: str, through_gdal: Raster) -> Raster:
-    """Return the fastest reader of a TIFF: the mapped file if it is uncompressed, otherwise GDAL.
+    """Return the fastest raster for a TIFF, which maps an uncompressed file and reads others through GDAL.
 
     Parameters
     ----------
@@ -205,22 +205,22 @@ def plain_tiff(path: str, through_gdal: Raster) -> Raster:
             raster = _described(path, file, through_gdal)
         if raster is None or (raster.shape, raster.dtype) != (through_gdal.shape, through_gdal.dtype):
             return through_gdal
-        with open(path, "rb", buffering=0) as held, mapped(held) as content:  # noqa: PTH123  GDAL's names, too
+        with open(path, "rb", buffering=0) as unbuffered, mapped(unbuffered) as content:  # noqa: PTH123  as above
             checked = None if content is None else _checked(raster, content)
-    except Exception:  # noqa: BLE001  GDAL may know what this reader does not know
+    except Exception:  # noqa: BLE001  GDAL may read what this reader cannot
         return through_gdal
     return checked or through_gdal
 
 
 def _checked(raster: TiffRaster, content: NDArray[np.uint8]) -> TiffRaster | None:
-    """Return the recipe with the number of bytes that it needs, None if the file lacks a part of a block."""
+    """Return the raster with the number of bytes that it needs, or None if the file lacks a part of a block."""
     shape = raster.shape
     planes = shape[2] if raster.planar else 1
     row_bytes = raster.tile[1] * raster.stored.itemsize * shape[2] // planes
     if row_bytes * raster.tile[0] > 2**62:
         return None
     offsets = raster.offsets(content).astype(np.int64)
-    # The last strip may be shorter; a block at 0 was never written, and GDAL knows what it stands for.
+    # The last strip may be shorter. A block at position 0 was never written; GDAL reads it as nodata.
     last = (shape[0] - 1) % raster.tile[0] + 1 if raster.tile[1] == shape[1] else raster.tile[0]
     sizes = row_bytes * np.where(np.arange(offsets.shape[1]) + 1 == offsets.shape[1], last, raster.tile[0])
     sizes = sizes[None, :, None]
@@ -242,13 +242,13 @@ def _described(path: str, file: BinaryIO, through_gdal: Raster) -> TiffRaster | 
     entries: dict[int, _Entry] = {}
     for _ in range(count):
         tag, kind, values = struct.unpack(f"{order}HH{'Q' if big else 'I'}", file.read(12 if big else 8))
-        here, room = file.tell(), 8 if big else 4
+        position, room = file.tell(), 8 if big else 4
         field = file.read(room)
         if kind in _NUMBERS:
             dtype = np.dtype(order + _NUMBERS[kind])
             inline = values * dtype.itemsize <= room
             entries[tag] = _Entry(
-                here if inline else struct.unpack(f"{order}{'Q' if big else 'I'}", field)[0], values, dtype.str
+                position if inline else struct.unpack(f"{order}{'Q' if big else 'I'}", field)[0], values, dtype.str
             )
 
     def values_of(tag: int, default: int) -> NDArray[Any]:

@@ -1,4 +1,4 @@
-"""CF netCDF and Zarr through xarray: any array over two places and a wavelength."""
+"""Cubes in CF netCDF and Zarr through xarray: arrays over rows, columns and wavelengths."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ _WAVELENGTHS = (
 _FWHM = ("fwhm", "fwhms", "bandwidth")
 _GOOD = ("good_wavelength", "good_wavelengths", "bbl", "good_bands")
 _NAMES = ("band_name", "band_names")
-# What h5netcdf, and xarray for arrays without names, call axes.
+# Names that h5netcdf and xarray give to axes without a name begin with these.
 _NAMELESS = ("phony_dim_", "dim_")
 
 
 def can_read(path: Path) -> bool:
-    """Tell whether the file or folder is, or is called like, a netCDF, HDF5 or Zarr dataset."""
+    """Tell whether a file or folder is a netCDF, HDF5 or Zarr dataset, by its name or its content."""
     if path.is_dir():
         return path.suffix.lower() == ".zarr" or any((path / mark).is_file() for mark in _ZARR_MARKS)
     if path.suffix.lower() in _NETCDF:
@@ -65,18 +65,18 @@ def can_read(path: Path) -> bool:
 
 
 def read(path: Path, variable: str | None = None, *, band_axis: int | None = None) -> xr.DataArray:
-    """Return the cube of a dataset: `variable` (``group/name``), else its only array over rows, columns and bands.
+    """Return the cube of a dataset, which is `variable` (``group/name``) or the only array of three dimensions.
 
-    The stored numbers are read; ``scale_factor`` and ``add_offset`` become gain and bias. Other axes of length 1, such
-    as a single time, are left out. Where axes have no names, as in plain HDF5, a list of wavelengths in the file tells
-    which is the bands', or `band_axis` does.
+    The cube has the stored numbers; ``scale_factor`` and ``add_offset`` become gain and bias. Other axes of length 1,
+    such as a single time, are left out. If axes have no names, as in plain HDF5, the length of a list of wavelengths in
+    the file or `band_axis` shows the axis of the bands.
 
     Raises
     ------
     SceneError
-        When the dataset cannot be read, or has no such array, or several.
+        When the dataset cannot be read, has no such array, or has several.
     MissingExtraError
-        When it is a Zarr dataset and zarr is not installed.
+        When the dataset is Zarr and zarr is not installed.
     """
     source = str(path)
     if path.is_dir():
@@ -97,7 +97,9 @@ def read(path: Path, variable: str | None = None, *, band_axis: int | None = Non
         valid = _valid(dataset, array, axes, source, group)
         flags, masked = _flags(dataset, array, axes, source, group)
         flagged = _flagged(dataset, array, axes, source, group)
-        said = {key: str(array.attrs[key]) for key in ("units", "long_name", "product") if key in array.attrs}
+        described_attrs = {
+            key: str(array.attrs[key]) for key in ("units", "long_name", "product") if key in array.attrs
+        }
         acquired = stated_coverage(dataset.attrs)
     if grid.transform is None and swath is None:
         remarks.append("neither coordinates along the axes nor latitudes and longitudes: results are not georeferenced")
@@ -115,7 +117,7 @@ def read(path: Path, variable: str | None = None, *, band_axis: int | None = Non
         attrs={
             "interleave": {2: "bip", 1: "bil", 0: "bsq"}[axes[2]],
             "variable": "/".join(filter(None, (group, variable))),
-            **said,
+            **described_attrs,
             **({"acquired": acquired} if acquired else {}),
             "warnings": [*remarks, *table.remarks, *nodata_remarks],
         },
@@ -135,26 +137,28 @@ def _groups(source: str) -> list[str]:
 
 
 def _chosen(source: str, variable: str | None) -> tuple[str, str]:
-    """Return the group and name of the array that is meant."""
+    """Return the group and the name of the array that is the cube."""
     if variable is not None and "/" in variable:
         group, _, variable = variable.rpartition("/")
         groups = [group]
     else:
         groups = _groups(source)
     cubes: list[tuple[str, str, int]] = []
-    held: list[str] = []
+    labels: list[str] = []
     for group in groups:
         with opened(source, group) as dataset:
             for key, array in dataset.data_vars.items():
                 label = "/".join(filter(None, (group, str(key))))
-                held.append(f"{label} ({'×'.join(map(str, array.shape))})")
+                labels.append(f"{label} ({'×'.join(map(str, array.shape))})")
                 flags = "flags_of" in array.attrs
                 three = sum(side != 1 for side in array.shape) <= 3 <= array.ndim
                 if three and array.dtype.kind in "iufb" and variable in (None, str(key)) and not flags:
                     cubes.append((group, str(key), array.size))
     if not cubes:
         what = f"no array of three dimensions called {variable!r}" if variable else "no array of three dimensions"
-        raise SceneError(f"{source}: {what} (rows, columns, wavelengths); it holds {', '.join(held[:12]) or 'nothing'}")
+        raise SceneError(
+            f"{source}: {what} (rows, columns, wavelengths); it holds {', '.join(labels[:12]) or 'nothing'}"
+        )
     largest = max(size for *_, size in cubes)
     found = [cube for cube in cubes if cube[2] == largest]
     if len(found) > 1:
@@ -164,7 +168,7 @@ def _chosen(source: str, variable: str | None) -> tuple[str, str]:
 
 
 def _axes(array: xr.DataArray, source: str, band_axis: int | None) -> tuple[tuple[int, int, int], Spectral | None]:
-    """Return the array's axes of rows, columns and bands; with the wavelengths where these tell the axes."""
+    """Return the array's axes of rows, columns and bands, and the wavelengths if they show the axis of the bands."""
     unnamed = all(str(dim).startswith(_NAMELESS) for dim in array.dims)
     if band_axis is not None or (unnamed and not Path(source).is_dir() and is_hdf5(source)):
         lists = [] if Path(source).is_dir() or not is_hdf5(source) else spectral_lists(source)
@@ -177,11 +181,14 @@ def _axes(array: xr.DataArray, source: str, band_axis: int | None) -> tuple[tupl
 
 
 def _raster(source: str, group: str, array: xr.DataArray, axes: tuple[int, int, int]) -> Raster:
-    """Return the recipe for an array: of HDF5 without xarray, which takes longer to open a file than to read it."""
+    """Return the raster of an array.
+
+    HDF5 is read without xarray, because xarray takes longer to open a file than to read a window.
+    """
     key = "/".join(filter(None, (group, str(array.name))))
     if not Path(source).is_dir() and is_hdf5(source):
         with open_hdf5(source) as file:
-            if key in file and file[key].ndim == 3:  # netCDF-4 may call it otherwise
+            if key in file and file[key].ndim == 3:  # the name in netCDF-4 may differ
                 return hdf5_raster(source, file[key], axes)
     rows, cols, bands = (int(array.shape[axis]) for axis in axes)
     preferred = array.encoding.get("preferred_chunks") or {}
@@ -192,7 +199,7 @@ def _raster(source: str, group: str, array: xr.DataArray, axes: tuple[int, int, 
 
 
 def _along(dataset: xr.Dataset, array: xr.DataArray, axis: int, names: tuple[str, ...]) -> xr.Variable | None:
-    """Return the first variable with one of some names that has one value for each place of an axis."""
+    """Return the first variable with one of some names that has one value for each index of an axis."""
     dim = array.dims[axis]
     by_name = {str(key).lower(): item for key, item in dataset.variables.items() if item.dims == (dim,)}
     found = next((by_name[name] for name in names if name in by_name), None)
@@ -213,7 +220,7 @@ def _bands(dataset: xr.Dataset, array: xr.DataArray, axis: int, spectral: Spectr
         centres, units = spectral
     described = array.attrs.get("long_name", "")
     if centres is None and np.ndim(described) == 1 and len(described) == array.shape[axis]:
-        # rioxarray keeps the descriptions of a raster's bands there.
+        # rioxarray stores the descriptions of a raster's bands in long_name.
         stated = described_wavelengths([str(text) for text in described])
         centres, units = stated.get("wavelength"), stated.get("units")
     return band_table(
@@ -234,7 +241,7 @@ def _numbers(column: Any) -> list[float] | None:
 
 
 def _scaling(dataset: xr.Dataset, array: xr.DataArray, axis: int) -> tuple[Any, Any]:
-    """Return gain and bias: of CF for the whole array, or a band, as hsad writes them."""
+    """Return gain and bias, one for the whole array (CF) or one per band (hsad); None where nothing is scaled."""
     found = []
     for key, column, neutral in (("scale_factor", "gain", 1.0), ("add_offset", "bias", 0.0)):
         stated = array.attrs.get(key, array.encoding.get(key))
@@ -245,7 +252,10 @@ def _scaling(dataset: xr.Dataset, array: xr.DataArray, axis: int) -> tuple[Any, 
 
 
 def _grid(dataset: xr.Dataset, array: xr.DataArray, axes: tuple[int, int, int]) -> GeoGrid:
-    """Return where the array lies: by its grid mapping, and its coordinates or the mapping's GeoTransform."""
+    """Return the map grid of the array from its grid mapping and its coordinates.
+
+    The mapping's GeoTransform, where it has one, takes precedence over the coordinates.
+    """
     from rasterio.crs import CRS
 
     rows, cols = (int(array.shape[axis]) for axis in axes[:2])
@@ -262,7 +272,7 @@ def _grid(dataset: xr.Dataset, array: xr.DataArray, axes: tuple[int, int, int]) 
 
 
 def _stated_grid(attrs: Mapping[str, Any], shape: tuple[int, int]) -> GeoGrid:
-    """Return a grid of rows and columns with what a grid mapping says: CRS, and GeoTransform if it is there."""
+    """Return a grid of rows and columns with the CRS and the GeoTransform that a grid mapping states."""
     from affine import Affine
     from rasterio.crs import CRS
     from rasterio.errors import CRSError
@@ -277,7 +287,7 @@ def _stated_grid(attrs: Mapping[str, Any], shape: tuple[int, int]) -> GeoGrid:
 
 
 def _regular(x: NDArray[Any], y: NDArray[Any]) -> Affine | None:
-    """Return the transform of evenly spaced pixel centres, None where they are not."""
+    """Return the transform of evenly spaced pixel centres, or None if the spacing varies."""
     from affine import Affine
 
     steps = []
@@ -304,7 +314,7 @@ def _swath(
                 layers[target] = _image(source, group, str(key), item)
     if len(layers) == 2:
         return PointSwath(layers["lat"], layers["lon"], source)
-    # A lookup table, as hsad writes it.
+    # hsad writes a lookup table in this form.
     tables = [dataset.variables[key] for key in ("glt_y", "glt_x") if key in dataset.variables]
     if len(tables) != 2 or tables[0].ndim != 2 or tables[0].shape != tables[1].shape or "glt" not in dataset.variables:
         return None
@@ -316,14 +326,14 @@ def _swath(
 def _flagged(
     dataset: xr.Dataset, array: xr.DataArray, axes: tuple[int, int, int], source: str, group: str
 ) -> Raster | None:
-    """Return the flags of single numbers, as hsad writes them."""
+    """Return the flags of single numbers, which hsad writes as an array beside the cube."""
     item = dataset.data_vars.get(f"{array.name}_flagged")
     fits = item is not None and item.dims == array.dims and item.attrs.get("flags_of") == array.name
     return _raster(source, group, item, axes) if item is not None and fits else None
 
 
 def _layer(dataset: xr.Dataset, key: str, array: xr.DataArray, axes: tuple[int, int, int]) -> xr.Variable | None:
-    """Return a variable if it is an image of the array's size."""
+    """Return a variable if it is an image of the array's size, else None."""
     dims = (array.dims[axes[0]], array.dims[axes[1]])
     return dataset.variables[key] if key in dataset.variables and dataset[key].dims == dims else None
 
@@ -342,7 +352,7 @@ def _valid(dataset: xr.Dataset, array: xr.DataArray, axes: tuple[int, int, int],
 def _flags(
     dataset: xr.Dataset, array: xr.DataArray, axes: tuple[int, int, int], source: str, group: str
 ) -> tuple[dict[str, list[Flag]], list[str]]:
-    """Return the flags of a layer ``quality`` with CF's attributes, and those that count."""
+    """Return the flags of a layer ``quality`` with CF's attributes, and the names of those that mask pixels."""
     item = _layer(dataset, "quality", array, axes)
     if item is None or item.dtype.kind not in "iu":
         return {}, []

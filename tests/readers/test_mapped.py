@@ -52,7 +52,7 @@ def test_windows_are_the_same_mapped_and_read(
     rows, cols = slice(top, max(top, bottom)), slice(left, max(left, right))
     with pytest.MonkeyPatch.context() as patch:
         if not held:
-            patch.setattr(module, "_hold", lambda _: False)
+            patch.setattr(module, "_take_lease", lambda _: False)
         patch.setattr(raw, "_CALL_BYTES", call)
         patch.setattr(raw, "_PIECE_BYTES", 500)
         patch.setattr(pixels, "_PIECE_BYTES", 500)
@@ -64,7 +64,7 @@ def test_a_file_that_is_shortened_while_it_is_read_is_named(tmp_path, monkeypatc
     layout = Layout(VALUES.shape, np.dtype("<i2"), "bsq")
     path = tmp_path / "scene.img"
     write(path, layout, VALUES)
-    monkeypatch.setattr(module, "_hold", lambda _: False)
+    monkeypatch.setattr(module, "_take_lease", lambda _: False)
     monkeypatch.setattr(raw, "_PIECE_BYTES", 500)
     before = RawRaster._piece
 
@@ -98,7 +98,7 @@ def test_whoever_shortens_a_mapped_file_waits(tmp_path):
 def test_tiffs_go_through_gdal_where_they_cannot_be_held(tmp_path, monkeypatch):
     path = hsad.write_cube(VALUES, tmp_path / "scene.tif")
     raster = raster_of(hsad.open_cube(path))
-    monkeypatch.setattr(module, "_hold", lambda _: False)
+    monkeypatch.setattr(module, "_take_lease", lambda _: False)
     np.testing.assert_array_equal(raster.read(slice(3, 20), slice(2, 9)), VALUES[3:20, 2:9])
     path.write_bytes(path.read_bytes()[:900])
     with pytest.raises(SceneError, match=r"scene\.tif: "):

@@ -1,1 +1,1 @@
-"""Recipes for windows of files: HDF5, files mapped or loaded whole, several files stacked by band."""
+"""Rasters, which read windows of files in HDF5, mapped or loaded whole, or of several files stacked by band."""

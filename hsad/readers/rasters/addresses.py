@@ -1,7 +1,7 @@
-"""Whether a file names addresses that would be followed if somebody opened it.
+"""Search of a scene's files for addresses that GDAL would follow when it opens the scene.
 
-What the user names is opened as it is. A scene that only a score raster names is looked at first, because the raster
-may come from anywhere: a small VRT would make GDAL ask any host for data.
+A scene that the user names is opened without this search. A scene that only a score raster names is searched first,
+because the raster may come from anywhere, and a small VRT can make GDAL request data from any host.
 """
 
 from __future__ import annotations
@@ -18,21 +18,25 @@ if TYPE_CHECKING:
 
 __all__ = ["reaches_out"]
 
-_LARGEST_TEXT = 16 * 2**20
+_LARGEST_TEXT = 16 * 2**20  # bytes of a VRT; a VRT of a thousand files has less than a megabyte
+# Limits of the search through files that name other files. A mosaic of mosaics stays far below both.
 _MOST_FILES = 1000
 _DEEPEST = 4
-_START = 2**16
-# GDAL takes a file for one of these formats if such a word stands near its start.
+_START = 2**16  # bytes at the start of a file in which GDAL's marks are searched
+# GDAL takes a file for a raster if one of these words is near the file's start.
 _MARKS = (b"<VRTDataset", b"<GDAL", b"<MRF_META", b"<TileService", b"<PAMDataset")
 _DATABASES = (b"SQLite format 3", b"fgb\x03")  # tile indexes, whose entries may be addresses
-# GDAL's file systems, apart from those that read archives beside the file.
+# Addresses and GDAL's virtual file systems, except those that read local archives.
 _ELSEWHERE = re.compile(r"://|/vsi(?!zip|tar|gzip|subfile|sparse)", re.IGNORECASE)
 _SOURCES = re.compile(r"<(?:Source(?:Filename|Dataset)|Dataset|Filename|DataFile)\b[^>]*>([^<]*)<", re.IGNORECASE)
 _CONNECTION = re.compile(r"^[A-Za-z][A-Za-z0-9_]+:(?![\\/])")
 
 
 def reaches_out(source: str | Path) -> bool:
-    """Tell whether a scene, or a file that it names, names an address. What cannot be looked through counts as one."""
+    """Tell whether a scene, or a file that it names, contains an address.
+
+    A file that cannot be searched counts as one with an address.
+    """
     path, _ = split_variable(source)
     return _reaches(path, 0, set())
 
@@ -47,7 +51,7 @@ def _reaches(path: Path, depth: int, seen: set[Path]) -> bool:
 
 
 def _files_of(path: Path) -> Iterator[Path]:
-    """Yield the files that belong to a scene: those of its folder, or the file and those of the same stem beside it."""
+    """Yield the files of a scene, which are all files of a folder, or a file and those of the same stem beside it."""
     try:
         if path.is_dir():
             yield from (entry for entry in path.iterdir() if entry.is_file())
@@ -64,9 +68,10 @@ def _files_of(path: Path) -> Iterator[Path]:
 
 
 def _file_reaches(path: Path, named: bool, depth: int, seen: set[Path]) -> bool:
-    """Tell whether a file names an address: any text that is named as a scene, or one that GDAL may take for a raster.
+    """Tell whether a file contains an address that GDAL would follow.
 
-    Other texts beside a scene, such as a product's metadata, are never opened with GDAL.
+    Texts that are named as a scene and texts that GDAL may take for a raster are searched. GDAL never opens other texts
+    beside a scene, such as a product's metadata.
     """
     try:
         with path.open("rb") as file:

@@ -1,4 +1,4 @@
-"""Windows of arrays that xarray opens: Zarr, and netCDF of every kind."""
+"""Windows of arrays that xarray opens, in Zarr and all versions of netCDF."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ _TIMES = ("time", "t", "date")
 
 @dataclass(frozen=True)
 class XarrayRaster(StoredArray):
-    """Windows of an array that xarray opens, anew for each read.
+    """Windows of an array that xarray opens for each read.
 
     Attributes
     ----------
     group, variable : str
-        A group in the dataset or "", and the array in it.
+        The group in the dataset ("" for the root) and the name of the array.
     """
 
     group: str
@@ -45,7 +45,7 @@ class XarrayRaster(StoredArray):
 
 
 def without_single_axes(array: xr.DataArray) -> xr.DataArray:
-    """Return an array of more than three axes without axes of length 1, time first, until three are left."""
+    """Return an array without axes of length 1, removed until three axes are left; a time axis is removed first."""
     while array.ndim > 3:
         single = [dim for dim in array.dims if array.sizes[dim] == 1]
         if not single:
@@ -56,7 +56,7 @@ def without_single_axes(array: xr.DataArray) -> xr.DataArray:
 
 @dataclass(frozen=True)
 class XarrayLayer:
-    """Rows of a two-dimensional array, its rows first."""
+    """Rows of a two-dimensional array, whose first axis is the rows."""
 
     path: str
     group: str
@@ -73,21 +73,21 @@ class XarrayLayer:
         return self.read(slice(0, self.shape[0]))
 
     def truth(self) -> NDArray[np.bool_]:
-        """Return where it is not zero."""
+        """Return where the array is not zero."""
         return np.asarray(self.whole() != 0)
 
 
 @contextmanager
 def opened(source: str, group: str = "") -> Iterator[xr.Dataset]:
-    """Open a dataset, numbers as they are stored; what goes wrong becomes one line that names it."""
+    """Open a dataset with its stored numbers; an error becomes one line that names the dataset."""
     import xarray as xr
 
     zarr = Path(source).is_dir()
     options: dict[str, Any] = {"engine": "zarr", "consolidated": False} if zarr else {}
     if not zarr and is_hdf5(source):
         with open_hdf5(source):
-            pass  # under HSAD_OFFLINE this refuses a file that names other files, before xarray follows them
-        options = {"engine": "h5netcdf", "phony_dims": "sort"}  # HDF5 without the dimensions of netCDF, too
+            pass  # under HSAD_OFFLINE this refuses a file with links to other files before xarray follows them
+        options = {"engine": "h5netcdf", "phony_dims": "sort"}  # also reads HDF5 without the dimensions of netCDF
     try:
         with xr.open_dataset(
             source, group=group or None, mask_and_scale=False, decode_times=False, chunks=None, **options
@@ -97,15 +97,15 @@ def opened(source: str, group: str = "") -> Iterator[xr.Dataset]:
         raise
     except ImportError as error:
         raise MissingExtraError(f"{source}: {error}; python -m pip install zarr") from error
-    except Exception as error:  # xarray and its backends raise whatever a damaged file makes them stumble over
+    except Exception as error:  # xarray and its backends raise errors of many kinds for damaged files
         if zarr and "zarr" in str(error) and "engine" in str(error):
             raise MissingExtraError(f"{source}: Zarr needs the package zarr: python -m pip install zarr") from error
-        said = " ".join(str(error).split())[:300] or type(error).__name__
-        raise SceneError(f"{source}: xarray cannot read it: {said}") from error
+        reason = " ".join(str(error).split())[:300] or type(error).__name__
+        raise SceneError(f"{source}: xarray cannot read it: {reason}") from error
 
 
 def is_hdf5(source: str) -> bool:
-    """Tell whether a file is HDF5, netCDF-4 included."""
+    """Tell whether a file is HDF5, which includes netCDF-4."""
     import h5py
 
     return bool(h5py.is_hdf5(source))

@@ -1,4 +1,4 @@
-"""Missing numbers of a netCDF or Zarr variable, as the CF conventions and the netCDF users' guide mark them."""
+"""Missing numbers of a netCDF or Zarr variable, by the CF conventions and the netCDF users' guide."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ if TYPE_CHECKING:
 
 __all__ = ["with_cf_missing"]
 
-# The last attribute is hsad's, for nodata values that Zarr cannot have as its fill value.
+# hsad writes the last attribute for nodata values that cannot be the fill value of a Zarr array.
 _FILLS = ("_FillValue", "missing_value", "hsad_nodata")
-# Bounds of a physical range, in stored numbers, are exact up to the rounding of scale_factor.
+# A physical bound, converted to a stored number, has an error from the rounding of scale_factor.
 _ROUNDING = 1e-6
 
 
 def with_cf_missing(
     raster: Raster, attrs: Mapping[str, Any], gain: Any = None, bias: Any = None
 ) -> tuple[Raster, float | None, list[str]]:
-    """Return the raster of a variable, the value that marks missing numbers in it, and remarks.
+    """Return the raster of a variable, the value that marks missing numbers, and remarks.
 
-    Numbers are missing that equal ``_FillValue`` or a value of ``missing_value``, or lie outside ``valid_range``,
-    ``valid_min`` or ``valid_max``. ``_Unsigned`` says that signed integers are unsigned ones, or the reverse.
+    A number is missing if it equals ``_FillValue`` or a value of ``missing_value``, or lies outside ``valid_range``,
+    ``valid_min`` or ``valid_max``. ``_Unsigned`` states that stored signed integers are unsigned, or the reverse.
 
     Parameters
     ----------
@@ -37,16 +37,16 @@ def with_cf_missing(
     attrs : mapping
         The variable's attributes.
     gain, bias : float or (bands,) array_like, optional
-        Physical value = stored number · gain + bias. Bounds that are floats beside scaled integers are physical values
-        (netCDF users' guide, appendix A).
+        Physical value = stored number · gain + bias. If the numbers are integers and the bounds are floats, the bounds
+        are physical values (netCDF users' guide, appendix A).
     """
     remarks: list[str] = []
     dtype = _meant(raster.dtype, attrs.get("_Unsigned"))
     missing: list[float] = []
     for key in _FILLS:
         for value in _numbers(attrs, key, remarks):
-            stored, said = stored_nodata(_turned(value, raster.dtype, dtype), dtype)
-            remarks += said
+            stored, nodata_remarks = stored_nodata(_turned(value, raster.dtype, dtype), dtype)
+            remarks += nodata_remarks
             if stored is not None:
                 missing.append(np.nan if np.isnan(stored) else stored)  # one NaN, which equals itself in a list
     physical = dtype.kind in "iu" and _are_floats(attrs)
@@ -65,17 +65,17 @@ def with_cf_missing(
 
 
 def _meant(dtype: np.dtype[Any], unsigned: Any) -> np.dtype[Any]:
-    """Return the type that the bytes of integers mean, by the attribute ``_Unsigned``."""
-    said = str(unsigned).lower()
-    if dtype.kind == "i" and said == "true":
+    """Return the type of integers as the attribute ``_Unsigned`` states it."""
+    flag = str(unsigned).lower()
+    if dtype.kind == "i" and flag == "true":
         return np.dtype(f"u{dtype.itemsize}")
-    if dtype.kind == "u" and said == "false":
+    if dtype.kind == "u" and flag == "false":
         return np.dtype(f"i{dtype.itemsize}")
     return dtype
 
 
 def _turned(value: float, stored: np.dtype[Any], meant: np.dtype[Any]) -> float:
-    """Return a number of the stored type as the type that it means: -1 as 65535 for ``_Unsigned``."""
+    """Return a number of the stored type converted to the intended type, such as -1 to 65535 for ``_Unsigned``."""
     if stored == meant or not np.isfinite(value) or value != int(value):
         return value
     info = np.iinfo(stored)
@@ -84,7 +84,7 @@ def _turned(value: float, stored: np.dtype[Any], meant: np.dtype[Any]) -> float:
 
 
 def _numbers(attrs: Mapping[str, Any], key: str, remarks: list[str]) -> list[float]:
-    """Return the numbers of an attribute; a remark where it holds something else."""
+    """Return the numbers of an attribute; if it contains something else, add a remark and return none."""
     if attrs.get(key) is None:
         return []
     values = np.ravel(attrs[key])
@@ -102,7 +102,7 @@ def _are_floats(attrs: Mapping[str, Any]) -> bool:
 
 
 def _bounds(attrs: Mapping[str, Any], remarks: list[str]) -> tuple[float | None, float | None]:
-    """Return the smallest and the largest valid number as the attributes state them, None without one."""
+    """Return the smallest and the largest valid number that the attributes state, None for a missing bound."""
     low, high = (next(iter(_numbers(attrs, key, remarks)), None) for key in ("valid_min", "valid_max"))
     between = _numbers(attrs, "valid_range", remarks)
     if len(between) == 2:
@@ -116,7 +116,7 @@ def _bounds(attrs: Mapping[str, Any], remarks: list[str]) -> tuple[float | None,
 def _stored_limits(
     low: float | None, high: float | None, gain: Any, bias: Any, remarks: list[str]
 ) -> tuple[float, float] | None:
-    """Return the limits of stored numbers for limits of physical values."""
+    """Return the limits of stored numbers that correspond to limits of physical values."""
     factors, offsets = (np.unique(neutral if value is None else value) for value, neutral in ((gain, 1.0), (bias, 0.0)))
     if len(factors) != 1 or len(offsets) != 1 or factors[0] == 0:
         remarks.append("valid_range is ignored: the bands are scaled differently")

@@ -1,4 +1,4 @@
-"""Rasters whose file marks missing numbers in several ways, read as if there was one nodata value."""
+"""Rasters that replace the several nodata values of a file by one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FilledRaster", "with_one_fill", "with_stated_nodata"]
 
-# The smallest type of floats that holds all integers of a size (in bytes); of 64-bit integers those up to 2**53.
+# Smallest type of float that represents all integers of a size in bytes; for 64-bit integers only those up to 2**53.
 _FLOATS = {1: "f4", 2: "f4", 4: "f8", 8: "f8"}
 
 
@@ -31,14 +31,14 @@ class FilledRaster:
     dtype : numpy.dtype
         Type of the numbers that `read` returns.
     seen_as : numpy.dtype
-        Type that the bytes of the file mean, of the size of the raster's type: an unsigned type for a netCDF variable
-        with the attribute ``_Unsigned``.
+        Type to which the bytes of the file are reinterpreted, of the same size as the raster's type. It is an unsigned
+        type for a netCDF variable with the attribute ``_Unsigned``.
     missing : tuple of tuple of float
-        Values that mark a number as missing: one tuple for all bands, or one a band.
+        Values that mark missing numbers; one tuple for all bands, or one per band.
     limits : tuple of float or None
         Smallest and largest number that is not missing.
     fill : float
-        What missing numbers become.
+        The value that replaces missing numbers.
     """
 
     raster: Raster
@@ -87,7 +87,7 @@ class FilledRaster:
 
 
 def _padded(missing: tuple[tuple[float, ...], ...]) -> list[tuple[float | None, ...]]:
-    """Return tuples of one length, short ones filled up with None."""
+    """Return the tuples extended with None to one length."""
     longest = max(map(len, missing), default=0)
     return [(*values, *[None] * (longest - len(values))) for values in missing]
 
@@ -99,20 +99,20 @@ def with_one_fill(
     limits: tuple[float, float] | None = None,
     seen_as: np.dtype[Any] | None = None,
 ) -> tuple[Raster, float | None]:
-    """Return a raster in which one value marks missing numbers, and this value; None where no number is missing.
+    """Return a raster in which one value marks missing numbers, and this value, or None if no number is missing.
 
-    A raster that has one such value already is returned as it is. Integers whose bands differ become floats, in which
-    NaN marks missing numbers, because each integer may be data in some band.
+    A raster that already has one such value is returned unchanged. If the bands of an integer raster differ in their
+    values, the numbers become floats and NaN marks missing ones, because each integer may be data in some band.
 
     Parameters
     ----------
     raster : Raster
     missing : sequence of sequence of float
-        Stored values that mark missing numbers: one sequence for all bands, or one a band.
+        Stored values that mark missing numbers; one sequence for all bands, or one per band.
     limits : tuple of float, optional
         Smallest and largest stored number that is not missing.
     seen_as : numpy.dtype, optional
-        What the bytes of the file mean; the raster's type by default.
+        Type to which the bytes of the file are reinterpreted; by default the raster's type.
     """
     dtype = raster.dtype if seen_as is None else seen_as
     kinds = list(dict.fromkeys(tuple(dict.fromkeys(values)) for values in missing))
@@ -127,7 +127,7 @@ def with_one_fill(
     elif common is None and dtype.kind in "iu":
         target = np.dtype(_FLOATS[dtype.itemsize])
     elif common is not None and dtype.kind in "iu":
-        # What lies outside the limits is missing, so the first number there stands for all of it.
+        # All numbers outside the limits are missing, so the nearest of them can mark missing numbers.
         info = np.iinfo(dtype)
         fill = np.nan if limits is None else limits[0] - 1 if limits[0] > info.min else limits[1] + 1
     listed = tuple(tuple(values) for values in missing) if common is None else (common,)
@@ -136,7 +136,7 @@ def with_one_fill(
 
 
 def _within(limits: tuple[float, float] | None, dtype: np.dtype[Any]) -> tuple[float, float] | None:
-    """Return limits as integers of a type, None if no integer of the type lies outside them."""
+    """Return limits as integers of a type, or None if no integer of the type lies outside them."""
     if limits is None:
         return None
     info = np.iinfo(dtype)
@@ -148,15 +148,15 @@ def _within(limits: tuple[float, float] | None, dtype: np.dtype[Any]) -> tuple[f
 def with_stated_nodata(
     raster: Raster, values: Sequence[float | None], gain: ArrayLike | None = None, bias: ArrayLike | None = None
 ) -> tuple[Raster, float | None, list[str]]:
-    """Return a raster with the nodata values that a file states, the value that marks missing numbers, and remarks.
+    """Return a raster in which one value marks missing numbers, this value, and remarks.
 
     Parameters
     ----------
     raster : Raster
     values : sequence of float or None
-        One value for all bands, or one a band; None for a band without one.
+        The nodata values that the file states; one for all bands, or one per band, None for a band without one.
     gain, bias : float or (bands,) array_like, optional
-        Physical value = stored value · gain + bias. A value that no stored number can have is taken for a physical one.
+        Physical value = stored value · gain + bias. A nodata value that is no stored number is physical.
     """
     bands = raster.shape[2]
     columns = [
@@ -173,7 +173,7 @@ def with_stated_nodata(
         number = known[key][0]
         # The same NaN object for all bands, because NaN does not equal another NaN.
         found.append(() if number is None else (np.nan,) if np.isnan(number) else (number,))
-    remarks = list(dict.fromkeys(remark for _, said in known.values() for remark in said))
+    remarks = list(dict.fromkeys(remark for _, listed in known.values() for remark in listed))
     kinds = [values[0] for values in dict.fromkeys(found) if values]
     if len(set(found)) > 1:
         listed = ", ".join(f"{value:g}" for value in kinds[:4]) + (", …" if len(kinds) > 4 else "")

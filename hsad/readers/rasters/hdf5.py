@@ -1,4 +1,4 @@
-"""Windows of HDF5 datasets, for the formats that are HDF5 inside."""
+"""Windows of HDF5 datasets, for all formats that are based on HDF5."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 __all__ = ["Hdf5Layer", "Hdf5Raster", "column", "hdf5_raster", "open_hdf5", "stated", "text"]
 
 
-_LARGEST_CHUNK = 2 * 2**30  # bytes of a chunk, which is unpacked as a whole
+_LARGEST_CHUNK = 2 * 2**30  # bytes; HDF5 unpacks a chunk as a whole, and larger chunks would exhaust memory
 
 
 @contextmanager
 def open_hdf5(path: str) -> Iterator[h5py.File]:
-    """Open an HDF5 file for reading; errors, while it is open too, become a `SceneError` that names it."""
+    """Open an HDF5 file for reading; errors during the ``with`` block become a `SceneError` that names the file."""
     import h5py
 
     refuse_damaged_heaps(path)
@@ -42,13 +42,13 @@ def open_hdf5(path: str) -> Iterator[h5py.File]:
             yield file
     except HsadError:
         raise
-    except Exception as error:  # h5py raises whatever a damaged file makes it stumble over
-        said = " ".join(str(error).split()) or type(error).__name__
-        raise SceneError(f"{path}: not a readable HDF5 file: {said}") from error
+    except Exception as error:  # h5py raises errors of many kinds for damaged files
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise SceneError(f"{path}: not a readable HDF5 file: {reason}") from error
 
 
 def _refuse_other_files(file: h5py.File, path: str) -> None:
-    """Refuse a file with links to other files, or with data in them, before anything of it is followed."""
+    """Raise `SceneError` for a file with links to other files or with data in them, before a link is followed."""
     import h5py
 
     waiting, seen = [file], set()
@@ -73,12 +73,12 @@ def _refuse_other_files(file: h5py.File, path: str) -> None:
 
 @dataclass(frozen=True)
 class Hdf5Raster(StoredArray):
-    """Windows of a three-dimensional dataset; the file is opened for each read.
+    """Windows of a three-dimensional dataset, whose file is opened for each read.
 
     Attributes
     ----------
     dataset : str
-        Its name in the file.
+        Name of the dataset in the file.
     """
 
     dataset: str
@@ -90,14 +90,14 @@ class Hdf5Raster(StoredArray):
 
 
 def hdf5_raster(path: str, dataset: h5py.Dataset, axes: tuple[int, int, int]) -> Raster:
-    """Return the recipe for an open dataset of three axes, of which `axes` are rows, columns and bands.
+    """Return the raster of an open dataset of three axes, of which `axes` are rows, columns and bands.
 
-    Numbers that lie in the file as they are, not in chunks, are read without HDF5, which takes ten times as long.
+    Contiguous uncompressed numbers are read without HDF5, because HDF5 takes ten times as long.
 
     Raises
     ------
     SceneError
-        When the dataset is empty or holds anything but real numbers.
+        When the dataset is empty, contains anything but real numbers, or has too large chunks.
     """
     if dataset.dtype.kind not in "iufb" or 0 in dataset.shape:
         raise SceneError(f"{path}: {dataset.name} {dataset.shape} holds {dataset.dtype}, a cube holds real numbers")
@@ -114,12 +114,12 @@ def hdf5_raster(path: str, dataset: h5py.Dataset, axes: tuple[int, int, int]) ->
 
 
 def _bare(dataset: h5py.Dataset) -> int | None:
-    """Return where in the file the numbers of a dataset begin, None if numpy cannot take them as they are stored."""
+    """Return the position in the file of a dataset's numbers, or None if numpy cannot read them without HDF5."""
     import h5py
 
     plain = dataset.dtype.kind in "iuf" and h5py.h5t.py_create(dataset.dtype) == dataset.id.get_type()
     elsewhere = dataset.is_virtual or dataset.external or dataset.chunks
-    # A dataset of which nothing was written has neither bytes nor a place in the file.
+    # A dataset into which nothing was written has no bytes and no position in the file.
     if elsewhere or not plain or dataset.id.get_storage_size() < dataset.nbytes:
         return None
     start: int | None = dataset.id.get_offset()
@@ -128,7 +128,7 @@ def _bare(dataset: h5py.Dataset) -> int | None:
 
 @dataclass(frozen=True)
 class Hdf5Layer:
-    """Rows of a two-dimensional dataset; the file is opened for each read."""
+    """Rows of a two-dimensional dataset, whose file is opened for each read."""
 
     path: str
     dataset: str
@@ -136,12 +136,12 @@ class Hdf5Layer:
 
     @classmethod
     def of(cls, path: str, dataset: h5py.Dataset) -> Hdf5Layer:
-        """Return the recipe for an open dataset.
+        """Return the layer of an open dataset.
 
         Raises
         ------
         SceneError
-            When it has not two dimensions, or holds anything but real numbers.
+            When the dataset does not have two dimensions, or contains anything but real numbers.
         """
         if dataset.ndim != 2 or dataset.dtype.kind not in "iufb":
             raise SceneError(f"{path}: {dataset.name} {dataset.shape} of {dataset.dtype} is no image of numbers")
@@ -163,7 +163,7 @@ def stated(holder: Any, name: str, source: str) -> Any:
     Raises
     ------
     SceneError
-        When it is missing; the message names the file and the attribute.
+        When the attribute is missing; the message names the file and the attribute.
     """
     if name not in holder.attrs:
         where = "" if holder.name == "/" else f" of {holder.name}"
@@ -172,7 +172,7 @@ def stated(holder: Any, name: str, source: str) -> Any:
 
 
 def text(value: Any) -> str:
-    """Return a text however it is stored: bytes, or an array of one string."""
+    """Return a text that is stored as a string, as bytes, or as an array of one of them."""
     value = np.asarray(value).ravel()[0] if np.ndim(value) else value
     if isinstance(value, np.ndarray):
         value = value.item()
@@ -185,7 +185,7 @@ def column(holder: Any, name: str, source: str) -> NDArray[np.float64]:
     Raises
     ------
     SceneError
-        When it is missing or does not hold numbers.
+        When the dataset is missing or does not contain numbers.
     """
     import h5py
 

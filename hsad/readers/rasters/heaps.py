@@ -1,11 +1,11 @@
-"""Two kinds of damage that libhdf5 does not notice: they are found before it reads texts or references.
+"""Checks for two kinds of damage in HDF5 files that libhdf5 does not notice.
 
-Texts of any length, references and names of dimensions lie in collections of the global heap (HDF5 file format,
-III.E). The library walks through a collection from object to object by their sizes, and walks for ever where the next
-begins where one began, or before (seen with HDF5 2.0). No time limit can end it: it does not return to Python.
+Texts of variable length, references and names of dimensions are objects in collections of the global heap (HDF5 file
+format, III.E). libhdf5 steps through a collection by the sizes of the objects. If a size is zero or negative, libhdf5
+loops for ever (seen with HDF5 2.0). No time limit in Python can end the loop, because libhdf5 does not return.
 
-What points to such an object says how many elements it holds, and the library takes memory for as many before it
-compares that with the object: a single damaged byte costs tens of gigabytes.
+A pointer to an object states the number of the object's elements. libhdf5 allocates memory for this number before it
+compares the number with the object. A single damaged byte can allocate tens of gigabytes.
 """
 
 from __future__ import annotations
@@ -26,23 +26,24 @@ __all__ = ["refuse_damaged_heaps"]
 
 _MARK = b"GCOL\x01\0\0\0"
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
-_HEADER = 16  # bytes of a collection's, and of an object's
-_MANY = 2**24  # elements; fewer take at most some hundred megabytes
-_VIRTUAL = 3  # what stands before a virtual dataset's pointer, which has no number of elements: its class
-_LOOKED_AT = 16 * 2**20  # bytes at either end of a file, where its metadata lie; most files are shorter
+_HEADER = 16  # bytes of the header of a collection, and of the header of an object
+_MANY = 2**24  # elements; fewer elements take at most a few hundred megabytes
+_VIRTUAL = 3  # layout class, stored before the pointer of a virtual dataset, which has no number of elements
+_SEARCHED = 16 * 2**20  # bytes at the start and at the end of a file, which contain its metadata
 
 
 def refuse_damaged_heaps(path: str) -> None:
-    """Refuse an HDF5 file with a heap that libhdf5 would walk through for ever, or take far too much memory for.
+    """Raise `SceneError` for an HDF5 file on whose heap libhdf5 would loop for ever or exhaust memory.
 
     Raises
     ------
     SceneError
+        When a collection of the heap is damaged.
     """
     try:
         state = Path(path).stat()
         at = _first_damaged(path, state.st_mtime_ns, state.st_size)
-    except OSError:  # whoever opens it says why
+    except OSError:  # the caller opens the file next and reports the error
         return
     if at is not None:
         raise SceneError(f"{path}: not a readable HDF5 file: its heap at byte {at} is damaged")
@@ -50,10 +51,10 @@ def refuse_damaged_heaps(path: str) -> None:
 
 @functools.lru_cache(maxsize=64)
 def _first_damaged(path: str, _: int, size: int) -> int | None:
-    """Return where the first damaged collection begins; a file that does not change is examined once."""
+    """Return the position of the first damaged collection, or None; an unchanged file is examined once."""
     with Path(path).open("rb") as file:
-        starts = dict.fromkeys((0, max(0, size - _LOOKED_AT)))
-        parts = {start: (file.seek(start), file.read(_LOOKED_AT))[1] for start in starts}
+        starts = dict.fromkeys((0, max(0, size - _SEARCHED)))
+        parts = {start: (file.seek(start), file.read(_SEARCHED))[1] for start in starts}
     collections: dict[int, dict[int, int]] = {}
     for start, part in parts.items():
         place = part.find(_MARK)
@@ -63,7 +64,7 @@ def _first_damaged(path: str, _: int, size: int) -> int | None:
                 return start + place
             collections[start + place] = sizes
             place = part.find(_MARK, place + 1)
-    base = max(0, parts[0].find(_SIGNATURE))  # a user block may come first
+    base = max(0, parts[0].find(_SIGNATURE))  # a user block may precede the signature
     overstated = (_first_overstated(part, base, collections) for part in parts.values() if collections)
     return next((at for at in overstated if at is not None), None)
 
@@ -74,11 +75,11 @@ def _length(part: bytes, place: int) -> int:
 
 
 def _sizes(collection: bytes) -> dict[int, int] | None:
-    """Return the bytes of each object of a collection, by its number; None where one does not lie before the next."""
+    """Return the size in bytes of each object of a collection by its number, or None if a size is not possible."""
     place, sizes = _HEADER, {}
     while place + _HEADER <= len(collection):
         index, _, _, size = struct.unpack("<HHIQ", collection[place : place + _HEADER])
-        # Object 0 is the free space, and its size that of all of it; others are padded to eight bytes.
+        # Object 0 is the free space, whose size includes its header. Other objects are padded to eight bytes.
         step = size if index == 0 else (_HEADER + (size + 7) // 8 * 8) % 2**64
         if step == 0 or step >= 2**63:
             return None
@@ -89,7 +90,7 @@ def _sizes(collection: bytes) -> dict[int, int] | None:
 
 
 def _first_overstated(part: bytes, base: int, collections: Mapping[int, Mapping[int, int]]) -> int | None:
-    """Return the first collection of which something says that an object has more elements than it has bytes."""
+    """Return the first collection with a pointer that states more elements than the object has bytes, or None."""
     known = np.array(sorted(place - base for place in collections if place >= base), np.uint64)
     for shift in range(8 if known.size else 0):
         addresses = np.frombuffer(part, "<u8", (len(part) - shift) // 8, shift) if len(part) >= 8 + shift else known[:0]

@@ -1,4 +1,4 @@
-"""Rasters of files that can only be read whole, such as compressed ones: loaded once a process."""
+"""Rasters of files that can only be read whole, such as compressed files. Each process loads a file once."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ if TYPE_CHECKING:
 
 __all__ = ["LoadedRaster"]
 
-#: Arrays that some raster holds.
+#: Arrays in memory, each as long as a raster refers to it.
 _loaded: weakref.WeakValueDictionary[tuple[Any, ...], NDArray[Any]] = weakref.WeakValueDictionary()
 _lock = threading.Lock()
 
 
 @dataclass(frozen=True)
 class LoadedRaster:
-    """Windows of an array that `load` reads from a file in one go.
+    """Windows of an array that `load` reads from a file as a whole.
 
-    Each process holds the array as long as one of its rasters of this file is in use: a run holds the scenes that it
-    works on, and no others. The engine counts them.
+    The array stays in the memory of a process as long as one of its rasters of this file is in use. The engine counts
+    the arrays in its memory budget.
 
     Attributes
     ----------
     path : str
         The file.
     load : callable
-        ``load(path)`` returns the array ``(rows, cols, bands)``. It must pickle, and equal loaders compare
-        equal.
+        ``load(path)`` returns the array ``(rows, cols, bands)``. A loader can be pickled, and loaders of the same
+        array compare equal.
     shape, dtype
-        Of the array.
+        Shape and type of the array.
     """
 
     path: str
@@ -50,23 +50,23 @@ class LoadedRaster:
 
     @classmethod
     def open(cls, path: str, load: Callable[[str], NDArray[Any]]) -> LoadedRaster:
-        """Load a file, keep its array, and return the recipe."""
+        """Return the raster of a file, whose array is then in memory."""
         array = _array(path, load)
         rows, cols, bands = array.shape
         raster = cls(path, load, (rows, cols, bands), array.dtype)
-        raster._hold(array)
+        raster._refer_to(array)
         return raster
 
     @property
     def held(self) -> int:
-        """Bytes that each process holds."""
+        """Bytes of the array, which each process has in memory."""
         return int(np.prod(self.shape)) * self.dtype.itemsize
 
-    def _hold(self, array: NDArray[Any]) -> None:
+    def _refer_to(self, array: NDArray[Any]) -> None:
         object.__setattr__(self, "_array", array)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave the array behind: other processes load it for themselves."""
+        """Return the state without the array, which other processes load themselves."""
         return {name: value for name, value in vars(self).items() if name != "_array"}
 
     def read(self, rows: slice, cols: slice) -> NDArray[Any]:
@@ -74,7 +74,7 @@ class LoadedRaster:
         array = _array(self.path, self.load)
         if array.shape != self.shape or array.dtype != self.dtype:
             raise SceneError(f"{self.path}: changed while it was open, from {self.shape} to {array.shape}")
-        self._hold(array)
+        self._refer_to(array)
         return np.array(array[rows, cols], order="C")
 
 
@@ -84,7 +84,7 @@ def _array(path: str, load: Callable[[str], NDArray[Any]]) -> NDArray[Any]:
     except OSError as error:
         raise SceneError(f"{path}: {error.strerror}") from error
     key = (path, load, state.st_mtime_ns, state.st_size)
-    # One thread loads while the others wait: loading twice would take twice the memory.
+    # One thread loads while the others wait, because two loads would take twice the memory.
     with _lock:
         array = _loaded.get(key)
         if array is None:

@@ -1,9 +1,9 @@
-"""Files mapped into memory for the time of one copy, and only while nobody can shorten them.
+"""Files that are mapped into memory during one copy, and only while no other process can shorten them.
 
-Copying from a mapped file is the fastest way to a window, but a file that becomes shorter meanwhile ends the process
-with a bus error. Linux has leases: while one is held, whoever wants to shorten the file waits (up to 45 seconds, far
-longer than a copy takes). Where there is none (other systems, files of other owners, network file systems), files are
-not mapped.
+Copying from a mapped file is the fastest way to read a window. But if the file becomes shorter during the copy, a bus
+error ends the process. While this process has a lease (Linux) on a file, a process that wants to shorten the file waits
+for up to 45 seconds, which is far longer than a copy takes. If the system grants no lease (other systems, files of
+other owners, network file systems), the file is not mapped.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ __all__ = ["mapped"]
 
 @contextmanager
 def mapped(file: FileIO) -> Iterator[NDArray[np.uint8] | None]:
-    """Yield the bytes of an open file, read-only; None if its length cannot be kept from changing.
+    """Yield the bytes of an open file, read-only, or None if the system grants no lease.
 
-    The bytes must not be used after the ``with`` block: mapped pages count as the process's memory.
+    The bytes must not be used after the ``with`` block, because mapped pages count as the process's memory.
     """
-    if not _hold(file):
+    if not _take_lease(file):
         yield None
         return
     empty = os.fstat(file.fileno()).st_size == 0
@@ -43,12 +43,13 @@ def mapped(file: FileIO) -> Iterator[NDArray[np.uint8] | None]:
         fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_UNLCK)
 
 
-def _hold(file: FileIO) -> bool:
-    """Take a lease on a file; return whether the system granted it."""
+def _take_lease(file: FileIO) -> bool:
+    """Request a lease on a file and return whether the system granted the lease."""
     try:
         import fcntl
 
-        # When somebody waits, the system sends a signal: SIGURG is ignored by default, others would end the process.
+        # The system sends a signal when another process waits. SIGURG is ignored by default; the default signal would
+        # end this process.
         fcntl.fcntl(file, fcntl.F_SETSIG, signal.SIGURG)
         fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_RDLCK)
     except (ImportError, AttributeError, OSError):

@@ -1,4 +1,4 @@
-"""From the axes of a file, in whatever order they are, to those of a cube, in which a pixel's bands are neighbours."""
+"""Copies of images from any order of axes to the order of a cube, in which a pixel's bands are neighbours."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ if TYPE_CHECKING:
 
 __all__ = ["StoredArray", "block_of", "in_pixels", "put_pixels"]
 
-_WORTH_COMPILED = 2**20  # bytes; loading compiled code takes longer than copying fewer
-_PIECE_BYTES = 512 * 1024  # a piece of this size is put in order within the processor's cache
-_SIZES = (1, 2, 4, 8)
+_WORTH_COMPILED = 2**20  # bytes; numpy copies fewer bytes faster than compiled code loads
+_PIECE_BYTES = 512 * 1024  # a piece of this size fits into the processor's cache
+_SIZES = (1, 2, 4, 8)  # bytes of the numbers that the compiled code can copy
 
 
 def put_pixels(image: NDArray[Any], target: NDArray[Any]) -> None:
-    """Copy an image into an array of a cube's order.
+    """Copy an image into an array in the order of a cube.
 
     Parameters
     ----------
     image : (rows, cols, bands) ndarray
-        In any order and byte order.
+        Image in any order of axes and any byte order.
     target : (rows, cols, bands) ndarray
-        In native byte order; a pixel's bands are neighbours.
+        Array in native byte order, in which a pixel's bands are neighbours.
     """
     _, cols, bands = image.shape
     size = image.dtype.itemsize
@@ -55,7 +55,7 @@ def put_pixels(image: NDArray[Any], target: NDArray[Any]) -> None:
 
 
 def in_pixels(image: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Return an image ``(rows, cols, bands)`` in the order of a cube, of type `dtype`: itself if it is so."""
+    """Return an image ``(rows, cols, bands)`` in the order of a cube and of type `dtype`, copied only if it differs."""
     if image.flags.c_contiguous and image.dtype == dtype:
         return image
     window = np.empty(image.shape, dtype)
@@ -65,7 +65,7 @@ def in_pixels(image: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
 
 @dataclass(frozen=True)
 class StoredArray(ABC):
-    """Windows of an array of three axes in a file; `stored` says how a part of it is read.
+    """Windows of an array of three axes in a file; subclasses implement `stored`, which reads a part of the array.
 
     Attributes
     ----------
@@ -74,9 +74,9 @@ class StoredArray(ABC):
     axes : tuple of int
         Axes of the array that are rows, columns and bands.
     shape, dtype
-        As every raster has them.
+        Shape ``(rows, cols, bands)`` and type of the raster.
     block : tuple of int
-        Rows and columns of a chunk; where there are none, of a line.
+        Rows and columns of a chunk, or of a line if the array has no chunks.
     """
 
     path: str
@@ -92,7 +92,7 @@ class StoredArray(ABC):
 
     @abstractmethod
     def stored(self, window: tuple[slice, ...]) -> NDArray[Any]:
-        """Return a part of the array, its axes as they are in the file."""
+        """Return a part of the array, with its axes in the order of the file."""
 
     def read(self, rows: slice, cols: slice) -> NDArray[Any]:
         """Return the stored numbers of a window, shape ``(rows, cols, bands)``."""
@@ -102,14 +102,14 @@ class StoredArray(ABC):
 
 
 def block_of(chunks: Sequence[int] | None, axes: tuple[int, int, int], shape: tuple[int, int, int]) -> tuple[int, int]:
-    """Return the rows and columns that are decoded together: those of a chunk, or a line of an array without chunks.
+    """Return the rows and columns that are decoded together, which are those of a chunk, or of a line without chunks.
 
     Parameters
     ----------
     chunks : sequence of int, optional
         Sides of a chunk along the axes of the array.
     axes : tuple of int
-        Which of them are rows, columns and bands.
+        Axes of the array that are rows, columns and bands.
     shape : tuple of int
         Rows, columns and bands.
     """

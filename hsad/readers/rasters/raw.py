@@ -1,4 +1,4 @@
-"""Files of bare numbers, and where in them each number lies."""
+"""Windows of files of bare numbers, and the position of each number in such a file."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 __all__ = ["INTERLEAVES", "Gunzip", "Layout", "RawRaster"]
 
-# The axes of (rows, columns, bands) in the order in which a file runs through them, the slowest first.
+# Axes of (rows, columns, bands) in the order in which they vary in a file, the slowest first.
 INTERLEAVES = {"bsq": (2, 0, 1), "bil": (0, 2, 1), "bip": (0, 1, 2)}
 
-_MOST_GROWTH = 1032  # no file of deflate's grows by more when it is unpacked
+_MOST_GROWTH = 1032  # largest ratio of unpacked to packed bytes that deflate can reach
 _PIECE_BYTES = 2**20  # bytes of a window that are read in one step if the file is not mapped
-_CALL_BYTES = 16 * 1024  # that are copied in the time that a call of the system takes
+_CALL_BYTES = 16 * 1024  # bytes that are copied in the time of one system call
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,9 @@ class Layout:
     shape : tuple of int
         Rows, columns, bands.
     dtype : numpy.dtype
-        As stored, with its byte order.
+        Type of the numbers in the file, with its byte order.
     interleave : str
-        ``bsq``, ``bil`` or ``bip``: (bands, rows, columns), (rows, bands, columns), (rows, columns, bands).
+        ``bsq`` (bands, rows, columns), ``bil`` (rows, bands, columns) or ``bip`` (rows, columns, bands).
     offset : int
         Bytes before the image.
     major, minor : tuple of int
@@ -68,7 +68,7 @@ class Layout:
         return self.offset + self.shape[INTERLEAVES[self.interleave][0]] * self.frames[0]
 
     def view(self, buffer: Any) -> NDArray[Any]:
-        """Return the image in a buffer as an array ``(rows, cols, bands)``, nothing copied."""
+        """Return the image in a buffer as an array ``(rows, cols, bands)`` without a copy."""
         order = INTERLEAVES[self.interleave]
         strides = (*self.frames, self.dtype.itemsize)
         by_axis = dict(zip(order, strides, strict=True))
@@ -83,7 +83,7 @@ class Layout:
 
 @dataclass(frozen=True)
 class RawRaster:
-    """Windows of a file of bare numbers: copied from the mapped file where it cannot become shorter, else read."""
+    """Windows of a file of bare numbers, copied from the mapped file if the system grants a lease, else read."""
 
     path: str
     layout: Layout
@@ -129,20 +129,20 @@ class RawRaster:
         piece = np.empty(counts, layout.dtype)
         first = start + outer.start * major + middle.start * minor + inner.start * size
         run, span = counts[2] * size, (counts[1] - 1) * minor + counts[2] * size
-        if span == major and run == minor:  # nothing between: all at once
+        if span == major and run == minor:  # no gaps, so one read is enough
             self._fill(file, piece, first)
             return piece
-        # If a gap between two runs is short, reading it costs less than a request for each run.
+        # If the gaps between runs are short, reading the gaps takes less time than one system call per run.
         together = run == minor or span < counts[1] * _CALL_BYTES
         whole = np.empty(span, np.uint8)
         for number in range(counts[0]):
-            here = first + number * major
+            position = first + number * major
             if together:
-                self._fill(file, whole, here)
+                self._fill(file, whole, position)
                 piece[number] = np.ndarray(counts[1:], layout.dtype, buffer=whole, strides=(minor, size))
             else:
                 for line in range(counts[1]):
-                    self._fill(file, piece[number, line], here + line * minor)
+                    self._fill(file, piece[number, line], position + line * minor)
         return piece
 
     def _fill(self, file: FileIO, target: NDArray[Any], position: int) -> None:
@@ -177,7 +177,7 @@ class Gunzip:
             )
         try:
             with gzip.open(path) as file:
-                content = file.read(self.layout.size)  # and not one byte more, whatever it would unpack to
+                content = file.read(self.layout.size)  # no more, because a small file may unpack to any size
         except (OSError, EOFError, zlib.error) as error:
             raise SceneError(f"{path}: the compressed file is damaged: {error}") from error
         if len(content) < self.layout.size:

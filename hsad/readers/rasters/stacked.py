@@ -1,4 +1,4 @@
-"""One cube from several rasters, stacked by band: files of one band each, or one file a spectrometer."""
+"""Rasters stacked by band, such as files of one band each, or the images of two spectrometers."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ class StackedRaster:
     Attributes
     ----------
     parts : tuple of Raster
-        Their bands are numbered through, from 0.
+        The rasters; their bands are numbered through all parts from 0.
     order : tuple of int
-        Numbers of the bands that the stack has, in its order.
+        Numbers of the bands of the stack, in the order of the stack.
     shape, dtype
-        As every raster has them; the type holds the numbers of all parts.
+        Shape ``(rows, cols, bands)`` and type of the raster; the type represents the numbers of all parts.
     block : tuple of int
         Rows and columns that are decoded together.
     path : str
@@ -54,27 +54,27 @@ class StackedRaster:
         first = 0
         for part in self.parts:
             last = first + part.shape[2]
-            here = np.flatnonzero((order >= first) & (order < last))
-            if len(here):
-                # Numpy copies to neighbours faster than to places listed one by one.
-                together = len(here) == here[-1] - here[0] + 1
-                places = slice(here[0], here[-1] + 1) if together else here
-                window[..., places] = part.read(rows, cols)[..., order[here] - first]
+            chosen = np.flatnonzero((order >= first) & (order < last))
+            if len(chosen):
+                # Numpy copies to a slice faster than to a list of indices.
+                together = len(chosen) == chosen[-1] - chosen[0] + 1
+                target = slice(chosen[0], chosen[-1] + 1) if together else chosen
+                window[..., target] = part.read(rows, cols)[..., order[chosen] - first]
             first = last
         return window
 
 
 def stack(source: str, parts: Sequence[Raster], order: Sequence[int] | None = None) -> Raster:
-    """Return one raster over the bands of several; a single one with all of its bands in order as it is.
+    """Return one raster of the bands of several; a single raster with all its bands in order is returned unchanged.
 
     Parameters
     ----------
     source : str
         Name of the product, for messages.
     parts : sequence of Raster
-        Of the same rows and columns.
+        Rasters of the same rows and columns.
     order : sequence of int, optional
-        Numbers of the bands to take, counted through all parts from 0; all by default.
+        Numbers of the bands of the stack, counted through all parts from 0; by default all bands.
 
     Raises
     ------

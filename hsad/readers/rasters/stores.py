@@ -1,4 +1,7 @@
-"""Checks of a Zarr store before zarr opens it: zarr waits for pipes for ever, and a chunk may take any memory."""
+"""Checks of a Zarr store before zarr opens it.
+
+Without them, zarr would wait for ever for a named pipe, and a chunk could take any amount of memory.
+"""
 
 from __future__ import annotations
 
@@ -20,21 +23,21 @@ __all__ = ["check_store", "store_groups"]
 
 _MARKS = (".zarray", ".zgroup", ".zattrs", ".zmetadata", "zarr.json")
 _LARGEST_TEXT = 16 * 2**20  # bytes of a file of metadata
-_LARGEST_CHUNK = 2 * 2**30  # bytes of a chunk, which is unpacked as a whole
-_CHUNK_OVERHEAD = 2**16  # bytes by which packed numbers may exceed the unpacked ones
-# Opening a chunk takes about a millisecond: with this many chunks of this size a scene would take minutes.
+_LARGEST_CHUNK = 2 * 2**30  # bytes; zarr unpacks a chunk as a whole
+_CHUNK_OVERHEAD = 2**16  # bytes; a packed chunk may exceed the unpacked chunk by a header
+# Opening a chunk takes about 1 ms. A scene with more chunks than this, each below this size in bytes, takes minutes.
 _MANY_CHUNKS, _SMALL_CHUNK = 20_000, 1024
-_MOST_FILES = 5_000_000
+_MOST_FILES = 5_000_000  # listing more files takes minutes
 
 
 def check_store(source: str) -> None:
-    """Refuse a Zarr store that would block the reader or take far more memory than its files have bytes.
+    """Raise `SceneError` for a Zarr store that would block the reader or take far more memory than its files.
 
     Raises
     ------
     SceneError
-        When something in the store is neither a file nor a folder, its metadata are too large, a chunk is too large or
-        larger than its array says, or an array has too many tiny chunks.
+        When an entry of the store is neither a file nor a folder, metadata or a chunk are too large, a chunk is larger
+        than its array states, or an array has too many tiny chunks.
     """
     sizes: dict[str, int] = {}
     for number, (folder, entry, state) in enumerate(_files(source)):
@@ -43,7 +46,7 @@ def check_store(source: str) -> None:
         inside = os.path.relpath(entry, source)
         if not stat.S_ISREG(state.st_mode):
             raise SceneError(f"{source}: {inside} is not a regular file but a pipe, a socket or a device")
-        name = os.path.basename(entry)  # noqa: PTH119  a million paths as objects take seconds
+        name = os.path.basename(entry)  # noqa: PTH119  a million Path objects take seconds
         if name in _MARKS:
             if state.st_size > _LARGEST_TEXT:
                 raise SceneError(f"{source}: {inside} has {state.st_size} bytes, too many for metadata")
@@ -70,7 +73,7 @@ def _is_group(mark: str) -> bool:
 
 
 def _files(source: str) -> Iterator[tuple[str, str, os.stat_result]]:
-    """Yield all that is no folder in a store: its folder, its path and its state, metadata first in each folder."""
+    """Yield the folder, path and state of each file in a store, in each folder the metadata first."""
     waiting = [source]
     while waiting:
         folder = waiting.pop()
@@ -87,14 +90,14 @@ def _files(source: str) -> Iterator[tuple[str, str, os.stat_result]]:
 
 
 def _above(folder: str, source: str) -> Iterator[str]:
-    """Yield a folder and those above it, up to the store."""
+    """Yield a folder and its parents up to the store."""
     while len(folder) >= len(source):
         yield folder
         folder = os.path.dirname(folder)  # noqa: PTH120  as above
 
 
 def _chunk_bytes(source: str, folder: str, mark: str) -> int:
-    """Return the bytes of an unpacked chunk, 0 where the metadata do not say it in a known way.
+    """Return the bytes of an unpacked chunk, or 0 if the metadata do not state them in a known form.
 
     Raises
     ------
@@ -108,7 +111,7 @@ def _chunk_bytes(source: str, folder: str, mark: str) -> int:
         chunk = [int(side) for side in stated.get("chunks", grid.get("chunk_shape", ()))]
         size = np.dtype(stated.get("dtype", stated.get("data_type"))).itemsize * math.prod(chunk)
     except (OSError, ValueError, TypeError, AttributeError, RecursionError, OverflowError):
-        return 0  # zarr says what is wrong
+        return 0  # zarr opens the array next and reports the error
     if not chunk or len(chunk) != len(shape) or min(chunk) < 1:
         return 0
     inside = os.path.relpath(folder, source)

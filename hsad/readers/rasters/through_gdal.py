@@ -1,4 +1,4 @@
-"""Windows of rasters that GDAL opens, and where their pixels lie on a map."""
+"""Windows of rasters that GDAL opens, and the georeferencing of such rasters."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 
 __all__ = ["GdalRaster", "gdal_raster", "georeferencing"]
 
-# A TIFF may promise a block and an image of these numbers of bytes, or of these multiples of its own size.
+# Largest bytes of a block and of an image that a TIFF may state, or largest multiples of the size of its file.
 _MOST_BLOCK = 256 * 2**20
 _MOST_IMAGE = 2**30
 _MOST_BLOCK_GROWTH = 2000  # LZW and deflate unpack to at most about 1300 times the bytes
-_MOST_GROWTH = 20_000  # an image may have holes: 16 bytes in a table stand for a tile
+_MOST_GROWTH = 20_000  # larger, because an empty tile takes only 16 bytes in a table
 
 
 @dataclass(frozen=True)
 class GdalRaster:
-    """Windows of a file through GDAL; the file is opened for each read, in the thread that reads."""
+    """Windows of a file through GDAL, which opens the file for each read in the thread that reads."""
 
     path: str
     shape: tuple[int, int, int]
@@ -46,7 +46,7 @@ class GdalRaster:
         from rasterio.windows import Window
 
         window = Window(cols.start, rows.start, cols.stop - cols.start, rows.stop - rows.start)
-        # What GDAL decodes for one band and forgets before the next, it decodes once a band.
+        # The cache must hold the decoded blocks of all bands; otherwise GDAL decodes a block again for each band.
         decoded = len(self.indexes) * self.dtype.itemsize
         for part, side in ((rows, self.block[0]), (cols, self.block[1])):
             decoded *= (-(-part.stop // side) - part.start // side) * side
@@ -56,12 +56,12 @@ class GdalRaster:
 
 
 def gdal_raster(path: str) -> GdalRaster:
-    """Return the recipe for a file's bands, without an alpha band, after a look at its first and last pixel.
+    """Return the raster of a file's bands, without an alpha band, after reading its first and last pixel.
 
     Raises
     ------
     SceneError
-        When GDAL cannot open or read it, or it holds no bands or complex numbers.
+        When GDAL cannot open or read the file, or the file contains no bands or complex numbers.
     """
     from rasterio.enums import ColorInterp
     from rasterio.windows import Window
@@ -89,32 +89,32 @@ def gdal_raster(path: str) -> GdalRaster:
 
 
 def _check_promise(dataset: DatasetReader, path: str) -> None:
-    """Refuse a TIFF that promises so much more than it can hold that its directory must be damaged.
+    """Raise `SceneError` for a TIFF whose directory states far more bytes than the file can contain.
 
-    A block is decoded as a whole, so one of a promised gigabyte takes a gigabyte.
+    GDAL decodes a block as a whole, so a block with a stated size of one gigabyte takes one gigabyte of memory.
     """
     if dataset.driver != "GTiff" or not Path(path).is_file():
         return
-    held = Path(path).stat().st_size
+    file_bytes = Path(path).stat().st_size
     number = max(np.dtype(dtype).itemsize for dtype in dataset.dtypes)
     together = dataset.count if dataset.tags(ns="IMAGE_STRUCTURE").get("INTERLEAVE") == "PIXEL" else 1
     block = max(high * wide for high, wide in dataset.block_shapes) * together * number
     whole = dataset.width * dataset.height * dataset.count * number
     for what, size, most in (
-        ("a block", block, max(_MOST_BLOCK, _MOST_BLOCK_GROWTH * held)),
-        ("its image", whole, max(_MOST_IMAGE, _MOST_GROWTH * held)),
+        ("a block", block, max(_MOST_BLOCK, _MOST_BLOCK_GROWTH * file_bytes)),
+        ("its image", whole, max(_MOST_IMAGE, _MOST_GROWTH * file_bytes)),
     ):
         if size > most:
-            raise SceneError(f"{path}: {what} promises {size} bytes, which a file of {held} bytes cannot hold")
+            raise SceneError(f"{path}: {what} promises {size} bytes, which a file of {file_bytes} bytes cannot hold")
 
 
 def georeferencing(dataset: DatasetReader) -> tuple[Any, Affine | None, list[str]]:
-    """Return the CRS and transform of an open dataset (None where it has none), and remarks."""
+    """Return the CRS and transform of an open dataset, None where missing, and remarks."""
     from affine import Affine
 
     crs, transform = dataset.crs, dataset.transform
     if not transform.is_identity:
-        # Adding zero turns GDAL's -0.0 into 0.0, in which form the numbers are printed and compared.
+        # Adding zero turns GDAL's -0.0 into 0.0, because the numbers are printed and compared.
         return crs, Affine(*(value + 0.0 for value in transform[:6])), []
     remarks = []
     if dataset.gcps[0] or dataset.rpcs:

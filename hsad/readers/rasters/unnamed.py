@@ -1,4 +1,7 @@
-"""HDF5 arrays without names of their axes: a list of wavelengths, or the user, tells the axis of the bands."""
+"""Axes of HDF5 arrays that have no names.
+
+The user states the axis of the bands. Otherwise it is the axis with the length of a list of wavelengths in the file.
+"""
 
 from __future__ import annotations
 
@@ -17,12 +20,12 @@ if TYPE_CHECKING:
 __all__ = ["Spectral", "axes_by_evidence", "hdf5_groups", "spectral_lists"]
 
 _CENTRES = ("wavelength", "wavelengths", "wvl", "wl", "lambda", "center_wavelength", "central_wavelength", "centers")
-_MOST_GROUPS = 2000  # each is opened with xarray, which takes milliseconds
-_MOST_VALUES = 100_000
+_MOST_GROUPS = 2000  # xarray opens each group, which takes milliseconds
+_MOST_VALUES = 100_000  # of a list of wavelengths; longer lists are not loaded
 
 
 class Spectral(NamedTuple):
-    """A list of wavelengths in an HDF5 file, and its unit if it states one."""
+    """A list of wavelengths in an HDF5 file, and its unit, None if the file states none."""
 
     values: list[float]
     units: str | None
@@ -34,7 +37,7 @@ def hdf5_groups(source: str) -> list[str]:
     Raises
     ------
     SceneError
-        When they are too many to be looked through.
+        When the file has too many groups.
     """
     import h5py
 
@@ -53,16 +56,16 @@ def hdf5_groups(source: str) -> list[str]:
 
 
 def spectral_lists(source: str) -> list[Spectral]:
-    """Return the lists of wavelengths in an HDF5 file: datasets or attributes of one axis with a name they have."""
+    """Return the lists of wavelengths in an HDF5 file, found by the names of datasets and attributes of one axis."""
     import h5py
 
     found: list[Spectral] = []
 
     def look(name: str, item: Any) -> None:
         units = item.attrs.get("units", item.attrs.get("Units"))
-        said = None if units is None else text(units)
+        unit = None if units is None else text(units)
         if isinstance(item, h5py.Dataset) and name.rpartition("/")[2].lower() in _CENTRES:
-            _add(found, item, said)
+            _add(found, item, unit)
         for key in item.attrs:
             if key.lower() in _CENTRES:
                 _add(found, item.attrs[key], None)
@@ -74,7 +77,7 @@ def spectral_lists(source: str) -> list[Spectral]:
 
 
 def _add(found: list[Spectral], item: h5py.Dataset | Any, units: str | None) -> None:
-    """Add a list of numbers to those that were found; what is no list of numbers is passed over."""
+    """Add a dataset or attribute to the lists if it is a list of numbers."""
     shape, dtype = getattr(item, "shape", ()), getattr(item, "dtype", np.dtype("O"))
     sides = [side for side in shape if side > 1]
     if dtype.kind in "iuf" and len(sides) == 1 and sides[0] <= _MOST_VALUES:
@@ -84,16 +87,16 @@ def _add(found: list[Spectral], item: h5py.Dataset | Any, units: str | None) -> 
 def axes_by_evidence(
     shape: Sequence[int], lists: Sequence[Spectral], band_axis: int | None, source: str
 ) -> tuple[tuple[int, int, int], Spectral | None]:
-    """Return which axes of an array are rows, columns and bands, and the list of its wavelengths.
+    """Return the axes of an array that are rows, columns and bands, and the list of its wavelengths.
 
     Parameters
     ----------
     shape : sequence of int
-        Of three axes.
+        Shape of the array, three numbers.
     lists : sequence of Spectral
-        A list with as many values as exactly one axis is long tells the axis of the bands.
+        Lists of wavelengths. If the length of a list equals that of exactly one axis, this is the axis of the bands.
     band_axis : int, optional
-        The axis of the bands, where the user states it.
+        The axis of the bands, if the user states it.
     source : str
 
     Raises
@@ -101,7 +104,7 @@ def axes_by_evidence(
     ParameterError
         When the array has no such axis.
     SceneError
-        When nothing tells the axis.
+        When the axis is not stated and no list shows it.
     """
     if band_axis is not None and band_axis not in range(-3, 3):
         raise ParameterError(f"band_axis: {band_axis} is none of the array's axes, -3 to 2")

@@ -1,7 +1,7 @@
-"""The local level of clutter of a score map: a running quantile, smoothed, the same in every tile.
+"""The local level of clutter of a score map, which is a smoothed running quantile, the same in every tile.
 
-Scores are counted in steps of 1/64 and means are formed of whole numbers, so neither the order of the additions nor
-the place of a pixel in its block shows in the last digit.
+Scores are rounded to steps of 1/64, and means are computed from whole numbers. So the result does not depend on the
+order of the additions or on the position of a pixel in its block, not even in the last digit.
 """
 
 from __future__ import annotations
@@ -17,25 +17,25 @@ _STEPS = 64.0
 """Number of steps of the quantised scores per unit."""
 
 _LOWEST, _HIGHEST = -8.0, 24.0
-"""Scores outside this range count as its ends."""
+"""Scores are clipped to this range."""
 
 
 def clutter_level(scores: NDArray[np.float64], side: int, share: float = 0.75) -> NDArray[np.float64]:
-    """Return the mean, over the neighbours of a pixel, of the quantile of the scores around each of them.
+    """Return, for each pixel, the mean over its neighbours of the quantile of the scores around each neighbour.
 
     Parameters
     ----------
     scores : (rows, cols) ndarray of float64
-        NaN for pixels without a score, which no window counts. Windows are cut at the edges of the map.
+        NaN for pixels without a score, which do not count. Windows are cut at the edges of the map.
     side : int
-        Odd side of the window of the quantile, in pixels. The window of the mean has half of it, rounded to odd.
+        Odd side of the window of the quantile, in pixels. `mean_side` is the side of the window of the mean.
     share : float
-        Share of the scores of the window at or below the quantile.
+        Share of the scores of the window that are not above the quantile.
 
     Returns
     -------
     (rows, cols) ndarray of float64
-        Quantiles are rounded to 1/64 before the mean; NaN if no pixel nearby has a score.
+        Quantiles are rounded to 1/64 before the mean. NaN if no pixel nearby has a score.
     """
     known = ~np.isnan(scores)
     steps = np.where(known, np.clip(scores, _LOWEST, _HIGHEST) - _LOWEST, 0.0) * _STEPS
@@ -49,7 +49,7 @@ def clutter_level(scores: NDArray[np.float64], side: int, share: float = 0.75) -
 
 
 def mean_side(side: int) -> int:
-    """Return the odd side of the window over which quantiles of windows of this side are averaged."""
+    """Return the side of the window of the mean, half of `side` made odd."""
     return side // 2 | 1
 
 
@@ -75,7 +75,7 @@ def _count(
     inside: int,
     below: int,
 ) -> tuple[int, int]:
-    """Add (sign 1) or remove (-1) a column of the window; return the number of scores inside, and below `place`."""
+    """Add (sign 1) or remove (-1) a column of the window; return the numbers of scores in it, and below `place`."""
     if 0 <= col < levels.shape[1]:
         for row in range(top, bottom):
             level = levels[row, col]
@@ -89,9 +89,9 @@ def _count(
 
 @compiled
 def _running_quantile(levels: NDArray[np.int64], count: int, radius: int, share: float) -> NDArray[np.int64]:
-    """Return the quantile of the levels in the square around each pixel; a level of -1 means that there is none.
+    """Return the quantile of the levels in the square around each pixel; a level of -1 is no data.
 
-    A histogram moves along each row, with the place of the quantile in it (Huang, Yang, Tang, 1979).
+    A histogram is updated from pixel to pixel along each row, with the index of the quantile (Huang, Yang, Tang, 1979).
     """
     rows, cols = levels.shape
     quantiles = np.full((rows, cols), -1, np.int64)
@@ -99,8 +99,8 @@ def _running_quantile(levels: NDArray[np.int64], count: int, radius: int, share:
     for row in range(rows):
         top, bottom = max(0, row - radius), min(rows, row + radius + 1)
         histogram[:] = 0
-        inside = 0  # pixels in the window
-        below = 0  # of them, those below `place`
+        inside = 0  # number of scores in the window
+        below = 0  # number of scores in the window below `place`
         place = 0
         for col in range(-radius, cols):
             inside, below = _count(levels, top, bottom, col + radius, 1, place, histogram, inside, below)

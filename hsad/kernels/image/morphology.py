@@ -1,14 +1,14 @@
-"""Attribute morphology: area openings and closings of images of integers, and the contrast they remove.
+"""Attribute morphology: area openings and closings of images of integers, and the contrast that they remove.
 
-The area opening of an image with area A takes from every pixel p the largest level h for which the component of
-``{image >= h}`` that holds p has at least A pixels: bright components of fewer pixels are cut down to their
-surroundings. The area closing does the same to dark ones. Components are 4-connected.
+The area opening of an image with area A has at each pixel p the largest level h for which the component of
+``{image >= h}`` that contains p has at least A pixels. So bright components of fewer pixels are lowered to the level of
+their surroundings. The area closing raises dark components in the same way. Components are 4-connected.
 
-Invalid pixels belong to no component and are no extremum. Where all valid pixels connected to p are fewer than A,
-the opening is their smallest value (the closing their largest), as in an image that ends there.
+Invalid pixels belong to no component and are no extremum. If fewer than A valid pixels are connected to p, the opening
+is their smallest value and the closing their largest value.
 
-A result depends on the pixels that are at most A - 1 steps away: if the part of a component within A - 1 steps of
-p has fewer than A pixels, none of them is A - 1 steps away, so nothing of the component lies beyond.
+A result depends only on pixels that are at most A - 1 steps away. If the part of a component within A - 1 steps of p
+has fewer than A pixels, none of them is A - 1 steps away, so the component ends there.
 
 References
 ----------
@@ -34,14 +34,14 @@ Flat = NDArray[np.int32]
 Number = TypeVar("Number", np.int32, np.bool_)
 
 _DIGIT = 11
-"""Bits that one pass of the radix sort looks at."""
+"""Number of bits that one pass of the radix sort uses."""
 
 
 def area_contrast(images: NDArray[np.float64], valid: Mask, areas: Sequence[int], levels: float) -> NDArray[np.float64]:
-    """Return how far pixels stand out of their surroundings as small components, squared, summed over images.
+    """Return the squared contrast of pixels in small components to their surroundings, summed over images.
 
-    Each image is quantised, q = round(levels · image); with o and c its area opening and closing, the sum is over
-    ``[max(q - o, c - q) / levels]²``.
+    Each image is quantised to q = round(levels · image), whose area opening is o and whose area closing is c. The
+    result is the sum of ``[max(q - o, c - q) / levels]²``.
 
     Parameters
     ----------
@@ -52,12 +52,12 @@ def area_contrast(images: NDArray[np.float64], valid: Mask, areas: Sequence[int]
     areas : sequence of int
         Areas A in pixels.
     levels : float
-        Steps of the quantisation per unit.
+        Number of quantisation steps per unit of the images.
 
     Returns
     -------
     (areas, rows, cols) ndarray of float64
-        0 where a pixel is invalid.
+        0 at invalid pixels.
     """
     rows, cols, count = images.shape
     wanted, limit = _areas(areas)
@@ -80,13 +80,13 @@ def _areas(areas: Sequence[int]) -> tuple[NDArray[np.int32], int]:
 
 
 def _padded(image: NDArray[Number], border: float) -> NDArray[Number]:
-    """Return the image with a border of one (invalid) pixel, flat: no neighbour needs a check for the edge."""
+    """Return the flat image with a border of one invalid pixel, so that neighbours need no check for the edge."""
     return np.pad(image, 1, constant_values=border).ravel()
 
 
 @compiled
 def _sorted_pixels(q: Flat, valid: Mask) -> Flat:
-    """Return the places of the valid pixels in increasing order of their values: a radix sort."""
+    """Return the indices of the valid pixels in increasing order of their values, by a radix sort."""
     count = 0
     low = np.int64(0)
     high = np.int64(0)
@@ -126,10 +126,10 @@ def _sorted_pixels(q: Flat, valid: Mask) -> Flat:
 
 @compiled
 def _filter(q: Flat, order: Flat, width: int, areas: Flat, limit: int, work: Image, out: Image) -> None:
-    """Write the area filters of `q` at the pixels of `order`: openings where it descends, closings where it ascends.
+    """Write the area filters of `q` at the pixels of `order`: openings if it descends, closings if it ascends.
 
-    Pixels join the components of those of their neighbours that came before; a component is a tree whose root is
-    its latest pixel. One that has reached the largest area is closed: nothing below it needs to know more.
+    A pixel joins the components of its neighbours that came before it. A component is a tree whose root is its latest
+    pixel. A component that has reached the largest area does not grow any more, because no result depends on it.
     """
     root, parent, size = work[0], work[1], work[2]
     root[:] = -1
@@ -144,7 +144,7 @@ def _filter(q: Flat, order: Flat, width: int, areas: Flat, limit: int, work: Ima
             top = near
             while root[top] != top:
                 top = root[top]
-            while root[near] != top:  # shorten the way for those who come later
+            while root[near] != top:  # path compression, for later searches
                 root[near], near = top, root[near]
             if top == place:
                 continue

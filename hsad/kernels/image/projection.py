@@ -1,4 +1,4 @@
-"""Projection of spectra on a few directions, the same to the last bit wherever a pixel lies in its array."""
+"""Projection of spectra on a few directions, the same to the last bit at any position of a pixel in its array."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hsad.kernels.triangular import PANEL, Whitening, multiply, padded
 __all__ = ["project", "squared_lengths"]
 
 _PIXELS = 64
-"""Number of pixels that are projected together, a multiple of a vector."""
+"""Number of pixels that are projected together, a multiple of the length of a SIMD vector."""
 
 
 def project(
@@ -19,8 +19,8 @@ def project(
 ) -> NDArray[np.float64]:
     """Return ``spectra @ vectors - shift``.
 
-    A library's matrix product may round differently with the height of the array and the place of a row in it;
-    here every pixel is summed in the same way, so a pixel that two blocks share is the same in both.
+    The rounding of a library's matrix product may depend on the height of the array and on the position of a row. This
+    function adds in the same order for every pixel, so a pixel that two blocks share has the same result in both.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def project(
 
 
 def _panels(vectors: NDArray[np.float64]) -> Whitening:
-    """Return ``(bands, k)`` vectors in panels with one row for each band, because spectra lie without gaps."""
+    """Return ``(bands, k)`` vectors in panels with one row for each band, because spectra are not padded."""
     bands, count = vectors.shape
     filled = np.zeros((bands, padded(count)))
     filled[:, :count] = vectors
@@ -53,7 +53,7 @@ def _panels(vectors: NDArray[np.float64]) -> Whitening:
 def squared_lengths(
     spectra: NDArray[np.float64], centre: NDArray[np.float64], weight: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Return ``Σ weight · (x - centre)²`` over the bands of every spectrum, the same wherever a pixel lies.
+    """Return ``Σ weight · (x - centre)²`` over the bands of every spectrum, the same at any position of a pixel.
 
     Parameters
     ----------
@@ -87,11 +87,11 @@ def _squared_lengths(
 def _project(
     spectra: NDArray[np.float64], vectors: Whitening, shift: NDArray[np.float64], projected: NDArray[np.float64]
 ) -> None:
-    """Write the projections of at least `_PIXELS` spectra, one after the other, into ``(n, k)``."""
+    """Write the projections of at least `_PIXELS` contiguous spectra to `projected`, ``(n, k)``."""
     bands, (number, count) = vectors.width, projected.shape
     found = np.empty(_PIXELS * vectors.rank)
     for start in range(0, number, _PIXELS):
-        first = max(0, min(start, number - _PIXELS))  # the last ones lie over those before: written twice
+        first = max(0, min(start, number - _PIXELS))  # the last group overlaps the one before it
         multiply(spectra[first * bands :], _PIXELS, bands, vectors, found)
         for pixel in range(min(_PIXELS, number)):
             for k in range(count):

@@ -9,12 +9,12 @@ __all__ = ["smoothed", "smoothing_radius"]
 
 
 def smoothing_radius(sigma: float) -> int:
-    """Return the radius at which the Gaussian is cut: four standard deviations, as in scipy."""
+    """Return the radius in pixels at which the Gaussian is cut: four standard deviations, as in scipy."""
     return int(4.0 * sigma + 0.5)
 
 
 def smoothed(values: NDArray[np.float64], valid: NDArray[np.bool_], sigma: float) -> NDArray[np.float64]:
-    """Return the mean of the valid values under a Gaussian; the map is mirrored at its edges.
+    """Return the mean of the valid values with Gaussian weights; the map is mirrored at its edges.
 
     Parameters
     ----------

@@ -1,1 +1,1 @@
-"""Low-rank decompositions: principal component pursuit, and patches with their merging."""
+"""Low-rank decompositions: principal component pursuit, and backgrounds of overlapping patches."""

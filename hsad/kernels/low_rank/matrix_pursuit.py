@@ -1,4 +1,4 @@
-"""Principal component pursuit of a matrix in memory. Importing this file loads numba."""
+"""Principal component pursuit of a matrix in memory. The import of this file loads numba."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class _Schedule(NamedTuple):
     lam, limit : float
         λ, and the largest penalty.
     least : float
-        ‖X - L - S‖ at which they end.
+        The iterations end when ‖X - L - S‖ is below this number.
     most : int
         Largest number of iterations.
     """
@@ -43,10 +43,11 @@ class _Now(NamedTuple):
     Attributes
     ----------
     done : int
+        Number of iterations so far.
     shrunk_by, penalty : float
-        The penalty by which the singular values were shrunk, and the penalty of the next iteration.
+        The penalty of the last shrinkage of the singular values, and the penalty of the next iteration.
     ratio, threshold, vectors, factors
-        As of a `Step`.
+        The attributes of a `Step`.
     """
 
     done: int
@@ -60,15 +61,15 @@ class _Now(NamedTuple):
 
 @compiled
 def _iterate(matrix: Matrix, state: Matrix, schedule: _Schedule, now: _Now) -> tuple[bool, bool, _Now, Matrix]:
-    """Run the iterations of `hsad.kernels.low_rank.pursuit.iterate`, until they end or singular values lie too close.
+    """Run the iterations of `hsad.kernels.low_rank.pursuit.iterate`, until they end or singular values are too close.
 
     Returns
     -------
     bool, bool
-        Whether the spectrum of the last iteration was found, and whether it was the last one.
+        Whether the spectrum of the last Gram matrix was found, and whether the iterations are at their end.
     _Now
     Matrix
-        The Gram matrix whose spectrum it is.
+        The last Gram matrix.
     """
     rows, bands = matrix.shape
     gram = new_scatter(bands)
@@ -89,14 +90,14 @@ def _iterate(matrix: Matrix, state: Matrix, schedule: _Schedule, now: _Now) -> t
 
 
 def sparse_part(matrix: Matrix, lam: float, tolerance: float, max_iterations: int) -> tuple[Matrix, float]:
-    """Decompose a matrix in memory.
+    """Return the sparse part S of a matrix in memory, and the residual of the decomposition.
 
     Parameters
     ----------
     matrix : (n, d) ndarray of float64
-        X; the work grows with the third power of the smaller side.
+        X. The work grows with the third power of the smaller side.
     lam, tolerance, max_iterations
-        As for `hsad.kernels.low_rank.pursuit.iterate`.
+        See `hsad.kernels.low_rank.pursuit.iterate`.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Overlapping patches merged into an image by the median. Importing this file loads numba."""
+"""Overlapping patches merged into an image by the median. The import of this file loads numba."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ class Covering(NamedTuple):
     Attributes
     ----------
     rows, cols : ndarray of int64
-        First row and column of the patches, in the image.
+        First row and column of the patches in the image.
     patch : int
-        Side of a patch.
+        Side of a patch in pixels.
     row_span, col_span : (rows or cols of the image, 2) ndarray of int64
-        For each row or column the first patch that covers it, and one past the last.
+        For each row or column, the first patch that covers it, and one past the last patch.
     places : (most, 2) ndarray of int64
-        Workspace for the patches over a pixel, and the position in each.
+        Workspace for the patches over a pixel, and its position in each patch.
     """
 
     rows: Numbers
@@ -40,7 +40,7 @@ class Covering(NamedTuple):
 
 @inner
 def _spans(starts: Numbers, patch: int, size: int) -> Numbers:
-    """Return, for each position, the first patch that covers it and one past the last; starts of patches increase."""
+    """Return, for each position, the first patch that covers it, and one past the last; `starts` is increasing."""
     spans = np.empty((size, 2), np.int64)
     first = stop = 0
     for position in range(size):
@@ -61,9 +61,9 @@ def covering(rows: Numbers, cols: Numbers, patch: int, shape: tuple[int, int]) -
 
 @inner
 def places_of(over: Covering, numbers: Numbers, row: int, col: int) -> int:
-    """Write patch and position in it, for each patch that covers a pixel, into `places`; return their number.
+    """Write each patch that covers a pixel, and the position of the pixel in it, to `places`; return their number.
 
-    `numbers` are those of the patches on the grid, negative where there is none.
+    `numbers` are the numbers of the patches on the grid, negative if there is no patch.
     """
     count = 0
     for i in range(over.row_span[row, 0], over.row_span[row, 1]):
@@ -78,9 +78,9 @@ def places_of(over: Covering, numbers: Numbers, row: int, col: int) -> int:
 
 @inner
 def median(values: Stack, count: int, out: Stack) -> None:
-    """Write the median of the first `count` rows of ``(most, bands)`` values, band by band; the rows are reordered."""
+    """Write the median of the first `count` rows of ``(most, bands)`` values for each band; the rows are reordered."""
     bands = values.shape[1]
-    # Neighbours are exchanged, in the same order for all bands, until the middle values are in their places.
+    # Bubble sort, in the same order for all bands, until the middle values are in place.
     for last in range(count - 1, max((count - 1) // 2, 1) - 1, -1):
         for k in range(last):
             one, other = values[k], values[k + 1]
@@ -103,11 +103,11 @@ def merge_by_median(
     ----------
     stack : (patches, patch², bands) ndarray
     numbers : (rows, cols) ndarray of int64
-        Number in the stack of the patch at each place of the grid; negative if there is none.
+        Number in the stack of the patch at each place of the grid; negative if there is no patch.
     rows, cols : ndarray of int64
-        First row and column of the patches, in the merged image, increasing.
+        First row and column of the patches in the merged image, increasing.
     patch : int
-        Side of a patch.
+        Side of a patch in pixels.
     shape : tuple of two int
         Size of the image. Pixels that no patch covers get NaN.
     """

@@ -1,4 +1,4 @@
-"""Patches and their rank-k backgrounds, all bands side by side. Importing this file loads numba."""
+"""Patches and their rank-k backgrounds, all bands side by side. The import of this file loads numba."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ Numbers = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
 _TOGETHER = 32
-"""Number of patches whose products are formed together."""
+"""Number of patches whose products are computed together."""
 
 
 class Places(NamedTuple):
-    """The places of patches: their first rows and columns in the image, and their side."""
+    """The first rows and columns of patches in the image, and their side in pixels."""
 
     rows: Numbers
     cols: Numbers
@@ -33,7 +33,7 @@ class Places(NamedTuple):
 
 @inner
 def _copy_valid(spectra: Stack, valid: Mask, patch: int, values: Stack, mean: Stack) -> int:
-    """Copy the valid pixels of a patch, write their mean, return their number."""
+    """Copy the valid pixels of a patch and write their mean; return their number."""
     bands = spectra.shape[2]
     count = 0
     mean[:] = 0.0
@@ -53,9 +53,9 @@ def _copy_valid(spectra: Stack, valid: Mask, patch: int, values: Stack, mean: St
 def _take(
     spectra: Stack, valid: Mask, row: int, col: int, patch: int, center: bool, values: Stack, mean: Stack
 ) -> bool:
-    """Write the patch from (row, col) on, ``(patch², bands)``; return False if none of its pixels is valid.
+    """Write the patch that starts at (row, col), ``(patch², bands)``; return False if none of its pixels is valid.
 
-    An invalid pixel gets the mean of the valid ones. With `center` the mean is subtracted, and written.
+    An invalid pixel gets the mean of the valid pixels. With `center` this mean is subtracted and written to `mean`.
     """
     bands = spectra.shape[2]
     spectra, valid = spectra[row : row + patch, col : col + patch], valid[row : row + patch, col : col + patch]
@@ -87,7 +87,7 @@ def _all_valid(valid: Mask, row: int, col: int, patch: int) -> bool:
 
 @inner
 def _turn(x: Stack, start: int, offsets: Numbers, stack: Stack, number: int, lanes: int, width: int) -> None:
-    """Write a patch, whose pixels lie at these offsets, into the stack as one row for each band."""
+    """Write a patch, whose pixels have these offsets, to the stack as one row for each band."""
     for first in range(0, width, LANES):
         for b in range(0, lanes, LANES):
             transpose(x, start + b, offsets, first, stack, (b * _TOGETHER + number) * width + first, _TOGETHER * width)
@@ -95,7 +95,7 @@ def _turn(x: Stack, start: int, offsets: Numbers, stack: Stack, number: int, lan
 
 @inner
 def _add_stack(stack: Stack, count: int, bands: int, width: int, lower: Stack) -> None:
-    """Add the products of the patches in the stack."""
+    """Add the products of the patches in the stack to `lower`."""
     for b in range(bands):
         add_products(stack, b * _TOGETHER * width, count, width, lower, b * width * width)
 
@@ -110,12 +110,12 @@ def patch_products(spectra: Stack, valid: Mask, places: Places, center: bool) ->
     valid : (rows, cols) ndarray of bool
     places : Places
     center : bool
-        Take the mean of each patch out.
+        Whether the mean of each patch is subtracted.
     """
     bands, patch = spectra.shape[2], places.patch
     size = patch * patch
     width, lanes = padded(size), padded(bands)
-    # Whole vectors of bands and of pixels, for the transposition; numbers beyond them stay 0.
+    # The transposition needs whole vectors of bands and of pixels; the padding stays 0.
     values, mean = np.zeros((width, lanes)), np.empty(bands)
     flat, offsets = values.reshape(-1), np.arange(width) * lanes
     stack = np.zeros(lanes * _TOGETHER * width)
@@ -129,8 +129,8 @@ def patch_products(spectra: Stack, valid: Mask, places: Places, center: bool) ->
         for j in range(places.cols.size):
             row, col = places.rows[i], places.cols[j]
             start = (row * cols + col) * bands
-            # Vectors of the last pixel of an array may end beyond it; of those of other patches, what lies in the next
-            # pixel is not looked at.
+            # The vectors of the last pixel of the scene may end beyond the array. The vectors of other pixels may
+            # extend into the next pixel, whose numbers are not used.
             if not center and start + there[size - 1] + lanes <= scene.size and _all_valid(valid, row, col, patch):
                 _turn(scene, start, there, stack, taken, lanes, width)
             elif _take(spectra, valid, row, col, patch, center, values, mean):
@@ -153,7 +153,7 @@ def patch_products(spectra: Stack, valid: Mask, places: Places, center: bool) ->
 def _coefficients(
     spectra: Stack, valid: Mask, places: Places, center: bool, vectors: Stack, weights: Stack, means: Stack
 ) -> Numbers:
-    """Write weights and mean of each patch, return their numbers on the grid; -1 where no pixel is valid."""
+    """Write the weights and the mean of each patch; return the patch numbers on the grid, -1 without valid pixels."""
     bands = spectra.shape[2]
     values = np.empty((places.patch * places.patch, bands))
     numbers = np.full((places.rows.size, places.cols.size), -1)
@@ -179,27 +179,27 @@ def _coefficients(
 def background_residuals(
     spectra: Stack, valid: Mask, core: tuple[int, int, int, int], places: Places, center: bool, vectors: Stack
 ) -> tuple[Stack, Stack]:
-    """Return ‖x − b‖ of the pixels of a core, and b of the last one.
+    """Return ‖x − b‖ of the pixels of a core, and b of the last pixel.
 
-    b is the median of the backgrounds of the patches over a pixel.
+    b is the median of the backgrounds of all patches that cover a pixel.
 
     Parameters
     ----------
     spectra : (rows, cols, bands) ndarray of float64
     valid : (rows, cols) ndarray of bool
     core : tuple of four int
-        First row and one past the last, first column and one past the last.
+        First row, one past the last row, first column, one past the last column.
     places : Places
-        Of all patches that meet the core.
+        All patches that overlap the core.
     center : bool
-        The mean of each patch is part of its background.
+        Whether the mean of each patch is part of its background.
     vectors : (patch², rank, bands) ndarray of float64
-        Orthonormal for each band: the background is what lies in their span.
+        Orthonormal for each band. The background is the projection of a patch on their span.
 
     Returns
     -------
     (core rows, core cols) ndarray
-        NaN where no patch has a valid pixel.
+        NaN if no patch over the pixel has a valid pixel.
     (bands,) ndarray
     """
     bands, rank = spectra.shape[2], vectors.shape[1]

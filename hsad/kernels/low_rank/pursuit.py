@@ -5,12 +5,12 @@ iteration of the method (Lin, Chen, Ma 2010) with multipliers Y and penalty μ i
 
     S = soft(X - L + Y/μ, λ/μ),    M = X - S + Y/μ,    L = M with its singular values less 1/μ,    Y += μ (X - L - S).
 
-The new Y is μ(M - L), so M alone carries everything from one iteration to the next. And L = M·W with a d × d matrix W
-that follows from the Gram matrix MᵀM. So with W known every row goes its own way, and an iteration is one pass over
-the rows and one sum of d × d matrices. With ``D = X - L + (Y/μ)``, the pass computes ``S = soft(D, λ/μ)`` and
-the next ``M = L + (D - S)`` in place.
+The new Y is μ(M - L), so M is the whole state of the iteration. And L = M·W with a d × d matrix W that follows from the
+Gram matrix MᵀM. If W is known, the rows are independent of each other, and an iteration is one pass over the rows and
+one sum of d × d matrices. With ``D = X - L + (Y/μ)``, the pass computes ``S = soft(D, λ/μ)`` and the next
+``M = L + (D - S)`` in place.
 
-The pass measures ``‖X - L - S‖`` for the L of an iteration and the S that follows from it, the pair that is returned.
+The pass computes ``‖X - L - S‖`` for the L of an iteration and the S that follows from it. This pair is the result.
 """
 
 from __future__ import annotations
@@ -44,13 +44,13 @@ __all__ = [
 Matrix = NDArray[np.float64]
 
 _MANY = 2**20
-"""Number of rows for which the map of a step is formed."""
+"""Number of rows for which `Step.low_rank_map` chooses its form; with this number its computation does not count."""
 
 GROWTH = 1.5
 """ρ, the factor by which the penalty μ grows in each iteration."""
 
 MOST_GROWTH = 1e7
-"""Largest multiple of its first value that μ reaches."""
+"""Largest quotient of μ and its first value."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,11 +60,11 @@ class Step:
     Attributes
     ----------
     vectors : (d, r) ndarray
-        Right singular vectors V of M that the shrinkage leaves, r the rank of L.
+        Right singular vectors V of M whose singular values are above 0 after the shrinkage; r is the rank of L.
     factors : (r,) ndarray
-        What is left of their singular values: L = M·V·diag(factors)·Vᵀ.
+        Singular values after the shrinkage, divided by those before it: L = M·V·diag(factors)·Vᵀ.
     ratio : float
-        μ of this iteration over μ of the next; Y/μ = ratio · (M - L).
+        μ of this iteration divided by μ of the next; Y/μ = ratio · (M - L).
     threshold : float
         λ/μ of the next iteration.
     """
@@ -91,7 +91,7 @@ class Extent:
     Attributes
     ----------
     count : int
-        Rows N.
+        Number of rows N.
     gram : (d, d) ndarray of float64
         XᵀX.
     low, high : (d,) ndarray of float64
@@ -105,7 +105,7 @@ class Extent:
 
     @classmethod
     def of(cls, rows: Matrix) -> Extent | None:
-        """Return the extent of ``(n, d)`` rows, None when there are none."""
+        """Return the extent of ``(n, d)`` rows, None for n = 0."""
         return cls(len(rows), rows.T @ rows, rows.min(axis=0), rows.max(axis=0)) if len(rows) else None
 
     def __add__(self, other: Extent) -> Extent:
@@ -143,11 +143,11 @@ class Tally:
     squares : float
         ‖X - L - S‖² (Frobenius).
     absolute : float
-        Sum of the absolute values of S; counted by `finish`.
+        Sum of the absolute values of S; only `finish` computes it.
     nonzero : int
-        Elements of S that are not 0; counted by `finish`.
+        Number of elements of S that are not 0; only `finish` computes it.
     gram : (d, d) ndarray of float64
-        MᵀM of the next iteration; empty where nobody goes on.
+        MᵀM of the next iteration; empty after `finish`.
     """
 
     squares: float
@@ -171,24 +171,25 @@ def iterate(
     max_iterations: int,
     advance_all: Callable[[tuple[Step, ...]], Tally],
 ) -> tuple[tuple[Step, ...], float]:
-    """Run the iteration until ‖X - L - S‖ ≤ tolerance · ‖X‖, and then one more step.
+    """Return the steps of the iteration until ‖X - L - S‖ < tolerance · ‖X‖, and one more step.
 
     Parameters
     ----------
     extent : Extent
-        Of X, which is not 0.
+        The extent of X, which is not 0.
     lam : float
         λ.
     tolerance : float
     max_iterations : int
     advance_all : callable
-        ``advance_all(steps)`` takes all rows through the steps that they have not been through yet (the last one, if
-        nothing was lost) and returns the tally.
+        ``advance_all(steps)`` applies to all rows the steps that were not applied yet, and returns the tally. This is
+        the last step, or more steps for rows whose state was lost.
 
     Returns
     -------
     tuple of Step, float
-        The start and one step an iteration, the last of which no row has been through; the nuclear norm of its L.
+        The first step and one step for each iteration, and the nuclear norm of L of the last step. The last step has
+        not been applied to any row.
     """
     norm = extent.norm
     penalty, first = start(extent, lam)
@@ -205,7 +206,7 @@ def iterate(
 
 
 def start(extent: Extent, lam: float) -> tuple[float, Step]:
-    """Return the first penalty, and the step to the first M: from M = X, L = 0 and Y = X/max(‖X‖₂, max|X|/λ)."""
+    """Return the first penalty, and the step from M = X, L = 0 and Y = X/max(‖X‖₂, max|X|/λ) to the first M."""
     spectral_norm = extent.spectral_norm
     if not spectral_norm > 0:
         raise DataError("the numbers of the scene are so small that their squares vanish: scale them")
@@ -215,7 +216,7 @@ def start(extent: Extent, lam: float) -> tuple[float, Step]:
 
 
 def shrink_spectrum(gram: Matrix, penalty: float) -> tuple[Matrix, NDArray[np.float64], float]:
-    """Return vectors and factors (see `Step`) of L for ``gram = MᵀM``, and the nuclear norm of L."""
+    """Return the vectors and factors (see `Step`) of L for ``gram = MᵀM``, and the nuclear norm of L."""
     from hsad.kernels.low_rank.soft_threshold import shrink_factors
     from hsad.kernels.low_rank.spectrum import leading_vectors
 
@@ -228,7 +229,7 @@ def shrink_spectrum(gram: Matrix, penalty: float) -> tuple[Matrix, NDArray[np.fl
 
 
 def advance(pixels: Matrix, state: Matrix, steps: Sequence[Step]) -> Tally:
-    """Apply `steps` to the rows; the M of the last iteration becomes the M of the last step.
+    """Apply `steps` to the rows of M, and return the tally.
 
     Parameters
     ----------
@@ -242,7 +243,7 @@ def advance(pixels: Matrix, state: Matrix, steps: Sequence[Step]) -> Tally:
     Returns
     -------
     Tally
-        Of the last step.
+        The tally of the last step.
     """
     from hsad.kernels.low_rank.soft_threshold import next_state
     from hsad.kernels.triangular import new_scatter, scatter_matrix
@@ -254,7 +255,7 @@ def advance(pixels: Matrix, state: Matrix, steps: Sequence[Step]) -> Tally:
 
 
 def finish(pixels: Matrix, state: Matrix, steps: Sequence[Step]) -> Tally:
-    """Apply `steps` to the rows and write the sparse part S of the last step to `state`; see `advance`."""
+    """Apply `steps` to the rows, write the sparse part S to `state`, and return the tally; see `advance`."""
     from hsad.kernels.low_rank.soft_threshold import sparse_state
 
     last = _catch_up(pixels, state, steps)

@@ -1,6 +1,6 @@
-"""One iteration of principal component pursuit over rows: product, soft threshold and Gram matrix in one sweep.
+"""One iteration of principal component pursuit over rows: product, soft threshold and Gram matrix in one pass.
 
-A few rows at a time stay in the processor's cache from the first to the last (compiled: imported where it is used).
+The pass handles a few rows at a time, which stay in the processor's cache. The import of this file loads numba.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ Matrix = NDArray[np.float64]
 Vector = NDArray[np.float64]
 
 _ROWS = 256
-"""Number of rows that are computed together, a multiple of a vector."""
+"""Number of rows that are computed together, a multiple of the length of a SIMD vector."""
 
 
 class LowRankMap(NamedTuple):
-    """The map from M to its low-rank part: ``L = M A B`` if two thin matrices are cheaper than the square one.
+    """The map from M to L: ``L = M A B`` with two thin matrices if these are faster, else one square matrix.
 
     Attributes
     ----------
@@ -32,7 +32,7 @@ class LowRankMap(NamedTuple):
     second : Whitening
         B, or empty.
     thin : bool
-        Whether there are two.
+        Whether there are two matrices.
     """
 
     first: Whitening
@@ -42,18 +42,17 @@ class LowRankMap(NamedTuple):
 
 @compiled
 def shrink_factors(values: Vector, penalty: float) -> tuple[Vector, float]:
-    """Return the share of each singular value that is left after 1/penalty is subtracted, and the sum of the results.
+    """Return max(σ - 1/penalty, 0)/σ for the singular values σ above 1/penalty, and the sum of max(σ - 1/penalty, 0).
 
     Parameters
     ----------
     values : (n,) ndarray
-        Their squares, the largest first.
+        σ², the largest first.
     penalty : float
 
     Returns
     -------
     (r,) ndarray
-        Of those that something is left of.
     float
     """
     factors = np.empty(values.size)
@@ -69,14 +68,14 @@ def shrink_factors(values: Vector, penalty: float) -> tuple[Vector, float]:
 
 @compiled
 def low_rank_map(vectors: Matrix, factors: Vector, rows: int) -> LowRankMap:
-    """Return the map onto orthonormal vectors, ``(d, r)``, times their factors, for a number of rows."""
+    """Return the map V·diag(factors)·Vᵀ of orthonormal vectors V, ``(d, r)``, in the form that is faster for `rows`."""
     bands, rank = vectors.shape
     weighted = np.empty((rank, bands))
     for k in range(rank):
         for b in range(bands):
             weighted[k, b] = factors[k] * vectors[b, k]
     packed = pack_whitening(weighted, False)
-    # Forming the square matrix costs time, too.
+    # The computation of the square matrix takes time, too.
     if 2 * rows * rank < bands * (rows + rank):
         return LowRankMap(pack_whitening(vectors, False), packed, True)
     width = padded(rank)
@@ -93,7 +92,7 @@ def low_rank_map(vectors: Matrix, factors: Vector, rows: int) -> LowRankMap:
 
 
 class _Piece(NamedTuple):
-    """Some rows in the cache, padded to whole vectors.
+    """Workspace of a few rows, padded to whole SIMD vectors.
 
     Attributes
     ----------
@@ -117,7 +116,7 @@ def _new_piece(rows: int, bands: int, to: LowRankMap) -> _Piece:
 
 @inner
 def _take(state: Matrix, start: int, to: LowRankMap, piece: _Piece) -> int:
-    """Copy rows of M from `start` on and write their L; return the number of rows."""
+    """Copy rows of M from `start` on to the piece and write their L; return the number of rows."""
     bands, width = state.shape[1], padded(state.shape[1])
     count: int = min(_ROWS, state.shape[0] - start)
     for row in range(count):
@@ -134,7 +133,7 @@ def _take(state: Matrix, start: int, to: LowRankMap, piece: _Piece) -> int:
 
 @inner
 def _step(x: Vector, m: Vector, low: Vector, ratio: float, threshold: float) -> float:
-    """Replace a row of M by the row of the next M; return its part of ‖X - L - S‖²."""
+    """Replace a row of M by the row of the next M; return the part of ‖X - L - S‖² of this row."""
     squares = 0.0
     for b in range(x.size):
         dual = ratio * (m[b] - low[b])
@@ -151,7 +150,7 @@ def _step(x: Vector, m: Vector, low: Vector, ratio: float, threshold: float) -> 
 def _step_rows(
     pixels: Matrix, state: Matrix, start: int, to: LowRankMap, ratio: float, threshold: float, piece: _Piece
 ) -> float:
-    """Replace rows from `start` on by those of the next M, in `state` and in the piece."""
+    """Replace rows from `start` on by those of the next M, in `state` and in the piece; return ‖X - L - S‖²."""
     bands = pixels.shape[1]
     count, width = _take(state, start, to, piece), padded(bands)
     squares = 0.0
@@ -166,10 +165,10 @@ def _step_rows(
 
 @compiled
 def next_state(pixels: Matrix, state: Matrix, to: LowRankMap, ratio: float, threshold: float, gram: Scatter) -> float:
-    """Replace M in `state` by the next M, and add the products of its rows, around zero; return ‖X - L - S‖².
+    """Replace M in `state` by the next M and add its Gram matrix to `gram`; return ‖X - L - S‖².
 
-    A `gram` of no bands gets none. One kernel for both: compiled twice, the same lines round differently, and a run
-    that goes on after an interruption would not end with the same bits.
+    If `gram` has no bands, no products are computed. Both cases share one kernel: in two kernels the compiler could
+    round the same lines differently, and a resumed run would not give the same bits.
     """
     piece = _new_piece(pixels.shape[0], pixels.shape[1], to)
     squares = 0.0

@@ -1,8 +1,8 @@
-"""The leading eigenvectors of a symmetric matrix, as many as are wanted. Importing this file loads numba.
+"""A number of leading eigenvectors of a symmetric matrix. The import of this file loads numba.
 
-Reflections make the matrix tridiagonal; there, eigenvalues above a floor are counted and cornered by the signs of
-pivots (Sturm), eight of them in a vector, and each is found with its vector by inverse iteration through the twisted
-factorization. LAPACK, whose drivers find all vectors or take as long for some, is asked where that does not do.
+Reflections make the matrix tridiagonal. The signs of pivots (Sturm) count the eigenvalues above a floor and enclose
+each in an interval, for eight eigenvalues in a SIMD vector. Inverse iteration with the twisted factorization finds each
+eigenvalue with its vector. If this fails, the caller uses LAPACK, which takes the time of all vectors even for a few.
 """
 
 from __future__ import annotations
@@ -25,35 +25,41 @@ _GRID = 64
 """Number of points between floor and trace at which eigenvalues are counted first."""
 
 _HALVINGS = 6
+"""Smallest number of times that an interval is halved before inverse iteration begins."""
+
 _MOST_HALVINGS = 30
-"""Largest number of times that an interval is halved before inverse iteration begins: until it holds one eigenvalue."""
+"""Largest number of times that an interval is halved until it contains one eigenvalue only."""
 
 _SMALLEST = 1e-15
-"""An eigenvalue below this share of the sum of all is rounding."""
+"""An eigenvalue below this share of the sum of all eigenvalues is a rounding error."""
 
 _MOST_STEPS = 12
-"""Largest number of steps of an inverse iteration; three or four are enough for all but close eigenvalues."""
+"""Largest number of steps of an inverse iteration; three or four are sufficient for eigenvalues that are not close."""
 
 _ROUNDING = 2.0**-52
+"""Machine epsilon of float64."""
+
 _NOTHING = 1e-200
 """Added to squares, so that no pivot is 0/0."""
 
 _ORTHONORMAL = 1e-12
+"""Sum of the squared deviations from orthonormality below which one more first-order correction is sufficient."""
+
 _INDEPENDENT = 0.1
-"""Vectors that were found one by one can be made orthonormal if the squares of their products sum to less than this."""
+"""Sum of the squared deviations from orthonormality above which vectors are not made orthonormal."""
 
 
 @inner
 def _tridiagonal(a: Vector, size: int, width: int, diagonal: Vector, beside: Vector, inverses: Vector) -> Vector:
-    """Make the matrix tridiagonal by reflections ``I - v vᵀ · inverse``; return their v, one a row.
+    """Make the matrix tridiagonal by reflections ``I - v vᵀ · inverse``; return the vectors v as rows.
 
-    The reflection of row i changes the rows and columns before it. `a`, ``(width, width)``, is destroyed.
+    The reflection of row i changes the rows and columns before it. `a`, ``(width, width)``, is overwritten.
     """
     reflectors = np.zeros((size + 1) * width)
     w, product = np.zeros(width), np.empty(width)
     for i in range(size - 1, -1, -1):
         v, following = reflectors[(i + 1) * width : (i + 2) * width], reflectors[i * width : (i + 1) * width]
-        # Row i after the reflection before.
+        # Row i after the previous reflection.
         row, own_v, own_w = a[i * width : (i + 1) * width], v[i], w[i]
         square = 0.0
         for k in range(i - 1):
@@ -86,7 +92,7 @@ def _tridiagonal(a: Vector, size: int, width: int, diagonal: Vector, beside: Vec
 
 @inner
 def _count_below(diagonal: Vector, squares: Vector, at: Vector, pivots: Vector, counts: Vector) -> None:
-    """Write how many eigenvalues of the tridiagonal matrix lie below each of the points."""
+    """Write the number of eigenvalues of the tridiagonal matrix below each of the points."""
     counts[:] = 0.0
     pivots[:] = 1.0
     before = 0.0
@@ -101,7 +107,7 @@ def _count_below(diagonal: Vector, squares: Vector, at: Vector, pivots: Vector, 
 
 @inner
 def _corner(diagonal: Vector, squares: Vector, floor: float, top: float, count: int, low: Vector, high: Vector) -> bool:
-    """Write an interval about each of the `count` largest eigenvalues, the largest first; False if two share one."""
+    """Write an interval around each of the `count` largest eigenvalues, the largest first; False if two overlap."""
     size = diagonal.size
     grid, pivots, counts = np.empty(_GRID), np.empty(_GRID), np.empty(_GRID)
     ratio = (top / floor) ** (1 / (_GRID + 1))
@@ -109,7 +115,7 @@ def _corner(diagonal: Vector, squares: Vector, floor: float, top: float, count: 
         grid[k] = floor * ratio ** (k + 1)
     _count_below(diagonal, squares, grid, pivots, counts)
     for j in range(low.size):
-        # The eigenvalue with this number of eigenvalues below it.
+        # Number of eigenvalues below the eigenvalue j.
         number = max(size - 1 - j, size - count)
         k = 0
         while k < _GRID and counts[k] <= number:
@@ -141,7 +147,7 @@ def _approach(
     at: Vector, below: Vector, rests: Vector, norms: Vector, accuracy: float, low: Vector, high: Vector, first: int,
     size: int, count: int,
 ) -> bool:  # fmt: skip
-    """Move the points to the eigenvalues that their vectors indicate; True if all points were there already.
+    """Move the points towards their eigenvalues; return True if all points were accurate already.
 
     A step is that of the Rayleigh quotient, limited to the interval. Each factorization makes the interval narrower.
     """
@@ -149,13 +155,14 @@ def _approach(
     for j in range(TWISTED):
         k = first + j
         if abs(rests[j]) <= accuracy * np.sqrt(norms[j]):
-            continue  # stays: its interval is as narrow as rounding
+            continue  # the point is accurate up to rounding
         found = False
         if below[j] <= max(size - 1 - k, size - count):
             low[k] = max(low[k], at[j])
         else:
             high[k] = min(high[k], at[j])
-        # A step ends at the edge, near which the eigenvalue may be; from the edge the next step goes to the middle.
+        # A step ends at the edge of the interval, near which the eigenvalue may lie. A point that would not move goes
+        # to the middle.
         better = at[j] + rests[j] / norms[j]
         if better > high[k]:
             better = high[k]
@@ -169,7 +176,7 @@ def _approach(
 def _find(
     diagonal: Vector, beside: Vector, squares: Vector, low: Vector, high: Vector, count: int, z: Vector, width: int
 ) -> bool:
-    """Write unit vectors of the enclosed eigenvalues, and the eigenvalues to `low`; False if one is not found."""
+    """Write the unit vectors of the enclosed eigenvalues, and the eigenvalues to `low`; False if one is not found."""
     size = diagonal.size
     at, below, rests, norms = np.empty(TWISTED), np.empty(TWISTED), np.empty(TWISTED), np.empty(TWISTED)
     work = np.empty(3 * size * TWISTED)
@@ -195,15 +202,15 @@ def _find(
 
 @inner
 def _orthonormalize(z: Vector, size: int, rows: int, width: int, count: int) -> tuple[bool, Vector]:
-    """Return nearly orthonormal vectors made orthonormal, the first ones first; False if they are too far from it.
+    """Return nearly orthonormal vectors made orthonormal in their order; False if they deviate too much.
 
-    The argument has room for `width` vectors, the result for their number rounded up to whole SIMD vectors.
+    `z` has room for `width` vectors, the result for `count` vectors rounded up to whole SIMD vectors.
     """
     change = np.zeros((count, count))
     for _ in range(_MOST_STEPS):
         products = np.zeros(width * width)
         add_products(z, 0, size, width, products, 0)
-        # The inverse of the Cholesky factor to first order.
+        # First-order approximation of the inverse Cholesky factor.
         total = 0.0
         for k in range(count):
             row, target = products[k * width : k * width + count], change[k]
@@ -226,10 +233,10 @@ def _orthonormalize(z: Vector, size: int, rows: int, width: int, count: int) -> 
 
 @inner
 def _reflect_back(z: Vector, size: int, width: int, reflectors: Vector, step: int, inverses: Vector) -> None:
-    """Transform vectors of the tridiagonal matrix into vectors of the matrix."""
+    """Transform the eigenvectors of the tridiagonal matrix to those of the original matrix, in place."""
     sums = np.zeros(width)
     for i in range(size):
-        # Rows before i: the reflection of row i - 1 is done while that of row i is prepared.
+        # The reflection of row i - 1 is applied while that of row i is prepared; both change the rows before i.
         v_at, following_at = max(i - 1, 0) * step, i * step
         for column in range(0, width, 3 * LANES):
             vectors = min(3, (width - column) // LANES)
@@ -260,12 +267,12 @@ def _scaled(matrix: Matrix, scale: float, step: int) -> Vector:
 
 @compiled
 def leading_vectors(matrix: Matrix, floor: float, most: int) -> tuple[bool, Vector, Matrix]:
-    """Return the eigenvalues above `floor`, the largest first, at most a number of them, and their vectors.
+    """Return the eigenvalues above `floor`, the largest first, at most `most` of them, and their vectors.
 
     Parameters
     ----------
     matrix : (n, n) ndarray of float64
-        Symmetric, without negative eigenvalues but for rounding.
+        Symmetric, with eigenvalues that are not negative, up to rounding.
     floor : float
         Above 0.
     most : int
@@ -273,7 +280,7 @@ def leading_vectors(matrix: Matrix, floor: float, most: int) -> tuple[bool, Vect
     Returns
     -------
     bool
-        False where eigenvalues lie so close that their vectors were not told apart: ask LAPACK.
+        False if eigenvalues are so close that their vectors were not found; LAPACK can find them.
     (count,) ndarray
     (n, count) ndarray
     """
@@ -285,7 +292,7 @@ def leading_vectors(matrix: Matrix, floor: float, most: int) -> tuple[bool, Vect
         trace += matrix[i, i]
     if not trace > floor:
         return True, *nothing
-    # The sum of the eigenvalues is 1 from here on.
+    # Below, the matrix is scaled so that the sum of the eigenvalues is 1.
     a, floor = _scaled(matrix, 1 / trace, step), floor / trace
     diagonal, beside, squares, inverses = np.empty(size), np.zeros(size + 1), np.zeros(size + 1), np.zeros(size)
     reflectors = _tridiagonal(a, size, step, diagonal, beside, inverses)
@@ -320,7 +327,7 @@ def leading_vectors(matrix: Matrix, floor: float, most: int) -> tuple[bool, Vect
 
 
 def largest_vectors(matrix: Matrix, count: int) -> tuple[Vector, Matrix]:
-    """Return the `count` largest eigenvalues, the largest first, and their vectors; see `leading_vectors`."""
+    """Return the `count` largest eigenvalues, the largest first, and their vectors, if necessary by LAPACK."""
     found, values, vectors = leading_vectors(matrix, _SMALLEST * np.trace(matrix), count)
     if not found or len(values) < count:
         values, vectors = np.linalg.eigh(matrix)

@@ -1,4 +1,4 @@
-"""Networks as plain functions of images and weights, in torch: how they start, what they compute, how they learn.
+"""Networks in torch as plain functions of images and weights: their first weights, their outputs, their training.
 
-Weights are dictionaries of named tensors, so that what was learned is a dictionary of named arrays.
+Weights are dictionaries of named tensors, so trained weights are a dictionary of named arrays.
 """

@@ -1,4 +1,4 @@
-"""A memory bank: distances to the nearest of many vectors, and how few vectors stand for all of them."""
+"""A memory bank: distances to the nearest of many vectors, and the choice of a few vectors that represent all."""
 
 from __future__ import annotations
 
@@ -15,17 +15,25 @@ if TYPE_CHECKING:
 __all__ = ["Places", "greedy_coreset", "nearest", "neighbours"]
 
 _CHUNK = 2**22
-"""Distances that are formed at a time."""
+"""Number of distances that are computed together."""
 
 _PROJECTED = 16
-"""Dimensions in which the coreset is chosen."""
+"""Number of dimensions in which the coreset is chosen."""
 
 
 class Places(NamedTuple):
-    """Where vectors lie: ``(n, 2)`` rows and columns of the vectors asked about and ``(m, 2)`` of the bank's.
+    """Positions of the scored vectors and of the bank's vectors.
 
-    `own` ``(m,)`` says which of the bank's lie in the scene that is asked about; no vector has a neighbour of these
-    within `apart` pixels of itself.
+    Attributes
+    ----------
+    here : (n, 2) ndarray of int64
+        Rows and columns of the scored vectors.
+    bank : (m, 2) ndarray of int64
+        Rows and columns of the bank's vectors.
+    own : (m,) ndarray of bool
+        Whether a vector of the bank comes from the scene that is scored.
+    apart : int
+        A bank vector of the same scene is no neighbour if it lies within this number of pixels.
     """
 
     here: NDArray[np.int64]
@@ -35,12 +43,12 @@ class Places(NamedTuple):
 
 
 def greedy_coreset(features: NDArray[np.float64], size: int, random: np.random.Generator) -> NDArray[np.int64]:
-    """Return the numbers of `size` rows, each the one farthest from those before: greedy k-centre.
+    """Return the numbers of `size` rows by greedy k-centre: each row is the one farthest from the rows before it.
 
     Parameters
     ----------
     features : (n, k) ndarray
-        Where k is above 16 they are first projected at random.
+        If k is above 16, a random projection reduces the features to 16 dimensions first.
     size : int
     random : Generator
         Draws the projection and the first row.
@@ -63,7 +71,7 @@ def greedy_coreset(features: NDArray[np.float64], size: int, random: np.random.G
 
 
 def neighbours(bank: NDArray[np.float64], count: int) -> NDArray[np.int64]:
-    """Return the numbers of the `count` rows nearest to each row of a bank, itself among them, ``(m, count)``."""
+    """Return the numbers of the `count` rows nearest to each row of a bank, itself included, ``(m, count)``."""
     found = []
     squares = np.einsum("ij,ij->i", bank, bank)
     step = max(1, _CHUNK // len(bank))
@@ -81,7 +89,7 @@ def nearest(
     device: str,
     near: NDArray[np.int64] | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Return the distance of each vector to the nearest one of the bank, and the number of that one, ``(n,)`` each.
+    """Return the distance of each vector to the nearest vector of the bank, and its number in the bank, ``(n,)`` each.
 
     Parameters
     ----------
@@ -90,8 +98,9 @@ def nearest(
     places : Places
     device : str
     near : (m, b) ndarray of int64, optional
-        `neighbours` of the bank. With them a distance d to the bank's vector j is multiplied by
-        1 − exp(d)/Σ exp(distances to the neighbours of j): less where the neighbourhood of j is as near.
+        `neighbours` of the bank. If present, a distance d to the bank's vector j is multiplied by
+        1 − exp(d)/Σ exp(distances to the neighbours of j). The factor is smaller if the neighbours of j are as near
+        as j.
 
     Raises
     ------
@@ -124,7 +133,7 @@ def nearest(
 
 
 def _surprise(least: Tensor, around: Tensor) -> Tensor:
-    """Return 1 − exp(d)/Σ exp(d_j) over the neighbours that are allowed, shifted by the largest: exp may overflow."""
+    """Return 1 − exp(d)/Σ exp(d_j) over the allowed neighbours; the largest d_j is subtracted so that exp is finite."""
     import torch
 
     allowed = torch.isfinite(around)

@@ -1,7 +1,7 @@
-"""A small spectral-spatial autoencoder, whose inner layers are features of a pixel.
+"""A small spectral-spatial autoencoder whose inner layers are the features of a pixel.
 
-1 × 1 to `width` channels, tanh (f1); 3 × 3, tanh (f2); 1 × 1 to `code` channels; 1 × 1, tanh; 1 × 1 back. tanh, since
-one Gaussian is to fit the features.
+Layers: 1 × 1 to `width` channels, tanh (f1); 3 × 3, tanh (f2); 1 × 1 to `code` channels; 1 × 1, tanh; 1 × 1 back to
+the images. The activation is tanh because one Gaussian is fitted to the features.
 """
 
 from __future__ import annotations
@@ -22,15 +22,20 @@ if TYPE_CHECKING:
 __all__ = ["ENCODER_REACH", "encoder_start", "features_of", "taught_encoder"]
 
 ENCODER_REACH = 1
-"""Pixels on each side that a feature depends on."""
+"""Halo of a feature, in pixels: the one 3 × 3 convolution."""
 
 _NOISE = 0.1
+"""Standard deviation of the noise that the network learns to remove, in units of the images."""
+
 _REWEIGHTED_EVERY = 100
+"""Number of steps after which the weights of the pixels are computed again."""
+
 _RATE = 5e-3
+"""Largest learning rate."""
 
 
 def encoder_start(random: np.random.Generator, images: int, *, width: int = 32, code: int = 12) -> Arrays:
-    """Return the weights before learning: random ones."""
+    """Return the random weights before training."""
     return {
         **convolution(random, "first", width, images, 1),
         **convolution(random, "second", width, width, 3),
@@ -56,7 +61,7 @@ def _features(weights: Mapping[str, Tensor], images: Tensor) -> tuple[Tensor, Te
 
 
 def features_of(weights: Arrays, images: NDArray[np.float32], device: str) -> NDArray[np.float32]:
-    """Return the features of images ``(k, rows, cols)``: both inner layers, ``(2 · width, rows, cols)``."""
+    """Return the features of images ``(k, rows, cols)``: f1 and f2, ``(2 · width, rows, cols)``."""
     import torch
 
     place = torch_device(device, "deep-rx")
@@ -73,13 +78,14 @@ def taught_encoder(
     show: Show,
     device: str,
 ) -> Arrays:
-    """Return the weights after learning to remove noise.
+    """Return the weights after training to remove noise.
 
     Parameters
     ----------
     start : dict
     pieces : sequence of (images, ordinary)
-        ``(k, rows, cols)`` and where pixels count; every hundred steps those with a large error count less.
+        Images ``(k, rows, cols)``, and the pixels that count. Every 100 steps the pixels with a large error get a
+        smaller weight.
     random : Generator
         Draws the pieces and the noise.
     steps : int

@@ -1,6 +1,6 @@
-"""Features of networks that others made: a `torch.nn.Module` with named layers, or an ONNX file.
+"""Features of networks from outside hsad: a `torch.nn.Module` with named layers, or an ONNX file.
 
-They are given images ``(1, k, rows, cols)`` of float32 and give maps ``(1, f, rows/s, cols/s)``, with a stride s.
+Such a network takes images ``(1, k, rows, cols)`` of float32 and returns maps ``(1, f, rows/s, cols/s)`` of stride s.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ __all__ = ["Foreign", "ModuleFeatures", "OnnxFeatures", "measured_extent", "on_p
 Maps = list[NDArray[np.float32]]
 
 _one_at_a_time = threading.Lock()
-"""Layers tell what they return to whoever listens: two threads would hear each other."""
+"""A layer sends its output to all hooks, so a hook of one thread would also get the outputs of another thread."""
 
 
 class Foreign(Protocol):
-    """A network that gives maps of features."""
+    """A network that returns maps of features."""
 
     def __call__(self, images: NDArray[np.float32]) -> Maps:
         """Return the maps ``(f, h, w)`` of images ``(k, rows, cols)``."""
@@ -38,7 +38,7 @@ class Foreign(Protocol):
 
 
 class ModuleFeatures:
-    """The outputs of some layers of a module, by their names; without names, what the module returns."""
+    """The outputs of the named layers of a module, or the output of the module if no layer is named."""
 
     def __init__(self, module: Any, layers: Sequence[str], device: str) -> None:
         self._place = torch_device(device, "deep-rx")
@@ -81,7 +81,7 @@ class ModuleFeatures:
 
 
 class OnnxFeatures:
-    """The outputs of an ONNX file, all or those that are named."""
+    """The named outputs of an ONNX file, or all outputs if none is named."""
 
     def __init__(self, path: str, outputs: Sequence[str]) -> None:
         try:
@@ -135,12 +135,12 @@ def _checked(outputs: Sequence[NDArray[np.float32]]) -> Maps:
 
 
 def stride_of(maps: Maps, rows: int, cols: int) -> int:
-    """Return the largest distance, in pixels, between places of the maps of images of this size."""
+    """Return the largest stride of the maps in pixels; `rows` and `cols` are the size of the images."""
     return int(max(max(-(-rows // one.shape[1]), -(-cols // one.shape[2])) for one in maps))
 
 
 def on_pixels(maps: Maps, rows: int, cols: int) -> NDArray[np.float32]:
-    """Return all maps on the grid of the pixels, ``(sum of f, rows, cols)``: bilinear, corners outside."""
+    """Return all maps interpolated bilinearly on the grid of the pixels, ``(sum of f, rows, cols)``."""
     import torch
     from torch.nn.functional import interpolate
 
@@ -148,7 +148,7 @@ def on_pixels(maps: Maps, rows: int, cols: int) -> NDArray[np.float32]:
     with one_torch_thread(), torch.no_grad():
         for one in maps:
             stride = max(-(-rows // one.shape[1]), -(-cols // one.shape[2]))
-            # A whole number of pixels for each place, so that places lie where they lie in every block.
+            # The scale is a whole number, so that an element of the map covers the same pixels in every block.
             large = (one.shape[1] * stride, one.shape[2] * stride)
             image = torch.tensor(one)[None]
             if stride > 1:
@@ -158,19 +158,19 @@ def on_pixels(maps: Maps, rows: int, cols: int) -> NDArray[np.float32]:
 
 
 def measured_extent(network: Foreign, components: int, most: int) -> int:
-    """Return how far, in pixels, a feature looks: a pixel is changed, and where features change with it is measured.
+    """Return the halo of the features in pixels, measured as the distance at which a changed pixel changes features.
 
     Parameters
     ----------
     network : Foreign
     components : int
     most : int
-        Distance up to which it is looked for.
+        Largest distance that is measured.
 
     Returns
     -------
     int
-        `most` + 1 when it is farther.
+        `most` + 1 if the halo is larger than `most`.
     """
     random = np.random.default_rng(0)
     side = 4 * (most // 2 + 8)

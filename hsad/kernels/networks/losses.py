@@ -1,4 +1,4 @@
-"""Losses of networks that are taught with pseudo-anomalies."""
+"""Losses of networks that are trained with pseudo-anomalies."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ if TYPE_CHECKING:
 __all__ = ["SPARSITY", "detection_loss", "implant_loss", "soft_iou"]
 
 _POSITIVES = 5.0
-"""Weight of the pixels of an object in the cross-entropy: they are few."""
+"""Weight of the pixels of an object in the cross-entropy; it is above 1 because they are few."""
 
 _SPARSE_ERROR = 0.1
-"""Weight of |S − S*| in the loss, S* in units of its root mean square."""
+"""Weight of |S − S*| in the loss, in units of the root mean square of S*."""
 
 SPARSITY = 0.3
-"""Weight of ‖S‖ in a loss of reconstruction; both parts in units of the median residual."""
+"""Weight of ‖S‖ in a reconstruction loss, whose two parts are in units of the median residual."""
 
 
 def soft_iou(probability: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-    """Return one minus the intersection over the union of soft maps, one added to both."""
+    """Return 1 − (intersection + 1)/(union + 1) of two soft maps."""
     both = (probability * target * weight).sum()
     either = ((probability + target - probability * target) * weight).sum()
     return 1 - (both + 1) / (either + 1)
 
 
 def detection_loss(logit: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-    """Return the weighted binary cross-entropy, objects counting five times, plus `soft_iou`.
+    """Return the weighted binary cross-entropy, in which objects count five times, plus `soft_iou`.
 
     Parameters
     ----------
@@ -44,7 +44,10 @@ def detection_loss(logit: Tensor, target: Tensor, weight: Tensor) -> Tensor:
 
 
 def implant_loss(logit: Tensor, sparse: Tensor, change: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-    """Return `detection_loss` plus how far the sparse part is from what was implanted, both ``(k, rows, cols)``."""
+    """Return `detection_loss` plus the weighted mean of |S − S*|.
+
+    S is the sparse part, S* the change by the implanted objects, both ``(k, rows, cols)``.
+    """
     unit = change.square().mean().sqrt() + 1e-9
     error = (((sparse - change) / unit).abs().mean(0) * weight).mean()
     return detection_loss(logit, target, weight) + _SPARSE_ERROR * error

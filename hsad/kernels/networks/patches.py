@@ -1,12 +1,12 @@
-"""Unrolled robust PCA of patches, as it is written down: every patch of a component's image is one vector.
+"""Unrolled robust PCA of patches: every patch of a component's image is one vector.
 
-With M a patch (P² numbers in [0, 1]), Q = I − U·Uᵀ what a background of few directions U does not explain,
+With M a patch (P² numbers in [0, 1]) and Q = I − U·Uᵀ the projection on the complement of the background directions U,
 
     S₀ = 0,   Z = S + W·Q(M − S),   S = sign(Z)·max(|Z| − θ_k, 0),   L = M − S,
 
-W ``(P², P²)`` and θ_k shared by all patches. Without Q (U empty) the decomposition would be exact whatever S is, and
-nothing could be learned from it. Patches lie half their side apart, counted from the first pixel of the scene; the
-image is continued at its edges; where patches overlap, their mean counts.
+where W ``(P², P²)`` and θ_k are shared by all patches. Without Q (U empty) the decomposition would be exact for every
+S, and nothing could be learned from it. Patches start at multiples of half their side, counted from the first pixel of
+the scene. The image is continued beyond its edges by the edge pixels. Where patches overlap, the result is their mean.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ __all__ = ["patch_basis", "patch_norms", "patch_start", "smooth_basis", "taught_
 
 
 def patch_start(patch: int, layers: int, *, theta: float = 0.05, sigma: float = 0.7) -> Arrays:
-    """Return the weights before learning: thresholds of `theta`, W a half of the identity."""
+    """Return the weights before training: all thresholds are `theta`, and W is half the identity."""
     weights = {
         "theta": np.full(layers, theta),
         "W": 0.5 * np.eye(patch * patch),
@@ -51,7 +51,7 @@ def smooth_basis(patch: int) -> NDArray[np.float64]:
 
 
 def patch_basis(pieces: Sequence[Piece], patch: int, rank: int) -> NDArray[np.float64]:
-    """Return the leading directions ``(P², rank)`` of all patches of all images: their second moment's eigenvectors."""
+    """Return the leading eigenvectors ``(P², rank)`` of the second moment of all patches of all images."""
     total = np.zeros((patch * patch, patch * patch))
     step = max(1, patch // 2)
     for images, _ in pieces:
@@ -62,14 +62,14 @@ def patch_basis(pieces: Sequence[Piece], patch: int, rank: int) -> NDArray[np.fl
 
 
 def _decompose(weights: Tensors, basis: Tensor, images: Tensor, first: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    """Return S and the last Z as images ``(c, rows, cols)``; `first`: the scene's row and column of the first pixel."""
+    """Return S and the last Z as images ``(c, rows, cols)``; `first` is their first row and column in the scene."""
     import torch
     from torch.nn.functional import fold, pad, unfold
 
     rows, cols = images.shape[1:]
     patch = int(basis.shape[0] ** 0.5)
     step = max(1, patch // 2)
-    # Every pixel lies in as many patches, and these begin at multiples of the step in the scene.
+    # The padding puts every pixel in the same number of patches, which begin at multiples of the step in the scene.
     before = [patch - step + origin % step for origin in first]
     after = [patch - step + -(size + lead) % step for size, lead in zip((rows, cols), before, strict=True)]
     padded = pad(images[None], (before[1], after[1], before[0], after[0]), mode="replicate")[0]
@@ -95,7 +95,7 @@ def _norm(weights: Tensors, z: Tensor, valid: Tensor) -> Tensor:
 def taught_patches(
     start: Arrays, basis: NDArray[np.float64], lessons: Lessons, training: Literal["cutpaste", "reconstruction"]
 ) -> Arrays:
-    """Return the weights after learning; images of the examples are in [0, 1].
+    """Return the weights after training; the images of the examples are in [0, 1].
 
     Raises
     ------
@@ -125,7 +125,7 @@ def taught_patches(
 def patch_norms(
     weights: Arrays, basis: NDArray[np.float64], piece: Piece, first: tuple[int, int], device: str
 ) -> NDArray[np.float64]:
-    """Return the smoothed norm over the components of the last Z, ``(rows, cols)``."""
+    """Return the smoothed norm of the last Z over the components, ``(rows, cols)``."""
     import torch
 
     place = torch_device(device, "unrolled-rpca")

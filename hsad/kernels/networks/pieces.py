@@ -1,4 +1,4 @@
-"""What networks learn from: pieces of scenes, and pieces with objects in them."""
+"""Training data of networks: pieces of scenes, and pieces with implanted objects."""
 
 from __future__ import annotations
 
@@ -11,21 +11,25 @@ __all__ = ["Example", "Piece"]
 
 
 class Piece(NamedTuple):
-    """Images ``(k, rows, cols)`` of float32 and where they are valid."""
+    """Images ``(k, rows, cols)`` of float32, and the mask of their valid pixels."""
 
     images: NDArray[np.float32]
     valid: NDArray[np.bool_]
 
 
 class Example(NamedTuple):
-    """A piece with objects.
+    """A piece with implanted objects.
 
     Attributes
     ----------
-    images, change : (k, rows, cols) ndarray of float32
-        With the objects; what was added.
-    target, weight : (rows, cols) ndarray of float32
-        1 where an object is; how much a pixel counts for the loss.
+    images : (k, rows, cols) ndarray of float32
+        The images with the objects.
+    change : (k, rows, cols) ndarray of float32
+        The images with the objects minus the images without them.
+    target : (rows, cols) ndarray of float32
+        1 in the pixels of an object, else 0.
+    weight : (rows, cols) ndarray of float32
+        Weight of each pixel in the loss.
     """
 
     images: NDArray[np.float32]

@@ -1,4 +1,4 @@
-"""One Gaussian for every position of a stack of images: its running moments and the distance to it."""
+"""One Gaussian for every position of a stack of images: running moments, and the distance of a value to it."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _CHUNK = 2**16
 
 @dataclass(frozen=True, eq=False)
 class PositionMoments:
-    """Count, mean and scatter at each position, added to date by date (in place: they are large).
+    """Count, mean and scatter at each position; dates are added in place, because the arrays are large.
 
     Attributes
     ----------
     count : (rows, cols) ndarray of int32
-        Dates with data.
+        Number of dates with data.
     mean : (rows, cols, k) ndarray of float32
     scatter : (rows, cols, k(k+1)/2) ndarray of float32
         Upper triangle, by rows, of the sum of the outer products of the deviations from the mean.
@@ -42,7 +42,7 @@ class PositionMoments:
         )
 
     def add(self, row: int, col: int, values: NDArray[np.floating], valid: NDArray[np.bool_]) -> None:
-        """Add a part of a date: ``(h, w, k)`` values at this row and column, where valid.
+        """Add the valid pixels of ``(h, w, k)`` values of one date, whose first pixel lies at this row and column.
 
         Notes
         -----
@@ -58,7 +58,7 @@ class PositionMoments:
         self.scatter[here] += (before[..., upper] * after[..., right]).astype(np.float32)
 
     def pooled(self, least: int) -> NDArray[np.float64]:
-        """Return the mean covariance ``(k, k)`` over the positions with at least so many dates."""
+        """Return the mean covariance ``(k, k)`` over the positions with at least `least` dates."""
         enough = self.count >= least
         total = (self.scatter[enough] / (self.count[enough] - 1)[:, None]).mean(axis=0, dtype=np.float64)
         return _square(total, self.mean.shape[2])
@@ -83,15 +83,16 @@ def position_distance(
     epsilon: float,
     device: str,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return √(δᵀ C⁻¹ δ) of each value, δ its deviation from the mean of its position, and ``δ · C⁻¹δ`` ``(n, k)``.
+    """Return √(δᵀ C⁻¹ δ) of each value, ``(n,)``, and its parts by component, ``δ · C⁻¹δ`` ``(n, k)``.
 
-    C = (1 − share)·own + share·pooled + ε·(tr own + tr pooled)/(2k)·I, own = scatter/(count − 1).
+    δ is the deviation of a value from the mean of its position, own = scatter/(count − 1) the covariance there, and
+    C = (1 − share)·own + share·pooled + ε·(tr own + tr pooled)/(2k)·I.
 
     Parameters
     ----------
     values, mean : (n, k) ndarray
     count : (n,) ndarray
-        At least 2 each.
+        Number of dates of each position, at least 2.
     scatter : (n, k(k+1)/2) ndarray
     pooled : (k, k) ndarray
     share, epsilon : float

@@ -1,11 +1,11 @@
 """RPCANet: robust PCA unrolled into stages of small networks, the same for every component's image.
 
-A stage, for a component's image D and what is sparse of it, T (0 at first), with the networks L, S and M of three 3 × 3
-convolutions each:
+D is a component's image and T its sparse part, 0 at first. L, S and M are networks of three 3 × 3 convolutions each. A
+stage computes
 
     X = D − T,   B = X + L(X);      Y = T + D − B,   T = Y − ε·S(Y);      D = M(B + T).
 
-The logit is that of the root mean square of the last T over the components, smoothed.
+The logit is computed from the smoothed root mean square of the last T over the components.
 """
 
 from __future__ import annotations
@@ -27,27 +27,28 @@ if TYPE_CHECKING:
 __all__ = ["STAGE_REACH", "rpcanet_norm", "rpcanet_start", "stage", "taught_rpcanet"]
 
 STAGE_REACH = 9
-"""Pixels on each side that a stage's result depends on: three networks of three 3 × 3 convolutions."""
+"""Halo of a stage, in pixels: three networks of three 3 × 3 convolutions."""
 
 _RECONSTRUCTION = 0.01
 """Weight of the squared difference between the last D and the images."""
 
 _EPSILON = 0.01
+"""ε before training."""
 
 
 def rpcanet_start(
     random: np.random.Generator, stages: int, channels: int, *, at_control: bool, sigma: float = 0.7
 ) -> Arrays:
-    """Return the weights before learning.
+    """Return the weights before training.
 
     Parameters
     ----------
     random : Generator
     stages, channels : int
     at_control : bool
-        Start where L(x) = −x, S = 0 and M(x) = x exactly (a pair of channels carries x through the ReLUs; the others
-        start at random and take part as soon as they learn): T is then D itself, and the logit is that of the
-        smoothed length of a whitened pixel, which is global RX. Otherwise all weights are random, as published.
+        If true, L(x) = −x, S = 0 and M(x) = x exactly. A pair of channels carries x through the ReLUs; the other
+        channels are random and take part once they are trained. Then T is D, and the logit is a function of the
+        smoothed length of a whitened pixel, which is global RX. If false, all weights are random, as published.
     """
     weights: Arrays = {}
     for number in range(stages):
@@ -66,7 +67,7 @@ def rpcanet_start(
 
 
 def _carry(weights: Arrays, name: str, gain: float) -> None:
-    """Make a network of three convolutions the product with `gain`, exactly, until it learns."""
+    """Set the weights of three convolutions so that the network multiplies its input by `gain` exactly."""
     first, second, last = (weights[f"{name}.{layer}.weight"] for layer in range(3))
     for layer in range(2):
         weights[f"{name}.{layer}.bias"][:2] = 0
@@ -91,7 +92,7 @@ def _network(weights: Tensors, name: str, images: Tensor) -> Tensor:
 
 
 def stage(weights: Tensors, number: int, images: Tensor, sparse: Tensor) -> tuple[Tensor, Tensor]:
-    """Return D and T after a stage; both ``(c, 1, rows, cols)``."""
+    """Return D and T after a stage, both ``(c, 1, rows, cols)``."""
     rest = images - sparse
     background = rest + _network(weights, f"{number}.L", rest)
     given = sparse + images - background
@@ -133,7 +134,7 @@ def rpcanet_norm(
 def rpcanet_squares(
     weights: Arrays, images: NDArray[np.float32], valid: NDArray[np.bool_], device: str
 ) -> NDArray[np.float64]:
-    """Return the smoothed square of T by component, ``(c, rows, cols)``."""
+    """Return the smoothed square of T of each component, ``(c, rows, cols)``."""
     import torch
 
     place = torch_device(device, "rpcanet")
@@ -146,7 +147,7 @@ def rpcanet_squares(
 
 
 def taught_rpcanet(start: Arrays, lessons: Lessons) -> Arrays:
-    """Return the weights after learning from examples.
+    """Return the weights after training with examples.
 
     Raises
     ------

@@ -1,9 +1,10 @@
-"""The network of Auto-AD: three levels down and up again with thin skips, fitted to the scene itself.
+"""The network of Auto-AD: three levels down and up with narrow skip connections, fitted to the scene itself.
 
-Going down, a level is a 3 × 3 convolution with stride 2 and one without; going up, bilinear interpolation, the skip of
-a 1 × 1 convolution beside it, a 3 × 3 convolution (1 × 1 at the top) and a 1 × 1 one; each with batch normalisation and
-leaky ReLU. While it learns, its normalisation is that of the piece at hand. What is kept are several states of the
-second half of the learning with the statistics of their normalisation: their squared residuals are averaged.
+A level on the way down is a 3 × 3 convolution with stride 2 and a 3 × 3 convolution with stride 1. A level on the way
+up is bilinear interpolation, joined with the skip (a 1 × 1 convolution), then a 3 × 3 convolution (1 × 1 at the top
+level) and a 1 × 1 convolution. Batch normalisation and leaky ReLU follow each convolution but the last. During training
+the statistics of the normalisation are those of the current piece. The result is several states of the weights from the
+second half of the training, each with its statistics; their squared residuals are averaged.
 """
 
 from __future__ import annotations
@@ -25,21 +26,32 @@ if TYPE_CHECKING:
 __all__ = ["LEVELS", "SKIP_HALO", "SkipPiece", "skip_residual", "skip_squares", "skip_start", "taught_skip"]
 
 LEVELS = 3
+"""Number of times that the resolution is halved, as in Auto-AD."""
+
 CELL = 2**LEVELS
-"""Pixels of a place at the lowest level: images must begin at a multiple of it in the scene."""
+"""Side in pixels of an element of the lowest level; the input must begin at a multiple of it in the scene."""
 
 SKIP_HALO = 48
-"""Pixels on each side that a residual depends on, the lead to a multiple of `CELL` among them."""
+"""Halo of a residual in pixels, with the lead to a multiple of `CELL`."""
 
 _SKIP = 4
+"""Number of channels of a skip connection."""
+
 _RATE = 1e-2
+"""Learning rate."""
+
 _REWEIGHTED_EVERY = 50
+"""Number of steps after which the weights of the pixels are computed again."""
+
 _KEPT_EVERY = 5
+"""In the second half of the training, the state after every fifth step is part of the result."""
+
 _LEAK = 0.2
+"""Slope of the leaky ReLU below 0."""
 
 
 class SkipPiece(NamedTuple):
-    """What goes in and what is to come out, ``(k, rows, cols)`` each, and where pixels are valid."""
+    """Input `given` and target `wanted` of the network, ``(k, rows, cols)`` each, and the mask of valid pixels."""
 
     given: NDArray[np.float32]
     wanted: NDArray[np.float32]
@@ -47,7 +59,7 @@ class SkipPiece(NamedTuple):
 
 
 def skip_start(random: np.random.Generator, inputs: int, outputs: int, channels: int) -> Arrays:
-    """Return the weights before learning."""
+    """Return the weights before training."""
     weights: Arrays = {}
 
     def add(name: str, wide: int, narrow: int, side: int) -> None:
@@ -68,7 +80,7 @@ def skip_start(random: np.random.Generator, inputs: int, outputs: int, channels:
 
 @dataclass
 class _Normalisation:
-    """Mean and variance of every normalised layer: those that are given, or those that are seen."""
+    """Normalisation of every layer by the mean and variance `given` or, without them, by those of its input."""
 
     given: Mapping[str, Tensor] | None = None
     seen: dict[str, Tensor] = field(default_factory=dict)
@@ -83,7 +95,7 @@ class _Normalisation:
 
 
 def _forward(weights: Mapping[str, Tensor], given: Tensor, normalised: _Normalisation) -> Tensor:
-    """Return what comes out of ``(1, k, rows, cols)``, sides multiples of `CELL`."""
+    """Return the output of the network for ``(1, k, rows, cols)``, whose sides are multiples of `CELL`."""
     from torch.nn.functional import conv2d, interpolate, leaky_relu, pad
 
     def layer(name: str, images: Tensor, stride: int = 1) -> Tensor:
@@ -113,7 +125,7 @@ def _joined(one: Tensor, other: Tensor) -> Tensor:
 
 
 def _aligned(images: NDArray[np.float32], lead: tuple[int, int]) -> NDArray[np.float32]:
-    """Return images continued by their edges: `lead` pixels before, and to multiples of `CELL` after."""
+    """Return images padded with their edge pixels: `lead` pixels before, and up to a multiple of `CELL` after."""
     rows, cols = (size + before for size, before in zip(images.shape[1:], lead, strict=True))
     return np.pad(images, ((0, 0), (lead[0], -rows % CELL), (lead[1], -cols % CELL)), mode="edge")
 
@@ -127,7 +139,7 @@ def taught_skip(
     show: Show,
     device: str,
 ) -> tuple[Arrays, ...]:
-    """Return the states that are kept, each with the statistics of its normalisation.
+    """Return states of the weights during training, each with the statistics of its normalisation.
 
     Parameters
     ----------
@@ -137,14 +149,14 @@ def taught_skip(
     random : Generator
     steps : int
     noise : float
-        Standard deviation of what is added to what goes in, anew at each step; 0: nothing.
+        Standard deviation of the noise that is added to the input, drawn anew at each step; 0 for no noise.
     show : callable
     device : str
 
     Notes
     -----
-    Every 50 steps a pixel's weight becomes 4/(1 + r/median)², r its residual: what is not reproduced soon stops being
-    learned. Without it anomalies are learned like everything else.
+    Every 50 steps the weight of a pixel becomes 4/(1 + r/median)², r its residual. Pixels that are not reproduced early
+    then hardly count. Without these weights the network learns to reproduce anomalies, too.
 
     Raises
     ------
@@ -205,7 +217,7 @@ def skip_residual(
     first: tuple[int, int],
     device: str,
 ) -> NDArray[np.float64]:
-    """Return the root of what `skip_squares` gives, summed over the components, ``(rows, cols)``."""
+    """Return the root of the sum of `skip_squares` over the components, ``(rows, cols)``."""
     return np.sqrt(skip_squares(states, given, wanted, first, device, lambda squares: squares.sum(0)))
 
 
@@ -217,9 +229,10 @@ def skip_squares(
     device: str,
     of: Callable[[Tensor], Tensor] = lambda squares: squares,
 ) -> NDArray[np.float64]:
-    """Return the squared residual of each component, mean of the states, ``(k, rows, cols)``.
+    """Return the squared residual of each component, averaged over the states, ``(k, rows, cols)``.
 
-    `first` is the place in the scene of the images' first pixel. `of` is what counts of the squares of a state.
+    `first` is the row and column of the first pixel in the scene. `of` is applied to the squares of a state before they
+    are averaged.
     """
     import torch
 

@@ -1,4 +1,4 @@
-"""Learning: Adam with early stopping, in one thread, from numbers that a seed decides."""
+"""Training with Adam and early stopping, in one thread so that a seed determines the result."""
 
 from __future__ import annotations
 
@@ -16,32 +16,33 @@ if TYPE_CHECKING:
 
 __all__ = ["Lessons", "Loss", "Schedule", "Show", "minimise", "taught"]
 
-#: Shows how far it has come: ``show(range(steps), total=steps, desc=...)``, see `hsad.progress`.
+#: Shows progress: ``show(range(steps), total=steps, desc=...)``, see `hsad.progress`.
 Show = Callable[..., Iterable[Any]]
 
-#: The loss of an example: ``loss(weights, images, change, target, weight)``, tensors of what `Example` holds.
+#: The loss of an example: ``loss(weights, images, change, target, weight)``, the fields of `Example` as tensors.
 Loss = Callable[..., "Tensor"]
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long and how fast to learn.
+    """Number of steps, learning rates and rule of stopping of a training.
 
     Attributes
     ----------
     steps : int
     rates : dict
-        Learning rate of the weights whose name begins with a key; the longest key decides, ``""`` is for the rest.
+        Learning rate of the weights whose name begins with a key. If several keys match, the longest counts; ``""``
+        matches all names.
     warm : bool
-        Rise to the rate and fall again (one cycle) instead of a fall alone (half a cosine).
+        Whether the rate rises and falls again (one cycle). Otherwise it only falls (half a cosine).
     steady : bool
-        Keep the rate as it is.
+        Whether the rate is constant.
     every : int
-        Steps between looks at the loss that decides about stopping; 0: never stop early.
+        Number of steps between evaluations of the validation loss; 0 for no early stopping.
     patience : int
-        So many looks without a better loss end the learning.
+        The training ends after this number of evaluations in a row without a smaller loss.
     clip : float
-        Largest norm of the gradient; 0: any.
+        Largest norm of the gradient; 0 for no limit.
     """
 
     steps: int
@@ -55,19 +56,19 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Lessons:
-    """What a network that is taught with objects learns from.
+    """The training and validation data of a network that is trained with implanted objects.
 
     Attributes
     ----------
     draw : callable
-        ``draw()``, the next `Example`.
+        ``draw()`` returns the next `Example`.
     held : sequence of Example
-        Are not learned from: they decide which weights are kept, and when to stop.
+        Validation examples: their loss decides which weights are returned, and when the training ends.
     schedule : Schedule
     show : callable
         Shows progress.
     method : str
-        Whose learning it is, for messages.
+        Name of the detector, for messages.
     device : str
     """
 
@@ -80,7 +81,7 @@ class Lessons:
 
 
 def taught(start: Arrays, lessons: Lessons, loss: Loss, *, not_negative: Sequence[str] = ()) -> Arrays:
-    """Return the weights after learning from examples, those at which the loss of the held ones was least.
+    """Return the weights of the training step at which the loss of the validation examples was smallest.
 
     Parameters
     ----------
@@ -88,7 +89,7 @@ def taught(start: Arrays, lessons: Lessons, loss: Loss, *, not_negative: Sequenc
     lessons : Lessons
     loss : callable
     not_negative : sequence of str
-        Weights that are kept at 0 or above.
+        Weights that are set to 0 after a step that made them negative.
 
     Raises
     ------
@@ -129,23 +130,23 @@ def minimise(
     look: Callable[[], float] | None = None,
     after: Callable[[int], None] | None = None,
 ) -> dict[str, Tensor]:
-    """Return the weights after learning; with `look`, those at which it was smallest.
+    """Return the weights after training or, if `look` is present, those at which its value was smallest.
 
     Parameters
     ----------
     weights : dict of Tensor
-        Are changed in place; those that require a gradient learn.
+        Changed in place; only weights that require a gradient are trained.
     loss : callable
         ``loss(step)``, a scalar that depends on the weights.
     schedule : Schedule
     method : str
-        Whose learning it is, for messages.
+        Name of the detector, for messages.
     show : callable
         Shows progress.
     look : callable, optional
-        The loss on what is not learned from.
+        Returns the loss of the validation examples.
     after : callable, optional
-        ``after(step)`` is called when a step has been taken.
+        ``after(step)`` is called after each step.
 
     Raises
     ------

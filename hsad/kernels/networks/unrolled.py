@@ -1,14 +1,14 @@
-"""Unrolled robust PCA with a background of the ring: what each layer computes.
+"""Unrolled robust PCA with the ring as background: the computation of each layer.
 
-With N = M − S, the purity p = 1/(1 + (2‖S‖/median)²) of a pixel and G the second moment of N over its ring, each
-neighbour weighted by its purity,
+M is a pixel, S its sparse part and N = M − S. Its purity is p = 1/(1 + (2‖S‖/median)²). G is the second moment of N
+over the ring of the pixel, where each neighbour is weighted by its purity. A layer computes
 
-    R = λ_k (G + λ_k I)⁻¹ N                what the ring's subspace does not explain of N
+    R = λ_k (G + λ_k I)⁻¹ N                the part of N outside the subspace of the ring
     Z = S + W·R
     u = ‖Z‖ smoothed over 5 × 5 pixels, over its median, divided by (purified mean of u around the pixel)^β
     S = Z · relu(1 − θ_k / u)
 
-Shapes: images ``(c, rows, cols)``, maps ``(rows, cols)``; float32. `valid` is 1 where there are data, else 0.
+Images are ``(c, rows, cols)`` and maps ``(rows, cols)``, both float32. `valid` is 1 in pixels with data, else 0.
 """
 
 from __future__ import annotations
@@ -44,20 +44,21 @@ __all__ = [
 ]
 
 SMOOTHING = 5
-"""Side of the window over which squared norms are smoothed."""
+"""Side in pixels of the window over which squared norms are smoothed."""
 
 CLUTTER = 31
-"""Side of the window over which the level of the evidence is taken."""
+"""Side in pixels of the window of the purified mean of u."""
 
 _TINY = 1e-12
+"""Prevents a division by 0 and the root of 0, whose gradient is infinite."""
 
-#: Added to an evidence, in units of its median, before the logarithm.
+#: Added to the evidence u, in units of its median, before the logarithm.
 FLOOR = 0.1
 
 
 @dataclass(frozen=True)
 class Rings:
-    """The windows of the background: odd sides of the outer and of the guard window."""
+    """Odd sides in pixels of the outer window and of the guard window of the ring."""
 
     outer: int
     inner: int
@@ -65,14 +66,14 @@ class Rings:
 
 @dataclass(frozen=True)
 class State:
-    """What a layer hands to the next: the sparse part ``(c, rows, cols)`` and the purity ``(rows, cols)``."""
+    """The result of a layer for the next layer: sparse part ``(c, rows, cols)`` and purity ``(rows, cols)``."""
 
     sparse: Tensor
     purity: Tensor
 
 
 def start(components: int, layers: int, *, sigma: float = 0.7, lam: float = 3e-3, theta: float = 3.0) -> Arrays:
-    """Return the weights before learning: thresholds of `theta` medians, W a half of the identity, β 0."""
+    """Return the weights before training: all thresholds are `theta` medians, W is half the identity, β is 0."""
     weights = {
         "theta": np.full(layers, theta),
         "log_lam": np.full(layers, math.log(lam)),
@@ -86,7 +87,7 @@ def start(components: int, layers: int, *, sigma: float = 0.7, lam: float = 3e-3
 
 
 def rates() -> dict[str, float]:
-    """Return the learning rates: thresholds fast, W slowly."""
+    """Return the learning rates, the largest for the thresholds and the smallest for W."""
     return {"theta": 0.1, "W": 0.01, "": 0.03}
 
 
@@ -98,13 +99,13 @@ def _band(size: int, side: int, like: Tensor) -> Tensor:
 
 
 def box_sum(images: Tensor, side: int) -> Tensor:
-    """Return sums over squares of an odd side, cut at the edges: two products with banded matrices."""
+    """Return sums over squares of an odd side, cut at the edges, by two products with banded matrices."""
     rows, cols = images.shape[-2:]
     return (_band(rows, side, images) @ images) @ _band(cols, side, images)
 
 
 def smoothed(squares: Tensor, valid: Tensor, log_kernel: Tensor) -> Tensor:
-    """Return the mean of the valid squares under a kernel, cut at the edges; ``(rows, cols)``."""
+    """Return the mean of the valid squares under a kernel that is cut at the edges, ``(rows, cols)``."""
     import torch
     from torch.nn.functional import conv2d
 
@@ -116,16 +117,16 @@ def smoothed(squares: Tensor, valid: Tensor, log_kernel: Tensor) -> Tensor:
 
 
 def residual_part(images: Tensor, purity: Tensor, lam: Tensor, rings: Rings) -> Tensor:
-    """Return R = λ(G + λI)⁻¹N, G the purified second moment of the ring; ``(c, rows, cols)``.
+    """Return R = λ(G + λI)⁻¹N, ``(c, rows, cols)``, with G the second moment of the ring weighted by purity.
 
     Parameters
     ----------
     images : (c, rows, cols) Tensor
         N.
     purity : (rows, cols) Tensor
-        Weight of each pixel in the rings of others; 0 where invalid.
+        Weight of each pixel in the rings of other pixels; 0 if invalid.
     lam : scalar Tensor
-        λ, in units of the mean purity of the ring.
+        λ, in squared units of the images.
     rings : Rings
     """
     import torch
@@ -147,7 +148,7 @@ def residual_part(images: Tensor, purity: Tensor, lam: Tensor, rings: Rings) -> 
 
 
 def first_state(images: Tensor, valid: Tensor) -> State:
-    """Return the state before the first layer: nothing is sparse, all valid pixels are pure."""
+    """Return the state before the first layer: the sparse part is 0, and the purity of valid pixels is 1."""
     import torch
 
     return State(torch.zeros_like(images), valid)
@@ -156,7 +157,7 @@ def first_state(images: Tensor, valid: Tensor) -> State:
 def layer(
     weights: Mapping[str, Tensor], number: int, images: Tensor, valid: Tensor, state: State, rings: Rings
 ) -> tuple[Tensor, Tensor]:
-    """Return Z ``(c, rows, cols)`` and its smoothed norm ``(rows, cols)``, still in the units of the images."""
+    """Return Z ``(c, rows, cols)`` and its smoothed norm ``(rows, cols)``, both in the units of the images."""
     import torch
 
     lam = torch.exp(weights["log_lam"][number])
@@ -175,7 +176,7 @@ def evidence(
     valid: Tensor,
     purity: Tensor,
 ) -> tuple[State, Tensor]:
-    """Return the next state and u: the norm in medians, over the level of the clutter around it."""
+    """Return the next state and u, the norm in medians divided by (purified mean around the pixel)^β."""
     import torch
 
     u = norm / median
@@ -186,7 +187,7 @@ def evidence(
 
 
 def purified_moments(images: Tensor, purity: Tensor) -> tuple[Tensor, Tensor]:
-    """Return mean ``(c,)`` and covariance ``(c, c)`` of the pixels, weighted by their purity."""
+    """Return the mean ``(c,)`` and the covariance ``(c, c)`` of the pixels, weighted by their purity."""
     share = purity.reshape(-1) / purity.sum()
     pixels = images.reshape(images.shape[0], -1)
     mean = pixels @ share
@@ -195,7 +196,7 @@ def purified_moments(images: Tensor, purity: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def whitening_of(covariance: Tensor) -> Tensor:
-    """Return the inverse of the Cholesky factor of a covariance that is lifted by 1e-7 of its mean variance."""
+    """Return the inverse Cholesky factor of a covariance, 1e-7 of whose mean variance is added to its diagonal."""
     import torch
 
     unit = torch.eye(len(covariance), dtype=covariance.dtype, device=covariance.device)

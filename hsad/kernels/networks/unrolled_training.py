@@ -1,4 +1,4 @@
-"""Unrolled robust PCA: how its weights are learned, what it keeps of a scene, and its scores; arrays in, arrays out."""
+"""Unrolled robust PCA on arrays: training of its weights, scales of a scene, and scores."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ if TYPE_CHECKING:
 __all__ = ["Network", "Scales", "layer_maps", "settle", "taught_rings", "unrolled_score"]
 
 _GLOBAL_PURITY = 3.0
-"""Evidence, in medians, at which a pixel counts half in the global background."""
+"""Evidence, in medians, at which the weight of a pixel in the global background is one half."""
 
 
 @dataclass(frozen=True)
 class Network:
-    """What does not learn: windows, layers, components of the ring, where it is computed."""
+    """The fixed parameters: windows, number of layers, number of components of the ring, and device."""
 
     rings: Rings
     layers: int
@@ -48,17 +48,17 @@ class Network:
 
 @dataclass(frozen=True, eq=False)
 class Scales:
-    """What the network knows of a scene besides its weights.
+    """The numbers of a scene that the scores need besides the weights.
 
     Attributes
     ----------
     medians : (layers,) ndarray of float64
-        Of the smoothed norms, by layer.
+        Median of the smoothed norm after each layer.
     mean : (k,) ndarray of float64
     whitening : (k, k) ndarray of float64
-        Of the purified global Gaussian; empty without one.
+        Of the purified global Gaussian; both are empty if it is not used.
     global_median : float
-        Of its distances.
+        Median of the smoothed distances to this Gaussian.
     """
 
     medians: NDArray[np.float64]
@@ -72,7 +72,7 @@ def _median(values: Tensor, valid: Tensor) -> Tensor:
 
 
 def _forward(weights: Tensors, network: Network, images: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
-    """Return sparse part and logit of a piece by itself, in its own medians."""
+    """Return the sparse part and the logit of one piece, in units of the medians of this piece."""
     import torch
 
     near = images[: network.components]
@@ -91,7 +91,7 @@ def _global_purity(u: Tensor, valid: Tensor, median: Tensor) -> Tensor:
 def taught_rings(
     start: Arrays, network: Network, lessons: Lessons, training: Literal["cutpaste", "reconstruction"]
 ) -> Arrays:
-    """Return the weights after learning from examples.
+    """Return the weights after training with examples.
 
     Raises
     ------
@@ -123,7 +123,7 @@ def _reconstruction_loss(weights: Tensors, network: Network, images: Tensor, val
 
 
 def settle(weights: Arrays, network: Network, pieces: Sequence[Piece], *, globally: bool) -> Scales:
-    """Return medians over all pieces together, layer by layer, and if `globally` their purified Gaussian."""
+    """Return the median of each layer over all pieces and, if `globally`, the purified Gaussian of all pieces."""
     import torch
 
     device = torch_device(network.device, "unrolled-rpca")
@@ -174,7 +174,7 @@ def _flat(maps: Sequence[Tensor]) -> Tensor:
 def layer_maps(
     weights: Arrays, network: Network, scales: Scales, piece: Piece
 ) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
-    """Return what each layer makes of a piece: its evidence u and the norm of its sparse part, ``(rows, cols)``."""
+    """Return, for each layer, the evidence u of a piece and the norm of the sparse part, ``(rows, cols)`` each."""
     import torch
 
     device = torch_device(network.device, "unrolled-rpca")
@@ -193,7 +193,10 @@ def layer_maps(
 
 
 def unrolled_score(weights: Arrays, network: Network, scales: Scales, piece: Piece) -> NDArray[np.float64]:
-    """Return the logarithm of the evidence at every pixel of a piece, ``(rows, cols)``."""
+    """Return the logarithm of the evidence at every pixel of a piece, ``(rows, cols)``.
+
+    If the scales have a global Gaussian, the result is the mean of this logarithm and of that of the global norm.
+    """
     import torch
 
     u = layer_maps(weights, network, scales, piece)[-1][0].astype(np.float64)

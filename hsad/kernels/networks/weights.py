@@ -1,4 +1,4 @@
-"""Weights: how convolutions start, and the way between arrays and tensors."""
+"""Weights: start of a convolution, and conversion between arrays and tensors."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Tensors = Mapping[str, "Tensor"]
 
 
 def convolution(random: np.random.Generator, name: str, outputs: int, inputs: int, side: int) -> Arrays:
-    """Return the start of a convolution with bias: uniform within ±1/√(fan-in), as torch starts its layers.
+    """Return the first weights of a convolution with bias, uniform within ±1/√(fan-in) as in torch.
 
     Returns
     -------
@@ -33,14 +33,14 @@ def convolution(random: np.random.Generator, name: str, outputs: int, inputs: in
 
 
 def gaussian_kernel(sigma: float, side: int = 5) -> NDArray[np.float64]:
-    """Return a normalised Gaussian over a square of an odd side, ``(side, side)``."""
+    """Return a Gaussian over a square of an odd side, ``(side, side)``, whose sum is 1."""
     across = np.exp(-((np.arange(side) - side // 2) ** 2) / (2 * sigma**2))
     kernel = np.outer(across, across)
     return np.asarray(kernel / kernel.sum())
 
 
 def tensors_of(weights: Mapping[str, NDArray[Any]], device: torch.device, *, grow: bool = False) -> dict[str, Tensor]:
-    """Return arrays as float32 tensors on a device; `grow`: to be learned."""
+    """Return arrays as float32 tensors on a device; with `grow` they require a gradient."""
     import torch
 
     return {
@@ -50,5 +50,5 @@ def tensors_of(weights: Mapping[str, NDArray[Any]], device: torch.device, *, gro
 
 
 def arrays_of(weights: Mapping[str, Tensor]) -> Arrays:
-    """Return tensors as float32 arrays of their own."""
+    """Return tensors as float32 arrays that share no memory with them."""
     return {name: np.array(tensor.detach().cpu().numpy()) for name, tensor in weights.items()}

@@ -1,8 +1,8 @@
-"""Eight pixels side by side: the systems of their bands are factored together, and give their scores.
+"""Scores of eight pixels side by side, whose systems of the order of the bands are factored together.
 
-With few bands the d × d system of one pixel is too small for vectors, so a vector holds one entry of the systems of
-eight neighbouring pixels. A leading row of ones makes the sums of products hold the counts and the sums of the bands,
-too. Eliminating this row first centres the spectra on the mean of the ring.
+With few bands the d × d system of one pixel is too small for SIMD vectors. So a vector holds one entry of the systems
+of eight neighbouring pixels. A leading row of ones adds the counts and the sums of the bands to the sums of products.
+The elimination of this row centres the spectra on the mean of the ring.
 """
 
 from __future__ import annotations
@@ -26,28 +26,29 @@ Vector = NDArray[np.float64]
 
 
 def aligned(size: int) -> Vector:
-    """Return an array of zeros that starts at a cache line (64 bytes); numpy aligns to 16 bytes only."""
+    """Return an array of zeros that starts at a multiple of 64 bytes, a cache line; numpy aligns to 16 bytes only."""
     room = np.zeros(size + LANES)
     return room[-(room.ctypes.data // 8) % LANES :][:size]
 
 
 class Systems(NamedTuple):
-    """Eight symmetric systems side by side, and the arrays that solving them needs.
+    """Eight symmetric systems side by side, and the arrays for their solution.
 
     Attributes
     ----------
     order : int
-        Unknowns: `lead` and `bands`, and zeros up to whole microtiles.
-    lead, bands : int
-        Leading row of ones (or none), and bands.
+        Number of unknowns: `lead` and `bands`, and zeros up to whole microtiles.
+    lead : int
+        Number of leading rows of ones, 0 or 1.
+    bands : int
     line : int
         Distance of the rows of a matrix; the entry (i, j) is the vector at ``i * line + j * 8``.
     lower : ndarray
         The factor, with one more row for the right-hand side.
     ridge, y, solution, out : ndarray
-        Vectors: added to the diagonal, the pixels, the solutions and the scores.
+        The numbers added to the diagonal, the spectra of the pixels, the solutions and the scores.
     growth : ndarray
-        The largest quotient of a diagonal and its pivot.
+        The largest quotient of a diagonal element and its pivot.
     """
 
     order: int
@@ -63,7 +64,7 @@ class Systems(NamedTuple):
 
 
 def lane_systems(lead: int, bands: int, line: int) -> Systems:
-    """Return the arrays for systems whose matrices have rows `line` apart."""
+    """Return the arrays for systems whose matrices have rows at a distance of `line`."""
     order = -(-(lead + bands) // MICROTILE) * MICROTILE
     return Systems(
         order,
@@ -81,7 +82,7 @@ def lane_systems(lead: int, bands: int, line: int) -> Systems:
 
 @inner
 def factor_lanes(a: Vector, systems: Systems) -> None:
-    """Factor A + diag(ridge), with the right-hand side `y` as one more row: it becomes L⁻¹y."""
+    """Factor A + diag(ridge); the right-hand side `y` is one more row of A, which becomes L⁻¹y."""
     order, lower, line = systems.order, systems.lower, systems.line
     systems.growth[:] = 1.0
     for k in range(order * LANES):
@@ -96,7 +97,7 @@ def factor_lanes(a: Vector, systems: Systems) -> None:
 
 @inner
 def finish_crd(a: Vector, systems: Systems, task: Task) -> None:
-    """Write the scores of eight pixels: ``r = λ(XΓ⁻²Xᵀ + λI)⁻¹y``."""
+    """Write the scores of eight pixels: ‖r‖, or the objective √(yᵀr), of ``r = λ(XΓ⁻²Xᵀ + λI)⁻¹y``."""
     order, out = systems.order, systems.out
     systems.ridge[:] = task.lam
     factor_lanes(a, systems)
@@ -113,7 +114,7 @@ def finish_crd(a: Vector, systems: Systems, task: Task) -> None:
 
 @inner
 def finish_rx(a: Vector, systems: Systems, task: Task, lanes: Vector) -> None:
-    """Write the squared Mahalanobis distances of eight pixels; `lanes` is room for four vectors."""
+    """Write the squared Mahalanobis distances of eight pixels; `lanes` is a workspace of four vectors."""
     line, bands = systems.line, systems.bands
     counts, moments, inverse = lanes[:LANES], lanes[LANES : 3 * LANES], lanes[3 * LANES :]
     for lane in range(LANES):
@@ -133,10 +134,10 @@ def finish_rx(a: Vector, systems: Systems, task: Task, lanes: Vector) -> None:
                     square += value * value if i == j else 2.0 * value * value
             square /= counts[lane] * counts[lane]
             weight = shrinkage_weight(trace, square, 0.0, counts[lane], bands, task.covariance)
-            # With all weight on the mean variance C does not count; a huge ridge has the same effect.
+            # If the weight of the mean variance is 1, C does not count. A huge ridge has the same effect.
             rest = max(1.0 - weight, 1e-12)
             epsilon = weight * trace / bands
-        # If the ring is empty, the matrix is zero, and any pivot will do.
+        # If the ring is empty, the matrix is zero, and any positive pivot is correct.
         systems.ridge[lane] = 0.0 if a[lane] > 0 else 1.0
         inverse[lane] = counts[lane] * epsilon / rest
         counts[lane] /= rest
@@ -151,7 +152,7 @@ def finish_rx(a: Vector, systems: Systems, task: Task, lanes: Vector) -> None:
 
 @inner
 def note_rounding(systems: Systems, size: float, lanes: Vector) -> None:
-    """Raise `growth` to what the rounding of numbers of a given size in the sums amounts to."""
+    """Raise `growth` to the effect that the rounding of sums of numbers of this size has on the solution."""
     largest_square(systems.lower, systems.line + LANES, systems.lead + systems.bands, lanes)
     for lane in range(LANES):
         systems.growth[lane] = max(systems.growth[lane], size * lanes[lane])

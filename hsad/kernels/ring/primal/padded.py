@@ -1,4 +1,4 @@
-"""The spectra of a block with a margin around them, so that every ring can be read by offsets from its pixel."""
+"""The spectra of a block with a margin, so that every ring is read by offsets from its pixel."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ class Pixels(NamedTuple):
     Attributes
     ----------
     x : ndarray
-        Rows of pixels of numbers. A pixel has a leading one (if `lead`), its bands, zeros, and its ring weight (if
-        `weighted`) at the place `weight`.
+        The numbers of the pixels, in the order of rows. A pixel consists of a leading one (if `lead`), its bands,
+        zeros, and (if `weighted`) its ring weight at the index `weight`.
     rows, cols : int
-        Of the block.
+        Size of the block.
     lead : int
         1 if the first number of a valid pixel is one, else 0.
     bands : int
-        Bands of the spectra.
+        Number of bands.
     weight : int
-        Place of the ring weight, past whole microtiles of bands; it is there if `weighted`.
+        Index of the ring weight in a pixel, after whole microtiles of bands.
     weighted : bool
         Whether there are ring weights.
     step, row_step : int
-        Distance of pixels and of rows.
+        Distance of pixels and of rows in `x`.
     margin : int
-        Rows and columns before the first pixel.
+        Number of rows and of columns before the first pixel.
     no_row, no_col : int
         Offsets of a row and of a column of zeros.
     brightest : float
@@ -72,7 +72,7 @@ def _fill(  # noqa: C901  loops over pixels and bands, no more
     mean: Vector,
     center: bool,
 ) -> float:
-    """Copy the spectra, with `center` less their mean; return the largest squared norm."""
+    """Copy the spectra, with `center` minus their mean; return the largest squared norm."""
     count = 0
     if center:
         for i in range(pixels.rows):
@@ -113,10 +113,10 @@ def make_pixels(
     ones: bool,
     center: bool,
 ) -> Pixels:
-    """Return the pixels of a block; with `center`, less the mean of the valid ones."""
+    """Return the pixels of a block; with `center`, minus the mean of the valid pixels."""
     rows, cols, bands = spectra.shape
     margin = window.outer // 2
-    # Room for an outer window in a smaller block, for whole vectors of pixels, and for the zeros at the end.
+    # The array has room for an outer window in a smaller block, for whole vectors of pixels, and for the final zeros.
     height = max(rows, window.outer) + 2 * margin + 1
     width = max(cols, window.outer) + 2 * margin + LANES + 1
     weighted = ring_weights.size > 0
@@ -143,6 +143,6 @@ def make_pixels(
 
 @inner
 def box_start(position: int, size: int, outer: int, border: int) -> int:
-    """Return the first position of an outer window along an axis; positions outside hold zeros or mirrored pixels."""
+    """Return the first position of an outer window along an axis; it may lie in the margin."""
     start = position - outer // 2
     return max(0, min(start, size - outer)) if border == SHIFT else start

@@ -1,6 +1,6 @@
 """Local detectors in the space of the bands: systems of order d, for eight pixels at once.
 
-If no weight depends on the pixel, the sums XXᵀ slide from pixel to pixel; otherwise they are formed anew for each.
+If no weight depends on the pixel, the sums XXᵀ slide from pixel to pixel. Otherwise they are computed for each pixel.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Core = tuple[int, int, int, int]
 
 @inner
 def _own_pixels(pixels: Pixels, row: int, col: int, gather: NDArray[np.int64], y: Vector) -> None:
-    """Copy the pixels ``(row, col ... col + 7)`` side by side, without their ring weights."""
+    """Write the pixels ``(row, col ... col + 7)`` side by side to `y`, without their ring weights."""
     at = (row + pixels.margin) * pixels.row_step + (col + pixels.margin) * pixels.step
     for lane in range(LANES):
         gather[lane] = lane * pixels.step
@@ -41,7 +41,7 @@ def _own_pixels(pixels: Pixels, row: int, col: int, gather: NDArray[np.int64], y
 
 @inner
 def _report(systems: Systems, row: int, col: int, scores: Matrix, shares: Matrix) -> None:
-    """Write the scores of up to eight pixels, and their least pivots as shares of their diagonals."""
+    """Write the scores of up to eight pixels, and the smallest quotients of a pivot and its diagonal element."""
     for lane in range(min(LANES, scores.shape[1] - col)):
         scores[row, col + lane] = systems.out[lane]
         shares[row, col + lane] = 1.0 / systems.growth[lane]
@@ -59,7 +59,7 @@ def _score_sliding(
     scores: Matrix,
     shares: Matrix,
 ) -> None:
-    """Score the core with sums that slide."""
+    """Write the scores of the core, with sums that slide."""
     slide_columns(slide, pixels, core[2], core[3], window)
     for row in range(core[0], core[1]):
         pairs = slide_row(slide, pixels, row, core[2], window, row == core[0])
@@ -72,7 +72,7 @@ def _score_sliding(
                 finish_rx(a, systems, task, room[0])
             else:
                 finish_crd(a, systems, task)
-            # Sliding sums keep the rounding of the brightest pixel that was ever in them.
+            # Sliding sums contain the rounding errors of the brightest pixel that was ever part of them.
             note_rounding(systems, pixels.brightest, room[0])
             _report(systems, row - core[0], col - core[2], scores, shares)
 
@@ -90,7 +90,7 @@ def _score_weighted(
     scores: Matrix,
     shares: Matrix,
 ) -> None:
-    """Score the core with sums of their own for every pixel."""
+    """Write the scores of the core, with new sums for each pixel."""
     # First row of all rings of the core. Near an edge of the scene a ring is shifted to one side.
     top = box_start(core[0], pixels.rows, window.outer, window.border)
     for col in range(core[2], core[3], LANES):
@@ -115,7 +115,7 @@ def score_primal(
     scores: Matrix,
     shares: Matrix,
 ) -> None:
-    """Score the core of a block; `shares` gets the least pivots, as shares of their diagonals.
+    """Write the scores of the core of a block, and the smallest quotients of a pivot and its diagonal element.
 
     Parameters
     ----------
@@ -124,11 +124,11 @@ def score_primal(
     valid : (rows, cols) ndarray of bool
         Pixels to use.
     ring_weights : (rows, cols) or (0, 0) ndarray
-        Wᵢ, if any.
+        Wᵢ; (0, 0) for no weights.
     core : tuple of int
         First and one past the last row and column to score.
     scores, shares : (core rows, core cols) ndarray
-        Written everywhere, also where there is no score to give.
+        Results; pixels without a valid score also get a number.
     """
     crd = task.detector == CRD
     pixels = make_pixels(spectra, valid, ring_weights, window, ones=not crd or task.sum_to_one, center=not crd)

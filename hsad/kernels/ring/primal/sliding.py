@@ -1,8 +1,8 @@
-"""Sums of products of bands over rings that slide: for weights that do not depend on the pixel.
+"""Sums of products of bands over rings that slide, for weights that do not depend on the pixel.
 
 The sum over a ring is O - I, with O the sum over the outer window and I the sum over the guard window. From one row to
-the next, O changes by a line of pixels that enter and a line that leave, and so does I. From one pixel to the next,
-this change itself changes by the four corners of each window. So a sum costs eight products, whatever the window.
+the next, O and I change by a line of pixels that enters the window and a line that leaves it. From one pixel to the
+next, this change itself changes by the four corners of each window. So a sum takes eight products for any window.
 """
 
 from __future__ import annotations
@@ -27,24 +27,25 @@ Numbers = NDArray[np.int64]
 
 
 class Slide(NamedTuple):
-    """The sums of a row of pixels, and the arrays that they are computed with.
+    """The sums of a row of pixels, and the arrays for their computation.
 
     Attributes
     ----------
     sums : ndarray
-        For each eight pixels a matrix of vectors, entry (i, j) at ``i * line + j * 8``.
+        A matrix of vectors for each group of eight pixels, entry (i, j) at ``i * line + j * 8``.
     line, matrix : int
-        Distance of the rows of a matrix, and of matrices.
+        Distance of the rows of a matrix, and distance of the matrices.
     slope : ndarray
-        The change of the last sum from the row before, microtile by microtile.
+        The last sum minus the sum of the row above, in microtiles.
     changes : ndarray
-        The change of the slope for eight pixels and one microtile.
+        The changes of the slope for eight pixels and one microtile.
     columns : (4, pixels) ndarray
-        Offsets of the columns that enter and leave the outer window, and those of the guard window.
+        Offsets of the columns that enter and leave the outer window, then of those of the guard window.
     rows : (terms, 3) ndarray
-        Offsets of a row whose products are added and one whose are taken away, and 0 for the outer window or 1.
+        Offset of the row whose products are added, offset of the row whose products are subtracted, and 0 for the
+        outer window or 1 for the guard window.
     corners : ndarray
-        Pairs of offsets, see `add_corners`; those of the first pixel of a row and those of the others.
+        Pairs of offsets (see `add_corners`) for the first pixel of a row, then for the other pixels.
     """
 
     sums: Vector
@@ -76,7 +77,7 @@ def make_slide(pixels: Pixels, window: Window, cols: int) -> Slide:
 
 @inner
 def slide_columns(slide: Slide, pixels: Pixels, first: int, stop: int, window: Window) -> None:
-    """Write which columns enter and leave the windows of the pixels ``first ... stop - 1`` of a row."""
+    """Write the columns that enter and leave the windows of the pixels ``first ... stop - 1`` of a row."""
     slide.columns[:] = pixels.no_col
     for col in range(first + 1, stop):
         k, start = col - first, box_start(col, pixels.cols, window.outer, window.border)
@@ -90,7 +91,7 @@ def slide_columns(slide: Slide, pixels: Pixels, first: int, stop: int, window: W
 
 @inner
 def _fill_up(pixels: Pixels, corners: Numbers, at: int, count: int) -> int:
-    """Add pairs of zeros after `count` pairs from the pair `at` on, return how many there are then."""
+    """Add pairs of zeros after `count` pairs that start at the pair `at`; return the new number of pairs."""
     while count % PAIRS:
         corners[2 * (at + count)] = corners[2 * (at + count) + 1] = pixels.no_row
         count += 1
@@ -99,9 +100,9 @@ def _fill_up(pixels: Pixels, corners: Numbers, at: int, count: int) -> int:
 
 @inner
 def slide_row(slide: Slide, pixels: Pixels, row: int, col: int, window: Window, anew: bool) -> tuple[int, int]:
-    """Prepare the corners for a row of pixels from `col` on; return the pairs of the first pixel and of the others.
+    """Write the corners for a row of pixels from `col` on; return the number of pairs of the first and other pixels.
 
-    The sums are those of the row before or, if `anew`, all zero.
+    The sums are those of the row above or, if `anew`, all zero.
     """
     outer, inner, border = window.outer, window.inner, window.border
     top, guard = box_start(row, pixels.rows, outer, border) + pixels.margin, row - inner // 2 + pixels.margin
@@ -144,7 +145,7 @@ def slide_row(slide: Slide, pixels: Pixels, row: int, col: int, window: Window, 
 
 @inner
 def slide_group(slide: Slide, pixels: Pixels, order: int, group: int, pairs: tuple[int, int]) -> None:
-    """Update the sums of the eight pixels of a group; the groups before are done."""
+    """Update the sums of the eight pixels of a group, after those of the groups before it."""
     at = 0
     for i in range(0, order, MICROTILE):
         for j in range(0, i + MICROTILE, LANES):

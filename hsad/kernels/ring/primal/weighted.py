@@ -1,8 +1,8 @@
-"""Sums of products of bands over rings, with weights that differ from pixel to pixel: the distances to the atoms.
+"""Sums of products of bands over rings, with weights that depend on the pixel by its distances to the atoms.
 
-These sums do not slide. Eight neighbouring pixels are computed side by side, a few atoms at a time. The atoms are
-copied into the nearest cache of the processor, their distances are summed on the way, and the weighted products are
-formed microtile by microtile.
+These sums do not slide. Eight neighbouring pixels are computed side by side, in chunks of a few atoms. The atoms are
+copied into the first-level cache of the processor, and their distances are summed during the copy. Then the weighted
+products are computed in microtiles.
 """
 
 from __future__ import annotations
@@ -36,29 +36,28 @@ Vector = NDArray[np.float64]
 Numbers = NDArray[np.int64]
 
 _CHUNK = 24
-"""Number of atoms in a chunk, measured: larger chunks leave the nearest cache, smaller ones read and write the sums too
-often."""
+"""Number of atoms in a chunk, as measured. Larger chunks exceed the first-level cache; smaller chunks read and write
+the sums too often."""
 
 
 class Rings(NamedTuple):
-    """The atoms of eight neighbouring pixels, and the arrays to compute with them.
+    """The atoms of eight neighbouring pixels, and the arrays for computations with them.
 
     Attributes
     ----------
-    strip : ndarray
-        The columns that eight columns of pixels need: rows, in them bands, in them columns; and a row of zeros.
+    strip : (rows + 1, bands, columns) ndarray, flat
+        The surroundings of eight columns of pixels; the last row is zeros.
     band_step, row_step : int
         Distance of the bands and of the rows of the strip.
-    packed : ndarray
-        Atoms, in them bands, in them pixels: for pixels whose rings differ.
+    packed : (atoms, bands, pixels) ndarray, flat
+        Atoms of pixels whose rings have different shapes.
     offsets : ndarray
-        Where the atoms start, in the strip counted from a pixel.
+        First index of each atom in `packed`, or in the strip relative to the pixel.
     ring, gather : ndarray
-        The atoms of a pixel; those of eight pixels.
-    chunk : ndarray
-        Bands, in them atoms, in them pixels.
+        The atoms of one pixel, and the atoms of eight pixels.
+    chunk : (bands, atoms, pixels) ndarray, flat
     weights, weighed, limits : ndarray
-        Of the chunk: 1/Γ², five bands times that, and the bounds of the distances.
+        Of the chunk: 1/Γ², the products of 1/Γ² and five bands, and the bounds of the distances.
     """
 
     strip: Vector
@@ -96,7 +95,7 @@ def make_rings(pixels: Pixels, window: Window, rows: int) -> Rings:
 
 @inner
 def fill_strip(rings: Rings, pixels: Pixels, row: int, col: int) -> None:
-    """Copy the surroundings of the columns ``col ... col + 7`` of pixels, from row `row` of the block on."""
+    """Copy the surroundings of the columns ``col ... col + 7`` from row `row` of the block on to the strip."""
     for lane in range(LANES):
         rings.gather[lane] = lane * pixels.step
     row += pixels.margin
@@ -112,16 +111,16 @@ def fill_strip(rings: Rings, pixels: Pixels, row: int, col: int) -> None:
 def find_atoms(
     rings: Rings, pixels: Pixels, valid: NDArray[np.bool_], row: int, col: int, stop: int, window: Window, top: int
 ) -> tuple[bool, int, int]:
-    """Find the atoms of up to eight pixels ``(row, col ... stop - 1)``.
+    """Write the offsets of the atoms of up to eight pixels ``(row, col ... stop - 1)``.
 
     Returns
     -------
     packed : bool
-        Whether the atoms are in `packed`, else in the strip, whose first row is row `top` of the block.
+        Whether the atoms are in `packed`. Otherwise they are in the strip, whose first row is row `top` of the block.
     at : int
-        What to add to the offsets.
+        Number that is added to the offsets.
     count : int
-        Atoms, with zeros up to a multiple of four.
+        Number of atoms, with zeros up to a multiple of four.
     """
     halo, guard = window.outer // 2, window.inner // 2
     count = 0
@@ -155,7 +154,7 @@ def find_atoms(
 
 @inner
 def _weigh(rings: Rings, pixels: Pixels, task: Task, x: Vector, at: int, start: int, size: int) -> None:
-    """Turn the squared distances of the atoms of a chunk into weights; ring weights stand at ``x[at + offset]``."""
+    """Replace the squared distances of the atoms of a chunk by weights; ring weights are ``x[at + offset]``."""
     if task.distance:
         invert_distances(rings.weights, size, rings.limits)
     else:
@@ -175,7 +174,7 @@ def add_weighted(
     x = rings.packed if packed else rings.strip
     band_step = LANES if packed else rings.band_step
     apart, limits = _CHUNK * LANES, rings.limits
-    # Lanes without a pixel have y = 0, where any positive floor will do.
+    # Lanes without a pixel have y = 0. Their scores are not used, so any positive floor is correct.
     limits[:LANES] = 1e-300
     limits[LANES:] = task.softening
     for b in range(pixels.lead, pixels.lead + pixels.bands):

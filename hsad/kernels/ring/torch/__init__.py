@@ -1,1 +1,1 @@
-"""The same rings for many pixels at once, batched with torch: for a GPU."""
+"""Ring detectors for many pixels at once, batched with torch for a GPU."""

@@ -1,8 +1,8 @@
 """Local detectors for many pixels at once, by systems of the order of the ring, as in `hsad.kernels.ring.dual`.
 
-The inner products of all pixels in and around a patch are one matrix product; the system of a pixel is picked from it.
-What is linear in the atoms, residuals and correlations, is a matrix product of the whole patch too: with coefficients
-that are zero for pixels outside the ring.
+One matrix product gives the inner products of all pixels in and around a patch; the system of a pixel is a part of it.
+Residuals and correlations are linear in the atoms, so they are matrix products of the whole patch, too. In these the
+coefficients of pixels outside the ring are zero.
 """
 
 from __future__ import annotations
@@ -29,28 +29,28 @@ if TYPE_CHECKING:
 __all__ = ["Patches", "patches", "score_dual", "shrinkage_weight"]
 
 _PAIRS = 2**18
-"""Pairs of spectra whose distances are formed at once."""
+"""Number of pairs of spectra whose distances are computed together."""
 
 
 class Patches(NamedTuple):
-    """Patches with their surroundings, and where in these the rings of the pixels to score lie.
+    """Patches with their surroundings, and the rings of the pixels to score.
 
     Attributes
     ----------
     x : (patches, near, bands) Tensor
-        Spectra, zero where invalid.
+        Spectra of the patch and its surroundings; zero if invalid.
     gram : (patches, near, near) Tensor
-        Inner products or kernel values of all of them.
+        Inner products or kernel values of all pairs of these spectra.
     patch : (pixels,) Tensor of int64
-        The patch of each pixel to score.
+        Number of the patch of each pixel to score.
     slot : (pixels,) Tensor of int64
-        Its number among the pixels of all patches.
+        Number of each pixel to score among the pixels of all patches.
     slots : int
-        Pixels of a patch.
+        Number of pixels of a patch.
     atoms : (pixels, most + 1) Tensor of int64
-        The ring pixels, then the pixel itself, among the surroundings of the patch.
+        Numbers, in the surroundings of the patch, of the ring pixels and then of the pixel itself.
     ring : Ring
-        Which of the atoms are present.
+        The present atoms.
     """
 
     x: Tensor
@@ -62,7 +62,7 @@ class Patches(NamedTuple):
     ring: Ring
 
     def spread(self, weights: Tensor) -> Tensor:
-        """Return weights of the atoms, (pixels, most + 1), as weights of all pixels around: (patches, slots, near)."""
+        """Return weights of the atoms, (pixels, most + 1), as weights of all surroundings, (patches, slots, near)."""
         near = self.x.shape[1]
         whole = weights.new_zeros(len(self.x), self.slots, near)
         places = (self.slot[:, None] * near + self.atoms).flatten()
@@ -70,11 +70,11 @@ class Patches(NamedTuple):
         return whole
 
     def combine(self, weights: Tensor) -> Tensor:
-        """Return the sums of the atoms times their weights: (pixels, bands)."""
+        """Return the sums of the atoms times their weights, (pixels, bands)."""
         return (self.spread(weights) @ self.x).flatten(0, 1)[self.slot]
 
     def correlate(self, vectors: Tensor) -> Tensor:
-        """Return the inner products of (pixels, bands) vectors with the ring pixels: (pixels, most)."""
+        """Return the inner products of (pixels, bands) vectors with the ring pixels, (pixels, most)."""
         whole = vectors.new_zeros(len(self.x) * self.slots, vectors.shape[1])
         whole[self.slot] = vectors
         products = (whole.view(len(self.x), self.slots, -1) @ self.x.mT).flatten(0, 1)
@@ -84,12 +84,15 @@ class Patches(NamedTuple):
 def patches(
     x: Tensor, valid: Tensor, task: Task, patch: Tensor, slot: Tensor, slots: int, atoms: Tensor, ring: Ring
 ) -> Patches:
-    """Return the patches with their inner products; the parameters are the attributes, and `valid` (patches, near)."""
+    """Return the patches with their inner products.
+
+    The parameters are the attributes of `Patches`, and `valid` (patches, near).
+    """
     import torch
 
     if task.center:
-        # One vector less in all spectra changes nothing that is centred on a ring later, but keeps the digits.
-        # Less a pixel before the mean is taken: equal spectra become exact zeros.
+        # The spectra are centred on their ring later, so any vector can be subtracted; the mean preserves most digits.
+        # One pixel is subtracted before the mean is computed, so equal spectra become exact zeros.
         first = x[torch.arange(len(x), device=x.device), valid.int().argmax(1)][:, None]
         members = valid[:, :, None]
         mean = ((x - first) * members).sum(1, keepdim=True) / members.sum(1, keepdim=True).clamp(min=1)
@@ -111,11 +114,11 @@ class Systems(NamedTuple):
     Attributes
     ----------
     a : (pixels, most + 1, most) Tensor
-        Of the ring pixels with each other and, in the last row, with the pixel; zero where not present.
+        Inner products of the ring pixels with each other and, in the last row, with the pixel; zero for absent atoms.
     own : (pixels,) Tensor
-        Of the pixel with itself.
+        Inner product of the pixel with itself.
     scale : (pixels, most + 1) Tensor
-        By what the atoms and the pixel were multiplied.
+        Factors by which the atoms and the pixel were multiplied.
     center : bool
         Whether the mean of the ring was subtracted.
     """
@@ -127,7 +130,7 @@ class Systems(NamedTuple):
 
 
 def prepare(near: Patches, task: Task) -> Systems:
-    """Pick the systems of all pixels and centre and normalise them."""
+    """Return the centred and normalised systems of all pixels."""
     import torch
 
     ring, atoms, patch = near.ring, near.atoms, near.patch
@@ -152,7 +155,7 @@ def prepare(near: Patches, task: Task) -> Systems:
 
 
 def distances(near: Patches, systems: Systems, task: Task) -> Tensor:
-    """Return Γᵢ² = ‖y - xᵢ‖², from inner products unless they cancel."""
+    """Return Γᵢ² = ‖y - xᵢ‖², from the inner products or, if these cancel, from the spectra."""
     squares = systems.a.diagonal(dim1=1, dim2=2) + systems.own[:, None]
     found = squares - 2.0 * systems.a[:, -1]
     if task.kernel == LINEAR and not (task.center and task.normalize):
@@ -167,7 +170,7 @@ def distances(near: Patches, systems: Systems, task: Task) -> Tensor:
 
 
 def residual(near: Patches, systems: Systems, alpha: Tensor) -> Tensor:
-    """Return ``y - Xα`` of the centred and scaled vectors."""
+    """Return ``y - Xα`` for the centred and scaled vectors."""
     import torch
 
     weights = -torch.nn.functional.pad(alpha, (0, 1), value=-1.0) * systems.scale
@@ -177,7 +180,7 @@ def residual(near: Patches, systems: Systems, alpha: Tensor) -> Tensor:
 
 
 def solve(near: Patches, systems: Systems, ridge: Tensor) -> tuple[Factor, Tensor]:
-    """Solve the systems with `ridge` on their diagonals, in place; return the factors and α."""
+    """Return the factors and α of the systems with `ridge` on their diagonals; the systems are overwritten."""
     import torch
 
     most = ridge.shape[1]
@@ -196,7 +199,10 @@ def refine(
     *,
     ones: bool = False,
 ) -> tuple[Tensor, Tensor]:
-    """Return α and ``y - Xα``, improved where `needed` by residuals of the normal equations formed from the spectra."""
+    """Return α and ``y - Xα``, after iterative refinement of the pixels in `needed`.
+
+    The residuals of the normal equations are computed from the spectra.
+    """
     import torch
 
     r = residual(near, systems, alpha)
@@ -221,7 +227,7 @@ def refine(
 
 
 def score_dual(near: Patches, task: Task, ring_weights: Tensor | None) -> Tensor:
-    """Return the scores of the pixels; `ring_weights` are those of the atoms, (pixels, most)."""
+    """Return the scores of the pixels; `ring_weights` are the weights of the atoms, (pixels, most)."""
     systems = prepare(near, task)
     if task.detector == RX:
         return pinv_rx(near, systems) if task.covariance == PINV else rx(near, systems, task)
@@ -235,7 +241,7 @@ def score_dual(near: Patches, task: Task, ring_weights: Tensor | None) -> Tensor
 
 
 def crd(near: Patches, systems: Systems, penalty: Tensor, task: Task) -> Tensor:
-    """Return residual norms, or square roots of the objective with all that is in it."""
+    """Return the norms of the residuals or, with `task.objective`, the square roots of the whole objective."""
     import torch
 
     present = near.ring.present
@@ -296,7 +302,7 @@ def rx(near: Patches, systems: Systems, task: Task) -> Tensor:
 
 
 def shrinkage_weight(trace: Tensor, square: Tensor, fourth: Tensor, counts: Tensor, bands: int, rule: int) -> Tensor:
-    """Return the weights of the mean variance, 0 … 1, of many rings, by the rule `LEDOIT_WOLF` or `OAS`."""
+    """Return the weight of the mean variance of each ring, 0 … 1, by the rule `LEDOIT_WOLF` or `OAS`."""
     import torch
 
     level = trace / bands
@@ -310,8 +316,8 @@ def shrinkage_weight(trace: Tensor, square: Tensor, fourth: Tensor, counts: Tens
 def pinv_rx(near: Patches, systems: Systems) -> Tensor:
     """Return ``zᵀC⁺z = s ‖G⁺b‖²``, from the centred inner products G and b.
 
-    With no more pixels than bands G usually lacks one rank only, that of the mean: then G + c·11ᵀ has an ordinary
-    inverse that does the same to b. Otherwise its eigenvectors decide.
+    If the ring has no more pixels than bands, G usually lacks only the rank of the mean. Then G + c·11ᵀ has an inverse,
+    and G⁺b is the product of this inverse and b. Otherwise G⁺ is computed from the eigenvectors of G.
     """
     import torch
 

@@ -1,12 +1,13 @@
 """A Cholesky factorization of many systems at once, by blocks of columns.
 
-Libraries factor batches of matrices of order 50 to 400 slowly. Here the work lies in batched matrix products; only
-diagonal blocks are factored column by column, with the batch as the last, contiguous axis.
+Libraries factor batches of matrices of order 50 to 400 slowly. This factorization consists mostly of batched matrix
+products. Only diagonal blocks are factored column by column, with the batch as the last, contiguous axis.
 
-In float64. A factor in float32, refined in float64, takes a third of the time on a processor, but at the default
-parameters the systems of airborne scenes are too near to singular as they are: after four steps CRD was still off by
-.001 to .7 of ‖α‖, kernel CRD by 1e-5 to 1e-9, and LRX needed all four, which cost what the factor saved. Without what
-lies along the pixel (`hsad.kernels.ring.dual.mixed`) a step or two would do for CRD; there was no GPU to time that on.
+The factor is float64. On a processor a factor in float32 with refinement in float64 takes a third of the time. But at
+the default parameters the systems of airborne scenes are too near to singular. After four steps of refinement the error
+of α was .001 to .7 of ‖α‖ for CRD and 1e-5 to 1e-9 for kernel CRD. LRX needed all four steps, which took the time that
+the factor saved. If the part along the pixel is split off (`hsad.kernels.ring.dual.mixed`), one or two steps would be
+enough for CRD; this was not timed on a GPU.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["BLOCK", "Factor", "back_substitute", "factor", "forward_substitute"]
 
 BLOCK = 16
-"""Columns of a block: the smallest whose matrix products still read memory at full speed."""
+"""Number of columns of a block, the smallest number for which matrix products read memory at full speed."""
 
 
 class Factor(NamedTuple):
@@ -30,12 +31,13 @@ class Factor(NamedTuple):
     Attributes
     ----------
     lower : (batch, rows, order) Tensor
-        L below its diagonal blocks; the rest is without meaning. Rows past `order` are right-hand sides bᵀ on which
-        forward substitution has been done: (L⁻¹b)ᵀ.
+        L below its diagonal blocks; other elements have no meaning. Rows past `order` are (L⁻¹b)ᵀ for the right-hand
+        sides b.
     inverses : list of (batch, block, block) Tensor
         The inverses of the diagonal blocks.
     share : (batch,) Tensor
-        Least pivot over its diagonal: 1 for orthogonal columns, 1e-16 for dependent ones, 0 where one was dropped.
+        Smallest quotient of a pivot and its diagonal element: 1 for orthogonal columns, about 1e-16 for dependent
+        columns, 0 if a column was dropped.
     """
 
     lower: Tensor
@@ -46,12 +48,13 @@ class Factor(NamedTuple):
 def factor(systems: Tensor) -> Factor:
     """Factor symmetric positive semi-definite systems in place.
 
-    Columns whose pivot is rounding (below `PIVOT_FLOOR` of the diagonal) depend on those before them and are dropped.
+    A column whose pivot is below `PIVOT_FLOOR` of the diagonal depends on the columns before it, up to rounding, and
+    is dropped.
 
     Parameters
     ----------
     systems : (batch, rows, order) Tensor
-        Symmetric matrices, of which the lower triangle is read, and in the rows past `order` right-hand sides.
+        Symmetric matrices, whose lower triangle is read; rows past `order` are right-hand sides.
     """
     import torch
 
@@ -73,7 +76,7 @@ def factor(systems: Tensor) -> Factor:
 
 
 def _invert(block: Tensor, diagonal: Tensor, share: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the inverses of the Cholesky factors of (order, order, batch) blocks, which are overwritten."""
+    """Return the inverse Cholesky factors of (order, order, batch) blocks, which are overwritten, and `share`."""
     import torch
 
     inverse = torch.zeros_like(block)

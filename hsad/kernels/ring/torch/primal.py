@@ -1,6 +1,6 @@
 """Local detectors for many pixels at once, by systems of the order of the bands, for rings with more pixels than bands.
 
-The ring of each pixel is formed explicitly, so that distances and centring lose no digits.
+The ring of each pixel is copied, so that distances and centring lose no digits.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ __all__ = ["score_primal"]
 
 
 def score_primal(spectra: Tensor, ring: Ring, task: Task, ring_weights: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Return the scores of a batch of pixels, and which of them can be trusted.
+    """Return the scores of a batch of pixels, and whether each score is accurate enough.
 
     Parameters
     ----------
     spectra : (pixels of the block, bands) Tensor
-        Zero where invalid.
+        Zero if invalid.
     ring : Ring
         The rings of the pixels to score.
     task : Task
-        Of `RX`, or of `CRD` with the linear kernel and the exact solver.
+        `RX`, or `CRD` with the linear kernel and the exact solver.
     ring_weights : (pixels, most) Tensor, optional
-        Of the atoms.
+        Weights of the atoms.
     """
     y = spectra[ring.atoms[:, -1]]
     x = spectra[ring.atoms[:, :-1]]
     if task.detector == RX or task.center:
-        # Less the pixel before the mean is taken: equal spectra become exact zeros.
+        # The pixel is subtracted before the mean is computed, so equal spectra become exact zeros.
         x -= y[:, None]
         mean = (x * ring.present[:, :, None]).sum(1) / ring.counts[:, None]
         x -= mean[:, None]
@@ -47,7 +47,7 @@ def score_primal(spectra: Tensor, ring: Ring, task: Task, ring_weights: Tensor |
 
 
 def systems(x: Tensor, y: Tensor, weights: Tensor) -> Tensor:
-    """Return ``Σ wᵢ xᵢxᵢᵀ`` and yᵀ, (pixels, bands + 1, bands), of x (pixels, most, bands)."""
+    """Return ``Σ wᵢ xᵢxᵢᵀ`` with yᵀ as last row, (pixels, bands + 1, bands), for x (pixels, most, bands)."""
     found = x.new_empty(len(x), x.shape[2] + 1, x.shape[2])
     found[:, :-1] = (x * weights[:, :, None]).mT @ x
     found[:, -1] = y
@@ -55,7 +55,7 @@ def systems(x: Tensor, y: Tensor, weights: Tensor) -> Tensor:
 
 
 def crd(x: Tensor, y: Tensor, ring: Ring, task: Task, ring_weights: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Score by ``r = λ(XΓ⁻²Xᵀ + λI)⁻¹y``; the objective is √(yᵀr)."""
+    """Return the norm of ``r = λ(XΓ⁻²Xᵀ + λI)⁻¹y`` or the objective √(yᵀr), and whether it is accurate enough."""
     import torch
 
     bands = x.shape[2]
@@ -88,7 +88,7 @@ def _unit(vectors: Tensor) -> Tensor:
 
 
 def rx(z: Tensor, own: Tensor, ring: Ring, task: Task) -> tuple[Tensor, Tensor]:
-    """Score by ``zᵀC⁻¹z``, all vectors centred; a pseudo-inverse can be trusted where full rank is certain."""
+    """Return ``zᵀC⁻¹z`` of centred vectors, and whether it is accurate enough; a pseudo-inverse needs full rank."""
     import torch
 
     bands, counts = z.shape[2], ring.counts

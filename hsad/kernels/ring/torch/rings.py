@@ -1,4 +1,4 @@
-"""The rings of many pixels at once: tables along each axis, chunks of pixels, rings as rows of numbers."""
+"""The rings of many pixels at once: tables of each axis, chunks of pixels, and rings as rows of pixel numbers."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ __all__ = ["Axis", "Chunk", "Ring", "axis", "chunks", "rings"]
 
 
 class Axis(NamedTuple):
-    """What the outer windows of the core's positions cover along one axis; arrays of (core, outer).
+    """The positions in the outer window of each position of the core, along one axis; arrays of (core, outer).
 
     Attributes
     ----------
     places : ndarray of int64
-        Position that is read, inside the block.
+        Position in the block that is read.
     there : ndarray of bool
-        Whether the window has this place at all.
+        Whether the position belongs to the window.
     guarded : ndarray of bool
-        Whether it lies within the guard window.
+        Whether the position lies in the guard window.
     """
 
     places: NDArray[np.int64]
@@ -35,7 +35,7 @@ class Axis(NamedTuple):
 
 
 def axis(span: slice, size: int, window: Window) -> Axis:
-    """Return the places of the windows around the positions of `span`, on an axis of length `size`."""
+    """Return the windows around the positions of `span` on an axis of length `size`."""
     positions = np.arange(span.start, span.stop)[:, None]
     first = positions - window.outer // 2
     if window.border == SHIFT:
@@ -54,17 +54,17 @@ class Chunk(NamedTuple):
     Attributes
     ----------
     rows, cols : (pixels,) ndarray of int64
-        The pixels to score, in the core.
+        Positions of the pixels to score in the core.
     patch : (pixels,) ndarray of int64
-        The patch of each pixel.
+        Number of the patch of each pixel.
     slot : (pixels,) ndarray of int64
         Number of each pixel among all pixels of the patches, scored or not.
     tops, lefts : (patches,) ndarray of int64
-        First row and column of each patch's surroundings, in the block.
+        First row and column of the surroundings of each patch in the block.
     side : int
-        Side of a patch.
+        Side of a patch in pixels.
     near : tuple of two int
-        Height and width of the surroundings: the same for all patches.
+        Height and width of the surroundings, the same for all patches.
     """
 
     rows: NDArray[np.int64]
@@ -86,10 +86,10 @@ def chunks(
     side: int,
     most: int,
 ) -> Iterator[Chunk]:
-    """Yield the patches that hold a wanted pixel, at most `most` at a time.
+    """Yield the patches with at least one wanted pixel, at most `most` in a chunk.
 
-    Patches at the edges, where a shifted window has more ring pixels, come apart from the others: all rings of a chunk
-    take the room of its largest.
+    All rings of a chunk take the memory of its largest ring. At the edges a shifted window has more ring pixels, so
+    patches at the edges form separate chunks.
     """
     across = -(-wanted.shape[1] // side)
     inside = _by_patch(wanted, side)
@@ -117,7 +117,7 @@ def chunks(
 
 
 def _by_patch(mask: NDArray[np.bool_], side: int) -> NDArray[np.bool_]:
-    """Return a mask of the core as (patches, side²), with patches beyond its edges filled up by False."""
+    """Return a mask of the core as (patches, side²); positions beyond its edges are False."""
     padded = np.pad(mask, [(0, -size % side) for size in mask.shape])
     down, across = (size // side for size in padded.shape)
     return padded.reshape(down, side, across, side).transpose(0, 2, 1, 3).reshape(-1, side * side)
@@ -129,14 +129,14 @@ class Ring(NamedTuple):
     Attributes
     ----------
     atoms : (pixels, most + 1) Tensor of int64
-        Numbers (row · columns + column) of the ring pixels, then of the pixel itself, which also stands in for ring
-        pixels that are not there.
+        Numbers (row · columns + column) of the ring pixels, then of the pixel itself. The number of the pixel also
+        fills the places of absent ring pixels.
     present : (pixels, most) Tensor of float64
-        1 for a ring pixel, 0 where a ring has fewer than the largest.
+        1 for a ring pixel, 0 for an absent one, because the ring has fewer pixels than the largest ring.
     counts : (pixels,) Tensor of float64
-        Ring pixels of each.
+        Number of ring pixels of each pixel.
     full : bool
-        Whether all are present.
+        Whether no ring pixel is absent.
     """
 
     atoms: Tensor
@@ -146,18 +146,18 @@ class Ring(NamedTuple):
 
 
 def rings(axes: tuple[list[Tensor], list[Tensor]], valid: Tensor, rows: Tensor, cols: Tensor, own: Tensor) -> Ring:
-    """Return the rings of pixels of the core, without invalid pixels, row by row.
+    """Return the rings of pixels of the core, without invalid pixels, in the order of rows.
 
     Parameters
     ----------
     axes : tuple of two lists of Tensor
         The fields of each `Axis`.
     valid : (rows, cols) Tensor of bool
-        Of the block.
+        Valid pixels of the block.
     rows, cols : (pixels,) Tensor of int64
-        The pixels, in the core.
+        Positions of the pixels in the core.
     own : (pixels,) Tensor of int64
-        Their numbers in the block.
+        Numbers of the pixels in the block.
     """
     import torch
 
@@ -171,6 +171,6 @@ def rings(axes: tuple[list[Tensor], list[Tensor]], valid: Tensor, rows: Tensor, 
     least, most = int(counts.min()), int(counts.max())
     atoms = own[:, None].repeat(1, most + 1)
     atoms.scatter_(1, torch.where(members, order - 1, most), numbers)
-    atoms[:, most] = own  # where the places that are no members went
+    atoms[:, most] = own  # overwrites the positions that are no ring pixels, which were written to this column
     present = torch.arange(most, device=own.device) < counts[:, None]
     return Ring(atoms, present.double(), counts.double(), least == most)

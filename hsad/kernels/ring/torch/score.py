@@ -1,6 +1,6 @@
-"""The detectors of a ring on a GPU: what `hsad.kernels.ring.score` computes, for many pixels at once, in torch.
+"""The ring detectors of `hsad.kernels.ring.score` in torch, for many pixels at once, on a GPU.
 
-The scores are the same to rounding, in float64, in chunks that fit the memory of the device.
+The scores agree up to rounding. They are computed in float64, in chunks that fit the memory of the device.
 """
 
 from __future__ import annotations
@@ -28,20 +28,21 @@ Spectra = NDArray[np.float64]
 Core = tuple[slice, slice]
 
 _MOST_MEMORY = 2**33
-"""Larger chunks are not faster: bytes."""
+"""Largest size of a chunk in bytes; larger chunks are not faster."""
 
 _CPU_MEMORY = 2**30
+"""Size of a chunk in bytes on the processor."""
 
 _MOST_PIXELS = 65_000
-"""Batched matrix products take 65,535 matrices at once on every GPU."""
+"""Largest number of pixels of a chunk; a GPU multiplies at most 65,535 matrices in one batch."""
 
 _PRIMAL_SHARE = 0.6
-"""Systems of the bands are faster where the bands are fewer than this share of the ring: they must be formed for
-each pixel, while the inner products of ring pixels are shared."""
+"""Systems of the order of the bands are used if there are fewer bands than this share of the ring pixels. These systems
+are formed for each pixel, while the inner products of ring pixels are shared by many pixels."""
 
 
 def _memory(device: torch.device) -> int:
-    """Return how many bytes a chunk may take."""
+    """Return the number of bytes that a chunk may take."""
     import torch
 
     if device.type == "cpu":
@@ -52,13 +53,13 @@ def _memory(device: torch.device) -> int:
 
 
 def _primal(task: Task, bands: int, window: Window) -> bool:
-    """Return whether systems of the bands can do the task, and faster."""
+    """Return whether systems of the order of the bands can do the task and are faster."""
     allowed = task.kernel == LINEAR and not task.truncated
     return allowed and bands < _PRIMAL_SHARE * ring_size(window.outer, window.inner)
 
 
 def _patch_bytes(side: int, bands: int, window: Window, task: Task, *, primal: bool) -> int:
-    """Return about how many bytes a patch takes at most."""
+    """Return an estimate of the largest number of bytes that a patch takes."""
     most = largest_ring(window.outer, window.inner)
     around = (side + window.outer - 1) ** 2
     numbers = 4 * window.outer**2 + 6 * bands
@@ -69,7 +70,7 @@ def _patch_bytes(side: int, bands: int, window: Window, task: Task, *, primal: b
 
 
 class _Block:
-    """A block on a device, with what is the same for all chunks of its core."""
+    """A block on a device, with the tensors that all chunks of its core share."""
 
     def __init__(
         self,
@@ -86,7 +87,7 @@ class _Block:
         self.axes = axis(core[0], self.shape[0], window), axis(core[1], self.shape[1], window)
         self.tables = [self.tensor(part) for part in self.axes[0]], [self.tensor(part) for part in self.axes[1]]
         self.valid = self.tensor(valid)
-        # Zeros times anything stay zeros, which what an invalid pixel may hold (NaN) does not.
+        # Invalid pixels may be NaN. They become zeros, because 0 · NaN is NaN.
         self.spectra = self.tensor(spectra).double().masked_fill(~self.valid[:, :, None], 0.0).flatten(0, 1)
         self.weights = None if weights is None else self.tensor(weights).double().flatten()
 
@@ -96,9 +97,9 @@ class _Block:
         return torch.from_numpy(np.require(array, requirements=["C", "W"])).to(self.device)
 
     def score(self, wanted: NDArray[np.bool_], scores: Tensor, *, primal: bool) -> None:
-        """Score the `wanted` pixels of the core into `scores`; those that cannot be trusted stay NaN.
+        """Write the scores of the `wanted` pixels of the core; a score that is not accurate enough stays NaN.
 
-        Another process may take memory that was free a moment before: then smaller chunks are tried.
+        If the memory is not sufficient, because another process has taken some, the chunks become smaller.
         """
         import torch
 
@@ -113,7 +114,7 @@ class _Block:
                 budget = max(budget // 2, least)
             else:
                 return
-            torch.cuda.empty_cache()  # outside the handler, whose error keeps what it came from alive
+            torch.cuda.empty_cache()  # not in the handler, where the error still refers to the tensors of the chunk
 
     def _score_within(self, budget: int, wanted: NDArray[np.bool_], scores: Tensor, *, primal: bool) -> None:
         bands = self.spectra.shape[1]
@@ -156,7 +157,7 @@ def score_batched(
     weights: NDArray[np.float64] | None,
     device: torch.device,
 ) -> NDArray[np.float64]:
-    """Return what `hsad.kernels.ring.score.score_rings` returns, for the `wanted` pixels of the core; NaN elsewhere."""
+    """Return the scores of `hsad.kernels.ring.score.score_rings` for the `wanted` pixels of the core, else NaN."""
     import torch
 
     with alone_on(device):

@@ -1,4 +1,4 @@
-"""The files of an ENVI image: its header, and the data file that the header describes."""
+"""Search for the header and the data file of an ENVI image."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hsad.readers.existing import refuse_pointer
 __all__ = ["ShortFileError", "esri_data", "find_data", "find_esri_header", "find_header", "is_container"]
 
 _DATA_SUFFIXES = ("", ".img", ".dat", ".raw", ".bil", ".bip", ".bsq", ".bin", ".gz")
-# First bytes of container formats. A file that starts with them holds no bare numbers.
+# First bytes of container formats. A file that starts with them does not contain bare numbers.
 _CONTAINERS = (
     b"II*\0",
     b"MM\0*",
@@ -24,22 +24,22 @@ _CONTAINERS = (
     b"ENVI",
     b"CDF",
 )
-# Of these, the formats of which an ENVI header may state what the file itself cannot hold.
+# Formats of images beside which an ENVI header may state metadata that the image itself cannot store.
 _RASTERS = _CONTAINERS[:5]
-# Files that lie beside an image and are not the image.
+# Suffixes of files that accompany an image.
 _COMPANIONS = (".hdr", ".ovr", ".aux", ".xml", ".sta", ".enp", ".json", ".qml", ".txt", ".png", ".jpg", ".kml", ".zip")
 _GZIP = b"\x1f\x8b"
 
 
 class ShortFileError(SceneError):
-    """A data file holds fewer bytes than its header promises.
+    """A data file has fewer bytes than its header states.
 
     Attributes
     ----------
     data : Path
-        The file.
+        The data file.
     size : int
-        Its size in bytes.
+        Size of the data file in bytes.
     """
 
     def __init__(self, data: Path, promised: int, size: int) -> None:
@@ -49,7 +49,7 @@ class ShortFileError(SceneError):
 
 
 def is_container(path: Path) -> bool:
-    """Tell whether a file starts like an image format (TIFF, HDF5, Erdas …), so that it holds no bare numbers."""
+    """Tell whether a file starts like an image format (TIFF, HDF5, Erdas …) and so does not contain bare numbers."""
     return _starts_with(path, _CONTAINERS)
 
 
@@ -59,7 +59,7 @@ def _starts_with(path: Path, signatures: tuple[bytes, ...]) -> bool:
 
 
 def find_header(path: Path) -> Path | None:
-    """Return the ENVI header of a file: itself, ``NAME.SUFFIX.hdr`` or ``NAME.hdr``; None without one."""
+    """Return the ENVI header of a file (the file itself, ``NAME.SUFFIX.hdr`` or ``NAME.hdr``), or None."""
     candidates = [path] if path.suffix.lower() == ".hdr" else []
     candidates += [Path(f"{path}{suffix}") for suffix in (".hdr", ".HDR")]
     candidates += [path.with_suffix(suffix) for suffix in (".hdr", ".HDR") if path.suffix]
@@ -67,7 +67,7 @@ def find_header(path: Path) -> Path | None:
 
 
 def find_esri_header(path: Path) -> Path | None:
-    """Return the ESRI header of a file of bare numbers: itself or ``NAME.hdr``; None without one."""
+    """Return the ESRI header of a file of bare numbers (the file itself or ``NAME.hdr``), or None."""
     headers = [path] if path.suffix.lower() == ".hdr" else [path.with_suffix(suffix) for suffix in (".hdr", ".HDR")]
     if not path.name or (headers[0] != path and is_container(path)):
         return None
@@ -86,7 +86,7 @@ def esri_data(header: Path) -> Path:
     Raises
     ------
     SceneError
-        When there is none, or it is not clear which of several it is.
+        When no file or more than one file can be the data file.
     """
     beside = [path for path in sorted(header.parent.iterdir()) if path.stem == header.stem and path.is_file()]
     found = [path for path in beside if path.suffix.lower() not in _COMPANIONS and not is_container(path)]
@@ -99,28 +99,28 @@ def esri_data(header: Path) -> Path:
 
 
 def find_data(header: Header, size: int, named: Path | None = None) -> Path:
-    """Return the data file of a header: of the files with its name, the one whose size fits.
+    """Return the data file of a header, which is the file with the header's name and a fitting size.
 
     Parameters
     ----------
     header : Header
-        Its path gives the name: ``scene.hdr`` belongs to ``scene.img``, ``scene.dat``, ``scene`` …, and
-        ``scene.img.hdr`` to ``scene.img``. A file with any other suffix belongs to it, too, if no usual one fits and it
-        alone has exactly the promised size, or is the only raster of another format.
+        The name comes from the path of the header. ``scene.hdr`` belongs to ``scene.img``, ``scene.dat``, ``scene`` …,
+        and ``scene.img.hdr`` to ``scene.img``. If no file with a usual suffix fits, a file with another suffix is the
+        data file if it is the only one with exactly the stated size, or the only raster of another format.
     size : int
-        Bytes that the header promises. The size of a compressed file is not compared.
+        Bytes that the header states. The size of a compressed file is not compared.
     named : Path, optional
         The data file that the user named; it may have any suffix.
 
     Raises
     ------
     SceneError
-        When there is none, the largest is shorter than promised, or several fit equally well.
+        When no data file exists, the largest is shorter than stated, or several fit equally well.
     """
     stem = header.path.with_suffix("")
     fitting, misfits = _usual(header, size, named)
     if fitting:
-        # The file itself that the user named wins among equals, and else the first in alphabetical order.
+        # Among files that fit equally well, the file that the user named comes first, then alphabetical order.
         return min(fitting, key=lambda item: (item[0], item[1] != named, str(item[1])))[1]
     if (other := _other_suffix(stem, size)) is not None:
         return other
@@ -137,7 +137,7 @@ def find_data(header: Header, size: int, named: Path | None = None) -> Path:
 
 
 def _usual(header: Header, size: int, named: Path | None) -> tuple[list[tuple[int, Path]], list[tuple[int, Path]]]:
-    """Return the files with usual suffixes that fit, each with its surplus of bytes, and the others with their size."""
+    """Return the fitting files with usual suffixes, each with its surplus of bytes, and the others with their size."""
     stem = header.path.with_suffix("")
     candidates = {stem.with_name(stem.name + suffix) for suffix in _DATA_SUFFIXES}
     candidates |= {stem.with_name(stem.name + suffix.upper()) for suffix in _DATA_SUFFIXES}
@@ -162,14 +162,14 @@ def _usual(header: Header, size: int, named: Path | None) -> tuple[list[tuple[in
 
 
 def _other_suffix(stem: Path, size: int) -> Path | None:
-    """Return the only file of a name that has a size, else the only raster of another format; None without one."""
+    """Return the only file of a name and size, or else the only raster of another format of that name, or None."""
     try:
         named = [
             path
             for path in sorted(stem.parent.iterdir())
             if path.name == stem.name or path.name.startswith(f"{stem.name}.")
         ]
-    except OSError:  # a folder whose files may be read, but not listed
+    except OSError:  # the folder does not permit listing, but its files may be readable
         return None
     siblings = [path for path in named if path.suffix.lower() not in _COMPANIONS and path.is_file()]
     for fitting in (

@@ -1,4 +1,4 @@
-"""The text of ENVI headers, in the spellings of many programs."""
+"""Parser of ENVI headers, in the spellings of many programs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hsad.errors import SceneError
 
 __all__ = ["DATA_TYPES", "Header", "header_text", "is_header", "parse_header", "read_header"]
 
-# ENVI's codes for data types; 7, 8, 10 and 11 are IDL types that no image can have.
+# ENVI's codes for data types. Codes 7, 8, 10 and 11 are IDL types that no image has.
 DATA_TYPES = {
     1: "u1",
     2: "i2",
@@ -40,45 +40,45 @@ _STRUCTURE = (
     "header offset",
     "file compression",
 )
-# Bytes of the largest header that is read: lists for a thousand bands take about 100 kB.
+# Bytes of the largest header that is read. Lists for a thousand bands take about 100 kB.
 _LARGEST = 16 * 2**20
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 @dataclass(frozen=True)
 class Header:
-    """The keys of an ENVI header: lower case, single spaces; values as text, without the braces.
+    """The keys and values of an ENVI header. Keys have lower case and single spaces; values are texts without braces.
 
     Attributes
     ----------
     path : Path
         The header file, for messages.
     values : dict of str to str
-        Text of each key.
+        Text of the value of each key.
     """
 
     path: Path
     values: dict[str, str]
 
     def text(self, key: str, default: str = "") -> str:
-        """Return the text of a key, on one line."""
+        """Return the value of a key as text on one line."""
         return " ".join(self.values.get(key, default).split())
 
     def items(self, key: str) -> list[str]:
-        """Return the text of a key split at commas, without empty items at the end."""
+        """Return the value of a key split at commas, without empty items at the end."""
         items = [item.strip() for item in self.values.get(key, "").split(",")]
         while items and not items[-1]:
             items.pop()
         return items
 
     def numbers(self, key: str) -> list[str]:
-        """Return the items of a list of numbers, which some programs separate by blanks only."""
+        """Return the items of a list of numbers, which are separated by commas or blanks."""
         return [item for item in re.split(r"[\s,]+", self.values.get(key, "")) if item]
 
     def spectrum(self, key: str | None, bands: int) -> list[str]:
-        """Return the items of a list, split so that there is one per band if possible; nothing without a key.
+        """Return the items of a list, split into one item per band if possible; an empty list without a key.
 
-        Commas, blanks or semicolons separate items. A comma between digits counts as a decimal point if only this gives
+        Commas, blanks or semicolons separate items. A comma between digits is a decimal point if only this rule gives
         one item per band. An item may have a unit (``420.5 nm``).
 
         Parameters
@@ -86,7 +86,7 @@ class Header:
         key : str or None
             Name of the list.
         bands : int
-            Number of items wanted.
+            Number of bands.
         """
         text = self.values.get(key or "", "")
         if key is None or not text.strip():
@@ -98,12 +98,12 @@ class Header:
         return next((way for way in ways if len(way) == bands), ways[0])
 
     def whole(self, key: str, default: int | None = None, *, least: int = 0) -> int:
-        """Return a whole number.
+        """Return the value of a key as a whole number.
 
         Raises
         ------
         SceneError
-            When it is missing and there is no default, not a whole number, or below `least`.
+            When the key is missing and no default is stated, or the value is not a whole number of at least `least`.
         """
         text = self.text(key)
         if not text:
@@ -127,12 +127,12 @@ def is_header(path: Path) -> bool:
 
 
 def header_text(path: Path) -> str:
-    """Return the text of a header file: UTF-8, UTF-16 with its mark or, where it is neither, Latin-1.
+    """Return the text of a header file in UTF-8, in UTF-16 with a byte-order mark, or else in Latin-1.
 
     Raises
     ------
     SceneError
-        When the file is larger than any header; it is not read then.
+        When the file is larger than any header.
     """
     size = path.stat().st_size
     if size > _LARGEST:
@@ -148,21 +148,21 @@ def _decoded(content: bytes) -> str:
 
 
 def read_header(path: Path) -> Header:
-    """Return the header in a file, as `header_text` and `parse_header` read it."""
+    """Return the header in a file."""
     return parse_header(header_text(path), path)
 
 
 def parse_header(text: str, path: Path) -> Header:
-    """Parse the text of a header.
+    """Return the header in a text.
 
-    A value in braces runs over lines up to a line that ends with its closing brace; braces inside the value must
-    pair up, unless the next line is an assignment. Square brackets count as braces where they are closed before the
-    next assignment. Lines that begin with ``;`` are comments. Keys are compared in lower case, ``_`` as a blank.
+    A value in braces ends at the first line that ends with a closing brace. Braces inside the value must be balanced,
+    unless the next line is an assignment. Square brackets count as braces if they are closed before the next
+    assignment. Lines that begin with ``;`` are comments. Keys become lower case, and ``_`` becomes a blank.
 
     Raises
     ------
     SceneError
-        When a brace is never closed, or a key of the layout of the data file has two values.
+        When a brace is never closed, or a key that describes the layout of the data file has two values.
     """
     lines = [line for line in text.splitlines()[1:] if not line.lstrip().startswith(";")]
     values: dict[str, str] = {}
@@ -190,7 +190,7 @@ def parse_header(text: str, path: Path) -> Header:
 
 
 def _block(value: str, following: list[str]) -> list[str] | None:
-    """Return the lines of a value in braces, None where the brace is not closed."""
+    """Return the lines of a value in braces, or None if the brace is not closed."""
     opening, closing = value[0], _BRACES[value[0]]
     block = [value]
     opened = value.count(opening) - value.count(closing)

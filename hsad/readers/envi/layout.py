@@ -1,4 +1,4 @@
-"""Where the numbers of an ENVI image lie in its data file."""
+"""Layout of the numbers of an ENVI image in its data file."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ __all__ = ["header_layout"]
 
 
 def header_layout(header: Header, remarks: list[str]) -> Layout:
-    """Return where the numbers lie in the data file, by the header.
+    """Return the layout of the numbers in the data file that a header states.
 
     Parameters
     ----------
     header : Header
     remarks : list of str
-        To which a remark is added where something had to be assumed.
+        A remark is added for each missing key whose value is assumed.
 
     Raises
     ------
     SceneError
-        When the header lacks or contradicts what locates the numbers, or the numbers are complex.
+        When the header does not state a valid layout, or the numbers are complex.
     """
     shape = (
         header.whole("lines", least=1),

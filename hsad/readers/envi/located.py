@@ -1,4 +1,4 @@
-"""Where an ENVI image lies: its header's map info as GDAL understands it, or a file of coordinates beside it."""
+"""Georeferencing of an ENVI image, from the map info of its header or from a file of coordinates beside the header."""
 
 from __future__ import annotations
 
@@ -28,23 +28,23 @@ __all__ = ["coordinates_beside", "georeferencing_of"]
 
 _KEYS = ("map info", "projection info", "coordinate system string")
 _ASSIGNED = re.compile(r"^(units|rotation)\s*[=:\s]\s*(.+)$", re.IGNORECASE)
-# Northings of the latitude band S, 32 to 40 degrees north, in km: elsewhere an S stands for South.
+# Northings in km of the latitude band S, 32 to 40 degrees north. With another northing, S after the zone means South.
 _BAND_S = (3500.0, 4500.0)
-# What the files of coordinates are called: input geometry (IGM) of ENVI, location (LOC) of AVIRIS.
+# Names of files of coordinates, such as input geometry (IGM) of ENVI and location (LOC) of AVIRIS.
 _COORDINATES = re.compile(r"[_.-](igm|loc|location|lonlat|geo)(?=[_.-]|$)", re.IGNORECASE)
 _LATITUDE = re.compile(r"lat|north|^y\b", re.IGNORECASE)
 
 
 def georeferencing_of(header: Header, remarks: list[str]) -> tuple[Any, Affine | None]:
-    """Return the CRS and transform that a header states, None where it states none.
+    """Return the CRS and transform that a header states, None where missing.
 
-    GDAL interprets the header's georeferencing on an image of one pixel in memory. So the signs of rotations, the
-    projections and the datums are GDAL's, and an ``.aux.xml`` beside the data file cannot override the header.
+    GDAL interprets the header's georeferencing for an image of one pixel in memory. So the signs of rotations, the
+    projections and the datums agree with GDAL, and an ``.aux.xml`` beside the data file cannot override the header.
 
     Raises
     ------
     SceneError
-        When GDAL cannot interpret it, or it gives pixels no area.
+        When GDAL cannot interpret the georeferencing, or the pixels have no area.
     """
     from rasterio.io import MemoryFile
 
@@ -84,10 +84,10 @@ def georeferencing_of(header: Header, remarks: list[str]) -> tuple[Any, Affine |
 
 
 def _map_info(items: list[str], remarks: list[str]) -> list[str]:
-    """Return the items of map info as ENVI writes them.
+    """Return the items of map info in the spelling of ENVI.
 
-    Some programs write ``rotation  12.5`` without ``=``, and the letter of a latitude band (MGRS) instead of ``North``
-    or ``South``: the bands C to M lie south of the equator, N to X north of it.
+    Some programs write ``rotation  12.5`` without ``=``, or the letter of a latitude band (MGRS) instead of ``North``
+    or ``South``. The bands C to M are south of the equator, N to X north of the equator.
     """
     spelled = []
     for item in items:
@@ -131,12 +131,12 @@ class _Coordinate:
     Attributes
     ----------
     raster : Raster
-        The file, of two or more bands.
+        The file of coordinates, with two or more bands.
     bands : tuple of int
         The bands of x (longitude or easting) and y (latitude or northing).
     crs : str or None
-        The CRS of the coordinates as WKT; None where they are degrees.
-    wanted : int
+        The CRS of the coordinates as WKT, or None if they are degrees.
+    component : int
         0 for the longitudes, 1 for the latitudes.
     fill : float or None
         The number that marks missing coordinates.
@@ -145,7 +145,7 @@ class _Coordinate:
     raster: Raster
     bands: tuple[int, int]
     crs: str | None
-    wanted: int
+    component: int
     fill: float | None
 
     @property
@@ -154,40 +154,40 @@ class _Coordinate:
         return self.raster.shape[0], self.raster.shape[1]
 
     def read(self, rows: slice) -> NDArray[Any]:
-        """Return some rows in degrees, NaN where the coordinates are missing."""
+        """Return some rows in degrees, with NaN for missing coordinates."""
         stored = self.raster.read(rows, slice(0, self.shape[1]))
         x, y = (stored[..., band].astype(np.float64) for band in self.bands)
         known = np.isfinite(x) & np.isfinite(y)
         if self.fill is not None:
             known &= (x != self.fill) & (y != self.fill)
         if self.crs is None:
-            return np.where(known, (x, y)[self.wanted], np.nan)
+            return np.where(known, (x, y)[self.component], np.nan)
         from rasterio.warp import transform
 
         degrees = np.full(x.shape, np.nan)
-        degrees[known] = transform(self.crs, "EPSG:4326", x[known], y[known])[self.wanted]
+        degrees[known] = transform(self.crs, "EPSG:4326", x[known], y[known])[self.component]
         return degrees
 
 
 def coordinates_beside(header: Header, shape: tuple[int, int], remarks: list[str]) -> PointSwath | None:
-    """Return the swath of an image from a file of coordinates beside it, None where there is none that fits.
+    """Return the swath of an image from a file of coordinates beside the header, or None if no such file fits.
 
-    Such files are ENVI images of two or three bands (longitude or easting, latitude or northing, height) with one
-    pixel for each pixel of the image. They are called as the image, with ``_igm`` or ``_loc`` in the place of the kind
-    of the image: ``f130612_rdn`` and ``f130612_igm``.
+    A file of coordinates is an ENVI image of two or three bands (longitude or easting, latitude or northing, height)
+    with one pixel for each pixel of the image. Its name is that of the image, with ``_igm`` or ``_loc`` instead of the
+    kind of the image, as in ``f130612_rdn`` and ``f130612_igm``.
 
     Parameters
     ----------
     header : Header
-        Of the image.
+        Header of the image.
     shape : tuple of int
         Rows and columns of the image.
     remarks : list of str
-        Where it is remarked that a file is used, or not used because it does not fit.
+        A remark is added for each file of coordinates that is used, or that does not fit.
     """
     stem = header.path.name.partition(".")[0].lower()
     for path in _candidates(header.path):
-        line = path.name[: _COORDINATES.search(path.name).start()].lower()  # type: ignore[union-attr]  # it was searched
+        line = path.name[: _COORDINATES.search(path.name).start()].lower()  # type: ignore[union-attr]  # `_candidates` matched the pattern
         if not re.match(rf"{re.escape(line)}([_.-]|$)", stem):
             continue
         try:
@@ -208,10 +208,10 @@ def coordinates_beside(header: Header, shape: tuple[int, int], remarks: list[str
 
 
 def _candidates(image: Path) -> list[Path]:
-    """Return the headers of files of coordinates in an image's folder."""
+    """Return the headers of the files of coordinates in an image's folder."""
     try:
         beside = sorted(image.parent.iterdir())
-    except OSError:  # a folder whose files may be read, but not listed
+    except OSError:  # the folder does not permit listing
         return []
     return [
         path
@@ -225,13 +225,13 @@ def _candidates(image: Path) -> list[Path]:
 
 
 def _swath(header: Header, raster: RawRaster, remarks: list[str]) -> PointSwath | None:
-    """Return the swath of a file of coordinates, None with a remark where its coordinates cannot be understood."""
+    """Return the swath of a file of coordinates, or None with a remark if the CRS of the coordinates is not known."""
     names = header.items("band names")
     bands = (1, 0) if len(names) > 1 and _LATITUDE.search(names[0]) and not _LATITUDE.search(names[1]) else (0, 1)
     text = header.text("data ignore value")
     fill = float(text) if re.fullmatch(r"[+-]?\d+(\.\d*)?(e[+-]?\d+)?", text, re.IGNORECASE) else None
     middle = slice(raster.shape[0] // 2, raster.shape[0] // 2 + 1)
-    x, y = (_Coordinate(raster, bands, None, wanted, fill).read(middle) for wanted in (0, 1))
+    x, y = (_Coordinate(raster, bands, None, component, fill).read(middle) for component in (0, 1))
     crs: str | None = None
     if not (np.nanmax(np.abs(x), initial=0.0) <= 360 and np.nanmax(np.abs(y), initial=0.0) <= 90):
         found, _ = georeferencing_of(header, [])
@@ -239,5 +239,5 @@ def _swath(header: Header, raster: RawRaster, remarks: list[str]) -> PointSwath 
             remarks.append(f"{header.path.name} states no CRS for its coordinates, which are not degrees: not used")
             return None
         crs = found.to_wkt()
-    longitude, latitude = (_Coordinate(raster, bands, crs, wanted, fill) for wanted in (0, 1))
+    longitude, latitude = (_Coordinate(raster, bands, crs, component, fill) for component in (0, 1))
     return PointSwath(latitude, longitude, str(header.path))

@@ -1,4 +1,4 @@
-"""The numbers that mark missing data in an ENVI image."""
+"""Nodata values of ENVI images."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def with_ignored(
     bias: NDArray[np.float64] | None,
     remarks: list[str],
 ) -> tuple[Raster, float | None]:
-    """Return a raster in which one value marks missing numbers, and this value, by the header's ``data ignore value``.
+    """Return a raster in which one value marks missing numbers, and this value, from the ``data ignore value``.
 
-    The producer of AVIRIS classic multiplies each band, its fill included, with a factor that the header lists in
-    ``smoothing factors``. In such a file the fill differs from band to band.
+    The producer of AVIRIS classic multiplies each band, including its fill, with a factor. The header lists the factors
+    in ``smoothing factors``. In such a file each band has another fill.
     """
     bands = raster.shape[2]
     values = _values(header, bands, remarks)
@@ -36,13 +36,13 @@ def with_ignored(
         fills = [_smoothed(values[0], factor, raster.dtype) for factor in factors]
         remarks.append(f"the fill {values[0]:g} is multiplied with each band's smoothing factor, as the pixels are")
         return with_one_fill(raster, fills)
-    raster, fill, said = with_stated_nodata(raster, values, gain, bias)
-    remarks += said
+    raster, fill, nodata_remarks = with_stated_nodata(raster, values, gain, bias)
+    remarks += nodata_remarks
     return raster, fill
 
 
 def _values(header: Header, bands: int, remarks: list[str]) -> list[float | None]:
-    """Return the stated values: one for all bands, or one for each band."""
+    """Return the nodata values that the header states, one for all bands or one per band."""
     items = header.numbers("data ignore value")
     try:
         values = [float(item) for item in items]
@@ -58,7 +58,7 @@ def _values(header: Header, bands: int, remarks: list[str]) -> list[float | None
 
 
 def _factors(header: Header, bands: int) -> list[float] | None:
-    """Return the factors by which the bands were multiplied, None where they were not."""
+    """Return the smoothing factors of the bands, or None if no band was multiplied."""
     try:
         factors = [float(item) for item in header.spectrum("smoothing factors", bands)]
     except ValueError:
@@ -67,7 +67,7 @@ def _factors(header: Header, bands: int) -> list[float] | None:
 
 
 def _smoothed(fill: float, factor: float, dtype: np.dtype[Any]) -> tuple[float, ...]:
-    """Return the stored numbers that a fill can be once it was multiplied: it may have been cut or rounded."""
+    """Return the stored numbers that may stand for a multiplied fill, which the producer truncates or rounds."""
     product = fill * factor if factor else fill
     if dtype.kind == "f":
         with np.errstate(over="ignore", invalid="ignore"):

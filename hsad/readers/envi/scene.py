@@ -1,4 +1,4 @@
-"""ENVI images: a text header beside a file of bare numbers."""
+"""Cubes of ENVI images, which consist of a text header and a file of bare numbers."""
 
 from __future__ import annotations
 
@@ -32,24 +32,24 @@ __all__ = ["accepted", "can_read", "name", "read"]
 name = "ENVI"
 accepted = ("partial",)
 
-# The file types whose data file is bare numbers; anything else names the format of the data file.
+# File types whose data file contains bare numbers. Any other file type names the format of the data file.
 _RAW_TYPES = ("", "envi", "envi standard", "envi classification")
-_UNREMARKABLE_EXCESS = 16
+_UNREMARKABLE_EXCESS = 16  # bytes of padding at the end of a data file that need no remark
 
 
 def can_read(path: Path) -> bool:
-    """Tell whether the file is an ENVI or ESRI header or the data file that belongs to one."""
+    """Tell whether the file is an ENVI or ESRI header, or the data file of one."""
     header_path = find_header(path)
     if header_path is None:
         return find_esri_header(path) is not None
     if header_path == path:
         return True
-    # Several files called scene may lie beside scene.hdr, which describes one of them.
+    # Several files may have the name of the header, which describes only one of them.
     try:
         header = read_header(header_path)
         return find_data(header, header_layout(header, []).size, named=path) == path
     except SceneError:
-        # `read` reports what is wrong, unless another reader can read the file without this header.
+        # `read` reports the error, unless another reader can read the file without this header.
         return not is_container(path)
 
 
@@ -59,23 +59,23 @@ def read(path: Path, variable: str | None = None, *, partial: bool = False) -> x
     ``reflectance scale factor`` and ``data gain values`` with ``data offset values`` become the cube's gain
     and bias: physical = stored / factor, or stored · gain + offset.
 
-    Where the data file is of another format (an ENVI header beside a TIFF, an ESRI header), GDAL reads the numbers,
-    and what the header states of bands, nodata and scaling is added.
+    If the data file has another format (an ENVI header beside a TIFF, an ESRI header), GDAL reads the numbers, and the
+    header's wavelengths, nodata value and scaling are added.
 
     Parameters
     ----------
     path : Path
     variable : str, optional
-        Refused: an image has no variables.
+        Raises an error, because an ENVI image has no variables.
     partial : bool
-        Read a data file that is shorter than its header promises: the cube has the whole lines that the file holds. A
-        BIL or BIP file holds its first lines. A BSQ file lacks bands, and is refused all the same.
+        Accept a BIL or BIP file that is shorter than its header states; the cube has the complete lines. A shorter BSQ
+        file lacks bands and raises an error.
 
     Raises
     ------
     SceneError
-        When the header lacks or contradicts what locates the numbers, the data file is missing or too short,
-        the numbers are complex, or the file is no image (a spectral library).
+        When the header does not state a valid layout, the data file is missing or too short, the numbers are complex,
+        or the file is a spectral library.
     """
     if variable is not None:
         raise SceneError(f"{path}: an ENVI image has no variables, so {variable!r} cannot be chosen")
@@ -96,7 +96,13 @@ def read(path: Path, variable: str | None = None, *, partial: bool = False) -> x
 
 
 def _image_header(header_path: Path, remarks: list[str]) -> Header:
-    """Return the header of an image."""
+    """Return the header of an image, with a remark if the image is a classification.
+
+    Raises
+    ------
+    SceneError
+        When the header describes a spectral library.
+    """
     header = read_header(header_path)
     file_type = header.text("file type").lower()
     if "spectral library" in file_type:
@@ -107,7 +113,7 @@ def _image_header(header_path: Path, remarks: list[str]) -> Header:
 
 
 def _data_file(path: Path, header: Header, layout: Layout, *, partial: bool, remarks: list[str]) -> tuple[Path, Layout]:
-    """Return the data file, and the layout of the lines that it holds."""
+    """Return the data file and the layout of its complete lines."""
     try:
         data = find_data(header, layout.size, named=None if path == header.path else path)
     except ShortFileError as error:
@@ -121,7 +127,7 @@ def _data_file(path: Path, header: Header, layout: Layout, *, partial: bool, rem
 
 
 def _of_numbers(path: Path, data: Path, header: Header, layout: Layout, remarks: list[str]) -> xr.DataArray:
-    """Return the cube of a file of bare numbers, packed or not."""
+    """Return the cube of a file of bare numbers, compressed or not."""
     raster: Raster = RawRaster(str(data), layout)
     if header.whole("file compression", 0):
         raster = LoadedRaster.open(str(data), Gunzip(layout))
@@ -161,9 +167,10 @@ def _description(header: Header) -> dict[str, str]:
 
 
 def _of_other_format(path: Path, data: Path, header: Header, layout: Layout, remarks: list[str]) -> xr.DataArray:
-    """Return the cube of a file that GDAL reads, with what the ENVI header beside it states.
+    """Return the cube of a file that GDAL reads, with the metadata of the ENVI header beside the file.
 
-    The header of another image is ignored, with a remark, where the user named the data file.
+    If the user named the data file and the header describes an image of another size, the header is ignored with a
+    remark.
     """
     from hsad.readers import geotiff
 
@@ -189,12 +196,12 @@ def _of_other_format(path: Path, data: Path, header: Header, layout: Layout, rem
 
 
 def _of_esri(path: Path) -> xr.DataArray:
-    """Return the cube of a BIL, BIP or BSQ file with an ESRI header, which GDAL reads, with the header's wavelengths.
+    """Return the cube of a BIL, BIP or BSQ file with an ESRI header, read by GDAL, with the header's wavelengths.
 
     Raises
     ------
     SceneError
-        When there is no header, or no data file beside it.
+        When the header or its data file is missing.
     """
     from hsad.readers import geotiff
 
@@ -212,7 +219,7 @@ def _of_esri(path: Path) -> xr.DataArray:
 
 
 def _shortened(layout: Layout, error: ShortFileError, remarks: list[str]) -> Layout:
-    """Return the layout of the whole lines in a file that is shorter than promised."""
+    """Return the layout of the complete lines in a file that is shorter than its header states."""
     if layout.interleave == "bsq":
         raise SceneError(f"{error}; whole lines of a BSQ file lie at its end, so none can be read") from error
     lines = (error.size - layout.offset) // layout.frames[0]
@@ -226,7 +233,7 @@ def _shortened(layout: Layout, error: ShortFileError, remarks: list[str]) -> Lay
 def _scaling(
     header: Header, bands: int, remarks: list[str]
 ) -> tuple[NDArray[np.float64] | None, NDArray[np.float64] | None]:
-    """Return gain and bias per band, None where nothing is scaled."""
+    """Return gain and bias per band, None where the header states no scaling."""
     columns: dict[str, NDArray[np.float64]] = {}
     for key in ("data gain values", "data offset values", "reflectance scale factor"):
         items = header.numbers(key)

@@ -1,4 +1,4 @@
-"""What headers state about bands: the lists of ENVI's, in the spellings of many programs, and those of ESRI's."""
+"""Lists of bands in ENVI headers, in the spellings of many programs, and in ESRI headers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 __all__ = ["esri_header", "header_bands", "header_wavelengths"]
 
-# Keys of lists of wavelengths and of widths; some programs put the unit into the key.
+# Keys of the lists of wavelengths and of widths. Some programs append the unit to the key.
 _UNIT = r"(?: ?[(\[]?(nm|um|µm|μm|nanomet(?:er|re)s?|micromet(?:er|re)s?|microns?)[)\]]?)?"
 _CENTRES = re.compile(
     rf"(?:band )?(?:cent(?:er|re|ral)s? )?wave ?lengths?(?: cent(?:er|re)s?)?{_UNIT}|band cent(?:er|re)s?{_UNIT}"
@@ -27,13 +27,13 @@ _WAVELENGTHS = re.compile(
 
 
 def header_wavelengths(header: Header, bands: int | None = None) -> tuple[list[str], list[str], str | None]:
-    """Return the wavelengths, the widths and their units that an ENVI header states; empty lists where it does not.
+    """Return the wavelengths and widths that an ENVI header states, empty lists where missing, and their unit.
 
     Parameters
     ----------
     header : Header
     bands : int, optional
-        Number of bands; by default the one that the header states.
+        Number of bands; by default the number that the header states.
     """
     count = header.whole("bands", 0) if bands is None else bands
     centres, widths = _key(header, _CENTRES), _key(header, _WIDTHS)
@@ -44,13 +44,13 @@ def header_wavelengths(header: Header, bands: int | None = None) -> tuple[list[s
 
 
 def _key(header: Header, pattern: re.Pattern[str]) -> str | None:
-    """Return the key of a header that a pattern describes, the shortest of several."""
+    """Return the shortest key of a header that matches a pattern, or None."""
     found = [key for key in header.values if pattern.fullmatch(key) and header.text(key)]
     return min(found, key=len, default=None)
 
 
 def header_bands(header: Header, bands: int) -> BandTable:
-    """Return what an ENVI header states about its bands; the names of the bands may hold their wavelengths."""
+    """Return the table of bands of an ENVI header; wavelengths may come from the names of the bands."""
     wavelength, fwhm, units = header_wavelengths(header, bands)
     names = header.items("band names")
     remarks = []
@@ -70,9 +70,9 @@ def header_bands(header: Header, bands: int) -> BandTable:
 
 
 def esri_header(text: str) -> tuple[dict[str, str], list[str]] | None:
-    """Return the words of an ESRI header (``.hdr`` of a BIL, BIP or BSQ file) and its wavelengths; None for others.
+    """Return the keys and the wavelengths of an ESRI header (``.hdr`` of a BIL, BIP or BSQ file), or None.
 
-    The format knows no wavelengths; the software of some cameras adds them between ``WAVELENGTHS`` and
+    The format has no wavelengths. The software of some cameras adds them between ``WAVELENGTHS`` and
     ``WAVELENGTHS_END``.
 
     Parameters

@@ -1,4 +1,4 @@
-"""The time at which a scene was taken, as headers state it."""
+"""Times of acquisition in headers."""
 
 from __future__ import annotations
 
@@ -21,16 +21,18 @@ _ZONED = re.compile(r"\s*(?:UTC|GMT)$", re.IGNORECASE)
 
 
 def iso_time(text: str) -> str | None:
-    """Return a time in ISO 8601 with its zone, UTC where none is stated; None where the text is no time.
+    """Return a time in ISO 8601 and UTC, or None if the text is no time; a text without a zone is in UTC.
 
     Parameters
     ----------
     text : str
-        As ENVI headers have it (``2021-05-30T10:14:45.5Z``), and in the other usual orders that are not ambiguous:
-        months as words, or the year first.
+        A time in the format of ENVI headers (``2021-05-30T10:14:45.5Z``), or in another usual format that is not
+        ambiguous, with the month as a word or the year first.
     """
-    said = _ZONED.sub("", " ".join(text.strip().strip("{}\"'").split()))
-    found = _iso(said) or next(filter(None, (_parsed(re.sub(r"\.\d+$", "", said), form) for form in _FORMATS)), None)
+    unzoned = _ZONED.sub("", " ".join(text.strip().strip("{}\"'").split()))
+    found = _iso(unzoned) or next(
+        filter(None, (_parsed(re.sub(r"\.\d+$", "", unzoned), form) for form in _FORMATS)), None
+    )
     if found is None:
         return None
     utc = found.replace(tzinfo=found.tzinfo or UTC).astimezone(UTC)

@@ -1,1 +1,1 @@
-"""Scenes that lie in several images: pages of a TIFF, files of a folder or of an archive, folders in folders."""
+"""Scenes in several images, which are pages of a TIFF, files of a folder, or members of an archive."""

@@ -1,4 +1,4 @@
-"""Zip and tar archives: an image in an archive is read in place; of everything else one line says what to unpack."""
+"""Zip and tar archives. The only image of an archive is read in place; for other archives a message asks to unpack."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _ZIP = (".zip",)
 _PLAIN_TAR = (".tar",)
 _PACKED_TAR = (".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst")
 _TIFF = (".tif", ".tiff")
-_MOST_MEMBERS = 10_000
-_LARGEST_PACKED = 512 * 2**20  # bytes of a compressed tar: to read a window of one, all before it is unpacked
-_LISTED = 6
+_MOST_MEMBERS = 10_000  # no scene has more files, and listing them would take seconds
+_LARGEST_PACKED = 512 * 2**20  # bytes of a compressed tar; a window needs all bytes before it to be unpacked
+_LISTED = 6  # members that a message names
 
 
 def can_read(path: Path) -> bool:
@@ -35,14 +35,14 @@ def can_read(path: Path) -> bool:
 
 
 def read(path: Path, variable: str | None = None) -> xr.DataArray:
-    """Return the cube of the only image in an archive: a GeoTIFF, or an ENVI header with its data.
+    """Return the cube of the only image in an archive, a GeoTIFF or an ENVI header with its data.
 
     `variable` names a member of an archive that holds several images.
 
     Raises
     ------
     SceneError
-        When the archive is damaged, or what it holds is not one image: the message names what is inside.
+        When the archive is damaged or does not contain exactly one image; the message names its members.
     """
     kind = _kind(path)
     members = _members(path)
@@ -56,13 +56,13 @@ def read(path: Path, variable: str | None = None) -> xr.DataArray:
         raise SceneError(f"{path}: an archive with {what} that can be read in place; unpack it: {_listed(members)}")
     if kind == "vsitar" and not path.name.lower().endswith(_PLAIN_TAR) and path.stat().st_size > _LARGEST_PACKED:
         raise SceneError(f"{path}: too large to be read as it is packed; unpack it: {_listed(members)}")
-    # Braces keep GDAL from guessing where the archive's name ends.
+    # Braces mark the archive's name for GDAL, which otherwise guesses where the name ends.
     inside = f"/{kind}/{{{path.resolve()}}}/{images[0]}"
     return geotiff.raster_cube(inside, path, reader=name, member=images[0])
 
 
 def _kind(path: Path) -> str | None:
-    """Return GDAL's name of the file system for an archive, None for another file."""
+    """Return GDAL's name of the file system for an archive, or None for another file."""
     lower = path.name.lower()
     if lower.endswith(_ZIP):
         return "vsizip" if zipfile.is_zipfile(path) else None
@@ -82,9 +82,9 @@ def _members(path: Path) -> list[str]:
     try:
         names = list(islice(_names(path), _MOST_MEMBERS + 1))
     except (OSError, EOFError, ValueError, tarfile.TarError, zipfile.BadZipFile, NotImplementedError) as error:
-        said = " ".join(str(error).split()) or type(error).__name__
-        raise SceneError(f"{path}: not a readable archive: {said}") from error
-    except Exception as error:  # lzma and zlib raise errors of their own
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise SceneError(f"{path}: not a readable archive: {reason}") from error
+    except Exception as error:  # lzma and zlib raise errors without a common base class
         raise SceneError(f"{path}: not a readable archive: {type(error).__name__}: {error}") from error
     if len(names) > _MOST_MEMBERS:
         raise SceneError(f"{path}: an archive with more than {_MOST_MEMBERS} files: unpack it")
@@ -106,7 +106,7 @@ def _images(members: list[str]) -> list[str]:
     """Return the members that GDAL reads as images: GeoTIFFs, and ENVI data files with a header."""
     names = {member.lower(): member for member in members}
     if any(PurePosixPath(member).name.upper().endswith("METADATA.XML") for member in members):
-        return []  # a product whose image says less than its metadata
+        return []  # a product, whose image is not complete without its metadata
     found = [member for member in members if member.lower().endswith(_TIFF)]
     for member in members:
         path = PurePosixPath(member.lower())

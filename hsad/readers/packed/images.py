@@ -1,4 +1,4 @@
-"""Folders of images with one band each: a cube whose bands are the files, in the natural order of their names."""
+"""Folders of images with one band each, whose files in the natural order of their names are the bands of a cube."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ folders = True
 
 _SUFFIXES = (".tif", ".tiff", ".png", ".jp2", ".bmp", ".pgm")
 _NUMBER = re.compile(r"(\d+(?:\.\d+)?)")
-# Names that are bare numbers are wavelengths if they lie in this range, in nm.
+# Names that are bare numbers are wavelengths if all numbers lie in this range in nm.
 _LEAST_NM, _LARGEST_NM = 300.0, 15_000.0
 
 
 def can_read(path: Path) -> bool:
-    """Tell whether a folder holds at least two images of one suffix, the first of them with one band."""
+    """Tell whether a folder contains at least two images of one suffix, and the first image has one band."""
     if not path.is_dir():
         return False
     images = _images(path)
@@ -40,12 +40,12 @@ def can_read(path: Path) -> bool:
 
 
 def read(path: Path, variable: str | None = None) -> xr.DataArray:
-    """Return the cube of a folder of images. Wavelengths come from the names, or from the images' descriptions.
+    """Return the cube of a folder of images, with wavelengths from their names or their descriptions.
 
     Raises
     ------
     SceneError
-        When the images differ in size, type or place.
+        When the images differ in size, type or georeferencing.
     """
     if variable is not None:
         raise SceneError(f"{path}: a folder of images is one cube, so {variable!r} cannot be chosen")
@@ -54,7 +54,7 @@ def read(path: Path, variable: str | None = None) -> xr.DataArray:
 
 
 def _images(folder: Path) -> list[Path]:
-    """Return the images of a folder in the natural order of their names: 2 before 10."""
+    """Return the images of a folder in the natural order of their names, in which 2 comes before 10."""
     try:
         found = [entry for entry in folder.iterdir() if entry.suffix.lower() in _SUFFIXES and entry.is_file()]
     except OSError as error:
@@ -63,13 +63,13 @@ def _images(folder: Path) -> list[Path]:
 
 
 def _natural(text: str) -> list[tuple[float, str]]:
-    """Return a key for the natural order: texts by letters, numbers in them by size."""
+    """Return a sort key for the natural order, in which letters sort by alphabet and numbers by size."""
     parts = _NUMBER.split(text.lower())
     return [(float(part), part) if number % 2 else (-1.0, part) for number, part in enumerate(parts)]
 
 
 def _wavelengths(names: list[str]) -> dict[str, Any] | None:
-    """Return the wavelengths that names carry: with a unit, or as bare numbers of nm. None where they carry none."""
+    """Return the wavelengths that names state with a unit or as bare numbers in nm, or None if they state none."""
     spaced = [re.sub(r"[_\s]+", " ", text) for text in names]
     found = described_wavelengths([re.sub(r"(?<=[A-Za-z])(?=\d)", " ", text) for text in spaced])
     if found:

@@ -1,4 +1,4 @@
-"""One cube from several images of one size and type: the pages of a TIFF, or the files of a folder."""
+"""One cube from several images of one size and type, such as the pages of a TIFF or the files of a folder."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ if TYPE_CHECKING:
 
 __all__ = ["Image", "described_wavelengths", "image_of", "stacked_cube"]
 
-_MOST_IMAGES = 4096  # each is opened once for each window that is read
+_MOST_IMAGES = 4096  # each read of a window opens every image
 
 
 class Image(NamedTuple):
-    """An image of a stack, and what it says of itself.
+    """An image of a stack with its metadata.
 
     Attributes
     ----------
     label : str
-        What messages and the band's name call it.
+        Name of the image in messages, and of its band.
     raster : GdalRaster
     driver : str
-        GDAL's name of its format.
+        GDAL's name of the image's format.
     place : tuple
-        CRS and transform.
+        CRS and transform of the image.
     nodata, gain, bias : list
-        One value a band.
+        One value per band.
     description : str
         A text that may state the wavelength.
     """
@@ -56,7 +56,7 @@ class Image(NamedTuple):
 
 
 def image_of(name: str, label: str) -> Image:
-    """Return the image of GDAL's name `name`."""
+    """Return the image that GDAL opens as `name`."""
     raster = gdal_raster(name)
     with open_dataset(name) as dataset:
         crs, transform, _ = georeferencing(dataset)
@@ -75,7 +75,7 @@ def image_of(name: str, label: str) -> Image:
 
 
 def described_wavelengths(texts: Sequence[str]) -> dict[str, Any]:
-    """Return the wavelengths that all texts state, as keywords of `band_table`; nothing where one states none."""
+    """Return the wavelengths in the texts as keywords of `band_table`; an empty dict if a text states none."""
     found = described_bands(texts)
     return {} if found is None else {"wavelength": found[0], "units": found[1]}
 
@@ -88,21 +88,21 @@ def stacked_cube(
     wavelength: dict[str, Any] | None = None,
     remarks: Sequence[str] = (),
 ) -> xr.DataArray:
-    """Return the cube of several images, whose bands follow each other.
+    """Return the cube of several images, stacked by band.
 
     Parameters
     ----------
     images : sequence of Image
     source, reader : str
-        As for `hsad.scene.cube.build_cube`.
+        Parameters of `hsad.scene.cube.build_cube`.
     wavelength : dict, optional
-        Wavelengths and their unit, one an image; by default those in the images' descriptions.
+        Wavelengths and their unit, one wavelength per image; by default those in the images' descriptions.
     remarks : sequence of str
 
     Raises
     ------
     SceneError
-        When the images are too many, or differ in size, type or place.
+        When the images are too many, or differ in size, type or georeferencing.
     """
     if len(images) > _MOST_IMAGES:
         raise SceneError(f"{source}: {len(images)} images are more than the {_MOST_IMAGES} that one cube may have")

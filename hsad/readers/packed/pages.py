@@ -1,4 +1,4 @@
-"""TIFF files of several pages, as cameras and microscopes write cubes: a band a page."""
+"""TIFF files of several pages, in which cameras and microscopes write one band per page."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
 __all__ = ["cube_of_pages"]
 
-_MOST_PAGES = 4096
+_MOST_PAGES = 4096  # each read of a window opens every page
 
 
 def cube_of_pages(path: str, pages: list[str], reader: str) -> xr.DataArray | str:
-    """Return the cube of a TIFF's pages, or a remark on pages that are not read.
+    """Return the cube of a TIFF's pages, or a remark if only the first page is the cube.
 
-    Pages of one size and type are the bands of a cube. Where the first page has several bands and another page differs
-    from it (a thumbnail, a mask), the first page is the cube, and the remark names the others.
+    Pages of one size and type are the bands of a cube. If the first page has several bands and another page differs in
+    size or type (a thumbnail, a mask), the first page alone is the cube.
 
     Parameters
     ----------
@@ -32,11 +32,11 @@ def cube_of_pages(path: str, pages: list[str], reader: str) -> xr.DataArray | st
     Raises
     ------
     SceneError
-        When the first page has one band and another page differs from it, or there are too many pages.
+        When the first page has one band and another page differs in size or type, or the pages are too many.
     """
     if len(pages) > _MOST_PAGES:
         raise SceneError(f"{path}: {len(pages)} pages are more than the {_MOST_PAGES} that one cube may have")
-    ordered = sorted(pages, key=_number)  # rasterio lists them by name, 10 before 2
+    ordered = sorted(pages, key=_number)  # rasterio sorts the pages as texts, 10 before 2
     images = [image_of(page, f"page {number}") for number, page in enumerate(ordered, 1)]
     first = images[0].raster
     alike = [image for image in images if (image.raster.shape, image.raster.dtype) == (first.shape, first.dtype)]

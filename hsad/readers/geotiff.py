@@ -78,8 +78,8 @@ def raster_cube(gdal_name: str, path: Path, *, reader: str = name, member: str |
     reader : str
         Name of the reader, which the cube states.
     member : str, optional
-        The member of an archive that `gdal_name` names. GDAL reads an ENVI image only if it is a member of an archive;
-        other ENVI images have a faster reader in `hsad.readers.envi`.
+        The member of an archive that `gdal_name` names. GDAL reads an ENVI image only if it is a member of an archive.
+        `hsad.readers.envi` reads other ENVI images.
     """
     raster: Raster
     raster = through_gdal = gdal_raster(gdal_name)

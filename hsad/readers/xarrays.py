@@ -65,7 +65,7 @@ def can_read(path: Path) -> bool:
 
 
 def read(path: Path, variable: str | None = None, *, band_axis: int | None = None) -> xr.DataArray:
-    """Return the cube of a dataset, which is `variable` (``group/name``) or the only array of three dimensions.
+    """Return the cube of a dataset, which is `variable` (``group/name``) or the largest array of three dimensions.
 
     The cube has the stored numbers; ``scale_factor`` and ``add_offset`` become gain and bias. Other axes of length 1,
     such as a single time, are left out. If axes have no names, as in plain HDF5, the length of a list of wavelengths in
@@ -74,7 +74,7 @@ def read(path: Path, variable: str | None = None, *, band_axis: int | None = Non
     Raises
     ------
     SceneError
-        When the dataset cannot be read, has no such array, or has several.
+        When the dataset cannot be read, has no such array, or has several of one size.
     MissingExtraError
         When the dataset is Zarr and zarr is not installed.
     """

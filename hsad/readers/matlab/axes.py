@@ -1,4 +1,4 @@
-"""Which axes of an array are rows, columns and bands, by the other arrays of its file.
+"""Choice of the axes of rows, columns and bands of an array from the other arrays of its file.
 
 MATLAB's arrays are (rows, columns, bands) by convention. Programs that write ``.mat`` files in Python may use numpy's
 order of axes, and some put the bands first. The length of a vector of wavelengths and the size of a map of the scene's
@@ -17,14 +17,14 @@ __all__ = ["Axes", "scene_axes", "three_axes"]
 
 Axes = tuple[int, int, int]
 
-# Rows, columns and bands among the axes, the most usual first: bands last, bands first (as networks take them), bands
-# between rows and columns (BIL). The orders in which columns come before rows follow.
+# Axes of rows, columns and bands, the most usual order first. The bands are last, first (as in networks) or between
+# rows and columns (BIL). The orders in which columns come before rows follow.
 _ORDERS: tuple[Axes, ...] = ((0, 1, 2), (1, 2, 0), (0, 2, 1), (2, 1, 0), (1, 0, 2), (2, 0, 1))
 _NAMES = ("rows", "columns", "bands")
 
 
 def three_axes(shape: Sequence[int]) -> tuple[int, int, int] | None:
-    """Return a shape as one of three axes, leading axes of length 1 left out; None where it has not three."""
+    """Return a shape without surplus leading axes of length 1, or None if it then does not have three axes."""
     surplus = len(shape) - 3
     singles = [axis for axis, size in enumerate(shape) if size == 1][:surplus] if surplus > 0 else []
     sizes = [int(size) for axis, size in enumerate(shape) if axis not in singles]
@@ -42,13 +42,13 @@ def scene_axes(
     Parameters
     ----------
     array : MatArray
-        Of three axes, beside axes of length 1 (see `three_axes`).
+        An array of three axes besides axes of length 1 (see `three_axes`).
     vectors : dict of str to int
-        The length of each list in the file that has one item a band: wavelengths, widths.
+        Length of each list in the file with one item per band, such as wavelengths.
     images : sequence of MatArray
-        The other arrays of two axes, of which some may be maps of the scene's pixels.
+        The other arrays of two axes, some of which may be maps of the scene's pixels.
     band_axis : int, optional
-        The axis of the bands, where the user states it.
+        The axis of the bands, if the user states it.
 
     Raises
     ------
@@ -65,7 +65,7 @@ def scene_axes(
     maps = [image for image in images if any(image.shape == _picture(shape, order) for order in _ORDERS)]
 
     def agreeing(order: Axes) -> list[str]:
-        """Name what agrees with an order."""
+        """Return the reasons for an order, at most one list and one map."""
         of_bands = [f"{name} has {size} items" for name, size in lists.items() if size == shape[order[2]]]
         of_pixels = [f"{image} is a map" for image in maps if image.shape == _picture(shape, order)]
         return of_bands[:1] + of_pixels[:1]
@@ -73,15 +73,17 @@ def scene_axes(
     best = max(orders, key=lambda order: len(agreeing(order)))
     reasons, remarks = agreeing(best), []
     if band_axis is None and best != (0, 1, 2):
-        remarks.append(f"the axes of {array} are taken as {_said(best)}, because {' and '.join(reasons)}")
+        remarks.append(f"the axes of {array} are taken as {_axis_names(best)}, because {' and '.join(reasons)}")
     elif band_axis is None and not reasons and not array.by_matlab:
         remarks.append(
-            f"the file does not state the order of the axes of {array}: taken as {_said(best)}; "
+            f"the file does not state the order of the axes of {array}: taken as {_axis_names(best)}; "
             "band_axis (--band-axis) states another"
         )
     elif band_axis is None and len(reasons) < bool(lists) + bool(maps):
         evidence = [f"{name} ({size})" for name, size in itertools.islice(lists.items(), 1)] + list(map(str, maps[:1]))
-        remarks.append(f"the axes of {array} are taken as {_said(best)}, which does not fit {' and '.join(evidence)}")
+        remarks.append(
+            f"the axes of {array} are taken as {_axis_names(best)}, which does not fit {' and '.join(evidence)}"
+        )
     return best, remarks
 
 
@@ -89,5 +91,5 @@ def _picture(shape: tuple[int, int, int], order: Axes) -> tuple[int, int]:
     return shape[order[0]], shape[order[1]]
 
 
-def _said(order: Axes) -> str:
+def _axis_names(order: Axes) -> str:
     return ", ".join(_NAMES[order.index(axis)] for axis in range(3))

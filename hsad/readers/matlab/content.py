@@ -1,7 +1,7 @@
-"""What is in a MATLAB file: its numeric arrays and its texts.
+"""Numeric arrays and texts of a MATLAB file.
 
-Names are written as in MATLAB: ``scene.data`` is a field of a struct, ``scenes(2).data`` one of an array of structs,
-``parts{3}`` a cell.
+Names have MATLAB's syntax. ``scene.data`` is a field of a struct, ``scenes(2).data`` a field of an element of an array
+of structs, and ``parts{3}`` a cell.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from hsad.errors import SceneError
 
 __all__ = ["Content", "MatArray", "listing"]
 
-_MOST_LISTED = 12
-# Structs and cells hold a scene's few parts; a file with more parts than this would only take long to list.
+_MOST_LISTED = 12  # arrays that a message names
+# A scene has a few structs and cells. A file with more parts than this takes long to list and is refused.
 _MOST_PARTS = 10_000
 
 
@@ -25,13 +25,13 @@ class MatArray:
     Attributes
     ----------
     name : str
-        As MATLAB would write it.
+        Name in MATLAB's syntax.
     shape : tuple of int
-        The axes as the program shows them that wrote the file.
+        Lengths of the axes, in the order of the program that wrote the file.
     place : str
-        The name of its dataset in an HDF5 file, or of the variable in a file of version 5 that holds it.
+        Name of the array's dataset in an HDF5 file, or of the variable that contains it in a file of version 5.
     turned : bool
-        Whether the dataset has its axes in reverse, as MATLAB writes them.
+        Whether the dataset has the axes in reverse order, as MATLAB writes them.
     by_matlab : bool
         Whether the file states that MATLAB, or a program that follows its rules, wrote the array.
     """
@@ -47,24 +47,25 @@ class MatArray:
 
     @property
     def folder(self) -> str:
-        """The struct or cell that holds it, "" at the top."""
+        """Name of the struct or cell that contains the array, "" at the top."""
         return self.name[: max(self.name.rfind("."), self.name.rfind("{"), 0)]
 
     @property
     def field(self) -> str:
-        """Its name without the struct's."""
+        """Name of the array without the name of its struct."""
         return self.name.rpartition(".")[2]
 
 
 @dataclass
 class Content:
-    """What a file holds.
+    """Arrays and texts of a file.
 
     Attributes
     ----------
     arrays : list of MatArray
     texts : dict
-        Texts by name: one, the rows of an array of characters, or the items of a cell of texts or single numbers.
+        Texts by name. A name has one text, the rows of an array of characters, or the items of a cell of texts or of
+        single numbers.
     """
 
     arrays: list[MatArray] = field(default_factory=list)
@@ -72,12 +73,12 @@ class Content:
     _visited: int = 0
 
     def count(self) -> None:
-        """Count a part of the file that was looked at: an array, a text, a struct, a cell.
+        """Count a part of the file, which is an array, a text, a struct or a cell.
 
         Raises
         ------
         SceneError
-            When the parts become too many.
+            When the file has too many parts.
         """
         self._visited += 1
         if self._visited > _MOST_PARTS:
@@ -85,6 +86,6 @@ class Content:
 
 
 def listing(arrays: Sequence[MatArray]) -> str:
-    """Return the names and shapes of arrays for a message, the first dozen of many."""
+    """Return the names and shapes of at most 12 arrays for a message."""
     shown = ", ".join(map(str, arrays[:_MOST_LISTED])) or "no numeric array"
     return f"{shown}, …" if len(arrays) > _MOST_LISTED else shown

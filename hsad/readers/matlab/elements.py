@@ -1,8 +1,8 @@
-"""The elements of a MATLAB file of version 5, walked through before scipy reads them.
+"""Checks of the elements of a MATLAB file of version 5 before scipy reads them.
 
-scipy's reader trusts the tag of each element. A data type that does not exist, or an imaginary part that is stated and
-missing, ends the process. So this module checks tags and sizes first. The memory that the check needs does not grow
-with the sizes that the tags state. MathWorks describes the format in "MAT-File Format", chapter 1.
+scipy's reader trusts the tag of each element. An unknown data type, or a stated but missing imaginary part, ends the
+process. So this module checks tags and sizes first. The memory that the check needs does not grow with the sizes in the
+tags. MathWorks describes the format in "MAT-File Format", chapter 1.
 """
 
 from __future__ import annotations
@@ -16,27 +16,27 @@ from hsad.errors import SceneError
 
 __all__ = ["check_elements"]
 
-_HEADER = 128
+_HEADER = 128  # bytes
 _ORDERS: tuple[Literal["little"], Literal["big"]] = ("little", "big")
 _MATRIX, _COMPRESSED, _INT8, _INT32, _UINT32 = 14, 15, 1, 5, 6
 _NUMBER_BYTES = {1: 1, 2: 1, 3: 2, 4: 2, 5: 4, 6: 4, 7: 4, 9: 8, 12: 8, 13: 8}
 _TEXT_BYTES = {**_NUMBER_BYTES, 16: 1, 17: 2, 18: 4}
 _CELL, _STRUCT, _OBJECT, _CHAR, _SPARSE, _FUNCTION, _OPAQUE = 1, 2, 3, 4, 5, 16, 17
 _NUMERIC = range(6, 16)
-_MOST_AXES = 32
-_DEEPEST = 64
-_PIECE = 2**20
-#: Deflate makes at most this many bytes of one packed byte.
+_MOST_AXES = 32  # numpy before version 2 has no arrays of more axes
+_DEEPEST = 64  # levels of arrays within arrays; scenes have a few, and each level is a recursion
+_PIECE = 2**20  # bytes that are unpacked at once
+#: Largest ratio of unpacked to packed bytes that deflate can reach.
 _MOST_GROWTH = 1032
 
 
 def check_elements(path: str) -> None:
-    """Refuse a file in which an element contradicts its tag.
+    """Raise `SceneError` for a file in which an element contradicts its tag.
 
     Parameters
     ----------
     path : str
-        A file of version 5, or of version 4, of which only the first header is checked.
+        A file of version 5 or 4. In a file of version 4 only the first header is checked.
 
     Raises
     ------
@@ -49,7 +49,7 @@ def check_elements(path: str) -> None:
         orders: dict[bytes, Literal["little", "big"]] = {b"IM": "little", b"MI": "big"}
         order = orders.get(header[126:128])
         if 0 in header[:4]:
-            _check_version4(header, size, path)  # it begins with small integers
+            _check_version4(header, size, path)  # only version 4 begins with small integers
             return
         if order is None:
             raise SceneError(f"{path}: not a readable MATLAB file: no mark of the byte order at byte 126")
@@ -85,14 +85,14 @@ def _require(fits: bool, otherwise: str) -> None:
 
 
 class _Stream:
-    """Bytes one after the other."""
+    """A stream of bytes."""
 
     def read(self, count: int) -> bytes:
-        """Return exactly `count` bytes; callers ask for a few, never for a size that a file states."""
+        """Return exactly `count` bytes; callers request few bytes, never a size that a file states."""
         raise NotImplementedError
 
     def skip(self, count: int) -> None:
-        """Pass over bytes."""
+        """Skip bytes."""
         while count > 0:
             self.read(min(count, _PIECE))
             count -= _PIECE
@@ -135,7 +135,7 @@ class _Inflated(_Stream):
 
 
 def _tag(stream: _Stream, order: Literal["little", "big"]) -> tuple[int, int]:
-    """Return type and length of an element that has a whole tag."""
+    """Return type and length of an element whose tag has eight bytes."""
     return _tag_of(stream.read(8), order)
 
 
@@ -144,7 +144,7 @@ def _number(content: bytes, order: Literal["little", "big"]) -> int:
 
 
 class _Matrix:
-    """Checks arrays, and arrays in arrays."""
+    """Check of an array and of the arrays in it."""
 
     def __init__(self, order: Literal["little", "big"], depth: int = 0) -> None:
         self._order = order
@@ -152,7 +152,7 @@ class _Matrix:
         _require(depth < _DEEPEST, f"arrays within arrays, {depth} deep")
 
     def check(self, stream: _Stream, length: int, *, top: bool = False) -> None:
-        """Check an array of `length` bytes after its tag; the numbers of an array at the `top` are not read."""
+        """Check an array of `length` bytes after its tag; the numbers of an array at the top level are not read."""
         if length == 0 and not top:
             return  # an empty cell
         self._stream, self._left = stream, length
@@ -172,7 +172,7 @@ class _Matrix:
     def _values(self, family: int, is_complex: bool, count: int, top: bool) -> None:
         if family in _NUMERIC or family == _CHAR:
             for number in range(1 + is_complex):
-                # Nothing follows the numbers of an array at the top, so they need not be unpacked.
+                # Nothing follows the numbers of an array at the top level, so they need not be unpacked.
                 last = top and number == int(is_complex)
                 self._numbers(count, exact=family != _CHAR, last=last)
         elif family == _SPARSE:
@@ -201,7 +201,7 @@ class _Matrix:
         self._stream.skip(count)
 
     def _element(self) -> tuple[int, int, bytes | None]:
-        """Return type and length of an element, and its content where it fits into the tag."""
+        """Return type and length of an element, and its content if the tag contains it."""
         tag = self._take(8)
         first = _number(tag[:4], self._order)
         if first >> 16:
@@ -260,7 +260,7 @@ class _Matrix:
             self._left -= length
 
     def _opaque(self) -> None:
-        """Check an object of one of MATLAB's classes, which is stored as three texts and an array."""
+        """Check an object of a MATLAB class, which is stored as three texts and an array."""
         for what in ("name", "type", "class"):
             self._text(what)
         self._children(1)
@@ -271,7 +271,7 @@ def _tag_of(tag: bytes, order: Literal["little", "big"]) -> tuple[int, int]:
 
 
 def _check_version4(header: bytes, size: int, path: str) -> None:
-    """Refuse a file whose first header, read as one of version 4, states more bytes than the file has."""
+    """Raise `SceneError` for a file whose first header, as one of version 4, states more bytes than the file has."""
     for order in _ORDERS:
         kind, rows, cols, imaginary, name = (
             int.from_bytes(header[start : start + 4], order, signed=True) for start in range(0, 20, 4)

@@ -1,4 +1,4 @@
-"""Files of arrays with names: MATLAB version 5 (scipy) and 7.3, which is HDF5 (h5py), and those of numpy."""
+"""Files of named arrays in MATLAB version 5 (scipy), MATLAB version 7.3 (h5py) and numpy's formats."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Content", "MatArray", "is_hdf5", "is_matlab", "listing", "load_array
 
 
 def is_matlab(path: Path) -> bool:
-    """Tell whether a file is called ``.mat`` or starts as MATLAB files do."""
+    """Tell whether a file has the suffix ``.mat`` or starts like a MATLAB file."""
     if path.suffix.lower() == ".mat":
         return True
     with path.open("rb") as file:
@@ -34,7 +34,7 @@ def is_hdf5(path: str) -> bool:
 def read_content(path: str) -> Content:
     """Return the numeric arrays and the texts of a file, also those in structs and cells.
 
-    Only structs, cells and texts are loaded.
+    Numeric arrays at the top level are not loaded.
 
     Raises
     ------
@@ -47,12 +47,12 @@ def read_content(path: str) -> Content:
 
 
 def load_array(path: str, array: MatArray) -> NDArray[Any]:
-    """Return the numbers of an array, of its shape, in the type in which they are stored, native byte order.
+    """Return the numbers of an array in the stored type and native byte order.
 
     Raises
     ------
     SceneError
-        When the file is damaged or the array is not one of real numbers.
+        When the file is damaged or the array does not contain real numbers.
     """
     if numpy_files.is_numpy(path):
         values = numpy_files.load(path, array)

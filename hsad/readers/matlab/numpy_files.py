@@ -1,4 +1,4 @@
-"""Arrays of numpy in files: one in ``.npy``, several with names in ``.npz``."""
+"""Arrays in numpy's files, one in ``.npy`` or several named ones in ``.npz``."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
 
 __all__ = ["is_numpy", "load", "plain_raster", "read_content"]
 
-# No format of compression that zip files have for arrays makes more than this of a byte, arrays of one number included.
+# Largest ratio of unpacked to packed bytes that deflate, the compression of ``.npz``, can reach.
 _MOST_GROWTH = 1032
-# Bytes of an array that any archive may promise; a larger one must not be more than a hundred times its packed size.
+# Bytes up to which an unpacked array may have any ratio to its packed size. A larger array may have at most this ratio.
 _MOST_UNPACKED = 2**30
 _LIKELY_GROWTH = 100
-_LARGEST_TEXT = 2**20
+_LARGEST_TEXT = 2**20  # bytes of an array of texts that is loaded
 
 
 class _Described(NamedTuple):
-    """What the header of an array states, and its bytes."""
+    """Metadata from the header of an array, and the bytes of the header."""
 
     shape: tuple[int, ...]
     fortran: bool
@@ -47,17 +47,17 @@ class _Described(NamedTuple):
 
 
 def is_numpy(path: str | Path) -> bool:
-    """Tell whether a file is called ``.npy`` or ``.npz``."""
+    """Tell whether a file has the suffix ``.npy`` or ``.npz``."""
     return Path(path).suffix.lower() in (".npy", ".npz")
 
 
 def read_content(path: str) -> Content:
-    """Return the arrays of a file and the texts in it; only texts are loaded.
+    """Return the arrays and texts of a file; only texts are loaded.
 
     Raises
     ------
     SceneError
-        When the file is damaged, or an array is not as large as its header states.
+        When the file is damaged, or an array has fewer bytes than its header states.
     """
     content = Content()
     for name, described in _arrays(path).items():
@@ -74,15 +74,15 @@ def load(path: str, array: MatArray) -> NDArray[Any]:
     Raises
     ------
     SceneError
-        When the file is damaged, or promises more than its packed bytes can hold.
+        When the file is damaged, or states more bytes than its packed bytes can contain.
     """
     return _loaded(path, array.place)
 
 
 def plain_raster(path: str, axes: tuple[int, int, int]) -> Raster | None:
-    """Return windows of the numbers of a ``.npy`` file, of which `axes` are rows, columns and bands.
+    """Return the raster of a ``.npy`` file, whose axes of rows, columns and bands are `axes`.
 
-    None where the file is an archive, or columns come before rows in it.
+    The result is None if the file is an archive, or if the columns come before the rows in the file.
     """
     if not path.lower().endswith(".npy"):
         return None
@@ -96,7 +96,7 @@ def plain_raster(path: str, axes: tuple[int, int, int]) -> Raster | None:
 
 
 def _arrays(path: str) -> dict[str, _Described]:
-    """Return what the headers of all arrays state."""
+    """Return the metadata of all arrays from their headers."""
     with _readable(path):
         if not path.lower().endswith(".npz"):
             with Path(path).open("rb") as file:
@@ -135,7 +135,13 @@ def _loaded(path: str, name: str) -> NDArray[Any]:
 
 
 def _described(file: IO[bytes], size: int, name: str) -> _Described:
-    """Return what the header of an array states, if the array is of that size."""
+    """Return the metadata of an array from its header.
+
+    Raises
+    ------
+    SceneError
+        When the array has fewer bytes than its header states.
+    """
     version = np.lib.format.read_magic(file)
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     shape, fortran, dtype = read(file)
@@ -147,7 +153,7 @@ def _described(file: IO[bytes], size: int, name: str) -> _Described:
 
 @contextmanager
 def _readable(path: str) -> Iterator[None]:
-    """Turn what numpy and zipfile raise about damaged files into one line that names the file."""
+    """Turn errors of numpy and zipfile about damaged files into one line that names the file."""
     try:
         yield
     except SceneError as error:

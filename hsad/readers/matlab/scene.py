@@ -1,4 +1,4 @@
-"""Cubes in MATLAB files, in which the field's benchmark scenes circulate, and in those of numpy."""
+"""Cubes in files of MATLAB, the usual format of benchmark scenes, and of numpy."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ _WAVELENGTHS = re.compile(
 _FWHM = re.compile(r"^fwhms?(_?(in_?)?(nm|um))?$", re.IGNORECASE)
 _UNITS = re.compile(r"^(wave_?lengths?_?)?units?$", re.IGNORECASE)
 _VALIDITY = re.compile(r"mask|valid", re.IGNORECASE)
-# In a mask with such a name, 1 marks pixels that must not be used, or the objects of a truth.
+# In a mask with such a name, 1 marks pixels that must not be used, or the targets of a ground truth.
 _OTHER_MASKS = re.compile(r"bad|invalid|no_?data|cloud|shadow|water|gt|truth|anomal|target", re.IGNORECASE)
-# A nameless vector beside a cube can hold its wavelengths if all of its numbers lie between these, in µm or nm.
+# An unnamed vector beside a cube may be its wavelengths if all numbers lie between these limits, in µm or nm.
 _PLAUSIBLE = (0.2, 20_000.0)
 
 
@@ -52,7 +52,7 @@ class _LoadCube:
     ----------
     array : MatArray
     axes : tuple of int
-        Its axes that are rows, columns and bands.
+        Axes of the array that are rows, columns and bands.
     """
 
     array: MatArray
@@ -64,35 +64,35 @@ class _LoadCube:
 
 
 def can_read(path: Path) -> bool:
-    """Tell whether a file is one of MATLAB's or numpy's."""
+    """Tell whether a file is in a format of MATLAB or numpy."""
     return is_numpy(path) or is_matlab(path)
 
 
 def read(path: Path, variable: str | None = None, *, band_axis: int | None = None) -> xr.DataArray:
-    """Return the cube in a file of arrays: the array `variable`, else the largest one of three dimensions.
+    """Return the cube in a file of arrays, which is `variable` or the largest array of three dimensions.
 
-    MATLAB's version 7.3 and ``.npy`` are read by windows; version 5 and ``.npz`` are loaded whole, once a process. A
-    file without an array of three dimensions may hold the scene as a matrix of bands and pixels
-    (`hsad.readers.matlab.unfolded`). Besides the cube, these parts are recognised, and a remark tells when one is used
-    or passed over:
+    MATLAB's version 7.3 and ``.npy`` are read by windows. Version 5 and ``.npz`` are loaded whole, once per process. A
+    file without an array of three dimensions may contain the scene as a matrix of bands and pixels
+    (`hsad.readers.matlab.unfolded`). The function also recognises the following parts. A remark states if one of them
+    is used or ignored.
 
-    - a vector or a list of texts called ``wavelength``, ``wavelengths``, ``wl``, ``wvl`` or ``lambda`` (``fwhm``) with
-      one value per band; its length also shows which axis is that of the bands, see `hsad.readers.matlab.axes`;
-    - a mask of valid pixels: two-dimensional, of the cube's size, only zeros and ones, called something with
-      ``mask`` or ``valid`` in it, and one in more than half of the pixels. A truth, which is called ``mask``
-      in some benchmarks, marks few pixels, hence the last condition.
+    - A vector or a list of texts with one value per band and the name ``wavelength``, ``wavelengths``, ``wl``, ``wvl``,
+      ``lambda`` or ``fwhm``. Its length also shows the axis of the bands, see `hsad.readers.matlab.axes`.
+    - A mask of valid pixels. It has two dimensions, the cube's size, ``mask`` or ``valid`` in its name, only zeros and
+      ones, and ones in more than half of the pixels. The last condition excludes a ground truth, which some benchmarks
+      call ``mask`` and which marks few pixels.
 
     Parameters
     ----------
     path : Path
     variable : str, optional
     band_axis : int, optional
-        The axis of the array, as messages show its shape, that is that of the bands.
+        The axis of the bands, counted in the shape that messages show.
 
     Raises
     ------
     SceneError
-        When the file is damaged, has no array that is a cube, or none of that name.
+        When the file is damaged, contains no cube, or contains no array of that name.
     """
     source = str(path)
     content = read_content(source)
@@ -109,8 +109,8 @@ def read(path: Path, variable: str | None = None, *, band_axis: int | None = Non
     else:
         images = [array for array in siblings if len(array.shape) == 2 and min(array.shape) > 1]
         vectors = {key: len(items) for key, items in lists.items()}
-        axes, said = scene_axes(chosen, vectors, images, band_axis)
-        remarks += said
+        axes, axis_remarks = scene_axes(chosen, vectors, images, band_axis)
+        remarks += axis_remarks
         raster = _raster(source, chosen, axes)
     rows, cols, bands = raster.shape
     table = _table(bands, lists, content, remarks)
@@ -130,7 +130,7 @@ def read(path: Path, variable: str | None = None, *, band_axis: int | None = Non
 
 
 def _chosen(source: str, arrays: Sequence[MatArray], variable: str | None, remarks: list[str]) -> MatArray | Folded:
-    """Return the array that is the cube, or how a matrix becomes it."""
+    """Return the array that is the cube, or the loader that folds a matrix into the cube."""
     named = [array for array in arrays if array.name == variable]
     if variable is not None and not named:
         raise SceneError(f"{source}: no numeric array called {variable!r}; it holds {listing(arrays)}")
@@ -163,7 +163,7 @@ def _raster(source: str, chosen: MatArray, axes: Axes) -> Raster:
 
 
 def _band_lists(source: str, content: Content, chosen: MatArray) -> dict[str, list[Any]]:
-    """Return the lists of wavelengths and widths beside a cube by their names; items are numbers or texts."""
+    """Return the lists of wavelengths and widths beside a cube by name; items are numbers or texts."""
     lists: dict[str, list[Any]] = {}
     sizes = three_axes(chosen.shape) or chosen.shape
     for array in content.arrays:
@@ -184,7 +184,7 @@ def _band_lists(source: str, content: Content, chosen: MatArray) -> dict[str, li
 
 
 def _table(bands: int, lists: dict[str, list[Any]], content: Content, remarks: list[str]) -> BandTable:
-    """Return wavelengths and widths from the lists that have one item per band."""
+    """Return the table of bands from the lists with one item per band."""
     fitting = {key: items for key, items in lists.items() if len(items) == bands}
     fields = {key: key.rpartition(".")[2] for key in fitting}
     wavelength = next((key for key in fitting if _WAVELENGTHS.match(fields[key])), None)
@@ -210,7 +210,7 @@ def _table(bands: int, lists: dict[str, list[Any]], content: Content, remarks: l
 def _valid(
     source: str, shape: tuple[int, int], arrays: Sequence[MatArray], remarks: list[str]
 ) -> NDArray[np.bool_] | None:
-    """Return the first mask of valid pixels among the arrays, None where there is none."""
+    """Return the first mask of valid pixels among the arrays, or None."""
     for array in arrays:
         if array.shape != shape or not _VALIDITY.search(array.field) or _OTHER_MASKS.search(array.field):
             continue

@@ -1,4 +1,4 @@
-"""Scenes that are stored as a matrix of bands and pixels, as the benchmarks of unmixing are (Samson, Jasper, Urban)."""
+"""Scenes that are stored as a matrix of bands and pixels, such as benchmarks of unmixing (Samson, Jasper, Urban)."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ _COLUMNS = re.compile(r"^(n_?(um)?_?)?(cols?|columns?|samples?|width|w)$", re.IG
 
 @dataclass(frozen=True)
 class Folded:
-    """Loader of a cube from a matrix whose pixels run down the columns of the scene, as MATLAB's ``reshape`` has them.
+    """Loader of a cube from a matrix whose pixels are in column order, the order of MATLAB's ``reshape``.
 
     Attributes
     ----------
     matrix : MatArray
     rows, cols : int
-        Size of the scene.
+        Number of rows and columns of the scene.
     pixel_axis : int
-        The axis of the matrix that runs through the pixels.
+        The axis of the matrix along which the pixels vary.
     """
 
     matrix: MatArray
@@ -44,7 +44,7 @@ class Folded:
 
     @property
     def remark(self) -> str:
-        """What was assumed, as a sentence."""
+        """Remark that states the assumed order of pixels."""
         return (
             f"{self.matrix} is a matrix of {self.bands} bands and {self.rows}·{self.cols} pixels: "
             "its pixels are taken column by column"
@@ -58,18 +58,18 @@ class Folded:
 
 
 def folded(source: str, arrays: Sequence[MatArray], variable: str | None) -> Folded | None:
-    """Return how a matrix of the file becomes a cube, None where the file does not state the size of a scene.
+    """Return the loader that folds a matrix of the file into a cube, or None if the scene's size is not known.
 
-    The size stands in the file as two numbers (``nRow``, ``nCol``), or is that of a map beside the matrix.
+    The file states the size as two numbers (``nRow``, ``nCol``) or contains a map of the scene's size.
 
     Parameters
     ----------
     source : str
         The file.
     arrays : sequence of MatArray
-        What it holds.
+        The arrays of the file.
     variable : str, optional
-        The matrix; the largest that has an axis of all pixels by default.
+        Name of the matrix; by default the matrix with most bands is chosen.
     """
     matrices = [array for array in arrays if len(array.shape) == 2 and min(array.shape) > 0]
     stated = _stated_size(source, matrices)
@@ -85,7 +85,7 @@ def folded(source: str, arrays: Sequence[MatArray], variable: str | None) -> Fol
 
 
 def _stated_size(source: str, matrices: Sequence[MatArray]) -> tuple[int, ...] | None:
-    """Return the rows and columns that stand in the file as two numbers, None where they do not."""
+    """Return the rows and columns that the file states as two numbers, or None."""
     size = []
     for called in (_ROWS, _COLUMNS):
         numbers = [array for array in matrices if array.shape == (1, 1) and called.match(array.field)]

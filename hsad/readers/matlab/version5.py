@@ -1,4 +1,4 @@
-"""MATLAB files of version 5 and 4, read by scipy once their elements have been checked."""
+"""MATLAB files of version 5 and 4, which scipy reads after a check of their elements."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _STEP = re.compile(r"\.?([^.(){}]+)|\((\d+)\)|\{(\d+)\}")
 
 
 def read_content(path: str) -> Content:
-    """Return the numeric arrays and texts of a file; structs, cells and texts are loaded for it.
+    """Return the numeric arrays and texts of a file; structs, cells and texts are loaded.
 
     Raises
     ------
@@ -55,7 +55,7 @@ def read_content(path: str) -> Content:
 
 
 def load(path: str, array: MatArray) -> NDArray[Any]:
-    """Return one array, its axes as MATLAB shows them.
+    """Return one array, with its axes in the order of MATLAB.
 
     Raises
     ------
@@ -83,7 +83,7 @@ def _load_top(path: str, name: str) -> Any:
 
 
 def _gather(name: str, value: Any, content: Content, top: str) -> None:
-    """Add what a value in the variable `top` holds: an array, a text, or the parts of a struct or cell."""
+    """Add a value in the variable `top` to the content, or the parts of a struct or cell."""
     from scipy.io.matlab import MatlabFunction, MatlabOpaque
 
     content.count()

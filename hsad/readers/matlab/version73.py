@@ -1,8 +1,8 @@
-"""MATLAB files of version 7.3, which are HDF5, and HDF5 files of other programs that are called ``.mat``.
+"""MATLAB files of version 7.3, which are HDF5, and other HDF5 files with the suffix ``.mat``.
 
-MATLAB's arrays run through their first index fastest, so that HDF5 shows their axes in reverse. h5py writes them as
-numpy has them. The attribute ``MATLAB_class`` of any array, or MATLAB's block of text at the start of the file, shows
-that MATLAB wrote the file, or a program that follows MATLAB's rules.
+In MATLAB's arrays the first index varies fastest, so HDF5 shows their axes in reverse order. h5py writes axes in the
+order of numpy. If an array has the attribute ``MATLAB_class``, or the file starts with MATLAB's block of text, then
+MATLAB or a program with MATLAB's rules wrote the file.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["load", "read_content"]
 
-_DEEPEST = 32
-# Bytes before the HDF5 file, in which MATLAB writes its name and version.
+_DEEPEST = 32  # levels of structs within structs
+# Bytes before the HDF5 content, in which MATLAB writes its name and version.
 _USER_BLOCK = 512
 # A list with one short text per band has fewer characters than this.
 _LARGEST_TEXT = 2**20
@@ -35,7 +35,7 @@ def read_content(path: str) -> Content:
     Raises
     ------
     SceneError
-        When the file is damaged, or holds more arrays than a scene has.
+        When the file is damaged, or contains more arrays than a scene has.
     """
     content = Content()
     try:
@@ -43,7 +43,7 @@ def read_content(path: str) -> Content:
             marked = any("MATLAB_class" in item.attrs for _, item in _members(opened))
             by_matlab = marked or opened.userblock_size == _USER_BLOCK
             for name, item in _members(opened):
-                if not name.startswith("#"):  # a group of MATLAB's with the nameless contents of cells
+                if not name.startswith("#"):  # MATLAB stores the contents of cells in a group with such a name
                     _Walk(content, opened, by_matlab).gather(name, item)
     except SceneError as error:
         raise SceneError(f"{path}: {error}" if path not in str(error) else str(error)) from error
@@ -51,14 +51,14 @@ def read_content(path: str) -> Content:
 
 
 def load(path: str, array: MatArray) -> NDArray[Any]:
-    """Return one array of its stated shape."""
+    """Return one array in its stated shape."""
     with open_hdf5(path) as file:
         stored: NDArray[Any] = np.asarray(file[array.place])
     return stored.T if array.turned else stored
 
 
 def _members(group: h5py.Group) -> Iterator[tuple[str, Any]]:
-    """Yield the members of a group, except links to other places and files."""
+    """Yield the members of a group, except soft and external links."""
     import h5py
 
     for name in group:
@@ -67,7 +67,7 @@ def _members(group: h5py.Group) -> Iterator[tuple[str, Any]]:
 
 
 class _Walk:
-    """Walks through an open file and adds its arrays and texts to a `Content`."""
+    """Traversal of an open file that adds its arrays and texts to a `Content`."""
 
     def __init__(self, content: Content, file: h5py.File, by_matlab: bool) -> None:
         self._content = content
@@ -84,7 +84,7 @@ class _Walk:
         if isinstance(item, h5py.Group):
             for part, member in _members(item):
                 if isinstance(member, h5py.Dataset) and _points(member) and not _is_cell(member):
-                    for number, element in self._targets(member):  # an array of structs has one target an element
+                    for number, element in self._targets(member):  # an array of structs has one target per element
                         self.gather(f"{name}({number}).{part}", element, depth + 1)
                 else:
                     self.gather(f"{name}.{part}", member, depth + 1)
@@ -128,7 +128,7 @@ def _is_cell(item: h5py.Dataset) -> bool:
 
 
 def _texts(item: h5py.Dataset) -> list[str] | None:
-    """Return the texts of a dataset, None where it does not hold texts."""
+    """Return the texts of a dataset, or None if it does not contain texts."""
     import h5py
 
     if text(item.attrs.get("MATLAB_class", b"")) == "char" and item.dtype.kind in "iu":
@@ -143,7 +143,7 @@ def _texts(item: h5py.Dataset) -> list[str] | None:
 
 
 def _single(item: h5py.Dataset) -> bool:
-    """Tell whether a cell holds one number or one text."""
+    """Tell whether a cell contains one number or one text."""
     if text(item.attrs.get("MATLAB_class", b"")) == "char":
         return len(_texts(item) or ()) == 1
     return bool(item.size == 1 and item.dtype.kind in "iuf")

@@ -24,7 +24,7 @@ _ZIP = (".zip",)
 _PLAIN_TAR = (".tar",)
 _PACKED_TAR = (".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst")
 _TIFF = (".tif", ".tiff")
-_MOST_MEMBERS = 10_000  # no scene has more files, and listing them would take seconds
+_MOST_MEMBERS = 10_000  # a scene has far fewer files
 _LARGEST_PACKED = 512 * 2**20  # bytes of a compressed tar; a window needs all bytes before it to be unpacked
 _LISTED = 6  # members that a message names
 

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["reaches_out"]
 
-_LARGEST_TEXT = 16 * 2**20  # bytes of a VRT; a VRT of a thousand files has less than a megabyte
-# Limits of the search through files that name other files. A mosaic of mosaics stays far below both.
+_LARGEST_TEXT = 16 * 2**20  # bytes of a VRT; a VRT of a thousand files has about a megabyte
+# Limits of the search through files that name other files. A scene beyond them counts as one with an address.
 _MOST_FILES = 1000
 _DEEPEST = 4
 _START = 2**16  # bytes at the start of a file in which GDAL's marks are searched

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["Hdf5Layer", "Hdf5Raster", "column", "hdf5_raster", "open_hdf5", "stated", "text"]
 
 
-_LARGEST_CHUNK = 2 * 2**30  # bytes; HDF5 unpacks a chunk as a whole, and larger chunks would exhaust memory
+_LARGEST_CHUNK = 2 * 2**30  # bytes; HDF5 unpacks a chunk as a whole into memory
 
 
 @contextmanager

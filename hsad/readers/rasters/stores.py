@@ -27,7 +27,7 @@ _LARGEST_CHUNK = 2 * 2**30  # bytes; zarr unpacks a chunk as a whole
 _CHUNK_OVERHEAD = 2**16  # bytes; a packed chunk may exceed the unpacked chunk by a header
 # Opening a chunk takes about 1 ms. A scene with more chunks than this, each below this size in bytes, takes minutes.
 _MANY_CHUNKS, _SMALL_CHUNK = 20_000, 1024
-_MOST_FILES = 5_000_000  # listing more files takes minutes
+_MOST_FILES = 5_000_000  # a scene has far fewer files
 
 
 def check_store(source: str) -> None:

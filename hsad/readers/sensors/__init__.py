@@ -1,4 +1,4 @@
-"""Readers of sensor products: one module for each family of products, in the order in which they are tried."""
+"""Readers of sensor products, one module per family of products; `SENSORS` has the order in which they are tried."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""AVIRIS classic, NG, 3 and 5: ENVI images of flight lines, and the netCDF of the newer two."""
+"""AVIRIS classic, NG, 3 and 5, whose flight lines are ENVI images, or netCDF for 3 and 5."""
 
 from __future__ import annotations
 
@@ -51,12 +51,12 @@ _CUBE = re.compile(
 )
 _CUBES = {"reflectance": "1", "radiance": "µW/cm²/sr/nm"}
 _NODATA = -9999.0
-_CLASSIC_FILL = -50.0
-_LARGEST_TEXT = 2**20
+_CLASSIC_FILL = -50.0  # stored in the integers of AVIRIS classic, whose headers do not state it
+_LARGEST_TEXT = 2**20  # bytes of a text file of metadata; real ones have a few thousand
 
 
 def can_read(path: Path) -> bool:
-    """Tell whether a file is the cube of a flight line, or a folder holds one."""
+    """Tell whether a path is the cube of a flight line, or a folder with such a cube."""
     if path.is_dir():
         return any(_is_cube(entry) for entry in files_beside(path) if entry.suffix.lower() != ".hdr")
     return _is_cube(path)
@@ -74,12 +74,12 @@ def _is_cube(path: Path) -> bool:
 
 
 def read(path: Path, variable: str | None = None, *, partial: bool = False) -> xr.DataArray:
-    """Return the cube of a flight line, bands in the order of their wavelengths.
+    """Return the cube of a flight line, with the bands in the order of their wavelengths.
 
     Raises
     ------
     SceneError
-        When the file is damaged or not laid out like one.
+        When the file is damaged or does not have the layout of a flight line.
     """
     no_variable(path, variable, name)
     path = main_file(path, name, lambda entry: entry.suffix.lower() != ".hdr" and _is_cube(entry))
@@ -91,7 +91,7 @@ def _instrument(path: Path) -> str:
 
 
 def _time_in_name(path: Path) -> str | None:
-    """Return the time in a flight line's name; the names of AVIRIS classic state the day only."""
+    """Return the time in a flight line's name; names of AVIRIS classic state only the day."""
     classic = re.match(r"f(\d{6})t", path.name, re.IGNORECASE)
     if classic:
         return day(classic[1], "%y%m%d")
@@ -99,11 +99,11 @@ def _time_in_name(path: Path) -> str | None:
 
 
 def _envi(path: Path, partial: bool) -> xr.DataArray:
-    """Return an ENVI image, with what lies beside it: the gains and wavelengths of AVIRIS classic."""
+    """Return the cube of an ENVI image; gains and wavelengths of AVIRIS classic come from files beside the image."""
     image = envi.read(path, partial=partial)
     remarks = list(image.attrs["warnings"])
     raster, bands = image.encoding["hsad_raster"], image.sizes["band"]
-    known = {key: image.coords[key].values for key in _KEPT if key in image.coords}
+    known = {key: image.coords[key].values for key in _BAND_COORDS if key in image.coords}
     classic = _instrument(path) == "AVIRIS classic"
     line = re.match("|".join(_LINES.values()), path.name, re.IGNORECASE)
     stem = re.escape(line[0]) if line else ""
@@ -145,7 +145,7 @@ def _envi(path: Path, partial: bool) -> xr.DataArray:
         remarks=remarks,
         attrs={
             "units": _CUBES["reflectance" if reflectance else "radiance"],
-            **{key: image.attrs[key] for key in _DESCRIBED if key in image.attrs},
+            **{key: image.attrs[key] for key in _COPIED_ATTRS if key in image.attrs},
         },
         crs=grid.crs,
         transform=grid.transform,
@@ -154,12 +154,12 @@ def _envi(path: Path, partial: bool) -> xr.DataArray:
     )
 
 
-_DESCRIBED = ("data_file", "interleave", "description", "acquired")
-_KEPT = ("wavelength", "fwhm", "good_wavelength", "band_name", "gain", "bias")
+_COPIED_ATTRS = ("data_file", "interleave", "description", "acquired")
+_BAND_COORDS = ("wavelength", "fwhm", "good_wavelength", "band_name", "gain", "bias")
 
 
 def _numbers(path: Path) -> NDArray[np.float64]:
-    """Return the first two columns of a text of numbers; the second is zero where there is one column."""
+    """Return the first two columns of a text of numbers; a missing second column is zero."""
     if path.stat().st_size > _LARGEST_TEXT:
         raise SceneError(f"{path}: too large to be a list of numbers a band")
     rows = []
@@ -176,7 +176,7 @@ def _numbers(path: Path) -> NDArray[np.float64]:
 
 
 def _cube_of(file: h5py.File) -> h5py.Dataset | None:
-    """Return the cube: in the group of its quantity, or in the root."""
+    """Return the dataset of the cube from the group of its quantity or from the root, or None."""
     import h5py
 
     for quantity in _CUBES:
@@ -235,7 +235,7 @@ def _netcdf(path: Path) -> xr.DataArray:
 
 
 def _map(file: h5py.File, source: str) -> GeoGrid:
-    """Return the map of ``easting`` and ``northing``, which are the centres of its pixels."""
+    """Return the map grid, whose pixels have their centres at ``easting`` and ``northing``."""
     from affine import Affine
     from rasterio.crs import CRS
     from rasterio.errors import CRSError

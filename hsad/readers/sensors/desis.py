@@ -1,4 +1,4 @@
-"""DESIS L1B, L1C and L2A: an int16 GeoTIFF of 235 bands from 401 to 1000 nm, metadata and quality layers beside it."""
+"""DESIS L1B, L1C and L2A, an int16 GeoTIFF of 235 bands from 401 to 1000 nm with metadata and quality layers."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ folders = True
 _FIELDS = BandFields("band", "wavelengthCenterOfBand", "wavelengthWidthOfBand", "gainOfBand", "offsetOfBand")
 _NODATA = -32768.0
 _MASKED = ("cloud", "shadow")
-# The bands of QL_QUALITY-2, from 0; the last two, aerosol and water vapour, are no flags.
+# Bands of QL_QUALITY-2, counted from 0. The last two bands, aerosol and water vapour, are not flags.
 _LAYERS = {"shadow": (0,), "land": (1,), "snow": (2,), "haze": (3, 4), "cloud": (5, 6), "water": (7,)}
 
 
 def can_read(path: Path) -> bool:
-    """Tell whether a folder holds a DESIS product, or a file is part of one."""
+    """Tell whether a path is a folder with a DESIS product, or a file of one."""
     return holds_image(path, name, _FIELDS.band)
 
 
 def read(path: Path, variable: str | None = None) -> xr.DataArray:
-    """Return the cube of a DESIS product; L1B lies on the sensor's grid and is not georeferenced.
+    """Return the cube of a DESIS product; L1B is on the sensor's grid and is not georeferenced.
 
     Raises
     ------
@@ -74,7 +74,7 @@ def read(path: Path, variable: str | None = None) -> xr.DataArray:
 
 
 def _flags(path: Path | None, shape: tuple[int, int], remarks: list[str]) -> dict[str, list[Flag]]:
-    """Return the flags of L2A; the other levels have none."""
+    """Return the flags of L2A; the other levels have no flags."""
     image = flag_image(path, shape, 8, remarks)
     if image is None:
         return {}

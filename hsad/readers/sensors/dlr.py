@@ -1,4 +1,4 @@
-"""The products of the German ground segment: EnMAP and DESIS, a GeoTIFF with its metadata in XML beside it."""
+"""Functions that the readers of EnMAP and DESIS share; a product of both is a GeoTIFF with metadata in XML."""
 
 from __future__ import annotations
 
@@ -43,20 +43,19 @@ __all__ = [
 _IMAGE = re.compile(r"(?P<stem>.*)SPECTRAL_IMAGE(?P<detector>_VNIR|_SWIR)?(?P<cog>_COG)?\.TIFF?", re.IGNORECASE)
 _OTHER = re.compile(r"(?P<stem>.*?)(METADATA\.XML|QL_[A-Z0-9_-]+\.TIFF?)", re.IGNORECASE)
 
-
-# How deep below the folder of a delivery the product lies, and how many entries are looked at.
+# Levels of folders below the folder of a delivery, and number of entries, that are searched for products.
 _DEEPEST, _MOST_ENTRIES = 3, 2000
 
 
 class Files(NamedTuple):
-    """The files of a product: the image, its metadata, and how the names of both begin."""
+    """The image and the metadata of a product, and the common start of their names."""
 
     image: Path
     metadata: Path
     stem: str
 
     def layer(self, name: str) -> Path | None:
-        """Return a quality layer beside the image, None if the user did not download it."""
+        """Return the path of a quality layer beside the image, or None if the layer is missing."""
         return sibling(self.image, f"{re.escape(self.stem)}{name}(_COG)?\\.TIFF?")
 
 
@@ -71,7 +70,7 @@ class BandFields(NamedTuple):
 
 
 class Bands(NamedTuple):
-    """One value a band, in the order of the file."""
+    """Metadata of the bands, one value per band in the order of the file."""
 
     wavelength: np.ndarray[Any, np.dtype[np.float64]]
     fwhm: np.ndarray[Any, np.dtype[np.float64]]
@@ -80,18 +79,18 @@ class Bands(NamedTuple):
 
 
 def holds_image(path: Path, mission: str, band_element: str) -> bool:
-    """Tell whether a file belongs to a product of a mission, or a folder holds one: in itself, or in one below it."""
+    """Tell whether a path is a file of a mission's product, or a folder with a product in it or below it."""
     if path.is_dir():
         return bool(_product_folders(path, mission, band_element))
     return _is_image(path, mission, band_element)
 
 
 def _product_folders(path: Path, mission: str, band_element: str) -> list[Path]:
-    """Return the folders that hold products: the folder itself, else those below it at the least depth."""
-    level, looked_at = [path], 0
+    """Return the folders with products, which are the folder itself or those at the least depth below the folder."""
+    level, searched = [path], 0
     for _ in range(_DEEPEST + 1):
         entries = {folder: list(islice(_entries(folder), _MOST_ENTRIES)) for folder in level}
-        looked_at += sum(map(len, entries.values()))
+        searched += sum(map(len, entries.values()))
         found = [
             folder
             for folder, listed in entries.items()
@@ -100,19 +99,19 @@ def _product_folders(path: Path, mission: str, band_element: str) -> list[Path]:
         level = sorted(
             entry for listed in entries.values() for entry in listed if entry.is_dir() and not entry.is_symlink()
         )
-        if found or looked_at > _MOST_ENTRIES:
+        if found or searched > _MOST_ENTRIES:
             return found
     return []
 
 
 def _entries(folder: Path) -> Iterator[Path]:
-    """Yield the entries of a folder; nothing if the folder may not be listed."""
+    """Yield the entries of a folder, or nothing if listing the folder fails."""
     with suppress(OSError):
         yield from folder.iterdir()
 
 
 def acquired(root: Element, image: Path) -> str | None:
-    """Return when a scene was acquired: as the metadata state it, else the time in the image's name."""
+    """Return the time of acquisition from the metadata, or else from the image's name."""
     for coverage in root.iter("temporalCoverage"):
         stated = between(coverage.findtext("startTime"), coverage.findtext("stopTime") or coverage.findtext("endTime"))
         if stated:
@@ -121,7 +120,7 @@ def acquired(root: Element, image: Path) -> str | None:
 
 
 def _is_image(path: Path, mission: str, band_element: str) -> bool:
-    """Tell whether a file is, or belongs to, the image of a mission: by its name, else by its metadata."""
+    """Tell whether a file is part of a mission's product, by its name or else by the product's metadata."""
     match = _IMAGE.fullmatch(path.name) or _OTHER.fullmatch(path.name)
     if match is None:
         return False
@@ -136,7 +135,7 @@ def _is_image(path: Path, mission: str, band_element: str) -> bool:
 
 
 def find_files(path: Path, mission: str, band_element: str) -> Files:
-    """Return the files of the product that a folder, an image, its metadata or a layer belongs to.
+    """Return the files of the product to which a folder, an image, its metadata or a layer belongs.
 
     Raises
     ------
@@ -169,7 +168,7 @@ def find_files(path: Path, mission: str, band_element: str) -> Files:
 
 
 def _is_first_image(path: Path, mission: str, band_element: str) -> bool:
-    """Tell whether a file is the image of a mission's product; of two, one a spectrometer, that of the VNIR."""
+    """Tell whether a file is the image of a mission's product, or the VNIR image if each spectrometer has an image."""
     match = _IMAGE.fullmatch(path.name)
     if match is None or not _is_image(path, mission, band_element):
         return False
@@ -179,12 +178,12 @@ def _is_first_image(path: Path, mission: str, band_element: str) -> bool:
 
 
 def read_bands(root: Element, fields: BandFields, metadata: Path, count: int) -> Bands:
-    """Return what the metadata say of the bands.
+    """Return the metadata of the bands.
 
     Raises
     ------
     SceneError
-        When an element is missing or no number, or the metadata describe another number of bands.
+        When an element is missing or is no number, or the metadata describe another number of bands.
     """
     elements = _band_elements(root, fields.band)
     if len(elements) != count:
@@ -202,7 +201,7 @@ def _band_elements(root: Element, name: str) -> list[Element]:
 
 
 def layer_a_band(path: Path | None, image: Raster, order: NDArray[np.intp]) -> Raster | None:
-    """Return a quality layer that has a band for each of the image's, in the order of the cube; None without one."""
+    """Return a quality layer with one band per band of the image, in the order of the cube, or None."""
     if path is None:
         return None
     layers = gdal_raster(str(path))
@@ -210,7 +209,7 @@ def layer_a_band(path: Path | None, image: Raster, order: NDArray[np.intp]) -> R
 
 
 def read_image(path: Path) -> tuple[Raster, dict[str, Any], float | None, list[str]]:
-    """Return the raster of an image, its CRS and transform, its nodata value, and remarks."""
+    """Return the raster of an image, its CRS and transform, its nodata value and remarks."""
     raster: Raster = gdal_raster(str(path))
     with open_dataset(str(path)) as dataset:
         crs, transform, remarks = georeferencing(dataset)

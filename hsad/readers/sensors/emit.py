@@ -1,4 +1,4 @@
-"""EMIT L1B radiance and L2A reflectance: netCDF-4 on the sensor's grid, with a lookup table that puts it on a map."""
+"""EMIT L1B radiance and L2A reflectance, netCDF-4 on the sensor's grid with a lookup table for a map grid."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ folders = True
 _AXES = ("downtrack", "crosstrack", "bands")
 _CUBES = {"reflectance": ("L2A", "1"), "radiance": ("L1B", "µW/cm²/sr/nm")}
 _NAME = re.compile(r"EMIT_L\d\w_[A-Z]+_(?P<version>\d+)_(?P<scene>.+)\.nc4?", re.IGNORECASE)
-# Whose lookup tables count the columns of a cube that was not yet turned "as seen on ground" (nasa/EMIT-Data-Resources,
-# issue 28: all granules of this build, none of 010611).
+# Builds of the producer's software whose lookup tables count the columns of a mirrored cube, not those of the delivered
+# cube (nasa/EMIT-Data-Resources, issue 28). All granules of 010613 are affected, none of 010611.
 _MIRRORED_BUILDS = ("010613",)
 _SUFFIXES = (".nc", ".nc4")
 _MASKED = ("cloud", "cirrus", "dilated_cloud", "spacecraft")
-# What the mask product calls its layers, in both versions; other layers are amounts or sums of the others.
+# Names of the layers in both versions of the mask product. Other layers are quantities or sums of these.
 _FLAGS = {
     "cloud": r"cloud flag",
     "cirrus": r"cirrus flag",
@@ -59,12 +59,12 @@ _FLAGS = {
 
 
 def can_read(path: Path) -> bool:
-    """Tell whether a file is an EMIT granule, or a folder holds one."""
+    """Tell whether a path is an EMIT granule, or a folder with one."""
     return holds(path, lambda entry: is_granule(entry, _SUFFIXES, _is_ours))
 
 
 def _is_ours(file: h5py.File) -> bool:
-    # A granule that was opened and saved again has the dimension "wavelengths": it is a netCDF file like others.
+    # A granule that another program saved again has the dimension "wavelengths" and is read as ordinary netCDF.
     saved_again = "wavelengths" in file
     return not saved_again and ({"downtrack", "crosstrack"} <= set(file) or "location/glt_x" in file)
 
@@ -74,15 +74,15 @@ def _is_cube(path: Path) -> bool:
 
 
 def read(path: Path, variable: str | None = None) -> xr.DataArray:
-    """Return the cube of a granule on the sensor's grid, with the mask product beside it as its flags.
+    """Return the cube of a granule on the sensor's grid, with flags from the mask product beside the granule.
 
-    The attributes ``geotransform`` and ``spatial_ref`` of the file belong to the map of the lookup table, not to the
-    cube: results go through the table.
+    The attributes ``geotransform`` and ``spatial_ref`` of the file describe the map grid of the lookup table, not the
+    cube. The table maps results to this grid.
 
     Raises
     ------
     SceneError
-        When the file has no cube (a mask or observation product), or is not laid out as a granule.
+        When the file has no cube (a mask or observation product), or does not have the layout of a granule.
     """
     path = main_file(path, name, _is_cube)
     source = str(path)
@@ -140,12 +140,12 @@ def read(path: Path, variable: str | None = None) -> xr.DataArray:
 
 
 def _axes(item: Any) -> tuple[int, int, int] | None:
-    """Return the dataset's axes of rows, columns and bands, None unless they bear the sensor's names."""
+    """Return the dataset's axes of rows, columns and bands, or None if the axes have other names."""
     import h5py
 
     if not isinstance(item, h5py.Dataset) or item.ndim != 3:
         return None
-    # Not through `dims`: libhdf5's functions for them free memory twice when a file is damaged, which ends the process.
+    # Not through h5py's `dims`, because libhdf5 frees memory twice for a damaged file, which ends the process.
     scales = item.attrs.get("DIMENSION_LIST", ())
     names = [item.file[listed[0]].name.rpartition("/")[2] if len(listed) else "" for listed in scales]
     if sorted(names) != sorted(_AXES):
@@ -184,14 +184,14 @@ def _swath(file: h5py.File, shape: tuple[int, int], source: str, remarks: list[s
 
 
 class _Mask(NamedTuple):
-    """What the mask product says: the flags of pixels, and which numbers are interpolated."""
+    """The flags of pixels and the interpolated numbers from the mask product."""
 
     flags: dict[str, list[Flag]]
     interpolated: Raster | None
 
 
 def _mask(path: Path, shape: tuple[int, int, int], remarks: list[str]) -> _Mask:
-    """Return the mask product of the same scene, of whatever version it is, beside the cube."""
+    """Return the flags of the mask product, of any version, of the same scene beside the cube."""
     nothing = _Mask({}, None)
     match = _NAME.fullmatch(path.name)
     scene = re.escape(match["scene"]) if match else ""
@@ -217,7 +217,7 @@ def _mask(path: Path, shape: tuple[int, int, int], remarks: list[str]) -> _Mask:
         flag: [number for number, layer in enumerate(called) if re.fullmatch(pattern, layer)]
         for flag, pattern in _FLAGS.items()
     }
-    # The layers' fill value, −9999, is no flag.
+    # The layers' fill value -9999 is not above zero, so no flag is set.
     flags = {flag: [Flag(read, in_bands(numbers[0]))] for flag, numbers in found.items() if numbers}
     fits = bits is not None and bits.dtype == np.uint8 and bits.shape == (*shape[:2], -(-shape[2] // 8))
     return _Mask(flags, UnpackedRaster(bits, shape[2]) if bits is not None and fits else None)
@@ -225,7 +225,7 @@ def _mask(path: Path, shape: tuple[int, int, int], remarks: list[str]) -> _Mask:
 
 @dataclass(frozen=True)
 class UnpackedRaster:
-    """A flag for each number, of which eight bands are packed into a byte, the first into its highest bit."""
+    """Flags for each number, packed with eight bands per byte; the first band is the highest bit."""
 
     packed: Raster
     bands: int
@@ -237,7 +237,7 @@ class UnpackedRaster:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Of a flag."""
+        """Type of a flag."""
         return self.packed.dtype
 
     @property

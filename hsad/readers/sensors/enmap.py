@@ -1,4 +1,4 @@
-"""EnMAP L1C and L2A: an int16 GeoTIFF of 224 bands of two spectrometers, metadata and quality layers beside it."""
+"""EnMAP L1C and L2A, an int16 GeoTIFF of 224 bands of two spectrometers with metadata and quality layers."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ _LAYERS = {
     "QL_QUALITY_HAZE": {"haze": _NOT_ZERO},
     "QL_QUALITY_SNOW": {"snow": _NOT_ZERO},
     "QL_QUALITY_CLASSES": {"water": is_any_of(2), "background": is_any_of(3)},
-    # Two bits each, for SWIR and VNIR.
+    # Each flag has two bits, for SWIR and VNIR.
     "QL_QUALITY_TESTFLAGS": {
         "interpolated": has_bits(0b0000_1100),
         "saturated": has_bits(0b0011_0000),
@@ -60,24 +60,24 @@ _LAYERS = {
 _MASKED = ("cloud", "shadow", "cirrus", "saturated", "background")
 _NODATA = {"L1B": 0.0, "L1C": 0.0, "L2A": -32768.0}
 _UNITS = {"L1C": "W/m²/sr/nm", "L2A": "1"}
-_EMPTY_MEAN = -1000000.0
+_EMPTY_MEAN = -1000000.0  # mean that the metadata state for an empty band
 
 
 def can_read(path: Path) -> bool:
-    """Tell whether a folder holds an EnMAP product, or a file is part of one."""
+    """Tell whether a path is a folder with an EnMAP product, or a file of one."""
     return holds_image(path, name, _FIELDS.band)
 
 
 def read(path: Path, variable: str | None = None) -> xr.DataArray:
-    """Return the cube of an EnMAP product, all bands in the order of their wavelengths.
+    """Return the cube of an EnMAP product, with all bands in the order of their wavelengths.
 
-    Bands of both spectrometers overlap between 902 and 993 nm; all are kept. The bands that the metadata's
-    statistics call empty are bad, and those in the water vapour windows.
+    The spectrometers overlap between 902 and 993 nm, and the cube contains the bands of both. Bands that the metadata
+    mark as empty and bands in the water vapour windows are bad.
 
     Raises
     ------
     SceneError
-        When a file or an element of the metadata is missing, or the product is L1B, which is two images on two grids.
+        When a file or an element of the metadata is missing, or the product is L1B, which has two images on two grids.
     """
     no_variable(path, variable, name)
     files = find_files(path, name, _FIELDS.band)
@@ -117,7 +117,7 @@ def read(path: Path, variable: str | None = None) -> xr.DataArray:
 
 
 def _level(root: Element, files: Files) -> str:
-    """Return the level from the metadata, else from the name of the image; an empty text if neither states it."""
+    """Return the level from the metadata or else from the name of the image; an empty text if neither states it."""
     stated = next((element.text for element in root.iter("level") if element.text), None)
     match = re.search(r"L[12][ABC]", (stated or files.image.name).upper())
     return match[0] if match else ""
@@ -142,7 +142,7 @@ def _number(text: str | None) -> float:
 
 
 def _flags(files: Files, shape: tuple[int, int], remarks: list[str]) -> dict[str, list[Flag]]:
-    """Return the flags of the layers that were delivered: a layer has one flag, classes, or bits."""
+    """Return the flags of the delivered layers; a layer contains one flag, classes or bits."""
     flags: dict[str, list[Flag]] = {}
     for layer, tests in _LAYERS.items():
         image = flag_image(files.layer(layer), shape, 1, remarks)

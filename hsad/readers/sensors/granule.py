@@ -1,4 +1,4 @@
-"""Functions that the readers of HDF5 products share: recognition of a product, flags in datasets, places of pixels."""
+"""Functions that the readers of HDF5 products share for recognition, flags and coordinates of pixels."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ __all__ = ["coded_flags", "holds", "is_granule", "known_crs", "points_in"]
 
 
 def holds(path: Path, is_product: Callable[[Path], bool]) -> bool:
-    """Tell whether a file is a product, or a folder holds one."""
+    """Tell whether a path is a product, or a folder with one."""
     return any(is_product(entry) for entry in files_beside(path)) if path.is_dir() else is_product(path)
 
 
 def is_granule(path: Path, suffixes: Iterable[str], knows: Callable[[h5py.File], bool]) -> bool:
-    """Tell whether a file has one of some endings, is HDF5, and holds what `knows` looks for."""
+    """Tell whether a file has one of the suffixes, is HDF5, and `knows` returns true for the file."""
     if path.suffix.lower() not in suffixes:
         return False
     import h5py
@@ -39,12 +39,12 @@ def is_granule(path: Path, suffixes: Iterable[str], knows: Callable[[h5py.File],
 
 
 def known_crs(code: Any, name: str, source: str) -> CRS:
-    """Return the CRS of an EPSG code, however it is written.
+    """Return the CRS of an EPSG code, which is a number or a text.
 
     Raises
     ------
     SceneError
-        When there is none; the message names the file, and the field by its `name`.
+        When the code is not known; the message names the file and the field `name`.
     """
     from rasterio.crs import CRS
     from rasterio.errors import CRSError
@@ -58,7 +58,7 @@ def known_crs(code: Any, name: str, source: str) -> CRS:
 def points_in(
     holder: h5py.Group, groups: Iterable[str], names: Iterable[tuple[str, str]], source: str
 ) -> PointSwath | None:
-    """Return the swath of the first pair of datasets, latitudes and longitudes, in one of some groups; None without."""
+    """Return the swath of the first pair of latitudes and longitudes in one of the groups, or None."""
     for group, pair in itertools.product(groups, names):
         if set(pair) <= set(holder.get(group, ())):
             lat, lon = (Hdf5Layer.of(source, holder[group][key]) for key in pair)
@@ -69,15 +69,15 @@ def points_in(
 def coded_flags(
     fields: h5py.Group, tests: Mapping[str, tuple[str, tuple[int, ...]]], shape: tuple[int, int], source: str
 ) -> dict[str, list[Flag]]:
-    """Return the flags of datasets that hold codes, those left out that are missing or not of the scene's size.
+    """Return the flags of datasets of codes; datasets that are missing or of another size have no flags.
 
     Parameters
     ----------
     fields : h5py.Group
     tests : mapping of str to (str, tuple of int)
-        The name of each flag: in which dataset it is set, and by which codes.
+        For the name of each flag, the name of the dataset and the codes that set the flag.
     shape : tuple of int
-        Of the scene.
+        Rows and columns of the scene.
     source : str
     """
     images = {

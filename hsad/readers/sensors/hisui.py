@@ -1,4 +1,4 @@
-"""HISUI L1G: a GeoTIFF of 185 bands, with a table of the bands and a text of radiometric factors beside it."""
+"""HISUI L1G, a GeoTIFF of 185 bands with a table of the bands and a text of radiometric factors."""
 
 from __future__ import annotations
 
@@ -34,22 +34,22 @@ name = "HISUI"
 folders = True
 
 _IMAGE = re.compile(r"HSHL1G_.+\.tiff?", re.IGNORECASE)
-_ALL, _VNIR = 185, 58
-_LARGEST_TEXT = 2**20
+_ALL, _VNIR = 185, 58  # number of bands of the product, and of its VNIR spectrometer
+_LARGEST_TEXT = 2**20  # bytes of a text file of metadata; real ones have a few thousand
 
 
 def can_read(path: Path) -> bool:
-    """Tell whether a file is a HISUI image, or a folder holds one."""
+    """Tell whether a path is a HISUI image, or a folder with one."""
     if path.is_dir():
         return any(_IMAGE.fullmatch(entry.name) for entry in files_beside(path))
     return _IMAGE.fullmatch(path.name) is not None
 
 
 def read(path: Path, variable: str | None = None) -> xr.DataArray:
-    """Return the cube of an image, bands in the order of their wavelengths.
+    """Return the cube of an image, with the bands in the order of their wavelengths.
 
-    Without the table of the bands there are no wavelengths, and without the text the numbers stay unscaled; both are
-    remarked.
+    If the table of the bands is missing, the cube has no wavelengths. If the text is missing, the numbers are not
+    scaled. A remark states both.
 
     Raises
     ------
@@ -100,7 +100,7 @@ def _text(path: Path) -> str:
 
 
 def _columns(table: Path, bands: int) -> NDArray[np.float64]:
-    """Return wavelength and width of each band: the second and third column of the table, below one line of names."""
+    """Return wavelength and width of each band from the second and third column of the table."""
     rows = list(csv.reader(_text(table).splitlines()))[1:]
     try:
         columns = np.asarray([[float(item) for item in row[1:3]] for row in rows if row])
@@ -112,7 +112,7 @@ def _columns(table: Path, bands: int) -> NDArray[np.float64]:
 
 
 def _factors(path: Path) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
-    """Return gains and offsets of the VNIR and the SWIR, None where the text lacks one."""
+    """Return gains and offsets of the VNIR and the SWIR, or None if the text does not state all of them."""
     content = _text(path)
     pairs = re.findall(r"^\s*Radiance(Multi|Add)(VNIR|SWIR)\s*=\s*([-+.\deE]+)\s*$", content, re.MULTILINE)
     found = {(what, arm): number for what, arm, number in pairs}

@@ -1,4 +1,4 @@
-"""EO-1 Hyperion L1T: an int16 GeoTIFF a band, and a text of metadata beside them."""
+"""EO-1 Hyperion L1T, with one int16 GeoTIFF per band and a text of metadata."""
 
 from __future__ import annotations
 
@@ -26,32 +26,32 @@ folders = True
 
 _BAND = re.compile(r"(?P<scene>EO1H.*?)_B(?P<band>\d{3})_L1(T|GST|R)\.TIFF?", re.IGNORECASE)
 _METADATA = re.compile(r"(?P<scene>EO1H.*?)_MTL.*\.TXT", re.IGNORECASE)
-_VNIR, _ALL = 70, 242
-# First and last band centres of the spectrometers in nm (USGS, "Hyperion spectral coverage"); between them bands are
-# evenly spaced, to within 0.02 nm of the published table. The files state no wavelengths.
+_VNIR, _ALL = 70, 242  # number of bands of the VNIR spectrometer, and of both
+# First and last band centre of each spectrometer in nm (USGS, "Hyperion spectral coverage"). Evenly spaced centres
+# between them differ by less than 0.02 nm from the published table. The files state no wavelengths.
 _CENTRES = ((355.59, 1057.68), (851.92, 2577.08))
-_CALIBRATED = ((8, 57), (77, 224))
+_CALIBRATED = ((8, 57), (77, 224))  # first and last number of the calibrated bands of each spectrometer
 _FACTORS = {"VNIR": 40.0, "SWIR": 80.0}
-_LARGEST_TEXT = 2**20
+_LARGEST_TEXT = 2**20  # bytes of a text file of metadata; real ones have a few thousand
 
 
 def can_read(path: Path) -> bool:
-    """Tell whether a folder holds the bands of a scene, or a file is one of them or their metadata."""
+    """Tell whether a path is a folder with the bands of a scene, or a band or the metadata of a scene."""
     if path.is_dir():
         return any(_BAND.fullmatch(entry.name) for entry in files_beside(path))
     return bool(_BAND.fullmatch(path.name) or _METADATA.fullmatch(path.name))
 
 
 def read(path: Path, variable: str | None = None) -> xr.DataArray:
-    """Return the cube of a scene: all bands that were delivered, in the order of their wavelengths.
+    """Return the cube of a scene, with all delivered bands in the order of their wavelengths.
 
-    Radiance is the number divided by 40 in the VNIR and by 80 in the SWIR. Bands without calibration, all but 8-57 and
-    77-224, are bad.
+    Radiance is the stored number divided by 40 in the VNIR and by 80 in the SWIR, unless the metadata state other
+    divisors. Only the bands 8-57 and 77-224 are calibrated; the other bands are bad.
 
     Raises
     ------
     SceneError
-        When there is no band, or the bands are not images of one grid.
+        When no band is found, or the bands do not have the same grid.
     """
     no_variable(path, variable, name)
     bands = _bands(path)
@@ -95,15 +95,15 @@ def wavelengths() -> NDArray[np.float64]:
 
 
 def _bands(path: Path) -> dict[int, Path]:
-    """Return the file of each band of the scene that a path belongs to."""
-    own = _BAND.fullmatch(path.name) or _METADATA.fullmatch(path.name)
+    """Return the file of each band of the scene to which a path belongs."""
+    named = _BAND.fullmatch(path.name) or _METADATA.fullmatch(path.name)
     scenes: dict[str, dict[int, Path]] = {}
     for entry in files_beside(path):
         match = _BAND.fullmatch(entry.name)
         if match and 1 <= int(match["band"]) <= _ALL:
             scenes.setdefault(match["scene"].upper(), {})[int(match["band"])] = entry
-    if own is not None:
-        scenes = {key: bands for key, bands in scenes.items() if key == own["scene"].upper()}
+    if named is not None:
+        scenes = {key: bands for key, bands in scenes.items() if key == named["scene"].upper()}
     if len(scenes) != 1:
         listed = f": {', '.join(sorted(scenes))}" if scenes else ", no file such as EO1H…_B001_L1T.TIF"
         raise SceneError(f"{path}: {len(scenes)} Hyperion scenes beside it{listed}")
@@ -111,7 +111,7 @@ def _bands(path: Path) -> dict[int, Path]:
 
 
 def _metadata(band: Path) -> str:
-    """Return the texts of metadata beside a band, one after the other."""
+    """Return the joined texts of the metadata files beside a band."""
     return "\n".join(
         entry.read_text(encoding="latin-1")
         for entry in files_beside(band)
@@ -120,7 +120,7 @@ def _metadata(band: Path) -> str:
 
 
 def _acquired(band: Path) -> str | None:
-    """Return when a scene was acquired: START_TIME and END_TIME of the metadata, else the day in the name."""
+    """Return the time of acquisition from START_TIME and END_TIME of the metadata, or else the day in the name."""
     times = []
     for key in ("START_TIME", "END_TIME"):
         match = re.search(rf"{key}\s*=\s*\"?(\d{{4}}) (\d{{3}}) ([\d:]{{8}})", _metadata(band))
@@ -133,7 +133,7 @@ def _acquired(band: Path) -> str | None:
 
 
 def _factors(band: Path) -> dict[str, float]:
-    """Return the numbers by which stored numbers are divided: as the metadata say, else as all metadata of L1T say."""
+    """Return the divisor of each spectrometer from the metadata, or else the usual divisor of L1T."""
     factors, content = dict(_FACTORS), _metadata(band)
     for arm in factors:
         for number in re.findall(rf"SCALING_FACTOR_{arm}\s*=\s*(\d+\.?\d*)", content):

@@ -1,4 +1,4 @@
-"""Metadata files in XML, read without anything that XML can do beyond holding text."""
+"""Parser of metadata files in XML that refuses document types."""
 
 from __future__ import annotations
 
@@ -13,19 +13,20 @@ if TYPE_CHECKING:
 
 __all__ = ["number_in", "read_xml", "text_in"]
 
-#: The metadata of a scene take one or two megabytes.
+#: Bytes of the largest file of metadata; the metadata of a scene take one or two megabytes.
 _LARGEST = 64 * 2**20
 
 
 def read_xml(path: Path) -> Element:
-    """Return the root of a metadata file; names of elements without their namespaces.
+    """Return the root element of a metadata file, with names of elements without namespaces.
 
-    A document type, with which a file could define entities that grow without bound or name other files, is refused.
+    A file with a document type is refused, because a document type can define entities that grow without bound or read
+    other files.
 
     Raises
     ------
     SceneError
-        When the file cannot be read, is no XML, too large to be metadata, or has a document type.
+        When the file cannot be read, is not XML, is too large, or has a document type.
     """
     try:
         size = path.stat().st_size
@@ -57,7 +58,7 @@ def text_in(element: Element, name: str, path: Path) -> str:
     Raises
     ------
     SceneError
-        When there is none; the message names the file and the element.
+        When the text is missing; the message names the file and the element.
     """
     text = (element.findtext(name) or "").strip()
     if not text:
@@ -67,12 +68,12 @@ def text_in(element: Element, name: str, path: Path) -> str:
 
 
 def number_in(element: Element, name: str, path: Path, default: float | None = None) -> float:
-    """Return the number in a child element, or `default` if the element is missing and a default is stated.
+    """Return the number in a child element, or `default` if the element is missing.
 
     Raises
     ------
     SceneError
-        When it is missing, or no number.
+        When the element is missing and `default` is None, or the text is not a number.
     """
     if default is not None and element.find(name) is None:
         return default

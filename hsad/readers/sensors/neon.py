@@ -1,4 +1,4 @@
-"""NEON AOP reflectance and radiance: HDF5 with one group a site, flight lines and mosaic tiles."""
+"""NEON AOP reflectance and radiance of flight lines and mosaic tiles, in HDF5 with one group per site."""
 
 from __future__ import annotations
 
@@ -29,11 +29,12 @@ name = "NEON"
 folders = True
 
 _NODATA = -9999.0
+# Divisors of stored reflectance and of fractions of radiance, if the file does not state them.
 _SCALE = 10000.0
 _FRACTIONS = 50000.0
 _SUFFIXES = (".h5", ".hdf5")
 _MASKED = ("cloud", "shadow")
-# Classes of ATCOR.
+# Codes of the classes of ATCOR, by flag.
 _CLASSES = {
     "shadow": (1, 22),
     "cirrus": (2, 3, 4, 8, 9, 10, 18, 19),
@@ -47,7 +48,7 @@ _FLAGS = {flag: ("Ancillary_Imagery/Haze_Cloud_Water_Map", codes) for flag, code
 
 
 def can_read(path: Path) -> bool:
-    """Tell whether a file is a NEON product, or a folder holds one."""
+    """Tell whether a path is a NEON product, or a folder with one."""
     return holds(path, _is_product)
 
 
@@ -56,7 +57,7 @@ def _is_product(path: Path) -> bool:
 
 
 def _site(file: h5py.File) -> h5py.Group | None:
-    """Return the group of the reflectance, else of the radiance, of a site."""
+    """Return the group of a site's reflectance, or else of its radiance, or None."""
     import h5py
 
     for quantity in ("Reflectance", "Radiance"):
@@ -68,16 +69,16 @@ def _site(file: h5py.File) -> h5py.Group | None:
 
 @dataclass(frozen=True)
 class SummedRaster:
-    """Radiance that is stored in two parts: integers, and fractions as integers that are divided by a number.
+    """Radiance that is stored as integers and fractions, where a fraction is an integer divided by a constant.
 
     Attributes
     ----------
     whole, fraction : Raster
-        The two parts.
+        The integers and the fractions.
     divisor : float
-        Of the fractions.
+        Divisor of the fractions.
     fill : float
-        The integer that marks missing data; it becomes NaN.
+        The integer that marks missing data, which becomes NaN.
     """
 
     whole: Raster
@@ -112,7 +113,7 @@ class SummedRaster:
         return rows, cols
 
     def read(self, rows: slice, cols: slice) -> NDArray[Any]:
-        """Return the radiance of a window, shape ``(rows, cols, bands)``, NaN where there is none."""
+        """Return the radiance of a window, shape ``(rows, cols, bands)``, with NaN for missing data."""
         whole = self.whole.read(rows, cols)
         radiance = whole + self.fraction.read(rows, cols) / self.divisor
         radiance[whole == self.fill] = np.nan
@@ -120,7 +121,7 @@ class SummedRaster:
 
 
 def _radiance(group: h5py.Group, source: str) -> SummedRaster:
-    """Return the radiance of its two parts."""
+    """Return the radiance raster of a group."""
     whole, fraction = (group.get(f"Radiance{part}Part") for part in ("Integer", "Decimal"))
     if whole is None or fraction is None or whole.ndim != 3 or whole.shape != fraction.shape:
         raise SceneError(f"{source}: {group.name} has no RadianceIntegerPart and RadianceDecimalPart of one size")
@@ -133,7 +134,7 @@ def _radiance(group: h5py.Group, source: str) -> SummedRaster:
 
 
 def _reflectance(group: h5py.Group, source: str) -> tuple[Raster, float, float]:
-    """Return the stored reflectance, the number that divides it, and the number that marks missing data."""
+    """Return the stored reflectance, its divisor, and its nodata value."""
     dataset = group["Reflectance_Data"]
     if dataset.ndim != 3:
         raise SceneError(f"{source}: {dataset.name} has the shape {dataset.shape}, not rows, columns, bands")
@@ -147,7 +148,7 @@ def _reflectance(group: h5py.Group, source: str) -> tuple[Raster, float, float]:
 
 
 def read(path: Path, variable: str | None = None) -> xr.DataArray:
-    """Return the cube of a flight line or mosaic tile. Values outside 0 to 1 are data, and stay.
+    """Return the cube of a flight line or mosaic tile; reflectance outside 0 to 1 is data and stays unchanged.
 
     Raises
     ------
@@ -200,7 +201,7 @@ def read(path: Path, variable: str | None = None) -> xr.DataArray:
 
 
 def _outside_windows(wavelength: NDArray[np.float64], group: h5py.Group) -> NDArray[np.bool_]:
-    """Return which bands are outside the product's own bad windows, the general ones where it states none."""
+    """Return which bands are outside the bad windows of the product, or outside the water vapour windows by default."""
     stated = [
         np.ravel(holder.attrs[key]).astype(np.float64)
         for key in ("Band_Window_1_Nanometers", "Band_Window_2_Nanometers")
@@ -214,7 +215,7 @@ def _outside_windows(wavelength: NDArray[np.float64], group: h5py.Group) -> NDAr
 
 
 def _grid(metadata: h5py.Group, source: str) -> dict[str, Any]:
-    """Return CRS and transform of ``Map_Info``, which starts at the outer edge of the first pixel."""
+    """Return CRS and transform of ``Map_Info``, whose origin is the outer corner of the first pixel."""
     from affine import Affine
 
     system = metadata.get("Coordinate_System")

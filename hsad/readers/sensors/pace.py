@@ -1,4 +1,4 @@
-"""PACE OCI L1B and L2: netCDF-4 on the sensor's grid, which latitudes and longitudes put on a map."""
+"""PACE OCI L1B and L2, netCDF-4 on the sensor's grid with the latitude and longitude of each pixel."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ name = "PACE OCI"
 folders = True
 
 _ARMS = ("blue", "red", "SWIR")
-# Surface reflectance (L2 SFREFL) and remote-sensing reflectance above water (L2 AOP), each with its unit.
+# Units of surface reflectance (L2 SFREFL) and of remote-sensing reflectance above water (L2 AOP).
 _LEVEL2 = {"rhos": "1", "Rrs": "1/sr"}
 _FILL = -32767.0
-_NOMINAL_FWHM = 5.0  # nm; the product states the widths of the SWIR bands only
+_NOMINAL_FWHM = 5.0  # nm; the product states only the widths of the SWIR bands
 _MASKED = ("cloud", "nodata", "saturated", PIXEL_FLAG)
-# Names among the meanings of l2_flags.
+# Names of the flags in the attribute flag_meanings of l2_flags.
 _FLAGS = {
     "cloud": "CLDICE",
     "nodata": "NAVFAIL",
@@ -58,7 +58,7 @@ _FLAGS = {
 
 
 def can_read(path: Path) -> bool:
-    """Tell whether a file is an OCI granule, or a folder holds one."""
+    """Tell whether a path is an OCI granule, or a folder with one."""
     return holds(path, _is_product)
 
 
@@ -71,9 +71,10 @@ def _is_product(path: Path) -> bool:
 
 
 def read(path: Path, variable: str | None = None) -> xr.DataArray:
-    """Return the cube of a granule, bands in the order of the wavelengths: L1B's three detectors, L2's rhos or Rrs.
+    """Return the cube of a granule, with the bands in the order of their wavelengths.
 
-    `variable` names another array of an L2 granule over lines, pixels and the same wavelengths, such as ``Rrs_unc``.
+    The cube of L1B has the bands of three detectors. The cube of L2 is ``rhos`` or ``Rrs``, or the array `variable`
+    over lines, pixels and the same wavelengths, such as ``Rrs_unc``.
 
     Raises
     ------
@@ -201,7 +202,7 @@ def _flags(file: h5py.File, shape: tuple[int, int], source: str) -> dict[str, li
 
 
 def _saturation(file: h5py.File, parts: Sequence[Raster], source: str) -> list[Raster] | None:
-    """Return the quality layers of L1B's numbers, in which 1 is saturated; None where one is missing."""
+    """Return the quality layers of L1B, in which 1 marks a saturated number, or None if a layer is missing."""
     layers = [file["observation_data"].get(f"qual_{arm}") for arm in _ARMS]
     if any(layer is None or layer.ndim != 3 for layer in layers):
         return None

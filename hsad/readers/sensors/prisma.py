@@ -1,4 +1,4 @@
-"""PRISMA L1, L2B, L2C and L2D: HDF-EOS5, two spectrometers, bands between rows and columns, wavelengths descending."""
+"""PRISMA L1, L2B, L2C and L2D, HDF-EOS5 with the cubes of two spectrometers in descending order of wavelength."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ folders = True
 _SWATH = re.compile(r"PRS_(?P<level>L1|L2B|L2C|L2D)_HCO")
 _AXES = (0, 2, 1)  # stored as rows, bands, columns
 _PLACES = (("Latitude", "Longitude"), ("Latitude_VNIR", "Longitude_VNIR"))
-_FULL_SCALE = 65535.0
+_FULL_SCALE = 65535.0  # stored number of the largest value of L2
 _SUFFIXES = (".he5", ".h5", ".hdf5")
-# In the masks of L1, 1 means set, 0 means not set, and any other number means unknown.
+# In the masks of L1, 1 means set, 0 means not set, and other numbers mean unknown.
 _L1_FLAGS = {"cloud": ("Cloud_Mask", (1,)), "glint": ("SunGlint_Mask", (1,)), "water": ("LandCover_Mask", (0,))}
 
 
 class _Spectrometer(NamedTuple):
-    """One of the two, VNIR or SWIR; per band, of all its slots."""
+    """The VNIR or the SWIR spectrometer, with all bands of its cube, also those that were not acquired."""
 
     raster: Raster
     errors: Raster | None
@@ -57,7 +57,7 @@ class _Spectrometer(NamedTuple):
 
 
 def can_read(path: Path) -> bool:
-    """Tell whether a file is a PRISMA product, or a folder holds one."""
+    """Tell whether a path is a PRISMA product, or a folder with one."""
     return holds(path, _is_product)
 
 
@@ -68,10 +68,10 @@ def _is_product(path: Path) -> bool:
 
 
 def read(path: Path, variable: str | None = None) -> xr.DataArray:
-    """Return the cube of a product: the bands of both spectrometers that were acquired, in ascending order.
+    """Return the cube of a product, with the acquired bands of both spectrometers in ascending order of wavelength.
 
-    Padding is the stored number 0, compared before scaling. Where the spectrometers overlap, the VNIR's bands are bad:
-    the SWIR's are less noisy there. So are bands in the water vapour windows, in which 0 is a failed retrieval.
+    The stored number 0 is nodata. Where the spectrometers overlap, the VNIR bands are bad, because the SWIR bands are
+    less noisy. Bands in the water vapour windows are bad, too; their 0 marks a failed retrieval.
 
     Raises
     ------
@@ -159,7 +159,7 @@ def _spectrometer(file: h5py.File, group: h5py.Group, arm: str, level: str, sour
 
 
 def _scaling(file: h5py.File, arm: str, level: str, source: str) -> tuple[float, float]:
-    """Return gain and bias: L2 stretches between two numbers, L1 divides and subtracts."""
+    """Return gain and bias, from the range of values in L2, or from the divisor and the offset in L1."""
     if level == "L1":
         factor, offset = (_number(file, f"{what}_{arm}", source) for what in ("ScaleFactor", "Offset"))
         if factor == 0:
@@ -178,7 +178,7 @@ def _number(holder: Any, key: str, source: str) -> float:
 
 
 def _grid(file: h5py.File, shape: tuple[int, int], source: str) -> dict[str, Any]:
-    """Return CRS and transform of L2D; the corners are the centres of their pixels."""
+    """Return CRS and transform of L2D, whose corners are the centres of the outermost pixels."""
     from affine import Affine
 
     crs = known_crs(_number(file, "Epsg_Code", source), "Epsg_Code", source)

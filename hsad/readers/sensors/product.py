@@ -1,4 +1,4 @@
-"""Functions that the readers of sensor products share: files of a product, flag layers, and the cube."""
+"""Functions that the readers of sensor products share for files, flag layers and cubes."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ __all__ = [
 
 
 def outside_water(wavelength: ArrayLike) -> tuple[NDArray[np.bool_], list[str]]:
-    """Return which bands are outside the water vapour windows, and a remark if any is inside."""
+    """Return which bands are outside the water vapour windows, and a remark if a band is inside."""
     centres = np.asarray(wavelength, dtype=np.float64)
     good = np.ones(centres.shape, dtype=np.bool_)
     for low, high in WATER_VAPOUR_NM:
@@ -52,7 +52,7 @@ def outside_water(wavelength: ArrayLike) -> tuple[NDArray[np.bool_], list[str]]:
 
 
 def files_beside(path: Path) -> list[Path]:
-    """Return the files of the folder that is, or holds, a path, in alphabetical order; nothing below it."""
+    """Return the files of a folder, or of the folder of a file, in alphabetical order, without subfolders."""
     folder = path if path.is_dir() else path.parent
     try:
         return sorted(entry for entry in folder.iterdir() if entry.is_file())
@@ -61,12 +61,12 @@ def files_beside(path: Path) -> list[Path]:
 
 
 def main_file(path: Path, product: str, is_main: Callable[[Path], bool]) -> Path:
-    """Return the file that a path means: itself, or the only one in the folder that is the main file of a product.
+    """Return the path if it is a file, or the only main file of a product in the folder.
 
     Raises
     ------
     SceneError
-        When a folder holds several.
+        When the folder contains no or several main files.
     """
     if path.is_file():
         return path
@@ -78,27 +78,27 @@ def main_file(path: Path, product: str, is_main: Callable[[Path], bool]) -> Path
 
 
 def no_variable(path: Path, variable: str | None, product: str) -> None:
-    """Refuse ``path:NAME`` for a product with one cube."""
+    """Raise `SceneError` if the user names a variable of a product that has one cube."""
     if variable is not None:
         raise SceneError(f"{path}: a product of {product} has one cube, so {variable!r} cannot be chosen")
 
 
 @dataclass(frozen=True)
 class FlagImage:
-    """A raster of flags beside the image: some of its bands, nodata as zero.
+    """The first bands of a raster of flags, in which nodata becomes zero.
 
     Attributes
     ----------
     path : Path
     bands : int
-        Number of bands that are read, from the first.
+        Number of bands that are read, counted from the first.
     """
 
     path: Path
     bands: int
 
     def read(self) -> NDArray[Any]:
-        """Return the bands, shape ``(rows, cols, bands)``; of one band ``(rows, cols)``."""
+        """Return the bands, shape ``(rows, cols, bands)``, or ``(rows, cols)`` for one band."""
         with open_dataset(str(self.path)) as dataset:
             values = dataset.read(range(1, self.bands + 1))
             if dataset.nodata is not None:
@@ -107,7 +107,7 @@ class FlagImage:
 
 
 def flag_image(path: Path | None, shape: tuple[int, int], bands: int, remarks: list[str]) -> FlagImage | None:
-    """Return a raster of flags; None without a file, or, with a remark, if it does not have the size of the scene."""
+    """Return a raster of flags, or None if the file is missing or, with a remark, has another size than the scene."""
     if path is None:
         return None
     with open_dataset(str(path)) as dataset:
@@ -119,7 +119,7 @@ def flag_image(path: Path | None, shape: tuple[int, int], bands: int, remarks: l
 
 
 def in_bands(*bands: int) -> Callable[[NDArray[Any]], NDArray[np.bool_]]:
-    """Return the test for images that are above zero in one of some bands, from 0."""
+    """Return the test of an image for numbers above zero in one of the bands, counted from 0."""
     return partial(_above_zero, bands=list(bands))
 
 
@@ -148,22 +148,22 @@ def product_cube(
     Parameters
     ----------
     raster, reader, **known
-        As for `hsad.scene.cube.build_cube`.
+        Parameters of `hsad.scene.cube.build_cube`.
     path : Path
         The main file.
     product : str
         Name and level of the product, such as "EnMAP L2A", for the attributes.
     nodata : float, optional
-        Before scaling; dropped with a remark where it cannot occur.
+        Nodata value before scaling. A value that cannot occur is dropped with a remark.
     flags, masked, band_mask
-        Quality layers, as for `hsad.scene.quality.attach_flags`.
+        Quality layers, parameters of `hsad.scene.quality.attach_flags`.
     swath : Swath, optional
-        Where the pixels of a sensor's grid lie on a map.
+        Map coordinates of the pixels of a sensor's grid.
     remarks : iterable of str
     attrs : mapping, optional
         More attributes.
     acquired : str, optional
-        When the scene was acquired, in ISO 8601 (UTC): a time, or "START/END".
+        Time of acquisition in ISO 8601 (UTC), or "START/END".
     """
     fill, nodata_remarks = stored_nodata(nodata, raster.dtype)
     cube = build_cube(
@@ -186,11 +186,11 @@ def product_cube(
 
 
 def sibling(path: Path, pattern: str) -> Path | None:
-    """Return the first file beside a path whose whole name matches a pattern, whatever its case."""
+    """Return the first file beside a path whose whole name matches a pattern in any case, or None."""
     found = (entry for entry in files_beside(path) if re.fullmatch(pattern, entry.name, re.IGNORECASE))
     return next(found, None)
 
 
 def ascending(wavelength: Sequence[float] | NDArray[np.float64]) -> NDArray[np.intp]:
-    """Return the numbers of the bands in the order of their wavelengths; equal ones keep theirs."""
+    """Return the numbers of the bands in the order of their wavelengths; the sort is stable."""
     return np.argsort(np.asarray(wavelength, dtype=np.float64), kind="stable")

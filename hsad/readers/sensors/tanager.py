@@ -1,4 +1,4 @@
-"""Tanager-1: HDF-EOS5 with bands first, on a map (``ortho``) or on the sensor's grid (``basic``)."""
+"""Tanager-1, HDF-EOS5 with bands as first axis, on a map grid (``ortho``) or on the sensor's grid (``basic``)."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ folders = True
 _GROUPS = ("HDFEOS/GRIDS/HYP", "HDFEOS/SWATHS/HYP")
 _CUBES = {"surface_reflectance": ("L2A", "1"), "toa_radiance": ("L1B", "W/m²/sr/µm")}
 _MASKED = ("cloud", "cirrus")
-# In the masks 1 is set; their fill value of 255 is not.
+# In the masks, 1 means set. The fill value 255 means not set.
 _FLAGS = {"cloud": ("beta_cloud_mask", (1,)), "cirrus": ("beta_cirrus_mask", (1,))}
 _MISSING = "nodata_pixels"
 _NODATA = -9999.0
@@ -45,7 +45,7 @@ _SUFFIXES = (".h5", ".hdf5", ".he5")
 
 
 def can_read(path: Path) -> bool:
-    """Tell whether a file is a Tanager product, or a folder holds one."""
+    """Tell whether a path is a Tanager product, or a folder with one."""
     return holds(path, _is_product)
 
 
@@ -117,7 +117,7 @@ def read(path: Path, variable: str | None = None) -> xr.DataArray:
 
 
 def _valid(fields: h5py.Group, shape: tuple[int, int], source: str) -> Any:
-    """Return which pixels have data, read when first needed; None if the product does not state it."""
+    """Return the lazily read mask of pixels with data, or None if the product has no such mask."""
     if _MISSING not in fields or fields[_MISSING].shape != shape:
         return None
     return lazy_image(shape, np.bool_, partial(_not_one, Hdf5Layer.of(source, fields[_MISSING])))
@@ -128,7 +128,7 @@ def _not_one(layer: Hdf5Layer) -> NDArray[np.bool_]:
 
 
 def _grid(file: h5py.File, group: h5py.Group, shape: tuple[int, int], source: str) -> dict[str, Any]:
-    """Return CRS and transform; the corners in the structural metadata are those of the outermost pixels."""
+    """Return CRS and transform; the structural metadata state the outer corners of the outermost pixels."""
     from affine import Affine
 
     crs = known_crs(text(stated(group, "epsg_code", source)), "epsg_code", source)

@@ -1,4 +1,4 @@
-"""Wyvern L1B and L2A: a GeoTIFF whose bands have their wavelengths as tags, and a STAC item beside it."""
+"""Wyvern L1B and L2A, a GeoTIFF with the wavelengths in tags of its bands, and a STAC item."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _REFLECTANCE_GAIN = 1e-4
 
 
 def can_read(path: Path) -> bool:
-    """Tell whether a file is a Wyvern image or its STAC item, or a folder holds one."""
+    """Tell whether a path is a Wyvern image or its STAC item, or a folder with an image."""
     if path.is_dir():
         return any(_is_image(entry) for entry in files_beside(path))
     return _is_image(path) or bool(_ITEM.fullmatch(path.name) and sibling(path, _image_of(path)))
@@ -43,23 +43,24 @@ def _image_of(item: Path) -> str:
 
 
 def read(path: Path, variable: str | None = None) -> xr.DataArray:
-    """Return the cube of an image: float radiance (L1B), or reflectance as integers (L2A), whose gain is 1e-4 and in
-    which 0 is nodata, should the file not say so itself.
+    """Return the cube of an image, which is radiance as floats (L1B) or reflectance as integers (L2A).
+
+    If the file of integers does not state a gain or nodata value, the gain is 1e-4 and 0 is nodata.
 
     Raises
     ------
     SceneError
         When the image is no readable GeoTIFF.
-    """  # noqa: D205  a sentence that takes two lines
+    """
     no_variable(path, variable, name)
     path = main_file(path, name, _is_image)
     if not _is_image(path):
         path = sibling(path, _image_of(path)) or path
     image = geotiff.read(path)
     with open_dataset(str(path)) as dataset:
-        valid = geotiff.mask(dataset, str(path))  # not the image's coordinate: asking for that would read it
+        valid = geotiff.mask(dataset, str(path))  # not from the image's coordinate, whose values would then be read
     integers = image.dtype.kind in "iu"
-    known = {key: image.coords[key].values for key in _KEPT if key in image.coords}
+    known = {key: image.coords[key].values for key in _BAND_COORDS if key in image.coords}
     if integers and "gain" not in known:
         known["gain"] = _REFLECTANCE_GAIN
     fill = nodata(image)
@@ -80,4 +81,4 @@ def read(path: Path, variable: str | None = None) -> xr.DataArray:
     )
 
 
-_KEPT = ("wavelength", "fwhm", "good_wavelength", "band_name", "gain", "bias")
+_BAND_COORDS = ("wavelength", "fwhm", "good_wavelength", "band_name", "gain", "bias")

@@ -60,17 +60,17 @@ _FLAGS = {
 
 def can_read(path: Path) -> bool:
     """Tell whether a path is an EMIT granule, or a folder with one."""
-    return holds(path, lambda entry: is_granule(entry, _SUFFIXES, _is_ours))
+    return holds(path, lambda entry: is_granule(entry, _SUFFIXES, _is_emit))
 
 
-def _is_ours(file: h5py.File) -> bool:
+def _is_emit(file: h5py.File) -> bool:
     # A granule that another program saved again has the dimension "wavelengths" and is read as ordinary netCDF.
     saved_again = "wavelengths" in file
     return not saved_again and ({"downtrack", "crosstrack"} <= set(file) or "location/glt_x" in file)
 
 
 def _is_cube(path: Path) -> bool:
-    return is_granule(path, _SUFFIXES, lambda file: _is_ours(file) and any(key in file for key in _CUBES))
+    return is_granule(path, _SUFFIXES, lambda file: _is_emit(file) and any(key in file for key in _CUBES))
 
 
 def read(path: Path, variable: str | None = None) -> xr.DataArray:

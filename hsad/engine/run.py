@@ -83,7 +83,8 @@ def score_tile(
                 slice(leaf_cols.start - cols.start, leaf_cols.stop - cols.start),
             )
             leaf_layers = layers[place]
-            leaf_layers[..., 0] = np.clip(detector.score(block, background), -_LARGEST, _LARGEST)
+            scores = detector.score(block, background)
+            leaf_layers[..., 0] = np.clip(scores, -_LARGEST, _LARGEST, where=np.isfinite(scores), out=scores.copy())
             if kinds:
                 leaf_layers[..., 1:] = detector.parts(block, background)
             leaf_layers[~block.core_valid] = np.nan

@@ -1,7 +1,7 @@
-"""Files that hsad writes: score rasters with their STAC item and QGIS style, cubes in formats of other programs.
+"""Files that hsad writes: score rasters with STAC item and QGIS style, and cubes in the formats of other programs.
 
-Nothing appears under its final name before it is complete. Products import cubes and grids, never readers, detectors or
-the engine. Each name is imported when it is first used.
+A file gets its final name when it is complete. Products import cubes and grids, never readers, detectors or the engine.
+Each name of this module is imported when it is first used.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""From a plain GeoTIFF to a Cloud-Optimized one."""
+"""Conversion of a plain GeoTIFF to a Cloud-Optimized GeoTIFF."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 __all__ = ["BLOCK", "same_values", "state_statistics", "to_cog"]
 
 BLOCK = 256
-"""Width and height of the tiles of a raster, in pixels: 256 KB of float32, one read over a network."""
+"""Width and height of the tiles of a raster in pixels. A tile of 256 KB of float32 is one read over a network."""
 
 
 def state_statistics(path: Path, bands: Sequence[BandSummary]) -> None:
-    """Write the statistics to the tags in which GDAL looks for them, so that a GIS need not compute them."""
+    """Write the statistics to the tags of GDAL, so that a GIS need not compute them."""
     with open_raster(path, "r+") as dataset:
         for number, band in enumerate(bands, start=1):
             if band.count:
@@ -38,11 +38,11 @@ def state_statistics(path: Path, bands: Sequence[BandSummary]) -> None:
 
 
 def to_cog(work: Path, staged: Path) -> None:
-    """Translate a raster to a Cloud-Optimized GeoTIFF, tags, descriptions and georeferencing included.
+    """Write a raster as a Cloud-Optimized GeoTIFF, with its tags, descriptions and georeferencing.
 
-    The overviews hold the maxima of groups of pixels, so that an anomaly of one pixel stays visible when a GIS zooms
-    out. GDAL cannot resample by maxima. This function writes the levels to files and names them as overviews of the
-    source, which GDAL copies.
+    The overviews contain the maxima of groups of pixels, so that an anomaly of one pixel stays visible when a GIS zooms
+    out. GDAL cannot resample by maxima. So this function writes the levels to files and links them as overviews of the
+    source. GDAL copies them.
     """
     import rasterio.shutil
 
@@ -63,7 +63,11 @@ def to_cog(work: Path, staged: Path) -> None:
 
 
 def _overviews(work: Path) -> list[Path]:
-    """Write the maxima of 2 x 2 pixels of a raster, of these again, and so on until one tile holds them."""
+    """Write the levels of the overviews and return their paths.
+
+    The first level is the maxima of 2 x 2 pixels of the raster, and each further level those of the level before it.
+    The last level fits in one tile.
+    """
     levels: list[Path] = []
     with open_raster(work) as dataset:
         sides = dataset.shape
@@ -76,7 +80,7 @@ def _overviews(work: Path) -> list[Path]:
 
 
 def _halve(finer: Path, coarser: Path, sides: tuple[int, int]) -> None:
-    """Write the maxima of the 2 x 2 pixels of a raster, NaN where all four are."""
+    """Write the maxima of 2 x 2 pixels of a raster, NaN if all four pixels are NaN."""
     from rasterio.windows import Window
 
     rows, cols = sides
@@ -96,13 +100,13 @@ def _halve(finer: Path, coarser: Path, sides: tuple[int, int]) -> None:
             values = source.read(window=Window(from_col, from_row, wide, high))
             padding = ((0, 0), (0, 2 * window.height - high), (0, 2 * window.width - wide))
             padded = np.pad(values, padding, constant_values=np.nan)
-            # fmax takes the number where the other is NaN.
+            # fmax ignores NaN if the other number is not NaN.
             pairs = padded.reshape(source.count, window.height, 2, window.width, 2)
             target.write(np.fmax.reduce(pairs, axis=(2, 4)), window=window)
 
 
 def _windows(rows: int, cols: int) -> Iterator[Window]:
-    """Yield the windows in which a raster is read: at most four tiles each, however wide the raster is."""
+    """Yield the windows in which a raster is read, at most four tiles each."""
     from rasterio.windows import Window
 
     wide = 4 * BLOCK
@@ -112,7 +116,7 @@ def _windows(rows: int, cols: int) -> Iterator[Window]:
 
 
 def _link_overviews(vrt: Path, levels: Sequence[Path]) -> None:
-    """Name files as the overviews of the bands of a virtual raster."""
+    """Link files as the overviews of the bands of a virtual raster."""
     from xml.etree import ElementTree as ET
 
     document = ET.parse(vrt)  # noqa: S314  the file was written by GDAL
@@ -125,7 +129,7 @@ def _link_overviews(vrt: Path, levels: Sequence[Path]) -> None:
 
 
 def same_values(first: Path, second: Path) -> bool:
-    """Return whether two rasters are equal: on a full disk GDAL may lose the end of a file without an error."""
+    """Return whether two rasters are equal; on a full disk GDAL may lose the end of a file without an error."""
     with open_raster(first) as one, open_raster(second) as other:
         return all(
             np.array_equal(one.read(window=window), other.read(window=window), equal_nan=True)

@@ -1,4 +1,4 @@
-"""Results of a sensor's grid or of a rotated grid on a map: nearest neighbour, strip by strip, NaN at voids."""
+"""Resampling of results from a sensor's grid or a rotated grid to a map, by nearest neighbour in strips."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ __all__ = ["Spool", "orthorectified", "resampled"]
 
 
 class Spool:
-    """Scores of a sensor's grid in a temporary file, until all are computed.
+    """A temporary file for the scores of a sensor's grid, until all scores are computed.
 
     Parameters
     ----------
     path : Path
-        The file; its space on the disk is taken at once.
+        The file. All its disk space is allocated at once.
     swath : Swath
-        States the size of the sensor's grid, and the map.
+        The swath, which has the size of the sensor's grid and the map.
     bands : int
-        Layers of scores.
+        Number of layers of scores.
     """
 
     def __init__(self, path: Path, swath: Swath, bands: int) -> None:
@@ -38,7 +38,7 @@ class Spool:
         self._swath = swath
         void = np.full((1, cols, bands), np.nan, dtype=np.float32)
         with path.open("wb") as file:
-            for _ in range(rows):  # written and not only reserved, so that a full disk raises an error now
+            for _ in range(rows):  # rows are written, not only reserved, so that a full disk raises an error now
                 file.write(void.data)
         self._scores = np.memmap(path, np.float32, "r+", shape=(rows, cols, bands))
 
@@ -47,7 +47,7 @@ class Spool:
         self._scores[rows, cols] = scores
 
     def on_the_map(self, write: Callable[[slice, slice, NDArray[Any]], None]) -> None:
-        """Call `write` with each strip of the map: its rows, its columns, its scores ``(rows, cols, bands)``."""
+        """Call `write` with the rows, the columns and the scores ``(rows, cols, bands)`` of each strip of the map."""
         for strip in map_strips(self._swath.grid):
             write(strip, slice(0, self._swath.grid.cols), _gathered(self._scores, self._swath, strip))
 
@@ -64,8 +64,8 @@ def orthorectified(scores: NDArray[Any], swath: Swath) -> NDArray[np.float32]:
 def resampled(values: NDArray[Any], source_grid: GeoGrid, target_grid: GeoGrid) -> NDArray[np.float32]:
     """Return values ``(rows, cols)`` or ``(rows, cols, layers)`` of a grid on another grid of the same CRS.
 
-    Each pixel has the value of the pixel in which its centre lies (nearest neighbour), so no new value appears; NaN
-    outside of the source grid.
+    A pixel gets the value of the source pixel that contains its centre (nearest neighbour), so there are no new values.
+    It is NaN outside of the source grid.
     """
     return orthorectified(values, GridSwath(source_grid, target_grid))
 

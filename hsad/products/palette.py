@@ -23,15 +23,16 @@ SCORE_PALETTE = (
     "#f2ea69",
     "#fcffa4",
 )
-"""Seventeen equally spaced colours from dark to bright: "inferno", perceptually uniform (CC0)."""
+"""Seventeen equally spaced colours of "inferno" (CC0), which is perceptually uniform, from dark to bright."""
 
 STRETCH = (50.0, 99.9)
-"""Percentiles of the scores between which the palette runs. The lower half of the scores is black."""
+"""Percentiles of the scores at the ends of the palette. The lower half of the scores is black."""
 
 
 def is_logarithmic(low: float, high: float) -> bool:
-    """Return whether the palette runs logarithmically between two scores: where they differ tenfold or more.
+    """Return whether the palette is logarithmic between two scores, that is, their quotient is 10 or more.
 
-    Squared distances differ so much when a scene has strong targets. A linear scale would show only the targets then.
+    If a scene has strong targets, squared distances differ by more than this, and a linear scale would show only the
+    targets.
     """
     return 0 < 10 * low <= high

@@ -1,4 +1,4 @@
-"""Where scores come from: the method, its parameters, and the file of the scene."""
+"""The provenance of scores: the method, its parameters, and the file of the scene."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["CHECKSUM_LIMIT", "Provenance", "sha256_of", "source_file"]
 
 CHECKSUM_LIMIT = 256 * 2**20
-"""Bytes of the largest source whose checksum is computed. A larger source is identified by its size and time."""
+"""Size in bytes of the largest source with a checksum. A larger source is identified by its size and time."""
 
 _PREFIX = "HSAD_"
 # Fields that are attributes of scores. The other fields are read from the source file.
@@ -44,9 +44,9 @@ def sha256_of(path: Path) -> str:
 
 
 def source_file(source: str) -> Path | None:
-    """Return the file or folder that a source names, None when it does not exist.
+    """Return the file or folder of a source, None if it does not exist.
 
-    ``scene.mat:NAME``, an array inside a file, names the file ``scene.mat``.
+    The file of ``scene.mat:NAME``, an array inside a file, is ``scene.mat``.
     """
     path, _ = split_variable(source)
     return path if source and path.exists() else None
@@ -61,26 +61,28 @@ class Provenance:
     method : str
         Name of the detector.
     parameters : str
-        Its parameters, a JSON object.
+        Parameters of the detector, a JSON object.
     version : str
         Version of hsad.
     background : str
-        Numbers that describe the learned background: a JSON object.
+        Numbers that describe the learned background, a JSON object.
     run : str
-        Digest of all files and options that the scores depend on: rasters with the same digest have the same scores.
-    mask_flags, bad_bands : str
-        Quality flags that made pixels invalid; bands that the user left out besides those that the scene marks.
+        Digest of all files and options that the scores depend on. Rasters with the same digest have the same scores.
+    mask_flags : str
+        Quality flags that made pixels invalid.
+    bad_bands : str
+        Bands that the user excluded in addition to the bad bands of the scene.
     grid : str
-        "map" for scores of a sensor's grid on a map, "north-up" for scores of a rotated scene that were turned.
+        "map" for scores of a sensor's grid on a map, "north-up" for scores of a rotated scene that were resampled.
     acquired : str
-        When the scene was acquired, in ISO 8601: a time, or ``START/END``.
+        Time of the acquisition in ISO 8601: a time, or ``START/END``.
     source : str
-        The scene, as its reader named it.
+        Name of the scene by its reader.
     source_sha256 : str
-        SHA-256 of the file that holds the scene's numbers.
+        SHA-256 of the file with the numbers of the scene.
     source_size, source_time : str
-        Bytes and time of the last change (ISO 8601, UTC), for a source that is larger than `CHECKSUM_LIMIT` or a
-        folder: these have no checksum.
+        Size in bytes and time of the last change (ISO 8601, UTC) of a folder or of a source larger than
+        `CHECKSUM_LIMIT`, which have no checksum.
     """
 
     method: str = ""
@@ -99,9 +101,9 @@ class Provenance:
 
     @classmethod
     def from_attrs(cls, attrs: Mapping[str, Any]) -> Provenance:
-        """Return the provenance that attributes of scores and their source file state.
+        """Return the provenance from the attributes of scores and from their source file.
 
-        The source file is ``data_file`` where the attributes name one, since an ENVI header names its data.
+        The source file is ``data_file`` if the attributes have it. It is, for example, the data file of an ENVI header.
 
         Raises
         ------
@@ -117,7 +119,7 @@ class Provenance:
         return cls(**{f.name: str(tags.get(_tag(f.name), "")) for f in dataclasses.fields(cls)})
 
     def tags(self) -> dict[str, str]:
-        """Return the tags of a raster: ``HSAD_METHOD``, ``HSAD_PARAMETERS`` and so on, known ones only."""
+        """Return the tags of a raster, ``HSAD_METHOD``, ``HSAD_PARAMETERS`` and so on, without unknown fields."""
         values = {_tag(f.name): str(getattr(self, f.name)) for f in dataclasses.fields(self)}
         return {tag: value for tag, value in values.items() if value}
 
@@ -127,7 +129,7 @@ def _tag(field: str) -> str:
 
 
 def _identity(source: str) -> dict[str, str]:
-    """Return the checksum of a source, or its size and time where it is large or a folder."""
+    """Return the checksum of a source, or the size and time of a large source or a folder."""
     path = source_file(source)
     if path is None:
         return {}

@@ -1,4 +1,4 @@
-"""The score raster: written by windows while a detector runs, published as a Cloud-Optimized GeoTIFF."""
+"""The score raster, which is written in windows while a detector runs and becomes a Cloud-Optimized GeoTIFF."""
 
 from __future__ import annotations
 
@@ -39,41 +39,40 @@ RASTER_SUFFIXES = (".tif", ".tiff")
 
 
 class ScoreWriter:
-    """Writes scores by windows and publishes them, complete or not at all.
+    """A context manager that writes scores in windows; the output appears complete or not at all.
 
-    A context manager. Inside the ``with`` block windows go to a tiled GeoTIFF in a hidden folder beside the output. At
-    the end of the block this file becomes a Cloud-Optimized GeoTIFF (float32, NaN nodata, DEFLATE with the
-    floating-point predictor, overviews of maxima). It gets its final name after its companions: the STAC item
-    ``SCORES.json`` and the QGIS style ``SCORES.qml``. When the block ends in an error or an interruption, no file under
-    a final name changes.
+    In the ``with`` block windows are written to a tiled GeoTIFF in a hidden folder beside the output. At the end of the
+    block this file becomes a Cloud-Optimized GeoTIFF (float32, NaN nodata, DEFLATE with the floating-point predictor,
+    overviews of maxima). Its companions, the STAC item ``SCORES.json`` and the QGIS style ``SCORES.qml``, get their
+    final names before it. If the block ends with an error or an interruption, no file with a final name changes.
 
     Parameters
     ----------
     path : path
         The final name, ``.tif`` or ``.tiff``.
     grid : GeoGrid
-        Size, CRS and transform, written exactly; CRS and transform may be None.
+        Size, CRS and transform, which are written exactly. CRS and transform may be None.
     attrs : mapping
-        The attributes of the scores (see `Provenance.from_attrs`): ``method``, ``parameters`` (a JSON string),
+        The attributes of the scores (see `Provenance.from_attrs`). ``method``, ``parameters`` (a JSON string),
         ``version``, ``run``, ``source``, ``acquired`` and so on become the tags ``HSAD_METHOD`` and so on, with the
         checksum of the source. Other attributes are ignored.
     bands : int
         Number of bands.
     descriptions : sequence of str, optional
-        The names of the bands; "score" without them.
+        The names of the bands; by default all are "score".
     overwrite : bool
         Whether files with the final names may be replaced.
     swath : Swath, optional
-        Windows are of the swath's sensor grid, and the raster is its map. `grid` is the map then.
+        If present, windows refer to the sensor's grid of the swath, and the raster is its map, which is also `grid`.
     folder : Path, optional
-        The folder of temporary files, on the file system of `path`; by default it lies beside `path`.
+        The folder of temporary files, on the file system of `path`; by default a folder beside `path`.
 
     Raises
     ------
     OutputError
-        At once, when the output cannot be written (`check_output`), is the scene itself, or has a companion whose name
-        belongs to another program's file or to another raster. On entering, when the disk has too little space. Later,
-        when writing fails.
+        At once, when the output cannot be written (`check_output`), is the scene, or has a companion whose name belongs
+        to a file of another program or to another raster. At the start of the block, when the disk has too little
+        space. Later, when writing fails.
 
     Notes
     -----
@@ -115,18 +114,18 @@ class ScoreWriter:
         return (self.path, *companions(self.path))
 
     def tell_background(self, background: Mapping[str, Any]) -> None:
-        """Add the learned background to the tags: it is known only after the output was found to be writable."""
+        """Add the learned background to the tags. The writer is made before the learning, to check the output first."""
         self.provenance = replace(self.provenance, background=json.dumps(background) if background else "")
 
     def __enter__(self) -> Self:
-        """Make the hidden folder and lay out the whole raster as NaN."""
+        """Make the hidden folder, and write the whole raster as NaN."""
         with ExitStack() as stack:
             self._folder = stack.enter_context(staging(self.path, self._stage_in))
             self._work = self._folder / f"{self.path.name}.work.tif"  # a name that no result has
             self._dataset = self._lay_out()
             if self._swath is not None:
                 self._spool = Spool(self._folder / "sensor", self._swath, self.bands)
-            # Not as a context manager, whose exit would end the environment that `gdal_errors` made.
+            # The exit of the dataset as a context manager would end the environment of `gdal_errors`.
             stack.callback(self._dataset.close)
             self._stack = stack.pop_all()
         return self
@@ -137,9 +136,9 @@ class ScoreWriter:
         Parameters
         ----------
         rows, cols : slice
-            Where, in pixels of the grid.
+            The window in pixels of the grid.
         scores : (rows, cols) or (rows, cols, bands) ndarray
-            The values, stored as float32; NaN where invalid.
+            The values, NaN at invalid pixels. They are stored as float32.
 
         Raises
         ------
@@ -149,7 +148,7 @@ class ScoreWriter:
         shape = (rows.stop - rows.start, cols.stop - cols.start, self.bands)
         if scores.shape not in (shape, shape[:2] if self.bands == 1 else shape):
             raise ParameterError(f"scores of shape {scores.shape} for a window of shape {shape}")
-        with np.errstate(over="ignore"):  # beyond float32 a score is infinite: still the largest
+        with np.errstate(over="ignore"):  # a score beyond float32 becomes infinite, which is still the largest
             stored = scores.reshape(shape).astype(np.float32)
         if self._spool is not None:
             self._spool.write(rows, cols, stored)
@@ -166,22 +165,22 @@ class ScoreWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Publish the raster and its companions if the block ended well; remove temporary files anyway."""
-        # The stack passes an error of this method to the staging, which turns it into one of hsad's.
+        """Publish the raster and its companions if the block ended without error; remove temporary files always."""
+        # The stack passes an error of this method to the staging, which raises an error of hsad instead.
         with self._stack:
             if kind is None:
                 self._publish()
 
     def _lay_out(self) -> Any:
-        """Return the work raster, opened, all of its tiles on the disk.
+        """Return the open work raster, all of whose tiles are on the disk.
 
         GDAL writes tiles when its cache is full or the file is closed, and rasterio does not report an error on
-        closing. This method writes every tile first, so that a full disk raises an error and leaves no tile out.
+        closing. This method writes every tile first, so that a full disk raises an error.
         """
         tiles = -(-self.grid.rows // BLOCK) * -(-self.grid.cols // BLOCK)
         size = tiles * BLOCK * BLOCK * 4 * self.bands
-        # Space for the work raster, for the final one (at worst incompressible) with a third more for overviews, and
-        # for the files of the overviews.
+        # Space is needed for the work raster, for the final raster (at worst incompressible) with overviews of a third
+        # of its size, and for the files of the overviews.
         reserve_space(self.path, self._folder, size * 3)
         profile: dict[str, Any] = {} if self.grid.transform is None else {"transform": self.grid.transform}
         with gdal_errors(self.path):
@@ -230,13 +229,13 @@ class ScoreWriter:
         )
         staged[item].write_text(json.dumps(document, indent=2, allow_nan=False) + "\n", encoding="utf-8")
         staged[style].write_text(raster_style(bands[0]), encoding="utf-8")
-        # The names are checked once more, since the run may have taken hours.
+        # The names are checked again, because the run may have taken hours.
         check_output(self.path, RASTER_SUFFIXES, overwrite=self._overwrite)
         _check_companions(self.path, overwrite=self._overwrite)
         publish(staged[item], item, overwrite=True)
         publish(staged[style], style, overwrite=True)
         drop_statistics(self.path)
-        publish(staged[self.path], self.path, overwrite=self._overwrite)  # last: where it stands, everything stands
+        publish(staged[self.path], self.path, overwrite=self._overwrite)  # last, so that its existence implies the rest
 
 
 def write_scores(scores: xr.DataArray | NDArray[Any], path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
@@ -245,11 +244,11 @@ def write_scores(scores: xr.DataArray | NDArray[Any], path: str | os.PathLike[st
     Parameters
     ----------
     scores : (y, x) DataArray or (rows, cols) ndarray
-        The map. Its CRS and transform are written exactly; its attributes ``method``, ``parameters`` (a JSON
-        string), ``version`` and ``source`` become tags. A dask-backed map is computed once, tile by tile, and
-        never in memory as a whole.
+        The map. Its CRS and transform are written exactly. Its attributes ``method``, ``parameters`` (a JSON string),
+        ``version`` and ``source`` become tags. A dask-backed map is computed once, tile by tile, and is never in memory
+        as a whole.
     path : path
-        The raster, ``.tif`` or ``.tiff``; ``SCORES.json`` and ``SCORES.qml`` go beside it.
+        The raster, ``.tif`` or ``.tiff``; ``SCORES.json`` and ``SCORES.qml`` are written beside it.
     overwrite : bool
         Whether files with these names may be replaced.
 
@@ -263,7 +262,7 @@ def write_scores(scores: xr.DataArray | NDArray[Any], path: str | os.PathLike[st
     ParameterError
         When `scores` is not a two-dimensional map of numbers.
     OutputError
-        When the files cannot be written; nothing is left behind then.
+        When the files cannot be written; then no part of them remains.
     """
     if scores.ndim != 2 or scores.dtype.kind not in "iufb" or 0 in scores.shape:
         raise ParameterError(
@@ -290,7 +289,7 @@ def write_scores(scores: xr.DataArray | NDArray[Any], path: str | os.PathLike[st
 
 
 def read_provenance(path: Path) -> Provenance:
-    """Return the provenance in the tags of a score raster; an empty one when the file is no raster."""
+    """Return the provenance in the tags of a score raster, without any field if the file is no raster."""
     from rasterio.errors import RasterioError
 
     try:
@@ -301,7 +300,7 @@ def read_provenance(path: Path) -> Provenance:
 
 
 class _Target:
-    """A target for `dask.array.store`: each block that is assigned to it goes to `write`."""
+    """A target for `dask.array.store`, which calls `write` with each block that is assigned to it."""
 
     def __init__(self, write: Callable[[slice, slice, NDArray[Any]], None]) -> None:
         self.write = write
@@ -318,10 +317,10 @@ def _compute_blocks(values: Any, write: Callable[[slice, slice, NDArray[Any]], N
     try:
         client: Any = distributed.get_client()
     except ValueError:
-        target: Any = _Target(write)  # `store` needs no more of an array
+        target: Any = _Target(write)  # `store` needs only the assignment of an array
         dask.array.store(values, target, lock=True)
         return
-    # An open file cannot be sent to a worker. The blocks are sent to this process in the order in which they are done.
+    # An open file cannot be sent to a worker. The blocks are sent to this process in the order of their completion.
     windows = [(rows, cols) for rows in _extents(values.chunks[0]) for cols in _extents(values.chunks[1])]
     futures = client.compute(list(values.to_delayed().ravel()))
     places = dict(zip(futures, windows, strict=True))
@@ -343,12 +342,12 @@ def companions(path: Path) -> tuple[Path, Path]:
 
 
 def _same(other: Path, path: Path) -> bool:
-    """Return whether two names are of one file: some file systems do not distinguish upper and lower case."""
+    """Return whether two names refer to one file; some file systems do not distinguish upper and lower case."""
     return other.name == path.name or (path.exists() and other.samefile(path))
 
 
 def _check_companions(path: Path, *, overwrite: bool) -> None:
-    """Raise `OutputError` when a companion's name belongs to another raster or to something hsad did not write."""
+    """Raise `OutputError` if the name of a companion belongs to another raster or to a file of another program."""
     for other in path.parent.iterdir():
         if other.stem == path.stem and other.suffix.lower() in RASTER_SUFFIXES and not _same(other, path):
             raise OutputError(
@@ -356,7 +355,7 @@ def _check_companions(path: Path, *, overwrite: bool) -> None:
             )
     check_output(statistics(path), (), overwrite=True)
     for companion, marks in zip(companions(path), (('"stac_version"', "hsad"), ("<!DOCTYPE qgis",)), strict=True):
-        check_output(companion, (), overwrite=True)  # never anything but a regular file
+        check_output(companion, (), overwrite=True)  # it must be a regular file
         if companion.exists() and not overwrite:
             text = companion.read_text(encoding="utf-8", errors="replace")
             if not all(mark in text for mark in marks):

@@ -1,4 +1,4 @@
-"""The space that a file needs, reserved before the work."""
+"""A check of the disk space that a file needs, before the work."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ __all__ = ["reserve_space"]
 
 
 def reserve_space(path: Path, folder: Path, size: int) -> None:
-    """Refuse to begin where `size` bytes do not fit into `folder` for making `path`.
+    """Raise an error if `folder` has no space for `size` bytes of temporary files for `path`.
 
     Raises
     ------
     OutputError
-        When they do not: the disk is full, or a quota or a limit on the size of files stands in the way.
+        When the disk is too full, or a quota or a limit on the size of files is too small.
     """
     probe = folder / "space"
     try:

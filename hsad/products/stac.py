@@ -1,4 +1,4 @@
-"""STAC items (core 1.1) of score rasters: their content, their place, their time and their processing."""
+"""STAC items (core 1.1) of score rasters: content, position, time and processing."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ EXTENSIONS = {
     "raster": f"{_SCHEMAS}/raster/v2.0.0/schema.json",
     "file": f"{_SCHEMAS}/file/v2.1.0/schema.json",
 }
-"""The extensions of the items, with the versions that the fields follow."""
+"""The extensions of the items, in the versions of their fields."""
 
 _EDGE_POINTS = 8
-"""Points on each edge of a footprint: a curved edge deviates by 1/64 of what its chord does."""
+"""Number of points on each edge of a footprint. The deviation from a curved edge is 1/64 of that of its chord."""
 _COG = "image/tiff; application=geotiff; profile=cloud-optimized"
 _SHA256 = "1220"  # multihash: code of SHA-256, length 32
 
@@ -55,11 +55,11 @@ def stac_item(
     Parameters
     ----------
     raster : Path
-        The complete raster under its temporary name: its size and checksum go into the item.
+        The complete raster under its temporary name. The item has its size and checksum.
     final : Path
-        The name that the raster will have, with the item and the style beside it.
+        The final name of the raster; the item and the style are beside it.
     grid : GeoGrid
-        The grid of the raster. Without a way from its CRS to WGS 84 the geometry is null, as STAC asks.
+        The grid of the raster. If its CRS has no transformation to WGS 84, the geometry is null, as STAC requires.
     provenance : Provenance
     bands : sequence of BandSummary
         The statistics of each band.
@@ -69,12 +69,12 @@ def stac_item(
     Returns
     -------
     dict
-        Ready for `json.dumps`: no NaN in it.
+        The item, without NaN, for `json.dumps`.
 
     Notes
     -----
-    ``datetime`` is the time at which the scene was acquired. A scene that does not state it gets the time of
-    processing, and a description that says so: STAC requires a time.
+    ``datetime`` is the time of the acquisition. If the scene does not state it, ``datetime`` is the time of processing,
+    because STAC requires a time, and the description says so.
     """
     now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     geometry = footprint(grid)
@@ -140,11 +140,10 @@ def add_asset(item: Path, name: str, file: Path, *, title: str, media_type: str)
 
 
 def footprint(grid: GeoGrid) -> dict[str, Any] | None:
-    """Return the outline of a grid as GeoJSON in longitude and latitude (WGS 84), None without a way to WGS 84.
+    """Return the outline of a grid as GeoJSON in WGS 84, None if there is no transformation to WGS 84.
 
-    Each edge carries 8 points, since a straight edge in the grid's CRS is curved in longitude and latitude.
-    An outline across the antimeridian is cut there, as RFC 7946 asks. Coordinates are rounded to 1e-7
-    degrees (1 cm).
+    Each edge has 8 points, because a straight edge in the grid's CRS is curved in longitude and latitude. An outline
+    across the antimeridian is cut there, as RFC 7946 requires. Coordinates are rounded to 1e-7 degrees (1 cm).
     """
     import shapely
 
@@ -177,7 +176,7 @@ def _counterclockwise(ring: Sequence[Sequence[float]]) -> list[list[float]]:
 
 
 def _bbox(geometry: Mapping[str, Any]) -> list[float]:
-    """Return west, south, east, north; west > east where the antimeridian cuts the outline (RFC 7946)."""
+    """Return west, south, east, north; west > east if the antimeridian cuts the outline (RFC 7946)."""
     import shapely
 
     outline = shapely.geometry.shape(geometry)
@@ -202,7 +201,7 @@ def _projection(grid: GeoGrid) -> dict[str, Any]:
 
 
 def _acquired(text: str, now: str) -> dict[str, Any]:
-    """Return the time fields of a scene that was acquired at a time, or between two (``START/END``)."""
+    """Return the time fields for an acquisition at a time or in an interval (``START/END``)."""
     try:
         times = [_day_or_time(part) for part in text.split("/")]
     except ValueError:
@@ -217,7 +216,7 @@ def _acquired(text: str, now: str) -> dict[str, Any]:
 
 
 def _day_or_time(text: str) -> tuple[datetime, datetime]:
-    """Return the first and the last moment of a time in ISO 8601: a day is long. Without a time zone it is UTC.
+    """Return the first and the last second of a day, or twice a time, in ISO 8601; without a time zone it is UTC.
 
     Raises
     ------
@@ -252,7 +251,7 @@ def _processing(provenance: Provenance, now: str) -> dict[str, Any]:
 
 
 def _parameters(text: str) -> Any:
-    """Return the parameters as an object; as the text itself where it is no JSON."""
+    """Return the parameters as an object, or the text if it is no JSON."""
     try:
         return json.loads(text) if text else {}
     except json.JSONDecodeError:
@@ -260,7 +259,7 @@ def _parameters(text: str) -> Any:
 
 
 def _links(provenance: Provenance, final: Path) -> list[dict[str, Any]]:
-    """Return the link to the source, relative to the item where that is possible."""
+    """Return the link to the source, relative to the item if possible."""
     source = source_file(provenance.source)
     if source is None:
         return []

@@ -1,4 +1,4 @@
-"""QGIS styles: a raster with ``NAME.qml`` beside it is drawn in its colours as soon as it is opened."""
+"""QGIS styles. QGIS applies ``NAME.qml`` when it opens a raster or a layer ``NAME`` beside it."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 __all__ = ["STATE_COLORS", "raster_style", "vector_style"]
 
 STATE_COLORS = {"pending": "#ffb000", "good": "#1fb57a", "bad": "#7f8aa3"}
-"""Colours of anomalies by the state of their review; colour-blind readers can tell them on light and dark maps."""
+"""Colours of anomalies by the state of their review; colour-blind users can distinguish them on light and dark maps."""
 
-_VERSION = "3.22.0"  # the oldest QGIS that knows all elements of the styles
+_VERSION = "3.22.0"  # the oldest QGIS with all elements of the styles
 
 
 def raster_style(band: BandSummary) -> str:
@@ -29,13 +29,13 @@ def raster_style(band: BandSummary) -> str:
     Parameters
     ----------
     band : BandSummary
-        The palette runs from its `low` to its `high`, for an empty band from 0 to 1.
+        The palette covers its `low` to its `high`, or 0 to 1 for an empty band.
 
     Returns
     -------
     str
-        The document: single-band pseudocolor, linear between the palette's colours, which are spaced evenly or
-        logarithmically (`is_logarithmic`); nodata transparent.
+        The document. The raster is drawn in single-band pseudocolor, linear between the colours of the palette, which
+        are spaced evenly or logarithmically (`is_logarithmic`). Nodata is transparent.
     """
     low, high = (band.low, band.high) if math.isfinite(band.low) else (0.0, 1.0)
     root = ET.Element("qgis", version=_VERSION, styleCategories="Symbology", hasScaleBasedVisibilityFlag="0")
@@ -94,7 +94,7 @@ def raster_style(band: BandSummary) -> str:
 
 
 def _shader(parent: ET.Element, low: float, high: float) -> None:
-    """Add the colours twice: as items at their values, which QGIS draws, and as the ramp that its dialog shows."""
+    """Add the colours as items at their values, which QGIS draws, and as the colour ramp, which its dialog shows."""
     shader = ET.SubElement(
         parent,
         "colorrampshader",
@@ -125,7 +125,7 @@ def _shader(parent: ET.Element, low: float, high: float) -> None:
 
 
 def vector_style(states: Sequence[str]) -> str:
-    """Return a QGIS style for anomalies: outlines in the colour of their state, the rank beside each.
+    """Return a QGIS style for anomalies: outlines in the colour of their state, labelled with their rank.
 
     Parameters
     ----------
@@ -177,6 +177,6 @@ def vector_style(states: Sequence[str]) -> str:
 
 
 def _rgba(color: str) -> str:
-    """Return ``#rrggbb`` as QGIS writes colours in ramps: ``r,g,b,a``."""
+    """Return the colour ``#rrggbb`` in the form of QGIS ramps, ``r,g,b,a``."""
     red, green, blue = bytes.fromhex(color[1:])
     return f"{red},{green},{blue},255"

@@ -1,4 +1,4 @@
-"""Statistics of a raster: range, moments, and the percentiles between which a map is stretched."""
+"""Statistics of a raster: range, moments, and the percentiles at the ends of the colour palette."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 __all__ = ["BandSummary", "stretch", "summarize"]
 
 _SAMPLE = 1_000_000
+"""Largest number of pixels from which percentiles are computed; about 4 MB."""
+
 _STRIP_PIXELS = 1_000_000
+"""Number of pixels that are read at a time; about 4 MB."""
 
 
 @dataclass(frozen=True)
@@ -29,11 +32,11 @@ class BandSummary:
     Attributes
     ----------
     minimum, maximum, mean, stddev : float
-        Statistics of all finite values (`stddev` is the population's).
+        Statistics of all finite values (`stddev` is that of the population).
     count, size : int
-        Numbers of finite values and of pixels.
+        Number of finite values, and number of pixels.
     low, high : float
-        The percentiles `STRETCH` of all values, or of an even sample when there are more than a million pixels.
+        The percentiles `STRETCH` of all values, or of a regular sample if there are more than a million pixels.
     """
 
     minimum: float
@@ -47,18 +50,18 @@ class BandSummary:
 
     @property
     def valid_percent(self) -> float:
-        """Share of the pixels that have a finite value, 0 to 100."""
+        """Share of the pixels that have a finite value, in percent."""
         return 100.0 * self.count / self.size
 
 
 def stretch(values: NDArray[np.floating[Any]]) -> tuple[float, float]:
-    """Return the percentiles `STRETCH` of the finite values; the second one is always above the first one."""
+    """Return the percentiles `STRETCH` of the finite values; the second is always above the first."""
     finite = values[np.isfinite(values)]
     if finite.size == 0:
         return math.nan, math.nan
     low, high = (float(value) for value in np.percentile(finite.astype(np.float64), STRETCH))
     if high <= low:
-        # More than half of the values are equal. The stretch ends at the largest value, or 1 above the smallest.
+        # About half of the values or more are equal. The stretch ends at the largest value, or 1 above `low`.
         high = float(finite.max())
     return low, high if high > low else low + 1.0
 
@@ -81,10 +84,10 @@ def _summarize_band(dataset: Any, band: int, rows: int, cols: int) -> BandSummar
     for row in range(0, rows, height):
         strip = dataset.read(band, window=Window(0, row, cols, min(height, rows - row))).ravel()
         values = strip[np.isfinite(strip)].astype(np.float64)
-        sample.append(strip[::step].copy())  # a view would keep the strip
+        sample.append(strip[::step].copy())  # a view would hold the whole strip in memory
         if values.size == 0:
             continue
-        # Chan, Golub & LeVeque's merge of counts, means and sums of squared deviations.
+        # Merge of counts, means and sums of squared deviations (Chan, Golub & LeVeque).
         shift = values.mean() - mean
         total = count + values.size
         squares += float(((values - values.mean()) ** 2).sum()) + shift**2 * count * values.size / total

@@ -1,4 +1,4 @@
-"""Cubes: an ``xarray.DataArray`` with the dimensions ``(y, x, band)`` and a few agreed names.
+"""Cubes: an ``xarray.DataArray`` with the dimensions ``(y, x, band)`` and the following names.
 
 ========================  ==========================================================================================
 values                    the numbers *stored* in the file, unscaled, in the file's data type; dask-backed when lazy
@@ -12,12 +12,12 @@ values                    the numbers *stored* in the file, unscaled, in the fil
                           ``row`` (y) and ``column`` (x) numbers on a rotated one
 ``attrs["_FillValue"]``   the nodata value in stored numbers
 ``attrs``                 ``source`` (path), ``reader``, ``interleave``, ``warnings`` (list of str), ``data_file``
-                          (path) where the numbers lie in another file than ``source``, ``acquired`` (ISO 8601: a
-                          time, or ``START/END``) where the scene states it
+                          (path) if the numbers are in another file than ``source``, ``acquired`` (ISO 8601: a time,
+                          or ``START/END``) if the scene states it
 ========================  ==========================================================================================
 
-All of the coordinates are optional. Scaling is applied in one place only, where the engine turns a window of
-stored numbers into spectra (`hsad.engine.source`), so a cube never holds values that were scaled once already.
+All coordinates are optional. Scaling is applied in one place only, where the engine converts a window of stored numbers
+to spectra (`hsad.engine.source`). So the values of a cube are never scaled.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ class Raster(Protocol):
     dtype : numpy.dtype
         Type of the stored numbers, in native byte order.
     row_step : int
-        Rows that are best read together (the height of a strip or an internal tile); 1 where it does not matter.
+        Number of rows that are fastest to read together (the height of a strip or an internal tile), or 1.
     """
 
     @property
@@ -102,7 +102,7 @@ class Raster(Protocol):
 
 
 class _RasterArray(xr.backends.BackendArray):
-    """xarray's view of a `Raster`: indexed lazily, read by windows."""
+    """Adapter of a `Raster` for xarray, which indexes it lazily and reads windows."""
 
     def __init__(self, raster: Raster) -> None:
         self.raster = raster
@@ -115,7 +115,7 @@ class _RasterArray(xr.backends.BackendArray):
         )
 
     def _read(self, key: tuple[int | slice, ...]) -> NDArray[Any]:
-        """Read the smallest window that holds `key` (integers, or slices with a positive step), then pick from it."""
+        """Return the numbers at `key` (integers, or slices with a positive step) from the smallest window around it."""
         window: list[slice] = []
         pick: list[int | slice] = []
         for index, size in zip(key[:2], self.shape[:2], strict=True):
@@ -130,7 +130,7 @@ class _RasterArray(xr.backends.BackendArray):
 
 
 class _ImageArray(xr.backends.BackendArray):
-    """xarray's view of an image that is read as a whole when one of its numbers is needed."""
+    """Adapter for xarray of an image that is read as a whole when one of its numbers is first used."""
 
     def __init__(self, shape: tuple[int, int], dtype: np.dtype[Any], read: Callable[[], NDArray[Any]]) -> None:
         self.shape = shape
@@ -150,16 +150,16 @@ class _ImageArray(xr.backends.BackendArray):
 
 
 def lazy_image(shape: tuple[int, int], dtype: Any, read: Callable[[], NDArray[Any]]) -> Any:
-    """Return an image for a coordinate of a cube; it is read when it is first needed, and then stays in memory.
+    """Return an image for a coordinate of a cube; the image is read when it is first used, and then stays in memory.
 
     Parameters
     ----------
     shape : tuple of int
         Rows and columns.
     dtype
-        Of what `read` returns.
+        Type of the numbers that `read` returns.
     read : callable
-        Without arguments; it must pickle.
+        Returns the image; it takes no arguments and must be picklable.
     """
     return xr.core.indexing.LazilyIndexedArray(_ImageArray(shape, np.dtype(dtype), read))
 
@@ -188,13 +188,13 @@ def build_cube(
     raster : Raster
         Recipe for the stored numbers.
     source, reader : str
-        Path of the file, name of the reader.
+        Path of the file, and name of the reader.
     wavelength, fwhm : (bands,) array_like of float, optional
         In nm.
     good_wavelength : (bands,) array_like of bool, optional
         False for bad bands.
     band_name : sequence of str, optional
-        One name a band.
+        One name for each band.
     valid : (rows, cols) ndarray of bool or what `lazy_image` returns, optional
         A mask that came with the scene.
     gain, bias : float or (bands,) array_like, optional
@@ -209,8 +209,8 @@ def build_cube(
     Raises
     ------
     SceneError
-        When a list of the bands has another length, the transform gives pixels no area, or there are more than a
-        million bands.
+        When the number of values of a list is not the number of bands, the transform gives pixels no area, or there
+        are more than a million bands.
     """
     rows, cols, bands = raster.shape
     _check_promises(source, bands, transform)
@@ -262,7 +262,7 @@ def _check_promises(source: str, bands: int, transform: Affine | None) -> None:
 
 
 def degenerate(transform: Affine) -> str | None:
-    """Return why a transform is useless for placing pixels, as a verb phrase; None when it is useful."""
+    """Return the reason, as a verb phrase, why a transform cannot place pixels, None if it can."""
     numbers = tuple(transform)[:6]
     if not np.all(np.isfinite(numbers)):
         return "holds numbers that are not finite"
@@ -276,7 +276,7 @@ def degenerate(transform: Affine) -> str | None:
 
 
 def chunk_cube(cube: xr.DataArray) -> xr.DataArray:
-    """Return the lazily indexed cube of a reader as a dask array: blocks of rows, all columns and bands."""
+    """Return the lazily indexed cube of a reader as a dask array in blocks of rows with all columns and bands."""
     raster = cube.encoding.get("hsad_raster")
     if raster is None:  # another package's reader may return any lazy array
         return cube if cube.chunks is not None else cube.chunk()
@@ -286,14 +286,14 @@ def chunk_cube(cube: xr.DataArray) -> xr.DataArray:
     chunked = cube.chunk({"y": steps * raster.row_step, "x": -1, "band": -1})
     # xarray chunks the coordinates, too. They are small, so the original ones are put back.
     chunked = chunked.assign_coords(cube.coords)
-    # dask names an array after its content: a cube with this name holds exactly what the file holds.
+    # dask names an array after its content, so a cube with this name has exactly the numbers of the file.
     chunked.encoding["hsad_raster"] = raster
     chunked.encoding["hsad_name"] = chunked.data.name
     return chunked
 
 
 def raster_of(cube: xr.DataArray) -> Raster | None:
-    """Return the recipe of a cube whose values are those of its file, None when anything changed them."""
+    """Return the raster of a cube whose values are those of its file, None if they were changed."""
     if cube.chunks is None or cube.encoding.get("hsad_name") != cube.data.name:
         return None
     raster = cube.encoding["hsad_raster"]
@@ -301,9 +301,9 @@ def raster_of(cube: xr.DataArray) -> Raster | None:
 
 
 def nodata(cube: xr.DataArray) -> float | None:
-    """Return the stored number that means "no data", None when the cube states none.
+    """Return the stored number that means "no data", None if the cube has no such number.
 
-    xarray keeps it among the attributes of an array, or in its encoding once it has decoded a file.
+    It is an attribute of the array, or a part of its encoding if xarray has decoded a file.
     """
     value = cube.attrs.get("_FillValue", cube.encoding.get("_FillValue"))
     return None if value is None else float(np.ravel(value)[0])
@@ -312,13 +312,13 @@ def nodata(cube: xr.DataArray) -> float | None:
 def check_cube(cube: xr.DataArray | xr.Dataset | NDArray[Any]) -> xr.DataArray:
     """Return `cube` with the dimensions ``(y, x, band)``.
 
-    It may be a ``(rows, cols, bands)`` array of numpy (also a masked one) or dask, a dataset with one cube in it, or an
-    array of other tools: band-first order, dimensions called ``wavelength`` or ``bands``, ``lat`` and ``lon``.
+    `cube` may be a ``(rows, cols, bands)`` array of numpy (also masked) or dask, a dataset with one cube, or an array
+    of other tools, in band-first order or with dimensions called ``wavelength`` or ``bands``, ``lat`` and ``lon``.
 
     Raises
     ------
     ParameterError
-        When it has not three dimensions, an empty one, or values that are not real numbers.
+        When `cube` does not have three dimensions, or has an empty dimension or values that are not real numbers.
     """
     if isinstance(cube, xr.Dataset):
         cube = _only_cube(cube)
@@ -327,7 +327,7 @@ def check_cube(cube: xr.DataArray | xr.Dataset | NDArray[Any]) -> xr.DataArray:
         if array.ndim != 3:
             raise ParameterError(f"a cube has 3 dimensions (rows, cols, bands), this array has {array.ndim}")
         cube = xr.DataArray(array, dims=DIMS)
-    # Catalogues of scenes return stacks with a dimension of time.
+    # Catalogues of scenes return stacks with a time dimension.
     dates = [dim for dim in cube.dims if str(dim).lower() == "time" and cube.sizes[dim] == 1]
     if dates:
         cube = cube.squeeze(dates, drop=True)
@@ -353,12 +353,12 @@ def _only_cube(dataset: xr.Dataset) -> xr.DataArray:
 
 
 def cube_axes(dims: Sequence[Hashable]) -> tuple[int, int, int]:
-    """Return which of three dimensions are rows, columns and bands, by their names.
+    """Return the numbers of the dimensions that are rows, columns and bands, by their names.
 
     Raises
     ------
     ParameterError
-        When the names do not tell.
+        When the names do not identify them.
     """
     axes = []
     for known in (_ROW_NAMES, _COLUMN_NAMES, _BAND_NAMES):
@@ -389,7 +389,7 @@ def _renamed(cube: xr.DataArray) -> xr.DataArray:
 
 
 def _in_nanometers(cube: xr.DataArray) -> xr.DataArray:
-    """Return the cube with its wavelengths and widths in nm, if they say that they are in µm."""
+    """Return the cube with wavelengths and widths in nm; values whose units are µm are converted."""
     for name in ("wavelength", "fwhm"):
         if name in cube.coords and str(cube.coords[name].attrs.get("units", "")).lower() in _MICROMETERS:
             column = cube.coords[name]

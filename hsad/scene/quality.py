@@ -1,14 +1,14 @@
 """Quality layers of products: the flags of each pixel, and the flags that make a pixel invalid.
 
-A cube with quality layers carries
+A cube with quality layers has
 
 =======================  ===========================================================================================
-``quality`` (y, x)       uint16, one bit a flag; ``flag_masks`` and ``flag_meanings`` as CF has them
-``attrs["mask_flags"]``  list of str: the flags that make a pixel invalid; a reader sets those that suit the product
+``quality`` (y, x)       uint16, one bit for each flag; ``flag_masks`` and ``flag_meanings`` follow CF
+``attrs["mask_flags"]``  list of str: the flags that make a pixel invalid; the reader sets the default of the product
 =======================  ===========================================================================================
 
-The flag ``pixel`` marks single numbers (one band of one pixel) and not whole pixels. It is a `Raster` beside the cube,
-which is read only when the flag is among ``mask_flags``.
+The flag ``pixel`` marks single numbers (one band of one pixel) and not whole pixels. It is a second `Raster` of the
+cube, which is read only if the flag is in ``mask_flags``.
 """
 
 from __future__ import annotations
@@ -43,20 +43,20 @@ __all__ = [
 ]
 
 PIXEL_FLAG = "pixel"
-"""The flag of single numbers: a detector element failed, or a value could not be computed."""
+"""The flag of single numbers, set if a detector element failed or a value could not be computed."""
 
 _BAND_MASK = "hsad_band_mask"
 
 
 class Flag(NamedTuple):
-    """How to find the pixels in which a flag is set; both parts pickle.
+    """A test for the pixels in which a flag is set. Both attributes can be pickled.
 
     Attributes
     ----------
     image : callable
         Reads an image of the file. Flags of one image share one callable, which is called once.
     test : callable
-        Returns where the flag is set, ``(y, x)`` of bool, in what `image` has read.
+        Returns a mask ``(y, x)`` of the pixels of this image in which the flag is set.
     """
 
     image: Callable[[], NDArray[Any]]
@@ -90,9 +90,9 @@ class MaskedRaster:
     raster : Raster
         The stored numbers.
     flagged : Raster
-        A raster of the same shape; numbers other than zero are flags.
+        A raster of the same shape, in which a number other than 0 is a flag.
     nodata : float
-        The number in place of flagged ones.
+        The number that replaces flagged numbers.
     """
 
     raster: Raster
@@ -111,7 +111,7 @@ class MaskedRaster:
 
     @property
     def row_step(self) -> int:
-        """Number of rows that are best read together."""
+        """Number of rows that are fastest to read together."""
         return max(self.raster.row_step, self.flagged.row_step)
 
     @property
@@ -121,7 +121,7 @@ class MaskedRaster:
 
     @property
     def block(self) -> tuple[int, int]:
-        """Rows and columns that are decoded together."""
+        """Rows and columns of the blocks that are decoded as a whole."""
         high, wide = (
             max(sides)
             for sides in zip(
@@ -131,7 +131,7 @@ class MaskedRaster:
         return high, wide
 
     def read(self, rows: slice, cols: slice) -> NDArray[Any]:
-        """Return the stored numbers of a window, shape ``(rows, cols, bands)``, nodata where flagged."""
+        """Return the stored numbers of a window, ``(rows, cols, bands)``, with nodata in place of flagged numbers."""
         stored = self.raster.read(rows, cols)
         stored[self.flagged.read(rows, cols) != 0] = self.nodata
         return stored
@@ -143,17 +143,17 @@ def attach_flags(
     masked: Sequence[str],
     band_mask: Raster | None = None,
 ) -> xr.DataArray:
-    """Return a cube with quality layers, which are read when they are first needed.
+    """Return a cube with quality layers, which are read when they are first used.
 
     Parameters
     ----------
     cube : (y, x, band) DataArray
     flags : mapping of str to sequence of Flag
-        The tests of each of at most 16 flags: a flag is set where one of its tests is true.
+        The tests of at most 16 flags. A flag is set in a pixel if one of its tests is true there.
     masked : sequence of str
-        The flags that make a pixel invalid by default. Flags that the cube lacks are left out.
+        The flags that make a pixel invalid by default. Flags that the cube does not have are ignored.
     band_mask : Raster, optional
-        Of the cube's shape: anything but zero flags a number. It is the flag ``pixel``.
+        The flag ``pixel``: a raster of the shape of the cube, in which a number other than 0 is a flag.
     """
     names = [*flags, *([PIXEL_FLAG] if band_mask is not None else [])]
     if flags:
@@ -168,7 +168,7 @@ def attach_flags(
 
 
 def _read_bits(shape: tuple[int, int], flags: tuple[tuple[Flag, ...], ...]) -> NDArray[np.uint16]:
-    """Return the quality layer, each image read once and one in memory at a time."""
+    """Return the quality layer; each image is read once, and one image is in memory at a time."""
     bits = np.zeros(shape, dtype=np.uint16)
     for image in dict.fromkeys(flag.image for ways in flags for flag in ways):
         numbers = image()
@@ -180,7 +180,7 @@ def _read_bits(shape: tuple[int, int], flags: tuple[tuple[Flag, ...], ...]) -> N
 
 
 def band_mask_of(cube: xr.DataArray) -> Raster | None:
-    """Return the flag ``pixel`` of a cube's numbers, None where it has none or is no longer the whole of its file."""
+    """Return the flag ``pixel`` of a cube, None if there is no such flag or the cube is only a part of its file."""
     flagged = cube.encoding.get(_BAND_MASK)
     return flagged if flagged is not None and flagged.shape == cube.shape else None
 
@@ -199,12 +199,12 @@ def choose_flags(cube: xr.DataArray, flags: str | Sequence[str]) -> xr.DataArray
     ----------
     cube : (y, x, band) DataArray
     flags : str or sequence of str
-        Names, in a text separated by commas; ``none`` for no flag at all.
+        Names of flags, in a str separated by commas; ``none`` for no flag.
 
     Raises
     ------
     ParameterError
-        When the cube does not have one of them.
+        When the cube does not have one of these flags.
     """
     listed = flags.split(",") if isinstance(flags, str) else list(flags)
     chosen = [name.strip() for name in listed if name.strip() and name.strip().lower() != "none"]
@@ -217,7 +217,7 @@ def choose_flags(cube: xr.DataArray, flags: str | Sequence[str]) -> xr.DataArray
 
 
 def valid_pixels(cube: xr.DataArray) -> NDArray[np.bool_] | None:
-    """Return which pixels are valid by the cube's ``valid`` and the flags that count, None where all are."""
+    """Return the mask of valid pixels by ``valid`` and ``mask_flags`` of the cube, None if it has neither."""
     valid = cube.coords["valid"].values.astype(np.bool_) if "valid" in cube.coords else None
     bits = _bits(cube, cube.attrs.get("mask_flags", ()))
     if not bits:
@@ -227,12 +227,12 @@ def valid_pixels(cube: xr.DataArray) -> NDArray[np.bool_] | None:
 
 
 def masked_raster(cube: xr.DataArray, raster: Raster, nodata: float | None) -> Raster:
-    """Return the raster with flagged numbers as nodata, if the flag ``pixel`` counts in this cube.
+    """Return the raster, with flagged numbers as nodata if the cube's ``mask_flags`` contain ``pixel``.
 
     Raises
     ------
     ParameterError
-        When it counts and there is no nodata value.
+        When ``mask_flags`` contain ``pixel`` and there is no nodata value.
     """
     flagged = cube.encoding.get(_BAND_MASK)
     if flagged is None or PIXEL_FLAG not in cube.attrs.get("mask_flags", ()) or flagged.shape != raster.shape:
@@ -243,7 +243,7 @@ def masked_raster(cube: xr.DataArray, raster: Raster, nodata: float | None) -> R
 
 
 def flag_shares(cube: xr.DataArray) -> dict[str, float | None]:
-    """Return the share of pixels in which each flag is set; None for ``pixel``, which would have to be read."""
+    """Return the share of pixels in which each flag is set; None for ``pixel``, whose raster is not read for this."""
     return {
         name: None if name == PIXEL_FLAG else float(np.mean((cube.coords["quality"].values & _bits(cube, [name])) != 0))
         for name in flag_names(cube)

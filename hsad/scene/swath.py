@@ -1,7 +1,7 @@
-"""Swaths: from the pixels of a sensor's grid to a map, by a lookup table, or by latitude and longitude.
+"""Swaths: the relation of a sensor's grid to a map, by a lookup table or by latitudes and longitudes.
 
-A cube on a sensor's grid carries its `Swath` as ``encoding["hsad_swath"]``. Detection runs on the sensor's grid, which
-holds each pixel once. Only results go through the swath, in products.
+A cube on a sensor's grid has its `Swath` in ``encoding["hsad_swath"]``. Detection runs on the sensor's grid, which
+contains each pixel once. Only products apply the swath to results.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Layer(Protocol):
 
 @runtime_checkable
 class Swath(Protocol):
-    """For each pixel of a map the pixel of the sensor's grid that it shows."""
+    """The pixel of the sensor's grid that each pixel of a map shows."""
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -68,13 +68,13 @@ class Swath(Protocol):
         ...
 
     def lookup(self, rows: slice) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return row and column of the sensor's pixel for some rows of the map, each ``(rows, cols)``, −1 at voids."""
+        """Return the row and column of the sensor's pixel for rows of the map, each ``(rows, cols)``, −1 at voids."""
         ...
 
 
 @dataclass(frozen=True)
 class TableSwath:
-    """A swath with a lookup table (GLT) of its producer.
+    """A swath with a lookup table (GLT) from its producer.
 
     Attributes
     ----------
@@ -84,9 +84,9 @@ class TableSwath:
         The map.
     lines, samples : Layer
         Row and column of the sensor's grid for each pixel of the map, counted from 1. 0 is a void. A negative number
-        marks a pixel of the map that was filled with its neighbour's pixel.
+        marks a pixel of the map that the producer filled with the pixel of a neighbour.
     mirrored : bool
-        Whether the table counts columns from the last one backwards.
+        Whether the table counts columns backwards from the last column.
     """
 
     shape: tuple[int, int]
@@ -98,7 +98,7 @@ class TableSwath:
     def lookup(self, rows: slice) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return row and column of the sensor's pixel for some rows of the map, −1 at voids."""
         line, sample = (np.abs(layer.read(rows).astype(np.int64)) - 1 for layer in (self.lines, self.samples))
-        # A fill value such as −9999 points outside of the grid, as does a table of another scene.
+        # A fill value such as −9999 and a table of another scene give positions outside of the grid.
         seen = (line >= 0) & (line < self.shape[0]) & (sample >= 0) & (sample < self.shape[1])
         if self.mirrored:
             sample = self.shape[1] - 1 - sample
@@ -107,7 +107,7 @@ class TableSwath:
 
 @dataclass(frozen=True)
 class GridSwath:
-    """A grid seen on another grid of the same CRS: at each pixel of the map the pixel in which its centre lies.
+    """A swath between two grids of the same CRS: a pixel of the map shows the scene's pixel that contains its centre.
 
     Attributes
     ----------
@@ -126,7 +126,7 @@ class GridSwath:
         return self.source.rows, self.source.cols
 
     def lookup(self, rows: slice) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return row and column of the scene's pixel for some rows of the map, −1 at voids."""
+        """Return the row and column of the scene's pixel for rows of the map, −1 at voids."""
         centers = np.meshgrid(np.arange(self.grid.cols) + 0.5, np.arange(rows.start, rows.stop) + 0.5)
         points = self.grid.to_map(np.stack(centers, axis=-1))
         col, row = np.floor(self.source.to_pixels(points)).astype(np.int64).T.reshape(2, *centers[0].shape)
@@ -143,9 +143,9 @@ class _Map(NamedTuple):
 
 @dataclass(frozen=True)
 class PointSwath:
-    """A swath with a latitude and a longitude for each pixel: the map shows the nearest pixel.
+    """A swath with a latitude and a longitude for each pixel; a pixel of the map shows the nearest pixel.
 
-    The coordinates, two for each pixel, are read when the map is first needed.
+    The coordinates are read when the map is first used.
 
     Attributes
     ----------
@@ -166,19 +166,20 @@ class PointSwath:
 
     @property
     def is_located(self) -> bool:
-        """Whether the usable coordinates suffice for a map."""
+        """Whether there are enough usable coordinates for a map."""
         return _map_of(self) is not None
 
     @property
     def grid(self) -> GeoGrid:
-        """The map: the UTM zone of the middle, or degrees for a wide swath, with pixels as large as the sensor's in the
-        middle.
+        """The map in the UTM zone of the middle of the swath, or in degrees for a wide swath.
+
+        The size of a pixel is the smaller one of the median distances of pixels along and across the track.
 
         Raises
         ------
         SceneError
-            When the coordinates span a map that no scene has, or are not usable.
-        """  # noqa: D205  a sentence that takes two lines
+            When the coordinates are not usable, or span a map of more than 2³¹ pixels.
+        """
         return self._map.grid
 
     @property
@@ -204,7 +205,7 @@ class PointSwath:
 
 @functools.lru_cache(maxsize=4)
 def _map_of(swath: PointSwath) -> _Map | None:
-    """Return the map of a swath, None when fewer than four places are usable."""
+    """Return the map of a swath, None if it has too few usable positions."""
     lat, lon, usable = _coordinates(swath.latitude, swath.longitude)
     if usable.sum() < 4 or min(swath.shape) < 2:
         return None
@@ -218,8 +219,8 @@ def _map_of(swath: PointSwath) -> _Map | None:
     if not all(len(step) for step in steps):
         return None
     size = min(float(np.median(step)) for step in steps)
-    # Half a diagonal of the largest pixels, and half of that more. At the edges of a wide swath pixels are several
-    # times as large as in the middle.
+    # 1.5 times half the diagonal of the largest pixels. At the edges of a wide swath pixels are several times as large
+    # as in the middle.
     farthest = 0.75 * math.hypot(*(float(np.percentile(step, 99)) for step in steps))
     west, east, south, north = (float(edge) for values in (x, y) for edge in (np.nanmin(values), np.nanmax(values)))
     cols, rows = (math.floor((high - low) / size) + 2 for low, high in ((west, east), (south, north)))
@@ -259,7 +260,7 @@ class SwathWindow:
         return self.rows[1] - self.rows[0], self.cols[1] - self.cols[0]
 
     def lookup(self, rows: slice) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return row and column of the window's pixel for some rows of the map, −1 at voids."""
+        """Return the row and column of the window's pixel for rows of the map, −1 at voids."""
         top, left = self.origin
         line, sample = self.swath.lookup(slice(top + rows.start, top + rows.stop))
         line, sample = (places[:, left : left + self.grid.cols] for places in (line, sample))
@@ -297,7 +298,7 @@ def swath_window(swath: Swath, rows: slice, cols: slice) -> Swath:
 
 
 def seen_within(swath: Swath, rows: slice, cols: slice) -> tuple[slice, slice] | None:
-    """Return the window of the sensor's grid that a window of the map shows, None when it shows nothing."""
+    """Return the window of the sensor's grid that a window of the map shows, None if the map is void there."""
     if rows.start >= rows.stop or cols.start >= cols.stop:
         return None
     line, sample = (places[:, cols] for places in swath.lookup(rows))
@@ -319,9 +320,9 @@ def _within(places: NDArray[np.int64], part: tuple[int, int]) -> NDArray[np.bool
 
 
 def swath_of(cube: xr.DataArray) -> Swath | None:
-    """Return the swath of a cube; None without usable places, and for a cube that is only a part of its file."""
+    """Return the swath of a cube, None if its positions are not usable or the cube is only a part of its file."""
     swath = cube.encoding.get("hsad_swath")
-    # Not `isinstance` of the protocol, which would compute the map from all points.
+    # `isinstance` with the protocol would compute the map from all points.
     if swath is None or swath.shape != cube.shape[:2] or (isinstance(swath, PointSwath) and not swath.is_located):
         return None
     return swath  # type: ignore[no-any-return]  # an encoding may hold anything; readers put swaths under this name
@@ -330,7 +331,7 @@ def swath_of(cube: xr.DataArray) -> Swath | None:
 def _coordinates(latitude: Layer, longitude: Layer) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.bool_]]:
     lat, lon = (np.asarray(layer.read(slice(0, layer.shape[0])), np.float64) for layer in (latitude, longitude))
     usable = np.isfinite(lat) & np.isfinite(lon) & (np.abs(lat) <= 90) & (np.abs(lon) <= 360)
-    # Some products are padded with the place 0, 0.
+    # Some products are padded with latitude 0 and longitude 0.
     return lat, lon, usable & ((lat != 0) | (lon != 0))
 
 

@@ -1,4 +1,4 @@
-"""Scenes larger than memory: what a run takes does not grow with them, and files are read about once."""
+"""Scenes larger than memory: the memory of a run does not grow with them, and files are read about once."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from hsad.scene.cube import raster_of
 
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 
-#: 256 MB on disk; as float64 spectra a gigabyte.
+#: 256 MB on disk, and 1 GB as float64 spectra.
 SMALL = scene_files.Shape(1024, 1250, 100, "int16")
 
 
 @linux
 @pytest.mark.parametrize("layout", ["bsq", "tiled-band"])
-def test_memory_holds_for_a_scene_that_is_larger(layout, tmp_path):
+def test_a_run_keeps_its_memory_limit_for_a_scene_that_is_larger(layout, tmp_path):
     with scene_files.scene_file(layout, SMALL, tmp_path) as scene:
         cost = large_scenes.detect(scene, "rx", "--memory", "250MB")
     assert cost.peak < 250e6 < SMALL.size
@@ -48,7 +48,7 @@ def test_memory_does_not_grow_with_the_number_of_pixels(tmp_path):
 @pytest.mark.long
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("layout", [*scene_files.ENVI, "striped", "tiled"])
-def test_crd_on_20_gigabytes_keeps_within_2(layout, tmp_path):
+def test_crd_on_20_gigabytes_takes_less_than_2_gigabytes_of_memory(layout, tmp_path):
     with scene_files.scene_file(layout, scene_files.LARGE, tmp_path) as scene:
         uncache(scene_files.data_file(scene))
         reading = large_scenes.window_seconds(scene, 256, 2)
@@ -58,7 +58,7 @@ def test_crd_on_20_gigabytes_keeps_within_2(layout, tmp_path):
     assert reading < cost.seconds / 2
 
 
-def test_memory_that_is_too_little_is_refused_with_what_is_needed():
+def test_too_little_memory_is_refused_with_the_least_amount_that_works():
     scene = np.random.default_rng(0).normal(size=(300, 300, 150))
     with pytest.raises(
         ParameterError, match=r"memory: 201MB does not hold .* 64 x 64 pixels of 150 bands: give at least"
@@ -69,7 +69,7 @@ def test_memory_that_is_too_little_is_refused_with_what_is_needed():
 @pytest.mark.parametrize("interleave", ["pixel", "band"])
 @pytest.mark.parametrize("side", [0, 16, 32])
 @pytest.mark.parametrize("dtype", ["uint8", "int16", "float32", "float64"])
-def test_windows_of_an_uncompressed_tiff_are_what_was_written(interleave, side, dtype, tmp_path):
+def test_windows_of_an_uncompressed_tiff_equal_the_written_values(interleave, side, dtype, tmp_path):
     random = np.random.default_rng(side)
     for number, (endian, big, shape) in enumerate(
         itertools.product(["LITTLE", "BIG"], ["YES", "NO"], [(5, 70, 90), (1, 33, 17)])
@@ -82,7 +82,7 @@ def test_windows_of_an_uncompressed_tiff_are_what_was_written(interleave, side, 
             path, "w", "GTiff", cols, rows, bands, dtype=dtype, interleave=interleave, bigtiff=big, endianness=endian,
             transform=rasterio.Affine(1, 0, 9, 0, -1, 9), **blocks,
         ) as file:  # fmt: skip
-            for row in range(0, rows, 20):  # so that blocks are not in order in the file
+            for row in range(0, rows, 20):  # blocks are then not in order in the file
                 file.write(values[:, row : row + 20], window=((row, min(rows, row + 20)), (0, cols)))
         raster = raster_of(hsad.open_cube(path))
         assert isinstance(raster, TiffRaster)
@@ -108,7 +108,7 @@ def test_blocks_that_were_never_written_are_left_to_gdal(tmp_path):
 
 @dataclass(frozen=True)
 class Counted:
-    """A raster in blocks that notes which of them are decoded."""
+    """A raster in blocks that records the reads of blocks."""
 
     values: np.ndarray = field(compare=False)
     reads: list = field(default_factory=list, compare=False)
@@ -129,7 +129,7 @@ class Counted:
         return self.values[rows, cols].copy()
 
 
-def test_blocks_are_decoded_once_for_all_tasks_and_forgotten_when_there_are_too_many():
+def test_blocks_are_decoded_once_for_all_tasks_and_dropped_when_the_cache_is_full():
     raster = Counted(np.random.default_rng(0).random((1100, 80, 50)))
     cache = BlockCache(raster.values.nbytes)
     windows = [(slice(a, a + 90), slice(b, b + 25)) for a in range(0, 1000, 50) for b in (0, 20, 50)]
@@ -154,7 +154,7 @@ def test_blocks_are_decoded_once_for_all_tasks_and_forgotten_when_there_are_too_
 
 @pytest.mark.parametrize("shape", [(12, 49674, 6), (49674, 12, 6), (900, 800, 6)])
 def test_small_tiles_are_decoded_many_at_a_time(shape):
-    """One by one, each was looked for among all others: a quarter of a minute for three million numbers."""
+    """The search for single tiles in the list of all tiles would take 15 s for three million numbers."""
     raster = Counted(np.random.default_rng(0).random(shape, np.float32), block=(16, 16))
     assert np.array_equal(BlockCache(2**30).read(raster, slice(3, shape[0]), slice(5, shape[1])), raster.values[3:, 5:])
     assert len(raster.reads) <= 50

@@ -1,1 +1,1 @@
-"""Detectors that learn features, backgrounds or thresholds; their numerics need torch (the extra `deep`)."""
+"""Detectors that learn features, backgrounds or thresholds; their computations need torch (the extra `deep`)."""

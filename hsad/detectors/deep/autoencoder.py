@@ -1,4 +1,4 @@
-"""Autoencoder of the scene, as in Auto-AD: what a short training does not reproduce is anomalous."""
+"""Autoencoder of the scene, as in Auto-AD: pixels that it does not reproduce after a short training are anomalous."""
 
 from __future__ import annotations
 
@@ -24,10 +24,11 @@ from hsad.kernels.summaries import pixel_keys
 __all__ = ["Autoencoder", "SkipModel"]
 
 _HALO = 48
-"""Pixels on each side that a residual depends on: `hsad.kernels.networks.skip.SKIP_HALO`, which needs torch."""
+"""Halo of a residual in pixels, equal to `hsad.kernels.networks.skip.SKIP_HALO`."""
 
 _NOISE = 0.1
-"""Width of the noise that goes in, or standard deviation of the noise that is added to the scene."""
+"""Range of the noise that is the input. If the scene is the input, standard deviation of the added noise in units of
+the deviation of the images."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +43,7 @@ class SkipModel(Background):
     given : str
         ``"noise"`` or ``"scene"``: the input of the network.
     pieces : int
-        Number of pieces of the scene that it was trained on.
+        Number of pieces of the scene that the network was trained on.
     """
 
     images: ComponentImages
@@ -65,18 +66,18 @@ class SkipModel(Background):
 class Autoencoder(DeepDetector):
     """Residual of a network that is fitted to the scene for a short time, in which it does not learn rare objects.
 
-    The network is that of Auto-AD, three levels down and up with thin skips, 24 channels. It sees 20 principal
-    components, each over √(own deviation · deviation of the first). Every 50 steps each pixel gets the weight 4/(1 +
-    r/median)², r its residual. Without these weights the network learns anomalies like all other pixels. The squared
-    residual is averaged over states of the second half of the 120 steps. Scores are smoothed a little.
+    The network is that of Auto-AD, three levels down and up with narrow skip connections, 24 channels. Its data are 20
+    principal components, each divided by √(its deviation · deviation of the first). Every 50 steps each pixel gets the
+    weight 4/(1 + r/median)², r its residual. Without these weights the network learns anomalies like all other pixels.
+    The squared residual is averaged over states of the second half of the 120 steps. Scores are smoothed a little.
 
     Notes
     -----
     ``input="noise"`` is Auto-AD: the input is noise that depends on the number of each pixel, and the output is the
-    scene. Such a model cannot score pixels that it was not fitted to. So it is refused for other scenes, and for scenes
-    of more than 128 × 128 pixels, from which at most 16 pieces are learned. ``input="scene"`` takes the scene itself as
-    input, with noise that the network removes. It is applied in tiles to any scene. ``auto`` is noise if the scene is
-    one piece, else the scene.
+    scene. Such a model cannot score pixels that it was not fitted to. So hsad refuses it for other scenes, and for
+    scenes of more than 128 × 128 pixels, from which at most 16 pieces are learned. With ``input="scene"`` the input is
+    the scene with noise that the network removes. This model can score any scene, tile by tile. ``auto`` is noise if
+    the scene is one piece, else the scene.
 
     References
     ----------
@@ -109,7 +110,7 @@ class Autoencoder(DeepDetector):
         return 1
 
     def footprint(self, bands: int, itemsize: int) -> float:
-        """Return the bytes of spectra, twice, images, and the layers of the network (measured)."""
+        """Return the bytes per pixel of two copies of the spectra, the images and the network's layers (measured)."""
         return 2.0 * itemsize * bands + 16.0 * self.components + 40.0 * self.channels
 
     def learn(self, scan: Scan) -> SkipModel:
@@ -182,7 +183,7 @@ class Autoencoder(DeepDetector):
         ).summing_to(float(self.score(block, background)[0, 0]))
 
     def _images(self, block: Block, background: SkipModel) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Return what goes into the network, and the images that it is to reproduce."""
+        """Return the input of the network, and the images that are its target."""
         images = background.images.of(block)
         if background.given == "noise":
             return _noise(block.origin, block.valid.shape, block.scene.cols, len(images), self.seed), images
@@ -190,7 +191,7 @@ class Autoencoder(DeepDetector):
 
 
 def _noise(first: tuple[int, int], shape: tuple[int, ...], cols: int, count: int, seed: int) -> NDArray[np.float32]:
-    """Return uniform noise ``(count, rows, cols)`` that depends on the place of a pixel in its scene alone."""
+    """Return uniform noise ``(count, rows, cols)`` that depends only on the position of a pixel in its scene."""
     rows = np.arange(first[0], first[0] + shape[0])
     here = rows[:, None] * cols + np.arange(first[1], first[1] + shape[1])
     numbers = here[None] * count + np.arange(count)[:, None, None]

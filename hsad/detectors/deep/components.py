@@ -1,4 +1,4 @@
-"""The input of the learned detectors: a few images of components, whatever the bands of the scene are."""
+"""The input of the learned detectors: images of a few spectral components of a scene with any bands."""
 
 from __future__ import annotations
 
@@ -19,14 +19,15 @@ from hsad.kernels.summaries import Moments
 __all__ = ["ComponentImages", "Scaling", "learn_components", "scene_moments"]
 
 #: How components are scaled.
-#: length: leading directions of the uncentred second moment, over the root mean square length of a pixel;
-#: white: principal components, each over its own deviation; soft: each over √(own deviation · first deviation).
+#: length: leading directions of the uncentred second moment, divided by the root mean square length of a pixel.
+#: white: principal components, each divided by its deviation. soft: each divided by √(its deviation · first deviation).
 Scaling = Literal["length", "white", "soft"]
 
 _NO_VARIATION = 1e-12
 """Directions whose variance is below this share of the largest contain rounding errors only."""
 
 _FEWEST_PIXELS = 64
+"""Smallest number of valid pixels to learn from; with fewer, the components depend on chance."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +37,7 @@ class ComponentImages(Background):
     Attributes
     ----------
     vectors : (d, k) ndarray of float64
-        Directions, scaled. The largest element of each is positive.
+        Scaled directions. The largest element of each is positive.
     shift : (k,) ndarray of float64
         Subtracted from the projections.
     filling : (k,) ndarray of float64
@@ -44,9 +45,9 @@ class ComponentImages(Background):
     limit : float
         Components are clipped to ± this limit.
     pixels : int
-        Number of valid pixels that it was learned from.
+        Number of valid pixels that the projection was learned from.
     checksum : str
-        Checksum of their moments, which distinguishes one source from another.
+        Checksum of the moments of these pixels; it differs between scenes.
     """
 
     shapes: ClassVar[dict[str, Any]] = {
@@ -66,7 +67,7 @@ class ComponentImages(Background):
         return len(self.filling)
 
     def in_bands(self, contributions: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return contributions of components divided over the bands, by the squared share of each in a direction."""
+        """Return contributions of components divided over the bands, by the squares of each direction."""
         shares = self.vectors**2
         return np.asarray(shares / shares.sum(axis=0) @ contributions)
 
@@ -81,12 +82,12 @@ class ComponentImages(Background):
 
 
 def scene_moments(scan: Scan, method: str) -> Moments:
-    """Return count, mean and scatter of the valid pixels, in one pass.
+    """Return the count, mean and scatter of the valid pixels, in one pass.
 
     Raises
     ------
     DataError
-        When there are too few valid pixels to learn from, or they are all equal.
+        When there are too few valid pixels to learn from, or all valid pixels are equal.
     """
     moments = require_valid(scan(moments_of))
     if moments.count < _FEWEST_PIXELS:

@@ -1,4 +1,4 @@
-"""A sample of bounded size from one scene or several to train on: whole cells of a grid, chosen by a hash."""
+"""Training samples of bounded size from one or several scenes: whole cells of a grid, chosen by a hash."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ _SIDE = 128
 """Side of a cell in pixels. A scene that is not larger is one cell."""
 
 _MOST = 16
-"""Number of cells in the sample, of all scenes together: it bounds memory and the time of the training."""
+"""Number of cells in the sample, of all scenes together. It bounds the memory and time of the training."""
 
 _LEAST_VALID = 0.02
-"""Share of the pixels of a cell that must be valid: fewer teach nothing."""
+"""Smallest share of valid pixels in a cell; with fewer, a cell adds cost but hardly any pixels."""
 
 
 class Crop(NamedTuple):
-    """A piece of a scene: images ``(k, rows, cols)`` of float32, validity, and its place.
+    """A piece of a scene: images ``(k, rows, cols)`` of float32, mask of valid pixels, and position.
 
-    `origin` is the row and column of its first pixel, `cols` the width of its scene, `scene` the scene's number.
+    `origin` is the row and column of the first pixel, `cols` the width of the scene, `scene` the number of the scene.
     """
 
     images: NDArray[np.float32]
@@ -41,7 +41,7 @@ class Crop(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Cell:
-    """A cell of which some blocks were seen; the pixels of the others are invalid and 0."""
+    """A cell, or the part of it that lies in the blocks so far; all other pixels are invalid and 0."""
 
     images: NDArray[np.float32]
     valid: NDArray[np.bool_]
@@ -56,11 +56,12 @@ class Cell:
 
 @dataclass(frozen=True, eq=False)
 class Crops:
-    """The cells with the smallest keys, by key.
+    """The cells with the smallest keys.
 
     Attributes
     ----------
     cells : dict of int to Cell
+        The cells by key.
     """
 
     cells: dict[int, Cell]
@@ -73,10 +74,10 @@ class Crops:
 
 
 def sample_crops(scan: Scan, images: ComponentImages, seed: int) -> list[Crop]:
-    """Return the sample in the order of its keys, in one pass; it does not depend on how the scene was cut.
+    """Return the sample in the order of its keys, in one pass; it does not depend on the tiles of the scene.
 
-    Cells lie side by side, the last ones shifted inside the scene. A cell's key is a hash of the number of its first
-    pixel, of its scene and of the seed.
+    Cells lie side by side; the last ones are shifted so that they end at the edge of the scene. The key of a cell is a
+    hash of the number of its first pixel, the number of its scene and the seed.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Deep RX: one Gaussian of the features of pixels, which a network computes."""
+"""Deep RX: one Gaussian of the features that a network computes for each pixel."""
 
 from __future__ import annotations
 
@@ -29,11 +29,13 @@ _CLIP = 8.0
 """Components are clipped to ± this limit."""
 
 _RARE = 0.02
-"""Share of the rarest pixels that the Gaussian is refitted without, and that the autoencoder does not learn."""
+"""Share of the pixels, the rarest ones, that neither the second fit of the Gaussian nor the autoencoder uses."""
 
 _ENCODER_HALO = 1
+"""Halo of the autoencoder in pixels, equal to `hsad.kernels.networks.encoder.ENCODER_REACH`."""
 
 _OWN = ("autoencoder", "random")
+"""Values of `features` that name a network of hsad."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +53,7 @@ class FeatureGaussian(Background):
     whitening : (f, rank) ndarray of float64
         Whitening of the Gaussian of the standardised features.
     network : str
-        Checksum of another network, else empty.
+        Checksum of the user's network; empty for a network of hsad.
     features : int
         Number of features f.
     """
@@ -76,7 +78,7 @@ class FeatureGaussian(Background):
 
 
 def _is_network(value: Any) -> str | None:
-    """Return what `features` must be if it is not that, else None."""
+    """Return the allowed values of `features` if `value` is none of them, else None."""
     if isinstance(value, str) and (value in _OWN or value.endswith(".onnx") or value.startswith("module:")):
         return None
     return "autoencoder, random or the path of an .onnx file"
@@ -85,23 +87,23 @@ def _is_network(value: Any) -> str | None:
 @for_users
 @dataclass(frozen=True)
 class DeepRX(DeepDetector):
-    """Mahalanobis distance, not squared, of a network's features of a pixel to one Gaussian of them.
+    """Mahalanobis distance, not squared, of a network's features of a pixel to one Gaussian of all features.
 
-    The network sees 20 principal components, each over √(own deviation · deviation of the first), clipped at ±8, and is
-    a small autoencoder that removes noise from them (1 × 1 to 32 channels, 3 × 3, 12 channels in the middle): its
-    first two layers are the features. The Gaussian is that of Ledoit and Wolf, fitted again without the rarest 2 %.
-    Scores are smoothed a little.
+    The input of the network is 20 principal components, each divided by √(its deviation · deviation of the first) and
+    clipped at ±8. The network is a small autoencoder that removes noise from its input (1 × 1 to 32 channels, 3 × 3,
+    12 channels in the middle). Its first two layers are the features. The covariance of the Gaussian is that of Ledoit
+    and Wolf, fitted again without the rarest 2 % of the pixels. Scores are smoothed a little.
 
     Notes
     -----
-    ``features="random"`` leaves the network untrained. On the benchmark scenes it is as good as the trained one. So the
-    nonlinear map of many components with their neighbours helps, and not what the autoencoder learned.
+    With ``features="random"`` the network is not trained. On the benchmark scenes it is as good as the trained one. So
+    the benefit comes from the nonlinear map of many components and their neighbours, not from the training.
 
     ``features="FILE.onnx"`` (needs onnxruntime) and, in Python, ``DeepRX(network=module, layers="layer1,layer2")``
-    take the features of another network that accepts ``(1, components, rows, cols)``: its outputs, or its layers, by
-    name. Maps with a stride are brought back to the grid of the pixels. The halo of the network is measured and must
-    not exceed `context`, so that tiles fit together. A model with a module is saved with the checksum of the module,
-    without the module.
+    use the features of another network that accepts ``(1, components, rows, cols)``. The features are all its outputs,
+    or the outputs or layers in `layers`. Maps with a stride are interpolated on the grid of the pixels. The halo of the
+    network is measured and must not exceed `context`, so that tiles fit together. A model with a module is saved with
+    the checksum of the module, without the module.
 
     References
     ----------
@@ -143,11 +145,11 @@ class DeepRX(DeepDetector):
         return 1
 
     def footprint(self, bands: int, itemsize: int) -> float:
-        """Return the bytes of spectra, twice, images, and features in several copies (measured)."""
+        """Return the bytes per pixel of two copies of the spectra, the images and copies of the features (measured)."""
         return 2.0 * itemsize * bands + 16.0 * self.components + 2000
 
     def learn(self, scan: Scan) -> FeatureGaussian:
-        """Return components, trained autoencoder, and the Gaussian of the features in pieces of the scene."""
+        """Return the components, the trained autoencoder, and the Gaussian of the features in pieces of the scene."""
         from hsad.kernels.device import torch_device
 
         torch_device(self.device, "deep-rx")
@@ -189,7 +191,7 @@ class DeepRX(DeepDetector):
         )
 
     def _foreign(self) -> Any:
-        """Return the network of the user; None for one of hsad."""
+        """Return the network of the user, None for a network of hsad."""
         from hsad.kernels.networks.foreign import ModuleFeatures, OnnxFeatures
 
         if self.features in _OWN:
@@ -230,7 +232,7 @@ class DeepRX(DeepDetector):
         images: NDArray[np.float32],
         origin: tuple[int, int],
     ) -> NDArray[np.float32]:
-        """Return the features ``(f, rows, cols)`` of images whose first pixel has this place in the scene."""
+        """Return the features ``(f, rows, cols)`` of images; `origin` is their first row and column in the scene."""
         from hsad.kernels.networks.encoder import features_of
         from hsad.kernels.networks.foreign import on_pixels, stride_of
 
@@ -238,7 +240,7 @@ class DeepRX(DeepDetector):
             return features_of(weights, images, self.device)
         rows, cols = images.shape[1:]
         stride = stride_of(foreign(images), rows, cols)
-        # Places of a map with a stride lie where they lie in the whole scene: what is before the first is repeated.
+        # The block is padded at the front to a multiple of the stride, so that maps have the same grid in all blocks.
         before = [start % stride for start in origin]
         padded = np.pad(images, ((0, 0), (before[0], 0), (before[1], 0)), mode="edge")
         maps = on_pixels(foreign(padded), *padded.shape[1:])
@@ -252,7 +254,10 @@ class DeepRX(DeepDetector):
         ordinary: NDArray[np.bool_],
         network: str,
     ) -> FeatureGaussian:
-        """Return the model: a Gaussian of the ordinary pixels, then one of all but the rarest by the first."""
+        """Return the model.
+
+        The first Gaussian is fitted to the ordinary pixels, the second to all pixels but the rarest by the first.
+        """
         count = features.shape[1]
         if len(features) < 2 * count:
             raise DataError(f"deep-rx: {len(features)} valid pixels are too few for a Gaussian of {count} features")

@@ -14,29 +14,30 @@ from hsad.kernels.networks.training import Lessons, Schedule, Show
 __all__ = ["Examples", "Implants", "rare_pixels"]
 
 _RARE = 0.02
-"""Share of the pixels, the rarest ones, that are never negative examples, as they may be anomalies."""
+"""Share of the pixels, the rarest ones, that are never negative examples, because they may be anomalies."""
 
 _DECIDING = 4
 """Number of pieces with objects that decide when the training stops."""
 
 _GRAIN = 4
-"""Sample points in a pixel, along each axis, from which the abundance of a shape is counted."""
+"""Number of sample points in a pixel along each axis; the share of points in a shape is its abundance."""
 
 _GAP = 2
-"""Least distance between two objects in pixels, so that they stay two."""
+"""Least distance between two objects in pixels, so that they remain separate objects."""
 
 _TRIES = 20
+"""Number of random positions that are tried before an object is left out."""
 
 _CANDIDATES = 8
-"""Number of random pixels of which the one that is least like the place gives the spectrum."""
+"""Number of random pixels from which the spectrum is chosen that differs most from the surroundings."""
 
 _SEEN = 0.25
-"""Least abundance of a pixel that counts as object; with less, a pixel is no example at all."""
+"""Least abundance of a pixel that counts as object; a pixel with a smaller abundance above 0 is no example."""
 
 
 @dataclass(frozen=True)
 class Implants:
-    """The random objects: their number, the side of the piece, their areas in pixels, their abundances."""
+    """Number of random objects, side of the piece in pixels, range of the areas in pixels, least abundance."""
 
     count: int = 8
     side: int = 72
@@ -51,14 +52,16 @@ class Implants:
         valid: NDArray[np.bool_],
         rare: NDArray[np.bool_],
     ) -> Example:
-        """Return a random piece of `images` with objects in it.
+        """Return a random piece of `images` with implanted objects.
 
         Parameters
         ----------
         random : Generator
         images : (k, rows, cols) ndarray of float32
-        valid, rare : (rows, cols) ndarray of bool
-            Pixels with data; pixels that may be anomalies themselves, which are no negative examples.
+        valid : (rows, cols) ndarray of bool
+            Pixels with data.
+        rare : (rows, cols) ndarray of bool
+            Pixels that may be anomalies, which are no negative examples.
         """
         rows, cols = valid.shape
         height, width = min(self.side, rows), min(self.side, cols)
@@ -89,7 +92,7 @@ class Implants:
 
 
 class Examples:
-    """A sequence of pieces with objects, which a seed determines.
+    """A sequence of pieces with implanted objects, determined by a seed.
 
     Parameters
     ----------
@@ -98,7 +101,8 @@ class Examples:
     components : int
         Number of leading components that decide which pixels are rare.
     at_once : int, optional
-        Number of components, with random signs, that are drawn for each example, for networks that see one at a time.
+        Number of components that are drawn for each example, with random signs, for networks whose input is one
+        component; 0 for all components.
     """
 
     def __init__(self, pieces: Sequence[Piece], seed: int, components: int, at_once: int = 0) -> None:
@@ -118,7 +122,7 @@ class Examples:
         return [self._drawn(random) for _ in range(_DECIDING)]
 
     def lessons(self, schedule: Schedule, show: Show, method: str, device: str) -> Lessons:
-        """Return what a network learns from: these examples, and those that decide about stopping."""
+        """Return the training data of a network: these examples, and the validation examples."""
         return Lessons(self.draw, self.deciding(), schedule, show, method, device)
 
     def _drawn(self, random: np.random.Generator) -> Example:
@@ -133,7 +137,7 @@ class Examples:
 
 
 def rare_pixels(images: NDArray[np.float32], valid: NDArray[np.bool_], share: float) -> NDArray[np.bool_]:
-    """Return where the rarest `share` of the valid pixels by Mahalanobis distance are, grown by one pixel.
+    """Return the mask of the rarest `share` of the valid pixels by Mahalanobis distance, grown by one pixel.
 
     Parameters
     ----------
@@ -178,7 +182,7 @@ def _shape(random: np.random.Generator, smallest: float, largest: float) -> NDAr
 
 
 def _free_place(random: np.random.Generator, abundance: NDArray[np.float32], side: int) -> tuple[slice, slice] | None:
-    """Return a place for a square of this side that keeps its distance from objects; None when none was found."""
+    """Return a place for a square of this side at a distance from all objects, None if none was found."""
     rows, cols = abundance.shape
     if side >= min(rows, cols):
         return None

@@ -19,7 +19,7 @@ __all__ = ["DeepDetector", "check_weights"]
 
 @dataclass(frozen=True)
 class DeepDetector(Detector):
-    """A detector that learns from a random sample, which its seed decides, and computes with torch.
+    """A detector that learns from a random sample, determined by its seed, and computes with torch.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""PaDiM: one Gaussian for each place, learned from other dates; a change alarm."""
+"""PaDiM: one Gaussian for each position, learned from other dates, as a change alarm."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from hsad.kernels.summaries import Moments, Sample
 __all__ = ["PaDiM", "Places"]
 
 _FEWEST_DATES = 4
-"""Fewest dates with data at a position that has a score: of fewer, the variance says little."""
+"""Smallest number of dates with data at a position with a score; with fewer, the variance is too uncertain."""
 
 _SAMPLE = 20_000
 """Number of pixels of a date from which its medians are computed."""
@@ -41,7 +41,7 @@ class Places(Background):
     ----------
     images : ComponentImages
     count : (rows, cols) ndarray of int32
-        Dates with data at each position.
+        Number of dates with data at each position.
     mean : (rows, cols, k) ndarray of float32
     scatter : (rows, cols, k(k+1)/2) ndarray of float32
     pooled : (k, k) ndarray of float64
@@ -69,18 +69,19 @@ class Places(Background):
 @for_users
 @dataclass(frozen=True)
 class PaDiM(DeepDetector):
-    """Mahalanobis distance of a pixel from the pixels of its place on other dates: a change alarm.
+    """Mahalanobis distance of a pixel from the pixels of its position on other dates, as a change alarm.
 
     It needs at least four co-registered scenes of one size as references (``references=``, ``--references``), and a
-    scene of the same place. Its features are ten principal components of the whole stack, each over its deviation. The
-    median of each date is subtracted from its components, and they are divided by their robust deviation, so that gain
-    and haze of a date do not count. Each position has one Gaussian. Its covariance is half that of the position and
-    half the mean over all positions, plus ε of the mean variance, because a dozen dates are few for ten dimensions.
+    scene of the same area. Its features are ten principal components of the whole stack, each divided by its deviation.
+    The median of each date is subtracted from the components of this date, and the result is divided by its robust
+    deviation, so that gain and haze of a date do not count. Each position has one Gaussian. Its covariance is half that
+    of the position and half the mean over all positions, plus ε of the mean variance, because a dozen dates are few for
+    ten dimensions.
 
     Notes
     -----
-    The references must contain what changes with the season. Errors of registration are learned if they occurred there.
-    The model takes ``4·(k + k(k+1)/2)`` bytes for each pixel (260 for ten components), also in memory.
+    The references must contain the changes of the seasons. Registration errors are learned if the references have them.
+    The model takes ``4·(k + k(k+1)/2)`` bytes for each pixel (260 for ten components), on disk and in memory.
 
     References
     ----------
@@ -116,11 +117,11 @@ class PaDiM(DeepDetector):
         return 1
 
     def footprint(self, bands: int, itemsize: int) -> float:
-        """Return the bytes of spectra, twice, components, and a matrix for each pixel of a part."""
+        """Return the bytes per pixel of copies of the spectra, components, and one matrix for each pixel of a chunk."""
         return 2.5 * itemsize * bands + 16.0 * self.components**2 + 60.0 * self.components
 
     def learn(self, scan: Scan) -> Places:
-        """Return the Gaussians, after two passes for components and medians, and one for each date."""
+        """Return the Gaussians, after two passes for components and medians and one pass for each date."""
         from hsad.kernels.device import torch_device
         from hsad.kernels.networks.positions import PositionMoments
 
@@ -168,19 +169,19 @@ class PaDiM(DeepDetector):
         )
 
     def adapt(self, scan: Scan, background: Places) -> Places:
-        """Return the model with medians and deviations of the scene that will be scored next."""
+        """Return the model with the medians and deviations of the scene that will be scored next."""
         samples = require_valid(scan(_samples, background.images, self.seed))
         center, spread = _robust(samples.dates[0].spectra)
         return replace(background, center=center, spread=spread)
 
     def score(self, block: Block, background: Places) -> NDArray[np.float64]:
-        """Return the distances of the block's core; NaN where fewer than four dates have data."""
+        """Return the distances of the block's core, NaN at positions where fewer than four dates have data."""
         wide, core = widened(block, smoothing_radius(self.smooth))
         distances, known, _ = self._distances(wide, background)
         return np.where(known, smoothed(distances, known, self.smooth), np.nan)[core]
 
     def account(self, block: Block, background: Places) -> Reason:
-        """Return ``δ · C⁻¹δ`` of each component over the distance, smoothed as the score, divided over bands."""
+        """Return ``δ · C⁻¹δ`` of each component divided by the distance, smoothed as the score, divided over bands."""
         wide, core = widened(block, smoothing_radius(self.smooth))
         distances, known, products = self._distances(wide, background)
         parts = products / np.maximum(distances, np.finfo(np.float64).tiny)[..., np.newaxis]
@@ -195,7 +196,7 @@ class PaDiM(DeepDetector):
     def _distances(
         self, wide: Block, background: Places
     ) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.float64]]:
-        """Return, at the core, distances, where there are any, and their squares by component."""
+        """Return the distances of the core, the mask of pixels that have one, and the squares by component."""
         from hsad.kernels.networks.positions import position_distance
 
         rows, cols = background.count.shape
@@ -226,7 +227,7 @@ class PaDiM(DeepDetector):
 
 @dataclass(frozen=True, eq=False)
 class Date:
-    """Moments of the valid pixels of a date, and its size."""
+    """Moments of the valid pixels of a date, and the size of the scene."""
 
     moments: Moments
     rows: int
@@ -238,7 +239,7 @@ class Date:
 
 @dataclass(frozen=True, eq=False)
 class ByDate:
-    """Something of each date, by its number; what belongs to one date is merged with ``+``."""
+    """One value for each date, by the number of the date; values of the same date are merged with ``+``."""
 
     dates: dict[int, Any]
 
@@ -251,7 +252,7 @@ class ByDate:
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """Values ``(h, w, k)`` of a leaf and where they are valid."""
+    """Values ``(h, w, k)`` of a leaf, and the mask of its valid pixels."""
 
     values: NDArray[np.float32]
     valid: NDArray[np.bool_]
@@ -284,13 +285,13 @@ def _samples(block: Block, images: ComponentImages, seed: int) -> ByDate | None:
     if not block.core_valid.any():
         return None
     values = _components(images, block)[block.core][block.core_valid]
-    # The same positions on every date: what differs between medians is not which pixels were drawn.
+    # The sample has the same positions on every date, so the choice of pixels does not change the medians.
     sample = Sample.of(values, block.pixel_numbers, _SAMPLE, seed=seed)
     return ByDate({block.scene.index: sample})
 
 
 def _robust(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return median and robust deviation of each column; a deviation of 0 counts as 1."""
+    """Return the median and the robust deviation of each column; a deviation of 0 is replaced by 1."""
     center = np.median(values, axis=0)
     spread = _NORMAL * np.median(np.abs(values - center), axis=0)
     return center, np.where(spread > 0, spread, 1.0)

@@ -1,4 +1,4 @@
-"""PatchCore: the distance to the nearest of a bank of ordinary pixels."""
+"""PatchCore: the distance to the nearest pixel of a bank of ordinary pixels."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _CANDIDATES = 10
 """Number of candidates for each pixel of a greedy coreset."""
 
 _FEWEST = 16
-"""Fewest pixels of a memory bank: a smaller one does not represent a scene."""
+"""Smallest number of pixels of a memory bank; a smaller bank does not represent a scene."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +41,7 @@ class MemoryBank(Background):
     places : (m, 2) ndarray of int64
         Rows and columns of the pixels of the bank.
     near : (m, b) ndarray of int64
-        Numbers of the nearest pixels of the bank for each; ``(m, 0)`` without re-weighting.
+        Numbers of the nearest pixels of the bank for each pixel of the bank; ``(m, 0)`` without re-weighting.
     size : int
         Number of pixels m.
     """
@@ -60,22 +60,22 @@ class MemoryBank(Background):
 @for_users
 @dataclass(frozen=True)
 class PatchCore(DeepDetector):
-    """Distance of a pixel's features to the nearest of a bank of features of ordinary pixels.
+    """Distance of a pixel's features to the nearest features in a bank of ordinary pixels.
 
-    Features are ten components of the uncentred second moment over the root mean square length of a pixel, and if
-    `pool` is above 1 their means over a window of this side. The bank consists of pixels of the references or of the
-    scene itself. In the second case the rarest pixels by Mahalanobis distance and their neighbours are left out, and
-    pixels of the bank within `apart` pixels do not count, because objects would find themselves (without both rules the
-    area under the curve is .03 on benchmark scenes). Scores are smoothed a little.
+    The features are ten components of the uncentred second moment divided by the root mean square length of a pixel. If
+    `pool` is above 1, their means over a window of this side are features, too. The bank consists of pixels of the
+    references or of the scene. The rarest pixels by Mahalanobis distance and their neighbours are left out of the bank.
+    Pixels of the bank that lie within `apart` pixels in the same scene do not count, because an object would find its
+    own pixels. Without both rules the area under the curve is .03 on benchmark scenes. Scores are smoothed a little.
 
     Notes
     -----
-    The seed decides which pixels are in the bank; tiles do not. ``random`` draws them by a hash. ``greedy`` draws ten
-    times more and takes the pixel that is farthest from those taken before, again and again. So the bank also contains
+    The bank depends on the seed and not on the tiles. ``random`` draws its pixels by a hash. ``greedy`` draws ten times
+    more pixels and repeatedly takes the pixel that is farthest from all pixels taken before. So the bank also contains
     rare materials, and anomalies among them.
 
-    A pixel of the bank belongs to the scored scene if it has the features of its place there. So pixels of references
-    from other dates count at any distance.
+    A pixel of the bank belongs to the scored scene if its features equal those of its position there. So pixels of
+    references from other dates count at any distance.
 
     References
     ----------
@@ -114,11 +114,11 @@ class PatchCore(DeepDetector):
         return 1
 
     def footprint(self, bands: int, itemsize: int) -> float:
-        """Return the bytes of spectra, twice, components, and a part of the distances."""
+        """Return the bytes per pixel of copies of the spectra, components, and a chunk of distances."""
         return 2.5 * itemsize * bands + 40.0 * self.components + 600
 
     def learn(self, scan: Scan) -> MemoryBank:
-        """Return components and memory bank, after a pass each for the components, the limit of rarity and the bank."""
+        """Return the components and the memory bank, after one pass each for components, limit of rarity and bank."""
         from hsad.kernels.device import torch_device
         from hsad.kernels.networks.bank import greedy_coreset, neighbours
 
@@ -147,7 +147,7 @@ class PatchCore(DeepDetector):
         return MemoryBank(images, features, np.ascontiguousarray(places), near, len(features))
 
     def adapt(self, scan: Scan, background: MemoryBank) -> MemoryBank:
-        """Return the bank; warn of pixels that have no score, because all of it lies too near to them."""
+        """Return the bank, and warn if pixels have no score because the whole bank lies within `apart` of them."""
         extent = np.ptp(background.places, axis=0)
         if self.apart >= 0 and (extent <= 2 * self.apart).all():
             lonely = scan(_lonely, self, background, halo=self.halo)
@@ -170,9 +170,10 @@ class PatchCore(DeepDetector):
         return np.where(block.core_valid & finite[core], scores[core], np.nan)
 
     def account(self, block: Block, background: MemoryBank) -> Reason:
-        """Return the squared distance in each component over the distance, smoothed as the score, divided over bands.
+        """Return the parts of the distance by component, smoothed as the score, divided over bands.
 
-        A pooled feature counts for its component.
+        A part is the squared distance in one component divided by the distance. A pooled feature counts for its
+        component.
         """
         wide, core = widened(block, smoothing_radius(self.smooth))
         distance, finite, steps = self._distances(wide, background)
@@ -190,7 +191,7 @@ class PatchCore(DeepDetector):
     def _distances(
         self, wide: Block, background: MemoryBank
     ) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.float64]]:
-        """Return, at the core, distances, where there are any, and the steps to the nearest ones of the bank."""
+        """Return the distances of the core, the mask of pixels that have one, and the differences of the features."""
         from hsad.kernels.networks.bank import Places, nearest
 
         valid = wide.core_valid
@@ -207,17 +208,17 @@ class PatchCore(DeepDetector):
         )
         steps = np.zeros((*valid.shape, asked.shape[1]))
         steps[valid] = asked - background.features[which]
-        # No neighbour at all is left for a pixel whose scene is hardly larger than what it must keep apart from.
+        # A distance is infinite if all pixels of the bank lie within `apart`.
         return distance, valid & np.isfinite(distance), steps
 
     @staticmethod
     def own_places(background: MemoryBank, block: Block, features: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Return whether each pixel of the bank lies in this block, that is, has the features of its place there."""
+        """Return whether each pixel of the bank lies in this block and has the features of its position there."""
         at = background.places - np.array(block.origin)
         inside = ((at >= 0) & (at < np.array(block.valid.shape))).all(axis=1)
         own = np.zeros(len(at), dtype=np.bool_)
         seen = features[at[inside, 0], at[inside, 1]]
-        # Only the first feature is compared: pooled ones near an edge of the block miss the pixels outside of it.
+        # Only the first feature is compared, because pooled features near an edge of the block lack the pixels beyond.
         own[inside] = np.isclose(seen[:, 0], background.features[inside, 0], rtol=1e-9, atol=1e-12)
         return own
 
@@ -243,14 +244,14 @@ class _Rarity:
 
 
 def _components(images: ComponentImages, block: Block) -> NDArray[np.float64]:
-    """Return the components ``(rows, cols, k)`` in full precision: a pixel is recognised by them."""
+    """Return the components ``(rows, cols, k)`` in full precision, which identifies the pixels of the bank."""
     from hsad.kernels.image.projection import project
 
     return project(block.spectra, images.vectors, images.shift)
 
 
 def _lonely(block: Block, detector: PatchCore, background: MemoryBank) -> int:
-    """Return the number of the core's pixels from which no pixel of the bank is farther than `apart`."""
+    """Return the number of pixels of the core that have the whole bank within `apart` pixels."""
     near = block.core_valid.copy()
     ends = background.places.min(axis=0), background.places.max(axis=0)
     for axis, shape in ((0, (-1, 1)), (1, (1, -1))):
@@ -283,7 +284,7 @@ def _rarities(block: Block, rarity: _Rarity) -> Histogram | None:
 def _candidates(
     block: Block, detector: PatchCore, images: ComponentImages, rarity: _Rarity, limit: float, wanted: int
 ) -> Sample | None:
-    """Return a sample of the features of the core's ordinary pixels, their rows and columns behind them."""
+    """Return a sample of the ordinary pixels of the core: features, row and column of each."""
     from scipy.ndimage import binary_dilation
 
     rare = binary_dilation((rarity.map(block) > limit) & block.valid)

@@ -1,4 +1,4 @@
-"""RPCANet: robust PCA as stages of small networks that are taught with pseudo-anomalies."""
+"""RPCANet: robust PCA as stages of small networks that are trained with pseudo-anomalies."""
 
 from __future__ import annotations
 
@@ -23,30 +23,32 @@ from hsad.kernels.networks.pieces import Piece
 __all__ = ["RPCANet", "StagesModel"]
 
 _CLIP = 8.0
-"""Deviations at which components are clipped."""
+"""Whitened components are clipped to ± this limit."""
 
 _AT_ONCE = 6
-"""Components that are drawn for a step of the training."""
+"""Number of components that are drawn for a step of the training."""
 
 _EVERY = 20
-"""Steps between looks at the examples that are not learned from."""
+"""Number of training steps between evaluations of the validation examples."""
 
 _SMOOTHING = 2
+"""Radius of the smoothing kernel in pixels."""
 
 _STAGE_HALO = 9
+"""Halo of a stage in pixels, equal to `hsad.kernels.networks.rpcanet.STAGE_REACH`."""
 
 
 @dataclass(frozen=True, eq=False)
 class StagesModel(Background):
-    """What `RPCANet` learns.
+    """The result of the learning of `RPCANet`.
 
     Attributes
     ----------
     images : ComponentImages
     states : tuple of dict of str to ndarray of float32
-        Weights of the stages: before learning, where the start counts as well, and after it.
+        Weights of the stages. With ``start="control"`` or without training the weights before training are included.
     medians : (states,) ndarray of float64
-        Of the norm of the sparse part over what was learned from.
+        Median over the sample of the norm of the sparse part, for each state.
     """
 
     images: ComponentImages
@@ -65,17 +67,17 @@ class StagesModel(Background):
 class RPCANet(DeepDetector):
     """Root mean square over the components of the sparse part that stages of networks find.
 
-    A stage, for a component D and its sparse part T with three small networks L, S, M (the same for all components):
-    X = D − T, B = X + L(X); Y = T + D − B, T = Y − ε·S(Y); D = M(B + T). Components are whitened and clipped at ±8.
-    The training is to find small objects with the spectrum of another pixel in pieces of the scene. Its loss is the
-    published one (cross-entropy and overlap), except for the weight of the objects.
+    D is a component and T its sparse part. A stage has three small networks L, S, M, the same for all components, and
+    computes X = D − T, B = X + L(X); Y = T + D − B, T = Y − ε·S(Y); D = M(B + T). Components are whitened and clipped
+    at ±8. In training the network learns to find small objects with the spectrum of another pixel in pieces of the
+    scene. The loss is the published one (cross-entropy and overlap), except for the weight of the objects.
 
     Notes
     -----
-    ``start="control"`` begins where the network is exactly global RX on the components with a little smoothing, and the
-    logarithms of that start and of the trained network are averaged; ``start="random"`` is as published. On scenes of
-    100 × 100 pixels training makes it worse than its start: one filter for all components sees one whitened component
-    at a time, and learns edges from objects pasted into the scene. See the page on learned detectors.
+    With ``start="control"`` the network before training is exactly global RX on the components with a little smoothing,
+    and the logarithms of the scores of this start and of the trained network are averaged. ``start="random"`` is as
+    published. On scenes of 100 × 100 pixels the trained network is worse than this start. One filter sees one whitened
+    component at a time, and learns the edges of the implanted objects. See the page on learned detectors.
 
     References
     ----------
@@ -103,7 +105,7 @@ class RPCANet(DeepDetector):
         return 1
 
     def footprint(self, bands: int, itemsize: int) -> float:
-        """Return the bytes of spectra, twice, images, and two layers of all components (measured)."""
+        """Return the bytes per pixel of two copies of the spectra, images, and two layers of components (measured)."""
         return 2.0 * itemsize * bands + 24.0 * self.components + 12.0 * self.components * self.channels
 
     def learn(self, scan: Scan) -> StagesModel:
@@ -134,7 +136,7 @@ class RPCANet(DeepDetector):
         return StagesModel(images, tuple(states), np.array(medians))
 
     def score(self, block: Block, background: StagesModel) -> NDArray[np.float64]:
-        """Return the norm of the sparse part of the block's core, in medians; of several states the geometric mean."""
+        """Return the norm of the sparse part of the core in medians, the geometric mean if there are several states."""
         from hsad.kernels.networks.rpcanet import rpcanet_norm
 
         if not block.core_valid.any():
@@ -146,7 +148,7 @@ class RPCANet(DeepDetector):
         return np.where(block.core_valid, np.exp(total / len(background.states)), np.nan)
 
     def account(self, block: Block, background: StagesModel) -> Reason:
-        """Return the score divided by the square of each component's sparse part, and then over the bands."""
+        """Return the score divided over the components by their squared sparse parts, and then over the bands."""
         from hsad.kernels.networks.rpcanet import rpcanet_squares
 
         images = background.images.of(block)

@@ -1,4 +1,4 @@
-"""Unrolled robust PCA: an iteration of a few layers whose thresholds and matrix are learned, and can be read."""
+"""Unrolled robust PCA: an iteration of a few layers with learned thresholds and a learned matrix, which can be read."""
 
 from __future__ import annotations
 
@@ -25,28 +25,32 @@ from hsad.kernels.networks.pieces import Piece
 __all__ = ["UnrolledMember", "UnrolledModel", "UnrolledRPCA"]
 
 _GLOBAL_COMPONENTS = 20
+"""Number of components of the global Gaussian, as for deep RX and RPCANet."""
 
 _EVERY = 10
+"""Number of training steps between evaluations of the validation examples."""
 
 _CLIP = 8.0
-"""Deviations at which the components of the patch form are clipped; they are then moved to [0, 1]."""
+"""The whitened components of the form with patches are clipped to ± this limit and scaled to [0, 1]."""
 
 _PATCH_LAYERS, _RING_LAYERS = 10, 3
+"""Default numbers of layers of the form with patches and of the form with rings."""
 
 
 @dataclass(frozen=True, eq=False)
 class UnrolledMember(Background):
-    """One network.
+    """One network and its scales.
 
     Attributes
     ----------
     weights : dict of str to ndarray of float32
-        ``theta`` (layers,), ``W``, and what else learned; see `hsad.kernels.networks`.
+        ``theta`` (layers,), ``W`` and the other weights of `hsad.kernels.networks`.
     medians : (layers,) ndarray of float64
-        Medians of the scene by layer, the unit of the thresholds. The form with patches has one for all layers.
+        Median of the scene after each layer, the unit of the thresholds. The form with patches has one median.
     mean, whitening : ndarray of float64
-        Mean and whitening of the global Gaussian; empty without one.
+        Mean and whitening of the global Gaussian; empty if it is not used.
     global_median : float
+        Median of the distances to the global Gaussian.
     """
 
     weights: dict[str, NDArray[np.float32]]
@@ -69,7 +73,7 @@ class UnrolledMember(Background):
 
     @property
     def thresholds(self) -> NDArray[np.float64]:
-        """θ of each layer, in units of the scene's median, or with patches of the range of the components."""
+        """θ of each layer, in units of the scene's median; with patches, of the range of the components."""
         return np.asarray(self.weights["theta"], dtype=np.float64)
 
     @property
@@ -79,7 +83,7 @@ class UnrolledMember(Background):
 
     @property
     def change(self) -> float:
-        """Frobenius norm of W − ½I, where ½I is W before learning."""
+        """Frobenius norm of W − ½I, where ½I is W before training."""
         return float(np.linalg.norm(self.matrix - 0.5 * np.eye(len(self.matrix))))
 
 
@@ -91,9 +95,10 @@ class UnrolledModel(Background):
     ----------
     images : ComponentImages
     members : tuple of UnrolledMember
-        The score is the mean of the logarithms of their evidence. The first is the start, before learning.
+        The score is the exponential of the mean of the logarithms of their evidence. In the form with rings the first
+        network is the start, before training.
     basis : (patch², k) ndarray of float64
-        Background of a patch; empty for the form with rings.
+        Directions of the background of a patch; empty for the form with rings.
     """
 
     images: ComponentImages
@@ -134,13 +139,13 @@ class UnrolledRPCA(DeepDetector):
     - the residual ``R = λ_k(G + λ_k I)⁻¹N``, the part of N that the ring does not explain;
     - Z = S + W·R, with one matrix W for all positions and layers;
     - the evidence u: ‖Z‖, smoothed over 5 × 5 pixels, in units of the scene's median, divided by a learned power of the
-      level of clutter around;
+      level of clutter around the pixel;
     - the next S = Z·relu(1 − θ_k/u).
 
     The score is the last u, before its threshold. The logarithms of the evidence of the untrained start and of
-    `networks` trained networks are averaged, because each finds what the other misses. With ``scope="global"`` the
-    evidence of the start includes the distance from one Gaussian of the scene on 20 components, purified by u, because
-    a ring does not see an object that fills it.
+    `networks` trained networks are averaged, because each finds objects that the others miss. With ``scope="global"``
+    the evidence of the start includes the distance from one Gaussian of the scene on 20 components, purified by u,
+    because a ring does not see an object that fills it.
 
     With ``patch=P`` the network works on patches. A P × P patch of a component is one vector, all patches share W
     ``(P², P²)`` and θ, and the background of a patch has few directions. It has ten layers and starts with θ = .05 and
@@ -150,11 +155,11 @@ class UnrolledRPCA(DeepDetector):
     -----
     *Training.* ``cutpaste`` puts small objects with the spectrum of another pixel into pieces of the scene and learns
     to find them. The rarest 2 % of the pixels by global RX count neither as objects nor as background.
-    ``reconstruction`` minimises the residual of M − S plus ‖S‖ and needs no objects. It finds less than its start,
-    because the loss is not smallest with S at the anomalies. ``none`` keeps the start.
+    ``reconstruction`` minimises the residual of M − S plus ‖S‖ and needs no objects. It finds less than the start,
+    because the loss is not smallest with S at the anomalies. With ``none`` only the start is used.
 
-    Scenes of more than 128 × 128 pixels are trained on at most 16 pieces of that size, chosen by a hash. The result
-    does not depend on tiles and threads. Other leaves would change the rounding of float32 only.
+    For scenes of more than 128 × 128 pixels the training uses at most 16 pieces of that size, chosen by a hash. The
+    result does not depend on tiles and threads. Leaves of another size would change the rounding of float32 only.
 
     References
     ----------
@@ -212,13 +217,13 @@ class UnrolledRPCA(DeepDetector):
         return self.patch or self.outer
 
     def footprint(self, bands: int, itemsize: int) -> float:
-        """Return the bytes of spectra, twice, images, products of their pairs, and systems of equations (measured)."""
+        """Return the bytes per pixel of two copies of the spectra, images, their products, and systems (measured)."""
         count = self.components
         overlap = 4 * 12.0 * 4 * count if self.patch else 0.0
         return 2.0 * itemsize * bands + 4 * (6 * count**2 + 12 * count) + 100 + overlap
 
     def learn(self, scan: Scan) -> UnrolledModel:
-        """Return components, and networks with their medians after the training on pieces of the scene."""
+        """Return the components, and the networks with their medians after training on pieces of the scene."""
         from hsad.kernels.device import torch_device
 
         torch_device(self.device, "unrolled-rpca")
@@ -253,7 +258,7 @@ class UnrolledRPCA(DeepDetector):
     def layer_evidence(self, block: Block, background: UnrolledModel) -> NDArray[np.float64]:
         """Return u of each layer of the last network at the block's core, ``(layers, rows, cols)``, in medians.
 
-        Only for the form with rings: the one with patches has evidence after its last layer only.
+        It needs the form with rings. The form with patches has evidence after its last layer only.
         """
         from hsad.kernels.networks.unrolled_training import layer_maps
 
@@ -263,10 +268,10 @@ class UnrolledRPCA(DeepDetector):
         return np.stack([u[block.core] for u, _ in maps]).astype(np.float64)
 
     def account(self, block: Block, background: UnrolledModel) -> Reason:
-        """Return the evidence of each layer beside its threshold, and how far W is from where learning began.
+        """Return the evidence and the threshold of each layer, and the distance of W from its value before training.
 
-        There is no account by band: each layer divides by the clutter of its surroundings and gates what the next one
-        sees.
+        There is no account by band, because each layer divides by the clutter of its surroundings and applies a
+        threshold to the input of the next layer.
         """
         members = background.members
         unit, index = ("of the components' range", "pixel of the patch") if self.patch else ("medians", "component")
@@ -353,5 +358,5 @@ def _member(weights: dict[str, NDArray[np.float32]], scales: Any) -> UnrolledMem
 
 
 def _unit_range(piece: Piece) -> Piece:
-    """Return a piece whose images, clipped at ± `_CLIP`, are moved to [0, 1]."""
+    """Return a piece whose images, clipped at ± `_CLIP`, are scaled to [0, 1]."""
     return piece._replace(images=(piece.images + np.float32(_CLIP)) / np.float32(2 * _CLIP))

@@ -32,6 +32,7 @@ _ASSIGNED = re.compile(r"^(units|rotation)\s*[=:\s]\s*(.+)$", re.IGNORECASE)
 _BAND_S = (3500.0, 4500.0)
 # Names of files of coordinates, such as input geometry (IGM) of ENVI and location (LOC) of AVIRIS.
 _COORDINATES = re.compile(r"[_.-](igm|loc|location|lonlat|geo)(?=[_.-]|$)", re.IGNORECASE)
+_ROWS_LOOKED_AT = 17  # enough to tell degrees from metres, whichever rows are fill
 _LATITUDE = re.compile(r"lat|north|^y\b", re.IGNORECASE)
 
 
@@ -224,16 +225,22 @@ def _candidates(image: Path) -> list[Path]:
     ]
 
 
+def _largest(coordinate: _Coordinate, rows: int) -> float:
+    """Return the largest size of a coordinate in some rows: a row may hold nothing but fill."""
+    chosen = np.unique(np.linspace(0, rows - 1, _ROWS_LOOKED_AT).astype(int))
+    sizes = [np.nanmax(np.abs(coordinate.read(slice(row, row + 1))), initial=0.0) for row in map(int, chosen)]
+    return float(max(sizes))
+
+
 def _swath(header: Header, raster: RawRaster, remarks: list[str]) -> PointSwath | None:
     """Return the swath of a file of coordinates, or None with a remark if the CRS of the coordinates is not known."""
     names = header.items("band names")
     bands = (1, 0) if len(names) > 1 and _LATITUDE.search(names[0]) and not _LATITUDE.search(names[1]) else (0, 1)
     text = header.text("data ignore value")
     fill = float(text) if re.fullmatch(r"[+-]?\d+(\.\d*)?(e[+-]?\d+)?", text, re.IGNORECASE) else None
-    middle = slice(raster.shape[0] // 2, raster.shape[0] // 2 + 1)
-    x, y = (_Coordinate(raster, bands, None, component, fill).read(middle) for component in (0, 1))
+    x, y = (_largest(_Coordinate(raster, bands, None, component, fill), raster.shape[0]) for component in (0, 1))
     crs: str | None = None
-    if not (np.nanmax(np.abs(x), initial=0.0) <= 360 and np.nanmax(np.abs(y), initial=0.0) <= 90):
+    if not (x <= 360 and y <= 90):
         found, _ = georeferencing_of(header, [])
         if found is None:
             remarks.append(f"{header.path.name} states no CRS for its coordinates, which are not degrees: not used")

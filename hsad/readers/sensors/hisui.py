@@ -74,7 +74,14 @@ def read(path: Path, variable: str | None = None) -> xr.DataArray:
     factors = sibling(path, re.escape(path.stem) + r"\.txt")
     scaling = None if factors is None or bands != _ALL else _factors(factors)
     if scaling is None:
-        remarks.append(f"{path.stem}.txt with RadianceMulti and RadianceAdd is not beside it: numbers are not scaled")
+        reason = (
+            f"{path.stem}.txt is not beside it"
+            if factors is None
+            else f"it has {bands} bands, not {_ALL}"
+            if bands != _ALL
+            else f"{factors.name} has no RadianceMulti and RadianceAdd"
+        )
+        remarks.append(f"{reason}: numbers are not scaled to radiance")
     else:
         arm = (order >= _VNIR).astype(int)  # 0 is VNIR, 1 is SWIR
         known |= {"gain": scaling[0][arm], "bias": scaling[1][arm]}

@@ -172,6 +172,7 @@ def test_coordinates_that_do_not_fit_are_remarked_on(tmp_path):
     for pair, remark in (
         (np.stack([lon, lat], -1)[:5], r"line_igm.hdr is of 5×5 pixels"),
         (np.stack([x, y], -1), r"line_igm.hdr states no CRS for its coordinates"),
+        (np.stack([x, y], -1) * (np.arange(6) != 3)[:, None, None], r"line_igm.hdr states no CRS"),  # a row of fill
     ):
         write(tmp_path, pair, name="line_igm")
         cube = hsad.open_cube(path)

@@ -170,7 +170,9 @@ def test_a_module_is_not_saved_but_recognised(tmp_path):
     scene = a_scene(rows=40, cols=40)
     learned = hsad.learn(scene, hsad.DeepRX(network=strided(), components=4, context=8))
     learned.save(tmp_path / "deep.npz")
-    with pytest.raises(ParameterError, match=r"module:Sequential' is a torch module, which is not saved"):
+    with pytest.raises(
+        ParameterError, match=r"module:Sequential' is a torch module, which a model file does not contain"
+    ):
         hsad.score(scene, tmp_path / "deep.npz")
     loaded = hsad.Learned.load(tmp_path / "deep.npz")
     same = dataclasses.replace(loaded, detector=learned.detector)
@@ -186,7 +188,7 @@ def test_a_module_is_not_saved_but_recognised(tmp_path):
 def test_networks_of_others_are_looked_at_first():
     scene = a_scene(rows=40, cols=40)
     for parameters, message in (
-        ({"network": strided(), "components": 4, "context": 1}, "looks farther than 1 pixels"),
+        ({"network": strided(), "components": 4, "context": 1}, "the halo of the network is larger than 1 pixels"),
         ({"network": strided(), "components": 4, "layers": "nine"}, "no layer 'nine'; it has 0, 1, 2"),
         ({"network": strided(), "components": 3}, "does not take images of 3 components"),
         ({"network": torch.nn.Flatten(), "components": 4}, r"features are maps \(1, f, rows, cols\)"),
@@ -244,11 +246,11 @@ def test_noise_as_input_is_for_the_scene_it_was_fitted_to():
     assert np.array_equal(
         hsad.score(scene, learned), hsad.detect(scene, "autoencoder", steps=4, channels=4), equal_nan=True
     )
-    with pytest.raises(ParameterError, match="scores its own scene only: learn with input scene"):
+    with pytest.raises(ParameterError, match="scores only the scene that it was learned from; learn with input scene"):
         hsad.score(a_scene(seed=1, rows=40, cols=44), learned)
     large = a_scene(rows=40, cols=150)
     assert hsad.learn(large, "autoencoder", steps=2, channels=4).background.given == "scene"
-    with pytest.raises(ParameterError, match="input: noise is for one scene of at most 128 x 128 pixels"):
+    with pytest.raises(ParameterError, match="input: noise needs one scene of at most 128 x 128 pixels"):
         hsad.learn(large, "autoencoder", steps=2, channels=4, input="noise")
 
 

@@ -97,7 +97,7 @@ class Autoencoder(DeepDetector):
     channels: int = parameter(24, "channels of the network", check=at_least(1))
     components: int = parameter(20, "number of spectral components", check=at_least(1))
     smooth: float = parameter(0.7, "standard deviation of the smoothing, pixels", check=at_least(0))
-    steps: int = parameter(120, "most steps of the training", check=at_least(1))
+    steps: int = parameter(120, "number of steps of the training", check=at_least(1))
 
     @property
     def halo(self) -> int:
@@ -125,7 +125,7 @@ class Autoencoder(DeepDetector):
         if given == "auto":
             given = "noise" if len(crops) == 1 else "scene"
         if given == "noise" and len(crops) > 1:
-            raise ParameterError("input: noise is for one scene of at most 128 x 128 pixels: choose scene")
+            raise ParameterError("input: noise needs one scene of at most 128 x 128 pixels; choose scene")
         pieces = [
             SkipPiece(
                 _noise(crop.origin, crop.valid.shape, crop.cols, images.count, self.seed)
@@ -148,8 +148,8 @@ class Autoencoder(DeepDetector):
             moments = scene_moments(scan, "autoencoder")
             if learn_components(moments, 1, "soft").checksum != background.images.checksum:
                 raise ParameterError(
-                    "autoencoder: a model that was learned with noise as its input scores its own scene only: learn "
-                    "with input scene"
+                    "autoencoder: a model with noise as its input scores only the scene that it was learned from; "
+                    "learn with input scene"
                 )
         return background
 

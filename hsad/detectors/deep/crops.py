@@ -91,7 +91,7 @@ def sample_crops(scan: Scan, images: ComponentImages, seed: int) -> list[Crop]:
             filled = np.where(cell.valid, cell.images, images.filling[:, None, None].astype(np.float32))
             crops.append(Crop(filled, cell.valid, (cell.row, cell.col), cell.cols, cell.scene))
     if not crops:
-        raise DataError(f"none of the {_MOST} parts of the scene that were drawn holds valid pixels: try another seed")
+        raise DataError(f"seed: the {_MOST} random parts of the scene hold too few valid pixels; choose another seed")
     return crops
 
 

@@ -117,15 +117,19 @@ class DeepRX(DeepDetector):
     leaf: ClassVar[int] = 256
 
     features: str = parameter(
-        "autoencoder", "the network: autoencoder, the same but random, or an ONNX file", check=_is_network
+        "autoencoder",
+        "the network: autoencoder, random (autoencoder without training), or an ONNX file",
+        check=_is_network,
     )
     layers: str = parameter(
-        "", "of another network: names of layers or outputs, with commas; none: all outputs", check=lambda _: None
+        "",
+        "for another network: names of its layers or outputs, separated by commas; none: all outputs",
+        check=lambda _: None,
     )
-    context: int = parameter(32, "of another network: pixels on each side that it may look at", check=at_least(0))
+    context: int = parameter(32, "for another network: largest halo in pixels", check=at_least(0))
     components: int = parameter(20, "number of spectral components", check=at_least(1))
     smooth: float = parameter(0.7, "standard deviation of the smoothing, pixels", check=at_least(0))
-    steps: int = parameter(150, "most steps of the training", check=at_least(1))
+    steps: int = parameter(150, "number of steps of the training", check=at_least(1))
     network: Any = None
 
     def __post_init__(self) -> None:
@@ -186,8 +190,8 @@ class DeepRX(DeepDetector):
     def account(self, block: Block, background: FeatureGaussian) -> Reason:  # noqa: ARG002  nothing depends on them
         """Return that there is no account by band."""
         return Reason(
-            "this method gives no account by band: its distance is one of features, in which a network has mixed the "
-            "bands nonlinearly; compare the spectrum with its surroundings"
+            "this method gives no account by band, because a network mixes the bands nonlinearly in its features; "
+            "compare the spectrum with its surroundings"
         )
 
     def _foreign(self) -> Any:
@@ -201,7 +205,7 @@ class DeepRX(DeepDetector):
             return ModuleFeatures(self.network, names, self.device)
         if self.features.startswith("module:"):
             raise ParameterError(
-                f"features: {self.features!r} is a torch module, which is not saved: make the detector with it, "
+                f"features: {self.features!r} is a torch module, which a model file does not contain; pass the module, "
                 "DeepRX(network=...)"
             )
         return OnnxFeatures(self.features, names)
@@ -211,7 +215,7 @@ class DeepRX(DeepDetector):
 
         found = measured_extent(foreign, components, self.context)
         if found > self.context:
-            raise ParameterError(f"context: the network looks farther than {self.context} pixels: choose more of them")
+            raise ParameterError(f"context: the halo of the network is larger than {self.context} pixels; choose more")
 
     def _trained(
         self, scan: Scan, images: ComponentImages, crops: Sequence[Crop], rare: Sequence[NDArray[np.bool_]]

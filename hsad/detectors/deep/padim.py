@@ -89,7 +89,7 @@ class PaDiM(DeepDetector):
     2021.
     """
 
-    title: ClassVar[str] = "PaDiM: distance to what this place was on other dates (references); needs torch"
+    title: ClassVar[str] = "PaDiM: distance of a position to its values on other dates (references); needs torch"
     reference: ClassVar[str] = "Defard et al., ICPR 2021"
     leaf: ClassVar[int] = 128
 

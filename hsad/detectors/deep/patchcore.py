@@ -87,19 +87,19 @@ class PatchCore(DeepDetector):
     leaf: ClassVar[int] = 256
 
     components: int = parameter(10, "number of spectral components", check=at_least(1))
-    bank: int = parameter(2000, "most pixels in the memory bank", check=at_least(_FEWEST))
+    bank: int = parameter(2000, "largest number of pixels in the memory bank", check=at_least(_FEWEST))
     coreset: Literal["random", "greedy"] = parameter("random", "choice of the pixels in the memory bank")
     rare: float = parameter(
         0.05,
-        "share of the rarest pixels that stay out of the bank, with their neighbours",
+        "share of the rarest pixels that are left out of the bank, with their neighbours",
         check=at_least(0, below=1),
     )
     apart: int = parameter(
-        7, "nearer pixels of the bank do not count if they are of the same scene; -1: all count", check=at_least(-1)
+        7, "pixels of the bank within this distance in the same scene do not count; -1: all count", check=at_least(-1)
     )
     pool: int = parameter(1, "side of the window over which features are pooled, odd", check=odd_from(1))
     reweight: int = parameter(
-        0, "neighbours in the bank by which a distance is re-weighted; 0: none, PatchCore's: 9", check=at_least(0)
+        0, "number of neighbours that re-weight a distance; 0: none; the published method: 9", check=at_least(0)
     )
     smooth: float = parameter(0.7, "standard deviation of the smoothing, pixels", check=at_least(0))
 
@@ -136,7 +136,7 @@ class PatchCore(DeepDetector):
         if sample is None or len(sample.keys) < _FEWEST:
             found = 0 if sample is None else len(sample.keys)
             raise DataError(
-                f"patchcore: {found} pixels are left for the memory bank: choose a smaller rare ({self.rare})"
+                f"patchcore: only {found} pixels are left for the memory bank; choose a rare below {self.rare}"
             )
         features, places = sample.spectra[:, :-2], sample.spectra[:, -2:].astype(np.int64)
         if self.coreset == "greedy":

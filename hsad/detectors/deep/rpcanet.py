@@ -84,15 +84,15 @@ class RPCANet(DeepDetector):
     F. Wu et al., "RPCANet: deep unfolding RPCA based infrared small target detection", WACV 2024.
     """
 
-    title: ClassVar[str] = "RPCANet: robust PCA as stages of small networks, taught with implants; needs torch"
+    title: ClassVar[str] = "RPCANet: robust PCA as stages of small networks, trained with implants; needs torch"
     reference: ClassVar[str] = "Wu et al., WACV 2024"
     leaf: ClassVar[int] = 256
 
     stages: int = parameter(3, "number of stages", check=at_least(1))
     channels: int = parameter(16, "channels of each network", check=at_least(2))
     components: int = parameter(20, "number of whitened components", check=at_least(1))
-    start: Literal["control", "random"] = parameter("control", "where learning begins: at global RX, or at random")
-    steps: int = parameter(60, "steps of the training; 0: the start", check=at_least(0))
+    start: Literal["control", "random"] = parameter("control", "weights before training: equal to global RX, or random")
+    steps: int = parameter(60, "largest number of steps of the training; 0: no training", check=at_least(0))
 
     @property
     def halo(self) -> int:

@@ -181,12 +181,14 @@ class UnrolledRPCA(DeepDetector):
         "cutpaste", "what the training minimises, or no training"
     )
     networks: int = parameter(
-        1, "networks from different seeds; their evidence and the start's is averaged", check=at_least(1)
+        1,
+        "number of networks with different seeds; their evidence and that of the start are averaged",
+        check=at_least(1),
     )
-    steps: int = parameter(60, "most steps of the training", check=at_least(1))
+    steps: int = parameter(60, "largest number of steps of the training", check=at_least(1))
     patch: int = parameter(
         0,
-        "side of the patches of the literal form; 0: rings instead of patches",
+        "side of the patches in pixels; 0: rings instead of patches",
         check=zero_or_at_least(2),
     )
     low: Literal["rank", "smooth"] = parameter(
@@ -200,7 +202,9 @@ class UnrolledRPCA(DeepDetector):
             raise ParameterError(f"inner must be smaller than outer ({self.outer}), not {self.inner}")
         directions = self.rank if self.low == "rank" else 6
         if self.patch and directions >= self.patch**2:
-            raise ParameterError(f"patch: a background of {directions} directions leaves nothing of {self.patch}²")
+            raise ParameterError(
+                f"patch: {self.patch} x {self.patch} pixels are too few for a background of {directions} directions"
+            )
 
     @property
     def halo(self) -> int:

@@ -70,10 +70,10 @@ _COLUMN_NAMES = (
     "crosstrack",
 )
 _MICROMETERS = ("um", "µm", "μm", "micrometer", "micrometers", "micron", "microns")
-_CHUNK_BYTES = 32 * 2**20
+_CHUNK_BYTES = 32 * 2**20  # of a dask chunk: large beside the cost of a task, small beside the memory of a worker
 _MOST_CHUNKS = 20_000  # dask takes a millisecond for each
-_PRECISION = 1e-14  # of coordinates: a smaller pixel, as a share of them, cannot be told from its neighbours
-_MOST_BANDS = 1_000_000  # no sensor has so many: a header that says more is damaged
+_PRECISION = 1e-14  # relative precision of coordinates: if pixels are smaller, neighbours have equal coordinates
+_MOST_BANDS = 1_000_000  # no sensor has so many bands; a header with more is damaged
 
 
 @runtime_checkable
@@ -195,7 +195,7 @@ def build_cube(
         False for bad bands.
     band_name : sequence of str, optional
         One name for each band.
-    valid : (rows, cols) ndarray of bool or what `lazy_image` returns, optional
+    valid : (rows, cols) ndarray of bool, or the result of `lazy_image`, optional
         A mask that came with the scene.
     gain, bias : float or (bands,) array_like, optional
         Physical value = stored value · gain + bias.
@@ -204,7 +204,7 @@ def build_cube(
     crs, transform : optional
         Georeferencing; the transform may be rotated.
     attrs : mapping, optional
-        More attributes: ``interleave``, ``warnings``, the file's own description.
+        More attributes: ``interleave``, ``warnings``, and the metadata of the file.
 
     Raises
     ------

@@ -65,8 +65,8 @@ class PatchCore(DeepDetector):
     The features are ten components of the uncentred second moment divided by the root mean square length of a pixel. If
     `pool` is above 1, their means over a window of this side are features, too. The bank consists of pixels of the
     references or of the scene. The rarest pixels by Mahalanobis distance and their neighbours are left out of the bank.
-    Pixels of the bank that lie within `apart` pixels in the same scene do not count, because an object would find its
-    own pixels. Without both rules the area under the curve is .03 on benchmark scenes. Scores are smoothed a little.
+    Pixels of the bank that lie within `apart` pixels in the same scene do not count, because an object would find
+    itself. Without both rules the area under the curve is .03 on benchmark scenes. Scores are smoothed a little.
 
     Notes
     -----

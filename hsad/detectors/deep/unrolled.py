@@ -178,7 +178,7 @@ class UnrolledRPCA(DeepDetector):
     components: int = parameter(10, "number of spectral components", check=at_least(1))
     scope: Literal["ring", "global"] = parameter("global", "background of the start: the ring, or the scene as well")
     training: Literal["cutpaste", "reconstruction", "none"] = parameter(
-        "cutpaste", "what the training minimises, or no training"
+        "cutpaste", "loss of the training, or no training"
     )
     networks: int = parameter(
         1,

@@ -3,7 +3,7 @@
 ``min ‖L‖_* + λ‖S‖₁`` subject to ``X = L + S`` for a tall matrix X whose rows are spread over many blocks. An
 iteration of the method (Lin, Chen, Ma 2010) with multipliers Y and penalty μ is
 
-    S = soft(X - L + Y/μ, λ/μ),    M = X - S + Y/μ,    L = M with its singular values less 1/μ,    Y += μ (X - L - S).
+    S = soft(X - L + Y/μ, λ/μ),    M = X - S + Y/μ,    L = M with its singular values minus 1/μ,    Y += μ (X - L - S).
 
 The new Y is μ(M - L), so M is the whole state of the iteration. And L = M·W with a d × d matrix W that follows from the
 Gram matrix MᵀM. If W is known, the rows are independent of each other, and an iteration is one pass over the rows and

@@ -12,6 +12,7 @@ from hsad.kernels.device import one_torch_thread, torch_device
 __all__ = ["PositionMoments", "position_distance"]
 
 _CHUNK = 2**16
+"""Number of positions whose matrices are factored together, to bound the memory."""
 
 
 @dataclass(frozen=True, eq=False)

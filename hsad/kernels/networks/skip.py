@@ -149,7 +149,7 @@ def taught_skip(
     random : Generator
     steps : int
     noise : float
-        Standard deviation of the noise that is added to the input, drawn anew at each step; 0 for no noise.
+        Standard deviation of the noise that is added to the input and drawn again at each step; 0 for no noise.
     show : callable
     device : str
 

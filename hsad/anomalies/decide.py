@@ -232,6 +232,9 @@ def summary_line(anomalies: Anomalies) -> str:
     false = float(anomalies.columns["expected_false"][-1]) if counted else threshold["expected_false"]
     if false >= number and not threshold["trusted"]:
         return f"{text}; how many of them are false cannot be told here"
+    if counted and round(false) >= number:
+        candidates = f"{number} {'candidate' if number == 1 else 'candidates'}"
+        return f"{candidates}; background alone is expected to give about {false:.0f}: none stands out"
     doubt = "" if threshold["trusted"] else " (a number not to be trusted here)"
     return f"{text}, {'about' if counted else 'at most'} {min(false, number):.0f} of them expected false{doubt}"
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hsad.scene.swath import GridSwath, map_strips
+from hsad.scene.swath import map_strips
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,10 +14,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from hsad.scene.grid import GeoGrid
     from hsad.scene.swath import Swath
 
-__all__ = ["Spool", "orthorectified", "resampled"]
+__all__ = ["Spool", "orthorectified"]
 
 
 class Spool:
@@ -59,15 +58,6 @@ def orthorectified(scores: NDArray[Any], swath: Swath) -> NDArray[np.float32]:
     for strip in map_strips(grid):
         result[strip] = _gathered(scores, swath, strip)
     return result
-
-
-def resampled(values: NDArray[Any], source_grid: GeoGrid, target_grid: GeoGrid) -> NDArray[np.float32]:
-    """Return values ``(rows, cols)`` or ``(rows, cols, layers)`` of a grid on another grid of the same CRS.
-
-    A pixel gets the value of the source pixel that contains its centre (nearest neighbour), so there are no new values.
-    It is NaN outside of the source grid.
-    """
-    return orthorectified(values, GridSwath(source_grid, target_grid))
 
 
 def _gathered(scores: NDArray[Any], swath: Swath, strip: slice) -> NDArray[np.float32]:

@@ -20,9 +20,10 @@ from hsad.anomalies.vectors import read_anomalies
 from hsad.cli import run
 from hsad.errors import DataError, SceneWarning
 from hsad.products import write_envi
-from hsad.products.ortho import resampled
+from hsad.products.ortho import orthorectified
 from hsad.products.stac import footprint
 from hsad.scene.grid import GeoGrid
+from hsad.scene.swath import GridSwath
 
 MOON = CRS.from_wkt(
     'GEOGCS["Moon 2000",DATUM["D_Moon_2000",SPHEROID["Moon_2000_IAU_IAG",1737400,0]],'
@@ -145,6 +146,6 @@ def test_scores_that_were_turned_north_up_find_their_spectra():
         upright = source.north_up()
         scene = Scene.of(cube, upright)
         shown, valid = scene.spectra(slice(0, upright.rows), slice(0, upright.cols))
-        expected = resampled(spectra, turned, upright)
+        expected = orthorectified(spectra, GridSwath(turned, upright))
         np.testing.assert_array_equal(valid, np.isfinite(expected[..., 0]))
         np.testing.assert_array_equal(shown.astype(np.float32), expected)

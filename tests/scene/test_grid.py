@@ -9,8 +9,9 @@ from rasterio.crs import CRS
 from rasterio.warp import Resampling, reproject
 
 from hsad.errors import ParameterError
-from hsad.products.ortho import resampled
+from hsad.products.ortho import orthorectified
 from hsad.scene.grid import GeoGrid
+from hsad.scene.swath import GridSwath
 
 UTM = CRS.from_epsg(32633)
 ROTATED = Affine(2.6, -1.7, 364095.3, -1.7, -2.6, 5809965.7)
@@ -61,7 +62,7 @@ def test_a_north_up_grid_is_the_smallest_and_shows_the_nearest_pixels(degrees):
     assert 0 <= upright.cols * a - (east - west) + 1e-5 < 3.001
     assert 0 <= upright.rows * a - (north - south) + 1e-5 < 3.001
     values = np.random.default_rng(1).normal(size=(23, 31)).astype(np.float32)
-    shown = resampled(values, grid, upright)
+    shown = orthorectified(values, GridSwath(grid, upright))
     by_gdal = np.full(shown.shape, np.nan, dtype=np.float32)
     reproject(
         values, by_gdal, src_transform=turned, src_crs=UTM, dst_transform=upright.transform, dst_crs=UTM,
@@ -78,7 +79,7 @@ def test_a_north_up_grid_stays_as_it_is():
     values = np.arange(72, dtype=np.float32).reshape(8, 9)
     south_up = GeoGrid(8, 9, UTM, Affine(2.0, 0, 5e5, 0, 3.0, 5.8e6 - 24))
     assert south_up.north_up() == grid
-    np.testing.assert_array_equal(resampled(values, south_up, grid), values[::-1])
+    np.testing.assert_array_equal(orthorectified(values, GridSwath(south_up, grid)), values[::-1])
     with pytest.raises(ParameterError, match="no transform"):
         GeoGrid(8, 9, UTM, None).north_up()
 

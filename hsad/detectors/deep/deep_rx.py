@@ -32,7 +32,7 @@ _RARE = 0.02
 """Share of the pixels, the rarest ones, that neither the second fit of the Gaussian nor the autoencoder uses."""
 
 _ENCODER_HALO = 1
-"""Halo of the autoencoder in pixels, equal to `hsad.kernels.networks.encoder.ENCODER_REACH`."""
+"""Halo of the autoencoder in pixels, equal to `hsad.kernels.networks.encoder.ENCODER_HALO`."""
 
 _OWN = ("autoencoder", "random")
 """Values of `features` that name a network of hsad."""

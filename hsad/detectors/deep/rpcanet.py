@@ -35,7 +35,7 @@ _SMOOTHING = 2
 """Radius of the smoothing kernel in pixels."""
 
 _STAGE_HALO = 9
-"""Halo of a stage in pixels, equal to `hsad.kernels.networks.rpcanet.STAGE_REACH`."""
+"""Halo of a stage in pixels, equal to `hsad.kernels.networks.rpcanet.STAGE_HALO`."""
 
 
 @dataclass(frozen=True, eq=False)

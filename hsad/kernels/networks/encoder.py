@@ -19,9 +19,9 @@ from hsad.kernels.networks.weights import Arrays, arrays_of, convolution, tensor
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["ENCODER_REACH", "encoder_start", "features_of", "taught_encoder"]
+__all__ = ["ENCODER_HALO", "encoder_start", "features_of", "taught_encoder"]
 
-ENCODER_REACH = 1
+ENCODER_HALO = 1
 """Halo of a feature, in pixels: the one 3 × 3 convolution."""
 
 _NOISE = 0.1

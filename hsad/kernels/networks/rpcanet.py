@@ -24,9 +24,9 @@ from hsad.kernels.networks.weights import Arrays, Tensors, convolution, gaussian
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["STAGE_REACH", "rpcanet_norm", "rpcanet_start", "stage", "taught_rpcanet"]
+__all__ = ["STAGE_HALO", "rpcanet_norm", "rpcanet_start", "stage", "taught_rpcanet"]
 
-STAGE_REACH = 9
+STAGE_HALO = 9
 """Halo of a stage, in pixels: three networks of three 3 × 3 convolutions."""
 
 _RECONSTRUCTION = 0.01

@@ -43,8 +43,9 @@ def evaluate(
 ) -> None:
     """Compare SCORES with a truth: areas under the ROC and its relatives, objects found.
 
-    Several score rasters of one scene are compared with each other, in one table and one plot. auc, average_precision and
-    objects_found are followed by a 90 % confidence interval (bootstrap over objects). --json also has the figures of each object.
+    Several score rasters of one scene are compared with each other, in one table and one plot. The figures auc,
+    average_precision and objects_found are followed by a 90 % confidence interval (bootstrap over objects). --json
+    also has the figures of each object.
     """
     from hsad.anomalies.opened import open_scores
     from hsad.evaluation import evaluate as compare

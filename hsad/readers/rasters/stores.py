@@ -27,6 +27,7 @@ _LARGEST_CHUNK = 2 * 2**30  # bytes; zarr unpacks a chunk as a whole
 _CHUNK_OVERHEAD = 2**16  # bytes; a packed chunk may exceed the unpacked chunk by a header
 # Opening a chunk takes about 1 ms. A scene with more chunks than this, each below this size in bytes, takes minutes.
 _MANY_CHUNKS, _SMALL_CHUNK = 20_000, 1024
+_ZSTD = b"\x28\xb5\x2f\xfd"
 _MOST_FILES = 5_000_000  # a scene has far fewer files
 
 
@@ -54,8 +55,35 @@ def check_store(source: str) -> None:
                 sizes[folder] = _chunk_bytes(source, folder, entry)
             continue
         array = next((above for above in _above(folder, source) if above in sizes), None)
-        if array is not None and sizes[array] and state.st_size > 2 * sizes[array] + _CHUNK_OVERHEAD:
+        if array is None or not sizes[array]:
+            continue
+        if state.st_size > 2 * sizes[array] + _CHUNK_OVERHEAD:
             raise SceneError(f"{source}: {inside} has {state.st_size} bytes, a chunk of its array {sizes[array]}")
+        unpacked = _unpacked_bytes(entry)
+        if unpacked > sizes[array] + _CHUNK_OVERHEAD:
+            raise SceneError(f"{source}: {inside} unpacks to {unpacked} bytes, a chunk of its array has {sizes[array]}")
+
+
+def _unpacked_bytes(chunk: str) -> int:
+    """Return the size that a chunk packed by Zstandard or Blosc states for its content; 0 for other chunks.
+
+    These libraries take memory of the stated size before they unpack. The forms are those of RFC 8878, section 3.1.1,
+    and of Blosc's header, in which bytes 4 to 7 are the size of the content and 12 to 15 that of the file.
+    """
+    try:
+        with open(chunk, "rb") as file:  # noqa: PTH123  as above
+            head, size = file.read(18), os.fstat(file.fileno()).st_size
+    except OSError:
+        return 0  # zarr opens the chunk next and reports the error
+    if head.startswith(_ZSTD) and len(head) > 5:
+        flags = head[4]
+        single = flags >> 5 & 1
+        start = 5 + (not single) + (0, 1, 2, 4)[flags & 3]
+        width = (single, 2, 4, 8)[flags >> 6]
+        return int.from_bytes(head[start : start + width], "little") + (256 if width == 2 else 0)
+    if len(head) >= 16 and int.from_bytes(head[12:16], "little") == size:
+        return int.from_bytes(head[4:8], "little")
+    return 0
 
 
 def store_groups(source: str) -> list[str]:

@@ -155,6 +155,21 @@ def test_a_chunk_that_is_larger_than_its_array_says_is_refused(tmp_path):
     assert "bytes, a chunk of its array 990" in refused(path)
 
 
+@pytest.mark.parametrize("version", [2, 3])
+@pytest.mark.parametrize("codec", ["zstd", "blosc"])
+@pytest.mark.parametrize("size", [200, 70_000, 5_000_000])
+def test_a_chunk_that_unpacks_to_more_than_its_array_says_is_refused(tmp_path, version, codec, size):
+    path = store(tmp_path, version)
+    numcodecs = pytest.importorskip("numcodecs")
+    packer = numcodecs.Zstd() if codec == "zstd" else numcodecs.Blosc()
+    chunk = chunks(path)[0]
+    chunk.write_bytes(packer.encode(bytes(size)))
+    if size > 2**16 + 1000:
+        assert f"{chunk.relative_to(path)} unpacks to {size} bytes, a chunk of its array has " in refused(path)
+    else:
+        assert hsad.open_cube(path).shape == VALUES.shape  # such a size costs no memory: zarr finds the fault
+
+
 def test_chunks_of_one_number_are_refused(tmp_path):
     path = store(tmp_path)
     stated(path, shape=[100, 100, 5], chunks=[1, 1, 1])

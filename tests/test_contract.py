@@ -147,6 +147,8 @@ def test_threads_give_the_same_bits(variant):
     assert np.array_equal(hsad.detect(scene, detector(variant), workers=3, tile=64), one, equal_nan=True)
 
 
+@pytest.mark.long
+@pytest.mark.faults
 @pytest.mark.cluster
 def test_the_processes_of_a_cluster_give_the_same_bits(cluster):
     scene = a_scene(rows=70, cols=80)

@@ -47,8 +47,8 @@ def test_anonymous_memory_is_what_the_kernel_says():
 @pytest.mark.parametrize(
     ("table", "only", "works"),
     [
-        ("layouts", "bsq", ["bsq"]),
-        ("linear", "rx", ["rx"] * 2),
+        pytest.param("layouts", "bsq", ["bsq"], marks=pytest.mark.long),
+        pytest.param("linear", "rx", ["rx"] * 2, marks=pytest.mark.long),
         ("methods", "trim", ["rx --trim 0.01, 1GB, 1 threads"]),
     ],
 )

@@ -158,6 +158,8 @@ def test_methods_and_catalog(hsad_run):
     assert "abu-airport-2" in err
 
 
+@pytest.mark.long
+@pytest.mark.faults
 def test_demo_leaves_files_that_open_in_a_gis(tmp_path, hsad_run):
     status, out, _ = hsad_run("demo", "-o", tmp_path / "demo", "--json")
     assert status == 0

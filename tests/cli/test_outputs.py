@@ -189,7 +189,9 @@ def sets(scene, folder):
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["survey", "save", "plot", "convert"])
+@pytest.mark.parametrize(
+    "name", [pytest.param("survey", marks=[pytest.mark.long, pytest.mark.faults]), "save", "plot", "convert"]
+)
 def test_the_same_command_finishes_its_set_wherever_it_was_ended(name, scene, tmp_path, monkeypatch, capsys):
     number, ended = (2 if name == "survey" else 0), True  # its first two are those of "save", too
     while ended:

@@ -131,6 +131,8 @@ def test_a_class_is_named_where_it_stands(scene, tmp_path):
     assert "MeanDistanz' cannot be loaded" in wrong.stderr.splitlines()[-1]
 
 
+@pytest.mark.long
+@pytest.mark.faults
 @pytest.mark.cluster
 def test_workers_of_a_cluster_know_it_too(installed, scene, tmp_path):
     script = """
@@ -153,6 +155,8 @@ if __name__ == "__main__":
     assert np.array_equal(hsad.open_cube(output).values, hsad.open_cube(near).values)
 
 
+@pytest.mark.long
+@pytest.mark.faults
 def test_the_contract_is_for_others_too(installed):
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(ROOT / "tests" / "test_contract.py")]
     chosen = ["--detector", "mean-distance", "-k", "anomaly or lazy or background or pickles"]

@@ -120,7 +120,7 @@ def test_steps_are_short_enough_whatever_the_spectra(kind, solver):
 
 
 @pytest.mark.parametrize("kind", KINDS_OF_SPECTRA)
-@pytest.mark.parametrize("underestimated", [1, 1e-3])
+@pytest.mark.parametrize("underestimated", [pytest.param(1, marks=pytest.mark.long), 1e-3])
 def test_the_objective_never_rises_and_comes_as_near_as_theory_says(kind, underestimated):
     """Also where the power method fails: its eigenvalue is `underestimated` then, and the steps find out."""
     X = KINDS_OF_SPECTRA[kind](2).reshape(-1, 40)[:48].T

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.faults
 # MATLAB
 
 
-@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("packed", [False, pytest.param(True, marks=pytest.mark.long)])
 @pytest.mark.parametrize("at, value", [(145, 8), (184, 0), (184, 200), (144, 250), (136, 9), (152, 99)])
 def test_a_damaged_mat_does_not_end_the_process(tmp_path, at, value, packed):
     """scipy's reader crashes on numbers of an unknown type and on a missing imaginary part."""

@@ -11,7 +11,7 @@ import pytest
 from hostile.attack import attack
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="memory is measured with resource")
-SHORT = {"header": 200, "tiff": 100, "mat": 100, "background": 60, "sealed": 60, "granule": 90}
+SHORT = {"header": 80, "tiff": 40, "mat": 40, "background": 25, "sealed": 25, "granule": 35}
 LONG = {"header": 20_000, "tiff": 5_000, "mat": 3_000, "background": 2_500, "sealed": 2_500, "granule": 6_000}
 
 

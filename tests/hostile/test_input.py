@@ -180,6 +180,8 @@ def in_a_shell(tail, *arguments):
     return subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, check=False)
 
 
+@pytest.mark.long
+@pytest.mark.faults
 @posix
 def test_closed_streams(tmp_path):
     scene = write_envi(tmp_path)

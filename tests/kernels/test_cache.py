@@ -38,6 +38,8 @@ def lines_of(script, *arguments, **environment):
     return result.stdout.splitlines()
 
 
+@pytest.mark.long
+@pytest.mark.faults
 def test_without_a_folder_to_write_to_kernels_are_compiled_with_one_remark(tmp_path):
     *remarks, doctor = lines_of(NOWHERE + RUN, tmp_path / "anew.npy")
     assert [line.split()[0] for line in remarks] == ["OutputWarning"]

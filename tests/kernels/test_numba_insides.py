@@ -87,7 +87,11 @@ def test_a_numba_that_is_newer_than_the_tests_is_tried_out():
 
 
 @pytest.mark.parametrize(
-    "methods", [("rx",), pytest.param(("lrx", "crd", "kcrd", "srd", "auto"), marks=pytest.mark.long)]
+    "methods",
+    [
+        pytest.param(("rx",), marks=[pytest.mark.long, pytest.mark.faults]),
+        pytest.param(("lrx", "crd", "kcrd", "srd", "auto"), marks=pytest.mark.long),
+    ],
 )
 def test_the_plain_way_gives_the_same_scores(tmp_path, methods):
     import numpy as np

@@ -54,6 +54,8 @@ def package(tmp_path_factory):
     return target
 
 
+@pytest.mark.long
+@pytest.mark.faults
 def test_an_installed_reader_opens_scenes(package, tmp_path):
     values = np.random.default_rng(1).integers(0, 900, (12, 15, 3)).astype("int16")
     values[3, 4] = -1

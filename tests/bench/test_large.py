@@ -49,7 +49,7 @@ def test_anonymous_memory_is_what_the_kernel_says():
     [
         pytest.param("layouts", "bsq", ["bsq"], marks=pytest.mark.long),
         pytest.param("linear", "rx", ["rx"] * 2, marks=pytest.mark.long),
-        ("methods", "trim", ["rx --trim 0.01, 1GB, 1 threads"]),
+        pytest.param("methods", "trim", ["rx --trim 0.01, 1GB, 1 threads"], marks=pytest.mark.long),
     ],
 )
 def test_each_table_has_a_short_form(table, only, works):

@@ -188,6 +188,8 @@ def test_doctor_finds_a_wrong_proj_folder(hsad_run):
     assert "/nowhere" in findings["PROJ data"]["found"]
 
 
+@pytest.mark.long
+@pytest.mark.faults
 def test_a_wrong_proj_folder_is_said(scene, tmp_path):
     environment = {**os.environ, "PROJ_DATA": "/nowhere", "PROJ_LIB": "/nowhere"}
     command = [sys.executable, "-m", "hsad", "detect", str(scene / "scene.hdr"), "-o", str(tmp_path / "s.tif")]

@@ -90,6 +90,8 @@ def test_an_installed_detector_is_listed_and_a_broken_one_is_a_line(installed):
     assert "Exponent of the distance." in shown
 
 
+@pytest.mark.long
+@pytest.mark.faults
 def test_an_installed_detector_scores_and_its_background_loads_again(installed, scene, tmp_path):
     first, second = tmp_path / "a.tif", tmp_path / "b.tif"
     kept = tmp_path / "kept.npz"
@@ -111,6 +113,8 @@ def test_an_installed_detector_scores_and_its_background_loads_again(installed, 
         hsad.score(scene, kept)
 
 
+@pytest.mark.long
+@pytest.mark.faults
 def test_a_class_is_named_where_it_stands(scene, tmp_path):
     named = "mean_distance:MeanDistance"
     # A folder on the path is no installed package: no entry point leads here.

@@ -114,6 +114,8 @@ def listening(answer):
             one.close()
 
 
+@pytest.mark.long
+@pytest.mark.faults
 def test_a_silent_program_at_the_address_is_refused_after_five_seconds():
     with listening(b"") as address:
         started = time.monotonic()

@@ -82,6 +82,8 @@ def test_a_terminal_shows_a_bar_and_a_log_file_gets_lines(tmp_path):
     assert "scoring: 16 of 16 tiles" in lines[-1]
 
 
+@pytest.mark.long
+@pytest.mark.faults
 def test_without_a_terminal_nothing_is_shown(tmp_path):
     scene = write_scene(tmp_path, rows=60, cols=60, bands=5)
     for option in ([], ["--quiet"]):

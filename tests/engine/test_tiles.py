@@ -79,6 +79,8 @@ def test_every_kind_gives_the_same_bits_however_it_is_run(detector, scenes):
         assert np.array_equal(run(engine, detector, sources), whole, equal_nan=True)
 
 
+@pytest.mark.long
+@pytest.mark.faults
 @pytest.mark.cluster
 def test_every_kind_gives_the_same_bits_on_a_cluster(cluster):
     for detector in KINDS:
@@ -246,6 +248,8 @@ def _the_source(source):
     return source
 
 
+@pytest.mark.long
+@pytest.mark.faults
 @pytest.mark.cluster
 def test_what_passes_have_in_common_is_sent_to_a_cluster_once(cluster):
     source = Counted(scene(0))

@@ -249,6 +249,8 @@ def test_bad_bands_that_are_none(tmp_path, bands, said):
         hsad.detect(dlr.write_enmap(tmp_path), bad_bands=bands, **RX)
 
 
+@pytest.mark.long
+@pytest.mark.faults
 def test_the_command_line(tmp_path):
     scene = dlr.write_enmap(tmp_path)
     told = json.loads(command("info", scene, "--json").stdout)

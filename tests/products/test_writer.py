@@ -308,6 +308,8 @@ def test_demo_and_evaluation_replace_only_when_told_to(tmp_path, capsys):
     assert "exists already" in error_of(run([*map(str, arguments)]), capsys)
 
 
+@pytest.mark.long
+@pytest.mark.faults
 @posix
 def test_an_output_made_during_the_run_stays(tmp_path):
     """Another program writes the name while hsad is at work: what it wrote stays."""

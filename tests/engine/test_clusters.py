@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import shutil
 import socket
@@ -190,3 +191,21 @@ def test_a_worker_with_another_revision_is_named_before_any_work_and_when_it_joi
                 late = [outcome for _, outcome in runner.run(time.sleep, [0.1] * 20)]
                 with pytest.raises(ClusterError, match=named):
                     [outcome.result() for outcome in late]
+
+
+def test_no_garbage_is_collected_while_a_client_starts(monkeypatch):
+    import distributed
+
+    seen = []
+
+    class Watched:
+        def __init__(self, *_, **__):
+            seen.append(gc.isenabled())
+            raise OSError("no scheduler")
+
+    monkeypatch.setattr(distributed, "Client", Watched)
+    monkeypatch.setattr(connection, "_ask", lambda *_: None)
+    with pytest.raises(ParameterError, match="no dask scheduler answers"):
+        connection.connected("tcp://127.0.0.1:1")
+    assert seen == [False]
+    assert gc.isenabled()

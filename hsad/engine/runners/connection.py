@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import sys
 import threading
+from collections.abc import Iterator
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
@@ -52,9 +54,10 @@ def connected(cluster: Any) -> tuple[Client, bool]:
     try:
         if not address.startswith("inproc://"):
             _ask(address, security)
-        client = Client(
-            address, timeout=_TIMEOUT, set_as_default=False, **({} if security is None else {"security": security})
-        )
+        with _without_garbage_collection():
+            client = Client(
+                address, timeout=_TIMEOUT, set_as_default=False, **({} if security is None else {"security": security})
+            )
     except ParameterError:
         raise
     except Exception as error:
@@ -63,6 +66,22 @@ def connected(cluster: Any) -> tuple[Client, bool]:
     for name in ("distributed.client", "distributed.batched"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     return client, True
+
+
+@contextlib.contextmanager
+def _without_garbage_collection() -> Iterator[None]:
+    """Keep Python from collecting cycles meanwhile.
+
+    A client that starts holds a lock, which another client wants that is collected. If the collection happens in the
+    thread that starts the client, the thread waits for itself for ever.
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _check_address(address: str) -> None:

@@ -198,7 +198,7 @@ def anomalies_of(scores: ScoreMap, chosen: Threshold, scene: Scene | None, *, mi
             "p_value": np.asarray(chosen.p_value(found.score_max), dtype=np.float64),
             "expected_false": np.asarray(chosen.expected(found.score_max), dtype=np.float64),
             "state": np.full(number, "pending", dtype=object),
-            "kind": np.where(found.pixels > _REGION_PIXELS, "region", "object").astype(object),
+            "extent": np.where(found.pixels > _REGION_PIXELS, "region", "object").astype(object),
             "row": found.row,
             "col": found.col,
             "lon": lon,

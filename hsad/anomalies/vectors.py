@@ -44,7 +44,7 @@ COLUMNS: dict[str, type] = {
     "p_value": float,
     "expected_false": float,
     "state": str,
-    "kind": str,
+    "extent": str,
     "row": int,
     "col": int,
     "lon": float,
@@ -73,7 +73,7 @@ class Anomalies:
         ``score_mean`` are of the object's pixels. ``p_value`` is the share of background that reaches the highest
         score. ``expected_false`` is the expected number of false ones in the list down to this rank. ``row`` and
         ``col`` name the pixel with the highest score, ``lon`` and ``lat`` its centre (WGS 84; NaN without a way there).
-        ``kind`` is "object", or "region" above 100 pixels. ``state`` is one of `STATES`.
+        ``extent`` is "object", or "region" above 100 pixels. ``state`` is one of `STATES`.
     threshold : mapping
         What `Threshold.to_dict` returns, with the options of the list.
     """

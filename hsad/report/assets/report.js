@@ -341,7 +341,7 @@
     const where = A.lon[i] === null ? "" : ` · ${A.lat[i].toFixed(data.degree_decimals)}°, ${A.lon[i].toFixed(data.degree_decimals)}°`;
     const rank = A.id[i], byChance = A.expected_false[i];
     const false_ = byChance === null ? "" : ` · among the ${rank} highest, about ${short(byChance, 2)} expected by chance${byChance >= rank ? ": not distinguishable from background" : ""}`;
-    $("facts").textContent = `score ${short(A.score_max[i])}, mean ${short(A.score_mean[i])} · ${A.n_pixels[i]} pixel${A.n_pixels[i] === 1 ? "" : "s"}${area} · row ${A.row[i]}, col ${A.col[i]}${where} · p ${tiny(A.p_value[i])}${false_}${A.kind[i] === "region" ? " · a region rather than an object" : ""}`;
+    $("facts").textContent = `score ${short(A.score_max[i])}, mean ${short(A.score_mean[i])} · ${A.n_pixels[i]} pixel${A.n_pixels[i] === 1 ? "" : "s"}${area} · row ${A.row[i]}, col ${A.col[i]}${where} · p ${tiny(A.p_value[i])}${false_}${A.extent[i] === "region" ? " · a region rather than an object" : ""}`;
     const reason = data.reasons[A.id[i]];
     $("reason").textContent = reason ? reason.text : "";
     closeUp(i);

@@ -59,7 +59,7 @@ ROOMS = {
     },
     "detection": {"job", "detectors", "errors"},
     "anomalies": {"job", "engine", "readers", "products", "scene", "files", "gdal", "errors"},
-    "explanation": {"anomalies", "job", "detectors", "kernels", "errors"},
+    "explanation": {"anomalies", "job", "detectors", "kernels", "readers.libraries", "errors"},
     "plot": {"explanation", "anomalies", "evaluation", "products", "scene", "files", "errors"},
     "report": {
         "plot", "explanation", "anomalies", "job", "detectors.base", "products", "scene", "files", "errors",

@@ -16,11 +16,11 @@ from hsad.detectors.account import Reason
 from hsad.detectors.block import Block, InMemory, clamped
 from hsad.detectors.block import Scene as BlockScene
 from hsad.errors import DataError, ParameterError
-from hsad.explanation.library import Library, angle
 from hsad.job.job import Job
 from hsad.job.options import SceneOptions
 from hsad.job.prepare import prepared
 from hsad.job.request import Request
+from hsad.readers.libraries.library import Library, angle
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

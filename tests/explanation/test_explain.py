@@ -10,7 +10,7 @@ import pytest
 import hsad
 from hsad.errors import DataError, ParameterError, SceneError
 from hsad.explanation.explain import explain_scores
-from hsad.explanation.library import Library, angle
+from hsad.readers.libraries.library import Library, angle
 
 
 @pytest.fixture(scope="module")

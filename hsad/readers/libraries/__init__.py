@@ -1,0 +1,1 @@
+"""Spectral libraries: named spectra from ENVI libraries and CSV files."""

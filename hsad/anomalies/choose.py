@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hsad.anomalies.bank import BankNull, bank_methods, bank_table
-from hsad.anomalies.doubts import Doubt
-from hsad.anomalies.nulls import CleanNull, Null, otsu, pixel_null
-from hsad.anomalies.options import ThresholdOptions
+from hsad.anomalies.null.bank import BankNull, bank_methods, bank_table
+from hsad.anomalies.null.clean import CleanNull
+from hsad.anomalies.null.doubts import Doubt
+from hsad.anomalies.null.pixels import otsu, pixel_null
+from hsad.anomalies.null.protocol import CountingNull, Null
+from hsad.anomalies.null.shares import false_interval
+from hsad.anomalies.null.tail import Tail
+from hsad.anomalies.options import FALSE_OBJECTS, ThresholdOptions
 from hsad.anomalies.origin import Choice, Origin, doubts_sentence, origin_sentence
 from hsad.anomalies.scoremap import ScoreMap
-from hsad.anomalies.tail import Tail
 from hsad.errors import DataError, ParameterError
 
 if TYPE_CHECKING:
@@ -35,15 +38,20 @@ class Threshold:
     value : float
         A pixel is anomalous when its score is at least this.
     rule : str
-        One of `hsad.anomalies.options.RULES`, ``clean-region``, or ``given``.
+        One of `hsad.anomalies.options.RULES`, ``clean-region``, or ``given``. ``list`` is the default.
     origin : Origin
         What it was chosen by, and what the background was taken from.
     expected_false : float or None
-        The number of false objects that is expected in the scene; for rules of pixels an upper bound; None: not known.
+        The number of false objects that is expected among those that reach the threshold, never above their number;
+        for rules of pixels the number of false pixels in the scene, an upper bound; None: not known.
     interval : (float, float) or None
         90 % of scenes like this one have a number of false objects within it.
     doubts : tuple of Doubt
         Why the stated number should not be trusted for this scene; empty when it can be.
+    at_most : bool
+        Whether the background of the scene is calmer than any that the null was learned from: fewer are false.
+    rough : bool
+        Whether the null is the pooled one, for detectors without a table.
     null : Null or None
         The distribution of background, for p-values.
     options : ThresholdOptions
@@ -55,6 +63,8 @@ class Threshold:
     expected_false: float | None = None
     interval: tuple[float, float] | None = None
     doubts: tuple[Doubt, ...] = ()
+    at_most: bool = False
+    rough: bool = False
     null: Null | None = field(default=None, repr=False)
     options: ThresholdOptions = field(default_factory=ThresholdOptions, repr=False)
 
@@ -72,6 +82,17 @@ class Threshold:
         """Return the number of false objects that are expected to reach each score; NaN where it is not known."""
         return np.full(np.shape(scores), np.nan) if self.null is None else self.null.expected(scores)
 
+    def p_false(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the probability that an anomaly with each score is background; NaN where it is not known."""
+        return np.full(np.shape(scores), np.nan) if self.null is None else self.null.p_false(scores)
+
+    def of_listed(self, p_false: NDArray[np.float64]) -> Threshold:
+        """Return the threshold with the number of false ones among listed anomalies: the sum of their probabilities."""
+        if self.null is None or not np.isfinite(p_false).all():
+            return self
+        expected = float(p_false.sum())
+        return replace(self, expected_false=expected, interval=false_interval(expected, len(p_false)))
+
     def p_value(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the share of background that reaches each score; NaN where it is not known."""
         return np.full(np.shape(scores), np.nan) if self.null is None else self.null.p_value(scores)
@@ -83,7 +104,10 @@ class Threshold:
             "rule": self.rule,
             "origin": asdict(self.origin),
             "expected_false": self.expected_false,
+            "expected_false_high": None if self.interval is None else self.interval[1],
             "interval": None if self.interval is None else list(self.interval),
+            "at_most": self.at_most,
+            "rough": self.rough,
             "trusted": self.trusted,
             "doubts": [str(doubt) for doubt in self.doubts],
             "options": self.options.to_dict(),
@@ -115,7 +139,7 @@ def choose_threshold(
     scores = ScoreMap.of(scores)
     tail = Tail.of(scores)
     if clean is not None:
-        if options.rule not in (None, "bank"):
+        if options.rule not in (None, "list", "bank"):
             raise ParameterError(f"rule {options.rule}: a clean region counts objects, as the bank does")
         return _counted(CleanNull(Tail.of(scores, clean), tail), tail, scores, options, "clean-region")
     table = bank_table(scores.method)
@@ -124,7 +148,8 @@ def choose_threshold(
             f"rule bank: has no table for {scores.method or 'scores of an unknown method'} (there is one for "
             f"{', '.join(bank_methods())}): use another rule, or a clean region"
         )
-    if table is not None and options.rule in (None, "bank") and (options.rule == "bank" or options.pfa is None):
+    by_pixels = options.rule not in (None, "list", "bank") or options.pfa is not None
+    if table is not None and not by_pixels:
         return _counted(BankNull(table, tail), tail, scores, options, "bank")
     if options.fdr is not None:
         raise ParameterError("fdr: counts objects, so it needs the bank or a clean region")
@@ -134,32 +159,32 @@ def choose_threshold(
 def _counted(
     null: BankNull | CleanNull, tail: Tail, scores: ScoreMap, options: ThresholdOptions, background: str
 ) -> Threshold:
-    rate = options.rate
-    choice: Choice = "false objects"
-    accepted: float | None = options.false_objects
+    choice: Choice = "list"
+    accepted: float | None = None
+    rule = background
     if options.threshold is not None:
-        choice, accepted, value = "given", None, options.threshold
-        rate = float(null.rate(value))
+        choice, value, rule = "given", options.threshold, "given"
     elif options.fdr is not None:
         choice, accepted, value = "share of false objects", options.fdr, _of_fdr(null, tail, options.fdr)
-        rate = float(null.rate(value))
+    elif options.counts_objects:
+        choice, accepted, value = "false objects", options.false_objects or FALSE_OBJECTS, null.threshold(options.rate)
     else:
-        value = null.threshold(rate)
-    expected = float(null.expected(value))
+        value = null.list_threshold()
+        rule = "list" if background == "bank" else background
+    rate = options.rate if choice == "false objects" else float(null.rate(value))
     origin = Origin(choice, background, accepted, options.per, scores.method)
-    interval: tuple[float, float] | None = None
     if isinstance(null, BankNull):
-        origin, interval = replace(origin, scenes=len(null.table.sources)), null.interval(expected)
+        origin = replace(origin, scenes=len(null.table.sources))
         doubts = null.doubts(rate, scores.parameters)
     else:
         origin, doubts = replace(origin, pixels=null.region.count), null.doubts(rate)
-    rule = background if options.threshold is None else "given"
-    return Threshold(value, rule, origin, expected, interval, tuple(doubts), null, options)
+    chosen = Threshold(value, rule, origin, doubts=tuple(doubts), null=null, options=options)
+    return chosen.of_listed(null.p_false(tail.peaks[: tail.reached(value)]))
 
 
-def _of_fdr(null: BankNull | CleanNull, tail: Tail, share: float) -> float:
-    """Return the lowest score above which false objects are at most this share: Benjamini and Hochberg's rule."""
-    false = null.expected(tail.peaks) / np.arange(1, len(tail.peaks) + 1)
+def _of_fdr(null: CountingNull, tail: Tail, share: float) -> float:
+    """Return the lowest score above which false objects are at most this share, in the mean over the list."""
+    false = np.cumsum(null.p_false(tail.peaks)) / np.arange(1, len(tail.peaks) + 1)
     accepted = np.flatnonzero(false <= share)
     if not len(accepted):
         raise DataError(f"fdr {share:g}: no object stands out enough; the best list would be {false.min():.0%} false")
@@ -169,7 +194,7 @@ def _of_fdr(null: BankNull | CleanNull, tail: Tail, share: float) -> float:
 def _by_pixels(tail: Tail, scores: ScoreMap, options: ThresholdOptions) -> Threshold:
     if options.threshold is not None and options.rule is None:
         return Threshold(options.threshold, "given", Origin("given", method=scores.method), options=options)
-    rule = options.rule or "gpd"
+    rule = options.rule if options.rule not in (None, "list") else "gpd"
     by_user = options.threshold is not None
     if rule == "otsu":
         value = otsu(tail) if options.threshold is None else options.threshold
@@ -185,4 +210,4 @@ def _by_pixels(tail: Tail, scores: ScoreMap, options: ThresholdOptions) -> Thres
         bands=options.bands or scores.background.get("rank"),
         without_table=options.rule is None and options.pfa is None,
     )
-    return Threshold(value, rule, origin, float(null.expected(value)), None, (), null, options)
+    return Threshold(value, rule, origin, float(null.expected(value)), null=null, options=options)

@@ -14,6 +14,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from hsad.anomalies.choose import Threshold, choose_threshold
+from hsad.anomalies.grades import grade_of
 from hsad.anomalies.objects import find_objects
 from hsad.anomalies.opened import Scene, open_scores
 from hsad.anomalies.options import ListOptions, ThresholdOptions
@@ -178,6 +179,8 @@ def anomalies_of(scores: ScoreMap, chosen: Threshold, scene: Scene | None, *, mi
         outline = shapely.set_coordinates(outline, grid.to_map(shapely.get_coordinates(outline)))
     lon, lat = longitude_latitude(grid, found.row, found.col)
     number = len(found)
+    p_false = chosen.p_false(found.score_max)
+    chosen = chosen.of_listed(p_false)
     if grid.crs is not None and grid.transform is not None and number and np.isnan(lon).all():
         warnings.warn(
             f"{scores.source or 'scores'}: there is no way from the CRS to longitude and latitude: these are null, "
@@ -196,7 +199,9 @@ def anomalies_of(scores: ScoreMap, chosen: Threshold, scene: Scene | None, *, mi
             "score_max": found.score_max,
             "score_mean": found.score_mean,
             "p_value": np.asarray(chosen.p_value(found.score_max), dtype=np.float64),
-            "expected_false": np.asarray(chosen.expected(found.score_max), dtype=np.float64),
+            "p_false": p_false,
+            "grade": grade_of(p_false),
+            "expected_false": np.cumsum(p_false) if np.isfinite(p_false).all() else chosen.expected(found.score_max),
             "state": np.full(number, "pending", dtype=object),
             "extent": np.where(found.pixels > _REGION_PIXELS, "region", "object").astype(object),
             "row": found.row,
@@ -228,7 +233,7 @@ def summary_line(anomalies: Anomalies) -> str:
     text = f"{number} {'anomaly' if number == 1 else 'anomalies'}"
     if threshold["expected_false"] is None or not number:
         return text
-    counted = threshold["rule"] in ("bank", "clean-region", "given")
+    counted = threshold["rule"] in ("list", "bank", "clean-region", "given")
     false = float(anomalies.columns["expected_false"][-1]) if counted else threshold["expected_false"]
     if false >= number and not threshold["trusted"]:
         return f"{text}; how many of them are false cannot be told here"

@@ -18,11 +18,14 @@ if TYPE_CHECKING:
 
 __all__ = ["MERGE", "RULES", "UNIT_PIXELS", "ListOptions", "Rule", "ThresholdOptions"]
 
-Rule = Literal["bank", "gpd", "percentile", "chi2", "f", "otsu"]
+Rule = Literal["list", "bank", "gpd", "percentile", "chi2", "f", "otsu"]
 RULES: tuple[str, ...] = get_args(Rule)
 
 UNIT_PIXELS = 1e4
 """Rates of objects are numbers per this many pixels."""
+
+FALSE_OBJECTS = 10.0
+"""False objects that are accepted per `ThresholdOptions.per` pixels where they are counted and no number is set."""
 
 MERGE = 2
 """Default of `ListOptions.merge`: the bank counts its false objects with this distance."""
@@ -34,13 +37,15 @@ class ThresholdOptions:
 
     rule: Rule | None = option(
         None,
-        "rule that sets the threshold: bank counts false objects, the other rules count pixels; without it, bank where "
-        "the method has a table and no --pfa is set, else gpd",
+        "rule that sets the threshold: list holds every anomaly that is more probably real than background; bank "
+        "counts false objects; the others count pixels. Without it: list, or what another option here asks for",
         metavar="NAME",
         choices=RULES,
     )
-    false_objects: float = option(
-        10.0, "number of false objects to accept in --per pixels, for bank and for a clean region", metavar="NUMBER"
+    false_objects: float | None = option(
+        None,
+        "number of false objects to accept in --per pixels, for bank and for a clean region; 10 without it",
+        metavar="NUMBER",
     )
     per: float = option(1e4, "number of pixels that --false-objects refers to", metavar="PIXELS")
     pfa: float | None = option(
@@ -90,13 +95,19 @@ class ThresholdOptions:
             raise ParameterError(f"bands must be at least 1, not {self.bands!r}")
         if self.rate > UNIT_PIXELS / 10:
             raise ParameterError(
-                f"false_objects: {self.false_objects:g} per {self.per:g} pixels is more than one in ten pixels"
+                f"false_objects: {self.false_objects or FALSE_OBJECTS:g} per {self.per:g} pixels is more than one in "
+                "ten pixels"
             )
 
     @property
     def rate(self) -> float:
         """The number of accepted false objects per `UNIT_PIXELS` pixels."""
-        return self.false_objects / self.per * UNIT_PIXELS
+        return (self.false_objects or FALSE_OBJECTS) / self.per * UNIT_PIXELS
+
+    @property
+    def counts_objects(self) -> bool:
+        """Whether a number or a share of false objects is asked for."""
+        return self.rule == "bank" or self.false_objects is not None or self.fdr is not None or self.per != UNIT_PIXELS
 
     def to_dict(self) -> dict[str, Any]:
         """Return the options as JSON holds them; a clean region that is an array is named only."""

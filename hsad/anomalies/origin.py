@@ -10,7 +10,7 @@ from hsad.anomalies.options import UNIT_PIXELS
 
 __all__ = ["Origin", "doubts_sentence", "origin_sentence"]
 
-Choice = Literal["false objects", "share of false objects", "share of background pixels", "classes", "given"]
+Choice = Literal["list", "false objects", "share of false objects", "share of background pixels", "classes", "given"]
 
 _LAWS = {
     "percentile": "the scene's own pixels, of which this share is called anomalous whatever they are",
@@ -28,8 +28,9 @@ class Origin:
     Attributes
     ----------
     choice : str
-        What the threshold was chosen by: an accepted number of false objects, an accepted share of false ones among
-        the objects found, an accepted share of background pixels, two classes of pixels (Otsu), or the user.
+        What the threshold was chosen by: the list of all that is more probably real than background, an accepted
+        number of false objects, an accepted share of false ones among the objects found, an accepted share of
+        background pixels, two classes of pixels (Otsu), or the user.
     background : str
         What the background is taken from: ``bank``, ``clean-region``, a rule of pixels, or nothing ("").
     accepted : float or None
@@ -83,6 +84,7 @@ def origin_sentence(threshold: Mapping[str, Any]) -> str:
 def _chosen(origin: Origin) -> str:
     accepted = origin.accepted or 0.0
     return {
+        "list": "is the score from which an anomaly is more probably real than background",
         "false objects": f"accepts {accepted:g} false objects per {origin.per:g} pixels",
         "share of false objects": f"keeps false objects to {accepted:.0%} of those found",
         "share of background pixels": f"accepts a share of {accepted:g} of background pixels",

@@ -42,6 +42,8 @@ COLUMNS: dict[str, type] = {
     "score_max": float,
     "score_mean": float,
     "p_value": float,
+    "p_false": float,
+    "grade": str,
     "expected_false": float,
     "state": str,
     "extent": str,
@@ -71,8 +73,10 @@ class Anomalies:
     columns : mapping of str to (n,) ndarray
         See `COLUMNS`. ``id`` is the rank from 1. ``area_m2`` is the area on the ellipsoid of the CRS. ``score_max`` and
         ``score_mean`` are of the object's pixels. ``p_value`` is the share of background that reaches the highest
-        score. ``expected_false`` is the expected number of false ones in the list down to this rank. ``row`` and
-        ``col`` name the pixel with the highest score, ``lon`` and ``lat`` its centre (WGS 84; NaN without a way there).
+        score. ``p_false`` is the probability that the anomaly is background (NaN: not known), and ``grade`` its word
+        (`hsad.anomalies.grades`; None above .5). ``expected_false`` is the expected number of false ones in the list
+        down to this rank: the sum of ``p_false``, where that is known. ``row`` and ``col`` name the pixel with the
+        highest score, ``lon`` and ``lat`` its centre (WGS 84; NaN without a way there).
         ``extent`` is "object", or "region" above 100 pixels. ``state`` is one of `STATES`.
     threshold : mapping
         What `Threshold.to_dict` returns, with the options of the list.

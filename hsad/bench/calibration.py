@@ -1,4 +1,4 @@
-"""The tables of the thresholds (`hsad.anomalies.bank`): how they are measured, and how well they predict other scenes.
+"""The tables of the thresholds (`hsad.anomalies.null.bank`): how they are measured, and how well they predict.
 
 A table is fitted to the backgrounds of the native benchmark scenes, the same scenes binned 2 × 2, and synthetic scenes.
 It is judged by leaving out one ground at a time: the table of the other grounds states a number of false objects, and
@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from hsad import __version__
-from hsad.anomalies.bank import BankNull, BankTable, features
+from hsad.anomalies.null.bank import BankNull, BankTable, features
+from hsad.anomalies.null.tail import PEAK_REACH, Tail, peaks_of
 from hsad.anomalies.objects import find_objects
 from hsad.anomalies.scoremap import ScoreMap
-from hsad.anomalies.tail import PEAK_REACH, Tail, peaks_of
 from hsad.bench.known import KnownScene, benchmark_scenes
 from hsad.bench.suite import suite
 from hsad.detection import detect

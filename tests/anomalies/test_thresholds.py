@@ -11,12 +11,12 @@ from scipy import ndimage, stats
 from skimage.filters import threshold_otsu
 
 import hsad
-from hsad.anomalies.bank import BankNull, bank_methods, bank_table, features
 from hsad.anomalies.choose import ThresholdOptions, choose_threshold
 from hsad.anomalies.decide import summary_line
-from hsad.anomalies.nulls import CleanNull
+from hsad.anomalies.null.bank import BankNull, bank_methods, bank_table, features
+from hsad.anomalies.null.clean import CleanNull
+from hsad.anomalies.null.tail import Tail, peaks_of
 from hsad.anomalies.scoremap import ScoreMap
-from hsad.anomalies.tail import Tail, peaks_of
 from hsad.detectors import describe_detector, make_detector
 from hsad.errors import DataError, ParameterError
 
@@ -254,7 +254,7 @@ def test_methods_without_a_table_say_so():
 @pytest.mark.parametrize(
     "options, message",
     [
-        ({"rule": "best"}, "rule: 'best' is not one of bank, gpd"),
+        ({"rule": "best"}, "rule: 'best' is not one of list, bank, gpd"),
         ({"pfa": 2}, "pfa must be below 1, not 2"),
         ({"pfa": 0}, "pfa must be above 0"),
         ({"false_objects": -1}, "false_objects must be above 0"),

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from hsad.anomalies.bank import BankNull, BankTable
+from hsad.anomalies.null.bank import BankNull, BankTable
 from hsad.bench import calibration, run_calibration
 from hsad.bench.calibration import STATED, background_of, fit_table, judge
 from hsad.bench.known import KnownScene, as_cube

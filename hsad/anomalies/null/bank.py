@@ -23,8 +23,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hsad.anomalies.doubts import Doubt
-from hsad.anomalies.tail import UNIT_PIXELS, Tail
+from hsad.anomalies.null.doubts import Doubt
+from hsad.anomalies.null.shares import listed_from, shares_of_background
+from hsad.anomalies.null.tail import UNIT_PIXELS, Tail
 
 __all__ = ["BankNull", "BankTable", "bank_methods", "bank_table", "features"]
 
@@ -184,9 +185,17 @@ class BankNull:
         """Return the share of background peaks that reach each score."""
         return np.minimum(1.0, self.rate(scores) * self.tail.units / max(len(self.tail.peaks), 1))
 
+    def p_false(self, scores: NDArray[np.float64] | float) -> NDArray[np.float64]:
+        """Return the probability that an anomaly with each score is background."""
+        return shares_of_background(self.expected(self.tail.peaks), self.tail.peaks, scores)
+
     def threshold(self, rate: float) -> float:
         """Return the score that `rate` false objects per 10⁴ pixels are expected to reach."""
         return self._table_threshold(rate / self.scale)
+
+    def list_threshold(self) -> float:
+        """Return the score from which an anomaly is as probably real as background."""
+        return listed_from(self.p_false(self.tail.peaks), self.tail.peaks)
 
     def _table_threshold(self, rate: float) -> float:
         """Return the score that `rate` peaks per 10⁴ pixels reach by the table alone, without the scene's factor."""
@@ -287,7 +296,7 @@ def _differs(known: Mapping[str, Any], name: str, value: Any) -> bool:
 
 @functools.cache
 def _tables() -> dict[str, BankTable]:
-    path = files("hsad.anomalies") / "bank.json"
+    path = files("hsad.anomalies.null") / "bank.json"
     if not path.is_file():
         return {}
     return {table["method"]: BankTable.from_dict(table) for table in json.loads(path.read_text("utf-8"))["tables"]}

@@ -1,4 +1,4 @@
-"""Distributions of background scores by other rules than the bank: how many false alarms reach a score.
+"""Distributions of the scores of background pixels: how many false pixels reach a score.
 
 The rules of pixels (``percentile``, ``gpd``, ``chi2``, ``f``) state a number of false pixels. There are at most as many
 false objects.
@@ -6,15 +6,12 @@ false objects.
 
 from __future__ import annotations
 
-import functools
-import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hsad.anomalies.doubts import Doubt
-from hsad.anomalies.tail import UNIT_PIXELS, Tail
+from hsad.anomalies.null.tail import Tail
 from hsad.errors import DataError, ParameterError
 
 if TYPE_CHECKING:
@@ -22,7 +19,7 @@ if TYPE_CHECKING:
 
     from hsad.anomalies.scoremap import ScoreMap
 
-__all__ = ["CleanNull", "Null", "PixelNull", "otsu", "pixel_null"]
+__all__ = ["PixelNull", "otsu", "pixel_null"]
 
 _GPD_FROM = 0.95
 """Quantile above which the generalised Pareto distribution is fitted: 5 % of the pixels."""
@@ -30,20 +27,6 @@ _GPD_SAMPLE = 100_000
 """Pixels above the quantile that the fit uses at most: the standard error of the shape is 1/√n = 0.003 then."""
 _OTSU_BINS = 256
 """Bins of the histogram, as in scikit-image's `threshold_otsu`."""
-_TAIL_PEAKS = 30
-"""Highest peaks of a clean region from which the fall of the rate is estimated: its scale is known to 1/√30 = 18 %."""
-
-
-class Null(Protocol):
-    """A distribution of the scores of background."""
-
-    def expected(self, scores: NDArray[np.float64] | float) -> NDArray[np.float64]:
-        """Return the number of false alarms in the scene that reach each score."""
-        ...
-
-    def p_value(self, scores: NDArray[np.float64] | float) -> NDArray[np.float64]:
-        """Return the probability that one piece of background reaches each score."""
-        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,68 +60,15 @@ class PixelNull:
         """Return the number of false pixels that reach each score: an upper bound of that of false objects."""
         return np.asarray(self.p_value(scores) * self.tail.count)
 
+    def p_false(self, scores: NDArray[np.float64] | float) -> NDArray[np.float64]:
+        """Return NaN: what background pixels do says nothing about how many objects there are."""
+        return np.full(np.shape(scores), np.nan)
+
     def threshold(self, pfa: float) -> float:
         """Return the score that this share of background pixels reaches."""
         if self.distribution is None:
             return self.tail.quantile(1.0 - pfa)
         return float(self.distribution.isf(min(1.0, pfa / self.share)))
-
-
-@dataclass(frozen=True, eq=False)
-class CleanNull:
-    """The peaks of a region that is background according to the user.
-
-    Attributes
-    ----------
-    region, tail : Tail
-        Of the region, and of the whole scene.
-    """
-
-    region: Tail
-    tail: Tail
-
-    @functools.cached_property
-    def _fall(self) -> tuple[float, float]:
-        """The score above which the rate falls exponentially, and its scale (the mean excess of the top peaks)."""
-        top = self.region.peaks[: min(_TAIL_PEAKS, len(self.region.peaks))]
-        if len(top) < 5 or top[0] == top[-1]:
-            raise DataError(f"clean region: {len(self.region.peaks)} peaks are too few to tell its background by")
-        return float(top[-1]), float((top[:-1] - top[-1]).mean())
-
-    def rate(self, scores: NDArray[np.float64] | float) -> NDArray[np.float64]:
-        """Return the number of false objects per 10⁴ pixels that reach each score."""
-        values = np.asarray(scores, dtype=np.float64)
-        start, scale = self._fall
-        rising = self.region.peaks[::-1]
-        counted = len(rising) - np.searchsorted(rising, values, side="left")
-        top = min(_TAIL_PEAKS, len(rising))
-        return np.where(values > start, top * np.exp(-(values - start) / scale), counted) / self.region.units
-
-    def expected(self, scores: NDArray[np.float64] | float) -> NDArray[np.float64]:
-        """Return the number of false objects of the scene that reach each score."""
-        return np.asarray(self.rate(scores) * self.tail.units)
-
-    def p_value(self, scores: NDArray[np.float64] | float) -> NDArray[np.float64]:
-        """Return the share of the region's peaks that reach each score; at least 1 / (n + 1) for a region of n peaks.
-
-        A region of n peaks cannot tell a smaller share (B. Phipson, G. K. Smyth, "Permutation
-        p-values should never be zero", Stat. Appl. Genet. Mol. Biol. 9(1), 2010).
-        """
-        number = len(self.region.peaks)
-        return np.clip(self.rate(scores) * self.region.units / max(number, 1), 1 / (number + 1), 1.0)
-
-    def threshold(self, rate: float) -> float:
-        """Return the score that `rate` false objects per 10⁴ pixels reach."""
-        start, scale = self._fall
-        wanted = rate * self.region.units
-        top = min(_TAIL_PEAKS, len(self.region.peaks))
-        return start + scale * math.log(top / wanted) if wanted < top else self.region.level(rate)
-
-    def doubts(self, rate: float) -> list[Doubt]:
-        """Return why the stated rate should not be trusted."""
-        if rate * self.region.units >= 1:
-            return []
-        return [Doubt("small region", {"pixels": self.region.count, "rate": rate, "unit": UNIT_PIXELS})]
 
 
 def pixel_null(rule: str, tail: Tail, scores: ScoreMap, bands: int | None) -> PixelNull:

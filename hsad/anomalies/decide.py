@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from hsad.anomalies.choose import Threshold, choose_threshold
 from hsad.anomalies.grades import grade_of
+from hsad.anomalies.marks.states import PENDING
 from hsad.anomalies.objects import find_objects
 from hsad.anomalies.opened import Scene, open_scores
 from hsad.anomalies.options import ListOptions, ThresholdOptions
@@ -202,7 +203,10 @@ def anomalies_of(scores: ScoreMap, chosen: Threshold, scene: Scene | None, *, mi
             "p_false": p_false,
             "grade": grade_of(p_false),
             "expected_false": np.cumsum(p_false) if np.isfinite(p_false).all() else chosen.expected(found.score_max),
-            "state": np.full(number, "pending", dtype=object),
+            "state": np.full(number, PENDING, dtype=object),
+            "note": texts,
+            "class": texts,
+            "reason": texts,
             "extent": np.where(found.pixels > _REGION_PIXELS, "region", "object").astype(object),
             "row": found.row,
             "col": found.col,

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hsad.errors import OutputError, ParameterError, SceneError, without_warnings
+from hsad.anomalies.marks.states import STATES, state_of
+from hsad.errors import OutputError, SceneError, without_warnings
 from hsad.files import check_output, publish, staging
 from hsad.products.styles import vector_style
 from hsad.readers.existing import existing_file
@@ -26,11 +27,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["COLUMNS", "STATES", "VECTOR_SUFFIXES", "Anomalies", "read_anomalies", "set_states", "write_anomalies"]
+__all__ = ["COLUMNS", "LAYER", "VECTOR_SUFFIXES", "Anomalies", "read_anomalies", "write_anomalies"]
 
 VECTOR_SUFFIXES = (".gpkg", ".geojson", ".json")
-STATES = ("pending", "good", "bad")
-"""States of a review: not decided, a find, a false alarm."""
 LAYER = "anomalies"
 _NAMING = ("id", "row", "col")
 """Fields that say which anomaly a record is."""
@@ -46,6 +45,9 @@ COLUMNS: dict[str, type] = {
     "grade": str,
     "expected_false": float,
     "state": str,
+    "note": str,
+    "class": str,
+    "reason": str,
     "extent": str,
     "row": int,
     "col": int,
@@ -77,7 +79,8 @@ class Anomalies:
         (`hsad.anomalies.grades`; None above .5). ``expected_false`` is the expected number of false ones in the list
         down to this rank: the sum of ``p_false``, where that is known. ``row`` and ``col`` name the pixel with the
         highest score, ``lon`` and ``lat`` its centre (WGS 84; NaN without a way there).
-        ``extent`` is "object", or "region" above 100 pixels. ``state`` is one of `STATES`.
+        ``extent`` is "object", or "region" above 100 pixels. ``state`` is one of `STATES`. ``note`` and
+        ``class`` are what a person typed. ``reason`` says in words why the anomaly stands out.
     threshold : mapping
         What `Threshold.to_dict` returns, with the options of the list.
     """
@@ -263,6 +266,8 @@ def read_anomalies(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
     ------
     SceneError
         When it is no such file.
+    ParameterError
+        When a state is unknown.
     """
     from pyogrio.raw import read
 
@@ -277,56 +282,8 @@ def read_anomalies(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
         if name in _NAMING and column.dtype.kind not in "iu":  # numbers with a null among them are floats
             raise SceneError(f"{path}: holds no anomalies of hsad: its field {name} is not of whole numbers")
     columns = [column.tolist() for column in fields]
-    return [dict(zip(names, map(_plain, values), strict=True)) for values in zip(*columns, strict=True)]
-
-
-def set_states(path: str | os.PathLike[str], states: Mapping[int, str]) -> int:
-    """Write states into a GeoPackage of anomalies; return the number of states that changed.
-
-    Parameters
-    ----------
-    path : path
-        A GeoPackage that `write_anomalies` made.
-    states : mapping of int to str
-        One of `STATES` for each ``id``.
-
-    Raises
-    ------
-    ParameterError
-        When a state or an id is unknown; nothing is written then.
-    SceneError
-        When the file is no GeoPackage of anomalies.
-    OutputError
-        When it cannot be written; nothing is changed then.
-    """
-    wrong = next(((number, state) for number, state in states.items() if state not in STATES), None)
-    if wrong is not None:
-        raise ParameterError(f"anomaly {wrong[0]}: state {wrong[1]!r} is not one of {', '.join(STATES)}")
-    if Path(path).suffix.lower() != ".gpkg":
-        raise SceneError(f"{path}: states are kept in a GeoPackage (.gpkg)")
-    records = read_anomalies(path)
-    if any("state" not in record for record in records):
-        raise SceneError(f"{path}: holds no anomalies of hsad: it has no field state")
-    known = {record["id"]: record["state"] for record in records}
-    missing = sorted(set(states) - set(known))
-    if missing:
-        raise ParameterError(f"{path}: has no anomaly {missing[0]}; its ids run from 1 to {max(known, default=0)}")
-    changed = {number: state for number, state in states.items() if known[number] != state}
-    check_output(path, (".gpkg",), overwrite=True)
-    try:
-        _update_states(path, changed)
-    except sqlite3.Error as error:
-        raise OutputError(f"{path}: cannot be written: {error}") from error
-    return len(changed)
-
-
-def _update_states(path: str | os.PathLike[str], changed: Mapping[int, str]) -> None:
-    """Write the states in one transaction: all of them or none."""
-    with closing(sqlite3.connect(path)) as database, database:
-        # Triggers of the spatial index name these functions. They are not called, since no geometry changes.
-        for name in ("ST_IsEmpty", "ST_MinX", "ST_MaxX", "ST_MinY", "ST_MaxY"):
-            database.create_function(name, 1, lambda _: None)
-        database.executemany(
-            f"UPDATE {LAYER} SET state = ? WHERE id = ?",  # noqa: S608  a constant
-            [(state, number) for number, state in changed.items()],
-        )
+    records = [dict(zip(names, map(_plain, values), strict=True)) for values in zip(*columns, strict=True)]
+    for record in records:
+        if "state" in record:  # files of earlier versions have other words
+            record["state"] = state_of(str(record["state"] or ""), f"{path}: anomaly {record['id']}: state")
+    return records

@@ -157,7 +157,7 @@ def report(
 @click.argument("reviewed", metavar="REVIEWED.geojson")
 @json_option
 def review(anomalies: str, reviewed: str, as_json: bool) -> None:
-    """Write the states that were marked in the report's page back into the GeoPackage."""
+    """Write the states, notes and classes that were given in the report's page back into the GeoPackage."""
     from hsad.report.review import apply_review
 
     result = apply_review(anomalies, reviewed)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["STATE_COLORS", "raster_style", "vector_style"]
 
-STATE_COLORS = {"pending": "#ffb000", "good": "#1fb57a", "bad": "#7f8aa3"}
+STATE_COLORS = {"pending": "#ffb000", "real": "#1fb57a", "not real": "#7f8aa3", "unsure": "#cc79a7"}
 """Colours of anomalies by the state of their review; colour-blind users can distinguish them on light and dark maps."""
 
 _VERSION = "3.22.0"  # the oldest QGIS with all elements of the styles

@@ -1,4 +1,4 @@
-"""From the page back into the GeoPackage: the states that somebody marked."""
+"""From the page back into the GeoPackage: the states, notes and classes that somebody gave."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from hsad.anomalies.reviewed import read_marks
-from hsad.anomalies.vectors import read_anomalies, set_states
+from hsad.anomalies.marks.reviewed import read_marks
+from hsad.anomalies.marks.written import set_marks
+from hsad.anomalies.vectors import read_anomalies
 from hsad.errors import SceneError
 
 __all__ = ["apply_review"]
 
 
 def apply_review(anomalies: str | Path, reviewed: str | Path) -> dict[str, Any]:
-    """Write the states of a reviewed GeoJSON file, as the report's page saves it, into a GeoPackage.
+    """Write the marks of a reviewed GeoJSON file, as the report's page saves it, into a GeoPackage.
 
     Parameters
     ----------
@@ -26,7 +27,7 @@ def apply_review(anomalies: str | Path, reviewed: str | Path) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``changed``: the number of states that changed; ``states``: the number of anomalies in each state.
+        ``changed``: the number of anomalies that changed; ``states``: the number of anomalies in each state.
 
     Raises
     ------
@@ -46,6 +47,6 @@ def apply_review(anomalies: str | Path, reviewed: str | Path) -> dict[str, Any]:
                 f"{reviewed}: is a review of other anomalies: {number} lies at {place[0]!r:.40},{place[1]!r:.40}, "
                 f"in {anomalies} at {known[number][0]},{known[number][1]}"
             )
-    changed = set_states(anomalies, {number: mark.state for number, mark in marks.items()})
+    changed = set_marks(anomalies, marks)
     counts = Counter(str(record["state"]) for record in read_anomalies(anomalies))
     return {"output": str(anomalies), "changed": changed, "states": dict(sorted(counts.items()))}

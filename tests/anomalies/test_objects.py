@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from contextlib import closing
 
 import numpy as np
 import pyogrio
@@ -20,9 +21,11 @@ from scipy import ndimage
 
 import hsad
 from hsad.anomalies.decide import threshold_to_file
+from hsad.anomalies.marks.reviewed import Mark
+from hsad.anomalies.marks.written import set_marks
 from hsad.anomalies.objects import find_objects
 from hsad.anomalies.options import ListOptions
-from hsad.anomalies.vectors import COLUMNS, read_anomalies, set_states
+from hsad.anomalies.vectors import COLUMNS, read_anomalies
 from hsad.errors import OutputError, ParameterError, SceneError
 from hsad.scene.cube import GeoGrid
 
@@ -165,20 +168,41 @@ def test_files_are_read_by_others(tmp_path, crs, transform):
         assert getattr(outer, "geoms", [outer])[0].exterior.is_ccw
 
 
-def test_states_go_into_the_geopackage(tmp_path):
+def test_marks_go_into_the_geopackage(tmp_path):
     found = hsad.polygons(georeferenced(noise(60, 50)), false_objects=100)
     path = hsad.write_anomalies(found, tmp_path / "a.gpkg")
     before = pyogrio.raw.read(path, layer="anomalies")[2]
-    assert set_states(path, {1: "good", 3: "bad", 2: "pending"}) == 2
-    assert [record["state"] for record in read_anomalies(path)][:4] == ["good", "pending", "bad", "pending"]
+    marks = {1: Mark("real", "a blue car", "vehicle"), 3: Mark("not real"), 2: Mark("pending", "", "")}
+    assert set_marks(path, marks) == 2
+    records = read_anomalies(path)[:4]
+    assert [record["state"] for record in records] == ["real", "pending", "not real", "pending"]
+    assert [(record["note"], record["class"]) for record in records[:2]] == [("a blue car", "vehicle"), (None, None)]
     np.testing.assert_array_equal(pyogrio.raw.read(path, layer="anomalies")[2], before)
-    with pytest.raises(ParameterError, match="state 'fine' is not one of pending, good, bad"):
-        set_states(path, {1: "fine"})
+    assert set_marks(path, {1: Mark("unsure")}) == 1  # a note that is not stated stays
+    assert [read_anomalies(path)[0][name] for name in ("state", "note")] == ["unsure", "a blue car"]
+    assert set_marks(path, {1: Mark("real", "")}) == 1
+    assert [read_anomalies(path)[0][name] for name in ("state", "note", "class")] == ["real", None, "vehicle"]
     with pytest.raises(ParameterError, match="has no anomaly 99999"):
-        set_states(path, {1: "bad", 99999: "good"})
-    assert read_anomalies(path)[0]["state"] == "good"
-    with pytest.raises(SceneError, match="kept in a GeoPackage"):
-        set_states(tmp_path / "a.geojson", {1: "good"})
+        set_marks(path, {1: Mark("not real"), 99999: Mark("real")})
+    assert read_anomalies(path)[0]["state"] == "real"
+    with pytest.raises(SceneError, match="written into a GeoPackage"):
+        set_marks(tmp_path / "a.geojson", {1: Mark("real")})
+
+
+def test_files_of_earlier_versions_are_read_and_marked(tmp_path):
+    found = hsad.polygons(georeferenced(noise(60, 50)), false_objects=100)
+    path = hsad.write_anomalies(found, tmp_path / "a.gpkg")
+    with closing(sqlite3.connect(path)) as database, database:
+        for name in ("ST_IsEmpty", "ST_MinX", "ST_MaxX", "ST_MinY", "ST_MaxY"):
+            database.create_function(name, 1, lambda _: None)
+        database.execute("UPDATE anomalies SET state = CASE id WHEN 1 THEN 'good' WHEN 2 THEN 'bad' ELSE state END")
+        database.execute("ALTER TABLE anomalies DROP COLUMN note")
+        database.execute("ALTER TABLE anomalies DROP COLUMN class")
+    assert [record["state"] for record in read_anomalies(path)][:3] == ["real", "not real", "pending"]
+    assert set_marks(path, {3: Mark("real", "seen", "roof"), 1: Mark("real")}) == 1
+    names, rows = pyogrio.raw.read(path, layer="anomalies")[0]["fields"], read_anomalies(path)
+    assert {"note", "class"} <= set(names)
+    assert [rows[2][name] for name in ("state", "note", "class")] == ["real", "seen", "roof"]
 
 
 def test_no_anomaly_is_a_valid_answer(tmp_path):

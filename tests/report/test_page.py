@@ -111,20 +111,20 @@ def test_keys_walk_and_mark_and_marks_survive_a_reload(opened):
     opened.keyboard.press("j")
     assert opened.inner_text("#name") == "Anomaly 2 · pending"
     opened.keyboard.press("k")
-    opened.keyboard.press("g")  # marks 1, goes on to 2
-    opened.keyboard.press("b")
+    opened.keyboard.press("r")  # marks 1, goes on to 2
+    opened.keyboard.press("n")
     assert opened.inner_text("#name") == "Anomaly 3 · pending"
-    opened.keyboard.press("b")
+    opened.keyboard.press("n")
     opened.keyboard.press("k")
-    opened.keyboard.press("u")
+    opened.keyboard.press("p")
     opened.keyboard.press("?")
     assert opened.locator("dialog[open]").count() == 1
     opened.keyboard.press("Escape")
     assert opened.locator("dialog[open]").count() == 0
     opened.reload()
     states = opened.locator(".row span:last-child").all_inner_texts()
-    assert states[:4] == ["good", "bad", "pending", "pending"]
-    opened.select_option("#state", "bad")
+    assert states[:4] == ["real", "not real", "pending", "pending"]
+    opened.select_option("#state", "not real")
     assert opened.locator(".row").count() == 1
 
 
@@ -161,7 +161,7 @@ def test_a_click_on_the_map_selects_what_is_there(opened, files):
 
 
 def test_downloads_and_the_way_back(opened, files, tmp_path):
-    for key in "gbg":
+    for key in "rnr":
         opened.keyboard.press(key)
     with opened.expect_download() as saved:
         opened.click("#geojson")
@@ -170,12 +170,12 @@ def test_downloads_and_the_way_back(opened, files, tmp_path):
         opened.click("#csv")
     saved.value.save_as(tmp_path / "reviewed.csv")
     table = list(csv.DictReader((tmp_path / "reviewed.csv").read_text().splitlines()))
-    assert [row["state"] for row in table[:4]] == ["good", "bad", "good", "pending"]
+    assert [row["state"] for row in table[:4]] == ["real", "not real", "real", "pending"]
     assert table[0]["source"].endswith("<img src=x onerror=alert(1)>&amp;.hdr")
     shutil.copy(files / "a.gpkg", tmp_path / "a.gpkg")
     assert run(["review", str(tmp_path / "a.gpkg"), str(tmp_path / "reviewed.geojson")]) == 0
     states = [record["state"] for record in read_anomalies(tmp_path / "a.gpkg")]
-    assert states[:4] == ["good", "bad", "good", "pending"]
+    assert states[:4] == ["real", "not real", "real", "pending"]
 
 
 def test_the_csv_holds_no_formula_that_a_spreadsheet_would_run(browser, files, tmp_path):
@@ -236,7 +236,7 @@ def test_ten_thousand_anomalies_answer_within_a_tenth_of_a_second(browser, tmp_p
           const all = [];
           const next = (n) => {
             const start = performance.now();
-            document.dispatchEvent(new KeyboardEvent("keydown", { key: n % 2 ? "g" : "j" }));
+            document.dispatchEvent(new KeyboardEvent("keydown", { key: n % 2 ? "r" : "j" }));
             requestAnimationFrame(() => setTimeout(() => {
               all.push(performance.now() - start);
               if (n) next(n - 1); else done(all);
@@ -263,7 +263,7 @@ def test_reviews_that_do_not_fit_are_refused(files, tmp_path):
     first = records(files)[0]
 
     def review(**properties):
-        feature = {"properties": {"id": 1, "state": "good", "row": first["row"], "col": first["col"], **properties}}
+        feature = {"properties": {"id": 1, "state": "real", "row": first["row"], "col": first["col"], **properties}}
         path = tmp_path / "r.geojson"
         path.write_text(json.dumps({"features": [feature]}))
         return apply_review(tmp_path / "a.gpkg", path)
@@ -303,6 +303,6 @@ def test_a_scene_without_anomalies_or_georeferencing_has_a_page(browser, tmp_pat
     assert "0 of 0 anomalies" in page.inner_text("#count")
     assert "pixel" in page.inner_text("#scale")
     page.keyboard.press("j")
-    page.keyboard.press("g")
+    page.keyboard.press("r")
     assert trouble == []
     page.close()

@@ -84,7 +84,7 @@ def test_qgis_runs_the_provider_and_draws_the_styles(tmp_path):
     valid, count, renderer, labels = found["vectors"]
     assert (valid, renderer, labels) == (True, "QgsCategorizedSymbolRenderer", True)
     assert count > 3
-    assert found["categories"] == ["pending", "good", "bad"]
+    assert found["categories"] == ["pending", "real", "not real", "unsure"]
     assert found["scores"] == [True, "QgsSingleBandPseudoColorRenderer"]
     with_trim = hsad.open_cube(found["detect"]["SCORES"]).values[..., 0]
     np.testing.assert_array_equal(with_trim, hsad.detect(tmp_path / "scene.hdr", "rx", trim=0.01).values)

@@ -59,16 +59,27 @@ def test_what_is_no_review_is_refused_in_a_line(package, tmp_path, text, message
 
 def test_reviews_that_contradict_themselves_are_refused(package, tmp_path):
     with pytest.raises(SceneError, match="two things about anomaly 1"):
-        apply_review(package, saved(tmp_path / "r", {"id": 1, "state": "good"}, {"id": 1, "state": "bad"}))
+        apply_review(package, saved(tmp_path / "r", {"id": 1, "state": "good"}, {"id": 1, "state": "false"}))
     with pytest.raises(ParameterError, match="has no anomaly -3"):
-        apply_review(package, saved(tmp_path / "r", {"id": -3, "state": "good"}))
+        apply_review(package, saved(tmp_path / "r", {"id": -3, "state": "real"}))
+    with pytest.raises(ParameterError, match="state 'fine' is not one of pending, real, not real, unsure"):
+        apply_review(package, saved(tmp_path / "r", {"id": 1, "state": "fine"}))
     assert {record["state"] for record in read_anomalies(package)} == {"pending"}
 
 
 def test_whole_numbers_may_be_written_with_a_point(package, tmp_path):
     copy = shutil.copy(package, tmp_path / "a.gpkg")
     result = apply_review(copy, saved(tmp_path / "r", {"id": 2.0, "state": "bad"}))
-    assert (result["changed"], result["states"]) == (1, {"bad": 1, "pending": 1})
+    assert (result["changed"], result["states"]) == (1, {"not real": 1, "pending": 1})
+
+
+def test_notes_and_classes_are_written_on_one_line(package, tmp_path):
+    copy = shutil.copy(package, tmp_path / "a.gpkg")
+    mark = {"id": 1, "state": "unsure", "note": "a roof?\n\x1b[31mask  again", "class": "roof"}
+    apply_review(copy, saved(tmp_path / "r", mark, {"id": 2, "state": "pending", "note": None}))
+    first, second = read_anomalies(copy)
+    assert (first["state"], first["note"], first["class"]) == ("unsure", "a roof? [31mask again", "roof")
+    assert (second["state"], second["note"], second["class"]) == ("pending", None, None)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no pipes and devices with a name")

@@ -6,7 +6,7 @@
   const A = data.anomalies;
   const total = A.id.length;
   const ROW = 30;
-  const STATES = ["pending", "good", "bad"];
+  const STATES = ["pending", "real", "not real", "unsure"];
   const KEY = `hsad-review-${data.key}`;
   const state = A.state.slice();
   let order = [...A.id.keys()];
@@ -40,7 +40,7 @@
       if (A.score_max[i] < least || A.n_pixels[i] < size || (A.p_value[i] !== null && A.p_value[i] > p)) continue;
       order.push(i);
     }
-    const rank = { pending: 0, good: 1, bad: 2 };
+    const rank = Object.fromEntries(STATES.map((word, n) => [word, n]));
     const by = {
       score_max: (a, b) => A.score_max[b] - A.score_max[a],
       n_pixels: (a, b) => A.n_pixels[b] - A.n_pixels[a],
@@ -75,7 +75,7 @@
         cell.textContent = String(text);
         row.append(cell);
       }
-      row.lastChild.className = `state-${state[i]}`;
+      row.lastChild.className = `state-${state[i].replace(" ", "-")}`;
       row.addEventListener("click", () => select(i));
       shown.append(row);
     }
@@ -319,7 +319,7 @@
     }
     const line = (points, color, dash) => element(svg, "path", { d: path(points, drawn), fill: "none", stroke: color, "stroke-width": 1.8, "stroke-dasharray": dash });
     line(known.b, "var(--ring)", "5 3");
-    for (const points of made) line(points, "var(--good)", "2 3");
+    for (const points of made) line(points, "var(--real)", "2 3");
     line(known.s, "var(--own)", "none");
     const shaded = data.shaded.length ? "· grey: water vapour, and bands left out" : "";
     $("gap").textContent = `${made.length ? "· dotted: what the background makes of it " : ""}${shaded}`;
@@ -371,13 +371,13 @@
   }
 
   /* ---- keys and buttons ---- */
-  const actions = { j: () => step(1), k: () => step(-1), g: () => mark("good"), b: () => mark("bad"), u: () => mark("pending"), "?": () => $("keys").showModal() };
+  const actions = { j: () => step(1), k: () => step(-1), r: () => mark("real"), n: () => mark("not real"), u: () => mark("unsure"), p: () => mark("pending"), "?": () => $("keys").showModal() };
   document.addEventListener("keydown", (e) => {
     if (e.ctrlKey || e.metaKey || e.altKey || $("keys").open || /^(INPUT|SELECT|TEXTAREA)$/.test(e.target.tagName) && e.target.type !== "checkbox" && e.target.type !== "range") return;
     const action = actions[e.key.toLowerCase()] || (e.target === rows && { ArrowDown: actions.j, ArrowUp: actions.k }[e.key]) || null;
     if (action) { e.preventDefault(); action(); }
   });
-  for (const [id, key] of [["good", "g"], ["bad", "b"], ["undecided", "u"], ["help", "?"]]) $(id).addEventListener("click", actions[key]);
+  for (const [id, key] of [["real", "r"], ["not-real", "n"], ["unsure", "u"], ["pending", "p"], ["help", "?"]]) $(id).addEventListener("click", actions[key]);
   $("close-keys").addEventListener("click", () => $("keys").close());
   $("csv").addEventListener("click", csv);
   $("geojson").addEventListener("click", geojson);

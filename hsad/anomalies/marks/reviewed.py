@@ -1,4 +1,4 @@
-"""The marks in a reviewed GeoJSON file: which state somebody decided for each anomaly."""
+"""The marks in a reviewed GeoJSON file: state, note and class that somebody gave to each anomaly."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from hsad.anomalies.marks.states import state_of
 from hsad.errors import SceneError
 from hsad.readers.existing import existing_file
 
@@ -19,11 +20,23 @@ _LARGEST = 128 * 2**20
 
 
 class Mark(NamedTuple):
-    """The state of an anomaly, and its pixel as the review states it (None: not stated)."""
+    """What a person says of an anomaly; None: not stated.
+
+    Attributes
+    ----------
+    state : str
+        One of `STATES`.
+    note, label : str or None
+        A free text, and a class that the person typed. An empty text clears what was there.
+    row, col
+        The pixel of the anomaly, as the review states it.
+    """
 
     state: str
-    row: Any
-    col: Any
+    note: str | None = None
+    label: str | None = None
+    row: Any = None
+    col: Any = None
 
 
 def read_marks(path: str | os.PathLike[str]) -> dict[int, Mark]:
@@ -33,6 +46,8 @@ def read_marks(path: str | os.PathLike[str]) -> dict[int, Mark]:
     ------
     SceneError
         When the file cannot be read, is larger than 128 MiB, or is no review that the report's page saved.
+    ParameterError
+        When a state is unknown.
     """
     source = existing_file(Path(path))
     try:
@@ -61,10 +76,19 @@ def read_marks(path: str | os.PathLike[str]) -> dict[int, Mark]:
         if identifier is None or not isinstance(record["state"], str):
             shown = f"id {record['id']!r:.40} and state {record['state']!r:.40}"
             raise SceneError(f"{path}: feature {number} has {shown}: an id is a whole number, and a state a text")
-        mark = Mark(record["state"], record.get("row"), record.get("col"))
+        state = state_of(record["state"], f"anomaly {identifier}: state")
+        note, label = _text(record.get("note")), _text(record.get("class"))
+        mark = Mark(state, note, label, record.get("row"), record.get("col"))
         if marks.setdefault(identifier, mark) != mark:
             raise SceneError(f"{path}: says two things about anomaly {identifier}")
     return marks
+
+
+def _text(value: Any) -> str | None:
+    """Return a text on one line without characters that act on a terminal; None for what is no text."""
+    if not isinstance(value, str):
+        return None
+    return " ".join("".join(character if character.isprintable() else " " for character in value).split())
 
 
 def _whole(value: Any) -> int | None:

@@ -84,14 +84,22 @@ def detect(
     keeps(Path(f"{output}.unfinished"))
     result = detect_to_file(named[0], output, method, save_background=save_background, **options)
     if plot is not None:
+        from hsad.anomalies.decide import choose_anomalies
         from hsad.anomalies.opened import Scene, open_scores, window_origin
+        from hsad.anomalies.options import ListOptions
         from hsad.job.options import RunOptions
         from hsad.plot.quicklook import draw_quicklook
 
         scores = open_scores(output)
         run, _ = RunOptions.split(options)
         scene = Scene.of(named[0], scores.grid, window_origin(run), run)
-        draw_quicklook(scores, scene, plot, overwrite=options["overwrite"])
+        draw_quicklook(
+            scores,
+            scene,
+            plot,
+            anomalies=choose_anomalies(scores, None, ListOptions()),
+            overwrite=options["overwrite"],
+        )
     remarks(result.remarks)
     if as_json:
         print_json(result)

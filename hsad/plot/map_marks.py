@@ -19,7 +19,7 @@ def dark_edge(width: float) -> list[Any]:
     """Return the effect that makes a bright mark visible on bright pixels: a dark line of this width under it."""
     from matplotlib.patheffects import withStroke
 
-    return [withStroke(linewidth=width, foreground="black", alpha=0.6)]
+    return [withStroke(linewidth=width, foreground="black", alpha=0.8)]
 
 
 def add_scale_bar(axes: Axes, grid: GeoGrid) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hsad.plot.reduction import highest
 from hsad.plot.true_colour import RGB_NM, nearest_bands, stretched
 from hsad.products.ortho import orthorectified
 from hsad.products.palette import is_logarithmic
@@ -110,18 +111,9 @@ def reduced_scores(scores: ScoreMap) -> tuple[NDArray[np.float64], int]:
         last = first + len(strip) == scores.grid.rows
         whole = len(tall) if last else len(tall) // step * step
         if whole:
-            reduced.append(_highest(tall[:whole], step))
+            reduced.append(highest(tall[:whole], step))
         waiting = [tall[whole:]]
     return np.concatenate(reduced), step
-
-
-def _highest(values: NDArray[np.float64], step: int) -> NDArray[np.float64]:
-    if step == 1:
-        return values
-    rows, cols = (-(-size // step) for size in values.shape)
-    padded = np.full((rows * step, cols * step), np.nan)
-    padded[: values.shape[0], : values.shape[1]] = values
-    return np.asarray(np.fmax.reduce(padded.reshape(rows, step, cols, step), axis=(1, 3)))
 
 
 def data_url(picture: NDArray[np.uint8]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
@@ -13,6 +13,9 @@ from hsad.anomalies.scoremap import ScoreMap
 from hsad.plot.maps import plot_scores
 from hsad.plot.pictures import overview, reduced_scores
 
+if TYPE_CHECKING:
+    from hsad.anomalies.vectors import Anomalies
+
 __all__ = ["draw_quicklook"]
 
 
@@ -21,6 +24,7 @@ def draw_quicklook(
     scene: Scene | str | Path,
     path: str | Path,
     *,
+    anomalies: Anomalies | None = None,
     title: str | None = None,
     truth: Any = None,
     overwrite: bool = False,
@@ -34,8 +38,10 @@ def draw_quicklook(
         The scene that the scores are of.
     path : path
         PNG, PDF or SVG.
+    anomalies : Anomalies, optional
+        The list to ring and to number in both pictures; colours start at its lowest score.
     title : str, optional
-        The title of the scores; by default the method.
+        The title of the figure; of the scores where there is no list. By default the method.
     truth : (rows, cols) array_like, optional
         Anomalies are greater than zero, and are circled, unless the map was reduced.
     overwrite : bool
@@ -58,6 +64,7 @@ def draw_quicklook(
     plot_scores(
         drawn,
         path,
+        anomalies=anomalies,
         truth=truth if step == 1 else None,
         background=picture.astype(np.float64) / 255,
         background_title=f"Scene, {colours}",

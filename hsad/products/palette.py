@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-__all__ = ["SCORE_PALETTE", "STRETCH", "is_logarithmic"]
+__all__ = [
+    "BELOW_PALETTE",
+    "FOUND_COLOR",
+    "GRADE_COLORS",
+    "GRADE_DASHES",
+    "LISTED_PALETTE",
+    "SCORE_PALETTE",
+    "STRETCH",
+    "is_logarithmic",
+]
 
 SCORE_PALETTE = (
     "#000004",
@@ -24,6 +33,21 @@ SCORE_PALETTE = (
     "#fcffa4",
 )
 """Seventeen equally spaced colours of "inferno" (CC0), which is perceptually uniform, from dark to bright."""
+
+LISTED_PALETTE = SCORE_PALETTE[6:]
+"""Colours of the scores of a list, from its lowest to its highest: all of them differ from `BELOW_PALETTE`."""
+
+BELOW_PALETTE = ("#000004", "#33363c")
+"""Ends of the dark grey of scores below a list, from their median to the lowest score of the list."""
+
+FOUND_COLOR = "#00e5ff"
+"""Rings and outlines of anomalies: a cyan that the palettes lack, drawn with a dark edge."""
+
+GRADE_COLORS = {"almost certain": FOUND_COLOR, "likely": "#ffe14d", "possible": "#ff9ad5"}
+"""Outlines on an interactive map. The grades differ in brightness and in line style too, see `GRADE_DASHES`."""
+
+GRADE_DASHES = {"almost certain": "-", "likely": "--", "possible": ":"}
+"""Line styles of grades, in the letters of matplotlib."""
 
 STRETCH = (50.0, 99.9)
 """Percentiles of the scores at the ends of the palette. The lower half of the scores is black."""

@@ -82,7 +82,14 @@ def survey(
     given = {name: value for name, value in options.items() if name in _SAME_BACKGROUND and value is not None}
     account = Account(scene, given, window_origin(run)(beside.cube) if {"region", "bbox"} & set(given) else (0, 0))
     write_page(paths["report"], anomalies, scores, beside, account, overwrite=overwrite)
-    draw_quicklook(scores, beside, paths["quicklook"], title=summary_line(anomalies), overwrite=overwrite)
+    draw_quicklook(
+        scores,
+        beside,
+        paths["quicklook"],
+        anomalies=anomalies,
+        title=summary_line(anomalies),
+        overwrite=overwrite,
+    )
     add_asset(
         paths["scores"].with_suffix(".json"),
         "anomalies",

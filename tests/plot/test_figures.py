@@ -14,7 +14,7 @@ from rasterio.crs import CRS
 
 from hsad.errors import OutputError, ParameterError
 from hsad.plot import plot_roc, plot_scores
-from hsad.plot.maps import _reduced
+from hsad.plot.reduction import highest
 from hsad.scene.cube import GeoGrid
 
 ROTATED = Affine(4.5, 2.0, 500000.1, 2.0, -4.5, 4e6)
@@ -119,8 +119,8 @@ def test_reduction_keeps_single_pixels_and_ignores_nodata():
     scores[:, :700] = np.nan
     scores[1234, 1567] = 5
     scores[3, 699] = 7
-    reduced = _reduced(scores)
-    assert max(reduced.shape) <= 900
+    reduced = highest(scores, 3)
+    assert reduced.shape == (667, 634)
     assert np.nanmax(reduced) == 7
     assert (reduced == 5).sum() == 1
     assert reduced[1234 // 3, 1567 // 3] == 5

@@ -28,7 +28,6 @@ __all__ = [
     "check_folder",
     "check_output",
     "command_files",
-    "keeps_offline",
     "locked",
     "made_earlier",
     "named",
@@ -55,14 +54,6 @@ def split_variable(path: str | os.PathLike[str]) -> tuple[Path, str | None]:
     return Path(match["path"]), match["variable"]
 
 
-def keeps_offline() -> bool:
-    """Tell whether the environment sets ``HSAD_OFFLINE`` to another value than 0.
-
-    Addresses and other files that a file names are not opened then.
-    """
-    return os.environ.get("HSAD_OFFLINE", "0") not in {"", "0"}
-
-
 def check_output(path: str | os.PathLike[str], suffixes: Sequence[str], *, overwrite: bool = False) -> Path:
     """Return `path` if a file can be written there.
 
@@ -78,20 +69,24 @@ def check_output(path: str | os.PathLike[str], suffixes: Sequence[str], *, overw
     Raises
     ------
     OutputError
-        When the ending is wrong, the folder is missing or not writable, the file exists already, or the name belongs
-        to something that is no regular file: a folder, a link, a device.
+        When the ending is wrong, the folder is not writable or cannot be made, the file exists already, or the name
+        belongs to something that is no regular file: a folder, a link, a device.
     """
     target = named(path)
-    folder = target.parent
+    folder = [target, *_missing_folders(target.parent)][-1].parent
     if suffixes and target.suffix.lower() not in suffixes:
         raise OutputError(f"{target}: the name must end with one of {', '.join(suffixes)}")
     if not folder.is_dir():
-        what = "is not a folder" if folder.exists() else "does not exist"
-        raise OutputError(f"{target}: the folder {folder} {what}")
+        raise OutputError(f"{target}: {folder} is not a folder")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise OutputError(f"{target}: the folder {folder} is not writable")
     _check_name(target, overwrite=overwrite)
     return target
+
+
+def _missing_folders(folder: Path) -> list[Path]:
+    """Return the folders that have to be made for `folder`, the innermost first."""
+    return [place for place in (folder, *folder.parents) if not os.path.lexists(place)]
 
 
 def named(path: str | os.PathLike[str]) -> Path:
@@ -231,16 +226,19 @@ def refuse_inputs(path: Path, inputs: Iterable[Path]) -> None:
 def staging(path: Path, folder: Path | None = None) -> Iterator[Path]:
     """Yield a hidden folder beside `path` (or in `folder`), on the same file system, and remove it in the end.
 
-    Folders of killed processes for the same `path` are removed too.
+    Missing folders above it are made, and removed if they stay empty, as are those of killed processes for `path`.
 
     Raises
     ------
     OutputError
         When the folder cannot be made, or when anything inside the ``with`` block ends in an ``OSError``.
     """
-    _remove_abandoned(path, folder or path.parent)
+    place = folder or path.parent
+    missing = _missing_folders(place)
+    _remove_abandoned(path, place)
     try:
-        stage = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".partial", dir=folder or path.parent))
+        place.mkdir(parents=True, exist_ok=True)
+        stage = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".partial", dir=place))
     except OSError as error:
         raise OutputError(f"{path}: {error.strerror}") from error
     try:
@@ -250,6 +248,9 @@ def staging(path: Path, folder: Path | None = None) -> Iterator[Path]:
         raise OutputError(f"{path}: {error.strerror or error}") from error
     finally:
         shutil.rmtree(stage, ignore_errors=True)
+        with suppress(OSError):  # the first one that is not empty stays, and all above it
+            for made in missing:
+                made.rmdir()
 
 
 # A file in each folder of `staging`. The process that made the folder holds a lock on it as long as it lives.

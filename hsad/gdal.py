@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import logging
+import os
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hsad.errors import OutputError, SceneError, without_warnings
-from hsad.files import keeps_offline
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from rasterio.io import DatasetReader
 
-__all__ = ["LEAST_CACHE", "drop_statistics", "gdal_errors", "open_dataset", "open_raster", "statistics"]
+__all__ = [
+    "LEAST_CACHE",
+    "drop_statistics",
+    "gdal_errors",
+    "keeps_offline",
+    "open_dataset",
+    "open_raster",
+    "statistics",
+]
 
 LEAST_CACHE = 16 * 2**20
 """Bytes of GDAL's cache of decoded blocks. Without a limit, GDAL takes a share of the machine's memory."""
@@ -24,6 +32,14 @@ _WRITING_CACHE = 64 * 2**20  # bytes of GDAL's cache while a raster is written
 # Formats whose files name neither other files nor addresses. Under HSAD_OFFLINE only these are opened.
 _SELF_CONTAINED = ["GTiff", "ENVI", "HFA", "PNG", "JPEG", "JP2OpenJPEG", "AAIGrid", "BMP", "GIF"]
 _SILENT = logging.NullHandler()
+
+
+def keeps_offline() -> bool:
+    """Tell whether the environment sets ``HSAD_OFFLINE`` to another value than 0.
+
+    Addresses and other files that a file names are not opened then.
+    """
+    return os.environ.get("HSAD_OFFLINE", "0") not in {"", "0"}
 
 
 def open_raster(path: str | Path, mode: str = "r", **profile: Any) -> Any:

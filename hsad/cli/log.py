@@ -28,6 +28,7 @@ def open_log(path: str | os.PathLike[str]) -> int:
     target = named(path)
     flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     try:
+        target.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(target, flags | getattr(os, "O_CLOEXEC", 0), 0o666)
     except OSError as error:
         what = "a link is not followed" if error.errno == errno.ELOOP else error.strerror

@@ -96,7 +96,7 @@ class Journal:
             with self._writing():
                 self._check_ours()
                 self._make_way()
-                self.folder.mkdir(exist_ok=True)
+                self.folder.mkdir(parents=True, exist_ok=True)
                 try:
                     stack.enter_context(locked(self.folder / _LOCK, os.O_CREAT))
                 except BlockingIOError as error:

@@ -348,7 +348,7 @@ def _same(other: Path, path: Path) -> bool:
 
 def _check_companions(path: Path, *, overwrite: bool) -> None:
     """Raise `OutputError` if the name of a companion belongs to another raster or to a file of another program."""
-    for other in path.parent.iterdir():
+    for other in path.parent.iterdir() if path.parent.is_dir() else ():
         if other.stem == path.stem and other.suffix.lower() in RASTER_SUFFIXES and not _same(other, path):
             raise OutputError(
                 f"{path}: {other.name} beside it would share {path.stem}.json and {path.stem}.qml; choose another name"

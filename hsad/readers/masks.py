@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hsad.errors import SceneError, without_warnings
-from hsad.files import keeps_offline, split_variable
+from hsad.files import split_variable
+from hsad.gdal import keeps_offline
 from hsad.readers.existing import existing_file
 from hsad.readers.matlab.matfile import MatArray, is_matlab, listing, load_array, read_content
 from hsad.readers.matlab.numpy_files import is_numpy

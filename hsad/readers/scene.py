@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hsad.errors import ParameterError, SceneError
-from hsad.files import keeps_offline, note_input, split_variable
+from hsad.files import note_input, split_variable
+from hsad.gdal import keeps_offline
 from hsad.readers.existing import checked_name, existing_file
 from hsad.readers.registry import Reader, all_readers
 from hsad.readers.stated import with_nodata

@@ -13,6 +13,7 @@ import xarray as xr
 from rasterio.errors import NotGeoreferencedWarning
 
 from hsad.errors import OutputError
+from hsad.files import whole_file
 from hsad.products import ScoreWriter, write_scores
 from hsad.scene.cube import GeoGrid
 
@@ -69,7 +70,6 @@ def test_outputs_that_cannot_be_are_refused_before_any_work(tmp_path):
     (tmp_path / "notes.json").write_text('{"mine": 1}')
     grid = GeoGrid(3, 4, None, None)
     for name, remark in [
-        ("missing/s.tif", "does not exist"),
         ("file/s.tif", "is not a folder"),
         ("s.png", ".tif, .tiff"),
         ("there.tif", "exists already"),
@@ -81,6 +81,21 @@ def test_outputs_that_cannot_be_are_refused_before_any_work(tmp_path):
         assert "\n" not in str(caught.value)
         assert str(tmp_path) in str(caught.value)
     assert (tmp_path / "there.tif").read_text() == "kept"
+
+
+def test_folders_of_an_output_are_made_and_go_again_when_nothing_is_written(tmp_path):
+    write_scores(SCORES, tmp_path / "new" / "deep" / "s.tif")
+    assert raster_values(tmp_path / "new" / "deep" / "s.tif").shape == SCORES.shape
+    (tmp_path / "kept").mkdir()
+    with (
+        pytest.raises(OutputError, match="no space"),
+        whole_file(tmp_path / "kept" / "a" / "b" / "s.txt", overwrite=False),
+    ):
+        raise OSError(28, "no space")
+    assert [path.name for path in (tmp_path / "kept").iterdir()] == []
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="file is not a folder"):
+        write_scores(SCORES, tmp_path / "file" / "deep" / "s.tif")
 
 
 def test_the_scene_itself_is_never_overwritten(tmp_path):

@@ -131,7 +131,7 @@ def _files(path: str | os.PathLike[str], *, overwrite: bool) -> tuple[Path, Path
     header = target if is_header else check_output(target.with_suffix(".hdr"), (), overwrite=overwrite)
     data = check_output(target.with_suffix(".img"), (), overwrite=overwrite) if is_header else target
     check_output(statistics(data), (), overwrite=True)
-    for other in data.parent.iterdir():
+    for other in data.parent.iterdir() if data.parent.is_dir() else ():
         if other.stem == data.stem and other.suffix.lower() in _DATA_SUFFIXES and other.name != data.name:
             raise OutputError(f"{data}: {other.name} beside it would share {header.name}; choose another name")
     return header, data

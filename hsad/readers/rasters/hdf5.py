@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hsad.errors import HsadError, SceneError
-from hsad.files import keeps_offline
+from hsad.gdal import keeps_offline
 from hsad.readers.rasters.heaps import refuse_damaged_heaps
 from hsad.readers.rasters.pixels import StoredArray, block_of
 from hsad.readers.rasters.raw import INTERLEAVES, Layout, RawRaster

@@ -16,11 +16,12 @@ from hsad.detectors.account import Reason
 from hsad.detectors.block import Block, InMemory, clamped
 from hsad.detectors.block import Scene as BlockScene
 from hsad.errors import DataError, ParameterError
+from hsad.explanation.names import Namer, Naming, namer_of
 from hsad.job.job import Job
 from hsad.job.options import SceneOptions
 from hsad.job.prepare import prepared
 from hsad.job.request import Request
-from hsad.readers.libraries.library import Library, angle
+from hsad.readers.libraries.library import Library
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -56,8 +57,8 @@ class Explanation:
         The detector's account.
     similar : sequence of (int, float)
         Other anomalies with the most similar spectra: id and spectral angle in degrees.
-    hints : sequence of (str, float)
-        Names from a spectral library with the smallest angles in degrees. They are hints, no identification.
+    names : Naming or None
+        What the pixel is most like, by a spectral library. It is a hint, no identification.
     """
 
     method: str
@@ -72,7 +73,7 @@ class Explanation:
     compared_with: str
     reason: Reason
     similar: Sequence[tuple[int, float]] = field(default_factory=tuple)
-    hints: Sequence[tuple[str, float]] = field(default_factory=tuple)
+    names: Naming | None = None
 
     @property
     def sentence(self) -> str:
@@ -82,8 +83,8 @@ class Explanation:
             text += f" {self._bands(self.reason.contributions)}."
         if self.similar:
             text += f" The most similar anomalies are {', '.join(f'{n} ({a:.1f}°)' for n, a in self.similar)}."
-        if self.hints:
-            text += f" Hints from the library: {', '.join(f'{n} ({a:.1f}°)' for n, a in self.hints)}."
+        if self.names is not None:
+            text += f" {self.names.sentence}."
         return text
 
     def _bands(self, contributions: NDArray[np.float64]) -> str:
@@ -124,7 +125,7 @@ class Explanation:
             "evidence": reason.evidence,
             "layers": None if reason.layers is None else reason.layers.to_dict(),
             "similar": [{"id": number, "angle": degrees} for number, degrees in self.similar],
-            "hints": [{"name": name, "angle": degrees} for name, degrees in self.hints],
+            "names": None if self.names is None else self.names.to_dict(),
         }
 
     def plot(self, path: Any = None, *, overwrite: bool = False) -> Any:
@@ -140,7 +141,7 @@ class Explainer:
 
     job: Job
     learned: Learned
-    library: Library | None = None
+    namer: Namer | None = None
 
     def at(self, row: int, col: int) -> Explanation:
         """Return why a pixel scores as it does.
@@ -166,11 +167,7 @@ class Explainer:
         spectrum = np.array(block.spectra[block.core][0, 0])
         mean, spread, compared = self._compared(row, col, reason)
         wavelength = self.learned.wavelength
-        hints: Sequence[tuple[str, float]] = ()
-        if self.library is not None:
-            if wavelength is None:
-                raise DataError("library: the scene has no wavelengths to compare by")
-            hints = self.library.nearest(spectrum, wavelength)
+        names = None if self.namer is None else self.namer.name(spectrum, self._ring(row, col, reason))
         return Explanation(
             self.job.form.provenance["method"],
             row,
@@ -183,7 +180,7 @@ class Explainer:
             spread,
             compared,
             reason,
-            hints=hints,
+            names=names,
         )
 
     def _block(self, row: int, col: int, halo: int) -> Block:
@@ -201,18 +198,22 @@ class Explainer:
         """Return mean and spread of the pixels that the figure shows beside the pixel, and in words which they are."""
         if reason.mean is not None and reason.spread is not None:
             return reason.mean, reason.spread, "the scene"
-        ring = reason.ring
-        if ring is None or ring.shape[1] != len(self.learned.bands):
-            block = self._block(row, col, _AROUND // 2)
-            away = np.ones(block.valid.shape, dtype=np.bool_)
-            guard = _GUARD // 2
-            up, left = block.core[0].start, block.core[1].start
-            away[max(0, up - guard) : up + guard + 1, max(0, left - guard) : left + guard + 1] = False
-            ring = block.spectra[block.valid & away]
+        ring = self._ring(row, col, reason)
         if not len(ring):
             empty = np.full(len(self.learned.bands), np.nan)
             return empty, empty, "nothing, because no valid pixel is near"
         return ring.mean(axis=0), ring.std(axis=0), f"the {len(ring)} pixels of its ring"
+
+    def _ring(self, row: int, col: int, reason: Reason) -> NDArray[np.float64]:
+        """Return the spectra of the pixels around a pixel: the detector's ring, or a window without its middle."""
+        if reason.ring is not None and reason.ring.shape[1] == len(self.learned.bands):
+            return reason.ring
+        block = self._block(row, col, _AROUND // 2)
+        away = np.ones(block.valid.shape, dtype=np.bool_)
+        guard = _GUARD // 2
+        up, left = block.core[0].start, block.core[1].start
+        away[max(0, up - guard) : up + guard + 1, max(0, left - guard) : left + guard + 1] = False
+        return block.spectra[block.valid & away]
 
 
 @contextlib.contextmanager
@@ -220,7 +221,7 @@ def explainer(cube: Any, method: Any, parameters: Mapping[str, Any], library: An
     """Yield an explainer after a method has learned a scene."""
     opened = library if library is None or isinstance(library, Library) else Library.open(library)
     with prepared(cube, Request.of(method, parameters)) as job:
-        yield Explainer(job, job.learn(), opened)
+        yield Explainer(job, job.learn(), None if opened is None else namer_of(job, opened))
 
 
 def explain(
@@ -237,7 +238,7 @@ def explain(
     row, col : int
         The pixel, from 0.
     library : path, optional
-        A spectral library (ENVI ``.sli`` or CSV), of which the three nearest names are hints.
+        A spectral library, as `Library.open` reads it: the explanation then says what the pixel is most like.
     **options
         As for `hsad.detect`.
 
@@ -262,6 +263,14 @@ def explain(
     """
     with explainer(cube, detector, options, library) as ready:
         return ready.at(row, col)
+
+
+def angle(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
+    """Return the angle between two spectra in degrees; NaN where one has no length."""
+    lengths = float(np.linalg.norm(first) * np.linalg.norm(second))
+    if not lengths > 0:
+        return float("nan")
+    return float(np.degrees(np.arccos(np.clip(float(first @ second) / lengths, -1.0, 1.0))))
 
 
 def similar(

@@ -10,7 +10,15 @@ from numpy.typing import NDArray
 
 from hsad.kernels.shrinkage import ledoit_wolf_ratio, oas_ratio
 
-__all__ = ["Covariance", "ledoit_wolf_shrinkage", "mahalanobis", "oas_shrinkage", "regularize", "whitener"]
+__all__ = [
+    "Covariance",
+    "floored_whitener",
+    "ledoit_wolf_shrinkage",
+    "mahalanobis",
+    "oas_shrinkage",
+    "regularize",
+    "whitener",
+]
 
 Covariance = Literal["pinv", "ridge", "ledoit-wolf", "oas"]
 
@@ -81,6 +89,31 @@ def whitener(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.ascontiguousarray(vectors[:, kept] / np.sqrt(values[kept]))
     factor = np.linalg.cholesky(covariance)
     return np.ascontiguousarray(solve_triangular(factor, np.eye(len(factor)), lower=True).T)
+
+
+def floored_whitener(covariance: NDArray[np.float64], floor: float = 0.1) -> NDArray[np.float64]:
+    """Return W of shape ``(d, d)`` with W·Wᵀ the inverse of the covariance whose small eigenvalues are raised.
+
+    Eigenvalues below `floor` times their median are raised to it: the directions of least variance are noise that a
+    target seldom has. Signs and order of the columns are arbitrary; lengths and angles of whitened spectra are not.
+
+    Parameters
+    ----------
+    covariance : (d, d) ndarray
+    floor : float
+        Share of the median eigenvalue.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> whitening = floored_whitener(np.diag([4.0, 1.0, 1e-6]))
+    >>> np.round(np.sort(np.abs(whitening).sum(axis=1)), 3).tolist()
+    [0.5, 1.0, 3.162]
+    """
+    values, vectors = np.linalg.eigh(covariance)
+    least = max(floor * float(np.median(values)), RANK_TOLERANCE * float(values[-1]))
+    whitening: NDArray[np.float64] = vectors / np.sqrt(np.maximum(values, least))
+    return whitening
 
 
 def mahalanobis(

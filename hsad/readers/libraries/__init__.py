@@ -1,1 +1,1 @@
-"""Spectral libraries: named spectra from ENVI libraries and CSV files."""
+"""Spectral libraries: named spectra from ENVI libraries, CSV files, folders of text files and packages."""

@@ -1,34 +1,31 @@
-"""Spectral libraries of the user: the names of the most similar spectra, as hints."""
+"""Spectral libraries: named spectra, at the bands of any sensor."""
 
 from __future__ import annotations
 
-import csv
+import difflib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from hsad.errors import SceneError
+from hsad.errors import ParameterError, SceneError
+from hsad.readers.libraries.content import Content, printable
+from hsad.readers.libraries.earthlib import EARTHLIB, read_earthlib
+from hsad.readers.libraries.folders import read_folder
+from hsad.readers.libraries.single_files import read_csv, read_envi
+from hsad.readers.libraries.weights import band_weights
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Library", "angle"]
-
-_LEAST_BANDS = 5
-"""Wavelengths that both spectra must have: an angle of fewer numbers says little."""
+__all__ = ["Library"]
 
 _MOST_MICROMETRES = 100.0
 """If no wavelength is above this number, they are in micrometres: optical sensors start at 300 nm."""
 
-
-def angle(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
-    """Return the angle between two spectra in degrees; NaN where one has no length."""
-    lengths = float(np.linalg.norm(first) * np.linalg.norm(second))
-    if not lengths > 0:
-        return float("nan")
-    return float(np.degrees(np.arccos(np.clip(float(first @ second) / lengths, -1.0, 1.0))))
+_LEAST_KNOWN = 0.99
+"""Least share of a band's response on which a spectrum must have numbers."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,33 +40,63 @@ class Library:
         In nm, rising.
     spectra : (names, n) ndarray of float64
         NaN where a spectrum has no number.
+    classes : tuple of str
+        The class of each spectrum, such as "bare soil"; empty texts where the library has none.
+    title : str
+        The name of the library, for messages.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from hsad.readers.libraries.library import Library
+    >>> library = Library(("a",), np.array([400.0, 500.0, 600.0]), np.array([[1.0, 2.0, 4.0]]))
+    >>> library.at(np.array([450.0, 550.0, 700.0])).tolist()
+    [[1.5, 3.0, nan]]
     """
 
     names: tuple[str, ...]
     wavelength: NDArray[np.float64]
     spectra: NDArray[np.float64]
+    classes: tuple[str, ...] = ()
+    title: str = ""
 
     @classmethod
     def open(cls, path: str | Path) -> Self:
-        """Read an ENVI spectral library (``.sli`` or its ``.hdr``), or a CSV: wavelengths in nm, one column a name.
+        """Read a spectral library.
+
+        Parameters
+        ----------
+        path : str or path
+            One of these:
+
+            - an ENVI spectral library (``.sli`` or its ``.hdr``), with classes in a ``.csv`` beside it that has the
+              columns ``name`` and ``class``;
+            - a CSV: a line of names, a column of wavelengths in nm or µm, a column for each spectrum, and a line of
+              classes where the first cell of the second line is ``class``;
+            - a folder of text files of ECOSTRESS (``*.spectrum.txt``) or of USGS splib07 (``ASCIIdata_…``);
+            - ``earthlib``: the spectra that the package earthlib installs.
 
         Raises
         ------
         SceneError
-            When the file cannot be read.
+            When the library cannot be read.
+        MissingExtraError
+            When the package earthlib is not installed.
         """
+        if str(path) == EARTHLIB and not Path(path).exists():
+            return cls._checked(read_earthlib(), EARTHLIB)
         file = Path(path)
-        if not file.is_file():
+        if not file.exists():
             raise SceneError(f"{file}: no such file")
+        read = read_folder if file.is_dir() else read_csv if file.suffix.lower() == ".csv" else read_envi
         try:
-            names, wavelength, spectra = _csv(file) if file.suffix.lower() == ".csv" else _envi(file)
-            return cls._checked([printable(name) for name in names], wavelength, spectra)
+            return cls._checked(read(file), file.name)
         except Exception as error:
             # Another program's reader can fail in any way.
             raise SceneError(f"{file}: not a readable spectral library: {printable(str(error))}") from error
 
     @classmethod
-    def _checked(cls, names: list[str], wavelength: NDArray[np.float64], spectra: NDArray[np.float64]) -> Self:
+    def _checked(cls, content: Content, title: str) -> Self:
         """Return the library with rising wavelengths in nm.
 
         Raises
@@ -77,6 +104,7 @@ class Library:
         ValueError
             When the parts do not belong together, or a spectrum is empty.
         """
+        names, wavelength, spectra = [printable(name) for name in content.names], content.wavelength, content.spectra
         if spectra.shape != (len(names), len(wavelength)):
             raise ValueError(f"{len(names)} names and {len(wavelength)} wavelengths do not fit spectra {spectra.shape}")
         if not (np.isfinite(wavelength) & (wavelength > 0)).all():
@@ -87,66 +115,48 @@ class Library:
         if wavelength.max() < _MOST_MICROMETRES:
             wavelength = wavelength * 1000.0
         order = np.argsort(wavelength)
-        return cls(tuple(names), wavelength[order], spectra[:, order])
+        classes = [printable(text) for text in content.classes] or [""] * len(names)
+        if len(classes) != len(names):
+            raise ValueError(f"{len(classes)} classes do not fit {len(names)} names")
+        return cls(tuple(names), wavelength[order], spectra[:, order], tuple(classes), title)
 
-    def nearest(
-        self, spectrum: NDArray[np.float64], wavelength: NDArray[np.float64], number: int = 3
-    ) -> list[tuple[str, float]]:
-        """Return the names with the smallest spectral angles, in degrees, on the wavelengths that both spectra have."""
-        angles = []
-        for name, values in zip(self.names, self.spectra, strict=True):
-            known = np.isfinite(values)
-            low, high = self.wavelength[known][[0, -1]]
-            common = (wavelength >= low) & (wavelength <= high) & np.isfinite(spectrum)
-            if common.sum() >= _LEAST_BANDS:
-                other = np.interp(wavelength[common], self.wavelength[known], values[known])
-                angles.append((name, angle(spectrum[common], other)))
-        return sorted((pair for pair in angles if np.isfinite(pair[1])), key=lambda pair: pair[1])[:number]
+    def at(self, wavelength: NDArray[np.float64], fwhm: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
+        """Return the spectra as a sensor sees them.
 
+        Parameters
+        ----------
+        wavelength : (bands,) ndarray
+            Centres of the sensor's bands in nm.
+        fwhm : (bands,) ndarray, optional
+            Full widths at half maximum of the bands in nm. Each band is then the mean of the spectrum under a
+            Gaussian of this width; without a width, or where it is NaN, the spectrum is interpolated linearly.
 
-def printable(text: str) -> str:
-    """Return a text of a file as one line without control characters, which would act on a terminal."""
-    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+        Returns
+        -------
+        (names, bands) ndarray of float64
+            NaN where a band lies outside of a spectrum.
+        """
+        weights = band_weights(self.wavelength, np.asarray(wavelength, dtype=np.float64), fwhm)
+        known = np.isfinite(self.spectra)
+        if known.all():
+            seen: NDArray[np.float64] = self.spectra @ weights.T
+        else:
+            share = known @ weights.T
+            enough = share >= _LEAST_KNOWN
+            total = np.where(known, self.spectra, 0.0) @ weights.T
+            seen = np.divide(total, share, out=np.full(share.shape, np.nan), where=enough)
+        seen[:, ~(weights.sum(axis=1) > 0)] = np.nan
+        return seen
 
+    def number_of(self, name: str) -> int:
+        """Return the place of a spectrum in the library.
 
-def _csv(path: Path) -> tuple[list[str], NDArray[np.float64], NDArray[np.float64]]:
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.reader(file)
-        rows = [(reader.line_num, row) for row in reader if row]
-    head = rows[0][1] if rows else []
-    if len(head) < 2 or len(rows) < 3:
-        raise ValueError("a column of wavelengths and one for each spectrum are needed, with a line of names")
-    return head[1:], *_columns(rows[1:], len(head))
-
-
-def _columns(rows: list[tuple[int, list[str]]], width: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return wavelengths and spectra of numbered lines; an empty cell is NaN."""
-    values = np.full((len(rows), width), np.nan)
-    for at, (line, row) in enumerate(rows):
-        if len(row) != width:
-            raise ValueError(f"line {line} has another number of columns than the first")
-        for column, cell in enumerate(row):
-            if cell.strip():
-                try:
-                    values[at, column] = float(cell)
-                except ValueError as error:
-                    raise ValueError(f"line {line}: {cell!r} is not a number") from error
-    return values[:, 0], values[:, 1:].T
-
-
-def _envi(path: Path) -> tuple[list[str], NDArray[np.float64], NDArray[np.float64]]:
-    from spectral.io import envi
-
-    header = path if path.suffix.lower() == ".hdr" else path.with_suffix(".hdr")
-    if not header.is_file() and Path(f"{path}.hdr").is_file():
-        header = Path(f"{path}.hdr")
-    library = envi.open(str(header))
-    if not hasattr(library, "spectra"):
-        raise ValueError("its header describes an image, not a spectral library")
-    if library.bands.centers is None:
-        raise ValueError("it has no wavelengths")
-    return (
-        list(library.names),
-        np.array(library.bands.centers, dtype=np.float64),
-        np.asarray(library.spectra, dtype=np.float64),
-    )
+        Raises
+        ------
+        ParameterError
+            When there is no such spectrum; the message lists similar names.
+        """
+        if name not in self.names:
+            near = difflib.get_close_matches(name, self.names, n=3, cutoff=0.4) or list(self.names[:5])
+            raise ParameterError(f"{name!r} is no spectrum of {self.title or 'the library'}; it has {', '.join(near)}")
+        return self.names.index(name)

@@ -140,6 +140,11 @@ def names_of_scenes(folder: Path) -> None:
     (folder / "scenes.txt").write_text("west.hdr\n")
 
 
+def library(folder: Path) -> None:
+    lines = [f"{nm},{nm / 2600},{0.1 + 0.4 * (nm > 600)}" for nm in range(380, 2560, 10)]
+    (folder / "library.csv").write_text("\n".join(["nm,asphalt,red tile", *lines]))
+
+
 #: Makers of the files that blocks name and do not make themselves.
 MADE: dict[str, Callable[[Path], None]] = {
     **{name: envi(name) for name in ("scene.hdr", "north.hdr", "south.hdr")},
@@ -148,8 +153,9 @@ MADE: dict[str, Callable[[Path], None]] = {
     "scenes.txt": names_of_scenes,
     "items.json": items,
     "b.npz": learned,
+    "library.csv": library,
 }
-FILE = re.compile(r"[\w-]+\.(?:hdr|img|tif|mat|nc|h5|zarr|gpkg|geojson|txt|json|npz|npy)\b")
+FILE = re.compile(r"[\w-]+\.(?:hdr|img|tif|mat|nc|h5|zarr|gpkg|geojson|txt|csv|json|npz|npy)\b")
 #: What stands before the name of a file that is written, on the command line and in Python.
 WRITTEN = re.compile(r"(?:(?:-o|--output|--plot|--log|--save-background) |(?:write_\w+|save|plot_\w+)\(.*)[\"']?$")
 

@@ -237,7 +237,7 @@ def run_accuracy(
     """
     known, remarks = _at_hand(folder)
     chosen: dict[str, tuple[str, dict[str, Any]]] = {
-        name: (name, {}) for name in _checked(methods) or (*DETECTORS, CONTROL)
+        name: (name, {}) for name in _checked(methods) or (*_without_targets(), CONTROL)
     }
     scenes = [*known, synthetic_scene()]
     figures, failed = measure(scenes, len(scenes), chosen, seeds, progress)
@@ -355,6 +355,11 @@ def _checked(methods: Sequence[str]) -> tuple[str, ...]:
         if name != CONTROL:
             detector_class(name)
     return tuple(dict.fromkeys(methods))
+
+
+def _without_targets() -> list[str]:
+    """Return the methods that need nothing but a scene."""
+    return [name for name, cls in DETECTORS.items() if not any(p.required for p in cls.parameters())]
 
 
 def _spread(values: list[float]) -> str:

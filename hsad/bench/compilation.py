@@ -41,6 +41,7 @@ RUNS: dict[str, tuple[str, int, dict[str, Any]]] = {
     "rpca-bands": ("rpca-bands", 2, {"window": 16}),
     "rpca-bands --patch": ("rpca-bands", 2, {"window": 16, "patch": 4}),
     "low-rank": ("low-rank", _FEW, {}),
+    **{method: (method, _FEW, {"target": (0, 0)}) for method in ("ace", "mf", "cem", "sam")},
 }
 
 

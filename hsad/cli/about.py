@@ -63,8 +63,9 @@ def methods(method: str | None, as_json: bool) -> None:
         if method:
             echo(f"{'':16} {entry['reference']}")
             for p in entry["parameters"]:
+                default = "required" if p["required"] else p["default"]
                 choices = f" ({', '.join(map(str, p['choices']))})" if p["choices"] else ""
-                echo(f"  --{p['name'].replace('_', '-'):18} {p['help']}{choices}  [{p['default']}]")
+                echo(f"  --{p['name'].replace('_', '-'):18} {p['help']}{choices}  [{default}]")
 
 
 @click.command(cls=HsadCommand)

@@ -123,7 +123,7 @@ def run_options(method: str | None, options: dict[str, Any]) -> dict[str, Any]:
     from hsad.detectors import DEFAULT_METHOD, read_parameters
 
     names = {p.name for p in parameters_by_name().values()} & set(options)
-    given = {name: options[name] for name in names if options[name] is not None}
+    given = {name: options[name] for name in names if options[name] not in (None, ())}
     own = {name: value for name, value in options.items() if name not in names}
     own["references"] = list(own["references"]) or None
     return {**own, **read_parameters(method or DEFAULT_METHOD, given)}

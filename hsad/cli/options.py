@@ -181,7 +181,9 @@ class DetectCommand(HsadCommand):
                 from hsad.detectors import detector_class
 
                 detector_class(named)
-        repeated = _each_with_flag(args, "--references")
+        repeated = args
+        for flag in ("--references", *(f"--{name}" for name, p in parameters_by_name().items() if p.several)):
+            repeated = _each_with_flag(repeated, flag)
         return super().parse_args(ctx, repeated if self._names_a_scene(ctx, repeated) else args)
 
     def _names_a_scene(self, ctx: click.Context, args: list[str]) -> bool:
@@ -210,9 +212,7 @@ class DetectCommand(HsadCommand):
                 formatter.write_dl(rows)
         for method, cls in DETECTORS.items():
             with formatter.section(f"Parameters of {method} ({cls.title})"):
-                formatter.write_dl(
-                    [(_usage(p), f"{sentence(p.help)}  [default: {p.default}]") for p in cls.parameters()]
-                )
+                formatter.write_dl([(_usage(p), f"{sentence(p.help)}  {_default(p)}") for p in cls.parameters()])
 
 
 def _each_with_flag(args: Sequence[str], flag: str) -> list[str]:
@@ -318,14 +318,13 @@ def _names_of_detectors() -> tuple[str, ...]:
 
 @functools.cache
 def _parameter_options(detectors: tuple[str, ...]) -> tuple[click.Option, ...]:  # noqa: ARG001  more options with more
-    """Return one option for each name of a parameter of any method; an option that is not used is None."""
+    """Return one option for each name of a parameter of any method; an option that is not used is None, or empty."""
     made = []
     for name, p in parameters_by_name().items():
         declaration = f"--{name}/--no-{name}" if p.type is bool else f"--{name}"
         words: Any = one_of(functools.partial(map, str, p.choices))
-        made.append(
-            click.Option([declaration], type=None if p.type is bool else str, default=None, shell_complete=words)
-        )
+        kind = None if p.type is bool else str
+        made.append(click.Option([declaration], type=kind, default=None, multiple=p.several, shell_complete=words))
     return tuple(made)
 
 
@@ -333,8 +332,14 @@ def _usage(p: Parameter) -> str:
     name = p.name.replace("_", "-")
     if p.type is bool:
         return f"--{name}/--no-{name}"
+    if p.metavar is not None:
+        return f"--{name} {p.metavar}"
     numbers = [] if p.type is str else ["INT,INT,..." if p.type is tuple else p.type.__name__.upper()]
     return f"--{name} {'|'.join([*numbers, *map(str, p.choices)])}"
+
+
+def _default(p: Parameter) -> str:
+    return "[required]" if p.required else f"[default: {p.default}]"
 
 
 def print_json(value: Any) -> None:

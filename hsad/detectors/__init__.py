@@ -113,7 +113,8 @@ def describe_methods(method: str | None = None) -> dict[str, dict[str, Any]]:
                 {
                     "name": p.name,
                     "type": p.type.__name__,
-                    "default": p.default,
+                    "default": None if p.required else p.default,
+                    "required": p.required,
                     "choices": list(p.choices),
                     "help": p.help,
                 }

@@ -246,6 +246,10 @@ class Detector(ABC):
         """Return each kind of `evidence` at the block's core, shape ``(core rows, core cols, kinds)``."""
         return np.empty((*block.core_valid.shape, 0))
 
+    def on_components(self, mean: NDArray[np.float64], vectors: NDArray[np.float64]) -> Detector:  # noqa: ARG002  for targets
+        """Return the detector for components ``(x - mean) @ vectors`` in place of spectra x, see `OnComponents`."""
+        return self
+
     def detect(self, cube: Any, **options: Any) -> Any:
         """Score every pixel of `cube`; the same as ``hsad.detect(cube, self, **options)``."""
         import hsad  # the package's public function: nothing below the main job may name its room

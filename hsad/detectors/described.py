@@ -60,12 +60,20 @@ def _with_parameters(text: str, parameters: tuple[Parameter, ...]) -> str:
 
 def _entry(parameter: Parameter) -> str:
     """Return the two lines of a parameter: name, type and default; help and range."""
+    if parameter.required:
+        return f"{parameter.name} : see `hsad.detectors.targets.given.targets_of`\n    {_capital(parameter.help)}."
     kinds = [] if parameter.type is str and parameter.choices else [_TYPES.get(parameter.type, "str")]
     if parameter.choices:
         kinds.append("{" + ", ".join(f'"{choice}"' for choice in parameter.choices) + "}")
     wanted = f" ({parameter.check.wanted})" if isinstance(parameter.check, Check) else ""
-    text = parameter.help[:1].upper() + parameter.help[1:]
-    return f"{parameter.name} : {' or '.join(kinds)}, default {parameter.default!r}\n    {text}{wanted}."
+    return (
+        f"{parameter.name} : {' or '.join(kinds)}, default {parameter.default!r}\n"
+        f"    {_capital(parameter.help)}{wanted}."
+    )
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 _TYPES = {int: "int", float: "float", bool: "bool", tuple: "tuple of int"}

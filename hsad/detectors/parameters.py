@@ -38,6 +38,9 @@ def parameter(
     *,
     check: Callable[[T], str | None] | None = None,
     alias: str | None = None,
+    metavar: str | None = None,
+    convert: Callable[[Any], T] | None = None,
+    required: bool = False,
 ) -> T:
     """Return a field of a detector with its default, its help text and its check.
 
@@ -52,8 +55,17 @@ def parameter(
         `hsad.detectors.checks`.
     alias : str, optional
         The name for users where the field cannot have that name: ``score`` is a method. See `for_users`.
+    metavar : str, optional
+        The word for the value in ``--help``, of a parameter that is neither a number nor a choice. With ``...`` at its
+        end the option takes several values.
+    convert : callable, optional
+        Returns the value of the field for what the user gives, or raises `ParameterError`. It takes the place of the
+        conversion by type and of `check`.
+    required : bool
+        Whether the user must give a value: `convert` refuses the default.
     """
-    return field(default=default, metadata={"help": help, "check": check, "alias": alias})
+    more = {"metavar": metavar, "convert": convert, "required": required}
+    return field(default=default, metadata={"help": help, "check": check, "alias": alias, **more})
 
 
 @dataclass(frozen=True)
@@ -67,6 +79,14 @@ class Parameter:
     choices: tuple[Any, ...]
     help: str
     check: Callable[[Any], str | None] | None
+    metavar: str | None = None
+    converter: Callable[[Any], Any] | None = None
+    required: bool = False
+
+    @property
+    def several(self) -> bool:
+        """Whether the option of the command line takes several values."""
+        return self.metavar is not None and self.metavar.endswith("...")
 
     def convert(self, value: Any) -> Any:
         """Return `value` as this parameter's type, checked.
@@ -76,6 +96,11 @@ class Parameter:
         ParameterError
             Naming the parameter, the value and the choices or the range.
         """
+        if self.converter is not None:
+            return self.converter(value)
+        return self._by_type(value)
+
+    def _by_type(self, value: Any) -> Any:
         if isinstance(value, str) and value in self.choices:
             return value
         if self.type is tuple:
@@ -155,6 +180,7 @@ def declared(cls: type[Any], taken: frozenset[str] = TAKEN) -> tuple[Parameter, 
                 tuple(choices),
                 f.metadata["help"],
                 f.metadata["check"],
+                *(f.metadata[name] for name in ("metavar", "convert", "required")),
             )
         )
     crossing = [p.name for p in found if p.name.replace("-", "_") in taken]

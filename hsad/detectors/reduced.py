@@ -117,7 +117,8 @@ class OnComponents(Detector):
             raise ParameterError(f"pca must be at most the number of bands, {bands}, not {self.pca}")
         _, vectors = leading(moments.covariance, self.pca)
         components = Components(moments.mean, np.ascontiguousarray(with_signs(vectors)), None)
-        return replace(components, inner=self.detector.learn(_ProjectedScan(scan, components)))
+        detector = self.detector.on_components(components.mean, components.vectors)
+        return replace(components, inner=detector.learn(_ProjectedScan(scan, components)))
 
     def adapt(self, scan: Scan, background: Components) -> Components:
         """Return the components with the detector's background for the scene that will be scored next."""

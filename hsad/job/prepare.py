@@ -10,6 +10,7 @@ from typing import Any
 
 import xarray as xr
 
+from hsad.detectors.targets.base import TargetDetector
 from hsad.engine.memory import memory_bytes
 from hsad.engine.run import Engine
 from hsad.engine.runners.cluster import Cluster
@@ -23,10 +24,11 @@ from hsad.job.options import RunOptions
 from hsad.job.present import Form, provenance_of
 from hsad.job.request import Request
 from hsad.job.selection import as_asked, map_of, pixel_mask, pixel_window, selected, with_common_bands
+from hsad.job.targets.lookup import TargetScene, files_of_targets, with_targets
 from hsad.products.provenance import source_file
 from hsad.progress import LOGGER, chosen_progress
 from hsad.scene.cube import geo_grid
-from hsad.scene.swath import swath_of
+from hsad.scene.swath import Swath, swath_of
 
 __all__ = ["prepared"]
 
@@ -61,20 +63,24 @@ def _prepare(cube: Any, request: Request) -> Job:
     opened = as_asked(as_cube(cube, run), run)
     grid = geo_grid(opened)
     window = pixel_window(run, grid, swath_of(opened))
-    source = selected(opened, run, request.background, window, pixel_mask(run, grid))
+    mask = pixel_mask(run, grid)
+    source = selected(opened, run, request.background, window, mask)
     others = _references(cube, request)
     if others:
         chosen = [selected(other, run, None, None, None) for other in others]
         source, *chosen = with_common_bands(source, *chosen)
         references = tuple(Input.of(other, part) for other, part in zip(others, chosen, strict=True))
+    detector = request.detector
+    if isinstance(detector.unwrapped, TargetDetector):
+        detector = with_targets(detector, TargetScene.of(opened, source.bands, mask, _map_of_pixels(opened, run)))
     scene = Input.of(opened, source)
     runner = _runner(run)
     if not isinstance(runner, Cluster):
-        request.detector.check_machine()
+        detector.check_machine()
     return Job(
         scene=scene,
         references=references if others else (scene,),
-        detector=request.detector,
+        detector=detector,
         engine=Engine(runner, run.tile, memory_bytes(run.memory), chosen_progress(run.progress) or Engine.progress),
         background=request.background,
         form=Form(
@@ -84,10 +90,10 @@ def _prepare(cube: Any, request: Request) -> Job:
             swath=map_of(opened, run, window),
             on_map=run.grid in ("map", "north-up"),
             as_array=is_array(cube),
-            evidence=request.detector.evidence if run.parts else (),
-            provenance=provenance_of(request.detector, opened),
+            evidence=detector.evidence if run.parts else (),
+            provenance=provenance_of(detector, opened),
         ),
-        beside=tuple(_files_beside(run)),
+        beside=tuple(_files_beside(request)),
     )
 
 
@@ -106,8 +112,18 @@ def _references(cube: Any, request: Request) -> list[xr.DataArray]:
     ]
 
 
-def _files_beside(run: RunOptions) -> Iterator[Path]:
+def _map_of_pixels(cube: xr.DataArray, run: RunOptions) -> Swath | None:
+    """Return the map to which rows and columns of a target belong; None where they are those of the scene."""
+    if run.grid not in ("map", "north-up"):
+        return None
+    return map_of(cube, run, (slice(0, cube.sizes["y"]), slice(0, cube.sizes["x"])))
+
+
+def _files_beside(request: Request) -> Iterator[Path]:
     """Yield the files that a run reads beside its scenes."""
+    run, inner = request.run, request.detector.unwrapped
+    if isinstance(inner, TargetDetector):
+        yield from files_of_targets(inner.target)
     for named in (run.mask, run.background):
         if isinstance(named, str | Path) and (file := source_file(str(named))) is not None:
             yield file

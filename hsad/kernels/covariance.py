@@ -16,6 +16,7 @@ __all__ = [
     "ledoit_wolf_shrinkage",
     "mahalanobis",
     "oas_shrinkage",
+    "raised",
     "regularize",
     "whitener",
 ]
@@ -110,10 +111,23 @@ def floored_whitener(covariance: NDArray[np.float64], floor: float = 0.1) -> NDA
     >>> np.round(np.sort(np.abs(whitening).sum(axis=1)), 3).tolist()
     [0.5, 1.0, 3.162]
     """
-    values, vectors = np.linalg.eigh(covariance)
-    least = max(floor * float(np.median(values)), RANK_TOLERANCE * float(values[-1]))
-    whitening: NDArray[np.float64] = vectors / np.sqrt(np.maximum(values, least))
+    values, vectors = _raised_eigenvalues(covariance, floor)
+    whitening: NDArray[np.float64] = vectors / np.sqrt(values)
     return whitening
+
+
+def raised(covariance: NDArray[np.float64], floor: float = 0.1) -> NDArray[np.float64]:
+    """Return the covariance with its small eigenvalues raised, as `floored_whitener` raises them."""
+    values, vectors = _raised_eigenvalues(covariance, floor)
+    return np.asarray((vectors * values) @ vectors.T)
+
+
+def _raised_eigenvalues(
+    covariance: NDArray[np.float64], floor: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    values, vectors = np.linalg.eigh(covariance)
+    least = max(floor * float(np.median(values)), 4 * RANK_TOLERANCE * float(values[-1]))
+    return np.maximum(values, least), vectors
 
 
 def mahalanobis(

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from hsad.scene.cube import GeoGrid
 
-__all__ = ["open_mask"]
+__all__ = ["burnt", "open_mask"]
 
 _VECTOR_SUFFIXES = (".gpkg", ".geojson", ".json", ".shp", ".fgb", ".kml")
 _TRUTH_NAMES = ("map", "gt", "groundtruth", "ground_truth", "planegt", "truth", "mask")
@@ -128,7 +128,6 @@ def _same(first: Affine, second: Affine, shape: tuple[int, int]) -> bool:
 def _vector(source: str, grid: GeoGrid) -> NDArray[np.bool_]:
     from pyogrio.errors import DataLayerError, DataSourceError, GeometryError
     from pyogrio.raw import read as read_vector
-    from rasterio.features import rasterize
 
     if grid.transform is None:
         raise SceneError(f"{source}: a vector file fits a georeferenced scene only, this one has no transform")
@@ -141,14 +140,41 @@ def _vector(source: str, grid: GeoGrid) -> NDArray[np.bool_]:
             meta, _, geometries, _ = read_vector(source, layer=0, columns=[], force_2d=True)
     except (DataSourceError, DataLayerError, GeometryError, ValueError) as error:
         raise SceneError(f"{source}: not a readable vector file: {' '.join(str(error).split())}") from error
+    return burnt(source, geometries, meta.get("crs"), grid, grid.transform)
+
+
+def burnt(
+    source: str, geometries: NDArray[Any], crs: str | None, grid: GeoGrid, transform: Affine
+) -> NDArray[np.bool_]:
+    """Return the pixels of a grid whose centres lie in a polygon, ``(rows, cols)``.
+
+    Parameters
+    ----------
+    source : str
+        The file of the polygons, for messages.
+    geometries : array of bytes
+        Well-known binaries; None for a feature without one.
+    crs : str or None
+        Their CRS; without one they are in that of the grid.
+    grid : GeoGrid
+    transform : Affine
+        From columns and rows to the coordinates of the polygons in the CRS of the grid.
+
+    Raises
+    ------
+    SceneError
+        When they cannot be used, or cover no centre of a pixel.
+    """
+    from rasterio.features import rasterize
+
     try:
-        shapes = _shapes(geometries, meta.get("crs"), grid)
+        shapes = _shapes(geometries, crs, grid)
         if not shapes:
             raise SceneError(f"{source}: holds no feature with a geometry")
-        burnt = rasterize(
+        found = rasterize(
             shapes,
             out_shape=(grid.rows, grid.cols),
-            transform=grid.transform,
+            transform=transform,
             all_touched=False,
             dtype="uint8",
         )
@@ -156,9 +182,9 @@ def _vector(source: str, grid: GeoGrid) -> NDArray[np.bool_]:
         raise
     except Exception as error:  # GEOS, PROJ and GDAL raise errors of classes that are not all public
         raise SceneError(f"{source}: its features cannot be used: {' '.join(str(error).split())}") from error
-    if not burnt.any():
+    if not found.any():
         raise SceneError(f"{source}: none of its {len(shapes)} features covers the centre of a pixel of the scene")
-    return np.asarray(burnt != 0)
+    return np.asarray(found != 0)
 
 
 def _shapes(geometries: NDArray[Any], crs: str | None, grid: GeoGrid) -> list[Any]:

@@ -331,6 +331,7 @@ QUICK = {
     "rpcanet": {"steps": 1, "stages": 1},
     "deep-rx": {"features": "random"},
     "autoencoder": {"steps": 2, "channels": 4},
+    **{method: {"target": range(8)} for method in ("ace", "mf", "cem", "sam")},
 }
 
 

@@ -1,1 +1,1 @@
-"""Spectral libraries: named spectra from ENVI libraries, CSV files, folders of text files and packages."""
+"""Spectra by name: spectral libraries (ENVI, CSV, folders of text files, packages), and anomalies of lists."""

@@ -1,0 +1,1 @@
+"""Target detectors: how much a pixel is like a given spectrum."""

@@ -1,0 +1,209 @@
+"""Target detectors that know how the bands of the background vary together: ACE, MF, CEM."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hsad.detectors.base import Scan
+from hsad.detectors.checks import above
+from hsad.detectors.described import for_users
+from hsad.detectors.moments import moments_of
+from hsad.detectors.parameters import parameter
+from hsad.detectors.probe import require_valid
+from hsad.detectors.targets.base import TargetDetector, Targets
+from hsad.errors import DataError, ParameterError
+from hsad.kernels.covariance import mahalanobis, raised, whitener
+
+if TYPE_CHECKING:
+    from hsad.kernels.summaries import Moments
+
+__all__ = ["ACE", "CEM", "MF", "WhitenedTargets"]
+
+
+@dataclass(frozen=True, eq=False)
+class WhitenedTargets(Targets):
+    """Spectra to look for, and the background in which to find them.
+
+    Attributes
+    ----------
+    origin : (d,) ndarray of float64
+        The spectrum from which pixels and targets are measured: the mean of the scene, zeros for CEM.
+    whitening : (d, d) ndarray of float64
+        W with W·Wᵀ the inverse of the covariance about `origin`, its small eigenvalues raised.
+    count : int
+        Number of pixels that it was learned from.
+    """
+
+    shapes: ClassVar[dict[str, Any]] = {
+        "targets": ("targets", "bands"),
+        "origin": ("bands",),
+        "whitening": ("bands", "bands"),
+    }
+
+    origin: NDArray[np.float64]
+    whitening: NDArray[np.float64]
+    count: int
+
+    @property
+    def white(self) -> NDArray[np.float64]:
+        """The whitened targets, ``(targets, d)``."""
+        return np.asarray((self.targets - self.origin) @ self.whitening)
+
+
+@dataclass(frozen=True)
+class _Whitened(TargetDetector):
+    """Base of the detectors with a covariance.
+
+    Attributes
+    ----------
+    centred : bool
+        Whether the covariance is about the mean of the scene, or about zero.
+    """
+
+    centred: ClassVar[bool] = True
+
+    ridge: float = parameter(0.1, "eigenvalues below this share of their median are raised to it", check=above(0))
+
+    def learn(self, scan: Scan) -> WhitenedTargets:
+        """Return the targets, and mean and covariance after one pass.
+
+        Raises
+        ------
+        DataError
+            When all pixels are equal.
+        ParameterError
+            When a target equals the mean of the scene.
+        """
+        moments: Moments = require_valid(scan(moments_of))
+        targets = self.spectra(len(moments.mean))
+        covariance, origin = moments.covariance, moments.mean
+        if not self.centred:
+            covariance, origin = covariance + np.outer(origin, origin), np.zeros_like(origin)
+        if moments.count < 2 or not np.trace(covariance) > 0:
+            raise DataError("all valid pixels are equal: there is no variation to measure a target by")
+        learned = WhitenedTargets(targets, origin, whitener(raised(covariance, self.ridge)), moments.count)
+        for name, white in zip(self.named, learned.white, strict=True):
+            if not np.linalg.norm(white) > 1e-9 * np.linalg.norm(learned.origin @ learned.whitening):
+                raise ParameterError(f"target: {name} equals the mean of the scene: every direction is like it")
+        return learned
+
+    def _slopes(self, background: WhitenedTargets) -> NDArray[np.float64]:
+        """Return ``C⁻¹(t - origin)``, one target a row."""
+        return np.asarray(background.white @ background.whitening.T)
+
+
+@for_users
+@dataclass(frozen=True)
+class ACE(_Whitened):
+    """Adaptive cosine estimator with a sign: ``c·|c|``, c the cosine of pixel and target about the mean, whitened.
+
+    ``c = z·q/|z||q|`` with ``z = Wᵀ(x - μ)`` and ``q = Wᵀ(t - μ)``. 1 is the target at any fill and gain of its
+    contrast, 0 is no likeness, -1 is the opposite contrast. Of several targets the highest score counts.
+
+    Notes
+    -----
+    The background is the mean and the covariance of all valid pixels, targets included. An illumination of the contrast
+    cancels, so this score is the one to begin with. What the scene is made of cannot be found as a target.
+
+    References
+    ----------
+    S. Kraut, L. L. Scharf, R. W. Butler, "The adaptive coherence estimator: a uniformly most-powerful-invariant
+    adaptive detection statistic", IEEE Trans. Signal Process. 53(2):427-438, 2005.
+    """
+
+    title: ClassVar[str] = "likeness to a target: signed cosine estimator, free of fill and brightness"
+    reference: ClassVar[str] = "Kraut, Scharf & Butler, IEEE Trans. Signal Process. 53(2):427, 2005"
+
+    def each(self, pixels: NDArray[np.float64], background: WhitenedTargets) -> NDArray[np.float64]:
+        """Return the signed squares of the cosines."""
+        cosine = self._cosines(pixels, background)
+        return cosine * np.abs(cosine)
+
+    def _cosines(self, pixels: NDArray[np.float64], background: WhitenedTargets) -> NDArray[np.float64]:
+        slopes = self._slopes(background) / np.linalg.norm(background.white, axis=1)[:, None]
+        length = np.sqrt(mahalanobis(pixels, background.origin, background.whitening))
+        along = (pixels - background.origin) @ slopes.T
+        cosine = np.divide(along, length[:, None], out=np.zeros_like(along), where=length[:, None] > 0)
+        return np.asarray(np.clip(cosine, -1.0, 1.0))
+
+    def parts_by_band(
+        self, pixel: NDArray[np.float64], background: WhitenedTargets, target: int
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the mean of the scene and ``|c| C⁻¹(t - μ)/|q||z|``."""
+        size = abs(float(self._cosines(pixel[None], background)[0, target]))
+        length = float(np.sqrt(mahalanobis(pixel[None], background.origin, background.whitening)[0]))
+        norm = float(np.linalg.norm(background.white[target])) * length
+        slopes = self._slopes(background)[target] * (size / norm if norm > 0 else 0.0)
+        return background.origin, slopes
+
+    def _in_words(self, score: float, target: str) -> str:
+        return f"its likeness to {target} is {score:.3f} (signed ACE: 1 is the same contrast, 0 is none)"
+
+
+@for_users
+@dataclass(frozen=True)
+class MF(_Whitened):
+    """Matched filter: ``(z·q)/(q·q)`` with ``z = Wᵀ(x - μ)`` and ``q = Wᵀ(t - μ)``; 0 at the mean, 1 at the target.
+
+    The score estimates the fill of the target in a pixel whose rest is the mean of the scene. Of several targets the
+    highest score counts.
+
+    Notes
+    -----
+    The background is the mean and the covariance of all valid pixels. A bright pixel that only in part looks like the
+    target can score as high as the target: see ``ace``.
+
+    References
+    ----------
+    D. Manolakis, G. Shaw, "Detection algorithms for hyperspectral imaging applications", IEEE Signal Process. Mag.
+    19(1):29-43, 2002.
+    """
+
+    title: ClassVar[str] = "likeness to a target: matched filter, an estimate of the fill"
+    reference: ClassVar[str] = "Manolakis & Shaw, IEEE Signal Process. Mag. 19(1):29, 2002"
+
+    def each(self, pixels: NDArray[np.float64], background: WhitenedTargets) -> NDArray[np.float64]:
+        """Return the estimates of the fills."""
+        return np.asarray((pixels - background.origin) @ self._filters(background).T)
+
+    def _filters(self, background: WhitenedTargets) -> NDArray[np.float64]:
+        """Return ``C⁻¹(t - origin)/(q·q)``, one target a row."""
+        return np.asarray(self._slopes(background) / np.square(background.white).sum(axis=1)[:, None])
+
+    def parts_by_band(
+        self,
+        pixel: NDArray[np.float64],  # noqa: ARG002  a linear score has the same slopes at all pixels
+        background: WhitenedTargets,
+        target: int,
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the origin and the filter."""
+        return background.origin, self._filters(background)[target]
+
+    def _in_words(self, score: float, target: str) -> str:
+        return f"the matched filter estimates that {target} fills {score:.3f} of it"
+
+
+@for_users
+@dataclass(frozen=True)
+class CEM(MF):
+    """Constrained energy minimization: ``xᵀR⁻¹t / tᵀR⁻¹t``; 1 at the target, least energy over all pixels.
+
+    R is the mean of ``x xᵀ`` over the valid pixels: spectra are measured from zero, not from the mean of the scene. Of
+    several targets the highest score counts.
+
+    References
+    ----------
+    W. H. Farrand, J. C. Harsanyi, "Mapping the distribution of mine tailings in the Coeur d'Alene River Valley, Idaho,
+    through the use of a constrained energy minimization technique", Remote Sens. Environ. 59(1):64-76, 1997.
+    """
+
+    title: ClassVar[str] = "likeness to a target: constrained energy minimization"
+    reference: ClassVar[str] = "Farrand & Harsanyi, Remote Sens. Environ. 59(1):64, 1997"
+    centred: ClassVar[bool] = False
+
+    def _in_words(self, score: float, target: str) -> str:
+        return f"the filter for {target} gives {score:.3f} (CEM: 1 is the target)"

@@ -1,0 +1,1 @@
+"""Targets that a user names: their spectra and their pixels."""

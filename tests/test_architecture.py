@@ -58,7 +58,9 @@ ROOMS = {
         "engine", "detectors", "readers", "products", "progress", "scene", "files", "record", "errors",
     },
     "detection": {"job", "detectors", "errors"},
-    "anomalies": {"job", "engine", "readers", "products", "scene", "files", "gdal", "errors"},
+    "anomalies": {
+        "job", "engine", "readers", "products", "kernels.covariance", "scene", "files", "gdal", "errors",
+    },
     "explanation": {"anomalies", "job", "detectors", "kernels", "readers.libraries", "errors"},
     "plot": {"explanation", "anomalies", "evaluation", "products", "scene", "files", "errors"},
     "report": {

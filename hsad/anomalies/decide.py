@@ -208,6 +208,7 @@ def anomalies_of(scores: ScoreMap, chosen: Threshold, scene: Scene | None, *, mi
             "class": texts,
             "reason": texts,
             "extent": np.where(found.pixels > _REGION_PIXELS, "region", "object").astype(object),
+            "kind": texts,
             "row": found.row,
             "col": found.col,
             "lon": lon,
@@ -222,9 +223,10 @@ def anomalies_of(scores: ScoreMap, chosen: Threshold, scene: Scene | None, *, mi
     )
     if scene is None or not number:
         return result
+    from hsad.anomalies.kinds import with_kinds
     from hsad.anomalies.surroundings import with_spectra
 
-    return with_spectra(result, scores, scene, chosen.value, _WITH_SPECTRA)
+    return with_kinds(with_spectra(result, scores, scene, chosen.value, _WITH_SPECTRA), scene)
 
 
 def summary_line(anomalies: Anomalies) -> str:

@@ -49,6 +49,7 @@ COLUMNS: dict[str, type] = {
     "class": str,
     "reason": str,
     "extent": str,
+    "kind": str,
     "row": int,
     "col": int,
     "lon": float,
@@ -79,8 +80,10 @@ class Anomalies:
         (`hsad.anomalies.grades`; None above .5). ``expected_false`` is the expected number of false ones in the list
         down to this rank: the sum of ``p_false``, where that is known. ``row`` and ``col`` name the pixel with the
         highest score, ``lon`` and ``lat`` its centre (WGS 84; NaN without a way there).
-        ``extent`` is "object", or "region" above 100 pixels. ``state`` is one of `STATES`. ``note`` and
-        ``class`` are what a person typed. ``reason`` says in words why the anomaly stands out.
+        ``extent`` is "object", or "region" above 100 pixels. ``kind`` is the letter of the group of anomalies with
+        alike spectra, "A" for that of the strongest one (`hsad.anomalies.kinds`); None without the scene. ``state`` is
+        one of `STATES`. ``note`` and ``class`` are what a person typed. ``reason`` says in words why the anomaly stands
+        out.
     threshold : mapping
         What `Threshold.to_dict` returns, with the options of the list.
     """

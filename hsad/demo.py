@@ -58,7 +58,7 @@ def run_demo(folder: Path, *, overwrite: bool = False, progress: Any = None) -> 
     Returns
     -------
     dict
-        ``folder``, ``summary`` (of the survey, one line), ``report`` (its page), ``files`` (names), ``methods``: one
+        ``folder``, ``headline`` (of the survey, one line), ``report`` (its page), ``files`` (names), ``methods``: one
         dict for each run with ``name``, ``file`` and ``map`` (names), ``seconds`` (without compiling) and the
         figures of `hsad.evaluation.evaluate`.
 
@@ -103,7 +103,7 @@ def run_demo(folder: Path, *, overwrite: bool = False, progress: Any = None) -> 
     plot_roc(curves, folder / "roc.png", overwrite=overwrite)
     return {
         "folder": str(folder),
-        "summary": surveyed["summary"],
+        "headline": surveyed["headline"],
         "report": surveyed["report"],
         "files": sorted(path.name for path in folder.iterdir() if path.is_file()),
         "targets": len(scene.targets),

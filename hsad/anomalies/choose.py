@@ -41,6 +41,8 @@ class Threshold:
         One of `hsad.anomalies.options.RULES`, ``clean-region``, or ``given``. ``list`` is the default.
     origin : Origin
         What it was chosen by, and what the background was taken from.
+    tail : Tail
+        The upper end of the scene's scores.
     expected_false : float or None
         The number of false objects that is expected among those that reach the threshold, never above their number;
         for rules of pixels the number of false pixels in the scene, an upper bound; None: not known.
@@ -60,6 +62,7 @@ class Threshold:
     value: float
     rule: str
     origin: Origin
+    tail: Tail = field(repr=False)
     expected_false: float | None = None
     interval: tuple[float, float] | None = None
     doubts: tuple[Doubt, ...] = ()
@@ -178,7 +181,7 @@ def _counted(
         doubts = null.doubts(rate, scores.parameters)
     else:
         origin, doubts = replace(origin, pixels=null.region.count), null.doubts(rate)
-    chosen = Threshold(value, rule, origin, doubts=tuple(doubts), null=null, options=options)
+    chosen = Threshold(value, rule, origin, tail, doubts=tuple(doubts), null=null, options=options)
     return chosen.of_listed(null.p_false(tail.peaks[: tail.reached(value)]))
 
 
@@ -193,12 +196,12 @@ def _of_fdr(null: CountingNull, tail: Tail, share: float) -> float:
 
 def _by_pixels(tail: Tail, scores: ScoreMap, options: ThresholdOptions) -> Threshold:
     if options.threshold is not None and options.rule is None:
-        return Threshold(options.threshold, "given", Origin("given", method=scores.method), options=options)
+        return Threshold(options.threshold, "given", Origin("given", method=scores.method), tail, options=options)
     rule = options.rule if options.rule not in (None, "list") else "gpd"
     by_user = options.threshold is not None
     if rule == "otsu":
         value = otsu(tail) if options.threshold is None else options.threshold
-        return Threshold(value, rule, Origin("given" if by_user else "classes", rule), options=options)
+        return Threshold(value, rule, Origin("given" if by_user else "classes", rule), tail, options=options)
     null = pixel_null(rule, tail, scores, options.bands)
     pfa = options.pfa or _DEFAULT_PFA
     value = null.threshold(pfa) if options.threshold is None else options.threshold
@@ -210,4 +213,4 @@ def _by_pixels(tail: Tail, scores: ScoreMap, options: ThresholdOptions) -> Thres
         bands=options.bands or scores.background.get("rank"),
         without_table=options.rule is None and options.pfa is None,
     )
-    return Threshold(value, rule, origin, float(null.expected(value)), null=null, options=options)
+    return Threshold(value, rule, origin, tail, float(null.expected(value)), null=null, options=options)

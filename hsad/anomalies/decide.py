@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,9 +13,8 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from hsad.anomalies.choose import Threshold, choose_threshold
-from hsad.anomalies.grades import grade_of
-from hsad.anomalies.marks.states import PENDING
-from hsad.anomalies.objects import find_objects
+from hsad.anomalies.headline import answer
+from hsad.anomalies.listing import anomalies_of
 from hsad.anomalies.opened import Scene, open_scores
 from hsad.anomalies.options import ListOptions, ThresholdOptions
 from hsad.anomalies.rasters import MASK_NODATA, write_decided
@@ -26,20 +24,14 @@ from hsad.anomalies.vectors import (
     Anomalies,
     write_anomalies,
 )
-from hsad.errors import OutputError, ParameterError, SceneWarning
+from hsad.errors import OutputError, ParameterError
 from hsad.files import check_output, refuse_inputs
 from hsad.job.options import RunOptions
 from hsad.job.selection import pixel_window
 from hsad.products.raster import RASTER_SUFFIXES
 from hsad.scene.cube import GeoGrid
-from hsad.scene.ground import longitude_latitude, pixel_areas
 
-__all__ = ["anomalies_of", "choose_anomalies", "polygons", "summary_line", "threshold", "threshold_to_file"]
-
-_REGION_PIXELS = 100
-"""Most pixels of an object: larger ones are called regions, since the default detector looks at 25 x 25 pixels."""
-_WITH_SPECTRA = 500
-"""Anomalies whose spectra go into the list: each takes a window of the scene to be read, and some kilobytes."""
+__all__ = ["choose_anomalies", "polygons", "threshold", "threshold_to_file"]
 
 
 def threshold(scores: Any, **options: Any) -> Any:
@@ -107,7 +99,7 @@ def polygons(scores: Any, *, scene: Any = None, **options: Any) -> Anomalies:
 
 def choose_anomalies(scores: ScoreMap, scene: Scene | None, options: ListOptions) -> Anomalies:
     """Return the anomalies of an open score map, with spectra of an open scene."""
-    return anomalies_of(scores, _chosen(scores, options), scene, min_pixels=options.min_pixels, merge=options.merge)
+    return anomalies_of(scores, _chosen(scores, options), scene, options)
 
 
 def _chosen(scores: ScoreMap, options: ThresholdOptions) -> Threshold:
@@ -137,7 +129,7 @@ def threshold_to_file(
     Returns
     -------
     dict
-        ``output``, ``anomalies`` (their number), ``summary`` (one line), and what `Threshold.to_dict` says.
+        ``output``, what `hsad.anomalies.headline.answer` says, and what `Threshold.to_dict` says.
     """
     options = options or ListOptions()
     target = Path(output)
@@ -151,11 +143,11 @@ def threshold_to_file(
     chosen = _chosen(opened, options)
     if p_values is not None and chosen.null is None:
         raise ParameterError(f"p-values: rule {chosen.rule} does not say how background is distributed")
-    found = anomalies_of(opened, chosen, _scene_of(opened), min_pixels=options.min_pixels, merge=options.merge)
+    found = anomalies_of(opened, chosen, _scene_of(opened), options)
     tags = {
         "HSAD_METHOD": opened.method,
         "HSAD_SOURCE": opened.source,
-        "HSAD_THRESHOLD": json.dumps(chosen.to_dict()),
+        "HSAD_THRESHOLD": json.dumps(dict(found.threshold)),
     }
     if target.suffix.lower() in RASTER_SUFFIXES:
         write_decided(
@@ -166,88 +158,7 @@ def threshold_to_file(
     if p_values is not None:
         strips = ((first, chosen.p_value(strip).astype(np.float32)) for first, strip in opened.strips())
         write_decided(strips, opened.grid, p_values, description="p-value", tags=tags, overwrite=overwrite)
-    return {"output": str(target), "anomalies": len(found), "summary": summary_line(found), **chosen.to_dict()}
-
-
-def anomalies_of(scores: ScoreMap, chosen: Threshold, scene: Scene | None, *, min_pixels: int, merge: int) -> Anomalies:
-    """Return the anomalies above a threshold, with their spectra when a scene is passed."""
-    import shapely
-
-    grid = scores.grid
-    found = find_objects(scores.strips(), chosen.value, min_pixels=min_pixels, merge=merge)
-    outline = found.outline
-    if len(found):
-        outline = shapely.set_coordinates(outline, grid.to_map(shapely.get_coordinates(outline)))
-    lon, lat = longitude_latitude(grid, found.row, found.col)
-    number = len(found)
-    p_false = chosen.p_false(found.score_max)
-    chosen = chosen.of_listed(p_false)
-    if grid.crs is not None and grid.transform is not None and number and np.isnan(lon).all():
-        warnings.warn(
-            f"{scores.source or 'scores'}: there is no way from the CRS to longitude and latitude: these are null, "
-            "and outlines are in the coordinates of the scene",
-            SceneWarning,
-            stacklevel=2,
-        )
-    texts: NDArray[Any] = np.full(number, None, dtype=object)
-    result = Anomalies(
-        outline,
-        grid,
-        {
-            "id": np.arange(1, number + 1),
-            "n_pixels": found.pixels,
-            "area_m2": found.pixels * pixel_areas(grid, found.row, found.col),
-            "score_max": found.score_max,
-            "score_mean": found.score_mean,
-            "p_value": np.asarray(chosen.p_value(found.score_max), dtype=np.float64),
-            "p_false": p_false,
-            "grade": grade_of(p_false),
-            "expected_false": np.cumsum(p_false) if np.isfinite(p_false).all() else chosen.expected(found.score_max),
-            "state": np.full(number, PENDING, dtype=object),
-            "note": texts,
-            "class": texts,
-            "reason": texts,
-            "extent": np.where(found.pixels > _REGION_PIXELS, "region", "object").astype(object),
-            "kind": texts,
-            "row": found.row,
-            "col": found.col,
-            "lon": lon,
-            "lat": lat,
-            "peak_wavelengths": texts,
-            "mean_spectrum": texts,
-            "background_spectrum": texts,
-            "detector": np.full(number, scores.method or None, dtype=object),
-            "source": np.full(number, scores.source or None, dtype=object),
-        },
-        {**chosen.to_dict(), "anomalies": number, "min_pixels": min_pixels, "merge": merge},
-    )
-    if scene is None or not number:
-        return result
-    from hsad.anomalies.kinds import with_kinds
-    from hsad.anomalies.surroundings import with_spectra
-
-    return with_kinds(with_spectra(result, scores, scene, chosen.value, _WITH_SPECTRA), scene)
-
-
-def summary_line(anomalies: Anomalies) -> str:
-    """Return a line with the number of anomalies, and the number of them that are expected to be false.
-
-    For rules that count objects this is the number expected above the score of the last anomaly. The threshold may lie
-    far below that score, and its own number may exceed the number of anomalies.
-    """
-    number, threshold = len(anomalies), anomalies.threshold
-    text = f"{number} {'anomaly' if number == 1 else 'anomalies'}"
-    if threshold["expected_false"] is None or not number:
-        return text
-    counted = threshold["rule"] in ("list", "bank", "clean-region", "given")
-    false = float(anomalies.columns["expected_false"][-1]) if counted else threshold["expected_false"]
-    if false >= number and not threshold["trusted"]:
-        return f"{text}; how many of them are false cannot be told here"
-    if counted and round(false) >= number:
-        candidates = f"{number} {'candidate' if number == 1 else 'candidates'}"
-        return f"{candidates}; background alone is expected to give about {false:.0f}: none stands out"
-    doubt = "" if threshold["trusted"] else " (a number not to be trusted here)"
-    return f"{text}, {'about' if counted else 'at most'} {min(false, number):.0f} of them expected false{doubt}"
+    return {**found.threshold, **answer(found), "output": str(target)}
 
 
 def _clean(region: Any, grid: GeoGrid) -> NDArray[np.bool_] | None:

@@ -1,12 +1,15 @@
 """Anomalies: connected pixels above a threshold, found strip by strip, the same objects whatever the strips.
 
 Pixels belong to one object when they touch, also at a corner. With ``merge`` D they belong to one object when they lie
-at most D rows and D columns apart. Memory holds one strip, the outlines, and a few numbers per object.
+at most D rows and D columns apart. Parts of one large object are joined: where pixels above a second, lower score
+connect them, and where one part lies in a hole of another. Memory holds one strip, the outlines, and a few numbers per
+object.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -49,6 +52,10 @@ class Objects:
     def __len__(self) -> int:
         return len(self.pixels)
 
+    def chosen(self, which: NDArray[Any]) -> Objects:
+        """Return some of the objects: those at these places, or those that a mask marks."""
+        return Objects(**{f.name: getattr(self, f.name)[which] for f in fields(Objects)})
+
 
 def find_objects(
     strips: Iterable[tuple[int, NDArray[np.floating[Any]]]],
@@ -56,6 +63,7 @@ def find_objects(
     *,
     min_pixels: int = 1,
     merge: int = 1,
+    joined_from: float = math.inf,
 ) -> Objects:
     """Return the objects of a score map: groups of pixels whose score is at least the threshold.
 
@@ -69,6 +77,9 @@ def find_objects(
         Smaller objects are left out.
     merge : int
         Pixels at most this many rows and columns apart belong to one object; 1: they touch.
+    joined_from : float
+        Objects are one where a way of touching pixels whose score is at least this leads from one to the other. With a
+        value at or above the threshold no objects are joined.
 
     Returns
     -------
@@ -84,10 +95,47 @@ def find_objects(
             raise ParameterError(f"{name} must be at least 1, not {value}")
     if np.isnan(threshold):
         raise ParameterError("threshold must be a number, not nan")
+    joins = joined_from < threshold
     parts = _Parts(merge)
     for first, scores in strips:
-        parts.add(first, scores, scores >= threshold)
+        parts.add(first, scores, scores >= threshold, scores >= joined_from if joins else None)
     return parts.objects(min_pixels)
+
+
+class _Labels:
+    """Groups of touching pixels in each strip, numbered over all strips from 0, and the pairs of numbers of one group.
+
+    Attributes
+    ----------
+    count : int
+        The number of groups in all strips so far.
+    pairs : list of (n, 2) ndarray of int
+        Groups of two neighbouring strips that touch.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.pairs: list[NDArray[np.int64]] = []
+        self._last: NDArray[np.int64] | None = None
+
+    def add(self, mask: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """Return the number of each pixel's group, -1 outside of the mask; the strips come from the top down."""
+        from scipy import ndimage
+
+        labels, count = ndimage.label(mask, structure=_EIGHT)
+        numbers = np.where(labels > 0, labels.astype(np.int64) - 1 + self.count, -1)
+        if self._last is not None:
+            self._join(self._last, numbers[0])
+        self._last = numbers[-1]
+        self.count += count
+        return numbers
+
+    def _join(self, above: NDArray[np.int64], below: NDArray[np.int64]) -> None:
+        for shift in (-1, 0, 1):
+            upper = above[max(0, shift) : len(above) + min(0, shift)]
+            lower = below[max(0, -shift) : len(below) + min(0, -shift)]
+            touching = (upper >= 0) & (lower >= 0)
+            self.pairs.append(np.unique(np.stack([upper[touching], lower[touching]], axis=1), axis=0))
 
 
 class _Parts:
@@ -95,28 +143,30 @@ class _Parts:
 
     def __init__(self, merge: int) -> None:
         self.merge = merge
-        self.count = 0
-        self.pairs: list[NDArray[np.int64]] = []
+        self.parts = _Labels()
+        self.grounds = _Labels()  # what joins parts
+        self.on_ground: list[NDArray[np.int64]] = []  # pairs of a part and the ground on which it stands
         self.rows: list[dict[str, NDArray[Any]]] = []
         self.polygons: list[NDArray[Any]] = []
         self.owners: list[NDArray[np.int64]] = []
         self.above: NDArray[np.bool_] | None = None  # the mask's last rows
-        self.last: NDArray[np.int64] | None = None  # numbers in the last row of the grown mask
 
-    def add(self, first: int, scores: NDArray[np.floating[Any]], mask: NDArray[np.bool_]) -> None:
-        from scipy import ndimage
-
-        grown = self._grown(mask)
-        labels, count = ndimage.label(grown, structure=_EIGHT)
-        numbers = np.where(labels > 0, labels.astype(np.int64) + self.count, 0)
-        if self.last is not None:
-            self._join(self.last, numbers[0])
-        self.last = numbers[-1]
+    def add(
+        self,
+        first: int,
+        scores: NDArray[np.floating[Any]],
+        mask: NDArray[np.bool_],
+        ground: NDArray[np.bool_] | None,
+    ) -> None:
+        start = self.parts.count
+        numbers = self.parts.add(self._grown(mask))
         row, col = np.nonzero(mask)
-        owner = labels[row, col].astype(np.int64) - 1
-        self._measure(first, scores[row, col].astype(np.float64), row, col, owner)
-        self._outline(first, mask, labels, row, col, owner)
-        self.count += count
+        if ground is not None:
+            grounds = self.grounds.add(ground)[row, col]
+            self.on_ground.append(np.unique(np.stack([numbers[row, col], grounds], axis=1), axis=0))
+        owner = numbers[row, col] - start
+        self._measure(first, start, scores[row, col].astype(np.float64), row, col, owner)
+        self._outline(first, start, mask, np.maximum(numbers - start + 1, 0).astype(np.int32), row, col, owner)
 
     def _grown(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Return the mask with each pixel stretched down and to the right, so that pixels `merge` apart touch."""
@@ -134,16 +184,10 @@ class _Parts:
             grown |= wide[stretch - step : len(wide) - step]
         return grown
 
-    def _join(self, above: NDArray[np.int64], below: NDArray[np.int64]) -> None:
-        for shift in (-1, 0, 1):
-            upper = above[max(0, shift) : len(above) + min(0, shift)]
-            lower = below[max(0, -shift) : len(below) + min(0, -shift)]
-            touching = (upper > 0) & (lower > 0)
-            self.pairs.append(np.unique(np.stack([upper[touching], lower[touching]], axis=1), axis=0))
-
     def _measure(
         self,
         first: int,
+        start: int,
         value: NDArray[np.float64],
         row: NDArray[np.intp],
         col: NDArray[np.intp],
@@ -155,7 +199,7 @@ class _Parts:
         best = order[starts]
         self.rows.append(
             {
-                "part": parts + self.count,
+                "part": parts + start,
                 "pixels": np.bincount(owner)[parts],
                 "total": np.bincount(owner, weights=value)[parts],
                 "highest": value[best],
@@ -167,6 +211,7 @@ class _Parts:
     def _outline(
         self,
         first: int,
+        start: int,
         mask: NDArray[np.bool_],
         labels: NDArray[np.int32],
         row: NDArray[np.intp],
@@ -187,46 +232,53 @@ class _Parts:
         plain = sizes == (high - low + 1) * (right - left + 1)
         boxes = shapely.box(left[plain], low[plain] + first, right[plain] + 1, high[plain] + first + 1)
         self.polygons.append(boxes)
-        self.owners.append(parts[plain] + self.count)
+        self.owners.append(parts[plain] + start)
         if plain.all():
             return
         rectangular = np.zeros(int(labels.max()) + 1, dtype=np.bool_)
         rectangular[parts[plain] + 1] = True
         placed = Affine(1, 0, 0, 0, 1, first)
         traced = [
-            (shapely.Polygon(shape["coordinates"][0], shape["coordinates"][1:]), int(label) - 1 + self.count)
+            (shapely.Polygon(shape["coordinates"][0], shape["coordinates"][1:]), int(label) - 1 + start)
             for shape, label in shapes(labels, mask=mask & ~rectangular[labels], connectivity=4, transform=placed)
         ]
         self.polygons.append(np.array([polygon for polygon, _ in traced], dtype=object))
         self.owners.append(np.array([number for _, number in traced], dtype=np.int64))
 
     def objects(self, min_pixels: int) -> Objects:
-        from scipy.sparse import coo_array
-        from scipy.sparse.csgraph import connected_components
+        """Return the objects with enough pixels, the highest score first."""
+        parts, grounds = self.parts.count, self.grounds.count  # numbers of grounds follow those of parts
+        on_ground = [both + np.array([0, parts]) for both in self.on_ground]
+        of_grounds = [both + parts for both in self.grounds.pairs]
+        pairs = np.concatenate([np.empty((0, 2), dtype=np.int64), *self.parts.pairs, *on_ground, *of_grounds])
+        whole = _groups(pairs, parts + grounds)[:parts]
+        found, groups = self._ranked(whole)
+        inside = _in_holes(found)
+        if len(inside):
+            found, _ = self._ranked(_groups(groups[inside], int(whole.max()) + 1)[whole])
+        return found.chosen(found.pixels >= min_pixels)
 
-        pairs = np.concatenate([np.empty((0, 2), dtype=np.int64), *self.pairs]) - 1
-        graph = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(self.count, self.count))
-        whole = connected_components(graph, directed=False)[1] if self.count else np.empty(0, dtype=np.int64)
+    def _ranked(self, whole: NDArray[np.int64]) -> tuple[Objects, NDArray[np.int64]]:
+        """Return the objects, and the number of each, where `whole` says which object each part belongs to."""
         empty = {name: np.empty(0, dtype=np.int64) for name in ("part", "pixels", "total", "highest", "row", "col")}
         table = {name: np.concatenate([empty[name], *(rows[name] for rows in self.rows)]) for name in empty}
-        owner = whole[table["part"].astype(np.int64)] if self.count else table["part"]
+        owner = whole[table["part"].astype(np.int64)]
         order = np.lexsort((table["col"], table["row"], -table["highest"], owner))
         found, starts = np.unique(owner[order], return_index=True)
-        pixels = np.bincount(owner, weights=table["pixels"])[found].astype(np.int64) if len(found) else found
-        total = np.bincount(owner, weights=table["total"])[found] if len(found) else found.astype(np.float64)
         best = order[starts]
-        wanted = np.flatnonzero(pixels >= min_pixels)
-        highest, row, col = (table[name][best][wanted] for name in ("highest", "row", "col"))
-        ranked = np.lexsort((col, row, -highest))
-        wanted = wanted[ranked]
-        return Objects(
-            outline=self._outlines(whole, found[wanted]),
-            pixels=pixels[wanted],
-            score_max=highest[ranked].astype(np.float64),
-            score_mean=total[wanted] / np.maximum(pixels[wanted], 1),
-            row=row[ranked].astype(np.int64),
-            col=col[ranked].astype(np.int64),
+        ranked = np.lexsort((table["col"][best], table["row"][best], -table["highest"][best]))
+        best, found = best[ranked], found[ranked]
+        pixels, total = (np.bincount(owner, weights=table[name], minlength=1) for name in ("pixels", "total"))
+        highest = table["highest"][best].astype(np.float64)
+        objects = Objects(
+            outline=self._outlines(whole, found),
+            pixels=pixels[found].astype(np.int64),
+            score_max=highest,
+            score_mean=total[found] / pixels[found],
+            row=table["row"][best].astype(np.int64),
+            col=table["col"][best].astype(np.int64),
         )
+        return objects, found
 
     def _outlines(self, whole: NDArray[np.int64], wanted: NDArray[np.int64]) -> NDArray[Any]:
         """Return the outline of each wanted object: its parts put together, without vertices on straight edges."""
@@ -251,3 +303,31 @@ class _Parts:
             outlines[number] = shapely.union_all(polygons[starts[number] : stops[number]])
         outlines[~single] = shapely.simplify(outlines[~single], 0.0)
         return np.asarray(shapely.normalize(outlines))
+
+
+def _groups(pairs: NDArray[np.int64], number: int) -> NDArray[np.int64]:
+    """Return the number of the group of each of `number` things, where pairs of things belong to one group."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    if not number:
+        return np.empty(0, dtype=np.int64)
+    graph = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(number, number))
+    return np.asarray(connected_components(graph, directed=False)[1], dtype=np.int64)
+
+
+def _in_holes(objects: Objects) -> NDArray[np.int64]:
+    """Return pairs of objects, ``(n, 2)``: one lies in a hole of the other that is not larger than the other itself.
+
+    A larger hole is not the inside of an object: a road around a town, a shore around an island.
+    """
+    import shapely
+
+    parts, owner = shapely.get_parts(objects.outline, return_index=True)
+    rings, part = shapely.get_rings(parts, return_index=True)
+    inner = np.concatenate([[False], part[1:] == part[:-1]]) if len(part) else np.empty(0, dtype=np.bool_)
+    holes, owner = shapely.polygons(rings[inner]), owner[part[inner]]
+    filled = shapely.area(holes) <= objects.pixels[owner]
+    holes, owner = holes[filled], owner[filled]
+    hole, inside = shapely.STRtree(objects.outline).query(holes, predicate="covers")
+    return np.stack([owner[hole], inside], axis=1)

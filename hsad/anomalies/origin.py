@@ -18,7 +18,6 @@ _LAWS = {
     "chi2": "the chi-squared law of Gaussian background with {bands} bands; real background exceeds it 50 to 100 times",
     "f": "the F law of Gaussian background; real background exceeds it up to 100 times",
 }
-_OTHER = "--threshold sets another."
 
 
 @dataclass(frozen=True)
@@ -57,43 +56,42 @@ class Origin:
 
 
 def origin_sentence(threshold: Mapping[str, Any]) -> str:
-    """Return where a threshold comes from, in sentences; `threshold` is what `Threshold.to_dict` returns."""
+    """Return where a threshold comes from, in sentences; `threshold` is what `Threshold.to_dict` returns.
+
+    How many of the anomalies are false is said in `hsad.anomalies.headline` only.
+    """
     origin = Origin(**threshold["origin"])
-    value, expected, interval = f"{threshold['threshold']:.4g}", threshold["expected_false"], threshold["interval"]
-    start = f"The threshold {value} {_chosen(origin)}"
-    if origin.choice == "given" and not origin.background:
+    value, expected = f"{threshold['threshold']:.4g}", threshold["expected_false"]
+    start = _chosen(origin).format(value=value)
+    if origin.background in ("", "otsu"):
         return f"{start}."
-    if origin.background == "otsu":
-        return f"{start}. How many of the anomalies are false is not known. {_OTHER}"
     if origin.background in _LAWS:
         table = f"{origin.method or 'this method'} has no table in the bank, so it is by gpd: "
         law = _LAWS[origin.background].format(bands=origin.bands)
         return (
-            f"{start}, at most {expected:.3g} false pixels in this scene: "
-            f"{table if origin.without_table else ''}{law}. {_OTHER}"
+            f"{start}, at most {expected:.3g} false pixels in this scene: {table if origin.without_table else ''}{law}."
         )
-    span = "" if interval is None else f", 90 % of scenes like this {interval[0]:.0f} to {interval[1]:.0f}"
     where = (
-        f"the background of {origin.scenes} other scenes ({origin.method}), shifted to the level of this one"
+        f"on {origin.scenes} other scenes ({origin.method})"
         if origin.background == "bank"
-        else f"the {origin.pixels} pixels that were said to be background"
+        else f"at the {origin.pixels} pixels that were said to be background"
     )
-    return f"{start}: about {expected:.3g} in this scene{span}. It comes from {where}. {_OTHER}"
+    return f"{start}. What background does was measured {where}."
 
 
 def _chosen(origin: Origin) -> str:
     accepted = origin.accepted or 0.0
     return {
-        "list": "is the score from which an anomaly is more probably real than background",
-        "false objects": f"accepts {accepted:g} false objects per {origin.per:g} pixels",
-        "share of false objects": f"keeps false objects to {accepted:.0%} of those found",
-        "share of background pixels": f"accepts a share of {accepted:g} of background pixels",
-        "classes": "divides the pixels into two classes of least variance (Otsu)",
-        "given": "is as given",
+        "list": "An anomaly is listed from the score {value} on, where it is more probably real than background",
+        "false objects": f"The threshold {{value}} accepts {accepted:g} false objects per {origin.per:,.0f} pixels",
+        "share of false objects": f"The threshold {{value}} keeps false objects to {100 * accepted:g} % of those found",
+        "share of background pixels": f"The threshold {{value}} accepts a share of {accepted:g} of background pixels",
+        "classes": "The threshold {value} divides the pixels into two classes of least variance (Otsu)",
+        "given": "The threshold {value} is as given",
     }[origin.choice]
 
 
 def doubts_sentence(threshold: Mapping[str, Any]) -> str:
-    """Return what speaks against the stated number, in a sentence; an empty text when nothing does."""
+    """Return what speaks against the stated probabilities, in a sentence; an empty text when nothing does."""
     doubts = threshold["doubts"]
-    return f"Do not trust this number here: {'; '.join(doubts)}." if doubts else ""
+    return f"Do not trust the numbers of false anomalies here: {'; '.join(doubts)}." if doubts else ""

@@ -43,6 +43,7 @@ COLUMNS: dict[str, type] = {
     "p_value": float,
     "p_false": float,
     "grade": str,
+    "trusted": bool,
     "expected_false": float,
     "state": str,
     "note": str,
@@ -77,7 +78,8 @@ class Anomalies:
         See `COLUMNS`. ``id`` is the rank from 1. ``area_m2`` is the area on the ellipsoid of the CRS. ``score_max`` and
         ``score_mean`` are of the object's pixels. ``p_value`` is the share of background that reaches the highest
         score. ``p_false`` is the probability that the anomaly is background (NaN: not known), and ``grade`` its word
-        (`hsad.anomalies.grades`; None above .5). ``expected_false`` is the expected number of false ones in the list
+        (`hsad.anomalies.grades`; None above .5). ``trusted`` is False where something speaks against these
+        probabilities. ``expected_false`` is the expected number of false ones in the list
         down to this rank: the sum of ``p_false``, where that is known. ``row`` and ``col`` name the pixel with the
         highest score, ``lon`` and ``lat`` its centre (WGS 84; NaN without a way there).
         ``extent`` is "object", or "region" above 100 pixels. ``kind`` is the letter of the group of anomalies with
@@ -86,12 +88,16 @@ class Anomalies:
         out.
     threshold : mapping
         What `Threshold.to_dict` returns, with the options of the list.
+    candidates : Anomalies or None
+        The highest objects below the default list, no better than background; their ids follow those of the list. None
+        for lists by other rules, and where there is nothing below.
     """
 
     outline: NDArray[Any]
     grid: GeoGrid
     columns: Mapping[str, NDArray[Any]]
     threshold: Mapping[str, Any]
+    candidates: Anomalies | None = None
 
     def __len__(self) -> int:
         return len(self.outline)

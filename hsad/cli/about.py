@@ -89,7 +89,7 @@ def demo(output: str, overwrite: bool, as_json: bool) -> None:
     rate = result["methods"][0]["false_alarm_rate"]
     echo(f"objects found: at a rate of {rate:g} false pixels; seconds: without compiling")
     echo(f"{len(result['files'])} files in {result['folder']}; open scores-*.tif and the .gpkg in a GIS")
-    echo(f"{result['report']}: {result['summary']}")
+    echo(f"{result['report']}: {result['headline']}")
 
 
 @click.command(cls=HsadCommand)

@@ -56,7 +56,7 @@ def threshold(scores: str, output: str, p_values: str | None, overwrite: bool, a
     if as_json:
         print_json(result)
         return
-    echo(f"{output}: {result['summary']}")
+    echo(f"{output}: {result['headline']}")
     echo(result["sentence"])
 
 
@@ -148,7 +148,7 @@ def report(
     if as_json:
         print_json(result)
     else:
-        echo(f"{output}: {result['summary']}")
+        echo(f"{output}: {result['headline']}")
         echo(result["sentence"])
 
 
@@ -191,5 +191,5 @@ def survey(scene: str, output: str, method: str | None, open_it: bool, as_json: 
         print_json(result)
         return
     remarks(result["remarks"])
-    echo(result["summary"])
+    echo(result["headline"])
     echo(f"{result['report']} shows them, {result['anomalies']} is for a GIS. {result['sentence']}", err=True)

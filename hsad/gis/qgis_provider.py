@@ -147,7 +147,7 @@ class Survey(_Algorithm):
         scene = self.parameterAsString(parameters, "SCENE", context)
         options = [*self.method_arguments(parameters, context), *self.false_arguments(parameters, context)]
         result = run_hsad(["survey", scene, "-o", folder, "--overwrite", *options], feedback)
-        feedback.pushInfo(result["summary"])
+        feedback.pushInfo(result["headline"])
         return {"FOLDER": folder, **{name.upper(): result[name] for name in ("scores", "anomalies", "report")}}
 
 

@@ -118,8 +118,10 @@ def stac_item(
     return item
 
 
-def add_asset(item: Path, name: str, file: Path, *, title: str, media_type: str) -> None:
-    """Add a file that lies beside an item to its assets.
+def add_asset(
+    item: Path, name: str, file: Path, *, title: str, media_type: str, fields: Mapping[str, Any] | None = None
+) -> None:
+    """Add a file that lies beside an item to its assets, with further fields of the asset.
 
     Raises
     ------
@@ -134,6 +136,7 @@ def add_asset(item: Path, name: str, file: Path, *, title: str, media_type: str)
         "roles": ["data"],
         "file:size": file.stat().st_size,
         "file:checksum": _SHA256 + sha256_of(file),
+        **(fields or {}),
     }
     with whole_file(item, overwrite=True) as staged:
         staged.write_text(json.dumps(document, indent=2, allow_nan=False) + "\n", encoding="utf-8")

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hsad import __version__
-from hsad.anomalies.decide import choose_anomalies, summary_line
+from hsad.anomalies.decide import choose_anomalies
+from hsad.anomalies.headline import answer, headline
 from hsad.anomalies.opened import Scene, open_scores
 from hsad.anomalies.options import ListOptions
 from hsad.anomalies.origin import origin_sentence
@@ -95,7 +96,7 @@ def report_to_file(
     Returns
     -------
     dict
-        ``output``, ``anomalies`` (their number), ``summary`` (one line), and what `Threshold.to_dict` says.
+        ``output``, what `hsad.anomalies.headline.answer` says, and what `Threshold.to_dict` says.
 
     Raises
     ------
@@ -108,12 +109,7 @@ def report_to_file(
     anomalies = choose_anomalies(opened, beside, options or ListOptions())
     account = Account(scene, {} if stated is None else stated.stated(), (0, 0)) if reasons else None
     write_page(target, anomalies, opened, beside, account, overwrite=overwrite)
-    return {
-        "output": str(target),
-        "anomalies": len(anomalies),
-        "summary": summary_line(anomalies),
-        **{name: value for name, value in anomalies.threshold.items() if name != "anomalies"},
-    }
+    return {**anomalies.threshold, **answer(anomalies), "output": str(target)}
 
 
 def write_page(
@@ -145,7 +141,7 @@ def write_page(
     )
     text = page.render(
         title=f"Anomalies in {source}",
-        summary=summary_line(anomalies),
+        summary=headline(anomalies),
         sentence=origin_sentence(anomalies.threshold),
         doubts=anomalies.threshold["doubts"],
         facts=_facts(anomalies, scores, scene, colours),

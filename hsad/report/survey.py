@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hsad.anomalies.decide import choose_anomalies, summary_line
+from hsad.anomalies.decide import choose_anomalies
+from hsad.anomalies.headline import answer
 from hsad.anomalies.opened import Scene, open_scores, window_origin
 from hsad.anomalies.options import ListOptions
 from hsad.anomalies.vectors import write_anomalies
@@ -55,8 +56,9 @@ def survey(
     Returns
     -------
     dict
-        ``summary`` (one line), ``folder``, ``scores``, ``anomalies``, ``report``, ``quicklook`` (paths), ``count`` (of
-        anomalies), ``method``, ``pixels``, ``valid``, and what `Threshold.to_dict` says.
+        What `hsad.anomalies.headline.answer` says (``headline``, ``count``, ``grades``, ``expected_false``,
+        ``trusted``, ...), ``folder``, ``scores``, ``anomalies``, ``report``, ``quicklook`` (paths), ``method``,
+        ``parameters``, ``pixels``, ``valid``, ``remarks``, and what `Threshold.to_dict` says.
 
     Raises
     ------
@@ -69,7 +71,7 @@ def survey(
         target.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"{target}: the folder cannot be made ({error.strerror})") from error
-    paths = {kind: target / name for kind, name in NAMES.items()}
+    paths = {output: target / name for output, name in NAMES.items()}
     for path in paths.values():
         check_output(path, (), overwrite=overwrite)
     result = detect_to_file(scene, paths["scores"], method, overwrite=overwrite, restart=restart, **options)
@@ -78,6 +80,7 @@ def survey(
     run, _ = RunOptions.split(options)
     beside = Scene.of(scene, scores.grid, window_origin(run), run)
     anomalies = choose_anomalies(scores, beside, chosen)
+    said = answer(anomalies)
     write_anomalies(anomalies, paths["anomalies"], overwrite=overwrite)
     given = {name: value for name, value in options.items() if name in _SAME_BACKGROUND and value is not None}
     account = Account(scene, given, window_origin(run)(beside.cube) if {"region", "bbox"} & set(given) else (0, 0))
@@ -87,24 +90,25 @@ def survey(
         beside,
         paths["quicklook"],
         anomalies=anomalies,
-        title=summary_line(anomalies),
+        title=said["headline"],
         overwrite=overwrite,
     )
     add_asset(
         paths["scores"].with_suffix(".json"),
         "anomalies",
         paths["anomalies"],
-        title=f"Anomalies: {summary_line(anomalies)}",
+        title=f"Anomalies: {said['headline']}",
         media_type="application/geopackage+sqlite3",
+        fields={
+            f"hsad:{name}": said[name] for name in ("count", "grades", "expected_false", "trusted", "at_most", "rough")
+        },
     )
     return {
-        "summary": summary_line(anomalies),
-        "folder": str(target),
-        **{kind: str(path) for kind, path in paths.items()},
-        "count": len(anomalies),
-        **{name: getattr(result, name) for name in ("method", "parameters", "pixels", "valid", "remarks")},
         **anomalies.threshold,
-        "anomalies": str(paths["anomalies"]),
+        **said,
+        "folder": str(target),
+        **{name: getattr(result, name) for name in ("method", "parameters", "pixels", "valid", "remarks")},
+        **{name: str(path) for name, path in paths.items()},
     }
 
 

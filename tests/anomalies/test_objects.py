@@ -41,14 +41,18 @@ def strips(scores, height):
 
 
 @given(
-    seed=st.integers(0, 99), height=st.integers(1, 20), merge=st.integers(1, 4), share=st.sampled_from([0.5, 0.8, 0.95])
+    seed=st.integers(0, 99),
+    height=st.integers(1, 20),
+    merge=st.integers(1, 4),
+    share=st.sampled_from([0.5, 0.8, 0.95]),
+    below=st.sampled_from([0.0, 0.1, 0.3]),
 )
-def test_strips_give_what_the_whole_gives(seed, height, merge, share):
+def test_strips_give_what_the_whole_gives(seed, height, merge, share, below):
     scores = noise(33, 27, seed)
     scores[np.random.default_rng(seed).random(scores.shape) < 0.05] = np.nan
-    threshold = np.nanquantile(scores, share)
-    whole = find_objects([(0, scores)], threshold, merge=merge)
-    parts = find_objects(strips(scores, height), threshold, merge=merge)
+    threshold, joined_from = np.nanquantile(scores, [share, share - below])
+    whole = find_objects([(0, scores)], threshold, merge=merge, joined_from=joined_from)
+    parts = find_objects(strips(scores, height), threshold, merge=merge, joined_from=joined_from)
     for name in ("pixels", "score_max", "row", "col"):
         np.testing.assert_array_equal(getattr(parts, name), getattr(whole, name))
     np.testing.assert_allclose(parts.score_mean, whole.score_mean, rtol=1e-13)
@@ -73,6 +77,36 @@ def test_objects_are_those_of_a_naive_search(merge):
         assert sorted(zip(*np.nonzero(burnt), strict=True)) == sorted(group)
         assert found.score_mean[number] == pytest.approx(np.mean([scores[p] for p in group]))
         assert found.score_max[number] == max(scores[p] for p in group)
+
+
+@pytest.mark.parametrize("below", [0.05, 0.2])
+def test_parts_are_joined_where_a_region_of_the_lower_score_holds_both(below):
+    scores = noise(40, 50, 5)
+    threshold, joined_from = np.quantile(scores, [0.95, 0.95 - below])
+    parts = ndimage.label(scores >= threshold, np.ones((3, 3)))[0]
+    regions, count = ndimage.label(scores >= joined_from, np.ones((3, 3)))
+    wanted = [np.count_nonzero((regions == k) & (parts > 0)) for k in range(1, count + 1)]
+    wanted = sorted(pixels for pixels in wanted if pixels)
+    found = find_objects(strips(scores, 7), threshold, joined_from=joined_from)
+    inside = [parts[row, col] for row, col in zip(found.row, found.col, strict=True)]
+    assert len(set(inside)) == len(inside) < parts.max()
+    assert sorted(found.pixels) == wanted
+    assert sum(outline.area for outline in found.outline) == np.count_nonzero(parts)
+    above = find_objects([(0, scores)], threshold, joined_from=threshold + 1)
+    assert len(above) == parts.max()
+
+
+def test_what_lies_in_a_hole_is_one_object_with_what_is_around_it_unless_the_hole_is_large():
+    scores = np.zeros((40, 40))
+    scores[2:15, 2:15] = 1.0
+    scores[4:13, 4:13] = 0.0
+    scores[8, 8] = 3.0
+    ring = 13 * 13 - 9 * 9  # 88 pixels around a hole of 81
+    assert list(find_objects(strips(scores, 3), 0.5).pixels) == [ring + 1]
+    assert list(find_objects([(0, scores)], 0.5, min_pixels=2).pixels) == [ring + 1]
+    scores[3:14, 3:14] = 0.0
+    scores[8, 8] = 3.0  # 48 pixels around a hole of 121
+    assert list(find_objects(strips(scores, 3), 0.5).pixels) == [1, 48]
 
 
 def test_holes_stay_holes_and_small_objects_go():
@@ -245,8 +279,16 @@ def test_masks_and_p_values(scored, tmp_path):
     np.testing.assert_array_equal(marked == 255, np.isnan(values))
     above = values >= result["threshold"]
     labels, _ = ndimage.label(ndimage.binary_dilation(above, np.ones((2, 2)), origin=(-1, -1)), np.ones((3, 3)))
-    sizes = np.bincount(labels[above], minlength=labels.max() + 1)
-    np.testing.assert_array_equal(marked == 1, above & (sizes[labels] >= 2))
+    # Twice as many pixels join parts that they connect.
+    level = np.sort(values[np.isfinite(values)])[-2 * np.count_nonzero(above)]
+    regions, _ = ndimage.label(values >= level, np.ones((3, 3)))
+    group = labels.copy()
+    for _ in range(9):
+        for parts in (labels, regions):
+            lowest = ndimage.minimum(group, np.where(above, parts, 0), np.arange(parts.max() + 1))
+            group[above] = lowest[parts[above]]
+    sizes = np.bincount(group[above], minlength=group.max() + 1)
+    np.testing.assert_array_equal(marked == 1, above & (sizes[group] >= 2))
     order = np.argsort(values[~np.isnan(values)])
     assert (np.diff(chance[~np.isnan(values)][order]) <= 0).all()
     assert np.nanmax(chance) <= 1

@@ -12,7 +12,7 @@ from skimage.filters import threshold_otsu
 
 import hsad
 from hsad.anomalies.choose import ThresholdOptions, choose_threshold
-from hsad.anomalies.decide import summary_line
+from hsad.anomalies.headline import headline
 from hsad.anomalies.null.bank import BankNull, bank_methods, bank_table, features
 from hsad.anomalies.null.clean import CleanNull
 from hsad.anomalies.null.tail import Tail, peaks_of
@@ -177,10 +177,11 @@ def test_a_threshold_says_as_data_where_it_comes_from():
     by_pixels = choose_threshold(scores_of("auto").values, ThresholdOptions())
     assert (by_pixels.origin.choice, by_pixels.origin.accepted) == ("share of background pixels", 1e-3)
     assert by_pixels.origin.without_table
-    told = json.loads(json.dumps(choose_threshold(scores_of("rx", smooth=2.0)).to_dict()))
+    options = ThresholdOptions(false_objects=10.0)
+    told = json.loads(json.dumps(choose_threshold(scores_of("rx", smooth=2.0), options).to_dict()))
     assert (told["origin"]["accepted"], told["origin"]["per"]) == (10.0, 1e4)
-    assert "accepts 10 false objects per 10000 pixels" in told["sentence"]
-    assert told["sentence"].endswith(f"Do not trust this number here: {'; '.join(told['doubts'])}.")
+    assert "accepts 10 false objects per 10,000 pixels" in told["sentence"]
+    assert told["sentence"].endswith(f"Do not trust the numbers of false anomalies here: {'; '.join(told['doubts'])}.")
 
 
 def test_a_clean_region_counts_its_own_peaks():
@@ -228,19 +229,34 @@ def test_a_given_threshold_is_taken_and_counted():
     assert np.isnan(plain.p_value(np.array([5.0]))).all()
 
 
-def test_the_summary_says_what_the_list_says_of_its_last():
+def test_the_headline_counts_what_is_listed_and_the_rows_add_up_to_it():
     scores = scores_of("auto")
-    scores.values = np.minimum(scores.values, 1.0 + 1e-6 * scores.values)
-    scores.values[10:60:10, 50] = 9.0
-    null = BankNull(bank_table("auto"), Tail.of(ScoreMap.of(scores)))
-    level = null.threshold(10.0)
-    assert 1.0 < level < 9.0
+    scores.values[10:60:10, 50] = 30.0
     found = hsad.polygons(scores)
-    assert (len(found), found.threshold["expected_false"]) == (5, pytest.approx(12.0))
-    assert float(null.expected(9.0)) < 0.5
-    assert summary_line(found).startswith("5 anomalies, about 0 of them expected false")
+    assert headline(found).startswith(f"{len(found)} anomalies: ")
+    assert found.threshold["expected_false"] == pytest.approx(found.columns["p_false"].sum())
+    np.testing.assert_allclose(found.columns["expected_false"], np.cumsum(found.columns["p_false"]))
     by_pixels = hsad.polygons(scores, rule="percentile", pfa=1e-3)
-    assert summary_line(by_pixels).endswith(f"at most {min(len(by_pixels), 12)} of them expected false")
+    assert headline(by_pixels).endswith(f"at most {min(len(by_pixels), 12)} of them false by the rule percentile")
+
+
+def test_what_lies_below_the_list_is_offered_as_candidates():
+    scores = scores_of("auto")
+    scores.values[10:60:10, 50] = 30.0
+    found = hsad.polygons(scores)
+    assert 5 <= len(found) < 20
+    below = found.candidates
+    assert 10 < len(below) <= 50
+    assert list(below.columns["id"]) == list(range(len(found) + 1, len(found) + len(below) + 1))
+    assert below.columns["score_max"].max() < found.threshold["threshold"] <= found.columns["score_max"].min()
+    assert all(grade is None for grade in below.columns["grade"])
+    values = np.where(scores.values >= found.threshold["threshold"], -np.inf, scores.values)
+    row, col = np.unravel_index(np.argmax(values), values.shape)
+    highest = below.columns["score_max"][0]
+    assert highest <= values[row, col]  # a pixel beside an anomaly is part of it
+    assert hsad.polygons(scores, false_objects=10).candidates is None
+    calm = hsad.polygons(xr.DataArray(np.full((60, 60), 1.0), dims=("y", "x"), attrs={"method": "auto"}))
+    assert headline(calm).startswith("nothing stands out")
 
 
 def test_methods_without_a_table_say_so():

@@ -44,10 +44,10 @@ def test_a_folder_holds_all_of_it(surveyed):
     }
     records = read_anomalies(folder / "anomalies.gpkg")
     assert len(records) == result["count"] > 3
-    assert result["summary"].startswith(f"{result['count']} anomalies")
-    assert " false" in result["summary"]
+    assert result["headline"].startswith(f"{result['count']} anomalies")
+    assert " false" in result["headline"]
     assert records[0]["mean_spectrum"] is not None
-    assert f'<p class="summary">{result["summary"]}</p>' in (folder / "report.html").read_text()
+    assert f'<p class="summary">{result["headline"]}</p>' in (folder / "report.html").read_text()
 
 
 def test_the_anomalies_are_those_of_the_parts(surveyed):
@@ -78,10 +78,13 @@ def test_gdals_own_programs_read_it(surveyed):
 def test_the_stac_item_names_the_anomalies(surveyed):
     import pystac
 
-    folder, _ = surveyed
+    folder, result = surveyed
     document = json.loads((folder / "scores.json").read_text())
     asset = document["assets"]["anomalies"]
     assert asset["href"] == "./anomalies.gpkg"
+    assert asset["title"] == f"Anomalies: {result['headline']}"
+    assert (asset["hsad:count"], asset["hsad:grades"]) == (result["count"], result["grades"])
+    assert (asset["hsad:expected_false"], asset["hsad:trusted"]) == (result["expected_false"], result["trusted"])
     assert asset["file:size"] == (folder / "anomalies.gpkg").stat().st_size
     assert set(pystac.Item.from_dict(document).assets) == {"scores", "style", "anomalies"}
 

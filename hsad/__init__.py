@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from hsad.products.cubes.convert import write_cube
     from hsad.products.raster import write_scores
     from hsad.readers import open_cube
-    from hsad.report.survey import survey
+    from hsad.report.many.surveys import survey
     from hsad.scene.cube import check_cube
     from hsad.synthetic import make_scene
 
@@ -55,7 +55,7 @@ _HOMES = {
     "open_cube": "hsad.readers",
     "polygons": "hsad.anomalies.decide",
     "score": "hsad.detection",
-    "survey": "hsad.report.survey",
+    "survey": "hsad.report.many.surveys",
     "threshold": "hsad.anomalies.decide",
     "write_anomalies": "hsad.anomalies.vectors",
     "write_cube": "hsad.products.cubes.convert",

@@ -66,6 +66,9 @@ ROOMS = {
     "report": {
         "plot", "explanation", "anomalies", "job", "detectors.base", "products", "scene", "files", "errors",
     },
+    "report.many": {
+        "report", "plot", "anomalies", "job", "detectors.base", "products", "readers", "files", "errors",
+    },
     "accessor": {"plot", "detection", "detectors", "scene", "errors"},
     "doctor": {"engine", "job.environment", "kernels.compiled", "errors"},
     "bench": {

@@ -27,10 +27,20 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["COLUMNS", "LAYER", "VECTOR_SUFFIXES", "Anomalies", "read_anomalies", "write_anomalies"]
+__all__ = [
+    "COLUMNS",
+    "LAYER",
+    "VECTOR_SUFFIXES",
+    "Anomalies",
+    "open_layer",
+    "read_anomalies",
+    "write_anomalies",
+    "write_layer",
+]
 
 VECTOR_SUFFIXES = (".gpkg", ".geojson", ".json")
 LAYER = "anomalies"
+"""The layer in a GeoPackage of anomalies."""
 _NAMING = ("id", "row", "col")
 """Fields that say which anomaly a record is."""
 
@@ -194,13 +204,45 @@ def write_anomalies(anomalies: Anomalies, path: str | os.PathLike[str], *, overw
 
 
 def _write_geopackage(anomalies: Anomalies, path: Path, target: Path) -> None:
+    crs = None if anomalies.grid.crs is None else anomalies.grid.crs.to_wkt()
+    columns = {name: np.asarray(anomalies.columns[name]) for name in COLUMNS}
+    metadata = {"threshold": json.dumps(dict(anomalies.threshold))}
+    write_layer(path, target, anomalies.outline, columns, crs, metadata)
+
+
+def write_layer(
+    path: Path,
+    target: Path,
+    outlines: NDArray[Any],
+    columns: Mapping[str, NDArray[Any]],
+    crs: str | None,
+    metadata: Mapping[str, str],
+) -> None:
+    """Write outlines and their columns as the layer of anomalies of a new GeoPackage, with its style for QGIS.
+
+    Parameters
+    ----------
+    path, target : Path
+        The file, and the name that it will get, for messages.
+    outlines : (n,) ndarray of shapely Polygon or MultiPolygon, or None
+    columns : mapping of str to (n,) ndarray
+        NaN and None become null.
+    crs : str or None
+    metadata : mapping of str to str
+        Of the layer.
+
+    Raises
+    ------
+    OutputError
+        When it cannot be written.
+    """
     import shapely
     from pyogrio.raw import write
 
-    names = list(COLUMNS)
-    values = [np.asarray(anomalies.columns[name]) for name in names]
+    names = list(columns)
+    values = [columns[name] for name in names]
     masks = [
-        np.array([value is None for value in column])
+        np.array([value is None for value in column], dtype=np.bool_)
         if column.dtype.kind == "O"
         else np.isnan(column)
         if column.dtype.kind == "f"
@@ -208,14 +250,13 @@ def _write_geopackage(anomalies: Anomalies, path: Path, target: Path) -> None:
         for column in values
     ]
     failures: tuple[type[Exception], ...] = (*_vector_errors(), sqlite3.Error)
-    outlines = [shapely.MultiPolygon([o]) if o.geom_type == "Polygon" else o for o in anomalies.outline]
-    crs = None if anomalies.grid.crs is None else anomalies.grid.crs.to_wkt()
+    several = [shapely.MultiPolygon([o]) if o is not None and o.geom_type == "Polygon" else o for o in outlines]
     try:
         # pyogrio warns of a layer without a CRS. A scene without a CRS has such a layer.
         with without_warnings(UserWarning):
             write(
                 str(path),
-                np.array(shapely.to_wkb(outlines), dtype=object),
+                np.array(shapely.to_wkb(several), dtype=object),
                 values,
                 names,
                 field_mask=masks,
@@ -225,7 +266,7 @@ def _write_geopackage(anomalies: Anomalies, path: Path, target: Path) -> None:
                 crs=crs,
                 # GDAL of before 2023 (QGIS 3.22) warns of newer versions.
                 dataset_options={"VERSION": "1.3"},
-                layer_metadata={"threshold": json.dumps(dict(anomalies.threshold))},
+                layer_metadata=dict(metadata) or None,
             )
         _add_style(path)
     except failures as error:
@@ -278,10 +319,28 @@ def read_anomalies(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
     ParameterError
         When a state is unknown.
     """
+    _, _, fields = open_layer(path, outlines=False)
+    columns = [column.tolist() for column in fields.values()]
+    return [dict(zip(fields, map(_plain, values), strict=True)) for values in zip(*columns, strict=True)]
+
+
+def open_layer(
+    path: str | os.PathLike[str], *, outlines: bool = True
+) -> tuple[str | None, NDArray[Any] | None, dict[str, NDArray[Any]]]:
+    """Return the CRS of a list of anomalies, the outlines as shapely geometry (None without them), and its columns.
+
+    Raises
+    ------
+    SceneError
+        When it is no file that `write_anomalies` made.
+    ParameterError
+        When a state is unknown.
+    """
+    import shapely
     from pyogrio.raw import read
 
     try:
-        meta, _, _, fields = read(str(existing_file(Path(path))), layer=LAYER, read_geometry=False)
+        meta, _, wkb, fields = read(str(existing_file(Path(path))), layer=LAYER, read_geometry=outlines)
     except _vector_errors() as error:
         raise SceneError(f"{path}: not a readable vector file: {' '.join(str(error).split())}") from error
     names = list(meta["fields"])
@@ -290,9 +349,9 @@ def read_anomalies(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
     for name, column in zip(names, fields, strict=True):
         if name in _NAMING and column.dtype.kind not in "iu":  # numbers with a null among them are floats
             raise SceneError(f"{path}: holds no anomalies of hsad: its field {name} is not of whole numbers")
-    columns = [column.tolist() for column in fields]
-    records = [dict(zip(names, map(_plain, values), strict=True)) for values in zip(*columns, strict=True)]
-    for record in records:
-        if "state" in record:  # files of earlier versions have other words
-            record["state"] = state_of(str(record["state"] or ""), f"{path}: anomaly {record['id']}: state")
-    return records
+    columns = dict(zip(names, fields, strict=True))
+    if "state" in columns:  # files of earlier versions have other words
+        places = zip(columns["id"].tolist(), columns["state"].tolist(), strict=True)
+        states = [state_of(str(state or ""), f"{path}: anomaly {number}: state") for number, state in places]
+        columns["state"] = np.array(states, dtype=object)
+    return meta["crs"], shapely.from_wkb(wkb) if outlines else None, columns

@@ -9,6 +9,7 @@ import click
 
 from hsad.anomalies.options import ListOptions
 from hsad.cli.detect import run_options
+from hsad.cli.many import survey_all
 from hsad.cli.options import (
     OUTPUT,
     DetectCommand,
@@ -22,7 +23,7 @@ from hsad.cli.options import (
     with_options,
 )
 from hsad.cli.terminal import echo
-from hsad.job.options import SceneOptions
+from hsad.job.options import ManyOptions, SceneOptions
 
 __all__ = ["explain", "report", "review", "survey", "threshold"]
 
@@ -169,22 +170,36 @@ def review(anomalies: str, reviewed: str, as_json: bool) -> None:
 
 
 @click.command(cls=DetectCommand)
-@click.argument("scene")
+@click.argument("scenes", metavar="SCENE...", nargs=-1, required=True)
 @click.option("-o", "--output", type=OUTPUT, required=True, metavar="FOLDER", help="Folder for all results.")
 @click.option("-m", "--method", help="Detector; `hsad methods` lists them.")
 @with_options(ListOptions, without=_OF_RUNS)
+@with_options(ManyOptions)
 @overwrite_option
 @click.option("--restart", is_flag=True, help="Drop an unfinished run instead of continuing it.")
-@click.option("--open", "open_it", is_flag=True, help="Open the report in a browser.")
+@click.option("--open", "open_it", is_flag=True, help="Open the report, or the page over all scenes, in a browser.")
 @json_option
-def survey(scene: str, output: str, method: str | None, open_it: bool, as_json: bool, **options: Any) -> None:
-    """Look for anomalies in SCENE: scores, ranked anomalies, a report and a picture, in one folder."""
+def survey(
+    scenes: tuple[str, ...], output: str, method: str | None, open_it: bool, as_json: bool, **options: Any
+) -> None:
+    """Look for anomalies in SCENE: scores, ranked anomalies, a report and a picture, in one folder.
+
+    Several scenes, a folder of scenes or a list (.txt, one scene per line; STAC items, .json) give a folder for each
+    scene, and over all index.html, anomalies.gpkg and anomalies.csv. A scene that fails stops no other. The same
+    command again goes on where it was ended, and passes over what is done.
+    """
+    from hsad.readers.collection import expand_scenes
     from hsad.report.survey import survey as look
 
     own = {name: options.pop(name) for name in ("overwrite", "restart")}
     decide = taken_out(ListOptions, options, without=_OF_RUNS)
+    many = taken_out(ManyOptions, options)
     options = run_options(method, options)
-    result = look(scene, output, method, decide=decide, progress=progress(), **own, **options)
+    named = expand_scenes(scenes)
+    if named != list(scenes) or len(named) > 1:
+        survey_all(named, output, method, decide=decide, many=many, open_it=open_it, as_json=as_json, **own, **options)
+        return
+    result = look(named[0], output, method, decide=decide, progress=progress(), **own, **options)
     if open_it:
         click.launch(result["report"])
     if as_json:

@@ -14,7 +14,7 @@ from hsad.job.files import RunOutcome, is_result, run_into
 from hsad.job.prepare import prepared
 from hsad.job.request import Method, Request
 
-__all__ = ["SceneOutcome", "detect_many", "output_names"]
+__all__ = ["SceneOutcome", "detect_many", "output_names", "scene_names"]
 
 
 @dataclass(frozen=True)
@@ -94,12 +94,23 @@ def detect_many(
 
 
 def output_names(scenes: Sequence[str | Path]) -> list[str]:
-    """Return a name for the scores of each scene: the name of the scene, after folders where two scenes share a name.
+    """Return a name for the scores of each scene, see `scene_names`.
+
+    Raises
+    ------
+    ParameterError
+        When a scene is named twice.
+    """
+    return [f"{name}.tif" for name in scene_names(scenes)]
+
+
+def scene_names(scenes: Sequence[str | Path]) -> list[str]:
+    """Return a name for the results of each scene: that of the scene, after folders where two scenes share a name.
 
     Examples
     --------
-    >>> output_names(["a/north.hdr", "a/south.hdr", "b/south.img", "s.mat:map", "s.nc:a", "s.nc:b"])
-    ['north.tif', 'a-south.tif', 'b-south.tif', 's-map.tif', 's-a.tif', 's-b.tif']
+    >>> scene_names(["a/north.hdr", "a/south.hdr", "b/south.img", "s.mat:map", "s.nc:a", "s.nc:b"])
+    ['north', 'a-south', 'b-south', 's-map', 's-a', 's-b']
 
     Raises
     ------
@@ -115,7 +126,7 @@ def output_names(scenes: Sequence[str | Path]) -> list[str]:
         length = 1
         while sum(other[-length:] == own[-length:] for other in parts) > 1:
             length += 1
-        names.append("-".join(own[-length:]) + ".tif")
+        names.append("-".join(own[-length:]))
     return names
 
 

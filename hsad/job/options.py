@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from hsad.job.learned import Learned
 
-__all__ = ["RunOptions", "SceneOptions", "option"]
+__all__ = ["ManyOptions", "RunOptions", "SceneOptions", "option"]
 
 
 def option(
@@ -133,3 +133,19 @@ class RunOptions(SceneOptions):
             raise ParameterError(f"grid: {self.grid!r}: choose from {', '.join(GRIDS)}")
         if self.region is not None and self.bbox is not None:
             raise ParameterError("region and bbox both choose a window: give one of them")
+
+
+@dataclass(frozen=True)
+class ManyOptions:
+    """How a command goes through many scenes."""
+
+    at_once: int | None = option(
+        None,
+        "number of scenes that are worked on at the same time, each in a process; without it as many as there are "
+        "processors, and 2 GB of memory for each",
+        metavar="N",
+    )
+
+    def __post_init__(self) -> None:
+        if self.at_once is not None and (not isinstance(self.at_once, int) or self.at_once < 1):
+            raise ParameterError(f"at_once must be a whole number of at least 1, not {self.at_once!r}")

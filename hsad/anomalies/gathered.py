@@ -1,0 +1,130 @@
+"""The anomalies of many scenes in one list: a GeoPackage in WGS 84, and a CSV file."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hsad.anomalies.vectors import COLUMNS, open_layer, write_layer
+from hsad.files import publish, staging, whole_file
+from hsad.scene.antimeridian import cut_at_antimeridian
+from hsad.scene.ground import in_degrees
+
+__all__ = ["NAMES", "Gathered"]
+
+NAMES = ("anomalies.gpkg", "anomalies.csv")
+"""The files of the list."""
+
+_LEFT_OUT = ("peak_wavelengths", "mean_spectrum", "background_spectrum")
+"""Texts of some kilobytes that only the list of the scene itself has."""
+
+
+@dataclass(frozen=True, eq=False)
+class Gathered:
+    """Anomalies of many scenes, the most certain ones first.
+
+    Attributes
+    ----------
+    outline : (n,) ndarray of shapely geometry
+        In longitude and latitude (WGS 84); None for a scene without georeferencing, or without a way to WGS 84.
+    columns : dict of str to (n,) ndarray
+        ``scene``, the name of the scene among the others, and `hsad.anomalies.vectors.COLUMNS` without spectra.
+        ``id`` is the anomaly's rank in its scene, ``source`` the file of the scene.
+    """
+
+    outline: NDArray[Any]
+    columns: dict[str, NDArray[Any]]
+
+    @classmethod
+    def of(cls, lists: Iterable[tuple[str, str | os.PathLike[str]]]) -> Self:
+        """Read the lists of scenes: pairs of a scene's name and its GeoPackage.
+
+        Raises
+        ------
+        SceneError
+            When a file is no list of anomalies.
+        """
+        kinds: dict[str, type] = {"scene": str, **{n: kind for n, kind in COLUMNS.items() if n not in _LEFT_OUT}}
+        outlines: list[NDArray[Any]] = []
+        parts: dict[str, list[NDArray[Any]]] = {name: [] for name in kinds}
+        for scene, path in lists:
+            outline, fields = _read(path)
+            outlines.append(outline)
+            fields["scene"] = np.full(len(outline), scene, dtype=object)
+            for name, kind in kinds.items():
+                parts[name].append(_column(fields.get(name), kind, len(outline)))
+        if not outlines:
+            return cls(np.array([], dtype=object), {name: _column(None, kind, 0) for name, kind in kinds.items()})
+        columns = {name: np.concatenate(parts[name]) for name in kinds}
+        # NaN comes last. Scores decide among those of the same probability.
+        order = np.lexsort((-columns["score_max"], columns["p_false"]))
+        return cls(np.concatenate(outlines)[order], {name: column[order] for name, column in columns.items()})
+
+    def __len__(self) -> int:
+        return len(self.outline)
+
+    def write(self, folder: Path) -> None:
+        """Write both files into a folder, over those of an earlier time.
+
+        Raises
+        ------
+        OutputError
+            When a file cannot be written.
+        """
+        target = folder / NAMES[0]
+        with staging(target) as stage:
+            write_layer(stage / target.name, target, self.outline, self.columns, "EPSG:4326", {})
+            publish(stage / target.name, target, overwrite=True)
+        with whole_file(folder / NAMES[1], (".csv",), overwrite=True) as staged:
+            staged.write_text(self._csv(), encoding="utf-8", newline="")
+
+    def _csv(self) -> str:
+        text = io.StringIO()
+        rows = csv.writer(text)
+        rows.writerow(self.columns)
+        for values in zip(*(column.tolist() for column in self.columns.values()), strict=True):
+            rows.writerow([_cell(value) for value in values])
+        return text.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    """Return a value of a CSV file: nothing for what is not known, an apostrophe before what looks like a formula."""
+    if value is None or (isinstance(value, float) and np.isnan(value)):
+        return ""
+    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
+
+
+def _read(path: str | os.PathLike[str]) -> tuple[NDArray[Any], dict[str, NDArray[Any]]]:
+    """Return the outlines of a list in degrees, None for those without a way there, and its fields."""
+    import shapely
+    from rasterio.crs import CRS
+
+    crs, outline, fields = open_layer(path)
+    number = len(fields["id"])
+    placed = np.full(number, None, dtype=object)
+    # Outlines without longitude are in columns and rows, or of a CRS without a way to WGS 84.
+    if crs is None or outline is None or not np.isfinite(np.asarray(fields["lon"], dtype=np.float64)).any():
+        return placed, fields
+    points = shapely.get_coordinates(outline)
+    degrees = np.column_stack(in_degrees(CRS.from_user_input(crs), points[:, 0], points[:, 1]))
+    if np.isfinite(degrees).all():
+        placed[:] = cut_at_antimeridian(np.asarray(shapely.set_coordinates(outline.copy(), degrees)))
+    return placed, fields
+
+
+def _column(values: Sequence[Any] | NDArray[Any] | None, kind: type, number: int) -> NDArray[Any]:
+    """Return a column in its type; what is not known is NaN or None."""
+    if values is None:
+        return np.full(number, np.nan if kind is float else 0 if kind is int else None, dtype=_DTYPES[kind])
+    return np.asarray(values, dtype=_DTYPES[kind])
+
+
+_DTYPES: dict[type, Any] = {int: np.int64, float: np.float64, str: object}

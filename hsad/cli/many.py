@@ -1,0 +1,72 @@
+"""Commands on many scenes: a line for each, a summary, and status 1 if any failed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hsad.cli.errors import told
+from hsad.cli.options import print_json, progress, remarks
+from hsad.cli.terminal import echo
+
+if TYPE_CHECKING:
+    from hsad.job.many.parts import Done
+
+__all__ = ["survey_all"]
+
+
+def survey_all(
+    scenes: list[str], output: str, method: str | None, *, open_it: bool, as_json: bool, **given: Any
+) -> None:
+    """Survey scenes into a folder."""
+    from hsad.report.many.surveys import survey_many
+
+    found = survey_many(scenes, output, method, tell=_line, progress=progress(), **given)
+    _show(found, Path(output), "surveyed", open_it=open_it, as_json=as_json)
+
+
+def _line(error: BaseException) -> str:
+    return told(error)[0]
+
+
+def _show(found: Iterable[Done], folder: Path, verb: str, *, open_it: bool, as_json: bool) -> None:
+    """Print the outcome of each of many, and a summary; end with status 1 if any failed."""
+    outcomes = []
+    remarked: dict[str, list[str]] = {}
+    for one in found:
+        outcomes.append(one)
+        if one.error is not None:
+            line = _line(one.error)
+            echo(f"hsad: error: {'' if line.startswith(one.source) else f'{one.source}: '}{line}", err=True)
+        elif not as_json:
+            for remark in one.result.get("remarks", ()) if one.state == "done" else ():
+                remarked.setdefault(remark, []).append(one.source)
+            before = "" if one.state == "done" else "there already: "
+            echo(f"{folder / one.name}: {before}{one.result.get('headline') or one.result['summary']}")
+    counts = {state: sum(one.state == state for one in outcomes) for state in ("done", "there already", "failed")}
+    if as_json:
+        print_json(
+            [
+                {
+                    "scene": one.source,
+                    "name": one.name,
+                    "state": one.state,
+                    "error": None if one.error is None else _line(one.error),
+                    **one.result,
+                }
+                for one in outcomes
+            ]
+        )
+    else:
+        for remark, sources in remarked.items():  # scenes of one sensor often have the same
+            several = f" and {len(sources) - 1} more" if len(sources) > 1 else ""
+            remarks([remark], f"{sources[0]}{several}")
+        said = ", ".join(f"{count} {verb if state == 'done' else state}" for state, count in counts.items())
+        echo(f"{len(outcomes)} scenes: {said}; {folder / 'index.html'} shows them")
+    if open_it:
+        click.launch(str(folder / "index.html"))
+    if counts["failed"]:
+        raise click.exceptions.Exit(1)

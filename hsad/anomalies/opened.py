@@ -56,7 +56,7 @@ def open_scores(scores: Any, band: int | None = None) -> ScoreMap:
     if band is not None and not 1 <= band <= bands:
         raise ParameterError(f"band: {path} has no band {band}, it has 1-{bands}")
     chosen = opened[..., (band or 1) - 1]
-    for name in ("method", "parameters", "background", "source", "acquired"):
+    for name in ("method", "parameters", "background", "source", "acquired", "source_sha256"):
         chosen.attrs[name] = getattr(stated, name)
     return ScoreMap.of(chosen)
 

@@ -10,19 +10,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hsad.plot.reduction import highest
+from hsad.plot.score_scale import ScoreScale
 from hsad.plot.true_colour import RGB_NM, nearest_bands, stretched
 from hsad.products.ortho import orthorectified
-from hsad.products.palette import is_logarithmic
-from hsad.products.summary import stretch
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hsad.anomalies.opened import Scene
     from hsad.anomalies.scoremap import ScoreMap
+    from hsad.anomalies.vectors import Anomalies
 
-__all__ = ["data_url", "overview", "picture_step", "reduced_scores", "score_picture"]
+__all__ = ["LIST_GREY", "data_url", "overview", "picture_step", "reduced_scores", "score_picture"]
 
+LIST_GREY = 96
+"""The grey of the lowest score of a list, see `score_picture`."""
 _MOST = 1600
 """Pixels of the longer side of a picture: about as many as a screen shows."""
 _FALSE_NM = (2200.0, 1650.0, 850.0)
@@ -81,23 +83,20 @@ def _colours(scene: Scene) -> tuple[list[int], str]:
     return even, f"bands {', '.join(str(scene.source.bands[band] + 1) for band in even)}"
 
 
-def score_picture(scores: ScoreMap) -> tuple[NDArray[np.uint8], float, float, bool]:
-    """Return scores as grey ``(rows, cols)`` (0 without a score, 1 to 255 from low to high), low, high, logarithmic.
+def score_picture(scores: ScoreMap, anomalies: Anomalies) -> tuple[NDArray[np.uint8], ScoreScale]:
+    """Return scores as grey ``(rows, cols)``, and the scale for the list of their anomalies.
 
-    Groups of `picture_step` pixels show their highest score, so that an anomaly of one pixel stays visible.
+    A pixel without a score is 0. Grey 1 to `LIST_GREY` - 1 is linear from the scale's floor to its start, `LIST_GREY`
+    to 255 runs from its start to its end. Groups of `picture_step` pixels show their highest score, so that an anomaly
+    of one pixel stays visible.
     """
     values, _ = reduced_scores(scores)
-    low, high = stretch(values)
-    if not math.isfinite(low):
-        return np.zeros(values.shape, dtype=np.uint8), 0.0, 1.0, False
-    logarithmic = is_logarithmic(low, high)
+    scale = ScoreScale.of(values, anomalies)
     with np.errstate(invalid="ignore", divide="ignore"):
-        share = (values - low) / (high - low)
-        if logarithmic:
-            share = np.log(np.maximum(values, low) / low) / np.log(high / low)
-    grey = 1 + np.round(np.clip(share, 0, 1) * 254)
-    with np.errstate(invalid="ignore"):
-        return np.where(np.isfinite(values), grey, 0).astype(np.uint8), low, high, logarithmic
+        below = np.clip((values - scale.floor) / ((scale.start - scale.floor) or 1.0), 0, 1) * (LIST_GREY - 2)
+        listed = np.clip(scale.place(values), 0, 1) * (255 - LIST_GREY)
+        grey = np.where(values >= scale.start, LIST_GREY + np.round(listed), 1 + np.round(below))
+        return np.where(np.isfinite(values), grey, 0).astype(np.uint8), scale
 
 
 def reduced_scores(scores: ScoreMap) -> tuple[NDArray[np.float64], int]:

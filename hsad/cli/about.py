@@ -10,7 +10,7 @@ import click
 
 from hsad.cli.completion import SHELLS, completion_script, detector_names, topic_names
 from hsad.cli.options import OUTPUT, HsadCommand, json_option, overwrite_option, print_json, progress
-from hsad.cli.terminal import echo, echo_block
+from hsad.cli.terminal import echo, echo_block, outcome
 from hsad.errors import ParameterError
 
 if TYPE_CHECKING:
@@ -82,14 +82,16 @@ def demo(output: str, overwrite: bool, as_json: bool) -> None:
     if as_json:
         print_json(result)
         return
-    echo(f"{'method':24} {'AUC':>7} {'avg. precision':>15} {'objects found':>14} {'seconds':>8}")
+    outcome(f"{'method':24} {'AUC':>7} {'avg. precision':>15} {'objects found':>14} {'seconds':>8}")
     for row in result["methods"]:
         found = f"{row['objects_found']} of {row['objects']}"
-        echo(f"{row['name']:24} {row['auc']:7.4f} {row['average_precision']:15.4f} {found:>14} {row['seconds']:8.1f}")
+        outcome(
+            f"{row['name']:24} {row['auc']:7.4f} {row['average_precision']:15.4f} {found:>14} {row['seconds']:8.1f}"
+        )
     rate = result["methods"][0]["false_alarm_rate"]
-    echo(f"objects found: at a rate of {rate:g} false pixels; seconds: without compiling")
-    echo(f"{len(result['files'])} files in {result['folder']}; open scores-*.tif and the .gpkg in a GIS")
-    echo(f"{result['report']}: {result['headline']}")
+    outcome(f"objects found: at a rate of {rate:g} false pixels; seconds: without compiling")
+    outcome(f"{len(result['files'])} files in {result['folder']}; open scores-*.tif and the .gpkg in a GIS")
+    outcome(f"{result['report']}: {result['headline']}")
 
 
 @click.command(cls=HsadCommand)

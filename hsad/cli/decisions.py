@@ -22,7 +22,7 @@ from hsad.cli.options import (
     taken_out,
     with_options,
 )
-from hsad.cli.terminal import echo
+from hsad.cli.terminal import echo, outcome
 from hsad.job.options import ManyOptions, SceneOptions
 
 __all__ = ["explain", "report", "review", "survey", "threshold"]
@@ -57,8 +57,8 @@ def threshold(scores: str, output: str, p_values: str | None, overwrite: bool, a
     if as_json:
         print_json(result)
         return
-    echo(f"{output}: {result['headline']}")
-    echo(result["sentence"])
+    outcome(f"{output}: {result['headline']}")
+    outcome(result["sentence"])
 
 
 def _pair(kind: type, form: str) -> Callable[[click.Context, click.Parameter, str | None], Any]:
@@ -149,8 +149,8 @@ def report(
     if as_json:
         print_json(result)
     else:
-        echo(f"{output}: {result['headline']}")
-        echo(result["sentence"])
+        outcome(f"{output}: {result['headline']}")
+        outcome(result["sentence"])
 
 
 @click.command(cls=HsadCommand)
@@ -166,7 +166,7 @@ def review(anomalies: str, reviewed: str, as_json: bool) -> None:
         print_json(result)
     else:
         states = ", ".join(f"{count} {state}" for state, count in result["states"].items())
-        echo(f"{anomalies}: {result['changed']} changed; {states}")
+        outcome(f"{anomalies}: {result['changed']} changed; {states}")
 
 
 @click.command(cls=DetectCommand)
@@ -206,5 +206,5 @@ def survey(
         print_json(result)
         return
     remarks(result["remarks"])
-    echo(result["headline"])
-    echo(f"{result['report']} shows them, {result['anomalies']} is for a GIS. {result['sentence']}", err=True)
+    outcome(result["headline"])
+    outcome(f"{result['report']} shows them, {result['anomalies']} is for a GIS. {result['sentence']}", err=True)

@@ -19,7 +19,7 @@ from hsad.cli.options import (
     progress,
     remarks,
 )
-from hsad.cli.terminal import echo
+from hsad.cli.terminal import echo, outcome
 
 if TYPE_CHECKING:
     from hsad.job.files import RunOutcome
@@ -104,7 +104,7 @@ def detect(
     if as_json:
         print_json(result)
     else:
-        echo(f"{result.output}: {_outcome(result)}")
+        outcome(f"{result.output}: {_outcome(result)}")
 
 
 def _check_log(log: Path, output: Path, *others: str | None) -> None:
@@ -146,27 +146,27 @@ def _detect_many(
     if save_background is not None:
         raise ParameterError("save-background keeps what was learned from one scene: there are several here")
     outcomes = []
-    for outcome in detect_many(scenes, folder, method, **options):
-        outcomes.append(outcome)
-        if outcome.error is not None:
-            message = told(outcome.error)[0]
-            named = "" if message.startswith(outcome.scene) else f"{outcome.scene}: "
+    for scored in detect_many(scenes, folder, method, **options):
+        outcomes.append(scored)
+        if scored.error is not None:
+            message = told(scored.error)[0]
+            named = "" if message.startswith(scored.scene) else f"{scored.scene}: "
             echo(f"hsad: error: {named}{message}", err=True)
         elif not as_json:
-            remarks(outcome.result.remarks if outcome.result else (), outcome.scene)
-            echo(f"{outcome.output}: {_outcome(outcome.result) if outcome.result else outcome.state}")
+            remarks(scored.result.remarks if scored.result else (), scored.scene)
+            outcome(f"{scored.output}: {_outcome(scored.result) if scored.result else scored.state}")
     counts = {state: sum(o.state == state for o in outcomes) for state in ("scored", "there already", "failed")}
     if as_json:
-        scored = [
+        listed = [
             {
                 "scene": o.scene, "output": o.output, "state": o.state,
                 "error": told(o.error)[0] if o.error else None, **(o.result or {}),
             }
             for o in outcomes
         ]  # fmt: skip
-        print_json({"scenes": scored, **{state.replace(" ", "_"): count for state, count in counts.items()}})
+        print_json({"scenes": listed, **{state.replace(" ", "_"): count for state, count in counts.items()}})
     else:
-        echo(f"{len(outcomes)} scenes: {', '.join(f'{count} {state}' for state, count in counts.items())}")
+        outcome(f"{len(outcomes)} scenes: {', '.join(f'{count} {state}' for state, count in counts.items())}")
     if counts["failed"]:
         raise click.exceptions.Exit(1)
 

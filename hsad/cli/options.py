@@ -18,7 +18,7 @@ import click
 from hsad import __version__
 from hsad.cli.completion import OutputName, TextOrFile, one_of
 from hsad.cli.errors import NAMED_METHOD, Interrupted
-from hsad.cli.terminal import Lines, echo, echo_block
+from hsad.cli.terminal import QUIET, Lines, echo_block, is_quiet, outcome
 from hsad.errors import OutputError
 from hsad.files import command_files
 
@@ -53,7 +53,11 @@ def _common_options() -> list[click.Option]:
     """Return the options that every command takes; `hsad.cli.run` and `progress` look at them."""
     return [
         click.Option(
-            ["-q", "--quiet"], is_flag=True, expose_value=False, callback=_set_quiet, help="Show no progress."
+            ["-q", "--quiet"],
+            is_flag=True,
+            expose_value=False,
+            callback=_set_quiet,
+            help="Print errors and warnings only, and what --json asks for.",
         ),
         click.Option(["--debug"], is_flag=True, expose_value=False, help="Show tracebacks and all warnings."),
     ]
@@ -61,7 +65,7 @@ def _common_options() -> list[click.Option]:
 
 def _set_quiet(context: click.Context, _: click.Parameter, value: bool) -> None:
     if value:
-        context.find_root().meta["hsad.quiet"] = True
+        context.find_root().meta[QUIET] = True
 
 
 class _WithCommonOptions(click.Command):
@@ -300,9 +304,9 @@ def taken_out(declaration: type[T], options: dict[str, Any], *, without: Sequenc
 
 
 def remarks(found: Sequence[str], scene: str = "") -> None:
-    """Print remarks on a scene to stderr."""
+    """Print remarks on a scene to stderr, unless the command line says ``--quiet``."""
     for remark in found:
-        echo(f"hsad: remark: {f'{scene}: ' if scene else ''}{remark}", err=True)
+        outcome(f"hsad: remark: {f'{scene}: ' if scene else ''}{remark}", err=True)
 
 
 def sentence(phrase: str) -> str:
@@ -369,7 +373,7 @@ def progress(log: str | None = None) -> Callable[..., Any] | None:
     from hsad.progress import LOGGER, all_of, bar, log_lines
 
     ways: list[Callable[..., Any]] = []
-    if not click.get_current_context().find_root().meta.get("hsad.quiet") and sys.stderr.isatty():
+    if not is_quiet() and sys.stderr.isatty():
         ways.append(bar)
         _add_handler(LOGGER, logging.StreamHandler(), "%(message)s", remarks_only=True)
     if log is not None:

@@ -20,7 +20,7 @@ from hsad.cli.options import (
     taken_out,
     with_options,
 )
-from hsad.cli.terminal import echo
+from hsad.cli.terminal import echo, outcome
 from hsad.job.options import SceneOptions
 
 __all__ = ["catalog", "convert", "info"]
@@ -100,7 +100,7 @@ def convert(scene: str, output: str, interleave: Any, memory: str | None, overwr
 
     cube = as_cube(scene, taken_out(SceneOptions, options))
     written = write_cube(cube, output, interleave=interleave, overwrite=overwrite, memory=memory)
-    echo(written)
+    outcome(written)
 
 
 @click.group(cls=HsadGroup)
@@ -151,4 +151,4 @@ def fetch(name: str, output: str) -> None:
     from hsad.catalog import fetch as fetch_item
 
     for path in fetch_item(name, Path(output)):
-        echo(path)
+        outcome(path)

@@ -7,7 +7,10 @@ import unicodedata
 
 import click
 
-__all__ = ["Lines", "echo", "echo_block", "plain"]
+__all__ = ["QUIET", "Lines", "echo", "echo_block", "is_quiet", "outcome", "plain"]
+
+#: Name under which click's context keeps ``--quiet``.
+QUIET = "hsad.quiet"
 
 #: Characters that change the direction of the text after them, or end a line in some programs.
 _STEERING = {*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x2028, 0x2029}
@@ -26,6 +29,17 @@ def plain(text: str, *, keep: str = "") -> str:
 def echo(text: object, *, err: bool = False) -> None:
     """Print one line to stdout or stderr, whatever characters are in the names and values that it holds."""
     click.echo(plain(str(text)), err=err)
+
+
+def is_quiet() -> bool:
+    """Tell whether the command line says ``--quiet``."""
+    return bool(click.get_current_context().find_root().meta.get(QUIET))
+
+
+def outcome(text: object, *, err: bool = False) -> None:
+    """Print one line about the files that a command wrote, unless the command line says ``--quiet``."""
+    if not is_quiet():
+        echo(text, err=err)
 
 
 def echo_block(text: str) -> None:

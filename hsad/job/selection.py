@@ -181,9 +181,18 @@ def pixel_window(options: RunOptions, grid: GeoGrid, swath: Swath | None = None)
     else:
         return slice(0, grid.rows), slice(0, grid.cols)
     if rows.start >= rows.stop or cols.start >= cols.stop:
-        given = f"region {options.region}" if options.region is not None else f"bbox {options.bbox}"
-        raise DataError(f"{given} holds no pixel of the scene of {grid.rows} x {grid.cols} pixels")
+        if options.bbox is not None:
+            raise DataError(f"bbox {options.bbox} holds no pixel of the scene{_where(swath.grid if swath else grid)}")
+        raise DataError(f"region {options.region} holds no pixel of the scene of {grid.rows} x {grid.cols} pixels")
     return rows, cols
+
+
+def _where(grid: GeoGrid) -> str:
+    """Return the bounds and the CRS of a grid, in which a box is given."""
+    bounds = ",".join(f"{value:.10g}" for value in grid.bounds())
+    named = None if grid.crs is None else grid.crs.to_authority() or [grid.crs.to_string()[:60]]
+    crs = "the scene's own coordinates" if named is None else ":".join(named)
+    return f": W,S,E,N are in {crs}, in which the scene has {bounds}"
 
 
 def _region(region: str | tuple[slice, slice], grid: GeoGrid) -> tuple[slice, slice]:

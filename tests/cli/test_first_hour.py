@@ -53,6 +53,26 @@ def test_the_result_says_where_the_strongest_places_are(scene, tmp_path, hsad_ru
     assert f"highest {first['score']:.6g} at {first['place']}" in hsad_run(*arguments)[1]
 
 
+def test_quiet_commands_print_nothing_and_write_the_same(scene, tmp_path, hsad_run):
+    scores = tmp_path / "new folder" / "s.tif"
+    assert hsad_run("detect", scene / "scene.hdr", "-m", "rx", "-o", scores, "-q") == (0, "", "")
+    for name in ("a.gpkg", "a.csv", "mask.tif"):
+        assert hsad_run("threshold", scores, "-o", tmp_path / "lists" / name, "--quiet") == (0, "", "")
+    status, out, _ = hsad_run("threshold", scores, "-o", tmp_path / "lists" / "b.gpkg")
+    assert (status, len(out.splitlines())) == (0, 2)
+    assert hsad_run("threshold", tmp_path / "none.tif", "-o", tmp_path / "c.gpkg", "-q")[2].startswith("hsad: error: ")
+
+
+def test_a_box_in_another_crs_is_told_the_crs_and_the_bounds(scene, tmp_path, hsad_run):
+    with rasterio.open(scene / "scene.img") as raster:
+        bounds, crs = raster.bounds, raster.crs
+    status, _, err = hsad_run("detect", scene / "scene.hdr", "--bbox", "9,48,9.1,48.1", "-o", tmp_path / "s.tif")
+    assert status == 1
+    assert f"W,S,E,N are in EPSG:{crs.to_epsg()}, in which the scene has " in err
+    stated = [float(value) for value in err.rsplit(" ", 1)[1].split(",")]
+    assert stated == pytest.approx(list(bounds), rel=1e-9)
+
+
 @pytest.mark.parametrize("region", [[], ["--region", "5:55,10:70"]])
 def test_plot_shows_the_scene_beside_the_scores(scene, tmp_path, hsad_run, region, monkeypatch):
     from hsad.plot import maps

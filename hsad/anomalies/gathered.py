@@ -127,4 +127,4 @@ def _column(values: Sequence[Any] | NDArray[Any] | None, kind: type, number: int
     return np.asarray(values, dtype=_DTYPES[kind])
 
 
-_DTYPES: dict[type, Any] = {int: np.int64, float: np.float64, str: object}
+_DTYPES: dict[type, Any] = {int: np.int64, float: np.float64, bool: np.bool_, str: object}

@@ -10,7 +10,7 @@ import click
 
 from hsad.cli.errors import told
 from hsad.cli.options import print_json, progress, remarks
-from hsad.cli.terminal import echo
+from hsad.cli.terminal import echo, outcome
 
 if TYPE_CHECKING:
     from hsad.job.many.parts import Done
@@ -45,7 +45,7 @@ def _show(found: Iterable[Done], folder: Path, verb: str, *, open_it: bool, as_j
             for remark in one.result.get("remarks", ()) if one.state == "done" else ():
                 remarked.setdefault(remark, []).append(one.source)
             before = "" if one.state == "done" else "there already: "
-            echo(f"{folder / one.name}: {before}{one.result.get('headline') or one.result['summary']}")
+            outcome(f"{folder / one.name}: {before}{one.result['headline']}")
     counts = {state: sum(one.state == state for one in outcomes) for state in ("done", "there already", "failed")}
     if as_json:
         print_json(
@@ -65,7 +65,7 @@ def _show(found: Iterable[Done], folder: Path, verb: str, *, open_it: bool, as_j
             several = f" and {len(sources) - 1} more" if len(sources) > 1 else ""
             remarks([remark], f"{sources[0]}{several}")
         said = ", ".join(f"{count} {verb if state == 'done' else state}" for state, count in counts.items())
-        echo(f"{len(outcomes)} scenes: {said}; {folder / 'index.html'} shows them")
+        outcome(f"{len(outcomes)} scenes: {said}; {folder / 'index.html'} shows them")
     if open_it:
         click.launch(str(folder / "index.html"))
     if counts["failed"]:

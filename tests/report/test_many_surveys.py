@@ -98,7 +98,7 @@ def test_each_scene_has_a_folder_and_a_failing_one_stops_no_other(surveyed):
     for one in found[1:]:
         assert {path.name for path in Path(one["folder"]).iterdir()} == FILES | {"survey.json", "thumbnail.jpg"}
     own = hsad.survey(found[1]["scene"], folder / "alone", "rx", decide={"pfa": 2e-3})
-    assert (found[1]["count"], found[1]["summary"]) == (own["count"], own["summary"])
+    assert (found[1]["count"], found[1]["headline"]) == (own["count"], own["headline"])
 
 
 def test_one_list_holds_the_anomalies_of_all_scenes_in_wgs84(surveyed):

@@ -26,7 +26,7 @@ class Entry:
     name, source : str
         Its name among the others, and its file.
     result : mapping
-        What the work on it returned: ``headline`` or ``summary``, ``count``, ``grades``, ``trusted``, ``doubts``, and
+        What the work on it returned: ``headline``, ``count``, ``grades``, ``trusted``, ``doubts``, and
         ``acquired`` (ISO 8601, or empty).
     link : str
         Its report, as a path from the page.
@@ -43,7 +43,7 @@ class Entry:
     @property
     def headline(self) -> str:
         """The line about its anomalies."""
-        return str(self.result.get("headline") or self.result.get("summary") or "")
+        return str(self.result.get("headline") or "")
 
     @property
     def grades(self) -> list[tuple[str, int]]:

@@ -59,8 +59,10 @@ ROOMS = {
     },
     "detection": {"job", "detectors", "errors"},
     "anomalies": {
-        "job", "engine", "readers", "products", "kernels.covariance", "scene", "files", "gdal", "errors",
+        "explanation.sentence", "job", "engine", "readers", "products", "kernels.covariance", "scene", "files", "gdal",
+        "errors",
     },
+    "explanation.sentence": set(),
     "explanation": {"anomalies", "job", "detectors", "kernels", "readers.libraries", "errors"},
     "plot": {"explanation", "anomalies", "evaluation", "products", "scene", "files", "errors"},
     "report": {
@@ -87,7 +89,7 @@ ROOMS = {
 }  # fmt: skip
 
 # Files that call a public function of the package by its public name, for the convenience of users.
-CONVENIENCES = {"detectors.base", "explanation.explain"}
+CONVENIENCES = {"detectors.base", "explanation.explanation"}
 
 
 # Rooms or files that may import a library for scheduling, rasters or networks; others receive objects as arguments.

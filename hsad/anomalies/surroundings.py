@@ -8,17 +8,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hsad.explanation.sentence import reason_sentence
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hsad.anomalies.opened import Scene
     from hsad.anomalies.scoremap import ScoreMap
     from hsad.anomalies.vectors import Anomalies
+    from hsad.scene.grid import GeoGrid
 
-__all__ = ["Surroundings", "look_around", "with_spectra"]
+__all__ = ["Surroundings", "contrast_to", "look_around", "with_spectra"]
 
-SIDE = 25
-"""Side in pixels of the square around an anomaly from which its background is taken: the outer window of ``auto``."""
+SIDES = (25, 75, 151)
+"""Sides in pixels of the square around an anomaly from which its background is taken: the outer window of ``auto``, and
+larger ones for objects that do not fit."""
 
 _PEAK_BANDS = 3
 """Bands with the largest contrast that a list of anomalies names."""
@@ -48,9 +52,10 @@ class Surroundings:
 
     @property
     def contrast(self) -> NDArray[np.float64]:
-        """Difference to the background divided by its spread; 0 in bands without spread."""
-        difference = self.spectrum - self.background
-        return np.divide(difference, self.spread, out=np.zeros_like(difference), where=self.spread > 0)
+        """Difference to the background divided by its spread; 0 in bands without spread, and without a ring."""
+        if not self.ring:
+            return np.zeros_like(self.spectrum)
+        return contrast_to(self.spectrum, self.background, self.spread)
 
     def peak_bands(self) -> NDArray[np.intp]:
         """Return the bands with the largest contrast, at least five bands apart, the largest first."""
@@ -64,22 +69,38 @@ class Surroundings:
         return np.array(found, dtype=np.intp)
 
 
-def look_around(scene: Scene, scores: ScoreMap, row: int, col: int, threshold: float, side: int = SIDE) -> Surroundings:
-    """Return the spectrum at a pixel of a score map, and that of its ring."""
+def contrast_to(
+    spectrum: NDArray[np.float64], background: NDArray[np.float64], spread: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the difference to a background in units of its standard deviation (σ); 0 in bands without spread."""
+    difference = spectrum - background
+    return np.divide(difference, spread, out=np.zeros_like(difference), where=spread > 0)
+
+
+def look_around(scene: Scene, scores: ScoreMap, row: int, col: int, threshold: float) -> Surroundings:
+    """Return the spectrum of the object at a pixel of a score map, and that of its ring.
+
+    The window is the smallest of `SIDES` that holds the whole object and a ring of eight pixels that are no anomaly and
+    touch none; the largest one where none does.
+    """
     from scipy import ndimage
 
-    rows, cols = scene.window(row, col, side)
-    spectra, valid = scene.spectra(rows, cols)
-    pixel = (row - rows.start, col - cols.start)
-    score = scores.rows(rows.start, rows.stop)[:, cols]
-    above = (score >= threshold) & valid
-    labels, _ = ndimage.label(above, structure=np.ones((3, 3)))
-    inside = labels == labels[pixel] if above[pixel] else np.zeros_like(above)
-    inside[pixel] = True
-    near = ndimage.binary_dilation(above | inside, structure=np.ones((3, 3)))
-    ring = valid & ~near
-    if ring.sum() < _LEAST_RING:
-        ring = valid & ~inside
+    for side in SIDES:
+        rows, cols = scene.window(row, col, side)
+        spectra, valid = scene.spectra(rows, cols)
+        pixel = (row - rows.start, col - cols.start)
+        score = scores.rows(rows.start, rows.stop)[:, cols]
+        above = (score >= threshold) & valid
+        labels, _ = ndimage.label(above, structure=np.ones((3, 3)))
+        inside = labels == labels[pixel] if above[pixel] else np.zeros_like(above)
+        inside[pixel] = True
+        near = ndimage.binary_dilation(above | inside, structure=np.ones((3, 3)))
+        ring = valid & ~near
+        if ring.sum() >= _LEAST_RING and not _cut(inside, rows, cols, scores.grid):
+            break
+    else:
+        if ring.sum() < _LEAST_RING:
+            ring = valid & ~inside
     around = spectra[ring] if ring.any() else spectra[valid]
     if not len(around):
         around = np.full((1, spectra.shape[2]), np.nan)
@@ -88,12 +109,27 @@ def look_around(scene: Scene, scores: ScoreMap, row: int, col: int, threshold: f
     )
 
 
+def _cut(inside: NDArray[np.bool_], rows: slice, cols: slice, grid: GeoGrid) -> bool:
+    """Return whether an object reaches an edge of its window that is no edge of the map."""
+    edges = (
+        (rows.start > 0, inside[0]),
+        (rows.stop < grid.rows, inside[-1]),
+        (cols.start > 0, inside[:, 0]),
+        (cols.stop < grid.cols, inside[:, -1]),
+    )
+    return any(within and bool(edge.any()) for within, edge in edges)
+
+
 def with_spectra(anomalies: Anomalies, scores: ScoreMap, scene: Scene, threshold: float, most: int) -> Anomalies:
-    """Return the anomalies with the spectra of the first `most` ones and of their rings, as JSON lists."""
+    """Return the anomalies with the spectra of the first `most` ones and of their rings, and why they stand out.
+
+    Spectra are JSON lists. The reasons say where in the spectrum an anomaly differs from its surroundings; what a
+    detector found it unlike is not in them.
+    """
     number = len(anomalies)
     texts: dict[str, NDArray[Any]] = {
         name: np.full(number, None, dtype=object)
-        for name in ("peak_wavelengths", "mean_spectrum", "background_spectrum")
+        for name in ("peak_wavelengths", "mean_spectrum", "background_spectrum", "reason")
     }
     wavelength = scene.wavelength
     for place in range(min(most, number)):
@@ -105,6 +141,13 @@ def with_spectra(anomalies: Anomalies, scores: ScoreMap, scene: Scene, threshold
         texts["peak_wavelengths"][place] = json.dumps([round(float(value), 2) for value in named])
         texts["mean_spectrum"][place] = json.dumps(_short(around.spectrum))
         texts["background_spectrum"][place] = json.dumps(_short(around.background))
+        texts["reason"][place] = reason_sentence(
+            around.contrast,
+            wavelength,
+            scene.source.bands + 1,
+            pixels=int(anomalies.columns["n_pixels"][place]),
+            area=float(anomalies.columns["area_m2"][place]),
+        )
     return anomalies.with_columns(**texts)
 
 

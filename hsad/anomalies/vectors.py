@@ -34,6 +34,7 @@ __all__ = [
     "Anomalies",
     "open_layer",
     "read_anomalies",
+    "read_threshold",
     "write_anomalies",
     "write_layer",
 ]
@@ -355,3 +356,16 @@ def open_layer(
         states = [state_of(str(state or ""), f"{path}: anomaly {number}: state") for number, state in places]
         columns["state"] = np.array(states, dtype=object)
     return meta["crs"], shapely.from_wkb(wkb) if outlines else None, columns
+
+
+def read_threshold(path: str | os.PathLike[str]) -> float | None:
+    """Return the score from which on a GeoPackage lists anomalies; None where it does not say so."""
+    from pyogrio import read_info
+
+    try:
+        stated = read_info(str(existing_file(Path(path))), layer=LAYER)["layer_metadata"] or {}
+        return float(json.loads(stated["threshold"])["threshold"])
+    except _vector_errors():
+        return None
+    except (KeyError, TypeError, ValueError):  # a layer without the text, or another text
+        return None

@@ -66,6 +66,8 @@ class Reason:
         Mean and standard deviation of the scene, where the detector compared with the scene.
     layers : Layers or None
         What an unrolled network learned.
+    unlike : str
+        What the pixel was compared with, in words that follow "unlike"; "" where the score is not high for that.
     """
 
     sentence: str
@@ -78,6 +80,7 @@ class Reason:
     mean: NDArray[np.float64] | None = None
     spread: NDArray[np.float64] | None = None
     layers: Layers | None = None
+    unlike: str = ""
 
     def summing_to(self, score: float) -> Reason:
         """Return the account with its contributions scaled so that they sum to the score.

@@ -199,11 +199,12 @@ class Auto(DualWindow):
         return np.asarray(np.maximum.reduce([fused, *self._of_scene(wide, background, logarithms)])[core])
 
     def parts(self, block: Block, background: Evidence) -> NDArray[np.float64]:
-        """Return the kinds of evidence, and the number of the one that decides.
+        """Return the kinds of evidence, and the number of the largest one.
 
         The spectral and the spatial evidence are logarithms of multiples of the scene's medians, before the level of
         clutter is subtracted from their sum. The global evidence and that of regions are as in the score, NaN if they
-        are left out. The number is 1 to 4, in this order. If the first two together decide, it is that of the larger.
+        are left out. The number is 1 to 4, in this order. If the first two together are the largest, it is that of the
+        larger one.
         """
         wide, core = widened(block, self._margin)
         logarithms = self._logarithms(wide, background)
@@ -216,7 +217,7 @@ class Auto(DualWindow):
         return np.asarray(np.stack([spectral, spatial, *of_scene, number], axis=-1)[core])
 
     def account(self, block: Block, background: Evidence) -> Reason:
-        """Return the numbers of which the score is the largest, and how the evidence that decides divides over bands.
+        """Return the numbers of which the score is the largest, and how the largest one divides over bands.
 
         The local evidence divides as the spectral residual of the pixel does, the other two as the squared distance
         from the scene does.
@@ -231,7 +232,7 @@ class Auto(DualWindow):
             return Reason("its ring holds too few valid pixels: it has no score")
         spectral, spatial = map(float, logarithms[core][0, 0])
         entered = Entered(spectral, self.spatial_weight * spatial, compared)
-        if entered.decides == "local" or background.pixel is None:
+        if entered.largest == "local" or background.pixel is None:
             place = core[0].start, core[1].start
             return entered.reason(self._shares(wide, place, background), block.pixel)
         distances = background.pixel.by_band(block.pixel, background.subspaces)

@@ -130,6 +130,7 @@ class GlobalRX(Detector):
             sentence=f"its squared Mahalanobis distance to the scene's mean is {score:.4g}{average}",
             mean=background.mean,
             spread=np.sqrt(np.maximum(np.diag(covariance), 0.0)),
+            unlike="the whole scene",
         )
 
     def _trimmed(self, scan: Scan, moments: Moments, gaussian: Gaussian) -> Gaussian:

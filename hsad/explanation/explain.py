@@ -5,18 +5,21 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hsad.anomalies.opened import Scene, open_scores
-from hsad.anomalies.vectors import read_anomalies
+from hsad.anomalies.scoremap import ScoreMap
+from hsad.anomalies.surroundings import Surroundings, contrast_to, look_around
+from hsad.anomalies.vectors import read_anomalies, read_threshold
 from hsad.detectors.account import Reason
 from hsad.detectors.block import Block, InMemory, clamped
 from hsad.detectors.block import Scene as BlockScene
 from hsad.errors import DataError, ParameterError
-from hsad.explanation.names import Namer, Naming, namer_of
+from hsad.explanation.explanation import THE_SCENE, Explanation
+from hsad.explanation.names import Namer, namer_of
 from hsad.job.job import Job
 from hsad.job.options import SceneOptions
 from hsad.job.prepare import prepared
@@ -28,111 +31,11 @@ if TYPE_CHECKING:
 
     from hsad.job.learned import Learned
 
-__all__ = ["Explainer", "Explanation", "explain", "explain_scores", "explainer", "similar"]
+__all__ = ["Explainer", "explain", "explain_scores", "explainer", "of_anomaly", "similar"]
 
 _AROUND = 25
 _GUARD = 5
 """Sides, in pixels, of the window around a pixel whose detector names no ring, and of the part left out of it."""
-
-
-@dataclass(frozen=True, eq=False)
-class Explanation:
-    """Why a pixel scores as it does.
-
-    Attributes
-    ----------
-    method : str
-    row, col : int
-        Place of the pixel.
-    score : float
-    bands : (bands,) ndarray of int
-        Numbers of the used bands, from 1.
-    wavelength : (bands,) ndarray or None
-        In nm.
-    spectrum, background, spread : (bands,) ndarray
-        The pixel; mean and standard deviation of its ring, or of the scene for ``rx``.
-    compared_with : str
-        What `background` and `spread` describe, in words.
-    reason : Reason
-        The detector's account.
-    similar : sequence of (int, float)
-        Other anomalies with the most similar spectra: id and spectral angle in degrees.
-    names : Naming or None
-        What the pixel is most like, by a spectral library. It is a hint, no identification.
-    """
-
-    method: str
-    row: int
-    col: int
-    score: float
-    bands: NDArray[np.int64]
-    wavelength: NDArray[np.float64] | None
-    spectrum: NDArray[np.float64]
-    background: NDArray[np.float64]
-    spread: NDArray[np.float64]
-    compared_with: str
-    reason: Reason
-    similar: Sequence[tuple[int, float]] = field(default_factory=tuple)
-    names: Naming | None = None
-
-    @property
-    def sentence(self) -> str:
-        """The explanation in a few sentences."""
-        text = f"Pixel {self.row},{self.col} scores {self.score:.4g} by {self.method}: {self.reason.sentence}."
-        if self.reason.contributions is not None and self.reason.contributions.any():
-            text += f" {self._bands(self.reason.contributions)}."
-        if self.similar:
-            text += f" The most similar anomalies are {', '.join(f'{n} ({a:.1f}°)' for n, a in self.similar)}."
-        if self.names is not None:
-            text += f" {self.names.sentence}."
-        return text
-
-    def _bands(self, contributions: NDArray[np.float64]) -> str:
-        """Return in words which bands the score comes from, and whether the pixel is brighter or darker there."""
-        order = np.argsort(-contributions)
-        needed = int(np.searchsorted(np.cumsum(contributions[order]), contributions.sum() / 2)) + 1
-        named = [
-            (f"band {self.bands[b]}" if self.wavelength is None else f"{self.wavelength[b]:.0f} nm")
-            + (" (brighter)" if self.spectrum[b] > self.background[b] else " (darker)")
-            for b in order[:3]
-        ]
-        return (
-            f"Half of the score comes from {min(needed, len(order))} of {len(order)} bands, the most from "
-            f"{', '.join(named)}"
-        )
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the explanation as values that JSON knows."""
-        reason = self.reason
-        arrays = {
-            "wavelength": self.wavelength,
-            "spectrum": self.spectrum,
-            "background": self.background,
-            "spread": self.spread,
-            "contributions": reason.contributions,
-            "reconstruction": reason.reconstruction,
-            "residual": reason.residual,
-        }
-        return {
-            "method": self.method,
-            "row": self.row,
-            "col": self.col,
-            "score": self.score,
-            "sentence": self.sentence,
-            "compared_with": self.compared_with,
-            "bands": self.bands.tolist(),
-            **{name: None if values is None else values.tolist() for name, values in arrays.items()},
-            "evidence": reason.evidence,
-            "layers": None if reason.layers is None else reason.layers.to_dict(),
-            "similar": [{"id": number, "angle": degrees} for number, degrees in self.similar],
-            "names": None if self.names is None else self.names.to_dict(),
-        }
-
-    def plot(self, path: Any = None, *, overwrite: bool = False) -> Any:
-        """Return the figure of the explanation, also written to `path` (PNG, PDF, SVG) if there is one."""
-        import hsad  # the package's public function: figures are a room above this one
-
-        return hsad.plot.plot_explanation(self, path, overwrite=overwrite)
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,6 +83,7 @@ class Explainer:
             spread,
             compared,
             reason,
+            contrast_to(spectrum, mean, spread),
             names=names,
         )
 
@@ -197,7 +101,7 @@ class Explainer:
     def _compared(self, row: int, col: int, reason: Reason) -> tuple[NDArray[np.float64], NDArray[np.float64], str]:
         """Return mean and spread of the pixels that the figure shows beside the pixel, and in words which they are."""
         if reason.mean is not None and reason.spread is not None:
-            return reason.mean, reason.spread, "the scene"
+            return reason.mean, reason.spread, THE_SCENE
         ring = self._ring(row, col, reason)
         if not len(ring):
             empty = np.full(len(self.learned.bands), np.nan)
@@ -225,7 +129,14 @@ def explainer(cube: Any, method: Any, parameters: Mapping[str, Any], library: An
 
 
 def explain(
-    cube: Any, detector: Any = None, row: int = 0, col: int = 0, *, library: Any = None, **options: Any
+    cube: Any,
+    detector: Any = None,
+    row: int = 0,
+    col: int = 0,
+    *,
+    scores: Any = None,
+    library: Any = None,
+    **options: Any,
 ) -> Explanation:
     """Return why a pixel scores as it does.
 
@@ -237,6 +148,8 @@ def explain(
         As for `hsad.detect`; ``auto`` by default.
     row, col : int
         The pixel, from 0.
+    scores : DataArray, array_like or path, optional
+        The scores of the scene, so that the explanation says how high the pixel ranks.
     library : path, optional
         A spectral library, as `Library.open` reads it: the explanation then says what the pixel is most like.
     **options
@@ -262,7 +175,37 @@ def explain(
     (4, True)
     """
     with explainer(cube, detector, options, library) as ready:
-        return ready.at(row, col)
+        found = ready.at(row, col)
+    return found if scores is None else _ranked(found, open_scores(scores))
+
+
+def _ranked(explanation: Explanation, scores: ScoreMap) -> Explanation:
+    """Return the explanation with the rank of its pixel among the pixels of a score map."""
+    own = scores.rows(explanation.row, explanation.row + 1)[0, explanation.col]
+    higher = among = 0
+    for _, strip in scores.strips():
+        higher += int(np.count_nonzero(strip > own))
+        among += int(np.count_nonzero(~np.isnan(strip)))
+    return explanation if np.isnan(own) else replace(explanation, rank=higher + 1, among=among)
+
+
+def of_anomaly(explanation: Explanation, record: Mapping[str, Any], scene: Scene, around: Surroundings) -> Explanation:
+    """Return the explanation of an anomaly's highest pixel as that of the anomaly.
+
+    Parameters
+    ----------
+    explanation : Explanation
+    record : mapping
+        ``id``, ``n_pixels`` and ``area_m2`` of the anomaly.
+    scene : Scene
+    around : Surroundings
+        The mean spectrum of the anomaly, and the ring around it.
+    """
+    named = replace(explanation, number=int(record["id"]), pixels=int(record["n_pixels"]), area=record["area_m2"])
+    known = scene.source.bands + 1
+    if not np.isin(explanation.bands, known).all():
+        return named
+    return replace(named, contrast=around.contrast[np.searchsorted(known, explanation.bands)])
 
 
 def angle(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
@@ -329,6 +272,7 @@ def explain_scores(
         raise ParameterError(f"{scores}: does not name its method")
     beside = Scene.of(scene, opened.grid, stated=stated)
     records = [] if anomalies is None else read_anomalies(anomalies)
+    found = None
     if number is not None:
         found = next((record for record in records if record["id"] == number), None)
         if found is None:
@@ -342,4 +286,9 @@ def explain_scores(
     options = {} if stated is None else stated.stated()
     with explainer(scene, opened.method, {**opened.parameters, **options}, library) as ready:
         found_there = ready.at(*beside.own_pixel(row, col))
-    return similar(replace(found_there, row=row, col=col), records, number)
+    why = _ranked(replace(found_there, row=row, col=col), opened)
+    if found is not None:
+        limit = read_threshold(anomalies)
+        around = look_around(beside, opened, row, col, float(found["score_max"]) if limit is None else limit)
+        why = of_anomaly(why, found, beside, around)
+    return similar(why, records, number)

@@ -14,7 +14,7 @@ from hsad.plot.spectrum_line import line_breaks, shaded_stretches, spectrum_axis
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from hsad.explanation.explain import Explanation
+    from hsad.explanation.explanation import Explanation
 
 __all__ = ["plot_explanation"]
 

@@ -20,12 +20,14 @@ from hsad.files import check_output, whole_file
 from hsad.job.options import SceneOptions
 from hsad.job.remarks import remarks_on
 from hsad.plot.pictures import data_url, overview
-from hsad.report.page_data import Account, page_data
+from hsad.report.page_data import page_data
+from hsad.report.reasons import Account, explained, with_reasons
 
 if TYPE_CHECKING:
     from hsad.anomalies.scoremap import ScoreMap
+    from hsad.explanation.explanation import Explanation
 
-__all__ = ["Account", "report_to_file", "write_page"]
+__all__ = ["report_to_file", "write_page"]
 
 _SCRIPTS = ("marks", "list", "map", "detail", "save", "print", "start")
 """Files of the page's script in their order. They share one scope."""
@@ -71,7 +73,8 @@ def report_to_file(
     beside = Scene.of(scene, opened.grid, stated=stated)
     anomalies = choose_anomalies(opened, beside, options or ListOptions())
     account = Account(scene, {} if stated is None else stated.stated(), (0, 0)) if reasons else None
-    write_page(target, anomalies, opened, beside, account, overwrite=overwrite)
+    why = explained(anomalies, opened, beside, account)
+    write_page(target, with_reasons(anomalies, why), opened, beside, why, overwrite=overwrite)
     return {**anomalies.threshold, **answer(anomalies), "output": str(target)}
 
 
@@ -80,7 +83,7 @@ def write_page(
     anomalies: Anomalies,
     scores: ScoreMap,
     scene: Scene,
-    account: Account | None,
+    reasons: Mapping[int, Explanation],
     *,
     kinds: Mapping[str, Mapping[str, Any]] | None = None,
     overwrite: bool = False,
@@ -93,8 +96,8 @@ def write_page(
     anomalies : Anomalies
     scores : ScoreMap
     scene : Scene
-    account : Account or None
-        With an account the page says why the detector scores the anomalies as it does.
+    reasons : mapping of int to Explanation
+        Why some of the anomalies stand out, by their ids.
     kinds : mapping of str to mapping, optional
         What is known of each kind of anomalies, see `hsad.report.page_data.page_data`.
     overwrite : bool
@@ -108,7 +111,7 @@ def write_page(
     from markupsafe import Markup
 
     picture, colours = overview(scene)
-    data = page_data(anomalies, scores, scene, account, kinds or {})
+    data = page_data(anomalies, scores, scene, reasons, kinds or {})
     data["picture"] = data_url(picture)
     assets = files("hsad.report") / "assets"
     source = Path(scores.source or scene.name).name

@@ -6,7 +6,6 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +14,6 @@ import numpy as np
 from hsad.anomalies.grades import GRADES
 from hsad.anomalies.surroundings import look_around
 from hsad.anomalies.vectors import COLUMNS, Anomalies
-from hsad.errors import DataError
-from hsad.explanation.explain import explainer
 from hsad.plot.figures import LINE_COLORS
 from hsad.plot.pictures import LIST_GREY, data_url, picture_step, score_picture
 from hsad.plot.spectrum_line import line_breaks, shaded_stretches, spectrum_axis
@@ -29,14 +26,13 @@ if TYPE_CHECKING:
 
     from hsad.anomalies.opened import Scene
     from hsad.anomalies.scoremap import ScoreMap
+    from hsad.explanation.explanation import Explanation
     from hsad.scene.grid import GeoGrid
 
-__all__ = ["Account", "page_data"]
+__all__ = ["page_data"]
 
 _SPECTRA = 200
 """Anomalies whose spectra are in the page: with 400 bands they take about 2 MB."""
-_REASONS = 60
-"""Anomalies for which the detector accounts: each may take a second."""
 _DEGREE_METRES = 111_320.0
 """A degree of longitude at the equator, in metres: nowhere is a degree much longer."""
 _LEFT_OUT = {"peak_wavelengths", "mean_spectrum", "background_spectrum"}
@@ -44,30 +40,11 @@ _FURTHER_COLOR = "#c3cad4"
 """Outlines of candidates that are no better than background, and of anomalies of no kind."""
 
 
-@dataclass(frozen=True)
-class Account:
-    """The run whose detector accounts for the anomalies.
-
-    Attributes
-    ----------
-    scene : path, cube or array
-        The scene that the detector learns.
-    options : mapping
-        Options of the run: bands, a mask, a window.
-    start : (int, int)
-        First row and column of the window that the detector learns.
-    """
-
-    scene: Any
-    options: Mapping[str, Any]
-    start: tuple[int, int]
-
-
 def page_data(
     anomalies: Anomalies,
     scores: ScoreMap,
     scene: Scene,
-    account: Account | None,
+    reasons: Mapping[int, Explanation],
     kinds: Mapping[str, Mapping[str, Any]],
 ) -> dict[str, Any]:
     """Return the data of the page's script, without the picture of the scene.
@@ -77,8 +54,8 @@ def page_data(
     anomalies : Anomalies
     scores : ScoreMap
     scene : Scene
-    account : Account or None
-        With an account the data hold the detector's reasons.
+    reasons : mapping of int to Explanation
+        Why some of the anomalies stand out, by their ids.
     kinds : mapping of str to mapping
         For each letter of the column ``kind``: ``name``, ``members`` (ids), ``more`` (places like it: ``row``, ``col``,
         ``cosine``, ``fill``), ``expected_false`` (number of false ones among these places) and ``color``. A kind that
@@ -139,7 +116,7 @@ def page_data(
         "overlap": bool((np.diff(axis) <= 0).any()),
         "shaded": [stretch for stretch, _ in shaded_stretches(axis, absorption=scene.wavelength is not None)],
         "spectra": _spectra(places, scores, scene, anomalies.threshold["threshold"]),
-        "reasons": {} if account is None else _reasons(places, scores, scene, account),
+        "reasons": {number: _reason(why, scene) for number, why in reasons.items()},
     }
 
 
@@ -212,31 +189,15 @@ def _spectra(
     return found
 
 
-def _reasons(
-    places: Sequence[tuple[int, int, int]], scores: ScoreMap, scene: Scene, account: Account
-) -> dict[int, dict[str, Any]]:
-    """Return the detector's account of the highest anomalies, by their ids."""
-    if not scores.method or not places:
-        return {}
-    found: dict[int, dict[str, Any]] = {}
-    method, parameters = scores.method, {**scores.parameters, **account.options}
-    if "background" in account.options:
-        method, parameters = "", dict(account.options)
-    with explainer(account.scene, method or None, parameters) as ready:
-        same = np.array_equal(ready.learned.bands, scene.source.bands)
-        for number, row, col in places[:_REASONS]:
-            try:
-                scene_row, scene_col = scene.own_pixel(row, col)
-                why = replace(ready.at(scene_row - account.start[0], scene_col - account.start[1]), row=row, col=col)
-            except DataError:
-                continue
-            parts, made = (why.reason.contributions, why.reason.reconstruction) if same else (None, None)
-            found[number] = {
-                "text": why.sentence,
-                "parts": None if parts is None else _list(parts),
-                "made": None if made is None else _list(made),
-            }
-    return found
+def _reason(why: Explanation, scene: Scene) -> dict[str, Any]:
+    """Return an explanation for the page; parts by band only where its bands are those of the spectra."""
+    same = np.array_equal(why.bands, scene.source.bands + 1)
+    parts, made = (why.reason.contributions, why.reason.reconstruction) if same else (None, None)
+    return {
+        "text": f"{why.because}. {why.account}",
+        "parts": None if parts is None else _list(parts),
+        "made": None if made is None else _list(made),
+    }
 
 
 def _short(value: float) -> float | None:

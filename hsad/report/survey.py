@@ -19,7 +19,8 @@ from hsad.job.files import detect_to_file
 from hsad.job.options import RunOptions, SceneOptions
 from hsad.plot.quicklook import draw_quicklook
 from hsad.products.stac import add_asset
-from hsad.report.page import Account, write_page
+from hsad.report.page import write_page
+from hsad.report.reasons import Account, explained, with_reasons
 
 __all__ = ["NAMES", "survey"]
 
@@ -81,10 +82,12 @@ def survey(
     beside = Scene.of(scene, scores.grid, window_origin(run), run)
     anomalies = choose_anomalies(scores, beside, chosen)
     said = answer(anomalies)
-    write_anomalies(anomalies, paths["anomalies"], overwrite=overwrite)
     given = {name: value for name, value in options.items() if name in _SAME_BACKGROUND and value is not None}
     account = Account(scene, given, window_origin(run)(beside.cube) if {"region", "bbox"} & set(given) else (0, 0))
-    write_page(paths["report"], anomalies, scores, beside, account, overwrite=overwrite)
+    reasons = explained(anomalies, scores, beside, account)
+    anomalies = with_reasons(anomalies, reasons)
+    write_anomalies(anomalies, paths["anomalies"], overwrite=overwrite)
+    write_page(paths["report"], anomalies, scores, beside, reasons, overwrite=overwrite)
     draw_quicklook(
         scores,
         beside,

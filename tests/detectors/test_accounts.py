@@ -193,44 +193,52 @@ def test_a_detector_of_another_package_explains_itself():
     cube = np.random.default_rng(0).normal(size=(20, 20, 5))
     why = hsad.explain(cube, Explained(), 3, 4)
     assert why.reason.contributions.sum() == pytest.approx(why.score)
-    assert "far from the mean" in why.sentence
+    assert "Far from the mean." in why.sentence
     assert "gives no account by band" in hsad.explain(cube, MeanDistance(), 3, 4).sentence
 
 
 def numbers_in(sentence):
-    return {name: float(value) for name, value in re.findall(r"(local|global|region) ([+-]\d+\.\d+)", sentence)}
+    """Return the numbers that the sentence compares, and the terms of the local one."""
+    compared = {name: float(value) for name, value in re.findall(r"(local|global|region) (-?\d+\.\d+) \(", sentence)}
+    signed = re.findall(r"([-+]?) ?(-?\d+\.\d+) (spectral|spatial|clutter)", sentence)
+    return compared, {name: float(f"{sign}{value}") for sign, value, name in signed}
 
 
 def check_auto(cube, places, **options):
-    """Explain many pixels; return which kind decided about each."""
-    decided = []
+    """Explain many pixels; return which number was the largest of each."""
+    largest = []
     with explainer(cube, "auto", options) as ready:
         for row, col in places:
             why = ready.at(int(row), int(col))
-            shown, decides = numbers_in(why.sentence), re.search(r"the (\w+) evidence decides", why.sentence)[1]
-            assert shown[decides] == max(shown.values()) == pytest.approx(why.score, abs=0.0051)
-            assert why.reason.evidence[decides] == max(why.reason.evidence.values()) == pytest.approx(why.score)
-            made = {n: float(v) for n, v in re.findall(r"(spectral|spatial|less) ([+-]\d+\.\d+)", why.sentence)}
-            assert made["spectral"] + made["spatial"] - made["less"] == pytest.approx(shown["local"], abs=0.021)
+            compared, terms = numbers_in(why.reason.sentence)
+            assert list(compared.values()) == sorted(compared.values(), reverse=True)
+            first = next(iter(compared))
+            assert compared[first] == pytest.approx(why.score, abs=0.0051)
+            assert why.reason.evidence[first] == max(why.reason.evidence.values()) == pytest.approx(why.score)
+            assert sum(terms.values()) == pytest.approx(compared["local"], abs=1e-9)
+            wanted = {"global": "the whole scene", "region": "the whole scene", "local": "the ring around it"}[first]
+            if first == "local" and terms["spatial"] > terms["spectral"]:
+                wanted = "its neighbours"
+            assert why.reason.unlike == (wanted if why.score > 0 else "")
             if why.reason.contributions is not None:
                 assert why.reason.contributions.sum() == pytest.approx(why.score)
-            decided.append(decides)
-    return decided
+            largest.append(first)
+    return largest
 
 
 @pytest.mark.parametrize("options", [{}, {"scene_weight": 0.0}, {"flatten": 0.0, "spatial_weight": 2.0}], ids=str)
-def test_the_kind_that_decides_shows_the_largest_number(options):
+def test_the_numbers_are_printed_the_largest_first_and_the_terms_add_up(options):
     cube = hsad.make_scene(rows=60, cols=64, bands=20, seed=5, target_sizes=[1, 3, 9], heading=0).cube
     array = cube.values[..., cube.good_wavelength.values].astype(np.float64)
     scores = hsad.detect(array, "auto", **options)
     highest = np.argsort(-np.nan_to_num(scores, nan=-np.inf), axis=None)[:40]
     others = np.random.default_rng(0).permutation(scores.size)[:40]
     places = [np.unravel_index(at, scores.shape) for at in (*highest, *others)]
-    decided = check_auto(array, places, **options)
-    assert set(decided) == {"local"} if options.get("scene_weight") == 0 else len(set(decided)) == 3
+    largest = check_auto(array, places, **options)
+    assert set(largest) == {"local"} if options.get("scene_weight") == 0 else len(set(largest)) == 3
 
 
-def test_the_kind_that_decides_shows_the_largest_number_on_a_real_scene(data):
+def test_the_numbers_are_printed_the_largest_first_on_a_real_scene(data):
     from real_scenes import scene_and_truth
 
     cube, truth = scene_and_truth(data, "abu-airport-2")
@@ -244,9 +252,10 @@ def test_auto_names_the_band_that_is_unlike_the_surroundings():
     why = hsad.explain(cube, "auto", 30, 30)
     assert why.reason.contributions.argmax() == 5
     assert why.reason.contributions[5] > 0.9 * why.score
-    assert "the most from band 6 (brighter)" in why.sentence
+    assert why.because.startswith("Brighter than its surroundings in band 6 (")
+    assert re.search(r"Half of the score comes from 1 of 8 bands: in band 6 \((9\d|100) %\)", why.sentence)
     cube[30, 30, 5] -= 6
-    assert "the most from band 6 (darker)" in hsad.explain(cube, "auto", 30, 30).sentence
+    assert hsad.explain(cube, "auto", 30, 30).because.startswith("Darker than its surroundings in band 6 (")
 
 
 @pytest.mark.parametrize("method", list(DETECTORS))

@@ -180,6 +180,7 @@ class Autoencoder(DeepDetector):
             f"the network does not reproduce {len(parts)} components of it; component {strongest + 1} is the worst, "
             f"with {by_component[strongest] / max(by_component.sum(), np.finfo(np.float64).tiny):.0%} of the residual",
             background.images.in_bands(by_component),
+            unlike="what the network reproduces of the scene",
         ).summing_to(float(self.score(block, background)[0, 0]))
 
     def _images(self, block: Block, background: SkipModel) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

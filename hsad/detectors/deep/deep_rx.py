@@ -191,7 +191,8 @@ class DeepRX(DeepDetector):
         """Return that there is no account by band."""
         return Reason(
             "this method gives no account by band, because a network mixes the bands nonlinearly in its features; "
-            "compare the spectrum with its surroundings"
+            "compare the spectrum with its surroundings",
+            unlike="the whole scene in the features of a network",
         )
 
     def _foreign(self) -> Any:

@@ -191,6 +191,7 @@ class PaDiM(DeepDetector):
         return Reason(
             f"it is {score:.3g} standard deviations away from the mean of {background.count[row, col]} dates here",
             background.images.in_bands(by_component),
+            unlike="the other dates at this place",
         ).summing_to(score)
 
     def _distances(

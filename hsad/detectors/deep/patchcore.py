@@ -186,6 +186,7 @@ class PatchCore(DeepDetector):
             f"the nearest of the {background.size} pixels of the memory bank is {score:.3g} root mean square lengths "
             "of a pixel away",
             background.images.in_bands(parts.reshape(-1, background.images.count).sum(axis=0)),
+            unlike="the pixels of the memory bank",
         ).summing_to(score)
 
     def _distances(

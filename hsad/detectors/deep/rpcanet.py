@@ -161,4 +161,5 @@ class RPCANet(DeepDetector):
             f"the sparse part of its {len(images)} components is {score:.3g} times as large as the median of the "
             f"scene; component {int(shares.argmax()) + 1} has {shares.max():.0%} of it",
             background.images.in_bands(shares * score),
+            unlike="what the network takes for background",
         ).summing_to(score)

@@ -33,6 +33,9 @@ _EVERY = 10
 _CLIP = 8.0
 """The whitened components of the form with patches are clipped to ± this limit and scaled to [0, 1]."""
 
+_UNLIKE = "what the layers of a network take for background"
+"""What a pixel was compared with, in words."""
+
 _PATCH_LAYERS, _RING_LAYERS = 10, 3
 """Default numbers of layers of the form with patches and of the form with rings."""
 
@@ -287,13 +290,14 @@ class UnrolledRPCA(DeepDetector):
             f"W, of norm {np.linalg.norm(members[-1].matrix):.3g}, is {change:.2g} away from ½I"
         )
         if self.patch:
-            return Reason(f"{len(theta)} layers over patches, {learned}", layers=layers)
+            return Reason(f"{len(theta)} layers over patches, {learned}", layers=layers, unlike=_UNLIKE)
         u = self.layer_evidence(block, background)[:, 0, 0]
         evidence = {f"layer {number}": float(value) for number, value in enumerate(u, start=1)}
         return Reason(
             f"layer by layer its residual is {_listed(u)} medians of the scene ({learned})",
             evidence=evidence,
             layers=layers,
+            unlike=_UNLIKE,
         )
 
     @property

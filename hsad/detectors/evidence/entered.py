@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -14,15 +15,17 @@ __all__ = ["Entered", "Shares"]
 _MEANINGS = {
     "local": "unlike its surroundings",
     "global": "unlike the whole scene",
-    "region": "unlike the whole scene and like its surroundings, as the inside of a large object is",
+    "region": "unlike the whole scene and like its ring",
 }
+"""What each number measures."""
+
+_UNLIKE = {"local": "the ring around it", "global": "the whole scene", "region": "the whole scene"}
 """What it says of a pixel if this number is the largest."""
 
-_SMALL_OBJECT = "small and bright or dark"
+_NEIGHBOURS = "its neighbours"
 """What it says of a pixel if the local number is the largest and most of it is spatial."""
 
-_ORDINARY = "no more unusual than most of the scene"
-"""What it says of a pixel if no number is above 0."""
+_COUNTS = {1: "its score is", 2: "its score is the larger of two numbers:", 3: "its score is the largest of three:"}
 
 
 class Shares(NamedTuple):
@@ -59,41 +62,47 @@ class Entered(NamedTuple):
     compared: dict[str, float]
 
     @property
-    def decides(self) -> str:
+    def largest(self) -> str:
         """Name of the largest number."""
         return max(self.compared, key=lambda name: self.compared[name])
 
+    @property
+    def sentence(self) -> str:
+        """The numbers, the largest first. The parts of the local one add up to it, as they are printed."""
+        numbers = []
+        for name in sorted(self.compared, key=lambda name: -self.compared[name]):
+            made = f": {self._local_sum()}" if name == "local" else ""
+            numbers.append(f"{name} {self.compared[name]:.2f} ({_MEANINGS[name]}{made})")
+        ordinary = "" if self.compared[self.largest] > 0 else "no more unusual than most of the scene: "
+        return f"{ordinary}{_COUNTS[len(numbers)]} {', '.join(numbers)}"
+
+    def _local_sum(self) -> str:
+        spectral, spatial = (round(value, 2) for value in (self.spectral, self.spatial))
+        clutter = spectral + spatial - round(self.compared["local"], 2)
+        terms = ((spatial, "spatial"), (-clutter, "clutter"))
+        rest = "".join(f" {'-' if value < 0 else '+'} {abs(value):.2f} {name}" for value, name in terms)
+        return f"{spectral:.2f} spectral{rest}"
+
     def reason(self, shares: Shares | None, pixel: NDArray[np.float64]) -> Reason:
         """Return the account; it has contributions by band where the score is positive and its evidence has bands."""
-        local, decides = self.compared["local"], self.decides
-        clutter = self.spectral + self.spatial - local
-        made = f"spectral {self.spectral:+.2f}, spatial {self.spatial:+.2f}, less {clutter:+.2f} of clutter"
-        others = "".join(f"; {name} {value:+.2f}" for name, value in self.compared.items() if name != "local")
-        spatially = decides == "local" and self.spatial > self.spectral
-        most = f", most of it {'spatial' if spatially else 'spectral'}" if decides == "local" else ""
-        score = self.compared[decides]
-        words = _MEANINGS[decides]
-        if spatially:
-            words = _SMALL_OBJECT
-        if not score > 0:
-            words = _ORDINARY
-        sentence = (
-            f"{words} (evidence in logarithms of the scene's medians: local {local:+.2f} from {made}{others}; "
-            f"the {decides} evidence decides{most})"
+        largest, score = self.largest, self.compared[self.largest]
+        spatially = largest == "local" and self.spatial > self.spectral
+        unlike = _NEIGHBOURS if spatially else _UNLIKE[largest]
+        reason = Reason(
+            self.sentence,
+            evidence=self.compared,
+            ring=None if shares is None else shares.ring,
+            unlike=unlike if score > 0 else "",
         )
-        reason = Reason(sentence, evidence=self.compared, ring=None if shares is None else shares.ring)
         if shares is None or spatially or not score > 0:
             return reason
         contributions = score * shares.shares
         if shares.residual is None:
-            return Reason(sentence, contributions, evidence=self.compared)
-        slopes = np.divide(contributions, shares.residual, out=np.zeros_like(pixel), where=shares.residual != 0)
-        return Reason(
-            sentence,
-            contributions,
-            pixel - shares.residual,
-            shares.residual,
-            slopes,
-            evidence=self.compared,
-            ring=shares.ring,
+            return replace(reason, contributions=contributions)
+        return replace(
+            reason,
+            contributions=contributions,
+            reconstruction=pixel - shares.residual,
+            residual=shares.residual,
+            slopes=np.divide(contributions, shares.residual, out=np.zeros_like(pixel), where=shares.residual != 0),
         )

@@ -110,6 +110,7 @@ class BandRPCA(Detector):
             block.pixel - sparse,
             sparse,
             slopes,
+            unlike="the low-rank background of the image of each band",
         )
         return reason.summing_to(float(self.score(block, background)[0, 0]))
 

@@ -136,6 +136,7 @@ class LowRank(Detector):
             found,
             residual,
             slopes,
+            unlike="what the patches of the scene have in common",
         )
 
     def _residuals(self, block: Block, background: PatchBasis) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -193,6 +193,7 @@ class RPCA(Detector):
             block.pixel - sparse,
             sparse,
             slopes,
+            unlike="what the pixels of the scene have in common",
         ).summing_to(score)
 
     def _gaussian(self, scan: Scan, steps: tuple[Step, ...]) -> Gaussian | None:

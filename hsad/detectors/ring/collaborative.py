@@ -185,7 +185,8 @@ class KernelCRD(DualWindow):
             return _linear_account(self, block, background, self.task(background.gamma))
         return Reason(
             f"this method gives no account by band: what the ring does not explain lies in the space of the "
-            f"{self.kernel} kernel, which has no bands; compare the spectrum with its ring"
+            f"{self.kernel} kernel, which has no bands; compare the spectrum with its ring",
+            unlike="the ring around it",
         )
 
 

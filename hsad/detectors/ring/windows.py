@@ -78,6 +78,7 @@ class DualWindow(Detector):
             residual,
             None if found.slopes is None else found.slopes,
             ring=found.ring / factor,
+            unlike="the ring around it",
         ).summing_to(score)
 
     def check_machine(self) -> None:

@@ -119,7 +119,7 @@ function facts(i) {
   ];
   return parts.filter((part) => part).join(" · ");
 }
-const reasonOf = (i) => A.reason[i] || (data.reasons[A.id[i]] || {}).text || "";
+const reasonOf = (i) => A.reason[i] || "";
 function alike(i) {
   const letter = A.kind[i], box = $("alike");
   box.replaceChildren();
@@ -141,7 +141,7 @@ function detail(i) {
   if (i < 0) return;
   $("name").textContent = `Anomaly ${A.id[i]} · ${state[i]}`;
   $("facts").textContent = facts(i);
-  $("reason").textContent = reasonOf(i);
+  $("reason").textContent = (data.reasons[A.id[i]] || {}).text || reasonOf(i);
   for (const name of ["note", "class"]) { $(`own-${name}`).value = marks[name][i] ?? ""; $(`own-${name}`).disabled = false; }
   alike(i);
   closeUp($("close"), i);

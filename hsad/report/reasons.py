@@ -1,0 +1,78 @@
+"""Reasons: the detector's account of the highest anomalies, for the page and for the list."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hsad.anomalies.surroundings import look_around
+from hsad.errors import DataError
+from hsad.explanation.explain import explainer, of_anomaly
+from hsad.explanation.explanation import Explanation
+
+if TYPE_CHECKING:
+    from hsad.anomalies.opened import Scene
+    from hsad.anomalies.scoremap import ScoreMap
+    from hsad.anomalies.vectors import Anomalies
+
+__all__ = ["Account", "explained", "with_reasons"]
+
+_REASONS = 60
+"""Anomalies for which the detector accounts: each may take a second."""
+
+
+@dataclass(frozen=True)
+class Account:
+    """The run whose detector accounts for the anomalies.
+
+    Attributes
+    ----------
+    scene : path, cube or array
+        The scene that the detector learns.
+    options : mapping
+        Options of the run: bands, a mask, a window.
+    start : (int, int)
+        First row and column of the window that the detector learns.
+    """
+
+    scene: Any
+    options: Mapping[str, Any]
+    start: tuple[int, int]
+
+
+def explained(anomalies: Anomalies, scores: ScoreMap, scene: Scene, account: Account | None) -> dict[int, Explanation]:
+    """Return why the highest 60 anomalies and candidates stand out, by their ids; nothing without an account."""
+    parts = [anomalies] if anomalies.candidates is None else [anomalies, anomalies.candidates]
+    records = [record for part in parts for record in part.records()][:_REASONS]
+    if account is None or not scores.method or not records:
+        return {}
+    found: dict[int, Explanation] = {}
+    method, parameters = scores.method, {**scores.parameters, **account.options}
+    if "background" in account.options:
+        method, parameters = "", dict(account.options)
+    with explainer(account.scene, method or None, parameters) as ready:
+        for record in records:
+            row, col = record["row"], record["col"]
+            try:
+                scene_row, scene_col = scene.own_pixel(row, col)
+                why = replace(ready.at(scene_row - account.start[0], scene_col - account.start[1]), row=row, col=col)
+            except DataError:
+                continue
+            around = look_around(scene, scores, row, col, anomalies.threshold["threshold"])
+            found[record["id"]] = of_anomaly(why, record, scene, around)
+    return found
+
+
+def with_reasons(anomalies: Anomalies, reasons: Mapping[int, Explanation]) -> Anomalies:
+    """Return the anomalies with what the detector found the explained ones unlike in the column ``reason``."""
+    numbers, texts = anomalies.columns["id"], anomalies.columns["reason"]
+    known = [reasons.get(int(number)) for number in numbers]
+    texts = np.array(
+        [text if why is None else why.because for text, why in zip(texts, known, strict=True)], dtype=object
+    )
+    below = anomalies.candidates
+    described = anomalies.with_columns(reason=texts)
+    return described if below is None else replace(described, candidates=with_reasons(below, reasons))

@@ -124,7 +124,9 @@ def test_a_swath_is_surveyed_on_the_map(tmp_path):
     own = hsad.explain(scene, "rx", row, col, covariance="ridge")
     np.testing.assert_allclose(why.reason.contributions, own.reason.contributions)
     assert (why.row, why.col) == (first["row"], first["col"])
-    assert f"Pixel {first['row']},{first['col']} scores" in (tmp_path / "out" / "report.html").read_text()
+    assert why.reason.unlike == "the whole scene"
+    assert first["reason"].endswith(", unlike the whole scene")
+    assert f'"text":"{first["reason"]}. Its squared' in (tmp_path / "out" / "report.html").read_text()
     with pytest.raises(DataError, match="the swath does not reach this pixel"):
         explain_scores(scene, result["scores"], at=(0, 0))
     picture, _ = overview(beside)

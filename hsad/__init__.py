@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from hsad.readers import open_cube
     from hsad.report.many.surveys import survey
     from hsad.scene.cube import check_cube
+    from hsad.siblings.missed import limits
     from hsad.synthetic import make_scene
 
 __version__ = "0.1.0"
@@ -51,6 +52,7 @@ _HOMES = {
     "evaluate_objects": "hsad.evaluation.intervals",
     "explain": "hsad.explanation.explain",
     "learn": "hsad.detection",
+    "limits": "hsad.siblings.missed",
     "make_scene": "hsad.synthetic",
     "open_cube": "hsad.readers",
     "polygons": "hsad.anomalies.decide",
@@ -79,6 +81,7 @@ __all__ = [
     "evaluate_objects",
     "explain",
     "learn",
+    "limits",
     "make_scene",
     "open_cube",
     "polygons",

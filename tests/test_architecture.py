@@ -63,8 +63,11 @@ ROOMS = {
         "errors",
     },
     "explanation.sentence": set(),
+    "siblings": {
+        "anomalies", "job", "engine", "detectors", "kernels", "readers", "synthetic", "scene", "files", "errors",
+    },
     "explanation": {"anomalies", "job", "detectors", "kernels", "readers.libraries", "errors"},
-    "plot": {"explanation", "anomalies", "evaluation", "products", "scene", "files", "errors"},
+    "plot": {"explanation", "siblings", "anomalies", "evaluation", "products", "scene", "files", "errors"},
     "report": {
         "plot", "explanation", "anomalies", "job", "detectors.base", "products", "scene", "files", "errors",
     },
@@ -84,6 +87,7 @@ ROOMS = {
     "cli": {
         "anomalies", "bench", "catalog", "demo", "detection", "detectors", "doctor", "errors", "evaluation",
         "explanation", "files", "job", "manual", "plot", "products", "progress", "readers", "report", "scene",
+        "siblings",
     },
     "__main__": {"cli"},
 }  # fmt: skip

@@ -16,11 +16,13 @@ if TYPE_CHECKING:
     from hsad.plot.explanation import plot_explanation
     from hsad.plot.layers import plot_layers
     from hsad.plot.maps import plot_scores
+    from hsad.plot.missed import plot_missed
 
 __all__ = [
     "plot_anomalies",
     "plot_explanation",
     "plot_layers",
+    "plot_missed",
     "plot_roc",
     "plot_roc_3d",
     "plot_scores",
@@ -31,6 +33,7 @@ _HOMES = {
     "plot_anomalies": "anomalies",
     "plot_explanation": "explanation",
     "plot_layers": "layers",
+    "plot_missed": "missed",
     "plot_roc": "curves",
     "plot_roc_3d": "curves",
     "plot_scores": "maps",

@@ -1,0 +1,437 @@
+"""What would have been missed: the share of known objects that a method finds in a scene, by their fill and size.
+
+For ``ace``, ``mf`` and ``rx`` the smallest fill of an object of one pixel has a closed form at every pixel
+(`hsad.siblings.limits`). For every other method, objects are implanted, a few at a time, and looked for in the default
+list of the scene with them.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from hsad.anomalies.choose import choose_threshold
+from hsad.anomalies.options import ThresholdOptions
+from hsad.anomalies.scoremap import ScoreMap
+from hsad.detectors import describe_detector, detector_class
+from hsad.detectors.moments import moments_of
+from hsad.detectors.probe import require_valid
+from hsad.detectors.targets.base import TargetDetector
+from hsad.detectors.targets.given import targets_of
+from hsad.engine.run import Engine
+from hsad.errors import DataError, ParameterError
+from hsad.job.identity import Input
+from hsad.job.prepare import prepared
+from hsad.job.request import Request
+from hsad.siblings.implanted import Clean, Implanted
+from hsad.siblings.limits import CLOSED_FORMS, SmallestFill, share_found, smallest_fills
+from hsad.synthetic.implants import material_ratios
+from hsad.synthetic.targets import footprint
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from hsad.anomalies.choose import Threshold
+    from hsad.job.job import Job
+
+__all__ = ["FILLS", "SIZES", "Missed", "Point", "limits"]
+
+FILLS = (0.05, 0.1, 0.2, 0.4, 0.7, 1.0)
+SIZES = (1, 4, 16)
+"""Fills and sizes, in pixels, of implanted objects without a choice of the user."""
+
+_AT_ONCE = 5
+"""Most objects that are implanted at once in 10,000 pixels: 20 at once hide each other."""
+
+_BRIGHTNESS = 0.05
+"""Standard deviation of the brightness of an object from pixel to pixel."""
+
+_CLEAR = 3
+"""Pixels between an implant and a listed anomaly of the scene, or another implant."""
+
+_TRIES = 300
+_WANTED = 0.9
+"""The share of the scene that the sentence is about."""
+
+_Z = 1.6449
+"""Standard deviations of the normal distribution between which 90 % lie."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """The share of objects of one fill and size that were found.
+
+    Attributes
+    ----------
+    fill : float
+        Share of each pixel that the object covers.
+    size : int
+        Pixels of the object.
+    found : float
+        Share of the objects that are in the list.
+    low, high : float
+        Between them lies the true share in 90 % of such trials (Wilson's interval); both are `found` for a closed form.
+    objects : int
+        Number of objects; 0 for a closed form, which looks at every pixel.
+    """
+
+    fill: float
+    size: int
+    found: float
+    low: float
+    high: float
+    objects: int
+
+
+@dataclass(frozen=True, eq=False)
+class Missed:
+    """What would have been found in a scene.
+
+    Attributes
+    ----------
+    method, target : str
+    points : tuple of Point
+        By size, then by fill.
+    threshold : float
+        Score of the last anomaly that the default list could hold, without implants.
+    fills : (rows, cols) ndarray of float32 or None
+        The smallest fill at each pixel, for methods with a closed form.
+    """
+
+    method: str
+    target: str
+    points: tuple[Point, ...]
+    threshold: float
+    fills: NDArray[np.float32] | None = None
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """The sizes of the objects, the smallest first."""
+        return tuple(sorted({point.size for point in self.points}))
+
+    def of_size(self, size: int) -> list[Point]:
+        """Return the points of one size, by fill."""
+        return sorted((point for point in self.points if point.size == size), key=lambda point: point.fill)
+
+    def smallest_fill(self, size: int, share: float = _WANTED) -> float | None:
+        """Return the fill from which this share of the objects is found; None where even a fill of 1 is too little.
+
+        Between two fills the share is interpolated; a share that falls with the fill, by chance, is taken as constant.
+        """
+        if self.fills is not None and size == 1:
+            known = self.fills[~np.isnan(self.fills)]
+            fill = float(np.quantile(known, share, method="higher"))
+            return fill if fill <= 1 else None
+        points = self.of_size(size)
+        fills = np.array([point.fill for point in points])
+        found = np.maximum.accumulate([point.found for point in points])
+        if found[-1] < share:
+            return None
+        at = int(np.argmax(found >= share))
+        if at == 0:
+            return float(fills[0])
+        part = (share - found[at - 1]) / (found[at] - found[at - 1])
+        return float(fills[at - 1] + part * (fills[at] - fills[at - 1]))
+
+    @property
+    def sentence(self) -> str:
+        """The smallest objects that would have been found in 90 % of the scene, in words."""
+        what = f"an object like {self.target}" if self.target else "an object of an unusual material"
+        parts = []
+        for size in self.sizes:
+            fill = self.smallest_fill(size)
+            pixels = "a pixel" if self.fills is not None else "one pixel" if size == 1 else f"each of {size} pixels"
+            if fill is None:
+                parts.append(f"{what} that fills {pixels} would have been missed in more than 10 % of the scene")
+            else:
+                parts.append(
+                    f"{what} that covers at least {_percent(fill)} of {pixels} would have been found in 90 % of the "
+                    "scene"
+                )
+            what = "one"
+        text = "; ".join(parts)
+        return f"{text[:1].upper()}{text[1:]}."
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the result as values that JSON knows."""
+        return {
+            "method": self.method,
+            "target": self.target or None,
+            "threshold": self.threshold,
+            "sentence": self.sentence,
+            "closed_form": self.fills is not None,
+            "smallest_fill": {str(size): self.smallest_fill(size) for size in self.sizes},
+            "points": [
+                {
+                    "fill": point.fill, "size": point.size, "found": point.found, "low": point.low,
+                    "high": point.high, "objects": point.objects,
+                }
+                for point in self.points
+            ],
+        }  # fmt: skip
+
+
+def _percent(fill: float) -> str:
+    return f"{100 * fill:.2g} %" if fill < 0.1 else f"{100 * fill:.0f} %"
+
+
+def limits(
+    cube: Any,
+    method: Any = None,
+    *,
+    target: Any = None,
+    fills: Sequence[float] | None = None,
+    sizes: Sequence[float] | None = None,
+    objects: int = 100,
+    seed: int = 0,
+    decide: ThresholdOptions | None = None,
+    raster: str | Path | None = None,
+    overwrite: bool = False,
+    **options: Any,
+) -> Missed:
+    """Return which objects a method would have found in a scene, and which it would have missed.
+
+    Parameters
+    ----------
+    cube : cube, array or path
+        The scene, as for `hsad.detect`.
+    method : str, optional
+        As for `hsad.detect`; ``auto`` by default.
+    target : optional
+        The object: a pixel, an anomaly of a list, or a spectrum of a library, as the methods with a target take it.
+        Without it, unusual materials are implanted in turn.
+    fills : sequence of float, optional
+        Shares of a pixel that the objects cover; `FILLS` by default.
+    sizes : sequence of numbers, optional
+        Pixels of the objects; `SIZES` by default. For ``ace``, ``mf`` and ``rx`` with a target, sizes other than one
+        pixel need implants, so they are left out unless they are named here.
+    objects : int
+        Number of implanted objects for each fill and size: with 100 of them a share is true to 5 %, with 400 to 2.5 %.
+    seed : int
+        Of places, shapes and brightness.
+    decide : ThresholdOptions, optional
+        How the list is made; the default list without it.
+    raster : path, optional
+        For ``ace``, ``mf`` and ``rx`` with a target: the smallest fill at each pixel goes into this raster (``.tif``).
+    overwrite : bool
+        Whether an existing raster may be replaced.
+    **options
+        As for `hsad.detect`.
+
+    Returns
+    -------
+    Missed
+        ``sentence``, ``points``, ``smallest_fill(size)``, ``to_dict()``.
+
+    Raises
+    ------
+    HsadError
+        As `hsad.detect`, and when an option is out of its range.
+
+    Notes
+    -----
+    The closed form asks whether the pixel itself reaches the threshold. The statistics of the scene are taken to stay
+    what they are: with 40 objects in the scene the true limit is about 1.2 times the stated one.
+
+    Examples
+    --------
+    >>> import numpy as np, hsad
+    >>> scene = np.random.default_rng(0).normal(size=(60, 70, 8)) + 20
+    >>> scene[10, 10] += 15
+    >>> found = hsad.limits(scene, "ace", target=(10, 10))
+    >>> bool(0 < found.smallest_fill(1) < 0.5)
+    True
+    """
+    chosen_fills = _checked("fills", FILLS if fills is None else fills, 0.0, 1.0)
+    chosen_sizes = [int(size) for size in _checked("sizes", (1,) if sizes is None else sizes, 0.5, 1e4)]
+    if not isinstance(objects, int) or objects < 1:
+        raise ParameterError(f"objects must be a whole number of at least 1, not {objects!r}")
+    named = "" if target is None else _named(target)
+    is_target = isinstance(method, str) and issubclass(detector_class(method), TargetDetector)
+    if is_target and target is None:
+        raise ParameterError(f"target: {method} needs one")
+    spectrum = None if target is None else _spectrum(cube, target, options)
+    request = Request.of(method, {**options, **({"target": target} if is_target else {})})
+    name, parameters = describe_detector(request.detector)
+    decided = decide or ThresholdOptions()
+    with prepared(cube, request) as job:
+        score_map = _scores(job)
+        threshold = choose_threshold(score_map, decided)
+        points: list[Point] = []
+        smallest = None
+        if name in CLOSED_FORMS and spectrum is not None and _has_closed_form(name, parameters):
+            detector = SmallestFill(of=cast("Any", name), level=threshold.value, spectrum=tuple(spectrum))
+            if raster is None:
+                smallest = np.asarray(_scores(replace(job, detector=detector, background=None)).values)
+            else:
+                smallest = smallest_fills(cube, raster, detector, overwrite=overwrite, **options)
+            fine = np.unique(np.concatenate([np.geomspace(0.005, 1.0, 60), chosen_fills]))
+            shares = share_found(smallest, fine)
+            points += [Point(float(f), 1, float(s), float(s), float(s), 0) for f, s in zip(fine, shares, strict=True)]
+            chosen_sizes = [size for size in chosen_sizes if size > 1]
+        elif raster is not None:
+            raise ParameterError(
+                f"limits: {name} has no closed form here: a raster can be made for {', '.join(CLOSED_FORMS)} "
+                "with their standard parameters and a target"
+            )
+        elif sizes is None:
+            chosen_sizes = list(SIZES)
+        if chosen_sizes:
+            spectra = _materials(job) if spectrum is None else [spectrum]
+            trial = _Trial(job, spectra, score_map, threshold, decided, np.random.default_rng(seed))
+            points += trial.points(chosen_fills, chosen_sizes, objects)
+    points.sort(key=lambda point: (point.size, point.fill))
+    return Missed(name, named, tuple(points), threshold.value, smallest)
+
+
+def _checked(name: str, values: Sequence[float], above: float, most: float) -> list[float]:
+    found = sorted({float(value) for value in values})
+    wrong = next((value for value in found if not above < value <= most), None)
+    if wrong is not None or not found:
+        raise ParameterError(f"{name}: {wrong!r} is not above {above:g} and at most {most:g}")
+    return found
+
+
+def _named(target: Any) -> str:
+    """Return the name of a target, for sentences."""
+    named = targets_of(target)
+    if len(named) > 1:
+        raise ParameterError(f"target: {len(named)} targets are named; the limit is that of one")
+    first = named[0]
+    if not isinstance(first, str):
+        return "the given spectrum" if first[0] == "spectrum" else first[0]
+    return f"pixel {first}" if first.replace(",", "").replace(" ", "").isdecimal() else first
+
+
+def _spectrum(cube: Any, target: Any, options: dict[str, Any]) -> NDArray[np.float64]:
+    """Return the spectrum that a target names, on the used bands of the scene."""
+    own = {name: value for name, value in options.items() if name in Request.of("ace", {"target": "0,0"}).run.__dict__}
+    with prepared(cube, Request.of("ace", {**own, "target": target})) as job:
+        detector = job.detector.unwrapped
+        assert isinstance(detector, TargetDetector)  # noqa: S101  that is what was asked for
+        return np.asarray(detector.spectra(len(job.scene.source.bands))[0])
+
+
+def _has_closed_form(name: str, parameters: dict[str, Any]) -> bool:
+    """Return whether the parameters of a method are those for which the closed form is written."""
+    standard = detector_class(name).parameters()
+    return all(parameters[p.name] == p.default for p in standard if p.name != "target")
+
+
+def _scores(job: Job) -> ScoreMap:
+    """Return the scores of the scene of a job, on the pixels of the scene."""
+    learned = job.learn()
+    values = np.full(job.scene.source.shape[:2], np.nan, dtype=np.float32)
+    for tile in job.tiles(learned):
+        values[tile.rows, tile.cols] = tile.scores
+    name, parameters = describe_detector(job.detector)
+    return ScoreMap(values, job.form.grid, name, parameters, learned.summary())
+
+
+def _materials(job: Job) -> list[NDArray[np.float64]]:
+    """Return spectra of unusual materials in the units of the scene."""
+    mean = require_valid(job.engine.scan(job.scene.source, moments_of)).mean
+    places = np.linspace(0, 1, len(mean))
+    return [np.interp(places, np.linspace(0, 1, len(ratio)), ratio) * mean for ratio in material_ratios()]
+
+
+@dataclass(frozen=True, eq=False)
+class _Trial:
+    """Implants in the scene of a job, and a look for them in the list."""
+
+    job: Job
+    spectra: Sequence[NDArray[np.float64]]
+    before: ScoreMap
+    threshold: Threshold
+    decide: ThresholdOptions
+    rng: np.random.Generator
+
+    def points(self, fills: Sequence[float], sizes: Sequence[int], objects: int) -> list[Point]:
+        """Return the share of objects that are found, for each size and fill."""
+        wanted = [pair for _ in range(objects) for pair in itertools.product(sizes, fills)]
+        source = self.job.scene.source
+        at_once = max(1, int(_AT_ONCE * source.shape[0] * source.shape[1] / 1e4))
+        order = self.rng.permutation(len(wanted))
+        rounds = [[wanted[i] for i in order[at : at + at_once]] for at in range(0, len(wanted), at_once)]
+        clean = Clean.of(require_valid(self.job.engine.scan(source, moments_of)))
+        hits = {pair: [0, 0] for pair in wanted}
+        steps: Any = self.job.engine.progress(rounds, total=len(rounds), desc="rounds of implants")
+        for pairs in steps:
+            for pair, found in self._round(clean, pairs):
+                hits[pair][0] += found
+                hits[pair][1] += 1
+        if not all(count for _, count in hits.values()):
+            raise DataError("the scene has no room for implants away from its own anomalies")
+        return [_point(fill, size, *hits[size, fill]) for size, fill in itertools.product(sizes, fills)]
+
+    def _round(self, clean: Clean, pairs: Sequence[tuple[int, float]]) -> Iterator[tuple[tuple[int, float], bool]]:
+        """Implant objects of these sizes and fills, and yield for each with room whether it is in the list."""
+        from scipy import ndimage
+
+        values = np.asarray(self.before.values)
+        taken = ~np.isfinite(values)
+        taken |= ndimage.binary_dilation(values >= self.threshold.value, np.ones((3, 3)), iterations=_CLEAR)
+        placed = []
+        for number, pair in enumerate(pairs):
+            pixels = self._place(pair[0], taken)
+            if pixels is None:
+                continue
+            placed.append((pair, pixels, self._added(clean, pixels, pair[1], number)))
+            row, col = pixels
+            spot = slice(max(0, row.min() - _CLEAR), row.max() + _CLEAR + 1)
+            taken[spot, max(0, col.min() - _CLEAR) : col.max() + _CLEAR + 1] = True
+        if not placed:
+            return
+        scores = self._scores_with(placed)
+        level = choose_threshold(scores, self.decide).value
+        found = np.asarray(scores.values) >= level
+        for pair, pixels, _ in placed:
+            yield pair, bool(found[pixels].any())
+
+    def _place(self, size: int, taken: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[np.intp]] | None:
+        """Return the pixels of an object of this size where there is room; None without room."""
+        rows, cols = taken.shape
+        angular = self.rng.random() < 0.5
+        down, right = footprint(
+            size, "rectangle" if angular else "ellipse", self.rng.uniform(0, np.pi), self.rng.uniform(1, 2.5)
+        )
+        for _ in range(_TRIES):
+            row, col = down + self.rng.integers(rows), right + self.rng.integers(cols)
+            if ((row >= 0) & (row < rows) & (col >= 0) & (col < cols)).all() and not taken[row, col].any():
+                return row, col
+        return None
+
+    def _added(
+        self, clean: Clean, pixels: tuple[NDArray[np.intp], NDArray[np.intp]], fill: float, number: int
+    ) -> NDArray[np.float64]:
+        """Return what an object adds to its pixels."""
+        source, (row, col) = self.job.scene.source, pixels
+        window = slice(int(row.min()), int(row.max()) + 1), slice(int(col.min()), int(col.max()) + 1)
+        spectra, _ = source.spectra(source.read(*window), *window)
+        own = spectra[row - window[0].start, col - window[1].start]
+        spectrum = self.spectra[number % len(self.spectra)]
+        return clean.added(own, spectrum, fill, self.rng.normal(1, _BRIGHTNESS, len(row)))
+
+    def _scores_with(self, placed: Sequence[Any]) -> ScoreMap:
+        row = np.concatenate([pixels[0] for _, pixels, _ in placed])
+        col = np.concatenate([pixels[1] for _, pixels, _ in placed])
+        source: Any = Implanted(self.job.scene.source, row, col, np.concatenate([added for _, _, added in placed]))
+        scene = Input(self.job.scene.cube, source, self.job.scene.files)
+        references = (scene,) if self.job.references == (self.job.scene,) else self.job.references
+        engine = Engine(self.job.engine.runner, self.job.engine.tile, self.job.engine.memory)
+        engine.runner.unpin()  # what the last round kept
+        return _scores(replace(self.job, scene=scene, references=references, engine=engine))
+
+
+def _point(fill: float, size: int, found: int, objects: int) -> Point:
+    """Return a share with Wilson's interval of 90 %."""
+    share = found / objects
+    centre = (share + _Z**2 / (2 * objects)) / (1 + _Z**2 / objects)
+    half = _Z / (1 + _Z**2 / objects) * math.sqrt(share * (1 - share) / objects + _Z**2 / (4 * objects**2))
+    return Point(fill, size, share, max(0.0, centre - half), min(1.0, centre + half), objects)

@@ -53,8 +53,8 @@ def limits(
     most 5 at once in 10,000 pixels, and looked for in the default list: of the --target, or of unusual materials.
     """
     from hsad.files import check_output
+    from hsad.plot.curves import plot_missed
     from hsad.plot.figures import FIGURE_SUFFIXES
-    from hsad.plot.missed import plot_missed
     from hsad.siblings.missed import limits as missed_in
 
     check_output(output, FIGURE_SUFFIXES, overwrite=overwrite)

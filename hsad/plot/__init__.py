@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hsad.plot.anomalies import plot_anomalies
-    from hsad.plot.curves import plot_roc, plot_roc_3d, plot_separability
+    from hsad.plot.curves import plot_missed, plot_roc, plot_roc_3d, plot_separability
     from hsad.plot.explanation import plot_explanation
     from hsad.plot.layers import plot_layers
     from hsad.plot.maps import plot_scores
-    from hsad.plot.missed import plot_missed
 
 __all__ = [
     "plot_anomalies",
@@ -33,7 +32,7 @@ _HOMES = {
     "plot_anomalies": "anomalies",
     "plot_explanation": "explanation",
     "plot_layers": "layers",
-    "plot_missed": "missed",
+    "plot_missed": "curves",
     "plot_roc": "curves",
     "plot_roc_3d": "curves",
     "plot_scores": "maps",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -13,8 +11,11 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from hsad.anomalies.vectors import COLUMNS, open_layer, write_layer
+from hsad.anomalies.marks.states import STATES
+from hsad.anomalies.vectors import COLUMNS, LAYER, SPECTRA, open_layer
 from hsad.files import publish, staging, whole_file
+from hsad.products.layers import add_style, csv_text, write_layer
+from hsad.products.styles import vector_style
 from hsad.scene.antimeridian import cut_at_antimeridian
 from hsad.scene.ground import in_degrees
 
@@ -22,9 +23,6 @@ __all__ = ["NAMES", "Gathered"]
 
 NAMES = ("anomalies.gpkg", "anomalies.csv")
 """The files of the list."""
-
-_LEFT_OUT = ("peak_wavelengths", "mean_spectrum", "background_spectrum")
-"""Texts of some kilobytes that only the list of the scene itself has."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +50,7 @@ class Gathered:
         SceneError
             When a file is no list of anomalies.
         """
-        kinds: dict[str, type] = {"scene": str, **{n: kind for n, kind in COLUMNS.items() if n not in _LEFT_OUT}}
+        kinds: dict[str, type] = {"scene": str, **{n: kind for n, kind in COLUMNS.items() if n not in SPECTRA}}
         outlines: list[NDArray[Any]] = []
         parts: dict[str, list[NDArray[Any]]] = {name: [] for name in kinds}
         for scene, path in lists:
@@ -81,25 +79,11 @@ class Gathered:
         """
         target = folder / NAMES[0]
         with staging(target) as stage:
-            write_layer(stage / target.name, target, self.outline, self.columns, "EPSG:4326", {})
+            write_layer(stage / target.name, target, LAYER, self.outline, self.columns, "EPSG:4326")
+            add_style(stage / target.name, target, LAYER, vector_style(STATES), "anomalies by state, written by hsad")
             publish(stage / target.name, target, overwrite=True)
         with whole_file(folder / NAMES[1], (".csv",), overwrite=True) as staged:
-            staged.write_text(self._csv(), encoding="utf-8", newline="")
-
-    def _csv(self) -> str:
-        text = io.StringIO()
-        rows = csv.writer(text)
-        rows.writerow(self.columns)
-        for values in zip(*(column.tolist() for column in self.columns.values()), strict=True):
-            rows.writerow([_cell(value) for value in values])
-        return text.getvalue()
-
-
-def _cell(value: Any) -> Any:
-    """Return a value of a CSV file: nothing for what is not known, an apostrophe before what looks like a formula."""
-    if value is None or (isinstance(value, float) and np.isnan(value)):
-        return ""
-    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
+            staged.write_text(csv_text(self.columns), encoding="utf-8", newline="")
 
 
 def _read(path: str | os.PathLike[str]) -> tuple[NDArray[Any], dict[str, NDArray[Any]]]:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-import sqlite3
 from collections.abc import Mapping
-from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hsad.anomalies.marks.states import STATES, state_of
-from hsad.errors import OutputError, SceneError, without_warnings
+from hsad.errors import OutputError, SceneError
 from hsad.files import check_output, publish, staging
+from hsad.products.layers import SHAPEFILE, add_style, csv_text, layer_errors, write_layer
 from hsad.products.styles import vector_style
 from hsad.readers.existing import existing_file
 from hsad.scene.antimeridian import cut_at_antimeridian
@@ -28,20 +27,25 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = [
+    "CANDIDATES",
     "COLUMNS",
     "LAYER",
+    "SPECTRA",
     "VECTOR_SUFFIXES",
     "Anomalies",
     "open_layer",
     "read_anomalies",
     "read_threshold",
     "write_anomalies",
-    "write_layer",
 ]
 
-VECTOR_SUFFIXES = (".gpkg", ".geojson", ".json")
+VECTOR_SUFFIXES = (".gpkg", ".geojson", ".json", ".shp", ".kml", ".csv")
 LAYER = "anomalies"
 """The layer in a GeoPackage of anomalies."""
+CANDIDATES = "candidates"
+"""The layer of what lies below the list."""
+SPECTRA = ("mean_spectrum", "background_spectrum")
+"""Fields of texts of some kilobytes, which tables and maps of other programs go without."""
 _NAMING = ("id", "row", "col")
 """Fields that say which anomaly a record is."""
 
@@ -141,7 +145,8 @@ class Anomalies:
         """Return a FeatureCollection in WGS 84 (RFC 7946).
 
         Without a way from the scene's CRS to WGS 84 the coordinates are those of the scene, and without a transform
-        they are columns and rows. The member ``remark`` says so then, and ``crs`` names the CRS as GDAL reads it.
+        they are columns and rows. The member ``remark`` says so then, and ``crs`` names the CRS as GDAL reads it. The
+        member ``candidates`` is a list of features for what lies below the list.
         """
         import shapely
 
@@ -156,12 +161,14 @@ class Anomalies:
             {"type": "Feature", "id": record["id"], "geometry": json.loads(text), "properties": record}
             for text, record in zip(oriented, self.records(), strict=True)
         ]
+        below = {} if self.candidates is None else {CANDIDATES: self.candidates.to_geojson()["features"]}
         return {
             "type": "FeatureCollection",
             "name": LAYER,
             **({} if degrees is not None else self._own_coordinates()),
             "threshold": dict(self.threshold),
             "features": features,
+            **below,
         }
 
     def _own_coordinates(self) -> dict[str, Any]:
@@ -185,129 +192,72 @@ def _plain(value: Any) -> Any:
 
 
 def write_anomalies(anomalies: Anomalies, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
-    """Write anomalies as a GeoPackage (``.gpkg``) or as GeoJSON (``.geojson``).
-
-    Raises
-    ------
-    OutputError
-        When the file cannot be written; nothing is left behind then.
-    """
-    target = check_output(path, VECTOR_SUFFIXES, overwrite=overwrite)
-    with staging(target) as folder:
-        staged = folder / f"anomalies{target.suffix.lower()}"
-        if target.suffix.lower() == ".gpkg":
-            _write_geopackage(anomalies, staged, target)
-        else:
-            text = json.dumps(anomalies.to_geojson(), allow_nan=False)
-            staged.write_text(text + "\n", encoding="utf-8")
-        publish(staged, target, overwrite=overwrite)
-    return target
-
-
-def _write_geopackage(anomalies: Anomalies, path: Path, target: Path) -> None:
-    crs = None if anomalies.grid.crs is None else anomalies.grid.crs.to_wkt()
-    columns = {name: np.asarray(anomalies.columns[name]) for name in COLUMNS}
-    metadata = {"threshold": json.dumps(dict(anomalies.threshold))}
-    write_layer(path, target, anomalies.outline, columns, crs, metadata)
-
-
-def write_layer(
-    path: Path,
-    target: Path,
-    outlines: NDArray[Any],
-    columns: Mapping[str, NDArray[Any]],
-    crs: str | None,
-    metadata: Mapping[str, str],
-) -> None:
-    """Write outlines and their columns as the layer of anomalies of a new GeoPackage, with its style for QGIS.
+    """Write anomalies in the format that the name of the file ends with.
 
     Parameters
     ----------
-    path, target : Path
-        The file, and the name that it will get, for messages.
-    outlines : (n,) ndarray of shapely Polygon or MultiPolygon, or None
-    columns : mapping of str to (n,) ndarray
-        NaN and None become null.
-    crs : str or None
-    metadata : mapping of str to str
-        Of the layer.
+    anomalies : Anomalies
+    path : path
+        ``.gpkg`` (with the candidates as a second layer, and styles for QGIS), ``.geojson``, ``.shp`` (names of fields
+        are cut to 10 characters, texts to 254 bytes), ``.kml``, or ``.csv`` (without outlines). Only the first two hold
+        candidates and spectra.
+    overwrite : bool
+        Whether existing files may be replaced.
+
+    Returns
+    -------
+    Path
 
     Raises
     ------
     OutputError
-        When it cannot be written.
+        When the file cannot be written, or a KML file is asked for without a way to longitude and latitude; nothing is
+        left behind then.
     """
-    import shapely
-    from pyogrio.raw import write
-
-    names = list(columns)
-    values = [columns[name] for name in names]
-    masks = [
-        np.array([value is None for value in column], dtype=np.bool_)
-        if column.dtype.kind == "O"
-        else np.isnan(column)
-        if column.dtype.kind == "f"
-        else None
-        for column in values
-    ]
-    failures: tuple[type[Exception], ...] = (*_vector_errors(), sqlite3.Error)
-    several = [shapely.MultiPolygon([o]) if o is not None and o.geom_type == "Polygon" else o for o in outlines]
-    try:
-        # pyogrio warns of a layer without a CRS. A scene without a CRS has such a layer.
-        with without_warnings(UserWarning):
-            write(
-                str(path),
-                np.array(shapely.to_wkb(several), dtype=object),
-                values,
-                names,
-                field_mask=masks,
-                layer=LAYER,
-                driver="GPKG",
-                geometry_type="MultiPolygon",
-                crs=crs,
-                # GDAL of before 2023 (QGIS 3.22) warns of newer versions.
-                dataset_options={"VERSION": "1.3"},
-                layer_metadata=dict(metadata) or None,
-            )
-        _add_style(path)
-    except failures as error:
-        raise OutputError(f"{target}: cannot be written: {' '.join(str(error).split())}") from error
+    target = check_output(path, VECTOR_SUFFIXES, overwrite=overwrite)
+    suffix = target.suffix.lower()
+    names = SHAPEFILE if suffix == ".shp" else (suffix,)
+    for name in names[:-1]:
+        check_output(target.with_suffix(name), (), overwrite=overwrite)
+    with staging(target) as folder:
+        staged = folder / f"anomalies{suffix}"
+        _write(anomalies, staged, target)
+        for name in names:
+            if staged.with_suffix(name).exists():  # a layer without a CRS has no .prj
+                publish(
+                    staged.with_suffix(name),
+                    target.with_suffix(name if name != suffix else target.suffix),
+                    overwrite=overwrite,
+                )
+    return target
 
 
-def _vector_errors() -> tuple[type[Exception], ...]:
-    """Return the errors with which pyogrio reads and writes."""
-    from pyogrio import errors
-
-    return (
-        errors.DataSourceError, errors.DataLayerError, errors.FeatureError, errors.FieldError, errors.GeometryError,
-        errors.CRSError,
-    )  # fmt: skip
-
-
-def _add_style(path: Path) -> None:
-    """Add the style with which QGIS draws the layer."""
-    with closing(sqlite3.connect(path)) as database, database:
-        database.executescript(_STYLE_TABLE)
-        database.execute(
-            "INSERT INTO layer_styles (f_table_catalog, f_table_schema, f_table_name, f_geometry_column, styleName, "
-            "styleQML, styleSLD, useAsDefault, description, owner, ui) "
-            "VALUES ('', '', ?, 'geom', ?, ?, '', 1, ?, '', NULL)",
-            (LAYER, LAYER, vector_style(STATES), "anomalies by state, written by hsad"),
-        )
-        database.execute(
-            "INSERT INTO gpkg_contents (table_name, data_type, identifier, description, srs_id) "
-            "VALUES ('layer_styles', 'attributes', 'layer_styles', 'QGIS styles', 0)"
-        )
-
-
-_STYLE_TABLE = """
-CREATE TABLE layer_styles (
-  id INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL, f_table_catalog TEXT(256), f_table_schema TEXT(256),
-  f_table_name TEXT(256), f_geometry_column TEXT(256), styleName TEXT(30), styleQML TEXT, styleSLD TEXT,
-  useAsDefault BOOLEAN, description TEXT, owner TEXT(30), ui TEXT(30),
-  update_time DATETIME DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
-);
-"""
+def _write(anomalies: Anomalies, staged: Path, target: Path) -> None:
+    """Write anomalies into a file that `target` will be the name of."""
+    suffix = staged.suffix
+    crs = None if anomalies.grid.crs is None else anomalies.grid.crs.to_wkt()
+    columns = {name: np.asarray(anomalies.columns[name]) for name in COLUMNS}
+    plain = {name: column for name, column in columns.items() if name not in SPECTRA}
+    if suffix == ".gpkg":
+        metadata = {"threshold": json.dumps(dict(anomalies.threshold))}
+        write_layer(staged, target, LAYER, anomalies.outline, columns, crs, metadata)
+        if anomalies.candidates is not None:
+            below = {name: np.asarray(anomalies.candidates.columns[name]) for name in COLUMNS}
+            write_layer(staged, target, CANDIDATES, anomalies.candidates.outline, below, crs)
+            add_style(staged, target, CANDIDATES, vector_style(STATES), "candidates by state, written by hsad")
+        add_style(staged, target, LAYER, vector_style(STATES), "anomalies by state, written by hsad")
+    elif suffix == ".shp":
+        write_layer(staged, target, target.stem, anomalies.outline, plain, crs)
+    elif suffix == ".kml":
+        degrees = anomalies.in_degrees()
+        if degrees is None:
+            raise OutputError(f"{target}: KML holds longitude and latitude, and there is no way to them: choose .gpkg")
+        write_layer(staged, target, LAYER, degrees, plain, "EPSG:4326")
+    elif suffix == ".csv":
+        staged.write_text(csv_text(plain), encoding="utf-8", newline="")
+    else:
+        text = json.dumps(anomalies.to_geojson(), allow_nan=False)
+        staged.write_text(text + "\n", encoding="utf-8")
 
 
 def read_anomalies(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
@@ -342,7 +292,7 @@ def open_layer(
 
     try:
         meta, _, wkb, fields = read(str(existing_file(Path(path))), layer=LAYER, read_geometry=outlines)
-    except _vector_errors() as error:
+    except layer_errors() as error:
         raise SceneError(f"{path}: not a readable vector file: {' '.join(str(error).split())}") from error
     names = list(meta["fields"])
     if not set(_NAMING) <= set(names):
@@ -365,7 +315,7 @@ def read_threshold(path: str | os.PathLike[str]) -> float | None:
     try:
         stated = read_info(str(existing_file(Path(path))), layer=LAYER)["layer_metadata"] or {}
         return float(json.loads(stated["threshold"])["threshold"])
-    except _vector_errors():
+    except layer_errors():
         return None
     except (KeyError, TypeError, ValueError):  # a layer without the text, or another text
         return None

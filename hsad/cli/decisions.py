@@ -40,7 +40,7 @@ _OF_RUNS = ("bands",)
     type=OUTPUT,
     required=True,
     metavar="OUT",
-    help="File to write: a mask (.tif), or outlines (.gpkg, .geojson).",
+    help="File to write: a mask (.tif), outlines (.gpkg, .geojson, .shp, .kml) or a table (.csv).",
 )
 @with_options(ListOptions)
 @click.option("--p-values", type=OUTPUT, metavar="FILE.tif", help="Also write a p-value for every pixel.")
@@ -49,7 +49,9 @@ _OF_RUNS = ("bands",)
 def threshold(scores: str, output: str, p_values: str | None, overwrite: bool, as_json: bool, **options: Any) -> None:
     """Decide which pixels of SCORES are anomalous: a mask, or one outline for each anomaly.
 
-    The answer states the origin of the threshold, the number of false anomalies to expect, and reasons to doubt it.
+    Without a rule the list holds every anomaly that is more probably real than background. A grade says how probable
+    it is that an anomaly is background: almost certain, at most .1; likely, at most .3; possible, at most .5. The
+    answer says how many of the anomalies are expected to be false, and where not to trust that.
     """
     from hsad.anomalies.decide import threshold_to_file
 
@@ -183,6 +185,9 @@ def survey(
     scenes: tuple[str, ...], output: str, method: str | None, open_it: bool, as_json: bool, **options: Any
 ) -> None:
     """Look for anomalies in SCENE: scores, ranked anomalies, a report and a picture, in one folder.
+
+    A grade says how probable it is that an anomaly is background: almost certain, at most .1; likely, at most .3;
+    possible, at most .5. What lies below is kept apart as candidates, which are no better than background.
 
     Several scenes, a folder of scenes or a list (.txt, one scene per line; STAC items, .json) give a folder for each
     scene, and over all index.html, anomalies.gpkg and anomalies.csv. A scene that fails stops no other. The same

@@ -7,9 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hsad.anomalies.grades import grade_of
+from hsad.anomalies.grades import GRADES, grade_of
 from hsad.anomalies.headline import answer, headline
 from hsad.anomalies.vectors import Anomalies
+from hsad.cli import run
 from hsad.scene.cube import GeoGrid
 
 
@@ -91,6 +92,14 @@ def listed(p_false, *, candidates=0, choice="list", background="bank", **stated)
 def test_each_case_has_its_sentence(anomalies, sentence):
     assert headline(anomalies) == sentence
     assert answer(anomalies)["headline"] == sentence
+
+
+@pytest.mark.parametrize("command", ["threshold", "survey"])
+def test_the_help_page_names_each_grade_with_its_number(command, capsys):
+    assert run([command, "--help"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    for name, most in GRADES:
+        assert f"{name}, at most {most:g}".replace("0.", ".") in said
 
 
 def test_the_numbers_are_those_of_the_list_and_never_above_its_length():

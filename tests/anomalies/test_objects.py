@@ -312,7 +312,7 @@ def test_spectra_come_from_the_scene(scored, tmp_path):
 
 def test_wrong_outputs_are_refused(scored, tmp_path):
     with pytest.raises(OutputError, match=r"must end with one of \.tif"):
-        threshold_to_file(scored / "scores.tif", tmp_path / "a.shp")
+        threshold_to_file(scored / "scores.tif", tmp_path / "a.xyz")
     with pytest.raises(ParameterError, match="rule otsu does not say"):
         threshold_to_file(
             scored / "scores.tif", tmp_path / "m.tif", ListOptions(rule="otsu"), p_values=tmp_path / "p.tif"

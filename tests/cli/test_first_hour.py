@@ -56,7 +56,7 @@ def test_the_result_says_where_the_strongest_places_are(scene, tmp_path, hsad_ru
 def test_quiet_commands_print_nothing_and_write_the_same(scene, tmp_path, hsad_run):
     scores = tmp_path / "new folder" / "s.tif"
     assert hsad_run("detect", scene / "scene.hdr", "-m", "rx", "-o", scores, "-q") == (0, "", "")
-    for name in ("a.gpkg", "a.geojson", "mask.tif"):
+    for name in ("a.gpkg", "a.csv", "mask.tif"):
         assert hsad_run("threshold", scores, "-o", tmp_path / "lists" / name, "--quiet") == (0, "", "")
     status, out, _ = hsad_run("threshold", scores, "-o", tmp_path / "lists" / "b.gpkg")
     assert (status, len(out.splitlines())) == (0, 2)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from hsad.readers import open_cube
     from hsad.report.many.surveys import survey
     from hsad.scene.cube import check_cube
+    from hsad.siblings.find import find
     from hsad.siblings.missed import limits
     from hsad.synthetic import make_scene
 
@@ -51,6 +52,7 @@ _HOMES = {
     "confidence_intervals": "hsad.evaluation.intervals",
     "evaluate_objects": "hsad.evaluation.intervals",
     "explain": "hsad.explanation.explain",
+    "find": "hsad.siblings.find",
     "learn": "hsad.detection",
     "limits": "hsad.siblings.missed",
     "make_scene": "hsad.synthetic",
@@ -80,6 +82,7 @@ __all__ = [
     "evaluate",
     "evaluate_objects",
     "explain",
+    "find",
     "learn",
     "limits",
     "make_scene",

@@ -236,7 +236,8 @@ def _write(anomalies: Anomalies, staged: Path, target: Path) -> None:
     """Write anomalies into a file that `target` will be the name of."""
     suffix = staged.suffix
     crs = None if anomalies.grid.crs is None else anomalies.grid.crs.to_wkt()
-    columns = {name: np.asarray(anomalies.columns[name]) for name in COLUMNS}
+    names = dict.fromkeys((*COLUMNS, *anomalies.columns))  # a search has columns of its own
+    columns = {name: np.asarray(anomalies.columns[name]) for name in names}
     plain = {name: column for name, column in columns.items() if name not in SPECTRA}
     if suffix == ".gpkg":
         metadata = {"threshold": json.dumps(dict(anomalies.threshold))}

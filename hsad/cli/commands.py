@@ -12,6 +12,7 @@ from hsad.cli.missed import limits
 from hsad.cli.options import HsadGroup
 from hsad.cli.scenes import catalog, convert, info
 from hsad.cli.scores import evaluate
+from hsad.cli.siblings import find
 
 __all__ = ["hsad"]
 
@@ -28,6 +29,7 @@ def hsad() -> None:
 
 for command in (
     survey,
+    find,
     detect,
     threshold,
     explain,

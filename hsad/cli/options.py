@@ -18,6 +18,7 @@ import click
 from hsad import __version__
 from hsad.cli.completion import OutputName, TextOrFile, one_of
 from hsad.cli.errors import NAMED_METHOD, Interrupted
+from hsad.cli.repeated import with_each_flag
 from hsad.cli.terminal import QUIET, Lines, echo_block, is_quiet, outcome
 from hsad.errors import OutputError
 from hsad.files import command_files
@@ -185,19 +186,8 @@ class DetectCommand(HsadCommand):
                 from hsad.detectors import detector_class
 
                 detector_class(named)
-        repeated = args
-        for flag in ("--references", *(f"--{name}" for name, p in parameters_by_name().items() if p.several)):
-            repeated = _each_with_flag(repeated, flag)
-        return super().parse_args(ctx, repeated if self._names_a_scene(ctx, repeated) else args)
-
-    def _names_a_scene(self, ctx: click.Context, args: list[str]) -> bool:
-        """Tell whether a command line has an argument beside its options."""
-        try:
-            named, _, _ = self.make_parser(ctx).parse_args(list(args))
-        except click.UsageError:
-            return True  # the command line is wrong either way, and is refused where it is parsed
-        values = [named.get(p.name or "") for p in self.params if isinstance(p, click.Argument)]
-        return any(isinstance(value, str) or (isinstance(value, tuple) and len(value) > 0) for value in values)
+        several = [f"--{name}" for name, p in parameters_by_name().items() if p.several]
+        return super().parse_args(ctx, with_each_flag(self, ctx, args, ("--references", *several)))
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         """Return the options, made when they are first needed: importing the detectors takes its time."""
@@ -217,26 +207,6 @@ class DetectCommand(HsadCommand):
         for method, cls in DETECTORS.items():
             with formatter.section(f"Parameters of {method} ({cls.title})"):
                 formatter.write_dl([(_usage(p), f"{sentence(p.help)}  {_default(p)}") for p in cls.parameters()])
-
-
-def _each_with_flag(args: Sequence[str], flag: str) -> list[str]:
-    """Return a command line in which every value after a flag has the flag before it.
-
-    Examples
-    --------
-    >>> _each_with_flag(["s.hdr", "--references", "a.hdr", "b.hdr", "-o", "s.tif"], "--references")
-    ['s.hdr', '--references', 'a.hdr', '--references', 'b.hdr', '-o', 's.tif']
-    """
-    made: list[str] = []
-    values = 0  # of the flag, so far; 0 outside of them
-    for arg in args:
-        if arg == flag or arg.startswith("-"):
-            values = int(arg == flag)
-        elif values:
-            made += [flag] * (values > 1)
-            values += 1
-        made.append(arg)
-    return made
 
 
 @functools.cache

@@ -28,7 +28,7 @@ from hsad.job.targets.lookup import TargetScene, files_of_targets, with_targets
 from hsad.products.provenance import source_file
 from hsad.progress import LOGGER, chosen_progress
 from hsad.scene.cube import geo_grid
-from hsad.scene.swath import Swath, swath_of
+from hsad.scene.swath import swath_of
 
 __all__ = ["prepared"]
 
@@ -71,8 +71,11 @@ def _prepare(cube: Any, request: Request) -> Job:
         source, *chosen = with_common_bands(source, *chosen)
         references = tuple(Input.of(other, part) for other, part in zip(others, chosen, strict=True))
     detector = request.detector
-    if isinstance(detector.unwrapped, TargetDetector):
-        detector = with_targets(detector, TargetScene.of(opened, source.bands, mask, _map_of_pixels(opened, run)))
+    if isinstance(inner := detector.unwrapped, TargetDetector):
+        on_map = run.grid in ("map", "north-up") or (run.grid is None and inner.on_map)
+        whole = slice(0, grid.rows), slice(0, grid.cols)
+        places = TargetScene.of(opened, source.bands, mask, map_of(opened, run, whole) if on_map else None)
+        detector = with_targets(detector, places, (window[0].start, window[1].start))
     scene = Input.of(opened, source)
     runner = _runner(run)
     if not isinstance(runner, Cluster):
@@ -112,18 +115,11 @@ def _references(cube: Any, request: Request) -> list[xr.DataArray]:
     ]
 
 
-def _map_of_pixels(cube: xr.DataArray, run: RunOptions) -> Swath | None:
-    """Return the map to which rows and columns of a target belong; None where they are those of the scene."""
-    if run.grid not in ("map", "north-up"):
-        return None
-    return map_of(cube, run, (slice(0, cube.sizes["y"]), slice(0, cube.sizes["x"])))
-
-
 def _files_beside(request: Request) -> Iterator[Path]:
     """Yield the files that a run reads beside its scenes."""
     run, inner = request.run, request.detector.unwrapped
     if isinstance(inner, TargetDetector):
-        yield from files_of_targets(inner.target)
+        yield from files_of_targets(inner.target, inner.option)
     for named in (run.mask, run.background):
         if isinstance(named, str | Path) and (file := source_file(str(named))) is not None:
             yield file

@@ -38,7 +38,18 @@ class Targets(Background):
 
 @dataclass(frozen=True)
 class TargetDetector(Detector):
-    """Base of the detectors that look for given spectra; the score of a pixel is that of the target it is most like."""
+    """Base of the detectors that look for given spectra; the score of a pixel is that of the target it is most like.
+
+    Attributes
+    ----------
+    option : str
+        The name of the option that names the targets, for messages.
+    on_map : bool
+        Whether rows and columns of a target are those of the map, where a scene has one and no grid is asked for.
+    """
+
+    option: ClassVar[str] = "target"
+    on_map: ClassVar[bool] = False
 
     target: tuple[Target, ...] = parameter(
         (), f"what to look for: {FORMS}; several may follow", metavar="TARGET...", convert=targets_of, required=True
@@ -49,8 +60,19 @@ class TargetDetector(Detector):
         """The names of the targets."""
         return tuple(target if isinstance(target, str) else target[0] for target in self.target)
 
-    def with_spectra(self, spectra: Mapping[str, NDArray[np.float64]]) -> Self:
-        """Return the detector with spectra in place of the targets that are only named."""
+    def with_spectra(
+        self,
+        spectra: Mapping[str, NDArray[np.float64]],
+        pixels: Mapping[str, NDArray[np.int64]],  # noqa: ARG002  for detectors that leave these pixels out
+    ) -> Self:
+        """Return the detector with spectra in place of the targets that are only named.
+
+        Parameters
+        ----------
+        spectra : mapping of str to (bands,) ndarray
+        pixels : mapping of str to (n, 2) ndarray of int
+            Rows and columns, in the scored window, of the pixels that each target was taken from.
+        """
         found = (
             (target, tuple(spectra[target].tolist())) if isinstance(target, str) else target for target in self.target
         )
@@ -74,11 +96,11 @@ class TargetDetector(Detector):
         found = []
         for target in self.target:
             if isinstance(target, str):
-                raise ParameterError(f"target: {target!r} names a spectrum, and there is no scene to find it in")
+                raise ParameterError(f"{self.option}: {target!r} names a spectrum, and there is no scene to find it in")
             name, spectrum = target
             if len(spectrum) != bands:
                 raise ParameterError(
-                    f"target: {name} has {len(spectrum)} numbers, and {bands} bands of the scene are used"
+                    f"{self.option}: {name} has {len(spectrum)} numbers, and {bands} bands of the scene are used"
                 )
             found.append(spectrum)
         return np.array(found, dtype=np.float64)

@@ -25,7 +25,7 @@ _UNNAMED = "spectrum"
 _LEAST_BANDS = 3
 
 
-def targets_of(value: Any) -> tuple[Target, ...]:
+def targets_of(value: Any, option: str = "target") -> tuple[Target, ...]:
     """Return one target or several as a tuple that can be hashed and written as JSON.
 
     Parameters
@@ -34,6 +34,8 @@ def targets_of(value: Any) -> tuple[Target, ...]:
         A text names a place, an anomaly or a spectrum of a library, see `FORMS`. A pair of whole numbers is a row and a
         column. Three numbers and more are a spectrum in the units of the scene. A name with a spectrum is what a
         finished run states.
+    option : str
+        The name of the option, for messages.
 
     Raises
     ------
@@ -48,35 +50,35 @@ def targets_of(value: Any) -> tuple[Target, ...]:
     ('10,20', ('spectrum', (0.5, 0.25, 1.0)))
     """
     if isinstance(value, str) or _is_numbers(value):
-        return (_target(value),)
+        return (_target(value, option),)
     if not isinstance(value, Iterable):
-        raise _unknown(value)
-    found = tuple(_target(item) for item in value)
+        raise _unknown(value, option)
+    found = tuple(_target(item, option) for item in value)
     if not found:
-        raise ParameterError(f"target: name what to look for: {FORMS}")
+        raise ParameterError(f"{option}: name what to look for: {FORMS}")
     return found
 
 
-def _target(item: Any) -> Target:
+def _target(item: Any, option: str) -> Target:
     if isinstance(item, str):
         if not item.strip():
-            raise ParameterError(f"target: name what to look for: {FORMS}")
+            raise ParameterError(f"{option}: name what to look for: {FORMS}")
         return item
     if _is_numbers(item):
         values = np.asarray(item, dtype=np.float64)
         if len(values) == 2 and (values == np.round(values)).all():
             return f"{int(values[0])},{int(values[1])}"
         if len(values) < _LEAST_BANDS:
-            raise _unknown(item)
-        return _named(_UNNAMED, values)
+            raise _unknown(item, option)
+        return _named(_UNNAMED, values, option)
     if isinstance(item, Sequence) and len(item) == 2 and isinstance(item[0], str) and _is_numbers(item[1]):
-        return _named(item[0], np.asarray(item[1], dtype=np.float64))
-    raise _unknown(item)
+        return _named(item[0], np.asarray(item[1], dtype=np.float64), option)
+    raise _unknown(item, option)
 
 
-def _named(name: str, values: NDArray[np.float64]) -> Target:
+def _named(name: str, values: NDArray[np.float64], option: str) -> Target:
     if not np.isfinite(values).all():
-        raise ParameterError(f"target: {name}: a number of the spectrum is not finite")
+        raise ParameterError(f"{option}: {name}: a number of the spectrum is not finite")
     return name, tuple(values.tolist())
 
 
@@ -91,5 +93,5 @@ def _is_numbers(value: Any) -> bool:
     return numbers.ndim == 1 and len(numbers) > 0
 
 
-def _unknown(value: Any) -> ParameterError:
-    return ParameterError(f"target: {value!r} is none of {FORMS}, and no spectrum of at least {_LEAST_BANDS} numbers")
+def _unknown(value: Any, option: str) -> ParameterError:
+    return ParameterError(f"{option}: {value!r} is none of {FORMS}, and no spectrum of at least {_LEAST_BANDS} numbers")

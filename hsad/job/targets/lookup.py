@@ -65,11 +65,14 @@ class TargetScene:
         All pixels of the scene on the used bands.
     swath : Swath or None
         From pixels of the map to pixels of the scene, where rows and columns are those of the map.
+    option : str
+        The option that names the targets, for messages.
     """
 
     cube: xr.DataArray
     source: CubeSource
     swath: Swath | None
+    option: str = "target"
 
     @classmethod
     def of(
@@ -97,32 +100,33 @@ class TargetScene:
         nowhere = np.empty(0, dtype=np.intp)
         if not isinstance(target, str):
             name, spectrum = target
-            if len(spectrum) != len(self.source.bands):
+            bands = len(self.source.bands)
+            if len(spectrum) != bands:
                 raise ParameterError(
-                    f"target: {name} has {len(spectrum)} numbers for {len(self.source.bands)} used bands of the scene"
+                    f"{self.option}: {name} has {len(spectrum)} numbers for {bands} used bands of the scene"
                 )
             return FoundTarget(name, np.array(spectrum, dtype=np.float64), nowhere, nowhere)
         pixel = _PIXEL.fullmatch(target)
         if pixel:
             row, col = self._pixel(target, int(pixel[1]), int(pixel[2]))
             return self._mean(target, np.array([row]), np.array([col]))
-        path, named = _split(target)
+        path, named = _split(target, self.option)
         try:
             if path.suffix.lower() in LIST_SUFFIXES:
                 return self._mean(target, *self._listed(path, named))
             return FoundTarget(target, self._of_library(path, named), nowhere, nowhere)
         except (ParameterError, SceneError) as error:
-            raise type(error)(f"target: {error}") from error
+            raise type(error)(f"{self.option}: {error}") from error
 
     def _pixel(self, target: str, row: int, col: int) -> tuple[int, int]:
         rows, cols = self.source.size if self.swath is None else (self.swath.grid.rows, self.swath.grid.cols)
         if not (0 <= row < rows and 0 <= col < cols):
-            raise ParameterError(f"target: {target} lies outside: the scene has {rows} rows and {cols} columns")
+            raise ParameterError(f"{self.option}: {target} lies outside: the scene has {rows} rows and {cols} columns")
         if self.swath is None:
             return row, col
         line, sample = (int(places[0, col]) for places in self.swath.lookup(slice(row, row + 1)))
         if line < 0:
-            raise DataError(f"target: {target}: the swath does not reach this pixel of the map")
+            raise DataError(f"{self.option}: {target}: the swath does not reach this pixel of the map")
         return line, sample
 
     def _listed(self, path: Path, named: str) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
@@ -151,7 +155,7 @@ class TargetScene:
             count += len(usable)
         if not count:
             what = "the pixel is" if len(rows) == 1 else f"all of its {len(rows)} pixels are"
-            raise DataError(f"target: {target}: {what} invalid (nodata, NaN or masked)")
+            raise DataError(f"{self.option}: {target}: {what} invalid (nodata, NaN or masked)")
         return FoundTarget(target, total / count, rows, cols)
 
     def _of_library(self, path: Path, named: str) -> NDArray[np.float64]:
@@ -194,23 +198,34 @@ def _unit_factor(spectrum: NDArray[np.float64], brightness: float) -> float:
     return float(100.0 ** np.clip(np.round(np.log10(brightness / mean) / 2), -2, 2))
 
 
-def with_targets(detector: Detector, scene: TargetScene) -> Detector:
-    """Return a detector with the spectra of the targets that it names; any other detector as it is."""
+def with_targets(detector: Detector, scene: TargetScene, origin: tuple[int, int]) -> Detector:
+    """Return a detector with the spectra of the targets that it names; any other detector as it is.
+
+    Parameters
+    ----------
+    detector : Detector
+    scene : TargetScene
+    origin : (int, int)
+        First row and column of the window that is scored.
+    """
     inner = detector.unwrapped
     if not isinstance(inner, TargetDetector):
         return detector
-    found = scene.found(inner.target)
-    known = inner.with_spectra({target.name: target.spectrum for target in found})
+    found = dataclasses.replace(scene, option=inner.option).found(inner.target)
+    known = inner.with_spectra(
+        {target.name: target.spectrum for target in found},
+        {target.name: np.column_stack([target.rows, target.cols]) - np.array(origin) for target in found},
+    )
     return dataclasses.replace(detector, detector=known) if isinstance(detector, OnComponents) else known
 
 
-def files_of_targets(targets: Sequence[Target]) -> list[Path]:
+def files_of_targets(targets: Sequence[Target], option: str) -> list[Path]:
     """Return the files that targets name."""
     named = [target for target in targets if isinstance(target, str) and not _PIXEL.fullmatch(target)]
-    return [path for path in (_split(target)[0] for target in named) if path.is_file()]
+    return [path for path in (_split(target, option)[0] for target in named) if path.is_file()]
 
 
-def _split(target: str) -> tuple[Path, str]:
+def _split(target: str, option: str) -> tuple[Path, str]:
     """Return the file that a target names, and the name in it.
 
     Raises
@@ -222,5 +237,5 @@ def _split(target: str) -> tuple[Path, str]:
     ends = [number for number in range(1, len(parts)) if Path(":".join(parts[:number])).exists()] or [1]
     path, named = ":".join(parts[: ends[0]]), ":".join(parts[ends[0] :])
     if not path.strip() or not named.strip():
-        raise ParameterError(f"target: {target!r} is none of {FORMS}")
+        raise ParameterError(f"{option}: {target!r} is none of {FORMS}")
     return Path(path), named.strip()

@@ -1,0 +1,133 @@
+"""What a query found: the peaks above its threshold, and in words how far the number can be trusted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hsad.kernels.image.peaks import ONE, REACH
+from hsad.siblings.counts import MOST, Highest
+from hsad.siblings.detector import Looked
+from hsad.siblings.shares import Curve, curve_of
+
+__all__ = ["Found", "found_of", "without_twins"]
+
+#: With fewer bands the moves of the decoys are few and alike.
+_FEW_BANDS = 30
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What a query found.
+
+    Attributes
+    ----------
+    name : str
+        The query, as the user named it.
+    curve : Curve
+    share : float
+        The share of false ones that was asked for.
+    threshold : float
+        The lowest cosine of a listed object; inf where nothing is listed.
+    peaks : Highest
+        The listed objects, the highest first.
+    doubts : tuple of str
+    """
+
+    name: str
+    curve: Curve
+    share: float
+    threshold: float
+    peaks: Highest
+    doubts: tuple[str, ...]
+
+    @property
+    def cosine(self) -> NDArray[np.float64]:
+        """The cosines of the listed objects."""
+        return np.asarray(self.peaks.value / ONE)
+
+    @property
+    def expected_false(self) -> float:
+        """Expected number of false ones among the listed objects."""
+        return float(self.curve.expected_at(np.array([self.threshold]))[0]) if len(self.peaks.row) else 0.0
+
+    def sentence(self) -> str:
+        """Return what was found, in words."""
+        number = len(self.peaks.row)
+        smallest = self.curve.smallest_share()
+        stated = "" if np.isnan(smallest) else f" The smallest share that can be stated here is {100 * smallest:.0f} %."
+        if not number:
+            return f"Nothing more like {self.name} at {100 * self.share:.0f} % false.{stated}"
+        objects = "object" if number == 1 else "objects"
+        false = "probably none" if self.expected_false < 0.5 else f"about {self.expected_false:.0f}"
+        text = f"{number} more {objects} like {self.name}, {false} of them false.{stated}"
+        return " ".join([text, *(f"{doubt[:1].upper()}{doubt[1:]}." for doubt in self.doubts)])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the figures as JSON holds them."""
+        smallest = self.curve.smallest_share()
+        return {
+            "like": self.name,
+            "found": len(self.peaks.row),
+            "expected_false": self.expected_false,
+            "smallest_share": None if np.isnan(smallest) else smallest,
+            "threshold": None if np.isinf(self.threshold) else self.threshold,
+            "doubts": list(self.doubts),
+        }
+
+
+def found_of(looked: Looked, names: tuple[str, ...], share: float) -> list[Found]:
+    """Return what each query found at a share of false ones."""
+    results = []
+    for number, name in enumerate(names):
+        curve = curve_of(looked.counts, number, looked.pixels)
+        threshold = curve.threshold(share)
+        peaks = looked.counts.highest.of(number)
+        above = peaks.value >= (threshold * ONE if np.isfinite(threshold) else np.inf)
+        listed = Highest(
+            *(getattr(peaks, field)[above] for field in ("query", "row", "col", "value", "strength", "around"))
+        )
+        results.append(Found(name, curve, share, threshold, listed, _doubts(curve, threshold, looked)))
+    return results
+
+
+def _doubts(curve: Curve, threshold: float, looked: Looked) -> tuple[str, ...]:
+    doubts = []
+    if curve.is_material(threshold):
+        doubts.append("more than 2 % of the pixels are like it: it is a material of the scene, not an object")
+    if curve.found_at(threshold) > MOST:
+        doubts.append(f"{curve.found_at(threshold)} objects reach the threshold, and the {MOST} highest are listed")
+    bands = len(looked.sought.mean)
+    if bands < _FEW_BANDS:
+        doubts.append(f"the number of false ones was tried on scenes of 100 bands and more, and {bands} are used here")
+    if (looked.sought.mean <= 0).any():
+        doubts.append("the mean of the scene is not positive in every band, as the estimate of false ones needs it")
+    return tuple(doubts)
+
+
+def without_twins(found: list[Found]) -> list[tuple[int, int]]:
+    """Return number of query and rank of the objects of all queries, each place once, the highest cosine first.
+
+    Two queries may find the same object, at pixels that are at most `REACH` rows and columns apart. It is listed for
+    the query that it is most like.
+    """
+    ranked = sorted(
+        (-int(part.peaks.value[rank]), int(part.peaks.row[rank]), int(part.peaks.col[rank]), number, rank)
+        for number, part in enumerate(found)
+        for rank in range(len(part.peaks.row))
+    )
+    taken: dict[tuple[int, int], int] = {}
+    kept = []
+    for _, row, col, number, rank in ranked:
+        near = (
+            taken.get((row + down, col + right), number)
+            for down in range(-REACH, REACH + 1)
+            for right in range(-REACH, REACH + 1)
+        )
+        if all(other == number for other in near):
+            taken[row, col] = number
+            kept.append((number, rank))
+    return kept

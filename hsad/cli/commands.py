@@ -8,11 +8,10 @@ from hsad import __version__
 from hsad.cli.about import bench, completion, demo, doctor, manual, methods
 from hsad.cli.decisions import explain, report, review, survey, threshold
 from hsad.cli.detect import detect
-from hsad.cli.missed import limits
 from hsad.cli.options import HsadGroup
 from hsad.cli.scenes import catalog, convert, info
 from hsad.cli.scores import evaluate
-from hsad.cli.siblings import find
+from hsad.cli.siblings import find, limits
 
 __all__ = ["hsad"]
 

@@ -1,15 +1,18 @@
-"""``hsad find``: everything like this one."""
+"""The commands about one target: everything that is like it, and what of it would have been missed."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from hsad.cli.completion import detector_names
+from hsad.cli.detect import run_options
 from hsad.cli.interrupt import keeps
 from hsad.cli.options import (
     OUTPUT,
+    DetectCommand,
     HsadCommand,
     json_option,
     overwrite_option,
@@ -19,10 +22,108 @@ from hsad.cli.options import (
     with_options,
 )
 from hsad.cli.repeated import with_each_flag
-from hsad.cli.terminal import outcome
+from hsad.cli.terminal import echo, echo_block, outcome
 from hsad.job.options import RunOptions
 
-__all__ = ["find"]
+if TYPE_CHECKING:
+    from hsad.siblings.missed import Missed
+
+__all__ = ["find", "limits"]
+
+
+@click.command(cls=DetectCommand)
+@click.argument("scene")
+@click.option("-m", "--method", help="Detector; `hsad methods` lists them.", shell_complete=detector_names)
+@click.option("-o", "--output", type=OUTPUT, required=True, metavar="FIGURE.png", help="Figure of the shares found.")
+@click.option(
+    "--limits",
+    "raster",
+    type=OUTPUT,
+    metavar="FILE.tif",
+    help="Also write the smallest fill at each pixel (ace, mf, rx; with --target).",
+)
+@click.option("--fills", metavar="F,F,...", help="Shares of a pixel that implants cover, above 0 and up to 1.")
+@click.option("--sizes", metavar="N,N,...", help="Sizes of implants in pixels.")
+@click.option("--objects", type=int, default=100, show_default=True, help="Implants for each fill and size.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Number from which places and shapes are drawn.")
+@overwrite_option
+@json_option
+def limits(
+    scene: str,
+    method: str | None,
+    output: str,
+    raster: str | None,
+    fills: str | None,
+    sizes: str | None,
+    objects: int,
+    seed: int,
+    overwrite: bool,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Say which objects a method would have found in SCENE and which it would have missed, by their fill and size.
+
+    For ace, mf and rx with a --target the smallest fill is computed at each pixel. Otherwise objects are implanted, at
+    most 5 at once in 10,000 pixels, and looked for in the default list: of the --target, or of unusual materials.
+    """
+    from hsad.files import check_output
+    from hsad.plot.curves import plot_missed
+    from hsad.plot.figures import FIGURE_SUFFIXES
+    from hsad.siblings.missed import limits as missed_in
+
+    check_output(output, FIGURE_SUFFIXES, overwrite=overwrite)
+    target = options.pop("target", None) or None
+    found = missed_in(
+        scene,
+        method,
+        target=target,
+        fills=_numbers("--fills", fills),
+        sizes=_numbers("--sizes", sizes),
+        objects=objects,
+        seed=seed,
+        raster=raster,
+        overwrite=overwrite,
+        progress=progress(),
+        **run_options(method, options),
+    )
+    plot_missed(found, output, overwrite=overwrite)
+    if as_json:
+        print_json(found.to_dict())
+        return
+    echo_block(_table(found))
+    echo(f"{output}: {found.sentence}")
+
+
+def _numbers(option: str, text: str | None) -> list[float] | None:
+    if text is None:
+        return None
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is not a list of numbers such as 0.1,0.5", param_hint=option) from None
+
+
+def _table(found: Missed) -> str:
+    """Return the shares found as a table: a line for each fill, a column for each size."""
+    from hsad.siblings.missed import FILLS
+
+    points = {(p.size, round(p.fill, 6)): p for p in found.points}
+    counted = {fill for (_, fill), p in points.items() if p.objects}
+    fills = sorted(counted or {round(fill, 6) for fill in FILLS})
+    lines = ["fill   " + "".join(f"{f'{size} px':>14}" for size in found.sizes)]
+    for fill in fills:
+        cells = [points.get((size, fill)) for size in found.sizes]
+        shown = [f"{_cell(point):>14}" for point in cells]
+        lines.append(f"{100 * fill:4.0f} % " + "".join(shown))
+    return "\n".join(lines)
+
+
+def _cell(point: Any) -> str:
+    if point is None:
+        return "-"
+    error = f" ({100 * point.low:.0f}-{100 * point.high:.0f})" if point.objects else ""
+    return f"{100 * point.found:.0f} %{error}"
+
 
 #: Options of runs that a search does not take.
 _WITHOUT = ("pca", "background", "references")

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from hsad.anomalies.choose import Threshold, choose_threshold
 from hsad.anomalies.headline import answer
 from hsad.anomalies.listing import anomalies_of
+from hsad.anomalies.marks.carried import carry_marks, marks_sentence
 from hsad.anomalies.opened import Scene, open_scores
 from hsad.anomalies.options import ListOptions, ThresholdOptions
 from hsad.anomalies.rasters import MASK_NODATA, write_decided
@@ -129,7 +130,8 @@ def threshold_to_file(
     Returns
     -------
     dict
-        ``output``, what `hsad.anomalies.headline.answer` says, and what `Threshold.to_dict` says.
+        ``output``, what `hsad.anomalies.headline.answer` says, ``marks`` (what became of the marks of a replaced list,
+        in words), and what `Threshold.to_dict` says.
     """
     options = options or ListOptions()
     target = Path(output)
@@ -154,11 +156,12 @@ def threshold_to_file(
             _mask_strips(opened, found), opened.grid, target, description="anomalous", tags=tags, overwrite=overwrite
         )
     else:
+        found = carry_marks(found, target)
         write_anomalies(found, target, overwrite=overwrite)
     if p_values is not None:
         strips = ((first, chosen.p_value(strip).astype(np.float32)) for first, strip in opened.strips())
         write_decided(strips, opened.grid, p_values, description="p-value", tags=tags, overwrite=overwrite)
-    return {**found.threshold, **answer(found), "output": str(target)}
+    return {**found.threshold, **answer(found), "marks": marks_sentence(found), "output": str(target)}
 
 
 def _clean(region: Any, grid: GeoGrid) -> NDArray[np.bool_] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,6 +33,7 @@ __all__ = [
     "SPECTRA",
     "VECTOR_SUFFIXES",
     "Anomalies",
+    "layer_metadata",
     "open_layer",
     "read_anomalies",
     "read_threshold",
@@ -106,6 +107,8 @@ class Anomalies:
     candidates : Anomalies or None
         The highest objects below the default list, no better than background; their ids follow those of the list. None
         for lists by other rules, and where there is nothing below.
+    waiting : sequence of mapping
+        Marks from a replaced list whose anomalies are not in this one (`hsad.anomalies.marks.carried`).
     """
 
     outline: NDArray[Any]
@@ -113,6 +116,7 @@ class Anomalies:
     columns: Mapping[str, NDArray[Any]]
     threshold: Mapping[str, Any]
     candidates: Anomalies | None = None
+    waiting: Sequence[Mapping[str, Any]] = ()
 
     def __len__(self) -> int:
         return len(self.outline)
@@ -241,6 +245,8 @@ def _write(anomalies: Anomalies, staged: Path, target: Path) -> None:
     plain = {name: column for name, column in columns.items() if name not in SPECTRA}
     if suffix == ".gpkg":
         metadata = {"threshold": json.dumps(dict(anomalies.threshold))}
+        if anomalies.waiting:
+            metadata["waiting_marks"] = json.dumps([dict(mark) for mark in anomalies.waiting])
         write_layer(staged, target, LAYER, anomalies.outline, columns, crs, metadata)
         if anomalies.candidates is not None:
             below = {name: np.asarray(anomalies.candidates.columns[name]) for name in COLUMNS}
@@ -309,14 +315,19 @@ def open_layer(
     return meta["crs"], shapely.from_wkb(wkb) if outlines else None, columns
 
 
-def read_threshold(path: str | os.PathLike[str]) -> float | None:
-    """Return the score from which on a GeoPackage lists anomalies; None where it does not say so."""
+def layer_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
+    """Return the texts that a GeoPackage of anomalies has beside its columns; none where it cannot be read."""
     from pyogrio import read_info
 
     try:
-        stated = read_info(str(existing_file(Path(path))), layer=LAYER)["layer_metadata"] or {}
-        return float(json.loads(stated["threshold"])["threshold"])
+        return dict(read_info(str(existing_file(Path(path))), layer=LAYER)["layer_metadata"] or {})
     except layer_errors():
-        return None
+        return {}
+
+
+def read_threshold(path: str | os.PathLike[str]) -> float | None:
+    """Return the score from which on a GeoPackage lists anomalies; None where it does not say so."""
+    try:
+        return float(json.loads(layer_metadata(path)["threshold"])["threshold"])
     except (KeyError, TypeError, ValueError):  # a layer without the text, or another text
         return None

@@ -61,6 +61,8 @@ def threshold(scores: str, output: str, p_values: str | None, overwrite: bool, a
         return
     outcome(f"{output}: {result['headline']}")
     outcome(result["sentence"])
+    if result["marks"]:
+        outcome(f"{result['marks']}.")
 
 
 def _pair(kind: type, form: str) -> Callable[[click.Context, click.Parameter, str | None], Any]:
@@ -169,6 +171,8 @@ def review(anomalies: str, reviewed: str, as_json: bool) -> None:
     else:
         states = ", ".join(f"{count} {state}" for state, count in result["states"].items())
         outcome(f"{anomalies}: {result['changed']} changed; {states}")
+        if result["unplaced"]:
+            outcome(f"{reviewed} is of another list of this scene: {result['unplaced']} of its marks found no anomaly")
 
 
 @click.command(cls=DetectCommand)
@@ -212,4 +216,6 @@ def survey(
         return
     remarks(result["remarks"])
     outcome(result["headline"])
+    if result["marks"]:
+        outcome(f"{result['marks']}.", err=True)
     outcome(f"{result['report']} shows them, {result['anomalies']} is for a GIS. {result['sentence']}", err=True)

@@ -9,6 +9,7 @@ from typing import Any
 
 from hsad.anomalies.decide import choose_anomalies
 from hsad.anomalies.headline import answer
+from hsad.anomalies.marks.carried import carry_marks, marks_sentence
 from hsad.anomalies.opened import Scene, open_scores, window_origin
 from hsad.anomalies.options import ListOptions
 from hsad.anomalies.vectors import write_anomalies
@@ -81,6 +82,7 @@ def survey(
     run, _ = RunOptions.split(options)
     beside = Scene.of(scene, scores.grid, window_origin(run), run)
     anomalies = choose_anomalies(scores, beside, chosen)
+    anomalies = carry_marks(anomalies, paths["anomalies"])
     said = answer(anomalies)
     given = {name: value for name, value in options.items() if name in _SAME_BACKGROUND and value is not None}
     account = Account(scene, given, window_origin(run)(beside.cube) if {"region", "bbox"} & set(given) else (0, 0))
@@ -109,6 +111,7 @@ def survey(
     return {
         **anomalies.threshold,
         **said,
+        "marks": marks_sentence(anomalies),
         "folder": str(target),
         **{name: getattr(result, name) for name in ("method", "parameters", "pixels", "valid", "remarks")},
         **{name: str(path) for name, path in paths.items()},

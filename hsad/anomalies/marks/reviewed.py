@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from hsad.anomalies.marks.states import state_of
+from hsad.anomalies.marks.states import PENDING, state_of
 from hsad.errors import SceneError
 from hsad.readers.existing import existing_file
 
@@ -30,13 +30,26 @@ class Mark(NamedTuple):
         A free text, and a class that the person typed. An empty text clears what was there.
     row, col
         The pixel of the anomaly, as the review states it.
+    source : str
+        Path of the scene, as the review states it; "" where it does not.
     """
 
     state: str
     note: str | None = None
     label: str | None = None
-    row: Any = None
-    col: Any = None
+    row: int | None = None
+    col: int | None = None
+    source: str = ""
+
+    @property
+    def place(self) -> tuple[int, int] | None:
+        """Row and column; None where the review does not state them."""
+        return None if self.row is None or self.col is None else (self.row, self.col)
+
+    @property
+    def said(self) -> bool:
+        """Whether a person said anything."""
+        return self.state != PENDING or bool(self.note) or bool(self.label)
 
 
 def read_marks(path: str | os.PathLike[str]) -> dict[int, Mark]:
@@ -78,7 +91,8 @@ def read_marks(path: str | os.PathLike[str]) -> dict[int, Mark]:
             raise SceneError(f"{path}: feature {number} has {shown}: an id is a whole number, and a state a text")
         state = state_of(record["state"], f"anomaly {identifier}: state")
         note, label = _text(record.get("note")), _text(record.get("class"))
-        mark = Mark(state, note, label, record.get("row"), record.get("col"))
+        row, col = _whole(record.get("row")), _whole(record.get("col"))
+        mark = Mark(state, note, label, row, col, str(record.get("source") or ""))
         if marks.setdefault(identifier, mark) != mark:
             raise SceneError(f"{path}: says two things about anomaly {identifier}")
     return marks

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from hsad.products.cubes.convert import write_cube
     from hsad.products.raster import write_scores
     from hsad.readers import open_cube
+    from hsad.report.comparison.compare import compare
     from hsad.report.many.surveys import survey
     from hsad.scene.cube import check_cube
     from hsad.siblings.find import find
@@ -44,6 +45,7 @@ _HOMES = {
     "HsadWarning": "hsad.errors",
     "Learned": "hsad.job.learned",
     "check_cube": "hsad.scene.cube",
+    "compare": "hsad.report.comparison.compare",
     "describe": "hsad.job.describe",
     "detect": "hsad.detection",
     "detect_many": "hsad.job.batch",
@@ -74,6 +76,7 @@ __all__ = [
     "Learned",
     "__version__",
     "check_cube",
+    "compare",
     "confidence_intervals",
     "describe",
     "detect",

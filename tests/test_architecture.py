@@ -72,6 +72,9 @@ ROOMS = {
     "report": {
         "plot", "explanation", "anomalies", "job", "detectors.base", "products", "scene", "files", "errors",
     },
+    "report.comparison": {
+        "report", "plot", "anomalies", "evaluation", "job", "detectors", "readers", "record", "files", "errors",
+    },
     "report.many": {
         "report", "plot", "anomalies", "job", "detectors.base", "products", "readers", "files", "errors",
     },

@@ -10,7 +10,7 @@ from hsad.cli.decisions import explain, report, review, survey, threshold
 from hsad.cli.detect import detect
 from hsad.cli.options import HsadGroup
 from hsad.cli.scenes import catalog, convert, info
-from hsad.cli.scores import evaluate
+from hsad.cli.scores import compare, evaluate
 from hsad.cli.siblings import find, limits
 
 __all__ = ["hsad"]
@@ -36,6 +36,7 @@ for command in (
     review,
     limits,
     evaluate,
+    compare,
     info,
     convert,
     methods,

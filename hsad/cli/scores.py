@@ -1,4 +1,4 @@
-"""The command that compares score rasters with a truth."""
+"""Commands that compare: score rasters with a truth, and methods with each other."""
 
 from __future__ import annotations
 
@@ -8,15 +8,28 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hsad.cli.options import OUTPUT, HsadCommand, json_option, overwrite_option, print_json
-from hsad.cli.terminal import echo
+from hsad.cli.completion import detector_names
+from hsad.cli.errors import told
+from hsad.cli.options import (
+    OUTPUT,
+    HsadCommand,
+    json_option,
+    overwrite_option,
+    print_json,
+    progress,
+    remarks,
+    taken_out,
+    with_options,
+)
+from hsad.cli.terminal import echo, echo_block
+from hsad.job.options import RunOptions
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from hsad.evaluation import Evaluation
 
-__all__ = ["evaluate"]
+__all__ = ["compare", "evaluate"]
 
 
 @click.command(cls=HsadCommand)
@@ -116,3 +129,74 @@ def _number(value: float) -> str:
 
 def _line(measure: str, texts: list[str], width: int) -> str:
     return f"{measure:18}" + "".join(f"{text:>{width}}" for text in texts)
+
+
+@click.command(cls=HsadCommand)
+@click.argument("scene")
+@click.option(
+    "-m",
+    "--method",
+    "methods",
+    multiple=True,
+    metavar="A,B:NAME=VALUE,...",
+    shell_complete=detector_names,
+    help="Methods, with parameters after a colon (crd:outer=11,inner=5); may be repeated.  [auto,rx,lrx,crd]",
+)
+@click.option("--truth", metavar="TRUTH", help="Raster, .npy, .mat:NAME or vector file.")
+@click.option("-o", "--output", type=OUTPUT, required=True, metavar="FOLDER", help="Folder for all results.")
+@click.option(
+    "--false-alarm-rate",
+    default=1e-3,
+    show_default=True,
+    help="Rate of false pixels at which objects are counted.",
+)
+@with_options(RunOptions)
+@overwrite_option
+@json_option
+def compare(
+    scene: str,
+    methods: tuple[str, ...],
+    truth: str | None,
+    output: str,
+    false_alarm_rate: float,
+    overwrite: bool,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Compare several methods on SCENE: one table, one sheet of maps, and how far they agree.
+
+    With --truth the table has AUC, average precision, objects found and their 90 % intervals (bootstrap over objects),
+    and there are ROC curves. Without it methods are compared with each other: the correlation of their ranks, and the
+    places where they disagree. A method that fails stops no other.
+    """
+    import dataclasses
+
+    from hsad.report.comparison.asked import DEFAULT_METHODS
+    from hsad.report.comparison.compare import compare as look
+
+    options["references"] = list(options["references"]) or None
+    run = taken_out(RunOptions, options)
+    given = {f.name: getattr(run, f.name) for f in dataclasses.fields(run) if f.metadata["metavar"] is not None}
+    result = look(
+        scene,
+        output,
+        methods or DEFAULT_METHODS,
+        truth=truth,
+        false_alarm_rate=false_alarm_rate,
+        overwrite=overwrite,
+        tell=lambda error: told(error)[0],
+        **{**given, "progress": progress()},
+    )
+    remarks(result.remarks)
+    failed = [one for one in result.methods if one.error is not None]
+    for one in failed:
+        echo(f"hsad: error: {one.name}: {one.error}", err=True)
+    if as_json:
+        print_json(result.to_dict())
+    else:
+        echo_block(result.table())
+        if result.truth is not None:
+            echo(f"objects found: at a rate of {result.false_alarm_rate:g} false pixels; seconds: without compiling")
+        echo(f"{result.folder}: {', '.join(result.files)}")
+    if failed:
+        raise click.exceptions.Exit(1)

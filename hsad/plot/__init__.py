@@ -2,7 +2,7 @@
 
 >>> import hsad.plot
 >>> sorted(hsad.plot.__all__)[:3]
-['plot_anomalies', 'plot_explanation', 'plot_layers']
+['plot_agreement', 'plot_anomalies', 'plot_explanation']
 """
 
 from __future__ import annotations
@@ -16,8 +16,11 @@ if TYPE_CHECKING:
     from hsad.plot.explanation import plot_explanation
     from hsad.plot.layers import plot_layers
     from hsad.plot.maps import plot_scores
+    from hsad.plot.sheets.agreement import plot_agreement
+    from hsad.plot.sheets.maps import plot_sheet
 
 __all__ = [
+    "plot_agreement",
     "plot_anomalies",
     "plot_explanation",
     "plot_layers",
@@ -26,9 +29,11 @@ __all__ = [
     "plot_roc_3d",
     "plot_scores",
     "plot_separability",
+    "plot_sheet",
 ]
 
 _HOMES = {
+    "plot_agreement": "sheets.agreement",
     "plot_anomalies": "anomalies",
     "plot_explanation": "explanation",
     "plot_layers": "layers",
@@ -37,6 +42,7 @@ _HOMES = {
     "plot_roc_3d": "curves",
     "plot_scores": "maps",
     "plot_separability": "curves",
+    "plot_sheet": "sheets.maps",
 }
 
 

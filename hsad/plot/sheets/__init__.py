@@ -1,0 +1,1 @@
+"""Figures that show several score maps of one scene at once."""

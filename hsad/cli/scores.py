@@ -21,7 +21,7 @@ from hsad.cli.options import (
     taken_out,
     with_options,
 )
-from hsad.cli.terminal import echo, echo_block
+from hsad.cli.terminal import echo, echo_block, outcome
 from hsad.job.options import RunOptions
 
 if TYPE_CHECKING:
@@ -197,6 +197,6 @@ def compare(
         echo_block(result.table())
         if result.truth is not None:
             echo(f"objects found: at a rate of {result.false_alarm_rate:g} false pixels; seconds: without compiling")
-        echo(f"{result.folder}: {', '.join(result.files)}")
+        outcome(f"{result.folder}: {', '.join(result.files)}")
     if failed:
         raise click.exceptions.Exit(1)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from hsad.anomalies.gathered import Gathered
-from hsad.anomalies.grades import GRADES
 from hsad.anomalies.opened import Scene, open_scores, window_origin
 from hsad.anomalies.options import ListOptions
 from hsad.anomalies.vectors import read_anomalies
@@ -200,14 +198,11 @@ def _survey_part(task: tuple[Part, Mapping[str, Any]]) -> dict[str, Any]:
     with command_files(files, folder / NAMES["scores"], _identity(part, states)):
         result = survey_scene(part.source, folder, **given)
         scores = open_scores(folder / NAMES["scores"])
-        found = read_anomalies(folder / NAMES["anomalies"])
-        places = [(record["row"], record["col"]) for record in found]
+        places = [(record["row"], record["col"]) for record in read_anomalies(folder / NAMES["anomalies"])]
         scene = Scene.of(cube, scores.grid, window_origin(run))
         draw_thumbnail(scene, places, folder / THUMBNAIL, overwrite=True)
-    counts = Counter(record["grade"] for record in found)
     result = {
         **result,
-        "grades": {grade: counts[grade] for grade, _ in GRADES},
         "acquired": read_provenance(folder / NAMES["scores"]).acquired,
         "files": [*NAMES.values(), THUMBNAIL],
     }

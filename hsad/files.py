@@ -25,20 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
 __all__ = [
-    "check_folder",
-    "check_output",
-    "command_files",
-    "locked",
-    "made_earlier",
-    "named",
-    "note_input",
-    "publish",
-    "publish_folder",
-    "refuse_inputs",
-    "split_variable",
-    "staging",
-    "whole_file",
-]
+    "check_folder", "check_output", "command_files", "locked", "made_earlier", "named", "note_input", "publish",
+    "publish_folder", "refuse_inputs", "split_variable", "staging", "whole_file",
+]  # fmt: skip
 
 # Formats whose files hold several arrays, or several files.
 _WITH_VARIABLE = re.compile(
@@ -125,20 +114,25 @@ def _kind(mode: int) -> str:
 class _CommandFiles:
     """The files of one command: those it reads, and those that an unfinished start of the same command published.
 
-    A mark beside the first output says when the unfinished start began. It is made before the first file of the
-    command gets its final name, and is removed when the command ends well.
+    A mark says when the unfinished start began. It is made before the first file of the command gets its final name,
+    and is removed when the command ends well.
     """
 
     def __init__(self, output: Path | None, identity: str) -> None:
         self._inputs: set[tuple[int, int]] = set()
         self._own: set[tuple[int, int]] = set()
         self._start = time.time_ns() - 10**9  # the clocks of file systems are coarse, or another machine's
-        self._folder = None if output is None else output if output.is_dir() else output.parent
-        self._name = "" if output is None else output.name
-        self._mark = None if self._folder is None else self._folder / f".{self._name}.{identity[:16]}.unfinished-set"
-        self._since: int | None = None
-        if self._mark is not None and self._mark.is_file() and not self._mark.is_symlink():
-            self._since = self._mark.stat().st_mtime_ns
+        self._output, self._identity = output, identity[:16]
+        mark = self._mark
+        known = mark is not None and mark.is_file() and not mark.is_symlink()
+        self._since = mark.stat().st_mtime_ns if known and mark is not None else None
+
+    @property
+    def _mark(self) -> Path | None:
+        """In the first output if that is a folder, which the command may have made meanwhile, else beside it."""
+        output = self._output
+        name = "" if output is None else f".{output.name}.{self._identity}.unfinished-set"
+        return None if output is None else (output if output.is_dir() else output.parent) / name
 
     def note_input(self, path: Path) -> None:
         with suppress(OSError, ValueError):
@@ -158,18 +152,18 @@ class _CommandFiles:
     def begin_to_publish(self, staged: Path) -> None:
         status = staged.stat()
         self._own.add((status.st_dev, status.st_ino))
-        if self._mark is not None and self._since is None and not self._mark.exists():
+        mark = self._mark
+        if mark is not None and self._since is None and not mark.exists():
             with suppress(OSError):
-                self._mark.touch(exist_ok=False)
-                os.utime(self._mark, ns=(self._start, self._start))
+                mark.touch(exist_ok=False)
+                os.utime(mark, ns=(self._start, self._start))
 
     def end(self) -> None:
-        if self._folder is not None and self._mark is not None:
-            known = re.compile(rf"\.{re.escape(self._name)}\.[0-9a-f]{{16}}\.unfinished-set")
+        if (own := self._mark) is not None:
+            known = re.compile(re.escape(own.name).replace(self._identity, "[0-9a-f]{16}"))
             with suppress(OSError):
-                for mark in self._folder.iterdir():
-                    if known.fullmatch(mark.name):
-                        mark.unlink()
+                for mark in filter(lambda path: known.fullmatch(path.name), own.parent.iterdir()):
+                    mark.unlink()
 
 
 _COMMAND: ContextVar[_CommandFiles | None] = ContextVar("command", default=None)

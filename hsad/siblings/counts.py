@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,12 +29,12 @@ AROUND = 2 * REACH + 1
 
 @dataclass(frozen=True, eq=False)
 class Highest:
-    """The highest peaks of the queries, the highest of each query first.
+    """The highest peaks of the queries, at most `MOST` for each.
 
     Attributes
     ----------
     query : (n,) ndarray of int64
-        Number of the query, from 0, rising.
+        Number of the query, from 0.
     row, col : (n,) ndarray of int64
         Pixels of the scene.
     value : (n,) ndarray of int32
@@ -53,19 +53,23 @@ class Highest:
     around: NDArray[np.int16]
 
     def __add__(self, other: Highest) -> Highest:
-        fields = (np.concatenate([getattr(part, name) for part in (self, other)]) for name in _FIELDS)
-        return Highest(*fields).first()
+        both = Highest(*(np.concatenate([getattr(part, name) for part in (self, other)]) for name in _FIELDS))
+        # Sorting takes longer than all of the rest, so it waits until there are too many.
+        return both if np.bincount(both.query).max(initial=0) <= MOST else both.first()
 
     def first(self) -> Highest:
         """Return the `MOST` highest peaks of each query, in an order that does not depend on that of the parts."""
         order = np.lexsort((self.col, self.row, -self.value.astype(np.int64), self.query))
         ranks = np.arange(len(order)) - np.searchsorted(self.query[order], self.query[order])
-        kept = order[ranks < MOST]
-        return Highest(*(getattr(self, name)[kept] for name in _FIELDS))
+        return self.chosen(order[ranks < MOST])
 
     def of(self, query: int) -> Highest:
-        """Return the peaks of one query."""
-        return Highest(*(getattr(self, name)[self.query == query] for name in _FIELDS))
+        """Return the peaks of one query, the highest first."""
+        return self.chosen(np.flatnonzero(self.query == query)).first()
+
+    def chosen(self, which: NDArray[Any]) -> Highest:
+        """Return some of the peaks: their places in the list, or True for each of them."""
+        return Highest(*(getattr(self, name)[which] for name in _FIELDS))
 
 
 #: Bits of a cosine that are dropped where it only serves to tell which pixels belong to a peak.
@@ -80,14 +84,14 @@ class Counts:
 
     Attributes
     ----------
-    peaks : (directions, 2, PEAK_BINS) ndarray of int64
+    peaks : (directions, 2, PEAK_BINS) ndarray of int32
         Peaks by height, of the cosine and of its negative.
     values : (directions, VALUE_BINS) ndarray of int64
         Pixels by cosine.
     highest : Highest
     """
 
-    peaks: NDArray[np.int64]
+    peaks: NDArray[np.int32]
     values: NDArray[np.int64]
     highest: Highest
 
@@ -184,11 +188,6 @@ def _highest(
 ) -> Highest:
     query, row, col = np.nonzero(marked)
     value = images[query, row, col]
-    if len(value) > MOST:  # as few as are kept in the end, before their surroundings are cut out
-        order = np.lexsort((col, row, -value.astype(np.int64), query))
-        ranks = np.arange(len(order)) - np.searchsorted(query[order], query[order])
-        query, row, col = (places[order[ranks < MOST]] for places in (query, row, col))
-        value = images[query, row, col]
     padded = np.pad(images, ((0, 0), (REACH, REACH), (REACH, REACH)), constant_values=NONE)
     windows = np.lib.stride_tricks.sliding_window_view(padded, (AROUND, AROUND), axis=(1, 2))
     cosine = value / np.float32(2**30)
@@ -201,4 +200,4 @@ def _highest(
         value,
         strength,
         np.minimum(windows[query, row, col] >> _AROUND_SHIFT, np.iinfo(np.int16).max).astype(np.int16),
-    ).first()
+    )

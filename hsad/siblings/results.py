@@ -87,10 +87,7 @@ def found_of(looked: Looked, names: tuple[str, ...], share: float) -> list[Found
         threshold = curve.threshold(share)
         peaks = looked.counts.highest.of(number)
         above = peaks.value >= (threshold * ONE if np.isfinite(threshold) else np.inf)
-        listed = Highest(
-            *(getattr(peaks, field)[above] for field in ("query", "row", "col", "value", "strength", "around"))
-        )
-        results.append(Found(name, curve, share, threshold, listed, _doubts(curve, threshold, looked)))
+        results.append(Found(name, curve, share, threshold, peaks.chosen(above), _doubts(curve, threshold, looked)))
     return results
 
 

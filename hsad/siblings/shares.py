@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -91,7 +92,7 @@ def curve_of(counts: Counts, query: int, pixels: int) -> Curve:
     return Curve(reached[0, 0], reached[0, 1], decoys / (2 * DECOYS), above.astype(np.int64), pixels)
 
 
-def _reached(counts: NDArray[np.int64]) -> NDArray[np.int64]:
+def _reached(counts: NDArray[Any]) -> NDArray[np.int64]:
     """Return how many reach the lower edge of each bin of the last axis, and 0 for the upper end."""
     sums = np.cumsum(counts[..., ::-1], axis=-1)[..., ::-1]
     return np.concatenate([sums, np.zeros_like(sums[..., :1])], axis=-1)

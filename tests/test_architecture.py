@@ -70,7 +70,7 @@ ROOMS = {
     "explanation": {"anomalies", "job", "detectors", "kernels", "readers.libraries", "errors"},
     "plot": {"explanation", "siblings", "anomalies", "evaluation", "products", "scene", "files", "errors"},
     "report": {
-        "plot", "explanation", "anomalies", "job", "detectors.base", "products", "scene", "files", "errors",
+        "plot", "explanation", "siblings", "anomalies", "job", "detectors.base", "products", "scene", "files", "errors",
     },
     "report.comparison": {
         "report", "plot", "anomalies", "evaluation", "job", "detectors", "readers", "record", "files", "errors",

@@ -138,6 +138,7 @@ def _described(
             "reason": texts,
             "extent": np.where(found.pixels > _REGION_PIXELS, "region", "object").astype(object),
             "kind": texts,
+            "most_like": texts,
             "row": found.row,
             "col": found.col,
             "lon": lon,

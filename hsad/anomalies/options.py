@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["MERGE", "RULES", "UNIT_PIXELS", "ListOptions", "Rule", "ThresholdOptions"]
+__all__ = ["KINDS", "MERGE", "RULES", "UNIT_PIXELS", "ListOptions", "NamingOptions", "Rule", "ThresholdOptions"]
 
 Rule = Literal["list", "bank", "gpd", "percentile", "chi2", "f", "otsu"]
 RULES: tuple[str, ...] = get_args(Rule)
@@ -128,3 +128,25 @@ class ListOptions(ThresholdOptions):
         "pixels at most this many rows and columns apart belong to one anomaly; with 1 they touch",
         metavar="N",
     )
+
+
+KINDS = 12
+"""Kinds whose siblings a survey looks for: one pass over the scene finds those of all."""
+
+_LIBRARY = "spectral library for names: .sli, .csv, a folder of ECOSTRESS or splib07, or earthlib (the package)"
+
+
+@dataclass(frozen=True)
+class NamingOptions:
+    """What a survey says of its anomalies beside their scores."""
+
+    library: str | Path | None = option(None, _LIBRARY, metavar="LIBRARY")
+    kinds: int = option(
+        KINDS,
+        "number of kinds, the strongest ones, of which the report shows more places like them; 0 for none",
+        metavar="N",
+    )
+
+    def __post_init__(self) -> None:
+        if self.kinds < 0:
+            raise ParameterError(f"kinds must be at least 0, not {self.kinds!r}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -42,6 +42,8 @@ class Surroundings:
         Mean and standard deviation of the ring: pixels of the window that are no anomaly and touch none.
     pixels, ring : int
         Numbers of pixels of the object in the window, and of the ring.
+    around : (ring, bands) ndarray of float64
+        The spectra of the ring; of all valid pixels of the window where it is empty.
     """
 
     spectrum: NDArray[np.float64]
@@ -49,6 +51,7 @@ class Surroundings:
     spread: NDArray[np.float64]
     pixels: int
     ring: int
+    around: NDArray[np.float64] = field(repr=False)
 
     @property
     def contrast(self) -> NDArray[np.float64]:
@@ -105,7 +108,12 @@ def look_around(scene: Scene, scores: ScoreMap, row: int, col: int, threshold: f
     if not len(around):
         around = np.full((1, spectra.shape[2]), np.nan)
     return Surroundings(
-        spectra[inside].mean(axis=0), around.mean(axis=0), around.std(axis=0), int(inside.sum()), int(ring.sum())
+        spectra[inside].mean(axis=0),
+        around.mean(axis=0),
+        around.std(axis=0),
+        int(inside.sum()),
+        int(ring.sum()),
+        around,
     )
 
 

@@ -67,6 +67,7 @@ COLUMNS: dict[str, type] = {
     "reason": str,
     "extent": str,
     "kind": str,
+    "most_like": str,
     "row": int,
     "col": int,
     "lon": float,
@@ -99,9 +100,9 @@ class Anomalies:
         down to this rank: the sum of ``p_false``, where that is known. ``row`` and ``col`` name the pixel with the
         highest score, ``lon`` and ``lat`` its centre (WGS 84; NaN without a way there).
         ``extent`` is "object", or "region" above 100 pixels. ``kind`` is the letter of the group of anomalies with
-        alike spectra, "A" for that of the strongest one (`hsad.anomalies.kinds`); None without the scene. ``state`` is
-        one of `STATES`. ``note`` and ``class`` are what a person typed. ``reason`` says in words why the anomaly stands
-        out.
+        alike spectra, "A" for that of the strongest one (`hsad.anomalies.kinds`); None without the scene. ``most_like``
+        is a name from a spectral library with its evidence (None without one). ``state`` is one of `STATES`. ``note``
+        and ``class`` are what a person typed. ``reason`` says in words why the anomaly stands out.
     threshold : mapping
         What `Threshold.to_dict` returns, with the options of the list.
     candidates : Anomalies or None

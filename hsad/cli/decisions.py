@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from hsad.anomalies.options import ListOptions
+from hsad.anomalies.options import ListOptions, NamingOptions
 from hsad.cli.detect import run_options
 from hsad.cli.many import survey_all
 from hsad.cli.options import (
@@ -91,7 +91,7 @@ def _pair(kind: type, form: str) -> Callable[[click.Context, click.Parameter, st
 @click.option(
     "--lonlat", callback=_pair(float, "X,Y"), metavar="X,Y", help="Explain the pixel at this longitude and latitude."
 )
-@click.option("--library", metavar="FILE", help="Spectral library (.sli, .csv); its nearest names are hints.")
+@with_options(NamingOptions, without=("kinds",))
 @click.option("-o", "--output", type=OUTPUT, metavar="FIGURE.png", help="Draw the explanation into this file.")
 @with_options(SceneOptions)
 @overwrite_option
@@ -120,6 +120,7 @@ def explain(scene: str, scores: str, output: str | None, overwrite: bool, as_jso
 @click.option("-o", "--output", type=OUTPUT, required=True, metavar="REPORT.html", help="Page to write.")
 @with_options(ListOptions)
 @with_options(SceneOptions)
+@with_options(NamingOptions, without=("kinds",))
 @click.option(
     "--no-reasons", is_flag=True, help="Leave out the reasons, for which the detector learns the scene again."
 )
@@ -145,6 +146,7 @@ def report(
         output,
         taken_out(ListOptions, options),
         stated=taken_out(SceneOptions, options),
+        library=options["library"],
         reasons=not no_reasons,
         overwrite=overwrite,
     )
@@ -180,6 +182,7 @@ def review(anomalies: str, reviewed: str, as_json: bool) -> None:
 @click.option("-o", "--output", type=OUTPUT, required=True, metavar="FOLDER", help="Folder for all results.")
 @click.option("-m", "--method", help="Detector; `hsad methods` lists them.")
 @with_options(ListOptions, without=_OF_RUNS)
+@with_options(NamingOptions)
 @with_options(ManyOptions)
 @overwrite_option
 @click.option("--restart", is_flag=True, help="Drop an unfinished run instead of continuing it.")
@@ -200,7 +203,7 @@ def survey(
     from hsad.readers.collection import expand_scenes
     from hsad.report.survey import survey as look
 
-    own = {name: options.pop(name) for name in ("overwrite", "restart")}
+    own = {name: options.pop(name) for name in ("overwrite", "restart", "library", "kinds")}
     decide = taken_out(ListOptions, options, without=_OF_RUNS)
     many = taken_out(ManyOptions, options)
     options = run_options(method, options)

@@ -18,6 +18,7 @@ from hsad.detectors.account import Reason
 from hsad.detectors.block import Block, InMemory, clamped
 from hsad.detectors.block import Scene as BlockScene
 from hsad.errors import DataError, ParameterError
+from hsad.explanation.absorption import absorptions
 from hsad.explanation.explanation import THE_SCENE, Explanation
 from hsad.explanation.names import Namer, namer_of
 from hsad.job.job import Job
@@ -70,7 +71,8 @@ class Explainer:
         spectrum = np.array(block.spectra[block.core][0, 0])
         mean, spread, compared = self._compared(row, col, reason)
         wavelength = self.learned.wavelength
-        names = None if self.namer is None else self.namer.name(spectrum, self._ring(row, col, reason))
+        ring = self._ring(row, col, reason)
+        names = None if self.namer is None else self.namer.name(spectrum, ring)
         return Explanation(
             self.job.form.provenance["method"],
             row,
@@ -85,6 +87,7 @@ class Explainer:
             reason,
             contrast_to(spectrum, mean, spread),
             names=names,
+            absorptions=absorptions(spectrum, ring, wavelength),
         )
 
     def _block(self, row: int, col: int, halo: int) -> Block:
@@ -189,7 +192,13 @@ def _ranked(explanation: Explanation, scores: ScoreMap) -> Explanation:
     return explanation if np.isnan(own) else replace(explanation, rank=higher + 1, among=among)
 
 
-def of_anomaly(explanation: Explanation, record: Mapping[str, Any], scene: Scene, around: Surroundings) -> Explanation:
+def of_anomaly(
+    explanation: Explanation,
+    record: Mapping[str, Any],
+    scene: Scene,
+    around: Surroundings,
+    namer: Namer | None = None,
+) -> Explanation:
     """Return the explanation of an anomaly's highest pixel as that of the anomaly.
 
     Parameters
@@ -200,12 +209,21 @@ def of_anomaly(explanation: Explanation, record: Mapping[str, Any], scene: Scene
     scene : Scene
     around : Surroundings
         The mean spectrum of the anomaly, and the ring around it.
+    namer : Namer, optional
+        Says what the mean spectrum of the anomaly is most like.
     """
     named = replace(explanation, number=int(record["id"]), pixels=int(record["n_pixels"]), area=record["area_m2"])
     known = scene.source.bands + 1
     if not np.isin(explanation.bands, known).all():
         return named
-    return replace(named, contrast=around.contrast[np.searchsorted(known, explanation.bands)])
+    used = np.searchsorted(known, explanation.bands)
+    spectrum, ring = around.spectrum[used], around.around[:, used]
+    return replace(
+        named,
+        contrast=around.contrast[used],
+        names=named.names if namer is None else namer.name(spectrum, ring, around.pixels),
+        absorptions=absorptions(spectrum, ring, explanation.wavelength),
+    )
 
 
 def angle(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
@@ -290,5 +308,5 @@ def explain_scores(
     if found is not None:
         limit = read_threshold(anomalies)
         around = look_around(beside, opened, row, col, float(found["score_max"]) if limit is None else limit)
-        why = of_anomaly(why, found, beside, around)
+        why = of_anomaly(why, found, beside, around, ready.namer)
     return similar(why, records, number)

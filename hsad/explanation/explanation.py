@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from hsad.detectors.account import Reason
+from hsad.explanation.absorption import Absorption, sentence_of
 from hsad.explanation.names import Naming
 from hsad.explanation.sentence import reason_sentence, shares_sentence
 
@@ -56,6 +57,8 @@ class Explanation:
         Other anomalies with the most similar spectra: id and spectral angle in degrees.
     names : Naming or None
         What the pixel is most like, by a spectral library. It is a hint, no identification.
+    absorptions : sequence of Absorption
+        Known absorption features that it has and the pixels around it have not.
     """
 
     method: str
@@ -77,6 +80,7 @@ class Explanation:
     among: int | None = None
     similar: Sequence[tuple[int, float]] = field(default_factory=tuple)
     names: Naming | None = None
+    absorptions: Sequence[Absorption] = field(default_factory=tuple)
 
     @property
     def stands_out(self) -> bool:
@@ -118,6 +122,8 @@ class Explanation:
             text += f" The most similar anomalies are {', '.join(f'{n} ({a:.1f}°)' for n, a in self.similar)}."
         if self.names is not None:
             text += f" {self.names.sentence}."
+        if self.absorptions:
+            text += f" {sentence_of(self.absorptions)}."
         return text
 
     def to_dict(self) -> dict[str, Any]:
@@ -152,6 +158,7 @@ class Explanation:
             "evidence": reason.evidence,
             "layers": None if reason.layers is None else reason.layers.to_dict(),
             "similar": [{"id": number, "angle": degrees} for number, degrees in self.similar],
+            "absorptions": [seen.to_dict() for seen in self.absorptions],
             "names": None if self.names is None else self.names.to_dict(),
         }
 

@@ -16,10 +16,12 @@ from hsad.anomalies.opened import Scene, open_scores
 from hsad.anomalies.options import ListOptions
 from hsad.anomalies.origin import origin_sentence
 from hsad.anomalies.vectors import Anomalies
+from hsad.errors import ParameterError
 from hsad.files import check_output, whole_file
 from hsad.job.options import SceneOptions
 from hsad.job.remarks import remarks_on
 from hsad.plot.pictures import data_url, overview
+from hsad.report.kinds import described_kinds
 from hsad.report.page_data import page_data
 from hsad.report.reasons import Account, explained, with_reasons
 
@@ -41,6 +43,7 @@ def report_to_file(
     options: ListOptions | None = None,
     *,
     stated: SceneOptions | None = None,
+    library: str | Path | None = None,
     reasons: bool = True,
     overwrite: bool = False,
 ) -> dict[str, Any]:
@@ -54,6 +57,8 @@ def report_to_file(
         How the anomalies are chosen.
     stated : SceneOptions, optional
         What the user states about the scene beside its file.
+    library : path, optional
+        A spectral library, as `hsad.explain` takes it: the page says what the anomalies are most like.
     reasons : bool
         Whether the detector accounts for the highest anomalies, for which it learns the scene once more.
     overwrite : bool
@@ -69,12 +74,15 @@ def report_to_file(
         When a file cannot be read, the scores do not lie in the scene, or the page cannot be written.
     """
     target = check_output(output, PAGE_SUFFIXES, overwrite=overwrite)
+    if library is not None and not reasons:
+        raise ParameterError("library: names are found with the reasons, which --no-reasons leaves out")
     opened = open_scores(scores)
     beside = Scene.of(scene, opened.grid, stated=stated)
     anomalies = choose_anomalies(opened, beside, options or ListOptions())
     account = Account(scene, {} if stated is None else stated.stated(), (0, 0)) if reasons else None
-    why = explained(anomalies, opened, beside, account)
-    write_page(target, with_reasons(anomalies, why), opened, beside, why, overwrite=overwrite)
+    why = explained(anomalies, opened, beside, account, library)
+    kinds = described_kinds(anomalies, why)
+    write_page(target, with_reasons(anomalies, why), opened, beside, why, kinds=kinds, overwrite=overwrite)
     return {**anomalies.threshold, **answer(anomalies), "output": str(target)}
 
 

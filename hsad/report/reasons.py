@@ -43,8 +43,13 @@ class Account:
     start: tuple[int, int]
 
 
-def explained(anomalies: Anomalies, scores: ScoreMap, scene: Scene, account: Account | None) -> dict[int, Explanation]:
-    """Return why the highest 60 anomalies and candidates stand out, by their ids; nothing without an account."""
+def explained(
+    anomalies: Anomalies, scores: ScoreMap, scene: Scene, account: Account | None, library: Any = None
+) -> dict[int, Explanation]:
+    """Return why the highest 60 anomalies and candidates stand out, by their ids; nothing without an account.
+
+    With a spectral library the explanations say what the anomalies are most like.
+    """
     parts = [anomalies] if anomalies.candidates is None else [anomalies, anomalies.candidates]
     records = [record for part in parts for record in part.records()][:_REASONS]
     if account is None or not scores.method or not records:
@@ -53,7 +58,7 @@ def explained(anomalies: Anomalies, scores: ScoreMap, scene: Scene, account: Acc
     method, parameters = scores.method, {**scores.parameters, **account.options}
     if "background" in account.options:
         method, parameters = "", dict(account.options)
-    with explainer(account.scene, method or None, parameters) as ready:
+    with explainer(account.scene, method or None, parameters, library) as ready:
         for record in records:
             row, col = record["row"], record["col"]
             try:
@@ -62,17 +67,18 @@ def explained(anomalies: Anomalies, scores: ScoreMap, scene: Scene, account: Acc
             except DataError:
                 continue
             around = look_around(scene, scores, row, col, anomalies.threshold["threshold"])
-            found[record["id"]] = of_anomaly(why, record, scene, around)
+            found[record["id"]] = of_anomaly(why, record, scene, around, ready.namer)
     return found
 
 
 def with_reasons(anomalies: Anomalies, reasons: Mapping[int, Explanation]) -> Anomalies:
-    """Return the anomalies with what the detector found the explained ones unlike in the column ``reason``."""
+    """Return the anomalies with why the explained ones stand out, and what they are most like, in two columns."""
     numbers, texts = anomalies.columns["id"], anomalies.columns["reason"]
     known = [reasons.get(int(number)) for number in numbers]
     texts = np.array(
         [text if why is None else why.because for text, why in zip(texts, known, strict=True)], dtype=object
     )
+    names = [None if why is None or why.names is None else why.names.phrase for why in known]
     below = anomalies.candidates
-    described = anomalies.with_columns(reason=texts)
+    described = anomalies.with_columns(reason=texts, most_like=np.array(names, dtype=object))
     return described if below is None else replace(described, candidates=with_reasons(below, reasons))

@@ -11,7 +11,7 @@ from hsad.anomalies.decide import choose_anomalies
 from hsad.anomalies.headline import answer
 from hsad.anomalies.marks.carried import carry_marks, marks_sentence
 from hsad.anomalies.opened import Scene, open_scores, window_origin
-from hsad.anomalies.options import ListOptions
+from hsad.anomalies.options import KINDS, ListOptions, NamingOptions
 from hsad.anomalies.vectors import write_anomalies
 from hsad.detectors.base import Detector
 from hsad.errors import OutputError
@@ -20,6 +20,7 @@ from hsad.job.files import detect_to_file
 from hsad.job.options import RunOptions, SceneOptions
 from hsad.plot.quicklook import draw_quicklook
 from hsad.products.stac import add_asset
+from hsad.report.kinds import described_kinds, siblings_of
 from hsad.report.page import write_page
 from hsad.report.reasons import Account, explained, with_reasons
 
@@ -37,6 +38,8 @@ def survey(
     overwrite: bool = False,
     restart: bool = False,
     decide: ListOptions | Mapping[str, Any] | None = None,
+    library: str | Path | None = None,
+    kinds: int = KINDS,
     **options: Any,
 ) -> dict[str, Any]:
     """Look for anomalies in a scene: scores, ranked anomalies, a report and a quicklook, in one folder.
@@ -54,6 +57,10 @@ def survey(
         Drop an unfinished run instead of continuing it.
     decide : ListOptions or mapping, optional
         How the anomalies are chosen: fields of `ListOptions` such as ``false_objects``, ``rule`` or ``min_pixels``.
+    library : path, optional
+        A spectral library, as `hsad.explain` takes it: the list and the page say what the anomalies are most like.
+    kinds : int
+        Number of kinds, the strongest ones, of which the page shows more places that are like them; 0 for none.
 
     Returns
     -------
@@ -67,6 +74,7 @@ def survey(
     HsadError
         As `hsad.detect_to_file` and `hsad.polygons`.
     """
+    NamingOptions(library, kinds)  # refuses what is out of range
     chosen = decide if isinstance(decide, ListOptions) else ListOptions.of(decide or {})
     target = Path(folder)
     try:
@@ -86,10 +94,12 @@ def survey(
     said = answer(anomalies)
     given = {name: value for name, value in options.items() if name in _SAME_BACKGROUND and value is not None}
     account = Account(scene, given, window_origin(run)(beside.cube) if {"region", "bbox"} & set(given) else (0, 0))
-    reasons = explained(anomalies, scores, beside, account)
+    reasons = explained(anomalies, scores, beside, account, library)
     anomalies = with_reasons(anomalies, reasons)
     write_anomalies(anomalies, paths["anomalies"], overwrite=overwrite)
-    write_page(paths["report"], anomalies, scores, beside, reasons, overwrite=overwrite)
+    found = siblings_of(scene, paths["anomalies"], anomalies, kinds, options)
+    described = described_kinds(anomalies, reasons, found, paths["anomalies"])
+    write_page(paths["report"], anomalies, scores, beside, reasons, kinds=described, overwrite=overwrite)
     draw_quicklook(
         scores,
         beside,

@@ -9,7 +9,7 @@ from typing import Any
 
 from hsad.anomalies.gathered import Gathered
 from hsad.anomalies.opened import Scene, open_scores, window_origin
-from hsad.anomalies.options import ListOptions
+from hsad.anomalies.options import KINDS, ListOptions, NamingOptions
 from hsad.anomalies.vectors import read_anomalies
 from hsad.detectors.base import Detector
 from hsad.files import command_files
@@ -51,6 +51,8 @@ def survey(
     overwrite: bool = False,
     restart: bool = False,
     decide: ListOptions | Mapping[str, Any] | None = None,
+    library: str | Path | None = None,
+    kinds: int = KINDS,
     at_once: int | None = None,
     **options: Any,
 ) -> dict[str, Any] | list[dict[str, Any]]:
@@ -71,6 +73,9 @@ def survey(
         Drop an unfinished run instead of continuing it.
     decide : ListOptions or mapping, optional
         How the anomalies are chosen: fields of `ListOptions` such as ``false_objects``, ``rule`` or ``min_pixels``.
+    library, kinds : path, optional, and int
+        A spectral library for names of the anomalies, and the number of kinds of which more places are shown; see
+        `hsad.report.survey.survey`.
     at_once : int, optional
         Number of scenes that are surveyed at the same time, each in a process. By default as many as there are
         processors, and 2 GB of memory for each.
@@ -101,7 +106,10 @@ def survey(
     named = [str(one) for one in scene] if several else [str(scene)] if isinstance(scene, str | Path) else None
     scenes = None if named is None else expand_scenes(named)
     if scenes is None or (not several and scenes == named):
-        return survey_scene(scene, folder, method, overwrite=overwrite, restart=restart, decide=decide, **options)
+        return survey_scene(
+            scene, folder, method, overwrite=overwrite, restart=restart, decide=decide, library=library, kinds=kinds,
+            **options,
+        )  # fmt: skip
     found = survey_many(
         scenes,
         folder,
@@ -109,6 +117,8 @@ def survey(
         overwrite=overwrite,
         restart=restart,
         decide=decide,
+        library=library,
+        kinds=kinds,
         many=ManyOptions(at_once),
         **options,
     )
@@ -132,6 +142,8 @@ def survey_many(
     overwrite: bool = False,
     restart: bool = False,
     decide: ListOptions | Mapping[str, Any] | None = None,
+    library: str | Path | None = None,
+    kinds: int = KINDS,
     many: ManyOptions | None = None,
     tell: Callable[[BaseException], str] = str,
     **options: Any,
@@ -141,7 +153,7 @@ def survey_many(
     Parameters
     ----------
     scenes : sequence of str
-    folder, method, overwrite, restart, decide, **options
+    folder, method, overwrite, restart, decide, library, kinds, **options
         As for `survey`.
     many : ManyOptions, optional
     tell : callable
@@ -158,12 +170,15 @@ def survey_many(
         When an option is wrong, or the folder or a file over all scenes cannot be written.
     """
     chosen = decide if isinstance(decide, ListOptions) else ListOptions.of(decide or {})
+    NamingOptions(library, kinds)
     Request.of(method, options)  # refuses a wrong option before any work
     target = make_folder(folder)
-    asked = asked_for({"method": method, **options, **chosen.to_dict()})
+    asked = asked_for({"method": method, **options, **chosen.to_dict(), "library": library, "kinds": kinds})
     parts = parts_of(scenes, target, lambda name: f"{name}/{RECORD}", asked)
     at_once, shared = shares_of(options, len(parts), many or ManyOptions())
-    work = {"method": method, "decide": chosen, "restart": restart, **shared}
+    work = {
+        "method": method, "decide": chosen, "restart": restart, "library": library, "kinds": kinds, **shared,
+    }  # fmt: skip
     outcomes = []
     for done in work_through(
         parts,

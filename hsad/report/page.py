@@ -156,7 +156,8 @@ def _json(data: Mapping[str, Any]) -> str:
 
 def _facts(anomalies: Anomalies, scores: ScoreMap, scene: Scene, colours: str) -> list[tuple[str, str]]:
     grid, threshold = scores.grid, anomalies.threshold
-    interval, false = threshold["interval"], threshold["expected_false"]
+    said = answer(anomalies)
+    interval, false, most = threshold["interval"], said["expected_false"], "at most " if said["at_most"] else ""
     cube, stated = scene.cube, getattr(scores.values, "attrs", {})
     checksum = stated.get("source_sha256")
     rows = [
@@ -169,10 +170,7 @@ def _facts(anomalies: Anomalies, scores: ScoreMap, scene: Scene, colours: str) -
         ("Parameters", ", ".join(f"{name} = {value}" for name, value in scores.parameters.items())),
         ("Learned", ", ".join(f"{name} = {_number(value)}" for name, value in scores.background.items())),
         ("Threshold", f"{threshold['threshold']:.6g} by rule {threshold['rule']}"),
-        (
-            "Expected false",
-            "not known" if false is None else f"{false:.3g}",
-        ),
+        ("Expected false", "not known" if false is None else f"{most}{false:.3g} of {len(anomalies)}"),
         ("90 % interval", "-" if interval is None else f"{interval[0]:.3g} to {interval[1]:.3g}"),
         ("Doubts", "; ".join(threshold["doubts"]) or "none"),
         ("Smallest, merged", f"{_pixels(threshold['min_pixels'])}; {_pixels(threshold['merge'])} apart"),

@@ -14,7 +14,6 @@ from hsad.anomalies.opened import Scene, open_scores, window_origin
 from hsad.anomalies.options import KINDS, ListOptions, NamingOptions
 from hsad.anomalies.vectors import write_anomalies
 from hsad.detectors.base import Detector
-from hsad.errors import OutputError
 from hsad.files import check_output
 from hsad.job.files import detect_to_file
 from hsad.job.options import RunOptions, SceneOptions
@@ -77,10 +76,6 @@ def survey(
     NamingOptions(library, kinds)  # refuses what is out of range
     chosen = decide if isinstance(decide, ListOptions) else ListOptions.of(decide or {})
     target = Path(folder)
-    try:
-        target.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{target}: the folder cannot be made ({error.strerror})") from error
     paths = {output: target / name for output, name in NAMES.items()}
     for path in paths.values():
         check_output(path, (), overwrite=overwrite)

@@ -176,5 +176,5 @@ def test_the_command_prints_one_line(scene, tmp_path, capsys):
 
 def test_folders_that_cannot_be_are_named(scene, tmp_path):
     (tmp_path / "file").write_text("x")
-    with pytest.raises(OutputError, match="cannot be made"):
+    with pytest.raises(OutputError, match="file is not a folder"):
         hsad.survey(scene, tmp_path / "file")

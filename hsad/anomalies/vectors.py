@@ -259,7 +259,9 @@ def _write(anomalies: Anomalies, staged: Path, target: Path) -> None:
     elif suffix == ".kml":
         degrees = anomalies.in_degrees()
         if degrees is None:
-            raise OutputError(f"{target}: KML holds longitude and latitude, and there is no way to them: choose .gpkg")
+            raise OutputError(
+                f"{target}: KML holds longitude and latitude, to which this scene has no way: choose .gpkg"
+            )
         write_layer(staged, target, LAYER, degrees, plain, "EPSG:4326")
     elif suffix == ".csv":
         staged.write_text(csv_text(plain), encoding="utf-8", newline="")

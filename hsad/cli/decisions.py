@@ -221,4 +221,5 @@ def survey(
     outcome(result["headline"])
     if result["marks"]:
         outcome(f"{result['marks']}.", err=True)
-    outcome(f"{result['report']} shows them, {result['anomalies']} is for a GIS. {result['sentence']}", err=True)
+    outcome(f"{result['report']} shows the answer, {result['anomalies']} is for a GIS.", err=True)
+    outcome(result["sentence"], err=True)

@@ -105,9 +105,8 @@ class _Algorithm(QgsProcessingAlgorithm):
 
     def add_false_objects(self) -> None:
         number = QgsProcessingParameterNumber.Double
-        self.addParameter(
-            QgsProcessingParameterNumber("FALSE", "False objects accepted ...", number, 10.0, minValue=0.01)
-        )
+        text = "False objects accepted (empty: all that is more probably real than background) ..."
+        self.addParameter(QgsProcessingParameterNumber("FALSE", text, number, None, optional=True, minValue=0.01))
         self.addParameter(
             QgsProcessingParameterNumber("PER", "... per this number of pixels", number, 10000.0, minValue=1)
         )
@@ -126,6 +125,8 @@ class _Algorithm(QgsProcessingAlgorithm):
         return arguments
 
     def false_arguments(self, parameters: dict[str, Any], context: Any) -> list[str]:
+        if parameters.get("FALSE") in (None, ""):
+            return []
         false, per = (self.parameterAsDouble(parameters, name, context) for name in ("FALSE", "PER"))
         return ["--false-objects", repr(false), "--per", repr(per)]
 
@@ -187,7 +188,7 @@ class Threshold(_Algorithm):
         output = str(Path(self.parameterAsString(parameters, "ANOMALIES", context)).with_suffix(".gpkg"))
         options = self.false_arguments(parameters, context)
         result = run_hsad(["threshold", layer.source(), "-o", output, "--overwrite", *options], feedback)
-        feedback.pushInfo(result["sentence"])
+        feedback.pushInfo(f"{result['headline']}. {result['sentence']}")
         return {"ANOMALIES": output}
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hsad.anomalies.grades import grade_scores
 from hsad.anomalies.null.bank import BankNull, bank_methods, bank_table
 from hsad.anomalies.null.clean import CleanNull
 from hsad.anomalies.null.doubts import Doubt
@@ -100,6 +101,13 @@ class Threshold:
         """Return the share of background that reaches each score; NaN where it is not known."""
         return np.full(np.shape(scores), np.nan) if self.null is None else self.null.p_value(scores)
 
+    def _grade_scores(self) -> dict[str, float | None]:
+        """Return the lowest score that has each grade; empty where probabilities are not known."""
+        highest = max(self.value, float(self.tail.peaks[0]) if len(self.tail.peaks) else self.value)
+        if self.null is None or np.isnan(self.null.p_false(highest)):
+            return {}
+        return grade_scores(self.null.p_false, self.value, highest)
+
     def to_dict(self) -> dict[str, Any]:
         """Return the threshold as JSON holds it; ``sentence`` and ``doubts`` are texts for people."""
         told: dict[str, Any] = {
@@ -113,6 +121,7 @@ class Threshold:
             "rough": self.rough,
             "trusted": self.trusted,
             "doubts": [str(doubt) for doubt in self.doubts],
+            "grade_scores": self._grade_scores(),
             "options": self.options.to_dict(),
         }
         return {**told, "sentence": " ".join(filter(None, (origin_sentence(told), doubts_sentence(told))))}

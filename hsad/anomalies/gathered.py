@@ -11,11 +11,12 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from hsad.anomalies.grades import GRADES
 from hsad.anomalies.marks.states import STATES
 from hsad.anomalies.vectors import COLUMNS, LAYER, SPECTRA, open_layer
 from hsad.files import publish, staging, whole_file
-from hsad.products.layers import add_style, csv_text, write_layer
-from hsad.products.styles import vector_style
+from hsad.products.layers import add_styles, csv_text, write_layer
+from hsad.products.styles import vector_styles
 from hsad.scene.antimeridian import cut_at_antimeridian
 from hsad.scene.ground import in_degrees
 
@@ -80,7 +81,7 @@ class Gathered:
         target = folder / NAMES[0]
         with staging(target) as stage:
             write_layer(stage / target.name, target, LAYER, self.outline, self.columns, "EPSG:4326")
-            add_style(stage / target.name, target, LAYER, vector_style(STATES), "anomalies by state, written by hsad")
+            add_styles(stage / target.name, target, LAYER, vector_styles(STATES, GRADES))
             publish(stage / target.name, target, overwrite=True)
         with whole_file(folder / NAMES[1], (".csv",), overwrite=True) as staged:
             staged.write_text(csv_text(self.columns), encoding="utf-8", newline="")

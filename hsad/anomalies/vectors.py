@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hsad.anomalies.grades import GRADES
 from hsad.anomalies.marks.states import STATES, state_of
 from hsad.errors import OutputError, SceneError
 from hsad.files import check_output, publish, staging
-from hsad.products.layers import SHAPEFILE, add_style, csv_text, layer_errors, write_layer
-from hsad.products.styles import vector_style
+from hsad.products.layers import SHAPEFILE, add_styles, csv_text, layer_errors, write_layer
+from hsad.products.styles import vector_styles
 from hsad.readers.existing import existing_file
 from hsad.scene.antimeridian import cut_at_antimeridian
 from hsad.scene.cube import GeoGrid
@@ -248,12 +249,13 @@ def _write(anomalies: Anomalies, staged: Path, target: Path) -> None:
         metadata = {"threshold": json.dumps(dict(anomalies.threshold))}
         if anomalies.waiting:
             metadata["waiting_marks"] = json.dumps([dict(mark) for mark in anomalies.waiting])
+        styles = vector_styles(STATES, GRADES)
         write_layer(staged, target, LAYER, anomalies.outline, columns, crs, metadata)
         if anomalies.candidates is not None:
             below = {name: np.asarray(anomalies.candidates.columns[name]) for name in COLUMNS}
             write_layer(staged, target, CANDIDATES, anomalies.candidates.outline, below, crs)
-            add_style(staged, target, CANDIDATES, vector_style(STATES), "candidates by state, written by hsad")
-        add_style(staged, target, LAYER, vector_style(STATES), "anomalies by state, written by hsad")
+            add_styles(staged, target, CANDIDATES, {"by state": styles["by state"]})
+        add_styles(staged, target, LAYER, styles)
     elif suffix == ".shp":
         write_layer(staged, target, target.stem, anomalies.outline, plain, crs)
     elif suffix == ".kml":

@@ -136,16 +136,12 @@ def plain_number(value: float) -> str:
 
 
 def _marks(anomalies: Anomalies, start: float) -> list[tuple[float, str]]:
-    """Return scores that have a meaning: where each grade of the list begins."""
-    grades, scores = anomalies.columns.get("grade"), anomalies.columns["score_max"]
-    if grades is None or anomalies.threshold["rule"] != "list":
-        return []
-    found = [(start, _meaning(*GRADES[-1]))]
-    for name, most in GRADES[-2::-1]:
-        reached = scores[np.asarray(grades == name, dtype=np.bool_)]
-        if reached.size:
-            found.append((float(reached.min()), _meaning(name, most)))
-    return found
+    """Return scores that have a meaning, rising: where each grade begins within the list."""
+    scores = anomalies.threshold["grade_scores"]
+    marks = [(scores[name], _meaning(name, most)) for name, most in reversed(GRADES) if scores.get(name) is not None]
+    if anomalies.threshold["rule"] == "list" and marks:  # rounding puts the lowest grade beside the start
+        marks[0] = (start, marks[0][1])
+    return marks
 
 
 def _meaning(grade: str, most: float) -> str:

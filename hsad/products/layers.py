@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["SHAPEFILE", "add_style", "csv_text", "layer_errors", "write_layer"]
+__all__ = ["SHAPEFILE", "add_styles", "csv_text", "layer_errors", "write_layer"]
 
 SHAPEFILE = (".dbf", ".shx", ".prj", ".cpg", ".shp")
 """The files of a shapefile, in the order in which they get their names."""
@@ -127,8 +127,8 @@ def _of_shapefile(column: NDArray[Any]) -> NDArray[Any]:
     return np.array(cut, dtype=object)
 
 
-def add_style(path: Path, target: Path, layer: str, style: str, description: str) -> None:
-    """Add the style with which QGIS draws a layer to a GeoPackage.
+def add_styles(path: Path, target: Path, layer: str, styles: Mapping[str, str]) -> None:
+    """Add styles of QGIS to a GeoPackage, by their names; QGIS draws the layer with the first one.
 
     Raises
     ------
@@ -138,11 +138,14 @@ def add_style(path: Path, target: Path, layer: str, style: str, description: str
     try:
         with closing(sqlite3.connect(path)) as database, database:
             database.executescript(_STYLE_TABLE)
-            database.execute(
+            database.executemany(
                 "INSERT INTO layer_styles (f_table_catalog, f_table_schema, f_table_name, f_geometry_column, "
                 "styleName, styleQML, styleSLD, useAsDefault, description, owner, ui) "
-                "VALUES ('', '', ?, 'geom', ?, ?, '', 1, ?, '', NULL)",
-                (layer, layer, style, description),
+                "VALUES ('', '', ?, 'geom', ?, ?, '', ?, ?, '', NULL)",
+                [
+                    (layer, name, style, place == 0, f"{layer} {name}, written by hsad")
+                    for place, (name, style) in enumerate(styles.items())
+                ],
             )
             database.execute(
                 "INSERT OR IGNORE INTO gpkg_contents (table_name, data_type, identifier, description, srs_id) "

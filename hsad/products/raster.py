@@ -16,6 +16,7 @@ from hsad.gdal import drop_statistics, gdal_errors, open_raster, statistics
 from hsad.products.cog import BLOCK, same_values, state_statistics, to_cog
 from hsad.products.ortho import Spool
 from hsad.products.provenance import Provenance, source_file
+from hsad.products.score_classes import classes_by_share
 from hsad.products.space import reserve_space
 from hsad.products.stac import stac_item
 from hsad.products.styles import raster_style
@@ -228,7 +229,7 @@ class ScoreWriter:
             descriptions=self.descriptions,
         )
         staged[item].write_text(json.dumps(document, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-        staged[style].write_text(raster_style(bands[0]), encoding="utf-8")
+        staged[style].write_text(raster_style(classes_by_share(bands[0])), encoding="utf-8")
         # The names are checked again, because the run may have taken hours.
         check_output(self.path, RASTER_SUFFIXES, overwrite=self._overwrite)
         _check_companions(self.path, overwrite=self._overwrite)

@@ -6,38 +6,40 @@ import math
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
-import numpy as np
-
-from hsad.products.palette import SCORE_PALETTE, STRETCH, is_logarithmic
+from hsad.products.palette import GRADE_COLORS, GRADE_DASHES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hsad.products.summary import BandSummary
+    from hsad.products.score_classes import ScoreClass
 
-__all__ = ["STATE_COLORS", "raster_style", "vector_style"]
+__all__ = ["STATE_COLORS", "raster_style", "vector_styles"]
 
 STATE_COLORS = {"pending": "#ffb000", "real": "#1fb57a", "not real": "#7f8aa3", "unsure": "#cc79a7"}
 """Colours of anomalies by the state of their review; colour-blind users can distinguish them on light and dark maps."""
 
+_QT_DASHES = {"-": "solid", "--": "dash", ":": "dot"}
+"""Names of line styles in QGIS, by the letters of matplotlib."""
+
 _VERSION = "3.22.0"  # the oldest QGIS with all elements of the styles
 
 
-def raster_style(band: BandSummary) -> str:
+def raster_style(classes: Sequence[ScoreClass]) -> str:
     """Return a QGIS style for the first band of a score raster.
 
     Parameters
     ----------
-    band : BandSummary
-        The palette covers its `low` to its `high`, or 0 to 1 for an empty band.
+    classes : sequence of ScoreClass
+        From the lowest to the highest, as `hsad.products.score_classes` makes them.
 
     Returns
     -------
     str
-        The document. The raster is drawn in single-band pseudocolor, linear between the colours of the palette, which
-        are spaced evenly or logarithmically (`is_logarithmic`). Nodata is transparent.
+        The document. The raster is drawn in single-band pseudocolor with one colour for each class. Nodata is
+        transparent.
     """
-    low, high = (band.low, band.high) if math.isfinite(band.low) else (0.0, 1.0)
+    ends = [one.upper for one in classes if math.isfinite(one.upper)]
+    low, high = min(ends), max(ends)
     root = ET.Element("qgis", version=_VERSION, styleCategories="Symbology", hasScaleBasedVisibilityFlag="0")
     pipe = ET.SubElement(root, "pipe")
     provider = ET.SubElement(pipe, "provider")
@@ -62,16 +64,9 @@ def raster_style(band: BandSummary) -> str:
     )
     ET.SubElement(renderer, "rasterTransparency")
     origin = ET.SubElement(renderer, "minMaxOrigin")
-    for name, text in (
-        ("limits", "CumulativeCut"),
-        ("extent", "WholeRaster"),
-        ("statAccuracy", "Exact"),
-        ("cumulativeCutLower", f"{STRETCH[0] / 100:g}"),
-        ("cumulativeCutUpper", f"{STRETCH[1] / 100:g}"),
-        ("stdDevFactor", "2"),
-    ):
+    for name, text in (("limits", "None"), ("extent", "WholeRaster"), ("statAccuracy", "Exact")):
         ET.SubElement(origin, name).text = text
-    _shader(ET.SubElement(renderer, "rastershader"), low, high)
+    _shader(ET.SubElement(renderer, "rastershader"), classes, low, high)
     ET.SubElement(pipe, "brightnesscontrast", brightness="0", contrast="0", gamma="1")
     ET.SubElement(
         pipe,
@@ -93,12 +88,12 @@ def raster_style(band: BandSummary) -> str:
     return doctype + ET.tostring(root, encoding="unicode") + "\n"
 
 
-def _shader(parent: ET.Element, low: float, high: float) -> None:
-    """Add the colours as items at their values, which QGIS draws, and as the colour ramp, which its dialog shows."""
+def _shader(parent: ET.Element, classes: Sequence[ScoreClass], low: float, high: float) -> None:
+    """Add the classes as items at their upper ends, which QGIS draws, and a colour ramp, which its dialog shows."""
     shader = ET.SubElement(
         parent,
         "colorrampshader",
-        colorRampType="INTERPOLATED",
+        colorRampType="DISCRETE",
         classificationMode="1",
         clip="0",
         minimumValue=repr(low),
@@ -106,56 +101,80 @@ def _shader(parent: ET.Element, low: float, high: float) -> None:
         labelPrecision="4",
     )
     ramp = ET.SubElement(shader, "colorramp", type="gradient", name="[source]")
-    places = np.linspace(0.0, 1.0, len(SCORE_PALETTE))
-    stops = ":".join(
-        f"{place:.6g};{_rgba(color)}" for place, color in zip(places[1:-1], SCORE_PALETTE[1:-1], strict=True)
-    )
     options = ET.SubElement(ramp, "Option", type="Map")
+    stops = ":".join(
+        f"{place:.6g};{_rgba(one.color)}" for place, one in zip(_inner(classes), classes[1:-1], strict=True)
+    )
     for name, value in (
-        ("color1", _rgba(SCORE_PALETTE[0])),
-        ("color2", _rgba(SCORE_PALETTE[-1])),
-        ("discrete", "0"),
+        ("color1", _rgba(classes[0].color)),
+        ("color2", _rgba(classes[-1].color)),
+        ("discrete", "1"),
         ("rampType", "gradient"),
         ("stops", stops),
     ):
         ET.SubElement(options, "Option", type="QString", name=name, value=value)
-    spaced = np.geomspace if is_logarithmic(low, high) else np.linspace
-    for value, color in zip(spaced(low, high, len(SCORE_PALETTE)), SCORE_PALETTE, strict=True):
-        ET.SubElement(shader, "item", value=repr(float(value)), color=color, alpha="255", label=f"{value:.4g}")
+    for one in classes:
+        value = repr(one.upper) if math.isfinite(one.upper) else "inf"
+        ET.SubElement(shader, "item", value=value, color=one.color, alpha=str(one.alpha), label=one.label)
 
 
-def vector_style(states: Sequence[str]) -> str:
-    """Return a QGIS style for anomalies: outlines in the colour of their state, labelled with their rank.
+def _inner(classes: Sequence[ScoreClass]) -> list[float]:
+    """Return the places of the classes between the first and the last one on a ramp from 0 to 1."""
+    return [place / (len(classes) - 1) for place in range(1, len(classes) - 1)]
+
+
+def vector_styles(states: Sequence[str], grades: Sequence[tuple[str, float]]) -> dict[str, str]:
+    """Return QGIS styles for anomalies, by their names: outlines in the colour of a class, labelled with their rank.
 
     Parameters
     ----------
     states : sequence of str
         Values of the field ``state``, keys of `STATE_COLORS`.
+    grades : sequence of (str, float)
+        Values of the field ``grade``, keys of `GRADE_COLORS`, each with its largest probability of being background.
 
     Returns
     -------
-    str
-        The document.
+    dict of str to str
+        The documents: "by grade", which QGIS takes first, and "by state".
     """
+    graded = [
+        (
+            name,
+            f"{name}: background with probability {most:g} at most",
+            GRADE_COLORS[name],
+            _QT_DASHES[GRADE_DASHES[name]],
+        )
+        for name, most in grades
+    ]
+    return {
+        "by grade": _outlines("grade", [*graded, ("", "without a grade", "#ffffff", "solid")]),
+        "by state": _outlines("state", [(state, state, STATE_COLORS[state], "solid") for state in states]),
+    }
+
+
+def _outlines(field: str, classes: Sequence[tuple[str, str, str, str]]) -> str:
+    """Return a style with a value, a label, a colour and a line style for each class; a dark edge lies under all."""
     root = ET.Element("qgis", version=_VERSION, styleCategories="Symbology|Labeling", labelsEnabled="1")
     renderer = ET.SubElement(
-        root, "renderer-v2", type="categorizedSymbol", attr="state", enableorderby="0", forceraster="0"
+        root, "renderer-v2", type="categorizedSymbol", attr=field, enableorderby="0", forceraster="0"
     )
     categories = ET.SubElement(renderer, "categories")
     symbols = ET.SubElement(renderer, "symbols")
-    for number, state in enumerate(states):
-        ET.SubElement(categories, "category", render="true", value=state, symbol=str(number), label=state)
+    for number, (value, label, color, dash) in enumerate(classes):
+        ET.SubElement(categories, "category", render="true", value=value, symbol=str(number), label=label)
         symbol = ET.SubElement(symbols, "symbol", type="fill", name=str(number), alpha="1", clip_to_extent="1")
-        layer = ET.SubElement(symbol, "layer", {"class": "SimpleFill", "enabled": "1", "locked": "0", "pass": "0"})
-        for key, value in (
-            ("color", "0,0,0,0"),
-            ("style", "no"),
-            ("outline_color", _rgba(STATE_COLORS[state])),
-            ("outline_style", "solid"),
-            ("outline_width", "0.6"),
-            ("outline_width_unit", "MM"),
-        ):
-            ET.SubElement(layer, "prop", k=key, v=value)
+        for ink, width, style in (("#000000", "1.1", "solid"), (color, "0.6", dash)):
+            layer = ET.SubElement(symbol, "layer", {"class": "SimpleFill", "enabled": "1", "locked": "0", "pass": "0"})
+            for key, setting in (
+                ("color", "0,0,0,0"),
+                ("style", "no"),
+                ("outline_color", _rgba(ink)),
+                ("outline_style", style),
+                ("outline_width", width),
+                ("outline_width_unit", "MM"),
+            ):
+                ET.SubElement(layer, "prop", k=key, v=setting)
     labeling = ET.SubElement(root, "labeling", type="simple")
     settings = ET.SubElement(labeling, "settings", calloutType="simple")
     text = ET.SubElement(

@@ -10,6 +10,7 @@ import numpy as np
 
 from hsad.gdal import open_raster
 from hsad.products.palette import STRETCH
+from hsad.products.score_classes import CLASS_PERCENTILES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,6 +38,8 @@ class BandSummary:
         Number of finite values, and number of pixels.
     low, high : float
         The percentiles `STRETCH` of all values, or of a regular sample if there are more than a million pixels.
+    limits : tuple of float
+        The percentiles `CLASS_PERCENTILES` of the same values.
     """
 
     minimum: float
@@ -47,6 +50,7 @@ class BandSummary:
     size: int
     low: float
     high: float
+    limits: tuple[float, ...]
 
     @property
     def valid_percent(self) -> float:
@@ -94,8 +98,11 @@ def _summarize_band(dataset: Any, band: int, rows: int, cols: int) -> BandSummar
         mean += shift * values.size / total
         count = total
         minimum, maximum = min(minimum, float(values.min())), max(maximum, float(values.max()))
-    low, high = stretch(np.concatenate(sample))
+    known = np.concatenate(sample)
+    low, high = stretch(known)
+    known = known[np.isfinite(known)]
+    limits = tuple(np.percentile(known.astype(np.float64), CLASS_PERCENTILES).tolist()) if known.size else ()
     if count == 0:
         minimum = maximum = mean = squares = math.nan
     stddev = math.sqrt(squares / count) if count else math.nan
-    return BandSummary(minimum, maximum, float(mean), stddev, count, rows * cols, low, high)
+    return BandSummary(minimum, maximum, float(mean), stddev, count, rows * cols, low, high, limits)

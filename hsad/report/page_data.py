@@ -64,8 +64,7 @@ def page_data(
     grid = scores.grid
     metres = _metres(grid)
     grey, scale = score_picture(scores, anomalies)
-    candidates = getattr(anomalies, "candidates", None)
-    everything = [anomalies] if candidates is None else [anomalies, candidates]
+    everything = [anomalies] if anomalies.candidates is None else [anomalies, anomalies.candidates]
     columns = [name for name in COLUMNS if name not in _LEFT_OUT]
     records = [record for part in everything for record in part.records()]
     table = {name: [record[name] for record in records] for name in columns}

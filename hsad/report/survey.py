@@ -22,6 +22,7 @@ from hsad.products.stac import add_asset
 from hsad.report.kinds import described_kinds, siblings_of
 from hsad.report.page import write_page
 from hsad.report.reasons import Account, explained, with_reasons
+from hsad.report.restyle import restyle
 
 __all__ = ["NAMES", "survey"]
 
@@ -92,6 +93,7 @@ def survey(
     reasons = explained(anomalies, scores, beside, account, library)
     anomalies = with_reasons(anomalies, reasons)
     write_anomalies(anomalies, paths["anomalies"], overwrite=overwrite)
+    restyle(paths["scores"], anomalies)
     found = siblings_of(scene, paths["anomalies"], anomalies, kinds, options)
     described = described_kinds(anomalies, reasons, found, paths["anomalies"])
     write_page(paths["report"], anomalies, scores, beside, reasons, kinds=described, overwrite=overwrite)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from contextlib import closing
+from xml.etree import ElementTree as ET
 
 import numpy as np
 import pyogrio
@@ -180,11 +181,13 @@ def test_files_are_read_by_others(tmp_path, crs, transform):
     assert shapely.equals(outlines, found.outline).all()
     assert (meta["crs"] is not None) == (crs is not None)
     with sqlite3.connect(tmp_path / "a.gpkg") as database:
-        name, qml, default = database.execute(
-            "SELECT f_table_name, styleQML, useAsDefault FROM layer_styles"
-        ).fetchone()
-        assert (name, default) == ("anomalies", 1)
-        assert 'attr="state"' in qml
+        styles = database.execute("SELECT styleName, f_table_name, styleQML, useAsDefault FROM layer_styles").fetchall()
+        assert [(name, table, default) for name, table, _, default in styles] == [
+            ("by grade", "anomalies", 1),
+            ("by state", "anomalies", 0),
+        ]
+        for (_, _, text, _), field in zip(styles, ("grade", "state"), strict=True):
+            assert ET.fromstring(text).find("renderer-v2").get("attr") == field  # noqa: S314  hsad wrote it
         contents = dict(database.execute("SELECT table_name, data_type FROM gpkg_contents"))
     database.close()
     assert contents == {"anomalies": "features", "layer_styles": "attributes"}

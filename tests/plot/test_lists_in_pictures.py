@@ -57,7 +57,7 @@ def test_the_colour_bar_starts_at_the_list_and_ends_at_the_highest_score():
 
 def test_the_bar_of_the_default_list_says_what_a_score_means():
     scores, found = listed()
-    found.threshold["rule"] = "list"
+    found.threshold.update(rule="list", grade_scores={"possible": 4.0, "likely": 7.0, "almost certain": 9.0})
     bar = plot_scores(scores, anomalies=found).axes[-1]
     ticks = dict(zip(bar.get_yticks(), bar.get_yticklabels(), strict=True))
     words = {score: label.get_text() for score, label in ticks.items() if "background" in label.get_text()}
@@ -132,7 +132,7 @@ def test_an_empty_list_has_a_dark_picture(tmp_path):
 
 
 def test_numbers_of_neighbours_do_not_cover_each_other():
-    values = np.zeros((100, 100))
+    values = np.random.default_rng(0).uniform(0, 3, (100, 100))
     values[10:90:8, 10:90:8] = np.linspace(5, 9, 100).reshape(10, 10)
     found = hsad.polygons(values, threshold=4.0)
     figure = plot_scores(values, anomalies=found)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-import math
 from xml.etree import ElementTree as ET
 
 import jsonschema
@@ -21,6 +20,7 @@ from rasterio.crs import CRS
 
 from hsad.products import write_scores
 from hsad.products.palette import SCORE_PALETTE
+from hsad.products.score_classes import classes_of_list
 from hsad.products.stac import footprint
 from hsad.scene.cube import GeoGrid
 
@@ -216,47 +216,56 @@ def test_footprint_is_split_at_the_antimeridian(tmp_path):
     assert south < north
 
 
-def test_style_is_what_qgis_reads(tmp_path):
+def style_items(path):
+    root = ET.parse(path.with_suffix(".qml")).getroot()  # noqa: S314  written by this test
+    renderer = root.find("pipe/rasterrenderer")
+    assert (renderer.get("type"), renderer.get("band")) == ("singlebandpseudocolor", "1")
+    shader = renderer.find("rastershader/colorrampshader")
+    assert shader.get("colorRampType") == "DISCRETE"
+    items = shader.findall("item")
+    return [float(item.get("value")) for item in items], items
+
+
+def test_style_has_five_classes_by_the_share_of_pixels(tmp_path):
     values = np.arange(2000.0).reshape(40, 50)
     values[0, :10] = np.nan
     path, _ = written(tmp_path, GeoGrid(40, 50, UTM, ROTATED), values)
     text = path.with_suffix(".qml").read_text(encoding="utf-8")
     assert text.startswith("<!DOCTYPE qgis")
-    root = ET.fromstring(text)  # noqa: S314  written by this test
-    assert root.tag == "qgis"
-    renderer = root.find("pipe/rasterrenderer")
-    assert renderer.get("type") == "singlebandpseudocolor"
-    assert renderer.get("band") == "1"
-    shader = renderer.find("rastershader/colorrampshader")
-    assert shader.get("colorRampType") == "INTERPOLATED"
-    items = shader.findall("item")
-    places = [float(item.get("value")) for item in items]
-    low, high = np.nanpercentile(values, (50, 99.9))
-    np.testing.assert_allclose(places, np.linspace(low, high, len(items)), rtol=1e-12)
-    assert [item.get("color") for item in items] == list(SCORE_PALETTE)
-    assert {item.get("alpha") for item in items} == {"255"}
-    assert float(renderer.get("classificationMin")) == pytest.approx(low)
-    stops = shader.find("colorramp/Option/Option[@name='stops']").get("value").split(":")
-    assert len(stops) == len(SCORE_PALETTE) - 2
-
-
-def test_style_of_heavy_tailed_scores_is_logarithmic(tmp_path):
-    values = np.geomspace(1.0, 1e6, 2000).reshape(40, 50)
-    path, _ = written(tmp_path, GeoGrid(40, 50, UTM, ROTATED), values)
-    items = ET.parse(path.with_suffix(".qml")).getroot().iter("item")  # noqa: S314  written by this test
-    places = [float(item.get("value")) for item in items]
-    low, high = np.percentile(values.astype("f4"), (50, 99.9))
-    np.testing.assert_allclose(np.diff(np.log(places)), np.log(high / low) / (len(SCORE_PALETTE) - 1))
-    assert places[0] == pytest.approx(low)
+    places, items = style_items(path)
+    np.testing.assert_allclose(places[:-1], np.nanpercentile(values, (50, 95, 99, 99.9)))
+    assert places[-1] == np.inf
+    labels = [item.get("label") for item in items]
+    assert labels == ["lower half of the scores", "upper half", "highest 5 %", "highest 1 %", "highest 0.1 %"]
+    assert [item.get("alpha") for item in items] == ["0", "150", "255", "255", "255"]
+    assert len({item.get("color") for item in items}) == 5
 
 
 @pytest.mark.parametrize("fill", [np.nan, 3.5])
-def test_style_of_an_empty_or_constant_map_has_a_range(tmp_path, fill):
+def test_style_of_an_empty_or_constant_map_has_classes_that_rise(tmp_path, fill):
     path, _ = written(tmp_path, GeoGrid(6, 5, None, None), np.full((6, 5), fill))
-    shader = ET.parse(path.with_suffix(".qml")).getroot().find(".//colorrampshader")  # noqa: S314  as above
-    low, high = float(shader.get("minimumValue")), float(shader.get("maximumValue"))
-    assert math.isfinite(low)
-    assert high > low
+    places, items = style_items(path)
+    assert len(items) == 5
+    assert (np.diff(places) > 0).all()
+    assert np.isfinite(places[:-1]).all()
+
+
+def test_classes_of_a_list_begin_where_its_grades_begin():
+    grades = {"possible": (0.5, 4.0), "likely": (0.3, 5.0), "almost certain": (0.1, None)}
+    classes = classes_of_list(1.0, 4.0, 9.0, grades)
+    assert [one.upper for one in classes[:3]] == [1.0, 4.0, 5.0]
+    assert classes[3].upper > 9.0  # nothing in the scene is almost certain
+    assert [one.label for one in classes] == [
+        "lower half of the scores",
+        "no better than background",
+        "possible: background with probability 0.5 at most",
+        "likely: background with probability 0.3 at most",
+        "almost certain: background with probability 0.1 at most (no score here)",
+    ]
+    lower = classes_of_list(1.0, 2.0, 9.0, grades)  # a list by another rule starts where nothing is possible yet
+    assert [one.upper for one in lower] == [one.upper for one in classes]
+    thirds = classes_of_list(1.0, 3.0, 9.0, {})
+    np.testing.assert_allclose([one.upper for one in thirds], [1, 3, 5, 7, np.inf])
 
 
 def test_palette_is_perceptually_uniform():

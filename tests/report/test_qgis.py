@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 
 import hsad
+from hsad.anomalies.vectors import read_anomalies
 from hsad.products import write_envi
+from hsad.products.palette import GRADE_COLORS, LISTED_PALETTE
 
 PYTHON = "/usr/bin/python3"
 PROVIDER = Path(hsad.__file__).parent / "gis" / "qgis_provider.py"
@@ -39,8 +41,11 @@ vectors = QgsVectorLayer(folder + "/anomalies.gpkg|layername=anomalies", "anomal
 scores = QgsRasterLayer(folder + "/scores.tif", "scores")
 renderer = type(vectors.renderer()).__name__
 found["vectors"] = [vectors.isValid(), vectors.featureCount(), renderer, vectors.labelsEnabled()]
-found["categories"] = [category.value() for category in vectors.renderer().categories()]
+found["categories"] = [[category.value(), category.label()] for category in vectors.renderer().categories()]
+found["styles"] = vectors.listStylesInDatabase()[2]
 found["scores"] = [scores.isValid(), type(scores.renderer()).__name__]
+items = scores.renderer().shader().rasterShaderFunction().colorRampItemList()
+found["classes"] = [[item.value if item.value < 1e300 else None, item.label] for item in items]
 settings = QgsMapSettings()
 settings.setLayers([vectors, scores])
 settings.setDestinationCrs(scores.crs())
@@ -57,6 +62,7 @@ application.exitQgis()
 
 @pytest.mark.long
 def test_qgis_runs_the_provider_and_draws_the_styles(tmp_path):
+    from matplotlib.colors import to_rgb
     from matplotlib.image import imread
 
     known = subprocess.run([PYTHON, "-c", "import qgis.core"], capture_output=True, check=False)
@@ -84,12 +90,23 @@ def test_qgis_runs_the_provider_and_draws_the_styles(tmp_path):
     valid, count, renderer, labels = found["vectors"]
     assert (valid, renderer, labels) == (True, "QgsCategorizedSymbolRenderer", True)
     assert count > 3
-    assert found["categories"] == ["pending", "real", "not real", "unsure"]
+    categories = dict(found["categories"])
+    assert list(categories) == ["almost certain", "likely", "possible", ""]
+    assert categories["likely"] == "likely: background with probability 0.3 at most"
+    assert set(found["styles"]) == {"by grade", "by state"}
     assert found["scores"] == [True, "QgsSingleBandPseudoColorRenderer"]
     with_trim = hsad.open_cube(found["detect"]["SCORES"]).values[..., 0]
     np.testing.assert_array_equal(with_trim, hsad.detect(tmp_path / "scene.hdr", "rx", trim=0.01).values)
     assert Path(found["threshold"]["ANOMALIES"]).is_file()
+    classes = [label for _, label in found["classes"]]
+    assert classes[:2] == ["lower half of the scores", "no better than background"]
+    assert [text.split(":")[0] for text in classes[2:]] == ["possible", "likely", "almost certain"]
+    graded = {record["grade"]: record["score_max"] for record in read_anomalies(tmp_path / "out" / "anomalies.gpkg")}
+    starts = dict(zip(("possible", "likely"), [value for value, _ in found["classes"][1:3]], strict=True))
+    for grade in starts.keys() & graded.keys():
+        assert starts[grade] <= graded[grade] * 1.001
     picture = imread(tmp_path / "out" / "map.png")[..., :3]
-    orange = (np.abs(picture - np.array([1.0, 0.69, 0.0])) < 0.08).all(axis=-1)
-    assert orange.sum() > 50  # outlines of pending anomalies
-    assert len(np.unique((picture * 15).astype(int).reshape(-1, 3), axis=0)) > 20  # and the palette below them
+    outlines = [np.array(to_rgb(color)) for color in GRADE_COLORS.values()]
+    assert sum((np.abs(picture - color) < 0.08).all(axis=-1).sum() for color in outlines) > 50
+    colors = [np.array(to_rgb(LISTED_PALETTE[place])) for place in (1, 5, -1)]
+    assert any((np.abs(picture - color) < 0.02).all(axis=-1).any() for color in colors)

@@ -139,7 +139,7 @@ function alike(i) {
 }
 function detail(i) {
   if (i < 0) return;
-  $("name").textContent = `Anomaly ${A.id[i]} · ${state[i]}`;
+  $("name").textContent = `${called(i)} · ${state[i]}`;
   $("facts").textContent = facts(i);
   $("reason").textContent = (data.reasons[A.id[i]] || {}).text || reasonOf(i);
   for (const name of ["note", "class"]) { $(`own-${name}`).value = marks[name][i] ?? ""; $(`own-${name}`).disabled = false; }

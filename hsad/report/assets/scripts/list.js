@@ -63,7 +63,13 @@ function arrange() {
 function count() {
   const marked = state.filter((word) => word !== "pending").length;
   const many = total - data.listed;
-  $("count").textContent = `${order.length} of ${plural(total, "anomaly", "anomalies")} shown, ${marked} marked`;
+  const shown = order.filter((i) => !A.further[i]).length, below = order.length - shown;
+  const told = [
+    data.listed || !many ? `${shown === data.listed ? "" : `${shown} of `}${plural(data.listed, "anomaly", "anomalies")}` : "",
+    below ? plural(below, "candidate") : "",
+    marked ? `${marked} marked` : "",
+  ];
+  $("count").textContent = told.filter((part) => part).join(", ");
   $("further").hidden = many === 0;
   $("further").setAttribute("aria-expanded", String(furtherShown));
   $("further").textContent = `${furtherShown ? "▾" : "▸"} ${plural(many, "further candidate")}, no better than background`;
@@ -108,13 +114,13 @@ function step(by) {
 }
 function mark(what) {
   if (chosen < 0) return;
-  const here = order.indexOf(chosen), was = A.id[chosen];
+  const here = order.indexOf(chosen), was = called(chosen);
   state[chosen] = what;
   store();
   const next = order[here + 1];
   if ($("state").value || sortedBy === "state") arrange(); else { count(); drawLegend(); }
   if (next !== undefined && next !== chosen) select(next); else select(chosen);
-  say(`Anomaly ${was} marked ${what}. ${$("live").textContent}`);
+  say(`${was} marked ${what}. ${$("live").textContent}`);
 }
 function markKind(letter, what) {
   let changed = 0;
@@ -123,6 +129,7 @@ function markKind(letter, what) {
   arrange(); detail(chosen); draw();
   say(`${plural(changed, "anomaly", "anomalies")} of kind ${letter} marked ${what}.`);
 }
+const called = (i) => `${A.further[i] ? "Candidate" : "Anomaly"} ${A.id[i]}`;
 const say = (text) => { $("live").textContent = text; };
 function select(i, move = true) {
   chosen = i;
@@ -132,5 +139,5 @@ function select(i, move = true) {
   detail(i);
   if (move) bringInto(A.col[i] + 0.5, A.row[i] + 0.5);
   draw();
-  say(`Anomaly ${A.id[i]}, ${A.grade[i] ? `${A.grade[i]}, ` : ""}score ${short(A.score_max[i])}, ${plural(A.n_pixels[i], "pixel")}, ${state[i]}`);
+  say(`${called(i)}, ${A.grade[i] ? `${A.grade[i]}, ` : ""}score ${short(A.score_max[i])}, ${plural(A.n_pixels[i], "pixel")}, ${state[i]}`);
 }

@@ -49,6 +49,9 @@ GRADE_COLORS = {"almost certain": FOUND_COLOR, "likely": "#ffe14d", "possible": 
 GRADE_DASHES = {"almost certain": "-", "likely": "--", "possible": ":"}
 """Line styles of grades, in the letters of matplotlib."""
 
+CLASS_PERCENTILES = (50.0, 95.0, 99.0, 99.9)
+"""Percentiles between the five classes of scores without a list."""
+
 STRETCH = (50.0, 99.9)
 """Percentiles of the scores at the ends of the palette. The lower half of the scores is black."""
 

@@ -12,10 +12,7 @@ from hsad.products.palette import BELOW_PALETTE, LISTED_PALETTE
 if TYPE_CHECKING:
     from hsad.products.summary import BandSummary
 
-__all__ = ["CLASS_PERCENTILES", "ScoreClass", "classes_by_share", "classes_of_list"]
-
-CLASS_PERCENTILES = (50.0, 95.0, 99.0, 99.9)
-"""Percentiles between the classes of scores without a list."""
+__all__ = ["ScoreClass", "classes_by_share", "classes_of_list"]
 
 _LISTED_COLORS = (LISTED_PALETTE[1], LISTED_PALETTE[5], LISTED_PALETTE[-1])
 _BELOW_ALPHA = 150

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hsad.gdal import open_raster
-from hsad.products.palette import STRETCH
-from hsad.products.score_classes import CLASS_PERCENTILES
+from hsad.products.palette import CLASS_PERCENTILES, STRETCH
 
 if TYPE_CHECKING:
     from pathlib import Path

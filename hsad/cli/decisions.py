@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import click
 
 from hsad.anomalies.options import ListOptions, NamingOptions
 from hsad.cli.detect import run_options
-from hsad.cli.many import survey_all
+from hsad.cli.many import report_all, survey_all, threshold_all
 from hsad.cli.options import (
     OUTPUT,
     DetectCommand,
@@ -33,29 +34,59 @@ _OF_RUNS = ("bands",)
 
 
 @click.command(cls=HsadCommand)
-@click.argument("scores")
+@click.argument("scores", metavar="SCORES...", nargs=-1, required=True)
 @click.option(
     "-o",
     "--output",
     type=OUTPUT,
     required=True,
     metavar="OUT",
-    help="File to write: a mask (.tif), outlines (.gpkg, .geojson, .shp, .kml) or a table (.csv).",
+    help="File to write: a mask (.tif), outlines (.gpkg, .geojson, .shp, .kml) or a table (.csv). For several, a "
+    "folder.",
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(("gpkg", "geojson", "shp", "kml", "csv", "tif")),
+    help="File for each of several rasters.  [default: gpkg]",
 )
 @with_options(ListOptions)
+@with_options(ManyOptions)
 @click.option("--p-values", type=OUTPUT, metavar="FILE.tif", help="Also write a p-value for every pixel.")
 @overwrite_option
 @json_option
-def threshold(scores: str, output: str, p_values: str | None, overwrite: bool, as_json: bool, **options: Any) -> None:
+def threshold(
+    scores: tuple[str, ...],
+    output: str,
+    form: str | None,
+    p_values: str | None,
+    overwrite: bool,
+    as_json: bool,
+    **options: Any,
+) -> None:
     """Decide which pixels of SCORES are anomalous: a mask, or one outline for each anomaly.
 
     Without a rule the list holds every anomaly that is more probably real than background. A grade says how probable
     it is that an anomaly is background: almost certain, at most .1; likely, at most .3; possible, at most .5. The
     answer says how many of the anomalies are expected to be false, and where not to trust that.
+
+    Several rasters, or a folder of them, give a file each in a folder, and one list over all (.gpkg, .csv).
     """
     from hsad.anomalies.decide import threshold_to_file
+    from hsad.errors import ParameterError
 
-    result = threshold_to_file(scores, output, taken_out(ListOptions, options), p_values=p_values, overwrite=overwrite)
+    decide, many = taken_out(ListOptions, options), taken_out(ManyOptions, options)
+    named = _rasters(scores, output)
+    if named is not None:
+        if p_values is not None:
+            raise ParameterError("p-values are of one raster: there are several here")
+        threshold_all(
+            named, output, decide=decide, form=form or "gpkg", many=many, overwrite=overwrite, as_json=as_json
+        )
+        return
+    if form is not None:
+        raise ParameterError(f"format is for several rasters: the name of {output} says what is written for one")
+    result = threshold_to_file(scores[0], output, decide, p_values=p_values, overwrite=overwrite)
     if as_json:
         print_json(result)
         return
@@ -63,6 +94,21 @@ def threshold(scores: str, output: str, p_values: str | None, overwrite: bool, a
     outcome(result["sentence"])
     if result["marks"]:
         outcome(f"{result['marks']}.")
+
+
+def _rasters(scores: Sequence[str], output: str) -> list[str] | None:
+    """Return the score rasters that go into a folder; None for one raster that gets the name of the output."""
+    from hsad.errors import ParameterError
+    from hsad.products.raster import RASTER_SUFFIXES
+    from hsad.readers.collection import listed_files
+
+    named = listed_files(scores, RASTER_SUFFIXES)
+    is_file = bool(Path(output).suffix) and not Path(output).is_dir()
+    if is_file and named == list(scores) and len(named) == 1:
+        return None
+    if is_file:
+        raise ParameterError(f"output: {output} is the name of one file; {len(named)} rasters need a folder")
+    return named
 
 
 def _pair(kind: type, form: str) -> Callable[[click.Context, click.Parameter, str | None], Any]:
@@ -115,12 +161,14 @@ def explain(scene: str, scores: str, output: str | None, overwrite: bool, as_jso
 
 
 @click.command(cls=HsadCommand)
-@click.argument("scene")
-@click.argument("scores")
-@click.option("-o", "--output", type=OUTPUT, required=True, metavar="REPORT.html", help="Page to write.")
+@click.argument("names", metavar="SCENE SCORES | SCORES...", nargs=-1, required=True)
+@click.option(
+    "-o", "--output", type=OUTPUT, required=True, metavar="REPORT.html", help="Page to write; for several, a folder."
+)
 @with_options(ListOptions)
 @with_options(SceneOptions)
 @with_options(NamingOptions, without=("kinds",))
+@with_options(ManyOptions)
 @click.option(
     "--no-reasons", is_flag=True, help="Leave out the reasons, for which the detector learns the scene again."
 )
@@ -128,8 +176,7 @@ def explain(scene: str, scores: str, output: str | None, overwrite: bool, as_jso
 @overwrite_option
 @json_option
 def report(
-    scene: str,
-    scores: str,
+    names: tuple[str, ...],
     output: str,
     no_reasons: bool,
     open_it: bool,
@@ -137,16 +184,40 @@ def report(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Write a page to review the anomalies of SCORES in: map, ranked list, spectra, reasons; no network needed."""
-    from hsad.report.page import report_to_file
+    """Write a page to review the anomalies of SCORES in: map, ranked list, spectra, reasons; no network needed.
 
+    With -o REPORT.html the scene comes before its scores. With -o FOLDER every name is a score raster, or a folder of
+    them: each raster names its scene, gets a page, and index.html leads to all pages.
+    """
+    from hsad.report.page import PAGE_SUFFIXES, report_to_file
+
+    decide, stated = taken_out(ListOptions, options), taken_out(SceneOptions, options)
+    many, library = taken_out(ManyOptions, options), options["library"]
+    if Path(output).suffix.lower() not in PAGE_SUFFIXES:
+        report_all(
+            _rasters(names, output) or list(names),
+            output,
+            decide=decide,
+            stated=stated,
+            library=library,
+            reasons=not no_reasons,
+            many=many,
+            overwrite=overwrite,
+            open_it=open_it,
+            as_json=as_json,
+        )
+        return
+    if len(names) != 2:
+        given = "one name is" if len(names) == 1 else f"{len(names)} names are"
+        raise click.UsageError(f"{output} is one page, of a SCENE and its SCORES: {given} given")
+    scene, scores = names
     result = report_to_file(
         scene,
         scores,
         output,
-        taken_out(ListOptions, options),
-        stated=taken_out(SceneOptions, options),
-        library=options["library"],
+        decide,
+        stated=stated,
+        library=library,
         reasons=not no_reasons,
         overwrite=overwrite,
     )

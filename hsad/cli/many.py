@@ -15,7 +15,7 @@ from hsad.cli.terminal import echo, outcome
 if TYPE_CHECKING:
     from hsad.job.many.parts import Done
 
-__all__ = ["survey_all"]
+__all__ = ["report_all", "survey_all", "threshold_all"]
 
 
 def survey_all(
@@ -28,11 +28,35 @@ def survey_all(
     _show(found, Path(output), "surveyed", open_it=open_it, as_json=as_json)
 
 
+def threshold_all(rasters: list[str], output: str, *, as_json: bool, **given: Any) -> None:
+    """Write the anomalies of score rasters into a folder."""
+    from hsad.report.many.rasters import threshold_many
+
+    found = threshold_many(rasters, output, progress=progress(), **given)
+    _show(found, Path(output), "listed", page="anomalies.gpkg" if given["form"] == "gpkg" else None, as_json=as_json)
+
+
+def report_all(rasters: list[str], output: str, *, open_it: bool, as_json: bool, **given: Any) -> None:
+    """Write the reports of score rasters into a folder."""
+    from hsad.report.many.rasters import report_many
+
+    found = report_many(rasters, output, tell=_line, progress=progress(), **given)
+    _show(found, Path(output), "reported", open_it=open_it, as_json=as_json)
+
+
 def _line(error: BaseException) -> str:
     return told(error)[0]
 
 
-def _show(found: Iterable[Done], folder: Path, verb: str, *, open_it: bool, as_json: bool) -> None:
+def _show(
+    found: Iterable[Done],
+    folder: Path,
+    verb: str,
+    *,
+    page: str | None = "index.html",
+    open_it: bool = False,
+    as_json: bool,
+) -> None:
     """Print the outcome of each of many, and a summary; end with status 1 if any failed."""
     outcomes = []
     remarked: dict[str, list[str]] = {}
@@ -45,7 +69,8 @@ def _show(found: Iterable[Done], folder: Path, verb: str, *, open_it: bool, as_j
             for remark in one.result.get("remarks", ()) if one.state == "done" else ():
                 remarked.setdefault(remark, []).append(one.source)
             before = "" if one.state == "done" else "there already: "
-            outcome(f"{folder / one.name}: {before}{one.result['headline']}")
+            where = one.result.get("output") or folder / one.name
+            outcome(f"{where}: {before}{one.result['headline']}")
     counts = {state: sum(one.state == state for one in outcomes) for state in ("done", "there already", "failed")}
     if as_json:
         print_json(
@@ -65,8 +90,9 @@ def _show(found: Iterable[Done], folder: Path, verb: str, *, open_it: bool, as_j
             several = f" and {len(sources) - 1} more" if len(sources) > 1 else ""
             remarks([remark], f"{sources[0]}{several}")
         said = ", ".join(f"{count} {verb if state == 'done' else state}" for state, count in counts.items())
-        outcome(f"{len(outcomes)} scenes: {said}; {folder / 'index.html'} shows them")
-    if open_it:
-        click.launch(str(folder / "index.html"))
+        shown = "" if page is None else f"; {folder / page} has them all"
+        outcome(f"{len(outcomes)} {'rasters' if verb != 'surveyed' else 'scenes'}: {said}{shown}")
+    if open_it and page is not None:
+        click.launch(str(folder / page))
     if counts["failed"]:
         raise click.exceptions.Exit(1)

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from hsad import __version__
+from hsad.anomalies.gathered import NAMES
 from hsad.anomalies.grades import GRADES
 from hsad.files import whole_file
 
@@ -57,7 +58,9 @@ class Entry:
         return int(self.result.get("count", 0))
 
 
-def write_index(path: Path, entries: Sequence[Entry], failures: Mapping[str, str]) -> None:
+def write_index(
+    path: Path, entries: Sequence[Entry], failures: Mapping[str, str], *, lists: Sequence[str] = NAMES
+) -> None:
     """Write the page, the scenes with the most certain anomalies first, over that of an earlier time.
 
     Parameters
@@ -66,6 +69,8 @@ def write_index(path: Path, entries: Sequence[Entry], failures: Mapping[str, str
     entries : sequence of Entry
     failures : mapping of str to str
         Why scenes failed, by name.
+    lists : sequence of str
+        Files beside the page with the anomalies of all scenes.
 
     Raises
     ------
@@ -84,6 +89,7 @@ def write_index(path: Path, entries: Sequence[Entry], failures: Mapping[str, str
         title=_number(len(entries) + len(failures), "scene"),
         summary=_summary(entries, failures),
         cards=[_card(entry, rank) for rank, entry in enumerate(ranked)],
+        lists=list(lists),
         dated=any(entry.result.get("acquired") for entry in entries),
         failures=sorted(failures.items()),
         grades=[(name, most) for name, most in GRADES],

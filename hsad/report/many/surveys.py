@@ -66,7 +66,7 @@ def survey(
     folder : path
         Made if it does not exist.
     method, **options
-        As for `hsad.detect_to_file`.
+        As for `hsad.detect_to_file`; also ``library`` and ``kinds``, as for `hsad.report.survey.survey`.
     overwrite : bool
         Whether results of an earlier time may be replaced. Of several scenes, results that are as asked for stay.
     restart : bool
@@ -171,7 +171,9 @@ def survey_many(
     """
     chosen = decide if isinstance(decide, ListOptions) else ListOptions.of(decide or {})
     NamingOptions(library, kinds)
-    Request.of(method, options)  # refuses a wrong option before any work
+    naming = {name: options.pop(name) for name in ("library", "kinds") if name in options}
+    NamingOptions(**naming)  # these refuse a wrong option before any work
+    Request.of(method, options)
     target = make_folder(folder)
     asked = asked_for({"method": method, **options, **chosen.to_dict(), "library": library, "kinds": kinds})
     parts = parts_of(scenes, target, lambda name: f"{name}/{RECORD}", asked)
@@ -203,8 +205,7 @@ def _paths(folder: Path) -> dict[str, str]:
 def _survey_part(task: tuple[Part, Mapping[str, Any]]) -> dict[str, Any]:
     """Survey one scene of many, and write its record."""
     part, given = task
-    options = {name: value for name, value in given.items() if name not in ("method", "decide", "overwrite", "restart")}
-    run, _ = RunOptions.split(options)
+    run, _ = RunOptions.split(given)
     cube = as_cube(part.source, run)
     files = list(Files.of(cube).states)
     states = file_states(files)

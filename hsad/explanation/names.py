@@ -3,7 +3,14 @@
 A spectrum of the library would differ from the object's background as the object does, at whatever fill. So the
 difference of the object to the pixels around it is compared with the difference of each library spectrum to them, both
 whitened with the covariance of the scene, by their cosine. The brightness of a library spectrum is free within the nine
-`GAINS`. The cosine that noise alone takes away is given back before it is judged.
+`GAINS`. A library and a scene never agree to a per mille: an error of `MISMATCH` in each band by itself is added to the
+covariance. The cosine that noise alone takes away is given back before it is judged.
+
+On objects of 2 x 2 pixels with a known material, mixed into eight real scenes (777 spectra in 26 classes, on draws that
+nothing was chosen on), the class of the nearest spectrum is right in .91, .88, .78 and .60 of cases at fills of 1, .6,
+.3 and .15. With errors of 3 % in each band it is .82, .83, .74 and .56, where it would be .3 to .4 without `MISMATCH`.
+Of the objects that get a name, the class is right in 92 %. If the material is missing from the library, every second
+object gets a wrong name all the same: a name is a hint.
 """
 
 from __future__ import annotations
@@ -30,10 +37,13 @@ __all__ = ["Hint", "Namer", "Naming", "namer_of"]
 GAINS = (0.4, 0.55, 0.7, 0.85, 1.0, 1.15, 1.3, 1.6, 2.0)
 """Brightness of a library spectrum in the scene, as multiples of its own: illumination, slope, grain size."""
 
-LEAST_COSINE = 0.9
-"""Least cosine, freed of noise, of a name. On cases with known materials it keeps nine of ten right names."""
+MISMATCH = 0.02
+"""Standard deviation of the error of each band that is expected between library and scene, as a share of its mean."""
 
-LEAST_SIGNAL = 0.2
+LEAST_COSINE = 0.9
+"""Least cosine, freed of noise, of a name."""
+
+LEAST_SIGNAL = 0.4
 """Least share of an object's squared distance to its background that is not noise. Below it nothing can be named."""
 
 _LEAST_BANDS = 5
@@ -213,7 +223,8 @@ class Namer:
         placed, units = _in_scene_units(
             seen[np.ix_(chosen, bands)], [classes[i] for i in chosen], wavelength[bands], mean, bright, stated_units
         )
-        whitening = floored_whitener(moments.covariance[np.ix_(bands, bands)])
+        error = np.diag((MISMATCH * mean) ** 2)
+        whitening = floored_whitener(moments.covariance[np.ix_(bands, bands)] + error)
         return cls(
             tuple(library.names[i] for i in chosen),
             tuple(classes[i] for i in chosen),

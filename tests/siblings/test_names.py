@@ -7,7 +7,7 @@ import pytest
 from scipy.linalg import eigh
 
 from hsad.errors import DataError
-from hsad.explanation.names import GAINS, Hint, Namer, Naming
+from hsad.explanation.names import GAINS, MISMATCH, Hint, Namer, Naming
 from hsad.kernels.summaries import Moments
 from hsad.readers.libraries.library import Library
 
@@ -34,7 +34,7 @@ def library():
 def test_cosines_are_the_formula(ground, library):
     spectrum, ring = 0.6 * ground[0] + 0.4 * library.spectra[7], ground[1:200]
     found = Namer.of(library, WAVELENGTH, None, Moments.of(ground)).name(spectrum, ring, pixels=4)
-    values, vectors = eigh(np.cov(ground.T, bias=True))
+    values, vectors = eigh(np.cov(ground.T, bias=True) + np.diag((MISMATCH * ground.mean(axis=0)) ** 2))
     inverse = vectors @ np.diag(1 / np.maximum(values, 0.1 * np.median(values))) @ vectors.T
     background = ring.mean(axis=0)
     left = spectrum - background

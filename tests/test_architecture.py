@@ -64,8 +64,8 @@ ROOMS = {
     },
     "explanation.sentence": set(),
     "siblings": {
-        "anomalies", "job", "engine", "detectors", "kernels", "readers", "synthetic", "scene", "files", "record",
-        "errors",
+        "anomalies", "explanation.names", "job", "engine", "detectors", "kernels", "readers", "synthetic", "scene",
+        "files", "record", "errors",
     },
     "explanation": {"anomalies", "job", "detectors", "kernels", "readers.libraries", "errors"},
     "plot": {"explanation", "siblings", "anomalies", "evaluation", "products", "scene", "files", "errors"},

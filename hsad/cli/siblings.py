@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hsad.anomalies.options import NamingOptions
 from hsad.cli.completion import detector_names
 from hsad.cli.detect import run_options
 from hsad.cli.interrupt import keeps
@@ -153,6 +154,14 @@ class _FindCommand(HsadCommand):
     "--false-share", default=0.1, show_default=True, help="Share of false ones that the list may hold, from 0 to 1."
 )
 @click.option("--scores", type=OUTPUT, metavar="S.tif", help="Also write the likeness of every pixel: a cosine.")
+@click.option(
+    "--limits",
+    "raster",
+    type=OUTPUT,
+    metavar="FILE.tif",
+    help="Also write the smallest share of each pixel that such an object must cover to be listed.",
+)
+@with_options(NamingOptions, without=("kinds",))
 @with_options(RunOptions, without=_WITHOUT)
 @overwrite_option
 @click.option("--restart", is_flag=True, help="Drop an unfinished run instead of continuing it.")
@@ -163,6 +172,8 @@ def find(
     output: str,
     false_share: float,
     scores: str | None,
+    raster: str | None,
+    library: str | None,
     as_json: bool,
     **options: Any,
 ) -> None:
@@ -171,14 +182,31 @@ def find(
     The list is as long as the stated share of false ones allows; the answer says how many of it are expected to be
     false, and which share is the smallest that can be stated in this scene.
     """
+    from hsad.files import check_output
     from hsad.siblings.find import find_to_file
+    from hsad.siblings.missed import limits_of_search
 
+    if raster is not None:
+        check_output(raster, (".tif", ".tiff"), overwrite=options["overwrite"])
     keeps(Path(f"{output}.unfinished"))
     result = find_to_file(
-        scene, output, list(like), false_share=false_share, scores=scores, progress=progress(), **options
+        scene,
+        output,
+        list(like),
+        false_share=false_share,
+        scores=scores,
+        library=library,
+        progress=progress(),
+        **options,
     )
     remarks(result.remarks)
+    missed = None
+    if raster is not None:
+        del options["restart"]
+        missed = limits_of_search(scene, raster, list(like), result.queries[0]["threshold"], **options)
     if as_json:
-        print_json(result)
+        print_json({**result, **({} if missed is None else {"limits": missed.to_dict()})})
         return
     outcome(f"{output}: {result.sentence}")
+    if missed is not None:
+        outcome(f"{raster}: {missed.sentence}")

@@ -26,13 +26,18 @@ from hsad.errors import DataError
 from hsad.kernels.covariance import floored_whitener
 
 if TYPE_CHECKING:
+    import xarray as xr
     from numpy.typing import NDArray
 
+    from hsad.anomalies.opened import Scene
+    from hsad.anomalies.vectors import Anomalies
+    from hsad.engine.run import Engine
+    from hsad.engine.source import CubeSource
     from hsad.job.job import Job
     from hsad.kernels.summaries import Moments
     from hsad.readers.libraries.library import Library
 
-__all__ = ["Hint", "Namer", "Naming", "namer_of"]
+__all__ = ["Hint", "Namer", "Naming", "namer_of", "with_names"]
 
 GAINS = (0.4, 0.55, 0.7, 0.85, 1.0, 1.15, 1.3, 1.6, 2.0)
 """Brightness of a library spectrum in the scene, as multiples of its own: illumination, slope, grain size."""
@@ -53,6 +58,12 @@ _LEAST_SHARE = 0.05
 """Least share of signal by which a cosine is divided: with less, the division would be by noise."""
 
 _NEAREST = 3
+
+_NAMED = 200
+"""Most places of a list that get a name."""
+
+_AROUND, _GUARD = 25, 2
+"""Side of the window around a place, and pixels on each side of it that are no background."""
 
 
 @dataclass(frozen=True)
@@ -321,7 +332,29 @@ def namer_of(job: Job, library: Library) -> Namer:
     DataError
         When the scene has no valid pixel, no wavelengths, or shares too few bands with the library.
     """
-    cube, bands = job.scene.cube, job.scene.source.bands
-    stated = {name: cube.coords[name].values[bands] for name in ("wavelength", "fwhm") if name in cube.coords}
-    moments = require_valid(job.engine.scan(job.scene.source, moments_of))
+    return _namer(job.engine, job.scene.cube, job.scene.source, library)
+
+
+def _namer(engine: Engine, cube: xr.DataArray, source: CubeSource, library: Library) -> Namer:
+    stated = {name: cube.coords[name].values[source.bands] for name in ("wavelength", "fwhm") if name in cube.coords}
+    moments = require_valid(engine.scan(source, moments_of))
     return Namer.of(library, stated.get("wavelength"), stated.get("fwhm"), moments, str(cube.attrs.get("units", "")))
+
+
+def with_names(anomalies: Anomalies, scene: Scene, library: Library, engine: Engine) -> Anomalies:
+    """Return a list with what its first 200 places are most like in the column ``most_like``.
+
+    The spectrum is that of a place's highest pixel, its background are the pixels of the 25 x 25 around it without the
+    5 x 5 in the middle.
+    """
+    namer = _namer(engine, scene.cube, scene.source, library)
+    texts = np.full(len(anomalies), None, dtype=object)
+    for place in range(min(_NAMED, len(anomalies))):
+        row, col = int(anomalies.columns["row"][place]), int(anomalies.columns["col"][place])
+        rows, cols = scene.window(row, col, _AROUND)
+        spectra, valid = scene.spectra(rows, cols)
+        row, col = row - rows.start, col - cols.start
+        away = valid.copy()
+        away[max(0, row - _GUARD) : row + _GUARD + 1, max(0, col - _GUARD) : col + _GUARD + 1] = False
+        texts[place] = namer.name(spectra[row, col], spectra[away]).phrase
+    return anomalies.with_columns(most_like=texts)

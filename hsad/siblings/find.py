@@ -6,9 +6,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from hsad.anomalies.opened import Scene, window_origin
 from hsad.anomalies.vectors import VECTOR_SUFFIXES, Anomalies, write_anomalies
 from hsad.engine.resume import Journal
 from hsad.errors import OutputError, ParameterError
+from hsad.explanation.names import with_names
 from hsad.files import check_output, refuse_inputs
 from hsad.job.files import OUTPUT_SUFFIXES, run_into
 from hsad.job.job import Job
@@ -17,6 +19,7 @@ from hsad.job.options import RunOptions
 from hsad.job.prepare import prepared
 from hsad.job.remarks import remarks_on
 from hsad.job.request import Request
+from hsad.readers.libraries.library import Library
 from hsad.record import Record
 from hsad.siblings.detector import Siblings
 from hsad.siblings.listed import listed
@@ -120,6 +123,7 @@ def find_to_file(
     *,
     false_share: float = 0.1,
     scores: str | Path | None = None,
+    library: str | Path | None = None,
     overwrite: bool = False,
     restart: bool = False,
     **options: Any,
@@ -138,6 +142,8 @@ def find_to_file(
         As for `find`.
     scores : path, optional
         Raster of the cosine of each pixel with the query that it is most like.
+    library : path, optional
+        A spectral library, as `hsad.explain` takes it: the column ``most_like`` says what the objects are most like.
     overwrite, restart : bool
         As for `hsad.detect_to_file`.
 
@@ -147,6 +153,7 @@ def find_to_file(
         As `find`; when a file cannot be written.
     """
     request = _request(like, false_share, options)
+    opened = None if library is None else Library.open(library)
     target = check_output(output, VECTOR_SUFFIXES, overwrite=overwrite)
     if scores is not None and Path(scores).absolute() == target.absolute():
         raise OutputError(f"{scores}: the list and the raster need two names")
@@ -159,6 +166,9 @@ def find_to_file(
             learned = job.learn(journal)
             found = _found(job, learned, false_share)
             anomalies = listed(found, job)
+            if opened is not None:
+                beside = Scene.of(scene, anomalies.grid, window_origin(request.run), request.run)
+                anomalies = with_names(anomalies, beside, opened, job.engine)
             if scores is not None:
                 run_into(
                     replace(job, background=learned), Path(scores), overwrite=overwrite, restart=restart,

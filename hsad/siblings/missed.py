@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-__all__ = ["FILLS", "SIZES", "Missed", "Point", "limits"]
+__all__ = ["FILLS", "SIZES", "Missed", "Point", "limits", "limits_of_search"]
 
 FILLS = (0.05, 0.1, 0.2, 0.4, 0.7, 1.0)
 SIZES = (1, 4, 16)
@@ -221,9 +221,7 @@ def limits(
                 smallest = np.asarray(scores_of(replace(job, detector=detector, background=None)).values)
             else:
                 smallest = smallest_fills(cube, raster, detector, overwrite=overwrite, **options)
-            fine = np.unique(np.concatenate([np.geomspace(0.005, 1.0, 60), chosen_fills]))
-            shares = share_found(smallest, fine)
-            points += [Point(float(f), 1, float(s), float(s), float(s), 0) for f, s in zip(fine, shares, strict=True)]
+            points += _curve(smallest, chosen_fills)
             chosen_sizes = [size for size in chosen_sizes if size > 1]
         elif raster is not None:
             raise ParameterError(
@@ -238,6 +236,43 @@ def limits(
             points += trial.points(chosen_fills, chosen_sizes, objects)
     points.sort(key=lambda point: (point.size, point.fill))
     return Missed(name, named, tuple(points), threshold.value, smallest)
+
+
+def limits_of_search(
+    scene: str | Path, raster: str | Path, like: Any, cosine: float | None, *, overwrite: bool = False, **options: Any
+) -> Missed:
+    """Return, and write into a raster, the smallest fill at which a search would have listed each pixel of a scene.
+
+    Parameters
+    ----------
+    scene, raster : path
+    like : str or sequence
+        The one query of the search.
+    cosine : float or None
+        The lowest cosine of the search's list.
+    overwrite : bool
+    **options
+        As for `hsad.find`.
+
+    Raises
+    ------
+    ParameterError
+        When there are several queries, or no cosine is high enough for the list.
+    """
+    named = _named(like)
+    if cosine is None:
+        raise ParameterError("limits: no cosine is high enough for the list, so no fill is: raise --false-share")
+    spectrum = _spectrum(scene, like, options)
+    detector = SmallestFill(of="ace", level=cosine * abs(cosine), spectrum=tuple(spectrum))
+    fills = smallest_fills(scene, raster, detector, overwrite=overwrite, **options)
+    return Missed("find", named, _curve(fills, FILLS), cosine, fills)
+
+
+def _curve(fills: NDArray[np.float32], wanted: Sequence[float]) -> tuple[Point, ...]:
+    """Return the share of the scene in which an object would have been found, for fine steps of the fill."""
+    fine = np.unique(np.concatenate([np.geomspace(0.005, 1.0, 60), wanted]))
+    shares = share_found(fills, fine)
+    return tuple(Point(float(f), 1, float(s), float(s), float(s), 0) for f, s in zip(fine, shares, strict=True))
 
 
 def _checked(name: str, values: Sequence[float], above: float, most: float) -> list[float]:

@@ -66,6 +66,7 @@ def test_a_survey_shows_more_places_like_its_kinds(folder):
     assert any("most like red paint" in str(record["most_like"]) for record in records)
 
 
+@pytest.mark.long
 def test_kinds_can_be_switched_off_and_are_checked(folder):
     folder, _, _ = folder
     with pytest.raises(ParameterError, match="kinds must be at least 0"):
@@ -81,3 +82,26 @@ def test_names_need_reasons(folder):
     folder, _, _ = folder
     with pytest.raises(ParameterError, match="library: names are found with the reasons"):
         report_to_file("s.hdr", "s.tif", folder / "r.html", library=folder / "library.csv", reasons=False)
+
+
+def test_a_search_has_limits_and_names(folder, capsys):
+    from hsad.cli import run
+
+    folder, strong, _ = folder
+    out = folder / "found"
+    out.mkdir()
+    row, col = strong[0]
+    command = ["find", str(folder / "scene.hdr"), "--like", f"{row},{col}", "-o", str(out / "found.gpkg")]
+    more = ["--limits", str(out / "limits.tif"), "--library", str(folder / "library.csv"), "--false-share", ".3"]
+    assert run([*command, *more, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    fills = hsad.open_cube(out / "limits.tif")[..., 0].values
+    cosine = told["queries"][0]["threshold"]
+    assert told["limits"]["threshold"] == cosine
+    scores = hsad.detect(folder / "scene.hdr", "ace", target=(row, col)).values
+    reached = scores >= cosine**2
+    assert (fills[reached] == 0).all()
+    assert (fills[~reached] > 0).all()
+    assert "would have been found in 90 % of the scene" in told["limits"]["sentence"]
+    names = [record["most_like"] for record in read_anomalies(out / "found.gpkg")]
+    assert sum("red paint" in name for name in names) >= 2

@@ -67,7 +67,7 @@ ROOMS = {
         "anomalies", "explanation.names", "job", "engine", "detectors", "kernels", "readers", "synthetic", "scene",
         "files", "record", "errors",
     },
-    "explanation": {"anomalies", "job", "detectors", "kernels", "readers.libraries", "errors"},
+    "explanation": {"anomalies", "job", "engine", "detectors", "kernels", "readers.libraries", "errors"},
     "plot": {"explanation", "siblings", "anomalies", "evaluation", "products", "scene", "files", "errors"},
     "report": {
         "plot", "explanation", "siblings", "anomalies", "job", "detectors.base", "products", "scene", "files", "errors",

@@ -15,7 +15,7 @@ from hsad.detectors.block import Block, narrowed, surroundings, widened
 from hsad.detectors.checks import above, at_least, each_at_least, odd_from
 from hsad.detectors.described import for_users
 from hsad.detectors.evidence.entered import Entered, Shares
-from hsad.detectors.evidence.scene import PATCH_RADIUS, Unlikeness, components_of, gaussians_of
+from hsad.detectors.evidence.scene import PATCH_RADIUS, Distances, distances_of, learnable
 from hsad.detectors.evidence.subspaces import Subspaces, projected, subspaces_of
 from hsad.detectors.moments import moments_of
 from hsad.detectors.parameters import parameter
@@ -31,7 +31,10 @@ __all__ = ["Auto", "Evidence"]
 _SAMPLE = 2**15
 """Number of pixels from which the Gaussians of the scene are formed; all pixels of a smaller scene."""
 
-_REGION_SLOPE, _REGION_OFFSET = 1.75, 0.9
+_FINE = 1.15
+"""Weight of the fine distance from the scene; the coarse one has 1."""
+
+_REGION_SLOPE, _REGION_OFFSET = 1.75, 1.0
 """Weight of the distances from the scene in the evidence of regions, and the number subtracted from it."""
 
 _LEVELS = 5000.0
@@ -56,15 +59,14 @@ class Evidence(Background):
     subspaces : Subspaces
     spatial_median, spectral_median : float
         Medians of the two kinds of evidence over the scene.
-    pixel, patch : Unlikeness or None
-        Distances of the pixels and of their smoothed surroundings; None if ``scene_weight`` is 0.
+    distances : Distances or None
+        How far pixels and patches are from the whole scene; None if ``scene_weight`` is 0.
     """
 
     subspaces: Subspaces
     spatial_median: float = np.nan
     spectral_median: float = np.nan
-    pixel: Unlikeness | None = None
-    patch: Unlikeness | None = None
+    distances: Distances | None = None
 
 
 @for_users
@@ -78,16 +80,17 @@ class Auto(DualWindow):
        sees small objects, also faint ones.
     2. *Spatial* t: small and bright or dark. The contrast that area openings and closings remove from the first five
        principal components: its geometric mean over `areas`, smoothed by a Gaussian.
-    3. *Global* y: unlike the whole scene. The distance from a Gaussian of the scene with a ridge, in which far pixels
-       have low weights (`RobustGaussian`), on 20 principal components and the length of the rest. Its logarithm is
-       scaled to 0 at the median and 1 at the 90th percentile. It sees frequent targets, rows of targets, and objects
-       that fill a ring.
-    4. *Region* r = 1.75·ȳ - ln(s/median s + .1) - .9: unlike the whole scene and like its surroundings, as the inside
-       of a large object is. ȳ is the mean of y of the pixel and of its patch (components smoothed by a Gaussian of
-       1 pixel).
+    3. *Global* y: unlike the whole scene. The distance from a Gaussian of the scene on 60 principal components and the
+       length of the rest, with a small ridge. A pixel that is far from a coarse Gaussian, alone or with its patch, has
+       a low weight in it. The coarse Gaussian has 20 components and a large ridge (`RobustGaussian`), and a patch is
+       the components smoothed by a Gaussian of 1 pixel. The logarithm of the distance is scaled to 0 at the median and
+       1 at the 90th percentile. y is 1.15 times the mean of that of the pixel and of its patch. It sees faint and
+       frequent targets, rows of targets, and objects that fill a ring.
+    4. *Region* r = 1.75·max(y, c) - ln(s/median s + .1) - 1: unlike the whole scene and like its surroundings, as the
+       inside of a large object is. c is the mean for the coarse Gaussians, of which a large object changes less.
 
     The first two give the local evidence ``f = ln(s/median s + .1) + spatial_weight · ln(t/median t + .1)``. `flatten`
-    times the local level of clutter is subtracted from f, y and ȳ. That level is the upper quartile (of y and ȳ the
+    times the local level of clutter is subtracted from f, y and c. That level is the upper quartile (of y and c the
     median) in a window around a pixel, averaged over neighbours. The score is ``max(f, scene_weight · y, r)``. With
     ``scene_weight=0`` it is f alone.
 
@@ -170,26 +173,21 @@ class Auto(DualWindow):
 
     def footprint(self, bands: int, itemsize: int) -> float:  # noqa: ARG002  it does not depend on them
         """Return the bytes of components and maps (measured); only a few rows of spectra are in memory at a time."""
-        return 600.0
+        return 700.0
 
     def learn(self, scan: Scan) -> Evidence:
         """Return what three passes find: the subspaces; contrasts and Gaussians; objectives and distances."""
         moments = require_valid(scan(moments_of))
         evidence = Evidence(subspaces_of(moments, self.components))
-        spatial, sample = _collected(scan(self._spatial_pass, evidence, halo=self.halo))
+        spatial, sample = _collected(scan(self._spatial_pass, evidence, moments.count, halo=self.halo))
         evidence = replace(evidence, spatial_median=_median(spatial))
         if sample is not None:
-            pixel, patch = gaussians_of(sample.spectra, evidence.subspaces)
-            evidence = replace(evidence, pixel=pixel, patch=patch)
+            evidence = replace(evidence, distances=distances_of(sample.spectra, evidence.subspaces))
         spectral, *distances = _collected(scan(self._spectral_pass, evidence, halo=self.halo))
         evidence = replace(evidence, spectral_median=_median(spectral))
-        if evidence.pixel is None or evidence.patch is None:
+        if evidence.distances is None:
             return evidence
-        pixel, patch = (
-            unlike.scaled(of_scene)
-            for unlike, of_scene in zip((evidence.pixel, evidence.patch), distances, strict=True)
-        )
-        return replace(evidence, pixel=pixel, patch=patch)
+        return replace(evidence, distances=evidence.distances.scaled(distances))
 
     def score(self, block: Block, background: Evidence) -> NDArray[np.float64]:
         """Return the strongest evidence at the block's core."""
@@ -232,10 +230,10 @@ class Auto(DualWindow):
             return Reason("its ring holds too few valid pixels: it has no score")
         spectral, spatial = map(float, logarithms[core][0, 0])
         entered = Entered(spectral, self.spatial_weight * spatial, compared)
-        if entered.largest == "local" or background.pixel is None:
+        if entered.largest == "local" or background.distances is None:
             place = core[0].start, core[1].start
             return entered.reason(self._shares(wide, place, background), block.pixel)
-        distances = background.pixel.by_band(block.pixel, background.subspaces)
+        distances = background.distances.fine.by_band(block.pixel, background.subspaces)
         shares = distances / max(float(distances.sum()), np.finfo(np.float64).tiny)
         return entered.reason(Shares(shares), block.pixel)
 
@@ -275,17 +273,15 @@ class Auto(DualWindow):
 
     def _of_scene(self, wide: Block, evidence: Evidence, logarithms: NDArray[np.float64]) -> list[NDArray[np.float64]]:
         """Return the evidence against the whole scene and that of regions at the core; an empty list if left out."""
-        if evidence.pixel is None or evidence.patch is None:
+        if evidence.distances is None:
             return []
-        distances = self._distances(wide, evidence)
-        pixel, patch = (
-            unlike.of(distances[..., k].astype(np.float64)) for k, unlike in enumerate((evidence.pixel, evidence.patch))
-        )
-        valid = wide.valid[wide.core]
-        pixel[~valid] = patch[~valid] = np.nan
-        both = self.scene_weight * self._flattened((pixel + patch) / 2, 0.5)
-        region = _REGION_SLOPE * both - logarithms[..., 0] - _REGION_OFFSET
-        return [self.scene_weight * self._flattened(pixel, 0.5), region]
+        coarse, fine = evidence.distances.unlike(self._distances(wide, evidence))
+        invalid = ~wide.valid[wide.core]
+        coarse[invalid] = fine[invalid] = np.nan
+        coarse = self.scene_weight * self._flattened(coarse, 0.5)
+        fine = self.scene_weight * _FINE * self._flattened(fine, 0.5)
+        region = _REGION_SLOPE * np.maximum(coarse, fine) - logarithms[..., 0] - _REGION_OFFSET
+        return [fine, region]
 
     def _flattened(self, values: NDArray[np.float64], share: float) -> NDArray[np.float64]:
         """Return an evidence less its share of its level in the surroundings."""
@@ -293,8 +289,8 @@ class Auto(DualWindow):
 
         return values - self.flatten * clutter_level(values, self.clutter, share) if self.flatten > 0 else values
 
-    def _spatial_pass(self, block: Block, evidence: Evidence) -> Together | None:
-        """Collect the contrasts, and a sample of components, the length of the rest, and those of patches."""
+    def _spatial_pass(self, block: Block, evidence: Evidence, count: int) -> Together | None:
+        """Collect the contrasts, and a sample of what the distances from the scene are learned from."""
         wide, core = widened(block, self._margin)
         spatial = self._spatial(wide, evidence)[core]
         valid = block.core_valid  # known by now without reading the spectra again
@@ -303,12 +299,17 @@ class Auto(DualWindow):
         histogram = Histogram.of(spatial[valid])
         if self.scene_weight == 0:
             return Together((histogram, None))
-        pixel, rest, patch = components_of(block, evidence.subspaces)
-        values = np.concatenate([pixel[valid], rest[valid][:, np.newaxis], patch[valid]], axis=1)
-        return Together((histogram, Sample.of(values, block.pixel_numbers, _SAMPLE, scene=block.scene.index)))
+        numbers, scene = block.pixel_numbers, block.scene.index
+        drawn = Sample.candidates(numbers, _SAMPLE, count, scene=scene)
+        if not drawn.any():
+            return Together((histogram, None))
+        chosen = np.zeros_like(valid)
+        chosen[valid] = drawn
+        values = learnable(block, evidence.subspaces, chosen)
+        return Together((histogram, Sample.of(values, numbers[drawn], _SAMPLE, scene=scene)))
 
     def _spectral_pass(self, block: Block, evidence: Evidence) -> Together | None:
-        """Collect the objectives, and the distances from the scene of pixels and of patches."""
+        """Collect the objectives, and the four distances from the scene."""
         wide, core = widened(block, self._margin)
         objective = self._spectral(wide, evidence)[core]
         valid = block.core_valid
@@ -316,22 +317,16 @@ class Auto(DualWindow):
             return None
         objective = objective[valid]
         histogram = Histogram.of(objective[~np.isnan(objective)])
-        if evidence.pixel is None:
-            return Together((histogram, None, None))
+        if evidence.distances is None:
+            return Together((histogram,))
         distances = self._distances(wide, evidence)[core][valid]
-        return Together((histogram, Histogram.of(distances[:, 0]), Histogram.of(distances[:, 1])))
+        return Together((histogram, *(Histogram.of(distances[:, k]) for k in range(distances.shape[1]))))
 
     def _distances(self, wide: Block, evidence: Evidence) -> NDArray[np.float32]:
-        """Return the squared distances of pixels and of patches from the scene at the core."""
-        pixel, patch = evidence.pixel, evidence.patch
-
-        def distances() -> NDArray[np.float64]:
-            assert pixel is not None and patch is not None  # noqa: S101, PT018  the callers checked
-            components, rest, smoothed = components_of(wide, evidence.subspaces)
-            of_patches = patch.gaussian.distances(smoothed, np.zeros_like(rest))
-            return np.stack([pixel.gaussian.distances(components, rest), of_patches], axis=-1)
-
-        return _cached(wide, "global", evidence, distances)
+        """Return the four squared distances from the scene at the core."""
+        distances = evidence.distances
+        assert distances is not None  # noqa: S101  the callers checked
+        return _cached(wide, "global", evidence, lambda: distances.at(wide, evidence.subspaces))
 
     def _spectral(self, wide: Block, evidence: Evidence) -> NDArray[np.float32]:
         """Return the objective of the purified representation at the core; NaN where the ring is too empty."""

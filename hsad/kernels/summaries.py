@@ -164,6 +164,17 @@ class Sample:
         first = np.argsort(keys, kind="stable")[:size]
         return cls(keys[first], spectra[first], size)
 
+    @staticmethod
+    def candidates(
+        numbers: NDArray[np.int64], size: int, total: int, *, seed: int = 0, scene: int = 0
+    ) -> NDArray[np.bool_]:
+        """Tell which of the pixels may be in a sample of `size` from `total` pixels; others need not be computed.
+
+        Their keys lie in the lowest part of all keys, which holds 1.5 times as many pixels as the sample on average.
+        """
+        share = min(1.0, 1.5 * size / max(total, 1))
+        return np.asarray(pixel_keys(numbers, seed, scene) <= np.uint64(share * float(2**64 - 2**12)))
+
     def __add__(self, other: Sample) -> Sample:
         keys = np.concatenate([self.keys, other.keys])
         first = np.argsort(keys, kind="stable")[: self.size]

@@ -38,8 +38,8 @@ class RobustGaussian(Background):
     @classmethod
     def of(
         cls, components: NDArray[np.float64], rest: NDArray[np.float64], left: int, variance: float
-    ) -> RobustGaussian:
-        """Return the Gaussian after three rounds.
+    ) -> tuple[RobustGaussian, NDArray[np.float64]]:
+        """Return the Gaussian after three rounds, and the weights that a fourth round would give the pixels.
 
         In the first round all pixels have the same weight. Later a pixel has the weight w = 1/(1 + (D/n)²), with D its
         squared distance in the round before and n the mean of D under that Gaussian. Without a ridge, an object that
@@ -59,14 +59,14 @@ class RobustGaussian(Background):
         weight = np.ones(len(components))
         gaussian = None
         for ridge in _RIDGES:
-            gaussian, freedom = cls._weighted(components, rest, weight, left, ridge * variance)
+            gaussian, freedom = cls.weighted(components, rest, weight, left, ridge * variance)
             distance = gaussian.white(components) + (rest / gaussian.rest if left else 0.0)
             weight = 1.0 / (1.0 + (distance / freedom) ** 2)
         assert gaussian is not None  # noqa: S101  there are rounds
-        return gaussian
+        return gaussian, weight
 
     @classmethod
-    def _weighted(
+    def weighted(
         cls,
         components: NDArray[np.float64],
         rest: NDArray[np.float64],

@@ -18,7 +18,7 @@ __all__ = ["Subspaces", "projected", "subspaces_of"]
 
 _MORPHOLOGY_COMPONENTS = 5
 
-_SCENE_COMPONENTS = 20
+_SCENE_COMPONENTS = 60
 """Number of principal components in which a pixel is compared with the whole scene; the rest counts as one length."""
 
 _CONSTANT = 1e-24
@@ -36,7 +36,7 @@ class Subspaces(Background):
         Principal components of the centred spectra, divided by the standard deviation of the first.
     spectral : (d, k) ndarray of float64
         Eigenvectors of the uncentred second moment, divided by the root mean square length of the projected pixels.
-    principal : (d, 20) ndarray of float64
+    principal : (d, 60) ndarray of float64
         Principal components of the centred spectra.
     varying : (d,) ndarray of float64
         1 for a band that varies, else 0.
@@ -65,11 +65,12 @@ class Subspaces(Background):
 
 def projected(block: Block, vectors: NDArray[np.float64], shift: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return ``spectra @ vectors - shift`` of a whole block, a few rows of which are read at a time."""
-    from hsad.kernels.image.projection import project
+    from hsad.kernels.image.projection import Projection
 
+    project = Projection(vectors, shift)
     components = np.empty((*block.shape[:2], vectors.shape[1]))
     for rows, spectra, _ in block.strips():
-        components[rows] = project(spectra, vectors, shift)
+        components[rows] = project(spectra)
     return components
 
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from hsad.kernels.compiled import compiled
 from hsad.kernels.triangular import PANEL, Whitening, multiply, padded
 
-__all__ = ["project", "squared_lengths"]
+__all__ = ["Projection", "project", "squared_lengths"]
 
 _PIXELS = 64
 """Number of pixels that are projected together, a multiple of the length of a SIMD vector."""
@@ -32,13 +32,31 @@ def project(
     -------
     (rows, cols, k) ndarray of float64
     """
-    rows, cols, bands = spectra.shape
-    projected = np.empty((rows * cols, vectors.shape[1]))
-    flat = np.ascontiguousarray(spectra).reshape(-1, bands)
-    if len(flat) < _PIXELS:
-        flat = np.concatenate([flat, np.zeros((_PIXELS - len(flat), bands))])
-    _project(flat.reshape(-1), _panels(vectors), shift, projected)
-    return projected.reshape(rows, cols, -1)
+    return Projection(vectors, shift)(spectra)
+
+
+class Projection:
+    """`project` with the same vectors many times: they are arranged once.
+
+    Parameters
+    ----------
+    vectors : (bands, k) ndarray of float64
+    shift : (k,) ndarray of float64
+    """
+
+    def __init__(self, vectors: NDArray[np.float64], shift: NDArray[np.float64]) -> None:
+        self._panels = _panels(vectors)
+        self._shift = shift
+
+    def __call__(self, spectra: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the projections, ``(rows, cols, k)``, of ``(rows, cols, bands)`` spectra."""
+        rows, cols, bands = spectra.shape
+        projected = np.empty((rows * cols, len(self._shift)))
+        flat = np.ascontiguousarray(spectra).reshape(-1, bands)
+        if len(flat) < _PIXELS:
+            flat = np.concatenate([flat, np.zeros((_PIXELS - len(flat), bands))])
+        _project(flat.reshape(-1), self._panels, self._shift, projected)
+        return projected.reshape(rows, cols, -1)
 
 
 def _panels(vectors: NDArray[np.float64]) -> Whitening:

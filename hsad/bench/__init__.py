@@ -4,6 +4,7 @@
 ``regression``: two reports of ``run`` compared row by row. ``page``: a table of a report in a page of the manual.
 ``compilation``: every kernel compiled. ``reading``: the speed of reading windows of files.
 ``accuracy``, with ``known`` and ``suite``: the objects that detectors find on scenes with known truth.
+``siblings``: the lists of everything that is like a found object.
 ``calibration``: the tables of the thresholds. ``large_scenes``, with ``scene_files``: time and memory of large runs.
 """
 
@@ -14,6 +15,7 @@ from hsad.bench.page import check_page, put_into
 from hsad.bench.reading import Reading, run_reading
 from hsad.bench.regression import Comparison, compare_reports
 from hsad.bench.run import Report, Row, run_bench
+from hsad.bench.siblings.measure import SiblingAccuracy, run_siblings
 
 __all__ = [
     "Accuracy",
@@ -23,6 +25,7 @@ __all__ = [
     "Reading",
     "Report",
     "Row",
+    "SiblingAccuracy",
     "check_page",
     "compare_reports",
     "put_into",
@@ -31,5 +34,6 @@ __all__ = [
     "run_calibration",
     "run_large",
     "run_reading",
+    "run_siblings",
     "run_suite",
 ]

@@ -34,12 +34,12 @@ from hsad.bench.known import KnownScene, as_cube
 from hsad.synthetic import make_scene
 from hsad.synthetic.implants import implant, material_ratios, without_noise
 
-__all__ = ["FAMILIES", "binned", "suite"]
+__all__ = ["FAMILIES", "GROUNDS", "Materials", "binned", "suite"]
 
 FAMILIES = ("native", "binned2", "binned3", "synthetic", "faint", "large", "frequent", "noisy")
 
 #: Scenes for implants. No two of them show the same pixels, except for 20 columns.
-_GROUNDS = ("airport-2", "airport-4", "beach-3", "beach-4", "urban-2", "urban-4", "urban-5", "sandiego-1")
+GROUNDS = ("airport-2", "airport-4", "beach-3", "beach-4", "urban-2", "urban-4", "urban-5", "sandiego-1")
 _SOURCES = ("other", "library", "here")
 
 _SMALL: dict[str, Any] = {"rows": 130, "cols": 140, "heading": 0.0}
@@ -82,8 +82,8 @@ def suite(scenes: list[KnownScene], draw: int = 0, families: Collection[str] = F
         made = make_scene(**{**parameters, "seed": parameters.get("seed", 0) + 100 * draw})
         yield KnownScene(f"synthetic/{name}", "synthetic", made.cube, made.truth.values.astype(float), {})
     by_name = {scene.name: (scene.cube.values, scene.truth > 0) for scene in scenes}
-    if by_name.keys() >= set(_GROUNDS):
-        implants = _Implants({name: by_name[name] for name in _GROUNDS}, draw)
+    if by_name.keys() >= set(GROUNDS):
+        implants = _Implants({name: by_name[name] for name in GROUNDS}, draw)
         for kind in (implants.faint, implants.large, implants.frequent, implants.noisy):
             if kind.__name__ in families:
                 yield from kind()
@@ -99,19 +99,47 @@ def binned(
     return cube, np.asarray(truth[inside].reshape(rows, factor, cols, factor).any(axis=(1, 3)))
 
 
-class _Implants:
-    """The families made from the benchmark scenes, and the spectra of their implants."""
+class Materials:
+    """The spectra of implants, in the units of each ground.
 
-    def __init__(self, grounds: Mapping[str, tuple[NDArray[np.float32], NDArray[np.bool_]]], draw: int) -> None:
+    Parameters
+    ----------
+    grounds : mapping of str to (cube, truth)
+        The scenes for implants: spectra ``(rows, cols, bands)``, and objects ``(rows, cols)`` as true.
+    """
+
+    def __init__(self, grounds: Mapping[str, tuple[NDArray[np.float32], NDArray[np.bool_]]]) -> None:
         self.grounds = grounds
-        self.draw = draw
         self.objects = {name: _largest_object(*scene) for name, scene in grounds.items()}
         self.library = material_ratios()
         self.clean = {name: without_noise(cube) for name, (cube, _) in grounds.items()}
 
+    def material(self, ground: str, source: str, rng: np.random.Generator) -> NDArray[np.float64]:
+        """Return a spectrum in the units of the scene `ground`."""
+        cube, truth = self.grounds[ground]
+        mean = cube[~truth].mean(axis=0).astype(np.float64)
+        if source == "other":
+            names = [name for name in GROUNDS if name != ground]
+            return np.asarray(mean * _stretched(self.objects[names[rng.integers(len(names))]], len(mean)))
+        if source == "library":
+            return np.asarray(mean * _stretched(self.library[rng.integers(len(self.library))], len(mean)))
+        pixels = self.clean[ground][~truth]
+        cosine = pixels @ mean / (np.linalg.norm(pixels, axis=1) * np.linalg.norm(mean) + 1e-12)
+        far = np.flatnonzero(cosine <= np.quantile(cosine, 0.05))
+        return np.asarray(pixels[far[rng.integers(len(far))]])
+
+
+class _Implants:
+    """The families made from the benchmark scenes."""
+
+    def __init__(self, grounds: Mapping[str, tuple[NDArray[np.float32], NDArray[np.bool_]]], draw: int) -> None:
+        self.grounds = grounds
+        self.draw = draw
+        self.materials = Materials(grounds)
+
     def faint(self) -> Iterator[KnownScene]:
         for k in range(12):
-            ground, rng = _GROUNDS[k % 8], self._rng(1, k)
+            ground, rng = GROUNDS[k % 8], self._rng(1, k)
             fills = ((0.05, 0.15), (0.1, 0.3), (0.2, 0.5))[k % 3]
             sizes = [int(n) for n in rng.integers(1, 5, (20, 40, 60)[(k // 3) % 3])]
             source = _SOURCES[(k + k // 3) % 3]
@@ -120,7 +148,7 @@ class _Implants:
 
     def large(self) -> Iterator[KnownScene]:
         for k in range(10):
-            ground, rng = _GROUNDS[(3 * k + 1) % 8], self._rng(2, k)
+            ground, rng = GROUNDS[(3 * k + 1) % 8], self._rng(2, k)
             sizes = [[400], [250, 150], [110, 150, 200], [130] * 4, [300, 300]][k % 5]
             fills = ((0.9, 1.0), (0.3, 0.6))[k % 2]
             name = f"large/{ground}-{fills[0]:g}-{_SOURCES[k % 3]}-{k}"
@@ -128,7 +156,7 @@ class _Implants:
 
     def frequent(self) -> Iterator[KnownScene]:
         for k in range(10):
-            ground, rng = _GROUNDS[(5 * k + 2) % 8], self._rng(3, k)
+            ground, rng = GROUNDS[(5 * k + 2) % 8], self._rng(3, k)
             share, most = (0.01, 0.03, 0.05)[k % 3], (4, 9, 16)[(k // 3) % 3]
             sizes: list[int] = []
             while sum(sizes) < share * self.grounds[ground][1].size:
@@ -140,12 +168,12 @@ class _Implants:
 
     def noisy(self) -> Iterator[KnownScene]:
         for k in range(10):
-            ground, rng = _GROUNDS[(k + 4) % 8], self._rng(4, k)
+            ground, rng = GROUNDS[(k + 4) % 8], self._rng(4, k)
             kind = ("white", "striped", "both", "white-faint", "striped-faint")[k % 5]
             spectra, objects = self.grounds[ground]
             cube, truth = spectra.astype(np.float64), objects.astype(np.float64)
             if kind.endswith("faint"):
-                materials = [self._material(ground, source, rng) for source in ("other", "library")]
+                materials = [self.materials.material(ground, source, rng) for source in ("other", "library")]
                 sizes = [int(n) for n in rng.integers(1, 5, 40)]
                 cube, truth = implant(spectra, objects, sizes, (0.2, 0.5), materials, rng)
             if not kind.startswith("white"):  # a gain for each band and column
@@ -166,26 +194,12 @@ class _Implants:
         *,
         gap: int = 2,
     ) -> KnownScene:
-        materials = [self._material(ground, source, rng) for source in sources]
+        materials = [self.materials.material(ground, source, rng) for source in sources]
         cube, truth = implant(*self.grounds[ground], sizes, fills, materials, rng, gap=gap)
         return KnownScene(name, name.partition("/")[0], as_cube(cube), truth, {})
 
     def _rng(self, family: int, number: int) -> np.random.Generator:
         return np.random.default_rng([family, number, self.draw] if self.draw else [family, number])
-
-    def _material(self, ground: str, source: str, rng: np.random.Generator) -> NDArray[np.float64]:
-        """Return a spectrum in the units of the scene `ground`."""
-        cube, truth = self.grounds[ground]
-        mean = cube[~truth].mean(axis=0).astype(np.float64)
-        if source == "other":
-            names = [name for name in _GROUNDS if name != ground]
-            return np.asarray(mean * _stretched(self.objects[names[rng.integers(len(names))]], len(mean)))
-        if source == "library":
-            return np.asarray(mean * _stretched(self.library[rng.integers(len(self.library))], len(mean)))
-        pixels = self.clean[ground][~truth]
-        cosine = pixels @ mean / (np.linalg.norm(pixels, axis=1) * np.linalg.norm(mean) + 1e-12)
-        far = np.flatnonzero(cosine <= np.quantile(cosine, 0.05))
-        return np.asarray(pixels[far[rng.integers(len(far))]])
 
 
 def _largest_object(cube: NDArray[np.float32], truth: NDArray[np.bool_]) -> NDArray[np.floating]:

@@ -14,7 +14,7 @@ from hsad.cli.terminal import echo, echo_block, outcome
 from hsad.errors import ParameterError
 
 if TYPE_CHECKING:
-    from hsad.bench import Accuracy, Calibration, Comparison, LargeScenes, Reading, Report
+    from hsad.bench import Accuracy, Calibration, Comparison, LargeScenes, Reading, Report, SiblingAccuracy
 
     Measured = TypeVar("Measured", Report, Reading)
 
@@ -115,6 +115,7 @@ def demo(output: str, overwrite: bool, as_json: bool) -> None:
 @click.option("--io", "reading", is_flag=True, help="Reading: windows of files in each layout beside a plain read.")
 @click.option("--accuracy", is_flag=True, help="Every detector on scenes whose truth is known.")
 @click.option("--suite", is_flag=True, help="Accuracy on 86 cases in 8 families, with the regret of each.")
+@click.option("--siblings", is_flag=True, help="Accuracy of hsad find: false share and recall of its lists.")
 @click.option(
     "--calibrate",
     type=OUTPUT,
@@ -125,8 +126,8 @@ def demo(output: str, overwrite: bool, as_json: bool) -> None:
 @click.option(
     "--data", envvar="HSAD_DATA", metavar="DIR", help="Accuracy, thresholds: folder of benchmark scenes  [HSAD_DATA]"
 )
-@click.option("--seeds", default=1, show_default=True, help="Accuracy: number of trainings of a learned detector.")
-@click.option("--draw", default=0, show_default=True, help="Suite, thresholds: number of the draw of implants.")
+@click.option("--seeds", default=1, show_default=True, help="Accuracy: number of trainings; siblings: of seeds.")
+@click.option("--draw", default=0, show_default=True, help="Suite, thresholds: draw of implants; siblings: first seed.")
 @overwrite_option
 @json_option
 def bench(
@@ -138,6 +139,7 @@ def bench(
     reading: bool,
     accuracy: bool,
     suite: bool,
+    siblings: bool,
     calibrate: str | None,
     large: tuple[str, ...],
     data: str | None,
@@ -156,18 +158,18 @@ def bench(
     if len(chosen) > 1:
         raise ParameterError(f"{' and '.join(chosen)} exclude each other: choose one")
     kind = chosen[0] if chosen else "speed"
-    given = {"--quick": quick, "--only": only, "--plot": plot, "--into": into, "--suite": suite}
+    given = {"--quick": quick, "--only": only, "--plot": plot, "--into": into, "--suite": suite, "--siblings": siblings}
     _refuse_others(kind, [name for name, value in given.items() if value])
     if compare is not None:
         _compare(*compare, as_json=as_json)
         return
-    report: Report | Accuracy | Reading | Calibration | LargeScenes
+    report: Report | Accuracy | SiblingAccuracy | Reading | Calibration | LargeScenes
     if reading:
         from hsad.bench import run_reading
 
         report = _put(into, "layout", lambda: run_reading(quick=quick, only=only, progress=progress()))
     elif accuracy:
-        report = _accuracy(suite, data, only, seeds, draw)
+        report = _accuracy(suite, siblings, data, only, seeds, draw)
     elif calibrate is not None:
         report = _calibration(calibrate, data, only, draw)
     elif large:
@@ -182,7 +184,7 @@ _TAKES = {
     "speed": ("--quick", "--only", "--plot", "--into"),
     "--compare": (),
     "--io": ("--quick", "--only", "--into"),
-    "--accuracy": ("--only", "--suite"),
+    "--accuracy": ("--only", "--suite", "--siblings"),
     "--calibrate": ("--only",),
     "--large": ("--quick", "--only"),
 }
@@ -208,7 +210,9 @@ def _refuse_others(kind: str, given: list[str]) -> None:
         raise ParameterError(f"{wrong[0]} does not go with {kind}, but with {' or '.join(homes)}")
 
 
-def _show(report: Report | Accuracy | Reading | Comparison | Calibration | LargeScenes, *, as_json: bool) -> None:
+def _show(
+    report: Report | Accuracy | SiblingAccuracy | Reading | Comparison | Calibration | LargeScenes, *, as_json: bool
+) -> None:
     if as_json:
         print_json(report.to_dict())
     else:
@@ -236,10 +240,16 @@ def _put(into: str | None, heading: str, measure: Callable[[], Measured]) -> Mea
     return report
 
 
-def _accuracy(suite: bool, data: str | None, only: str, seeds: int, draw: int) -> Accuracy:
-    from hsad.bench import run_accuracy, run_suite
+def _accuracy(
+    suite: bool, siblings: bool, data: str | None, only: str, seeds: int, draw: int
+) -> Accuracy | SiblingAccuracy:
+    from hsad.bench import run_accuracy, run_siblings, run_suite
 
     folder = Path(data) if data else None
+    if siblings:
+        if suite or only:
+            raise ParameterError(f"--siblings measures hsad find: it takes no {'--suite' if suite else '--only'}")
+        return run_siblings(folder, seeds=seeds, draw=draw, progress=progress())
     methods = _methods(only)
     if suite:
         return run_suite(folder, methods=methods, seeds=seeds, draw=draw, progress=progress())

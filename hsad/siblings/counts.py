@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hsad.kernels.image.peaks import NONE, PEAK_BINS, REACH, VALUE_BINS, count_peaks, in_whole_numbers
+from hsad.kernels.image.peaks import NONE, ONE, PEAK_BINS, REACH, VALUE_BINS, count_peaks, in_whole_numbers
 from hsad.kernels.triangular import distances, pack_whitening
 from hsad.siblings.directions import DECOYS
 
 if TYPE_CHECKING:
     from hsad.detectors.block import Block
 
-__all__ = ["AROUND", "MOST", "Counts", "Highest", "Sought", "count"]
+__all__ = ["AROUND_ONE", "MOST", "Counts", "Highest", "Sought", "count"]
 
 #: Directions of a query.
 _GROUP = 1 + DECOYS
@@ -24,7 +24,11 @@ _GROUP = 1 + DECOYS
 MOST = 10_000
 
 #: Side of the square around a peak that is kept with it.
-AROUND = 2 * REACH + 1
+_AROUND = 2 * REACH + 1
+
+#: Bits of a cosine that are dropped where it only serves to tell which pixels belong to a peak, and what is left of 1.
+_AROUND_SHIFT = 15
+AROUND_ONE = ONE >> _AROUND_SHIFT
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,9 +75,6 @@ class Highest:
         """Return some of the peaks: their places in the list, or True for each of them."""
         return Highest(*(getattr(self, name)[which] for name in _FIELDS))
 
-
-#: Bits of a cosine that are dropped where it only serves to tell which pixels belong to a peak.
-_AROUND_SHIFT = 15
 
 _FIELDS = ("query", "row", "col", "value", "strength", "around")
 
@@ -189,8 +190,8 @@ def _highest(
     query, row, col = np.nonzero(marked)
     value = images[query, row, col]
     padded = np.pad(images, ((0, 0), (REACH, REACH), (REACH, REACH)), constant_values=NONE)
-    windows = np.lib.stride_tricks.sliding_window_view(padded, (AROUND, AROUND), axis=(1, 2))
-    cosine = value / np.float32(2**30)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (_AROUND, _AROUND), axis=(1, 2))
+    cosine = value / np.float32(ONE)
     strength = (cosine * lengths[row, col] / units[query]).astype(np.float32)
     origin = block.origin
     return Highest(

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from hsad.anomalies.marks.states import PENDING
 from hsad.anomalies.vectors import COLUMNS, Anomalies
-from hsad.kernels.image.peaks import REACH
 from hsad.scene.ground import longitude_latitude, pixel_areas
 from hsad.scene.swath import map_strips
 from hsad.siblings.results import Found, without_twins
@@ -21,21 +20,16 @@ if TYPE_CHECKING:
 
 __all__ = ["listed"]
 
-_EIGHT = np.ones((3, 3), dtype=np.bool_)
-#: A cosine of 1 around a peak, see `hsad.siblings.counts.Highest`.
-_AROUND_ONE = 32768
-
 
 def listed(found: list[Found], job: Job) -> Anomalies:
     """Return what queries found as one list, the highest cosine first.
 
-    Each object is listed once, for the query that it is most like. Its outline encloses the pixels of the 5 x 5 around
-    the highest one that reach the threshold and touch it.
+    Each object is listed once, for the query that it is most like. Its outline encloses its pixels.
     """
     import shapely
 
     chosen = without_twins(found)
-    pixels = [_pixels(found[number], rank) for number, rank in chosen]
+    pixels = [found[number].pixels(rank) for number, rank in chosen]
     grid = job.form.grid
     if job.form.swath is not None:
         grid = job.form.swath.grid
@@ -51,18 +45,6 @@ def listed(found: list[Found], job: Job) -> Anomalies:
     return Anomalies(
         outline, grid, _columns(found, chosen, pixels, row, col, grid, job), _threshold(found, len(chosen))
     )
-
-
-def _pixels(found: Found, rank: int) -> NDArray[np.int64]:
-    """Return rows and columns of an object's pixels, ``(n, 2)``, that of its highest pixel first."""
-    from scipy import ndimage
-
-    around = found.peaks.around[rank]
-    labels, _ = ndimage.label(around >= np.floor(found.threshold * _AROUND_ONE), structure=_EIGHT)
-    centre = np.array([[found.peaks.row[rank], found.peaks.col[rank]]])
-    inside = np.argwhere(labels == labels[REACH, REACH]) - REACH
-    others = inside[(inside != 0).any(axis=1)]
-    return np.asarray(np.vstack([centre, centre + others]))
 
 
 def _on_map(pixels: list[NDArray[np.int64]], swath: Swath) -> list[NDArray[np.int64]]:

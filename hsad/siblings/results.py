@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsad.kernels.image.peaks import ONE, REACH
-from hsad.siblings.counts import MOST, Highest
+from hsad.siblings.counts import AROUND_ONE, MOST, Highest
 from hsad.siblings.detector import Looked
 from hsad.siblings.shares import Curve, curve_of
 
@@ -53,6 +53,19 @@ class Found:
     def expected_false(self) -> float:
         """Expected number of false ones among the listed objects."""
         return float(self.curve.expected_at(np.array([self.threshold]))[0]) if len(self.peaks.row) else 0.0
+
+    def pixels(self, rank: int) -> NDArray[np.int64]:
+        """Return rows and columns of the pixels of an object, ``(n, 2)``, those of its highest pixel first.
+
+        They are the pixels of the 5 x 5 around the highest one that reach the threshold and touch it.
+        """
+        from scipy import ndimage
+
+        around = self.peaks.around[rank]
+        labels, _ = ndimage.label(around >= np.floor(self.threshold * AROUND_ONE), structure=np.ones((3, 3)))
+        inside = np.argwhere(labels == labels[REACH, REACH]) - REACH
+        others = inside[(inside != 0).any(axis=1)]
+        return np.asarray(np.array([self.peaks.row[rank], self.peaks.col[rank]]) + np.vstack([[[0, 0]], others]))
 
     def sentence(self) -> str:
         """Return what was found, in words."""

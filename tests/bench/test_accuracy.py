@@ -68,7 +68,7 @@ def few(monkeypatch):
 
 @pytest.mark.usefixtures("few")
 def test_the_suite_is_the_same_every_time_and_another_draw_is_another():
-    names = [*suite._GROUNDS, "pavia-lzw", "pavia-wu"]
+    names = [*suite.GROUNDS, "pavia-lzw", "pavia-wu"]
     scenes = [known(name, seed) for seed, name in enumerate(names)]
     first, again, other = ({c.name: c for c in suite.suite(scenes, draw)} for draw in (0, 0, 1))
     assert first.keys() == again.keys() == other.keys()

@@ -37,6 +37,7 @@ __all__ = [
     "layer_metadata",
     "open_layer",
     "read_anomalies",
+    "read_candidates",
     "read_threshold",
     "write_anomalies",
 ]
@@ -282,13 +283,33 @@ def read_anomalies(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
     ParameterError
         When a state is unknown.
     """
-    _, _, fields = open_layer(path, outlines=False)
+    return _records(open_layer(path, outlines=False)[2])
+
+
+def read_candidates(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
+    """Return the fields of what lies below the list in a GeoPackage of `write_anomalies`; nothing from other files.
+
+    Raises
+    ------
+    SceneError
+        When it is no such file.
+    """
+    from pyogrio import list_layers
+
+    try:
+        layers = {str(name) for name, _ in list_layers(existing_file(Path(path)))}
+    except layer_errors() as error:
+        raise SceneError(f"{path}: not a readable vector file: {' '.join(str(error).split())}") from error
+    return _records(open_layer(path, outlines=False, layer=CANDIDATES)[2]) if CANDIDATES in layers else []
+
+
+def _records(fields: Mapping[str, NDArray[Any]]) -> list[dict[str, Any]]:
     columns = [column.tolist() for column in fields.values()]
     return [dict(zip(fields, map(_plain, values), strict=True)) for values in zip(*columns, strict=True)]
 
 
 def open_layer(
-    path: str | os.PathLike[str], *, outlines: bool = True
+    path: str | os.PathLike[str], *, outlines: bool = True, layer: str = LAYER
 ) -> tuple[str | None, NDArray[Any] | None, dict[str, NDArray[Any]]]:
     """Return the CRS of a list of anomalies, the outlines as shapely geometry (None without them), and its columns.
 
@@ -303,7 +324,7 @@ def open_layer(
     from pyogrio.raw import read
 
     try:
-        meta, _, wkb, fields = read(str(existing_file(Path(path))), layer=LAYER, read_geometry=outlines)
+        meta, _, wkb, fields = read(str(existing_file(Path(path))), layer=layer, read_geometry=outlines)
     except layer_errors() as error:
         raise SceneError(f"{path}: not a readable vector file: {' '.join(str(error).split())}") from error
     names = list(meta["fields"])

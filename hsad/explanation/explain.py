@@ -13,7 +13,7 @@ import numpy as np
 from hsad.anomalies.opened import Scene, open_scores
 from hsad.anomalies.scoremap import ScoreMap
 from hsad.anomalies.surroundings import Surroundings, contrast_to, look_around
-from hsad.anomalies.vectors import read_anomalies, read_threshold
+from hsad.anomalies.vectors import read_anomalies, read_candidates, read_threshold
 from hsad.detectors.account import Reason
 from hsad.detectors.block import Block, InMemory, clamped
 from hsad.detectors.block import Scene as BlockScene
@@ -289,7 +289,7 @@ def explain_scores(
     if not opened.method:
         raise ParameterError(f"{scores}: does not name its method")
     beside = Scene.of(scene, opened.grid, stated=stated)
-    records = [] if anomalies is None else read_anomalies(anomalies)
+    records = [] if anomalies is None else [*read_anomalies(anomalies), *read_candidates(anomalies)]
     found = None
     if number is not None:
         found = next((record for record in records if record["id"] == number), None)
@@ -307,6 +307,7 @@ def explain_scores(
     why = _ranked(replace(found_there, row=row, col=col), opened)
     if found is not None:
         limit = read_threshold(anomalies)
-        around = look_around(beside, opened, row, col, float(found["score_max"]) if limit is None else limit)
+        highest = float(found["score_max"])  # that of a candidate lies below the limit
+        around = look_around(beside, opened, row, col, highest if limit is None else min(limit, highest))
         why = of_anomaly(why, found, beside, around, ready.namer)
     return similar(why, records, number)

@@ -180,6 +180,16 @@ def test_anomalies_are_looked_up_and_compared(files):
     json.dumps(why.to_dict())
 
 
+def test_a_candidate_below_the_list_is_explained_by_its_id(files, tmp_path):
+    found = hsad.polygons(files / "scores.tif", scene=files / "scene.hdr")
+    below = found.candidates
+    hsad.write_anomalies(found, tmp_path / "a.gpkg")
+    number = int(below.columns["id"][0])
+    why = explain_scores(files / "scene.hdr", files / "scores.tif", number=number, anomalies=tmp_path / "a.gpkg")
+    assert (why.row, why.col) == (below.columns["row"][0], below.columns["col"][0])
+    assert why.number == number == len(found) + 1
+
+
 def test_a_part_of_a_scene_is_explained_where_it_lies(files):
     whole = explain_scores(files / "scene.hdr", files / "scores.tif", at=(15, 26))
     part = explain_scores(files / "scene.hdr", files / "part.tif", at=(5, 6))

@@ -13,9 +13,12 @@ import importlib
 import sys
 from typing import TYPE_CHECKING, Any
 
+from hsad.lazy import lazy_attributes
+
 if TYPE_CHECKING:
     from hsad import plot as plot
     from hsad.anomalies.decide import polygons, threshold
+    from hsad.anomalies.headline import headline
     from hsad.anomalies.vectors import write_anomalies
     from hsad.detection import detect, learn, score
     from hsad.detectors import DETECTORS, Detector
@@ -27,7 +30,7 @@ if TYPE_CHECKING:
     from hsad.job.learned import Learned
     from hsad.products.cubes.convert import write_cube
     from hsad.products.raster import write_scores
-    from hsad.readers import open_cube
+    from hsad.readers import open_cube, open_mask
     from hsad.report.comparison.compare import compare
     from hsad.report.many.surveys import survey
     from hsad.scene.cube import check_cube
@@ -55,10 +58,12 @@ _HOMES = {
     "evaluate_objects": "hsad.evaluation.intervals",
     "explain": "hsad.explanation.explain",
     "find": "hsad.siblings.find",
+    "headline": "hsad.anomalies.headline",
     "learn": "hsad.detection",
     "limits": "hsad.siblings.missed",
     "make_scene": "hsad.synthetic",
     "open_cube": "hsad.readers",
+    "open_mask": "hsad.readers",
     "polygons": "hsad.anomalies.decide",
     "score": "hsad.detection",
     "survey": "hsad.report.many.surveys",
@@ -86,10 +91,12 @@ __all__ = [
     "evaluate_objects",
     "explain",
     "find",
+    "headline",
     "learn",
     "limits",
     "make_scene",
     "open_cube",
+    "open_mask",
     "polygons",
     "score",
     "survey",
@@ -103,13 +110,15 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name == "plot":  # the one room that users name
         return importlib.import_module("hsad.plot")
-    home = _HOMES.get(name) or (None if name.startswith("_") else _detector_classes().get(name))
-    if home is None:
-        raise AttributeError(f"module 'hsad' has no attribute {name!r}")
-    value = getattr(importlib.import_module(home), name)
+    value = _attribute(name)
     if "xarray" in sys.modules:
         importlib.import_module("hsad.accessor")  # cube.hsad exists from now on
     return value
+
+
+_attribute = lazy_attributes(
+    __name__, _HOMES, lambda name: None if name.startswith("_") else _detector_classes().get(name)
+)
 
 
 def __dir__() -> list[str]:

@@ -17,7 +17,7 @@ from hsad.evaluation import evaluate, roc_curve
 from hsad.files import check_output, whole_file
 from hsad.job.files import detect_to_file
 from hsad.plot.curves import plot_roc
-from hsad.plot.quicklook import draw_quicklook
+from hsad.plot.quicklook import plot_quicklook
 from hsad.products import write_envi
 from hsad.readers import open_cube
 from hsad.report.survey import NAMES, survey
@@ -96,7 +96,7 @@ def run_demo(folder: Path, *, overwrite: bool = False, progress: Any = None) -> 
         scores = open_cube(output)[..., 0]
         figures = evaluate(scores, truth)
         title = f"{name}, AUC {figures['auc']:.4f}"
-        draw_quicklook(output, picture, folder / f"map-{name}.png", truth=truth, title=title, overwrite=overwrite)
+        plot_quicklook(output, picture, folder / f"map-{name}.png", truth=truth, title=title, overwrite=overwrite)
         curves[name] = roc_curve(scores, truth)
         files = {"file": output.name, "map": f"map-{name}.png"}
         rows.append({"name": name, **files, "seconds": seconds, **figures})

@@ -25,6 +25,7 @@ RING = {f"kernels.ring.{name}" for name in ("task", "window", "limits")}
 ROOMS = {
     "errors": set(),
     "record": set(),
+    "lazy": set(),
     "files": {"errors"},
     "gdal": {"files", "errors"},
     "progress": {"errors"},
@@ -42,11 +43,11 @@ ROOMS = {
     "kernels.ring.primal": {*RING, "kernels.ring.one_ring", "kernels.simd", "kernels.compiled"},
     "kernels.ring.torch": {*RING, "kernels.shrinkage", "kernels.device", "errors"},
     "kernels.networks": {"kernels.device", "errors"},
-    "evaluation": {"scene", "record", "errors"},
+    "evaluation": {"anomalies", "readers", "scene", "record", "errors"},
     "manual": {"errors"},
     "synthetic": {"scene", "errors"},
     "readers": {"kernels.transposition", "scene", "files", "gdal", "errors"},
-    "products": {"engine.memory", "scene", "files", "gdal", "errors"},
+    "products": {"lazy", "engine.memory", "scene", "files", "gdal", "errors"},
     "catalog": {"errors", "files", "products", "synthetic"},
     "detectors": {"kernels", "errors"},
     "engine": {
@@ -68,7 +69,7 @@ ROOMS = {
         "files", "record", "errors",
     },
     "explanation": {"anomalies", "job", "engine", "detectors", "kernels", "readers.libraries", "errors"},
-    "plot": {"explanation", "siblings", "anomalies", "evaluation", "products", "scene", "files", "errors"},
+    "plot": {"lazy", "explanation", "siblings", "anomalies", "evaluation", "products", "scene", "files", "errors"},
     "report": {
         "plot", "explanation", "siblings", "anomalies", "job", "detectors.base", "products", "scene", "files", "errors",
     },
@@ -97,7 +98,7 @@ ROOMS = {
 }  # fmt: skip
 
 # Files that call a public function of the package by its public name, for the convenience of users.
-CONVENIENCES = {"detectors.base", "explanation.explanation"}
+CONVENIENCES = {"anomalies.vectors", "detectors.base", "explanation.explanation"}
 
 
 # Rooms or files that may import a library for scheduling, rasters or networks; others receive objects as arguments.

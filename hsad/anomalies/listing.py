@@ -63,7 +63,7 @@ def anomalies_of(scores: ScoreMap, chosen: Threshold, scene: Scene | None, optio
     stated = {
         **chosen.to_dict(), "anomalies": len(found), "min_pixels": options.min_pixels, "merge": options.merge,
     }  # fmt: skip
-    listed = _described(scores, chosen, found, scene, stated)
+    listed = replace(_described(scores, chosen, found, scene, stated), seen=(scores, scene))
     below = _candidates(scores, chosen, options, len(found))
     if below is None:
         return listed

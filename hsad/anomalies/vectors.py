@@ -112,6 +112,8 @@ class Anomalies:
         for lists by other rules, and where there is nothing below.
     waiting : sequence of mapping
         Marks from a replaced list whose anomalies are not in this one (`hsad.anomalies.marks.carried`).
+    seen : (ScoreMap, Scene or None) or None
+        What the anomalies were found in, for pictures.
     """
 
     outline: NDArray[Any]
@@ -120,6 +122,18 @@ class Anomalies:
     threshold: Mapping[str, Any]
     candidates: Anomalies | None = None
     waiting: Sequence[Mapping[str, Any]] = ()
+    seen: Any = None
+
+    def __repr__(self) -> str:
+        import hsad  # the package's public function: the sentence is made from this class
+
+        return f"<{hsad.headline(self)}>"
+
+    def _repr_html_(self) -> str:
+        """Return the headline, a picture and the first ten as HTML for notebooks."""
+        import hsad  # the package's public function: figures are a room above this one
+
+        return str(hsad.plot.anomalies_html(self))
 
     def __len__(self) -> int:
         return len(self.outline)
@@ -131,6 +145,29 @@ class Anomalies:
             dict(zip(names, map(_plain, values), strict=True))
             for values in zip(*(self.columns[name].tolist() for name in names), strict=True)
         ]
+
+    def to_dataframe(self) -> Any:
+        """Return a table with a row for each anomaly, its columns, and its outline as ``geometry``.
+
+        Returns
+        -------
+        geopandas.GeoDataFrame or pandas.DataFrame
+            A GeoDataFrame in the CRS of the grid where geopandas is installed; pandas comes with xarray.
+
+        Examples
+        --------
+        >>> import hsad, numpy as np
+        >>> hsad.polygons(np.eye(40), threshold=0.5).to_dataframe()[["id", "n_pixels", "state"]].values.tolist()
+        [[1, 40, 'pending']]
+        """
+        import pandas as pd
+
+        table = pd.DataFrame({name: list(self.columns[name]) for name in self.columns})
+        try:
+            import geopandas
+        except ImportError:
+            return table.assign(geometry=list(self.outline))
+        return geopandas.GeoDataFrame(table, geometry=list(self.outline), crs=self.grid.crs)
 
     def with_columns(self, **columns: NDArray[Any]) -> Anomalies:
         """Return the anomalies with some columns replaced."""

@@ -88,12 +88,12 @@ def detect(
         from hsad.anomalies.opened import Scene, open_scores, window_origin
         from hsad.anomalies.options import ListOptions
         from hsad.job.options import RunOptions
-        from hsad.plot.quicklook import draw_quicklook
+        from hsad.plot.quicklook import plot_quicklook
 
         scores = open_scores(output)
         run, _ = RunOptions.split(options)
         scene = Scene.of(named[0], scores.grid, window_origin(run), run)
-        draw_quicklook(
+        plot_quicklook(
             scores,
             scene,
             plot,

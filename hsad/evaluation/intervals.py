@@ -15,7 +15,9 @@ from hsad.errors import DataError, ParameterError
 from hsad.evaluation.measures import scored_pixels
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import NDArray
+
+    from hsad.evaluation.measures import Map
 
 __all__ = ["Interval", "ObjectScore", "confidence_intervals", "evaluate_objects"]
 
@@ -55,12 +57,12 @@ class Interval:
     high: float
 
 
-def evaluate_objects(scores: ArrayLike, truth: ArrayLike) -> list[ObjectScore]:
+def evaluate_objects(scores: Map, truth: Map) -> list[ObjectScore]:
     """Return the figures of each object of a truth.
 
     Parameters
     ----------
-    scores, truth : (rows, cols) array_like or xarray.DataArray
+    scores, truth : (rows, cols) array_like, xarray.DataArray or path
         As for `hsad.evaluate`.
 
     Raises
@@ -81,8 +83,8 @@ def evaluate_objects(scores: ArrayLike, truth: ArrayLike) -> list[ObjectScore]:
 
 
 def confidence_intervals(
-    scores: ArrayLike,
-    truth: ArrayLike,
+    scores: Map,
+    truth: Map,
     *,
     false_alarm_rate: float = 1e-3,
     level: float = 0.9,
@@ -96,7 +98,7 @@ def confidence_intervals(
 
     Parameters
     ----------
-    scores, truth : (rows, cols) array_like or xarray.DataArray
+    scores, truth : (rows, cols) array_like, xarray.DataArray or path
         As for `hsad.evaluate`.
     false_alarm_rate : float
         As for `hsad.evaluate`.

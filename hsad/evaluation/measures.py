@@ -9,7 +9,9 @@ Higher scores are more anomalous. A pixel is detected *at* a score t if its scor
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +22,8 @@ from hsad.scene.masked import with_nan
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
+
+    Map = ArrayLike | os.PathLike[str]
 
 __all__ = ["ROC", "Evaluation", "Scored", "evaluate", "roc_curve", "scored_pixels"]
 
@@ -114,7 +118,7 @@ class Evaluation(Record):
     objects_found: int
 
 
-def roc_curve(scores: ArrayLike, truth: ArrayLike) -> ROC:
+def roc_curve(scores: Map, truth: Map) -> ROC:
     """Return the receiver operating characteristic of `scores` against `truth`.
 
     Parameters
@@ -131,17 +135,18 @@ def roc_curve(scores: ArrayLike, truth: ArrayLike) -> ROC:
     return _roc(scored.anomalous, scored.background)
 
 
-def evaluate(scores: ArrayLike, truth: ArrayLike, *, false_alarm_rate: float = 1e-3) -> Evaluation:
+def evaluate(scores: Map, truth: Map, *, false_alarm_rate: float = 1e-3) -> Evaluation:
     """Return measures of the agreement of scores with a truth, by pixels and by objects.
 
     Pixels whose score or truth is NaN are left out.
 
     Parameters
     ----------
-    scores : (rows, cols) array_like or xarray.DataArray
-        Higher = more anomalous, NaN for no score.
-    truth : (rows, cols) array_like or xarray.DataArray
-        Not zero = anomalous.
+    scores : (rows, cols) array_like, xarray.DataArray or path
+        Higher = more anomalous, NaN for no score. A path is one of a score raster.
+    truth : (rows, cols) array_like, xarray.DataArray or path
+        Not zero = anomalous. A path is read as by `hsad.open_mask`: ``"scene.mat:map"``, a raster, a ``.npy`` or a
+        vector file.
     false_alarm_rate : float
         Share of background pixels that may lie above the threshold for objects; at least 0, below 1.
 
@@ -213,7 +218,7 @@ class Scored:
     objects: NDArray[np.int32]
 
 
-def scored_pixels(scores: ArrayLike, truth: ArrayLike) -> Scored:
+def scored_pixels(scores: Map, truth: Map) -> Scored:
     """Return the pixels with a score and a truth, in two groups.
 
     Raises
@@ -223,7 +228,7 @@ def scored_pixels(scores: ArrayLike, truth: ArrayLike) -> Scored:
     """
     from scipy import ndimage
 
-    score, label = _map("scores", scores), _map("truth", truth)
+    score, label = _map("scores", _opened(scores)), _map("truth", _truth(truth, scores))
     if score.shape != label.shape:
         raise DataError(f"truth has {label.shape} pixels, the scores have {score.shape}")
     if np.isinf(score).any():
@@ -237,6 +242,27 @@ def scored_pixels(scores: ArrayLike, truth: ArrayLike) -> Scored:
     # Objects are connected in the truth, even if pixels without a score divide them.
     objects, _ = ndimage.label(np.nan_to_num(label), structure=np.ones((3, 3)))
     return Scored(score[positive], score[negative], objects[positive])
+
+
+def _opened(scores: Any) -> Any:
+    """Return scores, those of a file if a path is passed."""
+    if not isinstance(scores, str | os.PathLike):
+        return scores
+    from hsad.anomalies.opened import open_scores
+
+    opened = open_scores(Path(scores))
+    return opened.rows(0, opened.grid.rows)
+
+
+def _truth(truth: Any, scores: Any) -> Any:
+    """Return a truth, that of a file on the grid of the scores if a path is passed."""
+    if not isinstance(truth, str | os.PathLike):
+        return truth
+    from hsad.anomalies.opened import open_scores
+    from hsad.readers import open_mask
+
+    grid = open_scores(Path(scores)).grid if isinstance(scores, str | os.PathLike) else scores
+    return open_mask(truth if isinstance(truth, str) else Path(truth), grid)
 
 
 def _map(name: str, values: Any) -> NDArray[np.float64]:

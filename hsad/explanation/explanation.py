@@ -82,6 +82,15 @@ class Explanation:
     names: Naming | None = None
     absorptions: Sequence[Absorption] = field(default_factory=tuple)
 
+    def __repr__(self) -> str:
+        return f"<{self.sentence}>"
+
+    def _repr_html_(self) -> str:
+        """Return the sentence, the numbers and the figure as HTML for notebooks."""
+        import hsad  # the package's public function: figures are a room above this one
+
+        return str(hsad.plot.explanation_html(self))
+
     @property
     def stands_out(self) -> bool:
         """Whether it is an anomaly of a list, or scores among the highest 5 % of the scene."""

@@ -20,11 +20,12 @@ LINE_COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9",
 
 
 def new_figure(inches: tuple[float, float]) -> Figure:
-    """Return an empty figure of a size in inches, without pyplot's global state."""
+    """Return an empty figure of a size in inches, without pyplot's global state; notebooks show it."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
 
-    figure = Figure(figsize=inches, layout="constrained")
+    from hsad.plot.notebook.figure import ShownFigure
+
+    figure = ShownFigure(figsize=inches, layout="constrained")
     FigureCanvasAgg(figure)
     return figure
 

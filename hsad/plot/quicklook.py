@@ -14,21 +14,23 @@ from hsad.plot.maps import plot_scores
 from hsad.plot.pictures import overview, reduced_scores
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from hsad.anomalies.vectors import Anomalies
 
-__all__ = ["draw_quicklook"]
+__all__ = ["plot_quicklook"]
 
 
-def draw_quicklook(
+def plot_quicklook(
     scores: ScoreMap | str | Path,
     scene: Scene | str | Path,
-    path: str | Path,
+    path: str | Path | None = None,
     *,
     anomalies: Anomalies | None = None,
     title: str | None = None,
     truth: Any = None,
     overwrite: bool = False,
-) -> None:
+) -> Figure:
     """Draw a scene (in true colour when it has the bands) beside its scores, both reduced to the size of the figure.
 
     Parameters
@@ -36,7 +38,7 @@ def draw_quicklook(
     scores : ScoreMap or path
     scene : Scene or path
         The scene that the scores are of.
-    path : path
+    path : path, optional
         PNG, PDF or SVG.
     anomalies : Anomalies, optional
         The list to ring and to number in both pictures; colours start at its lowest score.
@@ -46,6 +48,10 @@ def draw_quicklook(
         Anomalies are greater than zero, and are circled, unless the map was reduced.
     overwrite : bool
         Whether an existing file may be replaced.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
 
     Raises
     ------
@@ -61,7 +67,7 @@ def draw_quicklook(
     values, step = reduced_scores(scores)
     picture, colours = overview(scene)
     drawn = scores.grid.coarsened(step).attach(xr.DataArray(values, dims=("y", "x"), attrs={"method": scores.method}))
-    plot_scores(
+    return plot_scores(
         drawn,
         path,
         anomalies=anomalies,

@@ -6,8 +6,9 @@ Each name of this module is imported when it is first used.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from hsad.lazy import lazy_attributes
 
 if TYPE_CHECKING:
     from hsad.products.cubes.convert import write_cube
@@ -25,19 +26,15 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Provenance": "provenance",
-    "ScoreWriter": "raster",
-    "read_provenance": "raster",
-    "write_cube": "cubes.convert",
-    "write_envi": "cubes.envi",
-    "write_scores": "raster",
+    "Provenance": "hsad.products.provenance",
+    "ScoreWriter": "hsad.products.raster",
+    "read_provenance": "hsad.products.raster",
+    "write_cube": "hsad.products.cubes.convert",
+    "write_envi": "hsad.products.cubes.envi",
+    "write_scores": "hsad.products.raster",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazy_attributes(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

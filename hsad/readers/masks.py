@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hsad.errors import SceneError, without_warnings
+from hsad.errors import ParameterError, SceneError, without_warnings
 from hsad.files import split_variable
 from hsad.gdal import keeps_offline
 from hsad.readers.existing import existing_file
@@ -29,7 +29,7 @@ _TRUTH_NAMES = ("map", "gt", "groundtruth", "ground_truth", "planegt", "truth", 
 _PIXEL_TOLERANCE = 1e-2
 
 
-def open_mask(path: str | Path, grid: GeoGrid) -> NDArray[np.bool_]:
+def open_mask(path: str | Path, grid: Any) -> NDArray[np.bool_]:
     """Return the pixels of a grid that a file marks, ``(rows, cols)``: those neither zero nor nodata.
 
     Parameters
@@ -38,15 +38,25 @@ def open_mask(path: str | Path, grid: GeoGrid) -> NDArray[np.bool_]:
         A MATLAB file (``scene.mat:map`` names the array; without a name it is the only two-dimensional one,
         or the one with a name that truths have), a raster of one band, a ``.npy`` file, or a vector file.
         Vectors are reprojected and burnt: a pixel is marked where its centre lies in a polygon.
-    grid : GeoGrid
-        Size and place of the scene. A raster that is georeferenced must lie where the scene lies.
+    grid : GeoGrid, DataArray or array
+        Size and place of the scene: its grid, a cube, or scores. A raster that is georeferenced must lie where the
+        scene lies.
 
     Raises
     ------
     SceneError
         When the file cannot be read, does not fit the grid, or marks nothing because no feature touches the
         grid.
+
+    Examples
+    --------
+    >>> import hsad, numpy as np, pathlib, tempfile
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "truth.npy"
+    >>> np.save(path, np.eye(4))
+    >>> int(hsad.open_mask(path, np.zeros((4, 4, 30))).sum())
+    4
     """
+    grid = _grid_of(grid)
     located, variable = split_variable(path)
     existing_file(located)
     if is_numpy(located) or is_matlab(located):
@@ -58,6 +68,20 @@ def open_mask(path: str | Path, grid: GeoGrid) -> NDArray[np.bool_]:
     if values.shape != (grid.rows, grid.cols):
         raise SceneError(f"{path}: {_size(values.shape)} pixels for a scene of {_size((grid.rows, grid.cols))}")
     return np.asarray((values != 0) & ~np.isnan(values))
+
+
+def _grid_of(scene: Any) -> GeoGrid:
+    """Return the grid of a cube, a map or an array; a grid as it is."""
+    from hsad.scene.cube import GeoGrid, geo_grid
+
+    if isinstance(scene, GeoGrid):
+        return scene
+    if {"y", "x"} <= set(getattr(scene, "dims", ())):
+        return geo_grid(scene)
+    shape = np.shape(scene)
+    if len(shape) < 2:
+        raise ParameterError(f"a mask needs a scene of rows and columns, not an array of {len(shape)} dimensions")
+    return GeoGrid(shape[0], shape[1], None, None)
 
 
 def _size(shape: tuple[int, ...]) -> str:

@@ -17,7 +17,7 @@ from hsad.detectors.base import Detector
 from hsad.files import check_output
 from hsad.job.files import detect_to_file
 from hsad.job.options import RunOptions, SceneOptions
-from hsad.plot.quicklook import draw_quicklook
+from hsad.plot.quicklook import plot_quicklook
 from hsad.products.stac import add_asset
 from hsad.report.kinds import described_kinds, siblings_of
 from hsad.report.page import write_page
@@ -97,7 +97,7 @@ def survey(
     found = siblings_of(scene, paths["anomalies"], anomalies, kinds, options)
     described = described_kinds(anomalies, reasons, found, paths["anomalies"])
     write_page(paths["report"], anomalies, scores, beside, reasons, kinds=described, overwrite=overwrite)
-    draw_quicklook(
+    plot_quicklook(
         scores,
         beside,
         paths["quicklook"],

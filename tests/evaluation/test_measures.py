@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from sklearn import metrics
 
+import hsad
 from hsad.errors import DataError, ParameterError
 from hsad.evaluation import evaluate, roc_curve
 
@@ -173,3 +174,28 @@ def test_what_cannot_be_evaluated_is_named(scores, truth, error, message):
 def test_a_rate_out_of_range_is_named(rate):
     with pytest.raises(ParameterError, match="false_alarm_rate must be at least 0 and below 1"):
         evaluate(np.zeros((3, 3)), np.eye(3), false_alarm_rate=rate)
+
+
+def test_scores_and_truths_may_be_files(tmp_path):
+    from scipy.io import savemat
+
+    rng = np.random.default_rng(0)
+    scores, truth = rng.normal(size=(20, 30)).astype(np.float32), rng.random((20, 30)) < 0.1
+    savemat(tmp_path / "scene.mat", {"map": truth.astype(np.uint8), "data": rng.random((20, 30, 4))})
+    np.save(tmp_path / "truth.npy", truth)
+    hsad.write_scores(scores, tmp_path / "scores.tif")
+    expected = hsad.evaluate(scores, truth)
+    for path in (f"{tmp_path}/scene.mat:map", tmp_path / "truth.npy", str(tmp_path / "truth.npy")):
+        assert dict(hsad.evaluate(scores, path)) == dict(expected)
+        assert dict(hsad.evaluate(tmp_path / "scores.tif", path)) == dict(expected)
+        np.testing.assert_array_equal(hsad.open_mask(path, scores), truth)
+    assert hsad.evaluate_objects(scores, tmp_path / "truth.npy") == hsad.evaluate_objects(scores, truth)
+    assert dict(hsad.confidence_intervals(scores, tmp_path / "truth.npy", draws=20)) == dict(
+        hsad.confidence_intervals(scores, truth, draws=20)
+    )
+    with pytest.raises(hsad.HsadError, match=r"truth\.npy: 20×30 pixels for a scene of 5×5"):
+        hsad.evaluate(np.eye(5), tmp_path / "truth.npy")
+    with pytest.raises(hsad.HsadError, match=r"none\.tif: no such file"):
+        hsad.evaluate(tmp_path / "none.tif", truth)
+    with pytest.raises(hsad.HsadError, match="not an array of 1 dimensions"):
+        hsad.open_mask(tmp_path / "truth.npy", np.zeros(4))

@@ -33,6 +33,7 @@ from hsad.plot.thumbnail import draw_thumbnail
 from hsad.products.raster import read_provenance
 from hsad.readers.collection import expand_scenes
 from hsad.report.many.index import Entry, write_index
+from hsad.report.notebook import SurveyResult, SurveyResults
 from hsad.report.survey import NAMES
 from hsad.report.survey import survey as survey_scene
 
@@ -82,10 +83,10 @@ def survey(
 
     Returns
     -------
-    dict, or list of dict
-        Of one scene see `hsad.report.survey.survey`. Of several, one dict for each with ``scene``, ``name``, ``state``
-        (``done``, ``there already``, ``failed``), ``error`` (a text, or None) and, unless it failed, what is returned
-        of one.
+    SurveyResult (a dict), or SurveyResults (a list of dict)
+        Notebooks show them, and ``to_dataframe()`` makes tables of them. Of one scene see `hsad.report.survey.survey`.
+        Of several, one dict for each with ``scene``, ``name``, ``state`` (``done``, ``there already``, ``failed``),
+        ``error`` (a text, or None) and, unless it failed, what is returned of one.
 
     Raises
     ------
@@ -106,9 +107,11 @@ def survey(
     named = [str(one) for one in scene] if several else [str(scene)] if isinstance(scene, str | Path) else None
     scenes = None if named is None else expand_scenes(named)
     if scenes is None or (not several and scenes == named):
-        return survey_scene(
-            scene, folder, method, overwrite=overwrite, restart=restart, decide=decide, library=library, kinds=kinds,
-            **options,
+        return SurveyResult(
+            survey_scene(
+                scene, folder, method, overwrite=overwrite, restart=restart, decide=decide, library=library,
+                kinds=kinds, **options,
+            )
         )  # fmt: skip
     found = survey_many(
         scenes,
@@ -122,7 +125,7 @@ def survey(
         many=ManyOptions(at_once),
         **options,
     )
-    return [
+    return SurveyResults(
         {
             "scene": one.source,
             "name": one.name,
@@ -131,7 +134,7 @@ def survey(
             **one.result,
         }
         for one in found
-    ]
+    )
 
 
 def survey_many(

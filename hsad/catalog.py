@@ -15,7 +15,7 @@ from typing import Any
 
 from hsad.errors import HsadError, OutputError, ParameterError, SceneError
 
-__all__ = ["Asset", "CatalogItem", "fetch", "get_item", "list_items"]
+__all__ = ["Asset", "CatalogItem", "fetch", "get_item", "list_items", "list_libraries"]
 
 _SCHEMES = ("https", "http", "file")
 _SHA256 = "1220"  # multihash: the code of SHA-256 and its length, 32 bytes
@@ -179,6 +179,34 @@ def list_items(root: Path | None = None) -> list[CatalogItem]:
         for collection in _linked(folder / "catalog.json", "child")
         for content in map(_read, _linked(collection, "item"))
     ]
+
+
+def list_libraries(root: Path | None = None) -> list[dict[str, str]]:
+    """Return the known spectral libraries: ``name``, ``title``, ``where``, ``point``, ``license`` and ``citation``.
+
+    Parameters
+    ----------
+    root : Path, optional
+        Folder of another catalogue of the same form.
+
+    Raises
+    ------
+    SceneError
+        If the list is missing or cannot be read.
+
+    Examples
+    --------
+    >>> [library["name"] for library in list_libraries()]
+    ['earthlib', 'splib07', 'ecostress']
+    """
+    import tomllib
+
+    path = (_folder() if root is None else root) / "libraries.toml"
+    try:
+        found: list[dict[str, str]] = tomllib.loads(path.read_text(encoding="utf-8"))["library"]
+    except (OSError, ValueError, KeyError) as error:
+        raise SceneError(f"{path}: not a readable list of spectral libraries ({error})") from error
+    return found
 
 
 def get_item(name: str, root: Path | None = None) -> CatalogItem:

@@ -105,7 +105,23 @@ def convert(scene: str, output: str, interleave: Any, memory: str | None, overwr
 
 @click.group(cls=HsadGroup)
 def catalog() -> None:
-    """Scenes with known truth: where they come from, what is known about them."""
+    """Scenes with known truth, and spectral libraries: where they come from, what is known about them."""
+
+
+@catalog.command()
+@json_option
+def libraries(as_json: bool) -> None:
+    """List spectral libraries for --library: where they are to be had, and how to point at them."""
+    from hsad.catalog import list_libraries
+
+    found = list_libraries()
+    if as_json:
+        print_json(found)
+        return
+    for entry in found:
+        echo(f"{entry['name']:10} {entry['title']}")
+        for key, word in (("where", "from"), ("point", "use"), ("license", "licence"), ("citation", "cite")):
+            echo(f"{'':10} {word}: {entry[key]}")
 
 
 @catalog.command(name="list")

@@ -57,7 +57,7 @@ FEATURES = (
     Feature("chlorophyll", 660, 690, (560, 750), _CURRAN),
     Feature("iron oxide", 850, 930, (760, 1050), _CLARK),
     Feature("water in leaves", 960, 990, (920, 1080), _CURRAN),
-    Feature("water in leaves", 1170, 1220, (1090, 1270), _CURRAN),
+    Feature("water in leaves, or hydrocarbon", 1170, 1220, (1090, 1270), _CURRAN),
     Feature("hydrocarbon, as in plastic, paint or oil", 1715, 1740, (1680, 1775), _CLOUTIS),
     Feature("Al-OH, as in clay and mica", 2185, 2220, (2120, 2250), _CLARK),
     Feature("Mg-OH or hydrocarbon", 2295, 2319, (2250, 2365), _CLARK),

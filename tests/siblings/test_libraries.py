@@ -246,3 +246,17 @@ def test_earthlib_has_classes_for_its_spectra():
     np.testing.assert_array_equal(found.spectra, expected.data)
     assert found.classes[0] == "bare soil"
     assert len(set(found.classes)) == 27
+
+
+def test_the_catalogue_says_where_libraries_are_to_be_had(capsys):
+    import json
+
+    from hsad.cli import run
+
+    assert run(["catalog", "libraries"]) == 0
+    told = capsys.readouterr().out
+    assert "10.5066/F7RR1WDJ" in told
+    assert "https://speclib.jpl.nasa.gov" in told
+    assert run(["catalog", "libraries", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert {key for entry in found for key in entry} == {"name", "title", "where", "point", "license", "citation"}

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hsad.anomalies.grades import grade_scores
-from hsad.anomalies.null.bank import BankNull, bank_methods, bank_table
 from hsad.anomalies.null.clean import CleanNull
 from hsad.anomalies.null.doubts import Doubt
 from hsad.anomalies.null.pixels import otsu, pixel_null
+from hsad.anomalies.null.posterior import Posterior
+from hsad.anomalies.null.prior import bank_methods, prior_for, rough_prior
 from hsad.anomalies.null.protocol import CountingNull, Null
 from hsad.anomalies.null.shares import false_interval
 from hsad.anomalies.null.tail import Tail
@@ -154,43 +155,49 @@ def choose_threshold(
         if options.rule not in (None, "list", "bank"):
             raise ParameterError(f"rule {options.rule}: a clean region counts objects, as the bank does")
         return _counted(CleanNull(Tail.of(scores, clean), tail), tail, scores, options, "clean-region")
-    table = bank_table(scores.method)
-    if options.rule == "bank" and table is None:
+    by_pixels = options.rule not in (None, "list", "bank") or options.pfa is not None
+    if by_pixels:
+        if options.fdr is not None:
+            raise ParameterError("fdr: counts objects, so it goes with no rule of pixels and with no pfa")
+        return _by_pixels(tail, scores, options)
+    if options.threshold is not None and not scores.method:
+        return Threshold(options.threshold, "given", Origin("given"), tail, options=options)
+    prior = prior_for(scores.method)
+    if options.rule == "bank" and prior is None:
         raise ParameterError(
-            f"rule bank: has no table for {scores.method or 'scores of an unknown method'} (there is one for "
+            f"rule bank: knows nothing of {scores.method or 'scores of an unknown method'} (it knows "
             f"{', '.join(bank_methods())}): use another rule, or a clean region"
         )
-    by_pixels = options.rule not in (None, "list", "bank") or options.pfa is not None
-    if table is not None and not by_pixels:
-        return _counted(BankNull(table, tail), tail, scores, options, "bank")
-    if options.fdr is not None:
-        raise ParameterError("fdr: counts objects, so it needs the bank or a clean region")
-    return _by_pixels(tail, scores, options)
+    return _counted(Posterior(prior or rough_prior(tail), tail), tail, scores, options, "bank")
 
 
 def _counted(
-    null: BankNull | CleanNull, tail: Tail, scores: ScoreMap, options: ThresholdOptions, background: str
+    null: Posterior | CleanNull, tail: Tail, scores: ScoreMap, options: ThresholdOptions, background: str
 ) -> Threshold:
     choice: Choice = "list"
     accepted: float | None = None
+    rate: float | None = None
     rule = background
     if options.threshold is not None:
         choice, value, rule = "given", options.threshold, "given"
     elif options.fdr is not None:
         choice, accepted, value = "share of false objects", options.fdr, _of_fdr(null, tail, options.fdr)
     elif options.counts_objects:
-        choice, accepted, value = "false objects", options.false_objects or FALSE_OBJECTS, null.threshold(options.rate)
+        choice, accepted, rate = "false objects", options.false_objects or FALSE_OBJECTS, options.rate
+        value = null.threshold(rate)
     else:
         value = null.list_threshold()
         rule = "list" if background == "bank" else background
-    rate = options.rate if choice == "false objects" else float(null.rate(value))
     origin = Origin(choice, background, accepted, options.per, scores.method)
-    if isinstance(null, BankNull):
-        origin = replace(origin, scenes=len(null.table.sources))
-        doubts = null.doubts(rate, scores.parameters)
+    chosen = Threshold(value, rule, origin, tail, null=null, options=options)
+    if isinstance(null, CleanNull):
+        doubts = null.doubts(float(null.rate(value)) if rate is None else rate)
+        chosen = replace(chosen, origin=replace(origin, pixels=null.region.count), doubts=tuple(doubts))
     else:
-        origin, doubts = replace(origin, pixels=null.region.count), null.doubts(rate)
-    chosen = Threshold(value, rule, origin, tail, doubts=tuple(doubts), null=null, options=options)
+        rough = null.prior.rough
+        origin = replace(origin, scenes=len(null.prior.sources), rough=rough)
+        doubts = null.doubts(scores.parameters, rate)
+        chosen = replace(chosen, origin=origin, doubts=tuple(doubts), at_most=null.calm, rough=rough)
     return chosen.of_listed(null.p_false(tail.peaks[: tail.reached(value)]))
 
 
@@ -204,8 +211,6 @@ def _of_fdr(null: CountingNull, tail: Tail, share: float) -> float:
 
 
 def _by_pixels(tail: Tail, scores: ScoreMap, options: ThresholdOptions) -> Threshold:
-    if options.threshold is not None and options.rule is None:
-        return Threshold(options.threshold, "given", Origin("given", method=scores.method), tail, options=options)
     rule = options.rule if options.rule not in (None, "list") else "gpd"
     by_user = options.threshold is not None
     if rule == "otsu":
@@ -220,6 +225,5 @@ def _by_pixels(tail: Tail, scores: ScoreMap, options: ThresholdOptions) -> Thres
         None if by_user else pfa,
         method=scores.method,
         bands=options.bands or scores.background.get("rank"),
-        without_table=options.rule is None and options.pfa is None,
     )
     return Threshold(value, rule, origin, tail, float(null.expected(value)), null=null, options=options)

@@ -37,8 +37,9 @@ class ThresholdOptions:
 
     rule: Rule | None = option(
         None,
-        "rule that sets the threshold: list holds every anomaly that is more probably real than background; bank "
-        "counts false objects; the others count pixels. Without it: list, or what another option here asks for",
+        "rule that sets the threshold: list holds every anomaly that is background with a probability of at most .5 "
+        "(almost certain: at most .1, likely: .3, possible: .5); bank counts false objects; the others count pixels. "
+        "Without it: list, or what another option here asks for",
         metavar="NAME",
         choices=RULES,
     )

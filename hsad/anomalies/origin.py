@@ -40,8 +40,8 @@ class Origin:
         The detector; empty where it is not known.
     scenes, pixels, bands : int or None
         Scenes of the bank, pixels of the clean region, bands of the law.
-    without_table : bool
-        Whether a rule of pixels was taken because the bank has no table for the detector.
+    rough : bool
+        Whether the bank knows nothing of the detector, so that what others do stands for it.
     """
 
     choice: Choice
@@ -52,7 +52,7 @@ class Origin:
     scenes: int | None = None
     pixels: int | None = None
     bands: int | None = None
-    without_table: bool = False
+    rough: bool = False
 
 
 def origin_sentence(threshold: Mapping[str, Any]) -> str:
@@ -66,10 +66,12 @@ def origin_sentence(threshold: Mapping[str, Any]) -> str:
     if origin.background in ("", "otsu"):
         return f"{start}."
     if origin.background in _LAWS:
-        table = f"{origin.method or 'this method'} has no table in the bank, so it is by gpd: "
         law = _LAWS[origin.background].format(bands=origin.bands)
+        return f"{start}, at most {expected:.3g} false pixels in this scene: {law}."
+    if origin.rough:
         return (
-            f"{start}, at most {expected:.3g} false pixels in this scene: {table if origin.without_table else ''}{law}."
+            f"{start}. What background does with {origin.method or 'these scores'} was not measured: what it does with "
+            f"the scores of other detectors on {origin.scenes} scenes stands for it, so all numbers are rough."
         )
     where = (
         f"on {origin.scenes} other scenes ({origin.method})"

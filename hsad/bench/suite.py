@@ -34,7 +34,7 @@ from hsad.bench.known import KnownScene, as_cube
 from hsad.synthetic import make_scene
 from hsad.synthetic.implants import implant, material_ratios, without_noise
 
-__all__ = ["FAMILIES", "GROUNDS", "Materials", "binned", "suite"]
+__all__ = ["FAMILIES", "GROUNDS", "Materials", "binned", "stretched", "suite"]
 
 FAMILIES = ("native", "binned2", "binned3", "synthetic", "faint", "large", "frequent", "noisy")
 
@@ -120,9 +120,9 @@ class Materials:
         mean = cube[~truth].mean(axis=0).astype(np.float64)
         if source == "other":
             names = [name for name in GROUNDS if name != ground]
-            return np.asarray(mean * _stretched(self.objects[names[rng.integers(len(names))]], len(mean)))
+            return np.asarray(mean * stretched(self.objects[names[rng.integers(len(names))]], len(mean)))
         if source == "library":
-            return np.asarray(mean * _stretched(self.library[rng.integers(len(self.library))], len(mean)))
+            return np.asarray(mean * stretched(self.library[rng.integers(len(self.library))], len(mean)))
         pixels = self.clean[ground][~truth]
         cosine = pixels @ mean / (np.linalg.norm(pixels, axis=1) * np.linalg.norm(mean) + 1e-12)
         far = np.flatnonzero(cosine <= np.quantile(cosine, 0.05))
@@ -208,7 +208,8 @@ def _largest_object(cube: NDArray[np.float32], truth: NDArray[np.bool_]) -> NDAr
     return np.asarray(cube[largest].mean(axis=0) / np.maximum(cube[~truth].mean(axis=0), 1e-6))
 
 
-def _stretched(ratio: NDArray[np.floating], bands: int) -> NDArray[np.float64]:
+def stretched(ratio: NDArray[np.floating], bands: int) -> NDArray[np.float64]:
+    """Return a material's ratio to a mean spectrum, smoothed and stretched over a number of bands by position."""
     # Smoothing removes effects of sensor and atmosphere on single bands, which are no property of the material.
     smooth = ndimage.gaussian_filter1d(ratio, 2.0)
     return np.asarray(np.interp(np.linspace(0, 1, bands), np.linspace(0, 1, len(smooth)), smooth))

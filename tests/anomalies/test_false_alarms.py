@@ -32,32 +32,33 @@ def synthetic(name):
 
 
 def counted(case, scores, **options):
-    """Return what is stated, what is false and which objects are found: by hand, from the outlines and the truth."""
+    """Return the list, which of its anomalies are false and how many objects are found: by hand, from the truth."""
     found = hsad.polygons(scores, **options)
-    left_out = ~np.isfinite(case.truth)
     objects = np.nan_to_num(case.truth) != 0
-    near = ndimage.binary_dilation(objects | left_out, np.ones((5, 5)))
-    false = sum(not near[r, c] for r, c in zip(found.columns["row"], found.columns["col"], strict=True))
+    left_out = ndimage.binary_dilation(np.isnan(case.truth), np.ones((5, 5)))
+    near = ndimage.binary_dilation(objects, np.ones((5, 5)))
+    places = list(zip(found.columns["row"], found.columns["col"], strict=True))
+    false = np.array([np.nan if left_out[place] and not near[place] else not near[place] for place in places])
     labels, number = ndimage.label(objects, SIDE)
     hit = np.unique(labels[(scores.values >= found.threshold["threshold"]) & objects])
-    # What is near objects cannot be false: so many are stated for the rest.
-    stated = found.threshold["expected_false"] * (~near).sum() / np.isfinite(scores.values).sum()
-    return stated, false, len(hit), number, found.threshold
+    return found, false, len(hit), number
 
 
-@pytest.mark.parametrize("name, least", [("faint-5", 0), ("small-6", 11), ("large-8", 2), ("frequent-9", 40)])
-def test_false_objects_stay_within_what_is_stated(name, least):
+@pytest.mark.parametrize("name", ["faint-5", "small-6", "large-8", "frequent-9"])
+def test_the_list_of_a_synthetic_scene_holds_few_false_ones(name):
     case, scores = synthetic(name)
-    _, false, hit, number, threshold = counted(case, scores)
-    assert threshold["rule"] == "bank"
-    assert threshold["expected_false"] == pytest.approx(10 * np.isfinite(scores.values).sum() / 1e4, rel=0.01)
-    assert false <= threshold["interval"][1]
-    assert threshold["trusted"] == (not threshold["doubts"])
-    assert least <= hit <= number
-    # A stricter threshold has fewer of both.
-    _, fewer, less, _, strict = counted(case, scores, false_objects=3)
-    assert strict["threshold"] > threshold["threshold"]
-    assert (fewer <= false, less <= hit) == (True, True)
+    found, false, hit, number = counted(case, scores)
+    assert found.threshold["rule"] == "list"
+    assert (found.columns["p_false"] <= 0.5).all()
+    assert found.threshold["expected_false"] == pytest.approx(found.columns["p_false"].sum())
+    assert false.sum() <= max(found.threshold["expected_false_high"], 1)
+    assert hit <= number
+    # So many false ones are accepted by a list that is longer; a stricter one has fewer of both.
+    _, more, of_many, _ = counted(case, scores, false_objects=10)
+    _, fewer, of_few, _ = counted(case, scores, false_objects=3)
+    expected = 10 * np.isfinite(scores.values).sum() / 1e4
+    assert more.sum() <= 3 * expected
+    assert (fewer.sum() <= more.sum(), of_few <= of_many) == (True, True)
 
 
 @pytest.mark.parametrize("name", ["faint-5", "small-6", "large-8", "frequent-9"])
@@ -69,17 +70,17 @@ def test_the_default_does_not_lose_to_rx(name):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("family", ["native", "faint", "large", "frequent"])
-def test_the_stated_number_holds_on_real_grounds(family, data):
-    pooled = np.zeros(2)
-    within = []
-    for case in suite(benchmark_scenes(data), families=[family]):
-        stated, false, _, _, threshold = counted(case, hsad.detect(case.cube, "auto", workers=1))
-        ratio = max(false, 0.5) / stated
-        assert 1 / 5 <= ratio <= 5 or not threshold["trusted"], (case.name, stated, false)
-        if threshold["trusted"]:
-            pooled += stated, false
-            within.append(1 / 2.3 <= ratio <= 2.3)
-    assert len(within) >= 5
-    assert 0.75 <= pooled[1] / pooled[0] <= 1.25
-    assert np.mean(within) >= 0.6
+@pytest.mark.parametrize("family", ["native", "faint", "frequent", "noisy"])
+def test_the_stated_numbers_hold_on_real_grounds(family, data):
+    """The bank knows these grounds; `hsad bench --calibrate` leaves each out in turn."""
+    stated, false, asked, delivered = 0.0, 0.0, 0.0, 0.0
+    for case in suite(benchmark_scenes(data), draw=4, families=[family]):
+        scores = hsad.detect(case.cube, "auto", workers=1)
+        found, wrong, _, _ = counted(case, scores)
+        stated += found.columns["p_false"][np.isfinite(wrong)].sum()
+        false += np.nansum(wrong)
+        objects = ndimage.binary_dilation(np.isnan(case.truth) | (case.truth != 0), np.ones((5, 5)))
+        asked += 10 * (~objects).sum() / 1e4
+        delivered += np.nansum(counted(case, scores, false_objects=10)[1])
+    assert false <= 1.5 * stated
+    assert 0.6 <= delivered / asked <= 1.5

@@ -13,8 +13,9 @@ from skimage.filters import threshold_otsu
 import hsad
 from hsad.anomalies.choose import ThresholdOptions, choose_threshold
 from hsad.anomalies.headline import headline
-from hsad.anomalies.null.bank import BankNull, bank_methods, bank_table, features
 from hsad.anomalies.null.clean import CleanNull
+from hsad.anomalies.null.posterior import Posterior
+from hsad.anomalies.null.prior import bank_methods, prior_for
 from hsad.anomalies.null.tail import Tail, peaks_of
 from hsad.anomalies.scoremap import ScoreMap
 from hsad.detectors import describe_detector, make_detector
@@ -26,9 +27,8 @@ METHODS = ("auto", "rx", "crd", "lrx")
 def scores_of(method, rows=120, cols=100, seed=0, **attrs):
     """A map whose background is smooth noise, with the attributes of a method's scores."""
     values = ndimage.gaussian_filter(np.random.default_rng(seed).normal(size=(rows, cols)), 1.0)
-    values = 1.5 * values / values.std()
-    if method != "auto":
-        values = np.exp(values / 4 + 4)
+    values /= values.std()
+    values = np.exp(0.45 * values) - 1 if method == "auto" else np.exp(values * 3 / 8 + 4)
     _, parameters = describe_detector(make_detector(method))
     return xr.DataArray(
         values, dims=("y", "x"), attrs={"method": method, "parameters": json.dumps({**parameters, **attrs})}
@@ -97,23 +97,15 @@ def test_chi2_and_f_are_the_laws_of_gaussian_background():
 
 @pytest.mark.parametrize("method", METHODS)
 def test_every_detector_of_the_bank_gives_a_threshold_that_its_rate_returns(method):
-    scores = ScoreMap.of(scores_of(method))
-    table = bank_table(method)
-    null = BankNull(table, Tail.of(scores))
-    for rate in (100.0, 30.0, 10.0, 3.0, 1.0, 0.1):
+    null = Posterior(prior_for(method), Tail.of(ScoreMap.of(scores_of(method))))
+    for rate in (30.0, 10.0, 3.0, 1.0, 0.1):
         assert float(null.rate(null.threshold(rate))) == pytest.approx(rate, rel=1e-6)
     values = np.linspace(null.threshold(150), null.threshold(0.01), 50)
-    assert (np.diff(null.rate(values)) <= 0).all()
-    assert (np.diff(null.p_value(values)) <= 0).all()
-    # By hand: the regression's level, then the height at 10 in the table.
-    upper, level = features(null.tail, table)
-    base = table.units_of(null.tail.quantile(0.5)) + table.coefficients @ np.array([1, upper, level])
-    # What lies between the levels of 40 and of 10 peaks corrects it, with twenty peaks of the bank beside.
-    between = [base + np.interp(-np.log(rate), -np.log(table.rates), table.heights) for rate in (40, 10)]
-    peaks = table.units_of(null.tail.peaks)
-    scale = (20 + ((peaks > between[0]) & (peaks <= between[1])).sum()) / (20 + 30 * 1.2)
-    height = np.interp(-np.log(10 / scale), -np.log(table.rates), table.heights)
-    assert table.units_of(null.threshold(10.0)) == pytest.approx(base + height)
+    for curve in (null.rate(values), null.p_value(values), null.p_false(values)):
+        assert (np.diff(curve) <= 0).all()
+    assert ((null.p_false(values) >= 0) & (null.p_false(values) <= 1)).all()
+    # Below the first knot the scene's own peaks count.
+    assert float(null.rate(null.threshold(120.0))) == pytest.approx(120, abs=1 / null.tail.units)
 
 
 def test_the_bank_is_affine_and_scale_free():
@@ -124,12 +116,14 @@ def test_the_bank_is_affine_and_scale_free():
     scaled = rx * 20
     scaled.attrs = rx.attrs
     assert choose_threshold(scaled).value == pytest.approx(20 * choose_threshold(rx).value)
+    found, same = (choose_threshold(scores).p_false(Tail.of(ScoreMap.of(scores)).peaks) for scores in (rx, scaled))
+    np.testing.assert_allclose(found, same, rtol=1e-9)
 
 
-def test_tables_say_where_they_come_from():
+def test_the_bank_says_where_it_comes_from():
     assert set(bank_methods()) >= set(METHODS)
     for method in METHODS:
-        table = bank_table(method)
+        table = prior_for(method)
         assert len({source["ground"] for source in table.sources}) >= 8
         assert all(source["origin"] for source in table.sources)
         assert sum(source["weight"] for source in table.sources) == pytest.approx(1, abs=0.01)
@@ -148,35 +142,28 @@ def test_what_speaks_against_a_number_is_said():
     assert any("900 pixels are few" in str(doubt) for doubt in few.doubts)
     assert any("less than one false object" in str(doubt) for doubt in few.doubts)
     heavy = scores_of("auto")
-    heavy.values = np.sign(heavy.values) * np.abs(heavy.values) ** 4
-    assert any("heavier" in str(doubt) for doubt in choose_threshold(heavy).doubts)
+    heavy.values = 4 * heavy.values
+    assert any("spread more" in str(doubt) for doubt in choose_threshold(heavy).doubts)
     crowded = scores_of("auto")
-    null = BankNull(bank_table("auto"), Tail.of(ScoreMap.of(crowded)))
-    crowded.values[2:60:7, 2:50:7] = (null.threshold(40) + null.threshold(10)) / 2
+    knots = prior_for("auto").knots
+    crowded.values[2:60:7, 2:50:7] = np.median(crowded.values) + (knots[0] + knots[1]) / 2
     assert any("crowd" in str(doubt) for doubt in choose_threshold(crowded).doubts)
 
 
-@pytest.mark.parametrize("number, said", [(12, "calmer"), (60, None), (150, "so many objects")])
-def test_twice_or_half_the_peaks_of_background_are_said(number, said):
-    table = bank_table("auto")
-    peaks = np.concatenate([np.full(number, 2.9), np.linspace(1.0, 0.5, 250 - number)])
-    tail = Tail(10_000, np.linspace(-1.2, 1.5, 10_000), peaks, np.arange(250) % 4)
-    # By hand: the level that the table has 40 background peaks per 10⁴ pixels at.
-    median, upper, level = (np.quantile(tail.sample, 0.5), np.quantile(tail.sample, 0.9), 2.9 if number >= 40 else 0.9)
-    base = median + table.coefficients @ np.array([1, upper - median, level - median])
-    at_40 = base + np.interp(-np.log(40), -np.log(table.rates), table.heights)
-    assert 1.0 < at_40 < 2.9
-    doubts = [str(doubt) for doubt in BankNull(table, tail).doubts(10, table.parameters)]
-    found = [word for word in ("calmer", "so many objects") if any("reach what 40" in d and word in d for d in doubts)]
-    assert found == ([] if said is None else [said])
+def test_a_scene_with_fewer_peaks_than_background_alone_has_states_an_upper_bound():
+    scores = scores_of("auto", rows=200, cols=200)
+    assert not choose_threshold(scores).at_most
+    calm = scores.copy()
+    knot = np.median(calm.values) + prior_for("auto").knots[2]
+    calm.values = np.where(calm.values >= knot, knot - 1e-6 * calm.values, calm.values)
+    assert choose_threshold(calm).at_most
 
 
 def test_a_threshold_says_as_data_where_it_comes_from():
     given = choose_threshold(scores_of("auto"), ThresholdOptions(threshold=5.0)).origin
-    assert (given.choice, given.background, given.scenes) == ("given", "bank", len(bank_table("auto").sources))
-    by_pixels = choose_threshold(scores_of("auto").values, ThresholdOptions())
+    assert (given.choice, given.background, given.scenes) == ("given", "bank", len(prior_for("auto").sources))
+    by_pixels = choose_threshold(scores_of("auto").values, ThresholdOptions(rule="gpd"))
     assert (by_pixels.origin.choice, by_pixels.origin.accepted) == ("share of background pixels", 1e-3)
-    assert by_pixels.origin.without_table
     options = ThresholdOptions(false_objects=10.0)
     told = json.loads(json.dumps(choose_threshold(scores_of("rx", smooth=2.0), options).to_dict()))
     assert (told["origin"]["accepted"], told["origin"]["per"]) == (10.0, 1e4)
@@ -200,30 +187,52 @@ def test_a_clean_region_counts_its_own_peaks():
     # A region of n peaks says of no score that less than one of n + 1 reach it.
     assert chosen.p_value(np.array([50.0])) == pytest.approx(1 / (len(region.peaks) + 1))
     assert chosen.p_value(region.peaks[39:40]) == pytest.approx(40 / len(region.peaks))
-    named = hsad.threshold(scores, clean_region="0:110,0:200")
+    named = hsad.threshold(scores, clean_region="0:110,0:200", false_objects=10)
     assert named.attrs["threshold"] == pytest.approx(chosen.value)
     with pytest.raises(DataError, match="too few"):
         choose_threshold(scores, None, np.arange(40000).reshape(200, 200) < 9)
 
 
-def test_fdr_is_benjamini_and_hochbergs_rule():
+def test_fdr_keeps_the_mean_probability_of_the_list_below_the_share():
     scores = scores_of("auto", rows=200, cols=200)
     scores.values[20:180:16, 20:180:16] = 6 + 4 * np.random.default_rng(6).random((10, 10))
-    chosen = choose_threshold(scores, ThresholdOptions(fdr=0.1))
-    tail = chosen.null.tail
-    p = chosen.null.p_value(tail.peaks)
-    kept = np.flatnonzero(p * len(p) / np.arange(1, len(p) + 1) <= 0.1)  # as in the paper
-    assert chosen.value == tail.peaks[kept[-1]]
-    assert 95 <= tail.reached(chosen.value) <= 125
+    chosen = choose_threshold(scores, ThresholdOptions(fdr=0.2))
+    peaks = chosen.null.tail.peaks
+    p = chosen.p_false(peaks)
+    longest = max(n for n in range(1, len(p) + 1) if p[:n].mean() <= 0.2)
+    assert chosen.value == peaks[longest - 1]
+    assert 95 <= longest <= 140
     with pytest.raises(DataError, match="no object stands out"):
         choose_threshold(scores_of("auto"), ThresholdOptions(fdr=1e-6))
 
 
+def test_a_clean_region_has_local_shares_of_background():
+    """Among peaks of which half are background, each is so with one half; Benjamini and Hochberg bound the list."""
+    scores = scores_of("auto", rows=200, cols=200)
+    scores.values[110:] = np.maximum(scores.values[110:], -9)
+    scores.values[120:196:7, 4:196:7] = 6 + 4 * np.random.default_rng(6).random((11, 28))
+    clean = np.zeros(scores.shape, dtype=bool)
+    clean[:110] = True
+    chosen = choose_threshold(scores, None, clean)
+    assert chosen.rule == "clean-region"
+    tail = chosen.null.tail
+    p = chosen.p_false(tail.peaks)
+    assert (np.diff(p) >= 0).all()
+    assert ((p >= 0) & (p <= 1)).all()
+    assert tail.reached(chosen.value) == (p <= 0.5).sum()
+    assert 308 <= tail.reached(chosen.value) <= 330
+    # The sum of local shares is what the clean region says of the whole list, as far as no share exceeds 1.
+    assert p[:308].sum() == pytest.approx(float(chosen.null.expected(tail.peaks[307])), abs=0.5)
+
+
 def test_a_given_threshold_is_taken_and_counted():
     scores = scores_of("auto")
-    chosen = choose_threshold(scores, ThresholdOptions(threshold=5.0))
-    assert (chosen.value, chosen.rule) == (5.0, "given")
-    assert chosen.expected_false == pytest.approx(float(chosen.null.expected(5.0)))
+    chosen = choose_threshold(scores, ThresholdOptions(threshold=1.0))
+    assert (chosen.value, chosen.rule) == (1.0, "given")
+    listed = naive_peaks(scores.values)
+    above = [scores.values[place] for place in listed if scores.values[place] >= 1.0]
+    assert chosen.expected_false == pytest.approx(float(chosen.p_false(np.array(above)).sum()))
+    assert chosen.expected_false <= len(above)
     plain = choose_threshold(scores.values, ThresholdOptions(threshold=5.0))
     assert plain.expected_false is None
     assert np.isnan(plain.p_value(np.array([5.0]))).all()
@@ -259,12 +268,21 @@ def test_what_lies_below_the_list_is_offered_as_candidates():
     assert headline(calm).startswith("nothing stands out")
 
 
-def test_methods_without_a_table_say_so():
-    scores = scores_of("auto")
-    scores.attrs["method"] = "srd"
-    assert "srd has no table in the bank, so it is by gpd" in choose_threshold(scores).sentence
-    with pytest.raises(ParameterError, match="no table for srd"):
+@pytest.mark.parametrize("shift", [0.0, -60.0])
+def test_a_detector_that_the_bank_knows_nothing_of_is_judged_roughly(shift):
+    """By logarithms where scores are above 0, by the scores themselves where they are not."""
+    scores = scores_of("rx")
+    scores.values[10:60:10, 50] = 200 * scores.values.max()
+    scores = (scores + shift).assign_attrs(method="srd", parameters="{}")
+    chosen = choose_threshold(scores)
+    assert (chosen.rule, chosen.rough, chosen.trusted) == ("list", True, True)
+    assert "with srd was not measured" in chosen.sentence
+    assert 5 <= chosen.tail.reached(chosen.value) < 30
+    # The unit of the scores does not matter.
+    assert choose_threshold((7 * scores).assign_attrs(scores.attrs)).value == pytest.approx(7 * chosen.value)
+    with pytest.raises(ParameterError, match="rule bank: knows nothing of srd"):
         choose_threshold(scores, ThresholdOptions(rule="bank"))
+    assert not choose_threshold(scores_of("rx")).rough
 
 
 @pytest.mark.parametrize(

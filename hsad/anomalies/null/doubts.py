@@ -9,25 +9,14 @@ from typing import Any
 __all__ = ["Doubt"]
 
 _TEXTS = {
-    "other parameters": "the table is for {method} at its defaults, these scores are of {parameters}",
-    "lighter tail": "the scores' tail is lighter than any in the bank ({of}: {value:.2f}, not {low:.2f} to {high:.2f})",
-    "heavier tail": "the scores' tail is heavier than any in the bank ({of}: {value:.2f}, not {low:.2f} to {high:.2f})",
+    "other parameters": (
+        "the bank is about {method} with its default parameters, these scores were made with {parameters}"
+    ),
+    "lighter tail": "the scores spread less than those of the bank ({of}: {value:.2f}, not {low:.2f} to {high:.2f})",
+    "heavier tail": "the scores spread more than those of the bank ({of}: {value:.2f}, not {low:.2f} to {high:.2f})",
     "few pixels": "{pixels} pixels are few to tell a background by (under {least})",
     "below one object": (
         "less than one false object is asked for in {pixels} pixels: a scene of this size cannot test that"
-    ),
-    "beyond the table": "{rate:g} per {unit:.0f} pixels lies beyond the table (from {least:g})",
-    "few above the threshold": (
-        "only {reached} peaks reach the threshold, where {expected:.0f} false ones were expected: this background is "
-        "calmer than the bank's, and fewer are false"
-    ),
-    "many objects": (
-        "{found:.0f} peaks per {unit:,.0f} pixels reach what {expected:.0f} of background do: there are so many "
-        "objects that they hide what background does, and fewer are false"
-    ),
-    "calm background": (
-        "{found:.0f} peaks per {unit:,.0f} pixels reach what {expected:.0f} of background do: this background is "
-        "calmer than the bank's, and fewer are false"
     ),
     "uneven background": (
         "peaks crowd in one part of the scene (variance over mean of its quarters: {value:.1f}, over {most:g}): the "

@@ -56,7 +56,10 @@ class Tail:
 
     def quantile(self, share: float) -> float:
         """Return the score that this share of the pixels does not exceed."""
-        return float(np.quantile(self.sample, share))
+        place = share * (len(self.sample) - 1)
+        low = int(place)
+        below, above = self.sample[low], self.sample[min(low + 1, len(self.sample) - 1)]
+        return float(below + (above - below) * (place - low))
 
     def level(self, rate: float) -> float:
         """Return the score that `rate` peaks per `UNIT_PIXELS` pixels reach, interpolated; at least the lowest peak."""

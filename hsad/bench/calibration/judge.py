@@ -1,0 +1,135 @@
+"""How well the bank predicts: each ground is judged by the bank of the other grounds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from hsad.anomalies.null.posterior import Posterior
+from hsad.anomalies.null.prior import Prior
+from hsad.anomalies.objects import find_objects
+from hsad.bench.calibration.backgrounds import BACKGROUND, LEFT_OUT, OBJECT, Background
+from hsad.bench.calibration.fit import fit_calibration, fit_prior, weights_of
+
+__all__ = ["STATED", "Judged", "bank_of", "judge"]
+
+STATED = (10.0, 3.0, 1.0)
+"""False objects per 10⁴ pixels at which the bank is judged."""
+_MERGE = 2
+_FAMILY_WEIGHTS = {"native": 2.0, "synthetic": 0.5, "blurbin": 0.5, "space": 0.25, "striped": 0.25}
+"""Weight of a family in the calibration, 1 for all others."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What the bank of the other grounds stated for a scene, and what the scene delivered.
+
+    Attributes
+    ----------
+    name, family : str
+    objects : int
+        Objects of the truth.
+    stated, delivered, kept : tuple
+        At each of `STATED`: false objects stated, false objects found, true objects found.
+    p_false : tuple of float
+        Of the anomalies of the default list; those at what the truth leaves out are not counted.
+    false : tuple of bool
+        Whether each of them is false.
+    found : int
+        Objects of the truth in the list.
+    calm : bool
+        Whether the number of false ones is stated as an upper bound.
+    doubts : tuple of str
+    """
+
+    name: str
+    family: str
+    objects: int
+    stated: tuple[float, ...]
+    delivered: tuple[int, ...]
+    kept: tuple[int, ...]
+    p_false: tuple[float, ...]
+    false: tuple[bool, ...]
+    found: int
+    calm: bool
+    doubts: tuple[str, ...]
+
+
+def bank_of(blank: Prior, scenes: Sequence[Background], ground: str | None = None) -> Prior:
+    """Return the prior of scenes that the bank learns from, without a ground; not calibrated."""
+    learned = [scene for scene in scenes if scene.learned and scene.ground != ground]
+    return fit_prior(blank, learned, weights_of(learned))
+
+
+def judge(
+    blank: Prior, calibrating: Sequence[Background], judged: Sequence[Background]
+) -> tuple[tuple[float, float, float], tuple[Judged, ...]]:
+    """Judge scenes, each by the bank and the calibration of the other grounds.
+
+    Parameters
+    ----------
+    blank : Prior
+        Says of which detector, and in which units.
+    calibrating : sequence of Background
+        The scenes that the bank learns from, and others that calibrate it.
+    judged : sequence of Background
+
+    Returns
+    -------
+    calibration : (3,) tuple of float
+        Fitted to all grounds, each with the raw probabilities of the bank of the others.
+    rows : tuple of Judged
+    """
+    grounds = dict.fromkeys(scene.ground for scene in [*calibrating, *judged])
+    priors = {ground: bank_of(blank, calibrating, ground) for ground in grounds}
+    raw = [Posterior(priors[scene.ground], scene.tail).p_false(scene.tail.peaks) for scene in calibrating]
+    others = {
+        ground: replace(prior, calibration=_calibration(calibrating, raw, ground)) for ground, prior in priors.items()
+    }
+    rows = tuple(_judged(scene, Posterior(others[scene.ground], scene.tail)) for scene in judged)
+    return _calibration(calibrating, raw, None), rows
+
+
+def _calibration(
+    scenes: Sequence[Background], raw: Sequence[NDArray[np.float64]], ground: str | None
+) -> tuple[float, float, float]:
+    """Return the calibration by the peaks of all grounds but one."""
+    used = [number for number, scene in enumerate(scenes) if scene.ground != ground]
+    families = np.concatenate([np.full(len(raw[n]), scenes[n].family) for n in used])
+    kinds = np.concatenate([scenes[n].kinds for n in used])
+    return fit_calibration(np.concatenate([raw[n] for n in used]), kinds, families, _FAMILY_WEIGHTS)
+
+
+def _judged(scene: Background, null: Posterior) -> Judged:
+    labels, number = ndimage.label(scene.objects, np.ones((3, 3)))
+    delivered, kept = [], []
+    for rate in STATED:
+        limit = null.threshold(rate)
+        places, _ = _found(scene, limit)
+        delivered.append(int((places == BACKGROUND).sum()))
+        kept.append(_kept(scene, labels, limit))
+    limit = null.list_threshold()
+    places, scores = _found(scene, limit)
+    counted = places != LEFT_OUT
+    p_false = null.p_false(scores)[counted]
+    doubts = tuple(map(str, null.doubts(null.prior.parameters)))
+    return Judged(
+        scene.name, scene.family, number, tuple(rate * scene.units for rate in STATED), tuple(delivered), tuple(kept),
+        tuple(map(float, p_false)), tuple(bool(place != OBJECT) for place in places[counted]),
+        _kept(scene, labels, limit), null.calm, doubts,
+    )  # fmt: skip
+
+
+def _found(scene: Background, limit: float) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+    """Return where the anomalies above a limit are, and their scores."""
+    found = find_objects([(0, scene.scores)], limit, merge=_MERGE)
+    return scene.place[found.row, found.col], found.score_max
+
+
+def _kept(scene: Background, labels: NDArray[np.int32], limit: float) -> int:
+    """Return the number of objects of the truth that reach a limit."""
+    return len(np.unique(labels[(scene.scores >= limit) & (labels > 0)]))

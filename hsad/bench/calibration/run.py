@@ -1,0 +1,187 @@
+"""The command that makes and judges the bank."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hsad import __version__
+from hsad.anomalies.null.prior import ROUGH, Prior
+from hsad.anomalies.null.tail import PEAK_REACH
+from hsad.bench.calibration.backgrounds import Background, background_of, scored
+from hsad.bench.calibration.fit import weights_of
+from hsad.bench.calibration.judge import Judged, bank_of, judge
+from hsad.bench.calibration.scenes import GROUNDS, cases
+from hsad.bench.calibration.tables import family_table, scene_table
+from hsad.bench.known import benchmark_scenes
+from hsad.detectors import describe_detector, make_detector
+from hsad.errors import ParameterError, SceneError
+from hsad.files import whole_file
+
+__all__ = ["CALIBRATED", "Calibration", "blank_prior", "run_calibration"]
+
+
+@dataclass(frozen=True)
+class _Settings:
+    """How the scores of a detector are looked at.
+
+    Attributes
+    ----------
+    log : bool
+        Whether heights are differences of logarithms.
+    many_objects, temper : float
+        See `Prior`: chosen by the log loss on scenes that were left out, draws 0 to 2.
+    """
+
+    log: bool
+    many_objects: float
+    temper: float
+
+
+CALIBRATED = {
+    "auto": _Settings(log=False, many_objects=0.7, temper=0.1),
+    "rx": _Settings(log=True, many_objects=0.0, temper=0.1),
+    "crd": _Settings(log=True, many_objects=1.0, temper=0.2),
+    "lrx": _Settings(log=True, many_objects=0.5, temper=0.2),
+}
+"""The detectors that have a prior in the bank."""
+_ROUGH_SETTINGS = {
+    ROUGH[0]: (_Settings(log=True, many_objects=0.5, temper=0.2), ("rx", "crd", "lrx")),
+    ROUGH[1]: (_Settings(log=False, many_objects=0.5, temper=0.2), ("auto",)),
+}
+"""The rough priors, and the detectors that they are pooled over."""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The priors of some detectors, and how they were judged."""
+
+    priors: Mapping[str, Prior]
+    judged: Mapping[str, tuple[Judged, ...]]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the calibration as JSON holds it."""
+        judged = {method: [asdict(row) for row in rows] for method, rows in self.judged.items()}
+        return {**_bank(self.priors), "judged": judged}
+
+    def table(self) -> str:
+        """Return stated and delivered false objects as tables in Markdown, two for each detector."""
+        return "\n\n".join(
+            f"### {method}\n\n{scene_table(rows)}\n\n{family_table(rows)}" for method, rows in self.judged.items()
+        )
+
+    def write(self, path: str | Path) -> None:
+        """Put the priors into a bank file; those of other detectors in it stay."""
+        priors = {**_read_bank(Path(path)), **self.priors}
+        with whole_file(path, overwrite=True) as staged:
+            staged.write_text(json.dumps(_bank(priors), indent=1) + "\n", encoding="utf-8")
+
+
+def run_calibration(
+    folder: Path,
+    *,
+    methods: Sequence[str] = (),
+    draw: int = 0,
+    cache: Path | None = None,
+    progress: Callable[..., Any] | None = None,
+) -> Calibration:
+    """Fit and judge the priors of detectors on the benchmark scenes of a folder.
+
+    With all detectors that a rough prior is pooled over, that prior is made, too.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder of all benchmark scenes.
+    methods : sequence of str
+        Keys of `CALIBRATED`; all by default.
+    draw : int
+        Number of the draw of implants that judge, from 0. The calibration is always by draw 0.
+    cache : Path, optional
+        Folder that keeps scores from one call to the next.
+    progress : callable, optional
+        As `hsad.progress.Progress`.
+
+    Raises
+    ------
+    HsadError
+        When a benchmark scene is missing or changed, or a detector has no prior.
+    """
+    unknown = [name for name in methods if name not in CALIBRATED]
+    if unknown:
+        raise ParameterError(f"--only (methods=): {unknown[0]!r} has no table; there are {', '.join(CALIBRATED)}")
+    known = benchmark_scenes(folder)
+    missing = set(GROUNDS) - {scene.name for scene in known}
+    if missing:
+        raise SceneError(f"{folder}: benchmark scenes are missing (--data, HSAD_DATA): {', '.join(sorted(missing))}")
+    chosen = tuple(dict.fromkeys(methods)) or tuple(CALIBRATED)
+    found: dict[str, list[Background]] = {method: [] for method in chosen}
+    every = cases(known, folder, tuple(sorted({0, draw})))
+    for case in progress(every, total=None, desc="scoring") if progress else every:
+        for method in chosen:
+            found[method].append(background_of(case, scored(case.scene, method, cache)))
+    priors: dict[str, Prior] = {}
+    judged: dict[str, tuple[Judged, ...]] = {}
+    for method, scenes in found.items():
+        priors[method], judged[method] = _prior(blank_prior(method), scenes, draw)
+    for name, (_, pooled) in _ROUGH_SETTINGS.items():
+        if set(pooled) <= set(chosen):
+            scenes = [scene for method in pooled for scene in found[method]]
+            priors[name], judged[name] = _prior(blank_prior(name), scenes, draw)
+    return Calibration(priors, judged)
+
+
+def blank_prior(name: str) -> Prior:
+    """Return the prior of a detector, or a rough one, before its numbers are fitted."""
+    none = np.empty(0)
+    if name in _ROUGH_SETTINGS:
+        settings, parameters = _ROUGH_SETTINGS[name][0], {}
+    else:
+        settings, parameters = CALIBRATED[name], describe_detector(make_detector(name))[1]
+    return Prior(
+        name, parameters, settings.log, name in _ROUGH_SETTINGS, none, none, none, none, none,
+        settings.temper, settings.many_objects, (0.0, 1.0, 0.0), (),
+    )  # fmt: skip
+
+
+def _prior(blank: Prior, scenes: Sequence[Background], draw: int) -> tuple[Prior, tuple[Judged, ...]]:
+    """Return the prior of all grounds, calibrated by draw 0, and the rows that judge: those of a draw, and the bank."""
+    calibrating = [scene for scene in scenes if scene.learned or _draw(scene) == 0]
+    calibration, rows = judge(blank, calibrating, [scene for scene in scenes if _draw(scene) in (None, draw)])
+    learned = [scene for scene in scenes if scene.learned]
+    sources = tuple(
+        {"name": s.name, "family": s.family, "ground": s.ground, "origin": s.origin, "weight": round(float(w), 5)}
+        for s, w in zip(learned, weights_of(learned), strict=True)
+    )
+    return replace(bank_of(blank, scenes), calibration=calibration, sources=sources), rows
+
+
+def _draw(scene: Background) -> int | None:
+    """Return the draw of a scene, None for those that are the same in all draws."""
+    number = scene.name.rpartition("@")[2]
+    return int(number) if number.isdigit() else None
+
+
+def _bank(priors: Mapping[str, Prior]) -> dict[str, Any]:
+    """Return priors as the bank's file holds them."""
+    return {
+        "program": "hsad bench --calibrate",
+        "peak_reach": PEAK_REACH,
+        "unit_pixels": 10000,
+        "version": __version__,
+        "priors": [prior.to_dict() for prior in priors.values()],
+    }
+
+
+def _read_bank(path: Path) -> dict[str, Prior]:
+    if not path.exists():
+        return {}
+    try:
+        return {prior["method"]: Prior.from_dict(prior) for prior in json.loads(path.read_text("utf-8"))["priors"]}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ParameterError(f"--calibrate: {path}: not a bank of priors ({error})") from error

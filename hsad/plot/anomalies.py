@@ -1,4 +1,4 @@
-"""The figure of a list of anomalies: their outlines and ranks on the score map."""
+"""The figure of a list of anomalies: their outlines and ranks on the score map, its headline above."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hsad.anomalies.headline import headline
 from hsad.plot.figures import save_figure
 from hsad.plot.map_marks import add_north_arrow, dark_edge
 from hsad.plot.maps import plot_scores
-from hsad.products.styles import STATE_COLORS
+from hsad.products.palette import FOUND_COLOR
 
 if TYPE_CHECKING:
     import os
@@ -20,13 +21,13 @@ if TYPE_CHECKING:
 
 __all__ = ["plot_anomalies"]
 
-_MOST_LABELS = 30  # more ranks would cover each other
-
 
 def plot_anomalies(
     scores: Any, anomalies: Anomalies, path: str | os.PathLike[str] | None = None, *, overwrite: bool = False
 ) -> Figure:
-    """Draw a score map with the outlines and ranks of anomalies, a scale bar and a north arrow.
+    """Draw a score map with the outlines of anomalies, numbered rings around them, a scale bar and a north arrow.
+
+    Colours, rings and numbers are those of `plot_scores` with a list; the title is the list's headline.
 
     Parameters
     ----------
@@ -38,19 +39,12 @@ def plot_anomalies(
     overwrite : bool
         Whether an existing file may be replaced.
     """
-    import shapely
-
-    figure = plot_scores(scores, title=f"{len(anomalies)} anomalies")
+    figure = plot_scores(scores, anomalies=anomalies, title=headline(anomalies))
     axes = figure.axes[0]
-    for number, outline in enumerate(anomalies.outline):
-        color = STATE_COLORS[str(anomalies.columns["state"][number])]
+    for outline in anomalies.outline:
         for part in getattr(outline, "geoms", [outline]):
             x, y = np.asarray(part.exterior.coords).T
-            axes.plot(x, y, color=color, linewidth=1.0, path_effects=dark_edge(2.5))
-        if number < _MOST_LABELS:
-            _, _, east, north = shapely.bounds(outline)
-            label = axes.annotate(str(number + 1), (east, north), xytext=(2, 2), textcoords="offset points")
-            label.set(color="white", fontsize=7, path_effects=dark_edge(2))
+            axes.plot(x, y, color=FOUND_COLOR, linewidth=0.8, path_effects=dark_edge(1.8))
     add_north_arrow(axes, anomalies.grid)
     save_figure(figure, path, overwrite=overwrite)
     return figure

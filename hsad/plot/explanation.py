@@ -9,7 +9,7 @@ import numpy as np
 from hsad.files import check_output
 from hsad.plot.figures import FIGURE_SUFFIXES, new_figure, save_figure
 from hsad.plot.layers import draw_layers
-from hsad.plot.spectrum_line import line_breaks, shaded_stretches, spectrum_axis
+from hsad.plot.spectrum_line import clear_limits, line_breaks, shaded_stretches, spectrum_axis
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -58,10 +58,9 @@ def plot_explanation(explanation: Explanation, path: Any = None, *, overwrite: b
     place, label = spectrum_axis(explanation.wavelength, explanation.bands)
     breaks = line_breaks(place)
     top = axes[0]
+    spread = (explanation.background - explanation.spread, explanation.background + explanation.spread)
     top.fill_between(
-        *_broken(
-            place, breaks, explanation.background - explanation.spread, explanation.background + explanation.spread
-        ),
+        *_broken(place, breaks, *spread),
         color=_BACKGROUND,
         alpha=0.18,
         linewidth=0,
@@ -75,6 +74,8 @@ def plot_explanation(explanation: Explanation, path: Any = None, *, overwrite: b
         if values is not None:
             x, y = _broken(place, breaks, values)
             top.plot(x, y, color=color, linestyle=style, linewidth=1.6, label=name)
+    lines = [explanation.spectrum, *spread, *([] if reason.reconstruction is None else [reason.reconstruction])]
+    top.set_ylim(*clear_limits(place, lines, absorption=explanation.wavelength is not None))
     top.set_ylabel("Value")
     top.set_title(f"{explanation.method}: score {explanation.score:.4g}", loc="left")
     top.legend(frameon=False, fontsize=8, loc="best")

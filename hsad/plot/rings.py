@@ -146,8 +146,11 @@ def _free_places(
     """
     spots = np.column_stack([points - 0.7 * radii[:, None], points + 0.7 * radii[:, None]])
     written = np.empty((0, 4))
-    shifts = []
+    shifts: list[tuple[float, float]] = []
     for place, text in enumerate(texts):
+        if not text:
+            shifts.append((0.0, 0.0))
+            continue
         size = np.array([_LETTER[0] * len(text), _LETTER[1]])
         towards = np.column_stack([np.cos(_DIRECTIONS), np.sin(_DIRECTIONS)])
         corner = points[place] + (radii[place] + 1.0) * towards + (towards - 1) / 2 * size
@@ -156,9 +159,9 @@ def _free_places(
         cost = 0.01 * np.arange(len(boxes)) + _shared(boxes, others).sum(axis=1)
         cost += 10 * (size.prod() - _shared(boxes, frame[None])[:, 0])
         best = int(cost.argmin())
-        if text:
-            written = np.vstack([written, boxes[best]])
-        shifts.append(tuple((corner[best] - points[place]).tolist()))
+        written = np.vstack([written, boxes[best]])
+        x, y = corner[best] - points[place]
+        shifts.append((float(x), float(y)))
     return shifts
 
 

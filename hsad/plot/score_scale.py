@@ -138,9 +138,15 @@ def plain_number(value: float) -> str:
 def _marks(anomalies: Anomalies, start: float) -> list[tuple[float, str]]:
     """Return scores that have a meaning, rising: where each grade begins within the list."""
     scores = anomalies.threshold["grade_scores"]
-    marks = [(scores[name], _meaning(name, most)) for name, most in reversed(GRADES) if scores.get(name) is not None]
-    if anomalies.threshold["rule"] == "list" and marks:  # rounding puts the lowest grade beside the start
-        marks[0] = (start, marks[0][1])
+    marks: list[tuple[float, str]] = []
+    for name, most in reversed(GRADES):
+        if scores.get(name) is None:
+            continue
+        # Scores of grades are rounded to four digits, which may be a little below the start.
+        score = start if math.isclose(scores[name], start, rel_tol=1e-3) else scores[name]
+        if marks and marks[-1][0] == score:
+            marks.pop()  # every score of the list has the more certain grade
+        marks.append((score, _meaning(name, most)))
     return marks
 
 

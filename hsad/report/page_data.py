@@ -14,9 +14,8 @@ import numpy as np
 from hsad.anomalies.grades import GRADES
 from hsad.anomalies.surroundings import look_around
 from hsad.anomalies.vectors import COLUMNS, Anomalies
-from hsad.plot.figures import LINE_COLORS
 from hsad.plot.pictures import LIST_GREY, data_url, picture_step, score_picture
-from hsad.plot.spectrum_line import line_breaks, shaded_stretches, spectrum_axis
+from hsad.plot.spectrum_line import clear_limits, line_breaks, shaded_stretches, spectrum_axis
 from hsad.products.palette import BELOW_PALETTE, FOUND_COLOR, GRADE_COLORS, LISTED_PALETTE
 from hsad.products.styles import STATE_COLORS
 from hsad.scene.ground import pixel_areas
@@ -114,12 +113,13 @@ def page_data(
         "breaks": line_breaks(axis).tolist(),
         "overlap": bool((np.diff(axis) <= 0).any()),
         "shaded": [stretch for stretch, _ in shaded_stretches(axis, absorption=scene.wavelength is not None)],
-        "spectra": _spectra(places, scores, scene, anomalies.threshold["threshold"]),
+        "spectra": _spectra(places, scores, scene, anomalies.threshold["threshold"], reasons),
         "reasons": {number: _reason(why, scene) for number, why in reasons.items()},
     }
 
 
-_KIND_COLORS = [color for color in LINE_COLORS if color != "#000000"]
+_KIND_COLORS = ("#ffb000", "#56b4e9", "#5ee6a8", "#ff9ad5", "#f0e442", "#ff7a45")
+"""Colours of kinds, brighter than those of lines on paper: they lie on pictures of scenes."""
 
 
 def _palette() -> list[list[int]]:
@@ -174,24 +174,42 @@ def _shapes(anomalies: Anomalies) -> list[list[list[float]]]:
 
 
 def _spectra(
-    places: Sequence[tuple[int, int, int]], scores: ScoreMap, scene: Scene, threshold: float
-) -> dict[int, dict[str, list[float | None]]]:
-    """Return the spectra of the highest anomalies and of their backgrounds, by their ids."""
+    places: Sequence[tuple[int, int, int]],
+    scores: ScoreMap,
+    scene: Scene,
+    threshold: float,
+    reasons: Mapping[int, Explanation],
+) -> dict[int, dict[str, Any]]:
+    """Return the spectra of the highest anomalies and of their backgrounds, with the limits of their axis, by id."""
+    axis, _ = spectrum_axis(scene.wavelength, scene.source.bands + 1)
     found = {}
     for number, row, col in places[:_SPECTRA]:
         around = look_around(scene, scores, row, col, threshold)
+        lines = [around.spectrum, around.background - around.spread, around.background + around.spread]
+        made = _made(reasons[number], scene) if number in reasons else None
+        limits = clear_limits(axis, lines if made is None else [*lines, made], absorption=scene.wavelength is not None)
         found[number] = {
             "s": _list(around.spectrum),
             "b": _list(around.background),
             "d": _list(around.spread),
+            "limits": list(limits),
         }
     return found
 
 
+def _same_bands(why: Explanation, scene: Scene) -> bool:
+    return np.array_equal(why.bands, scene.source.bands + 1)
+
+
+def _made(why: Explanation, scene: Scene) -> NDArray[np.float64] | None:
+    """Return what the background makes of the spectrum, where its bands are those of the spectra."""
+    return why.reason.reconstruction if _same_bands(why, scene) else None
+
+
 def _reason(why: Explanation, scene: Scene) -> dict[str, Any]:
     """Return an explanation for the page; parts by band only where its bands are those of the spectra."""
-    same = np.array_equal(why.bands, scene.source.bands + 1)
-    parts, made = (why.reason.contributions, why.reason.reconstruction) if same else (None, None)
+    parts = why.reason.contributions if _same_bands(why, scene) else None
+    made = _made(why, scene)
     return {
         "text": f"{why.because}. {why.account}",
         "parts": None if parts is None else _list(parts),

@@ -11,7 +11,8 @@ from matplotlib.image import imread
 from rasterio.crs import CRS
 
 import hsad
-from hsad.plot import plot_scores
+from hsad.anomalies.headline import headline
+from hsad.plot import plot_anomalies, plot_scores
 from hsad.products.palette import BELOW_PALETTE, FOUND_COLOR, LISTED_PALETTE
 from hsad.scene.cube import GeoGrid
 
@@ -142,3 +143,20 @@ def test_numbers_of_neighbours_do_not_cover_each_other():
     shared = [(a, b) for k, a in enumerate(boxes) for b in boxes[:k] if a.shrunk(0.7, 0.7).overlaps(b.shrunk(0.7, 0.7))]
     assert shared == []
     assert "the 60 highest of 100 are numbered" in figure.get_supxlabel()
+
+
+def test_where_every_score_has_the_better_grade_the_bar_starts_with_that():
+    scores, found = listed()
+    found.threshold.update(grade_scores={"possible": 4.0, "likely": 4.0, "almost certain": None})
+    labels = [tick.get_text() for tick in plot_scores(scores, anomalies=found).axes[-1].get_yticklabels()]
+    assert labels[0] == "4: likely\n(3 in 10 are background)"
+    assert not any("possible" in label or "certain" in label for label in labels)
+
+
+def test_the_figure_of_anomalies_has_their_outlines_and_the_headline():
+    scores, found = listed()
+    figure = plot_anomalies(scores, found)
+    assert figure.get_suptitle() == headline(found)
+    corners = {tuple(point) for line in figure.axes[0].lines for point in line.get_xydata()}
+    for row, col in PLACES:
+        assert {(col, row), (col + 1, row), (col, row + 1), (col + 1, row + 1)} <= corners

@@ -47,21 +47,6 @@ function path(points, { x, y }) {
   return pieces().map((bands) => bands.filter((k) => points[k] !== null)
     .map((k, n) => `${n && points[k - 1] !== null ? "L" : "M"}${x(data.axis[k]).toFixed(1)} ${y(points[k]).toFixed(1)}`).join("")).join("");
 }
-/* The range of a set of lines from the bands outside of water vapour; a spike of few bands does not stretch it. */
-const clear = data.axis.map((v) => !data.shaded.some(([start, stop]) => v > start && v < stop));
-function range(lists, spikes) {
-  const known = (list) => list.filter((v, k) => v !== null && (spikes || clear[k]));
-  let all = lists.flatMap(known);
-  if (!all.length) all = lists.flat().filter((v) => v !== null);
-  all.sort((a, b) => a - b);
-  let low = all[0] ?? 0, high = all[all.length - 1] ?? 1;
-  if (!spikes && all.length > 20) {
-    const a = all[Math.floor(0.02 * all.length)], b = all[Math.floor(0.98 * all.length)], room = 0.4 * (b - a);
-    if (b > a) { low = Math.max(low, a - room); high = Math.min(high, b + room); }
-  }
-  const room = (high - low || 1) * 0.05;
-  return [low - room, high + room];
-}
 function spectra(i) {
   const known = data.spectra[A.id[i]], svg = $("spectrum"), parts = $("parts"), reason = data.reasons[A.id[i]];
   svg.replaceChildren(); parts.replaceChildren();
@@ -70,7 +55,7 @@ function spectra(i) {
   if (!known) { element(svg, "text", { x: 10, y: 20 }, "The page holds spectra of the highest anomalies only: hsad explain shows this one."); return; }
   const upper = known.b.map((v, k) => (v === null ? null : v + known.d[k])), lower = known.b.map((v, k) => (v === null ? null : v - known.d[k]));
   const made = reason && reason.made ? [reason.made] : [];
-  const [low, high] = range([known.s, upper, lower, ...made], false);
+  const [low, high] = known.limits;
   const drawn = axes(svg, low, high, !(reason && reason.parts));
   for (const bands of pieces()) {
     const inside = bands.filter((k) => known.b[k] !== null), point = (list) => (k) => `${drawn.x(data.axis[k]).toFixed(1)},${drawn.y(list[k]).toFixed(1)}`;
@@ -90,7 +75,8 @@ function spectra(i) {
   $("gap").textContent = notes.filter((note) => note).map((note) => `· ${note}`).join(" ");
   if (!(reason && reason.parts)) return;
   const steps = data.axis.slice(1).map((v, k) => Math.abs(v - data.axis[k])).sort((a, b) => a - b);
-  const bars = axes(parts, ...range([reason.parts, [0]], true), true), from = Math.min(...data.axis);
+  const least = Math.min(0, ...reason.parts), most = Math.max(0, ...reason.parts), room = (most - least || 1) * 0.05;
+  const bars = axes(parts, least - room, most + room, true), from = Math.min(...data.axis);
   const wide = Math.max(1, Math.abs(bars.x(from + (steps[steps.length >> 1] ?? 1)) - bars.x(from)) * 0.8);
   reason.parts.forEach((v, k) => element(bars.lines, "rect", { x: bars.x(data.axis[k]) - wide / 2, width: wide, y: Math.min(bars.y(v), bars.y(0)), height: Math.abs(bars.y(v) - bars.y(0)), fill: v >= 0 ? "var(--own)" : "var(--ring)" }));
 }
@@ -134,6 +120,7 @@ function alike(i) {
     tick.addEventListener("input", draw);
     label.append(tick, `${more.length} more like it${wrong === null || wrong === undefined ? "" : ` (about ${short(wrong, 2)} false)`}, diamonds on the map`);
   }
+  if (many < 2) return;
   put("span", `Mark all ${many}:`);
   for (const word of STATES.slice(1)) put("button", word).addEventListener("click", () => markKind(letter, word));
 }

@@ -232,10 +232,13 @@ def report(
 
 @click.command(cls=HsadCommand)
 @click.argument("anomalies", metavar="A.gpkg", type=OUTPUT)
-@click.argument("reviewed", metavar="REVIEWED.geojson")
+@click.argument("reviewed", metavar="REVIEWED.geojson|FOUND.gpkg")
 @json_option
 def review(anomalies: str, reviewed: str, as_json: bool) -> None:
-    """Write the states, notes and classes that were given in the report's page back into the GeoPackage."""
+    """Write the states, notes and classes that were given in the report's page back into the GeoPackage.
+
+    A list of `hsad find` in place of the review is added to the GeoPackage: its objects are pending.
+    """
     from hsad.report.review import apply_review
 
     result = apply_review(anomalies, reviewed)
@@ -243,7 +246,10 @@ def review(anomalies: str, reviewed: str, as_json: bool) -> None:
         print_json(result)
     else:
         states = ", ".join(f"{count} {state}" for state, count in result["states"].items())
-        outcome(f"{anomalies}: {result['changed']} changed; {states}")
+        added = (
+            f"{result['added']} added, {result['known']} there already; " if result["added"] + result["known"] else ""
+        )
+        outcome(f"{anomalies}: {added}{result['changed']} changed; {states}")
         if result["unplaced"]:
             outcome(f"{reviewed} is of another list of this scene: {result['unplaced']} of its marks found no anomaly")
 

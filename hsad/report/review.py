@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from hsad.anomalies.marks.added import add_found, is_search
 from hsad.anomalies.marks.reviewed import Mark, read_marks
 from hsad.anomalies.marks.written import set_marks
 from hsad.anomalies.vectors import read_anomalies
@@ -19,19 +20,22 @@ _NEAR = 2
 
 
 def apply_review(anomalies: str | Path, reviewed: str | Path) -> dict[str, Any]:
-    """Write the marks of a reviewed GeoJSON file, as the report's page saves it, into a GeoPackage.
+    """Write the marks of a reviewed GeoJSON file into a GeoPackage, or add the objects of a search to it.
+
+    The report's page saves the marks. A list that `hsad.find` wrote is added: its objects are pending.
 
     Parameters
     ----------
     anomalies : path
         The GeoPackage.
     reviewed : path
-        The GeoJSON.
+        The GeoJSON, or the list of a search.
 
     Returns
     -------
     dict
-        ``changed``: the number of anomalies that changed; ``unplaced``: the number of marks that found no anomaly, of a
+        ``changed``: the number of anomalies that changed; ``added``: the number of objects of a search that were added,
+        and ``known``: of those that the list has already; ``unplaced``: the number of marks that found no anomaly, of a
         review of another list of the same scene; ``states``: the number of anomalies in each state.
 
     Raises
@@ -43,13 +47,19 @@ def apply_review(anomalies: str | Path, reviewed: str | Path) -> dict[str, Any]:
     OutputError
         When the GeoPackage is a link or cannot be written; nothing is changed then.
     """
-    records = read_anomalies(anomalies)
-    marks, unplaced = _placed(read_marks(reviewed), records, str(anomalies), str(reviewed))
-    changed = set_marks(anomalies, marks)
+    changed = unplaced = added = known = 0
+    if is_search(reviewed):
+        added, known = add_found(anomalies, reviewed)
+    else:
+        records = read_anomalies(anomalies)
+        marks, unplaced = _placed(read_marks(reviewed), records, str(anomalies), str(reviewed))
+        changed = set_marks(anomalies, marks)
     counts = Counter(str(record["state"]) for record in read_anomalies(anomalies))
     return {
         "output": str(anomalies),
         "changed": changed,
+        "added": added,
+        "known": known,
         "unplaced": unplaced,
         "states": dict(sorted(counts.items())),
     }

@@ -272,3 +272,31 @@ def test_what_is_wrong_is_one_line(placed, tmp_path, hsad_run, scene):
     ):
         with pytest.raises(hsad.HsadError, match=message):
             hsad.find(scene, **options)
+
+
+def test_what_was_found_is_added_to_a_list_by_a_review(placed, tmp_path, hsad_run, scene):
+    seeds, found = tmp_path / "seeds.gpkg", tmp_path / "found.gpkg"
+    assert hsad_run("detect", placed, "-m", "ace", "--target", "12,15", "-o", tmp_path / "ace.tif", "-q")[0] == 0
+    assert hsad_run("threshold", tmp_path / "ace.tif", "--threshold", "0.5", "-o", seeds, "-q")[0] == 0
+    assert hsad_run("find", placed, "--like", f"{seeds}:1", "-o", found, "-q")[0] == 0
+    before = read(seeds, layer="anomalies")
+    searched = read(found, layer="anomalies")
+    status, out, err = hsad_run("review", seeds, found, "--json")
+    assert (status, err) == (0, "")
+    told = json.loads(out)
+    assert told["added"] + told["known"] == len(searched[2])
+    assert told["added"] > 0
+    meta, _, outlines, fields = read(seeds, layer="anomalies")
+    assert len(outlines) == len(before[2]) + told["added"]
+    columns = dict(zip(meta["fields"], fields, strict=True))
+    assert columns["id"].tolist() == list(range(1, len(outlines) + 1))
+    assert set(columns["state"]) == {"pending"}
+    assert all("their whitened cosine is 0." in text for text in columns["reason"][len(before[2]) :])
+    # A second time there is nothing to add.
+    again = json.loads(hsad_run("review", seeds, found, "--json")[1])
+    assert (again["added"], again["known"]) == (0, len(searched[2]))
+    hsad.write_cube(xr.DataArray(scene[:90], dims=("y", "x", "band")), tmp_path / "other.hdr")
+    assert hsad_run("find", tmp_path / "other.hdr", "--like", "12,15", "-o", tmp_path / "o.gpkg", "-q")[0] == 0
+    status, _, err = hsad_run("review", seeds, tmp_path / "o.gpkg")
+    assert status == 1
+    assert "is of the scene other.img, and" in err or "is of the scene other.hdr, and" in err

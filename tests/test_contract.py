@@ -261,7 +261,7 @@ def has_bands(variant, why):
     if variant not in VARIANTS:
         return why.reason.contributions is not None  # not known of a detector of another package
     if variant.startswith("auto"):  # spatial evidence is no matter of bands, nor is a pixel like most of the scene
-        return why.score > 0 and "most of it spatial" not in why.sentence
+        return why.score > 0 and why.reason.unlike != "its neighbours"
     return not variant.startswith(("kcrd", "unrolled-rpca", "deep-rx"))
 
 

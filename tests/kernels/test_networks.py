@@ -13,6 +13,7 @@ from hsad.errors import DataError  # noqa: E402  after the skip
 from hsad.kernels.networks import rpcanet, skip, unrolled  # noqa: E402
 from hsad.kernels.networks.bank import Places, greedy_coreset, nearest, neighbours  # noqa: E402
 from hsad.kernels.networks.encoder import encoder_start, features_of  # noqa: E402
+from hsad.kernels.networks.halos import SKIP_HALO  # noqa: E402
 from hsad.kernels.networks.losses import detection_loss, soft_iou  # noqa: E402
 from hsad.kernels.networks.patches import patch_basis, patch_norms, patch_start, smooth_basis  # noqa: E402
 from hsad.kernels.networks.pieces import Piece  # noqa: E402
@@ -298,9 +299,9 @@ def test_the_autoencoder_looks_no_farther_than_it_says():
     after = skip.skip_residual(states, images, 0 * images, (0, 0), "cpu")
     changed = np.argwhere(after != before)
     farthest = np.abs(changed - 75).max()
-    assert 20 < farthest <= skip.SKIP_HALO - skip.CELL + 1
+    assert 20 < farthest <= SKIP_HALO - skip.CELL + 1
     part = skip.skip_residual(states, images[:, 13:, 6:], 0 * images[:, 13:, 6:], (13, 6), "cpu")
-    halo = skip.SKIP_HALO
+    halo = SKIP_HALO
     np.testing.assert_allclose(part[halo:, halo:], after[13 + halo :, 6 + halo :], rtol=1e-4)
 
 

@@ -19,12 +19,10 @@ from hsad.detectors.described import for_users
 from hsad.detectors.parameters import parameter
 from hsad.errors import ParameterError
 from hsad.kernels.image.smoothing import smoothed, smoothing_radius
+from hsad.kernels.networks.halos import SKIP_HALO
 from hsad.kernels.summaries import pixel_keys
 
 __all__ = ["Autoencoder", "SkipModel"]
-
-_HALO = 48
-"""Halo of a residual in pixels, equal to `hsad.kernels.networks.skip.SKIP_HALO`."""
 
 _NOISE = 0.1
 """Range of the noise that is the input. If the scene is the input, standard deviation of the added noise in units of
@@ -102,7 +100,7 @@ class Autoencoder(DeepDetector):
     @property
     def halo(self) -> int:
         """The halo of the network and the radius of the smoothing."""
-        return _HALO + smoothing_radius(self.smooth)
+        return SKIP_HALO + smoothing_radius(self.smooth)
 
     @property
     def smallest_side(self) -> int:

@@ -22,6 +22,7 @@ from hsad.detectors.parameters import parameter
 from hsad.errors import DataError, ParameterError
 from hsad.kernels.covariance import mahalanobis, regularize, whitener
 from hsad.kernels.image.smoothing import smoothed, smoothing_radius
+from hsad.kernels.networks.halos import ENCODER_HALO
 
 __all__ = ["DeepRX", "FeatureGaussian"]
 
@@ -30,9 +31,6 @@ _CLIP = 8.0
 
 _RARE = 0.02
 """Share of the pixels, the rarest ones, that neither the second fit of the Gaussian nor the autoencoder uses."""
-
-_ENCODER_HALO = 1
-"""Halo of the autoencoder in pixels, equal to `hsad.kernels.networks.encoder.ENCODER_HALO`."""
 
 _OWN = ("autoencoder", "random")
 """Values of `features` that name a network of hsad."""
@@ -141,7 +139,7 @@ class DeepRX(DeepDetector):
     def halo(self) -> int:
         """The halo of a feature and the radius of the smoothing."""
         own = self.features in _OWN
-        return smoothing_radius(self.smooth) + (_ENCODER_HALO if own else self.context)
+        return smoothing_radius(self.smooth) + (ENCODER_HALO if own else self.context)
 
     @property
     def smallest_side(self) -> int:

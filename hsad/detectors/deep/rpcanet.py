@@ -18,6 +18,7 @@ from hsad.detectors.deep.implants import Examples
 from hsad.detectors.deep.model import DeepDetector, check_weights
 from hsad.detectors.described import for_users
 from hsad.detectors.parameters import parameter
+from hsad.kernels.networks.halos import STAGE_HALO
 from hsad.kernels.networks.pieces import Piece
 
 __all__ = ["RPCANet", "StagesModel"]
@@ -33,9 +34,6 @@ _EVERY = 20
 
 _SMOOTHING = 2
 """Radius of the smoothing kernel in pixels."""
-
-_STAGE_HALO = 9
-"""Halo of a stage in pixels, equal to `hsad.kernels.networks.rpcanet.STAGE_HALO`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +95,7 @@ class RPCANet(DeepDetector):
     @property
     def halo(self) -> int:
         """Nine convolutions for each stage, and the smoothing."""
-        return _STAGE_HALO * self.stages + _SMOOTHING
+        return STAGE_HALO * self.stages + _SMOOTHING
 
     @property
     def smallest_side(self) -> int:

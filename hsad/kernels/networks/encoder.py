@@ -19,10 +19,7 @@ from hsad.kernels.networks.weights import Arrays, arrays_of, convolution, tensor
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["ENCODER_HALO", "encoder_start", "features_of", "taught_encoder"]
-
-ENCODER_HALO = 1
-"""Halo of a feature, in pixels: the one 3 × 3 convolution."""
+__all__ = ["encoder_start", "features_of", "taught_encoder"]
 
 _NOISE = 0.1
 """Standard deviation of the noise that the network learns to remove, in units of the images."""

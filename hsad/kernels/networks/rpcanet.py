@@ -24,10 +24,7 @@ from hsad.kernels.networks.weights import Arrays, Tensors, convolution, gaussian
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["STAGE_HALO", "rpcanet_norm", "rpcanet_start", "stage", "taught_rpcanet"]
-
-STAGE_HALO = 9
-"""Halo of a stage, in pixels: three networks of three 3 × 3 convolutions."""
+__all__ = ["rpcanet_norm", "rpcanet_start", "stage", "taught_rpcanet"]
 
 _RECONSTRUCTION = 0.01
 """Weight of the squared difference between the last D and the images."""

@@ -23,16 +23,13 @@ from hsad.kernels.networks.weights import Arrays, arrays_of, convolution, tensor
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["LEVELS", "SKIP_HALO", "SkipPiece", "skip_residual", "skip_squares", "skip_start", "taught_skip"]
+__all__ = ["LEVELS", "SkipPiece", "skip_residual", "skip_squares", "skip_start", "taught_skip"]
 
 LEVELS = 3
 """Number of times that the resolution is halved, as in Auto-AD."""
 
 CELL = 2**LEVELS
 """Side in pixels of an element of the lowest level; the input must begin at a multiple of it in the scene."""
-
-SKIP_HALO = 48
-"""Halo of a residual in pixels, with the lead to a multiple of `CELL`."""
 
 _SKIP = 4
 """Number of channels of a skip connection."""

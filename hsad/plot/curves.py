@@ -256,7 +256,7 @@ def plot_missed(missed: Missed, path: str | os.PathLike[str] | None = None, *, o
     axes.set_axisbelow(True)
     what = f"like {missed.target}" if missed.target else "of unusual materials"
     axes.set_title(f"What {missed.method} would have found: objects {what}", fontsize=11)
-    axes.legend(title="Size of the object", frameon=False, loc="upper left")
+    axes.legend(title="Size of the object", frameon=False, loc="center left")
     if any(point.objects for point in missed.points):
         axes.text(
             0.99, 0.02, "bars: 90 % interval", transform=axes.transAxes, ha="right", color="0.4", fontsize="small"

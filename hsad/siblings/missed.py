@@ -72,22 +72,16 @@ class Missed:
     def smallest_fill(self, size: int, share: float = _WANTED) -> float | None:
         """Return the fill from which this share of the objects is found; None where even a fill of 1 is too little.
 
-        Between two fills the share is interpolated; a share that falls with the fill, by chance, is taken as constant.
+        Of implants it is the smallest fill that was tried from which on the share is reached.
         """
         if self.fills is not None and size == 1:
             known = self.fills[~np.isnan(self.fills)]
             fill = float(np.quantile(known, share, method="higher"))
             return fill if fill <= 1 else None
         points = self.of_size(size)
-        fills = np.array([point.fill for point in points])
-        found = np.maximum.accumulate([point.found for point in points])
-        if found[-1] < share:
-            return None
-        at = int(np.argmax(found >= share))
-        if at == 0:
-            return float(fills[0])
-        part = (share - found[at - 1]) / (found[at] - found[at - 1])
-        return float(fills[at - 1] + part * (fills[at] - fills[at - 1]))
+        missing = [number for number, point in enumerate(points) if point.found < share]
+        first = missing[-1] + 1 if missing else 0
+        return points[first].fill if first < len(points) else None
 
     @property
     def sentence(self) -> str:

@@ -162,15 +162,15 @@ def test_implanted_objects_are_counted(scene):
     assert [p.found for p in found.of_size(4)] == [p.found for p in again.of_size(4)]
 
 
-def test_shares_between_fills_are_interpolated():
-    points = tuple(Point(f, 4, s, s, s, 9) for f, s in ((0.1, 0.0), (0.2, 0.5), (0.4, 0.4), (0.8, 1.0)))
+def test_the_smallest_fill_is_one_from_which_on_the_share_is_reached():
+    points = tuple(Point(f, 4, s, s, s, 9) for f, s in ((0.1, 0.95), (0.2, 0.5), (0.4, 0.4), (0.72, 0.9), (0.8, 1.0)))
     found = Missed("auto", "", points, 3.0)
-    assert found.smallest_fill(4) == pytest.approx(0.4 + 0.4 * (0.9 - 0.5) / 0.5)
+    assert found.smallest_fill(4) == 0.72
     assert found.sentence == (
         "An object of an unusual material that covers at least 72 % of each of 4 pixels would have been found in 90 % "
         "of the scene."
     )
-    missed = Missed("auto", "A.gpkg:3", points[:2], 3.0)
+    missed = Missed("auto", "A.gpkg:3", points[1:3], 3.0)
     assert missed.smallest_fill(4) is None
     assert "like A.gpkg:3 that fills each of 4 pixels would have been missed in more than 10 %" in missed.sentence
     assert share_found(np.array([0.1, 0.3, np.inf]), np.array([0.0, 0.1, 1.0])).tolist() == [0, 1 / 3, 2 / 3]

@@ -13,6 +13,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from hsad.anomalies.scoremap import ScoreMap
+from hsad.engine.held import held
 from hsad.engine.source import CubeSource, drop_dead_bands, source_of
 from hsad.errors import DataError, ParameterError, SceneError
 from hsad.job.given import as_cube
@@ -24,6 +25,9 @@ from hsad.scene.ground import from_degrees
 from hsad.scene.swath import GridSwath, Swath, seen_within, swath_of
 
 __all__ = ["Scene", "open_scores", "window_origin"]
+
+_SMALL = 64 * 2**20
+"""Bytes of the largest score map that is read at once."""
 
 
 def open_scores(scores: Any, band: int | None = None) -> ScoreMap:
@@ -58,7 +62,8 @@ def open_scores(scores: Any, band: int | None = None) -> ScoreMap:
     chosen = opened[..., (band or 1) - 1]
     for name in ("method", "parameters", "background", "source", "acquired", "source_sha256"):
         chosen.attrs[name] = getattr(stated, name)
-    return ScoreMap.of(chosen)
+    # A small map is read once: the list and the page look at its surroundings of each anomaly.
+    return ScoreMap.of(chosen.load() if chosen.nbytes <= _SMALL else chosen)
 
 
 def window_origin(run: RunOptions) -> Callable[[xr.DataArray], tuple[int, int]]:
@@ -129,7 +134,7 @@ class Scene:
                 f"{cube.attrs.get('source', 'the scene')}: {whole.rows} x {whole.cols} pixels do not hold the scores' "
                 f"{grid.rows} x {grid.cols}"
             )
-        return cls(cube, drop_dead_bands(source_of(cube)), found, grid, swath)
+        return cls(cube, held(drop_dead_bands(source_of(cube))), found, grid, swath)
 
     @property
     def wavelength(self) -> NDArray[np.float64] | None:

@@ -159,8 +159,10 @@ def _seen(
     lowest = ends[0] + 1 + int(np.argmax(depth[between]))
     if lowest not in inside:
         return None
-    around = np.array([d[lowest] for pixel in ring if (d := _depth(pixel, part, ends)) is not None])
-    if len(around) < _LEAST_RING or depth[lowest] < LEAST_DEPTH:
+    if depth[lowest] < LEAST_DEPTH:
+        return None
+    around = _depths(ring, part, ends, lowest)
+    if len(around) < _LEAST_RING:
         return None
     more = depth[lowest] - around.mean()
     if more < max(LEAST_DEPTH, LEAST_SIGMA * around.std()):
@@ -175,6 +177,15 @@ def _depth(spectrum: NDArray[np.float64], part: NDArray[np.float64], ends: list[
         return None
     continuum = left + (right - left) * part
     return np.asarray(1 - np.divide(spectrum, continuum, out=np.ones_like(spectrum), where=continuum > 0))
+
+
+def _depths(ring: NDArray[np.float64], part: NDArray[np.float64], ends: list[int], band: int) -> NDArray[np.float64]:
+    """Return `_depth` of each spectrum at one band, without those whose continuum is not positive."""
+    left, right = ring[:, ends[0]], ring[:, ends[1]]
+    known = (left > 0) & (right > 0)
+    left, right, values = left[known], right[known], ring[known, band]
+    continuum = left + (right - left) * part[band]
+    return np.asarray(1 - np.divide(values, continuum, out=np.ones_like(values), where=continuum > 0))
 
 
 def _without_neighbours(found: list[Absorption]) -> list[Absorption]:

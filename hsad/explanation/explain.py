@@ -128,7 +128,8 @@ def explainer(cube: Any, method: Any, parameters: Mapping[str, Any], library: An
     """Yield an explainer after a method has learned a scene."""
     opened = library if library is None or isinstance(library, Library) else Library.open(library)
     with prepared(cube, Request.of(method, parameters)) as job:
-        yield Explainer(job, job.learn(), None if opened is None else namer_of(job, opened))
+        learned = job.learn()
+        yield Explainer(job.in_memory(), learned, None if opened is None else namer_of(job, opened))
 
 
 def explain(

@@ -16,6 +16,7 @@ import numpy as np
 from hsad import __version__
 from hsad.detectors import describe_detector
 from hsad.detectors.base import Background, Detector
+from hsad.engine.held import held
 from hsad.engine.run import Engine
 from hsad.engine.runners.local import Memory
 from hsad.engine.tile_scores import TileScores
@@ -109,6 +110,10 @@ class Job:
             None if wavelength is None else wavelength[bands],
             versions=versions_of(self.detector),
         )
+
+    def in_memory(self) -> Job:
+        """Return the job with its scene in memory, if that is small, for reading many windows of it in this process."""
+        return replace(self, scene=replace(self.scene, source=held(self.scene.source)))
 
     def tiles(self, learned: Learned, journal: Journal | None = None) -> Generator[TileScores, None, None]:
         """Yield the scores tile by tile; a caller that stops early closes the generator."""

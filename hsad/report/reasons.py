@@ -22,6 +22,8 @@ __all__ = ["Account", "explained", "with_reasons"]
 
 _REASONS = 60
 """Anomalies for which the detector accounts: each may take a second."""
+_OF_CANDIDATES = 10
+"""Candidates below the list for which it accounts. A list has up to 50, and nobody has asked for them yet."""
 
 
 @dataclass(frozen=True)
@@ -46,12 +48,13 @@ class Account:
 def explained(
     anomalies: Anomalies, scores: ScoreMap, scene: Scene, account: Account | None, library: Any = None
 ) -> dict[int, Explanation]:
-    """Return why the highest 60 anomalies and candidates stand out, by their ids; nothing without an account.
+    """Return why the highest 60 anomalies and 10 candidates stand out, by their ids; nothing without an account.
 
     With a spectral library the explanations say what the anomalies are most like.
     """
-    parts = [anomalies] if anomalies.candidates is None else [anomalies, anomalies.candidates]
-    records = [record for part in parts for record in part.records()][:_REASONS]
+    records = anomalies.records()[:_REASONS]
+    if anomalies.candidates is not None:
+        records += anomalies.candidates.records()[:_OF_CANDIDATES]
     if account is None or not scores.method or not records:
         return {}
     found: dict[int, Explanation] = {}

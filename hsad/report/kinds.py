@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hsad.errors import DataError
 from hsad.job.options import RunOptions
 from hsad.siblings.find import REFUSED, find
 
@@ -48,7 +49,10 @@ def siblings_of(
     run, _ = RunOptions.split(options)
     own = {name: getattr(run, name) for name in RunOptions.__dataclass_fields__ if name not in REFUSED}
     given = {name: value for name, value in own.items() if value is not None and value is not False}
-    return find(scene, [f"{listed}:{letter}" for letter in letters], **given)
+    try:
+        return find(scene, [f"{listed}:{letter}" for letter in letters], **given)
+    except DataError:  # the scene is too small, or has too few bands: its list and its page do without
+        return None
 
 
 def described_kinds(

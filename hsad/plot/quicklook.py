@@ -23,7 +23,7 @@ __all__ = ["plot_quicklook"]
 
 def plot_quicklook(
     scores: ScoreMap | str | Path,
-    scene: Scene | str | Path,
+    scene: Scene | str | Path | None,
     path: str | Path | None = None,
     *,
     anomalies: Anomalies | None = None,
@@ -36,8 +36,8 @@ def plot_quicklook(
     Parameters
     ----------
     scores : ScoreMap or path
-    scene : Scene or path
-        The scene that the scores are of.
+    scene : Scene, path or None
+        The scene that the scores are of. None: the scores are drawn alone.
     path : path, optional
         PNG, PDF or SVG.
     anomalies : Anomalies, optional
@@ -62,17 +62,17 @@ def plot_quicklook(
     """
     if not isinstance(scores, ScoreMap):
         scores = open_scores(scores)
-    if not isinstance(scene, Scene):
+    if isinstance(scene, str | Path):
         scene = Scene.of(scene, scores.grid)
     values, step = reduced_scores(scores)
-    picture, colours = overview(scene)
+    picture, colours = (None, "") if scene is None else overview(scene)
     drawn = scores.grid.coarsened(step).attach(xr.DataArray(values, dims=("y", "x"), attrs={"method": scores.method}))
     return plot_scores(
         drawn,
         path,
         anomalies=anomalies,
         truth=truth if step == 1 else None,
-        background=picture.astype(np.float64) / 255,
+        background=None if picture is None else picture.astype(np.float64) / 255,
         background_title=f"Scene, {colours}",
         title=title,
         overwrite=overwrite,

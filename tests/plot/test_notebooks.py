@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import re
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -49,13 +50,14 @@ def test_a_list_is_one_line_in_the_terminal_and_ten_rows_with_a_picture_in_a_cel
     assert re.search(rf'<td class="n">{first["score_max"]:.4g}</td>', html)
 
 
-def test_texts_of_a_list_are_escaped_and_a_list_without_a_scene_has_no_picture():
+def test_texts_of_a_list_are_escaped_and_a_list_without_a_scene_shows_its_scores():
     scores = np.zeros((20, 20))
     scores[3, 4] = 9
     alone = hsad.polygons(scores, threshold=5.0)
     alone = alone.with_columns(note=np.array(["x"], dtype=object), **{"class": np.array(["<b>&"], dtype=object)})
     html = alone._repr_html_()
-    assert pictures(html) == []
+    assert len(pictures(html)) == 1
+    assert pictures(replace(alone, seen=None)._repr_html_()) == []
     assert "&lt;b&gt;&amp;" in html
     assert "<b>&" not in html
     assert "<table>" not in hsad.polygons(scores, threshold=50.0)._repr_html_()

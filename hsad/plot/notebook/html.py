@@ -97,7 +97,16 @@ def list_table(records: Sequence[Mapping[str, Any]]) -> str:
     if not records:
         return ""
     names = [name for name in _NAMES if any(record.get(name) not in (None, "", "pending") for record in records)]
-    return table([_NAMES[name] for name in names], [[record.get(name) for name in names] for record in records])
+    rows = [
+        [_short(record.get(name)) if name == "p_false" else record.get(name) for name in names] for record in records
+    ]
+    return table([_NAMES[name] for name in names], rows)
+
+
+def _short(probability: float | None) -> str | None:
+    if probability is None:
+        return None
+    return f"{probability:.2f}" if probability >= 0.005 else "<0.01"
 
 
 def anomalies_html(anomalies: Anomalies) -> str:
@@ -110,7 +119,8 @@ def _seen(anomalies: Anomalies) -> str:
     if anomalies.seen is None:
         return ""
     scores, scene = anomalies.seen
-    if scene is None or scores.grid.rows * scores.grid.cols * len(scene.source.bands) > _MOST_VALUES:
+    bands = 1 if scene is None else len(scene.source.bands)
+    if scores.grid.rows * scores.grid.cols * bands > _MOST_VALUES:
         return ""
     try:
         return picture(plot_quicklook(scores, scene, anomalies=anomalies, title=""))

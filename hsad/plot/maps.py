@@ -20,6 +20,7 @@ from hsad.plot.score_scale import ScoreScale
 from hsad.products.palette import (
     BELOW_PALETTE,
     FOUND_COLOR,
+    FURTHER_COLOR,
     GRADE_DASHES,
     LISTED_PALETTE,
     SCORE_PALETTE,
@@ -83,6 +84,7 @@ def plot_scores(
         PNG, PDF or SVG.
     anomalies : Anomalies, optional
         The list of anomalies of this map, as `hsad.polygons` returns it. Each is ringed; the first 60 are numbered.
+        Where nothing stands out its highest candidates are ringed in grey.
     truth : (rows, cols) array_like, optional
         Anomalies are greater than zero; a white circle is drawn around each of them.
     background : (rows, cols) or (rows, cols, 3) array_like, optional
@@ -213,12 +215,16 @@ def _color_bar(axes: Axes, image: Any, grid: GeoGrid, extend: str) -> Any:
 
 def _ring(figure: Figure, axes: NDArray[Any], anomalies: Anomalies, scale: ScoreScale) -> None:
     """Ring and number the anomalies on every panel; say which ones are numbered, and what line styles mean."""
-    rings = rings_of(anomalies, GRADE_DASHES, _MOST_NUMBERS)
+    nothing = not len(anomalies) and anomalies.candidates is not None
+    ringed = anomalies.candidates if nothing and anomalies.candidates is not None else anomalies
+    rings = rings_of(ringed, GRADE_DASHES, _MOST_NUMBERS)
     kind = "logarithmic" if scale.logarithmic else "linear"
     foot = [f"score: higher is more anomalous, {kind} scale, grey below the list"]
     grades = set(anomalies.columns.get("grade", np.empty(0)))
     used = [f"{_DASH_NAMES[GRADE_DASHES[grade]]}: {grade}" for grade, _ in GRADES if grade in grades]
-    if used:
+    if nothing:
+        foot.append("rings: the highest scores, no better than background")
+    elif used:
         foot.append(f"rings, {', '.join(used)}")
     if len(rings) > _MOST_NUMBERS:
         foot.append(f"the {_MOST_NUMBERS} highest of {len(rings)} are numbered")
@@ -231,7 +237,7 @@ def _ring(figure: Figure, axes: NDArray[Any], anomalies: Anomalies, scale: Score
         panel.apply_aspect()
     _align_bar(figure, axes[-1])
     for panel in axes:
-        draw_rings(panel, rings, anomalies.grid, _aspect(anomalies.grid), FOUND_COLOR)
+        draw_rings(panel, rings, anomalies.grid, _aspect(anomalies.grid), FURTHER_COLOR if nothing else FOUND_COLOR)
 
 
 def _align_bar(figure: Figure, axes: Axes) -> None:

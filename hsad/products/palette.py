@@ -43,6 +43,9 @@ BELOW_PALETTE = ("#000004", "#33363c")
 FOUND_COLOR = "#00e5ff"
 """Rings and outlines of anomalies: a cyan that the palettes lack, drawn with a dark edge."""
 
+FURTHER_COLOR = "#c3cad4"
+"""Rings and outlines of candidates that are no better than background, and outlines of anomalies of no kind."""
+
 GRADE_COLORS = {"almost certain": FOUND_COLOR, "likely": "#ffe14d", "possible": "#ff9ad5"}
 """Outlines on an interactive map. The grades differ in brightness and in line style too, see `GRADE_DASHES`."""
 

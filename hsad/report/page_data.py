@@ -16,7 +16,7 @@ from hsad.anomalies.surroundings import look_around
 from hsad.anomalies.vectors import COLUMNS, Anomalies
 from hsad.plot.pictures import LIST_GREY, data_url, picture_step, score_picture
 from hsad.plot.spectrum_line import clear_limits, line_breaks, shaded_stretches, spectrum_axis
-from hsad.products.palette import BELOW_PALETTE, FOUND_COLOR, GRADE_COLORS, LISTED_PALETTE
+from hsad.products.palette import BELOW_PALETTE, FOUND_COLOR, FURTHER_COLOR, GRADE_COLORS, LISTED_PALETTE
 from hsad.products.styles import STATE_COLORS
 from hsad.scene.ground import pixel_areas
 
@@ -35,8 +35,6 @@ _SPECTRA = 200
 _DEGREE_METRES = 111_320.0
 """A degree of longitude at the equator, in metres: nowhere is a degree much longer."""
 _LEFT_OUT = {"peak_wavelengths", "mean_spectrum", "background_spectrum"}
-_FURTHER_COLOR = "#c3cad4"
-"""Outlines of candidates that are no better than background, and of anomalies of no kind."""
 
 
 def page_data(
@@ -98,7 +96,7 @@ def page_data(
             "states": STATE_COLORS,
             "grades": GRADE_COLORS,
             "found": FOUND_COLOR,
-            "further": _FURTHER_COLOR,
+            "further": FURTHER_COLOR,
             "kinds": _KIND_COLORS,
         },
         "listed": len(anomalies),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -13,7 +15,7 @@ from rasterio.crs import CRS
 import hsad
 from hsad.anomalies.headline import headline
 from hsad.plot import plot_anomalies, plot_scores
-from hsad.products.palette import BELOW_PALETTE, FOUND_COLOR, LISTED_PALETTE
+from hsad.products.palette import BELOW_PALETTE, FOUND_COLOR, FURTHER_COLOR, LISTED_PALETTE
 from hsad.scene.cube import GeoGrid
 
 PLACES = [(12, 40), (30, 8), (52, 50)]
@@ -160,3 +162,14 @@ def test_the_figure_of_anomalies_has_their_outlines_and_the_headline():
     corners = {tuple(point) for line in figure.axes[0].lines for point in line.get_xydata()}
     for row, col in PLACES:
         assert {(col, row), (col + 1, row), (col, row + 1), (col + 1, row + 1)} <= corners
+
+
+def test_where_nothing_stands_out_the_highest_candidates_have_grey_rings():
+    scores, found = listed()
+    none = hsad.polygons(scores, threshold=10.0)
+    figure = plot_scores(scores, anomalies=replace(none, candidates=found), background=np.zeros((60, 70, 3)))
+    for panel in figure.axes[:2]:
+        assert {"1", "2", "3"} <= {text.get_text() for text in panel.texts}
+        for ring in panel.collections:
+            np.testing.assert_allclose(ring.get_edgecolor()[0, :3], to_rgb(FURTHER_COLOR))
+    assert "the highest scores, no better than background" in figure.get_supxlabel()

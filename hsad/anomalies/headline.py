@@ -80,6 +80,8 @@ def headline(anomalies: Anomalies) -> str:
     'no anomaly: no score reaches the threshold 2'
     """
     threshold, count = anomalies.threshold, len(anomalies)
+    if "origin" not in threshold:  # a list that no threshold made, as of `hsad.find`
+        return str(threshold.get("sentence") or _counted(anomalies)).removesuffix(".")
     said = f"{_counted(anomalies)}; {_false(threshold, count)}" if count else _nothing(anomalies)
     stated = count or threshold["origin"]["choice"] == "list"
     return said if threshold["trusted"] or not stated else f"{said} (not to be trusted here)"

@@ -91,6 +91,12 @@ def test_an_explanation_shows_its_sentence_and_its_figure(made, found):
         assert f'<td class="n">{number:.4g}</td>' in html
 
 
+def test_what_is_like_an_object_is_one_line_too(made, found):
+    alike = hsad.find(made.cube, like=(int(found.columns["row"][0]), int(found.columns["col"][0])))
+    assert repr(alike) == f"<{alike.threshold['sentence'].removesuffix('.')}>"
+    assert alike._repr_html_().count("<tr>") == (min(10, len(alike)) + 1 if len(alike) else 0)
+
+
 def test_figures_show_themselves_once(made):
     formatters = pytest.importorskip("IPython.core.formatters")
     figure = hsad.plot.plot_scores(hsad.detect(made.cube, "rx"))

@@ -120,6 +120,12 @@ class Explanation:
         return " ".join(f"{text}." for text in texts if text)
 
     @property
+    def likeness(self) -> str:
+        """What it is most like by a spectral library, and its absorption features, in sentences; empty without any."""
+        texts = ["" if self.names is None else self.names.sentence, sentence_of(self.absorptions)]
+        return " ".join(f"{text}." for text in texts if text)
+
+    @property
     def sentence(self) -> str:
         """The explanation in a few sentences."""
         what = f"Pixel {self.row},{self.col}"
@@ -129,11 +135,7 @@ class Explanation:
         text = f"{what} scores {self.score:.4g} by {self.method}{rank}. {self.because}. {self.account}"
         if self.similar:
             text += f" The most similar anomalies are {', '.join(f'{n} ({a:.1f}°)' for n, a in self.similar)}."
-        if self.names is not None:
-            text += f" {self.names.sentence}."
-        if self.absorptions:
-            text += f" {sentence_of(self.absorptions)}."
-        return text
+        return " ".join(filter(None, (text, self.likeness)))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the explanation as values that JSON knows."""

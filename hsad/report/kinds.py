@@ -74,7 +74,8 @@ def described_kinds(
     -------
     dict of str to dict
         ``name``, ``members`` (ids) and, where siblings were looked for, ``more`` (places that are no anomaly of the
-        list) and ``expected_false`` (number of false ones among them).
+        list) and ``expected_false`` (number of false ones among them). A kind of one anomaly without a name and without
+        places like it is left out.
     """
     members: dict[str, list[int]] = {}
     for number, letter in zip(anomalies.columns["id"].tolist(), anomalies.columns["kind"].tolist(), strict=True):
@@ -83,18 +84,23 @@ def described_kinds(
     kinds: dict[str, dict[str, Any]] = {
         letter: {"name": _name(ids, reasons), "members": ids} for letter, ids in members.items()
     }
-    if found is None:
-        return kinds
-    taken = np.column_stack([anomalies.columns["row"], anomalies.columns["col"]])
-    for query in found.threshold["queries"]:
-        letter = str(query["like"]).removeprefix(f"{listed}:")
-        if letter in kinds:
-            more = _places(found, query["like"], taken)
-            if len(more) > _MOST:
-                kinds[letter]["name"] = ", ".join(filter(None, (kinds[letter]["name"], "a material of the scene")))
-                continue
-            kinds[letter] |= {"more": more, "expected_false": min(float(query["expected_false"]), float(len(more)))}
-    return kinds
+    if found is not None:
+        taken = np.column_stack([anomalies.columns["row"], anomalies.columns["col"]])
+        for query in found.threshold["queries"]:
+            letter = str(query["like"]).removeprefix(f"{listed}:")
+            if letter in kinds:
+                kinds[letter] |= _more(found, query, taken, kinds[letter]["name"])
+    return {
+        letter: kind for letter, kind in kinds.items() if len(kind["members"]) > 1 or kind["name"] or kind.get("more")
+    }
+
+
+def _more(found: Anomalies, query: Mapping[str, Any], taken: Any, name: str | None) -> dict[str, Any]:
+    """Return the places like a kind and their false ones, or another name where the kind is a material of the scene."""
+    more = _places(found, query["like"], taken)
+    if len(more) > _MOST:
+        return {"name": ", ".join(filter(None, (name, "a material of the scene")))}
+    return {"more": more, "expected_false": min(float(query["expected_false"]), float(len(more)))}
 
 
 def _name(ids: list[int], reasons: Mapping[int, Explanation]) -> str | None:
@@ -104,7 +110,7 @@ def _name(ids: list[int], reasons: Mapping[int, Explanation]) -> str | None:
         return None
     (word, count), *_ = Counter(words).most_common(1)
     if word == "unknown" or 2 * count < len(words):
-        return "of unknown material"
+        return None
     return f"most like {word}"
 
 

@@ -209,7 +209,7 @@ def _reason(why: Explanation, scene: Scene) -> dict[str, Any]:
     parts = why.reason.contributions if _same_bands(why, scene) else None
     made = _made(why, scene)
     return {
-        "text": f"{why.because}. {why.account}",
+        "text": " ".join(text for text in (f"{why.because}.", why.account, why.likeness) if text),
         "parts": None if parts is None else _list(parts),
         "made": None if made is None else _list(made),
     }

@@ -114,11 +114,11 @@ function alike(i) {
   const many = members ? members.length : A.kind.filter((other) => other === letter).length;
   const put = (tag, text, attributes = {}) => { const made = document.createElement(tag); Object.assign(made, attributes); made.textContent = text; box.append(made); return made; };
   put("span", `Kind ${letter}${name ? `, ${name}` : ""}: ${plural(many, "anomaly", "anomalies")} of the list.`);
-  if (more) {
+  if (more && more.length) {
     const label = put("label", ""), tick = document.createElement("input");
     Object.assign(tick, { type: "checkbox", id: "siblings", checked: true });
     tick.addEventListener("input", draw);
-    label.append(tick, `${more.length} more like it${wrong === null || wrong === undefined ? "" : ` (about ${short(wrong, 2)} false)`}, diamonds on the map`);
+    label.append(tick, `${more.length} more like it${wrong === null || wrong === undefined ? "" : wrong < 0.5 ? " (probably none false)" : ` (about ${Math.round(wrong)} false)`}, diamonds on the map`);
   }
   if (many < 2) return;
   put("span", `Mark all ${many}:`);

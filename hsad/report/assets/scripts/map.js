@@ -128,7 +128,8 @@ function drawLegend() {
   const items = legend().entries.filter((entry) => counts.has(entry.value)).map((entry) => {
     const item = document.createElement("li"), line = document.createElement("i");
     line.style.borderTop = `3px ${entry.dash.length === 0 ? "solid" : entry.dash[0] > 4 ? "dashed" : "dotted"} ${entry.color}`;
-    item.append(line, `${entry.text}: ${counts.get(entry.value)}`);
+    const count = counts.get(entry.value);
+    item.append(line, entry.words ? entry.words(count) : `${entry.text}: ${count}`);
     return item;
   });
   $("map-legend").replaceChildren(...items);

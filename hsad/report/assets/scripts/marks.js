@@ -57,7 +57,10 @@ const LEGENDS = {
   kind: {
     of: (i) => (kindNames.includes(A.kind[i]) ? A.kind[i] : ""),
     entries: [
-      ...kindNames.map((letter) => ({ value: letter, text: `kind ${letter}${kindOf(letter).name ? `: ${kindOf(letter).name}` : ""}`, color: kindColor(letter), dash: [] })),
+      ...kindNames.map((letter) => ({
+        value: letter, text: `kind ${letter}`, color: kindColor(letter), dash: [],
+        words: (n) => `kind ${letter}: ${plural(n, "anomaly", "anomalies")}${kindOf(letter).name ? `, ${kindOf(letter).name}` : ""}`,
+      })),
       { value: "", text: "like no other one", color: data.colors.further, dash: [2, 4] },
     ],
   },

@@ -24,8 +24,9 @@ UNCALIBRATED = (0.0, 1.0, 0.0)
 def prior_of(sd, temper=0.4, many_objects=0.5, calibration=UNCALIBRATED):
     """Return a prior whose mean does not depend on the scene, with these standard deviations."""
     return Prior(
-        "auto", {}, False, False, KNOTS, np.zeros(3), np.ones(3), np.vstack([MEAN, np.zeros((3, 4))]),
-        np.diag(np.square(sd)), temper, many_objects, calibration, (),
+        "auto", {}, False, False, np.array([60.0, 18, 7]), KNOTS, np.zeros(3), np.ones(3),
+        np.vstack([MEAN, np.zeros((3, 4))]),
+        np.diag(np.square(sd)), temper, 0.5, many_objects, calibration, (),
     )  # fmt: skip
 
 

@@ -26,8 +26,8 @@ _MOST_UNEVEN = 6.0
 """Largest variance over mean of the numbers of peaks in the four quarters of a scene. Three times this ratio follows a
 chi-squared law with 3 degrees of freedom when peaks are spread by chance: it exceeds 18 in 1 of 2,000 scenes."""
 _CALM = 0.7
-"""A scene is calm when fewer than this share of the peaks that the bank expects of background alone reach the knot of
-10 per 10⁴ pixels: 16 of 34 synthetic scenes, and none of 190 real ones with 2,500 pixels or more."""
+"""A scene is calm when fewer than this share of the peaks that the bank expects of background alone reach the third
+knot, by `auto`: 16 of 34 synthetic scenes, and none of 190 real ones with 2,500 pixels or more."""
 _CALM_BY_CHANCE = 0.25
 """Largest chance of so few peaks: in a small scene they are few by chance."""
 
@@ -46,8 +46,6 @@ _GRID = 160
 """Heights at which rate and probability are held."""
 _MOST_LOGIT = 50.0
 """Largest logarithm of odds: a probability of 1 - 2e-22."""
-_BOUND = 0.5
-"""Exponent of the chance that background has at most as many peaks as the scene, at each knot but the first."""
 _SMALL = 1e-6
 """Weight of a shape and a number of objects that is left out."""
 
@@ -123,7 +121,7 @@ class Posterior:
 
     @functools.cached_property
     def calm(self) -> bool:
-        """Whether fewer peaks reach the knot of 10 per 10⁴ pixels than background alone does in the bank."""
+        """Whether fewer peaks reach the third knot than background alone does in the bank."""
         from scipy.special import gammaincc
 
         knot = self.prior.knots[2:3]
@@ -267,7 +265,9 @@ class Posterior:
                 np.log(np.maximum(both, _LEAST_DENSITY, out=both), out=both)
                 result[:, shape, column] = both @ counts - total - self.tail.units * count
         most = _MOST_PEAKS / max(number, 1.0)
-        bound = min(_BOUND, most) * self._log_chance_of_fewer(theta)[:, None, None]
+        bound: Any = 0.0
+        if self.prior.bound > 0:
+            bound = min(self.prior.bound, most) * self._log_chance_of_fewer(theta)[:, None, None]
         return np.asarray(min(self.prior.temper, most) * result + self.prior.many_objects * np.log(OBJECTS) + bound)
 
     def _log_chance_of_fewer(self, theta: NDArray[np.float64]) -> NDArray[np.float64]:

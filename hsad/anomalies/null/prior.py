@@ -45,8 +45,9 @@ class Prior:
     scaled : bool
         Whether heights are multiples of the distance from the median to the 90th percentile: of the rough priors, which
         serve detectors that have no prior in the bank.
-    knots : (n,) ndarray
-        Heights above the median between which ln Λ is linear.
+    rates, knots : (n,) ndarray
+        Heights above the median between which ln Λ is linear, and how many background peaks per 10⁴ pixels reach each
+        of them in the weighted mean over the bank.
     mean, sd : (features,) ndarray
         Of the `features` over the bank.
     coefficients : (features + 1, n + 1) ndarray
@@ -55,6 +56,8 @@ class Prior:
         Of the parameters around that mean.
     temper : float
         Exponent of the likelihood of a scene's peaks: they are clumpier than chance.
+    bound : float
+        Exponent of the chance that background has at most as many peaks as the scene, at each knot but the first.
     many_objects : float
         The prior probability of a number of objects K is proportional to K to this power.
     calibration : (3,) tuple of float
@@ -67,12 +70,14 @@ class Prior:
     parameters: Mapping[str, Any]
     log: bool
     scaled: bool
+    rates: NDArray[np.float64]
     knots: NDArray[np.float64]
     mean: NDArray[np.float64]
     sd: NDArray[np.float64]
     coefficients: NDArray[np.float64]
     covariance: NDArray[np.float64]
     temper: float
+    bound: float
     many_objects: float
     calibration: tuple[float, float, float]
     sources: tuple[Mapping[str, Any], ...]
@@ -88,6 +93,7 @@ class Prior:
             log=bool(fields["log"]),
             scaled=bool(fields["scaled"]),
             temper=float(fields["temper"]),
+            bound=float(fields["bound"]),
             many_objects=float(fields["many_objects"]),
             calibration=(float(first), float(second), float(floor)),
             sources=tuple(fields["sources"]),
@@ -151,7 +157,7 @@ class Prior:
         return np.concatenate([[1.0], np.clip((features - self.mean) / self.sd, -_CLIP, _CLIP)])
 
 
-_ARRAYS = ("knots", "mean", "sd", "coefficients", "covariance")
+_ARRAYS = ("rates", "knots", "mean", "sd", "coefficients", "covariance")
 
 
 @functools.cache

@@ -21,10 +21,8 @@ from hsad.anomalies.null.prior import Prior
 from hsad.bench.calibration.backgrounds import LEFT_OUT, OBJECT, Background
 from hsad.bench.calibration.scenes import GROUND_WEIGHTS, WEIGHTS
 
-__all__ = ["RATES", "fit_calibration", "fit_prior", "weights_of"]
+__all__ = ["fit_calibration", "fit_prior", "weights_of"]
 
-RATES: NDArray[np.float64] = np.array([70.0, 30.0, 10.0, 3.0])
-"""Background peaks per 10⁴ pixels, in the weighted mean over the bank, that reach each knot."""
 _ROUNDS = 6
 _DRAWS = 1500
 _SEED = 7
@@ -50,26 +48,27 @@ def fit_prior(blank: Prior, scenes: Sequence[Background], weight: NDArray[np.flo
     Parameters
     ----------
     blank : Prior
-        Says of which detector, and in which units; its numbers are not used.
+        Says of which detector, in which units, and how many peaks reach each knot; the rest is not used.
     scenes : sequence of Background
     weight : (scenes,) ndarray
         Weights that sum to 1.
     """
+    rates = blank.rates
     heights = [blank.heights(s.peaks, s.tail) for s in scenes]
-    knots = _knots(heights, [s.units for s in scenes], weight)
+    knots = _knots(rates, heights, [s.units for s in scenes], weight)
     features = np.array([blank.features(s.tail) for s in scenes])
     mean = weight @ features
     sd = np.sqrt(weight @ (features - mean) ** 2) + 1e-9
-    slopes = -np.diff(np.log(RATES)) / np.diff(knots)
-    coefficients = np.zeros((features.shape[1] + 1, len(RATES) + 1))
-    coefficients[0] = np.concatenate([[np.log(RATES[0])], np.log(slopes), np.log(slopes[-1:])])
-    covariance = np.eye(len(RATES) + 1) * _FIRST_SD**2
+    slopes = -np.diff(np.log(rates)) / np.diff(knots)
+    coefficients = np.zeros((features.shape[1] + 1, len(rates) + 1))
+    coefficients[0] = np.concatenate([[np.log(rates[0])], np.log(slopes), np.log(slopes[-1:])])
+    covariance = np.eye(len(rates) + 1) * _FIRST_SD**2
     prior = replace(blank, knots=knots, mean=mean, sd=sd, coefficients=coefficients, covariance=covariance)
     design = np.array([prior.design(row) for row in features])
     rng = np.random.default_rng(_SEED)
     for _ in range(_ROUNDS):
         root = np.linalg.cholesky(prior.covariance)
-        means = np.empty((len(scenes), len(RATES) + 1))
+        means = np.empty((len(scenes), len(rates) + 1))
         spread = np.zeros_like(covariance)
         for number, (scene, found, share) in enumerate(zip(scenes, heights, weight, strict=True)):
             theta = prior.expected(features[number]) + rng.standard_normal((_DRAWS, len(root))) @ root.T
@@ -81,12 +80,17 @@ def fit_prior(blank: Prior, scenes: Sequence[Background], weight: NDArray[np.flo
     return prior
 
 
-def _knots(heights: Sequence[NDArray[np.float64]], units: Sequence[float], weight: NDArray[np.float64]) -> Any:
-    """Return the heights that `RATES` peaks reach in the weighted mean over scenes."""
+def _knots(
+    rates: NDArray[np.float64],
+    heights: Sequence[NDArray[np.float64]],
+    units: Sequence[float],
+    weight: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Return the heights that so many peaks reach in the weighted mean over scenes."""
     every = np.concatenate(heights)
     share = np.concatenate([np.full(len(h), w / u) for h, u, w in zip(heights, units, weight, strict=True)])
     order = np.argsort(-every)
-    return np.interp(RATES, np.cumsum(share[order]), every[order])
+    return np.asarray(np.interp(rates, np.cumsum(share[order]), every[order]))
 
 
 def _posterior(

@@ -28,31 +28,40 @@ __all__ = ["CALIBRATED", "Calibration", "blank_prior", "run_calibration"]
 
 @dataclass(frozen=True)
 class _Settings:
-    """How the scores of a detector are looked at.
+    """How the scores of a detector are looked at: chosen by the log loss on grounds that were left out, draws 0 to 2.
 
     Attributes
     ----------
     log : bool
         Whether heights are differences of logarithms.
-    many_objects, temper : float
-        See `Prior`: chosen by the log loss on scenes that were left out, draws 0 to 2.
+    many_objects, temper, bound : float
+        See `Prior`.
+    rates : tuple of float
+        Background peaks per 10⁴ pixels that reach each knot.
     """
 
     log: bool
     many_objects: float
     temper: float
+    bound: float
+    rates: tuple[float, ...]
 
 
+_FEW_KNOTS = (70.0, 30.0, 10.0, 3.0)
+_MANY_KNOTS = (100.0, 40.0, 15.0, 5.0, 1.5)
 CALIBRATED = {
-    "auto": _Settings(log=False, many_objects=0.7, temper=0.1),
-    "rx": _Settings(log=True, many_objects=0.0, temper=0.1),
-    "crd": _Settings(log=True, many_objects=1.0, temper=0.2),
-    "lrx": _Settings(log=True, many_objects=0.5, temper=0.2),
+    "auto": _Settings(log=False, many_objects=0.7, temper=0.1, bound=0.5, rates=_FEW_KNOTS),
+    "rx": _Settings(log=True, many_objects=0.0, temper=0.1, bound=0.0, rates=_FEW_KNOTS),
+    "crd": _Settings(log=True, many_objects=1.0, temper=0.2, bound=0.0, rates=_MANY_KNOTS),
+    "lrx": _Settings(log=True, many_objects=0.5, temper=0.2, bound=0.0, rates=_MANY_KNOTS),
 }
 """The detectors that have a prior in the bank."""
 _ROUGH_SETTINGS = {
-    ROUGH[0]: (_Settings(log=True, many_objects=0.5, temper=0.2), ("rx", "crd", "lrx")),
-    ROUGH[1]: (_Settings(log=False, many_objects=0.5, temper=0.2), ("auto",)),
+    ROUGH[0]: (
+        _Settings(log=True, many_objects=0.5, temper=0.2, bound=0.0, rates=_MANY_KNOTS),
+        ("rx", "crd", "lrx"),
+    ),
+    ROUGH[1]: (_Settings(log=False, many_objects=0.5, temper=0.2, bound=0.0, rates=_MANY_KNOTS), ("auto",)),
 }
 """The rough priors, and the detectors that they are pooled over."""
 
@@ -138,15 +147,26 @@ def run_calibration(
 
 def blank_prior(name: str) -> Prior:
     """Return the prior of a detector, or a rough one, before its numbers are fitted."""
+    rough = name in _ROUGH_SETTINGS
+    settings = _ROUGH_SETTINGS[name][0] if rough else CALIBRATED[name]
     none = np.empty(0)
-    if name in _ROUGH_SETTINGS:
-        settings, parameters = _ROUGH_SETTINGS[name][0], {}
-    else:
-        settings, parameters = CALIBRATED[name], describe_detector(make_detector(name))[1]
     return Prior(
-        name, parameters, settings.log, name in _ROUGH_SETTINGS, none, none, none, none, none,
-        settings.temper, settings.many_objects, (0.0, 1.0, 0.0), (),
-    )  # fmt: skip
+        method=name,
+        parameters={} if rough else describe_detector(make_detector(name))[1],
+        log=settings.log,
+        scaled=rough,
+        rates=np.array(settings.rates),
+        knots=none,
+        mean=none,
+        sd=none,
+        coefficients=none,
+        covariance=none,
+        temper=settings.temper,
+        bound=settings.bound,
+        many_objects=settings.many_objects,
+        calibration=(0.0, 1.0, 0.0),
+        sources=(),
+    )
 
 
 def _prior(blank: Prior, scenes: Sequence[Background], draw: int) -> tuple[Prior, tuple[Judged, ...]]:

@@ -154,6 +154,10 @@ def test_it_fits_phones_and_the_dark(browser, files, scheme, width):
     page = context.new_page()
     page.goto((files / "report.html").as_uri())
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+    cut = (
+        "[...document.querySelectorAll('.row > span')].filter((cell) => cell.scrollWidth > cell.clientWidth + 1).length"
+    )
+    assert page.evaluate(cut) == 0
     paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
     brightness = sum(int(number) for number in paper.strip("rgb()").split(","))
     assert (brightness > 600) == (scheme == "light")

@@ -11,8 +11,8 @@ const down = (values) => (a, b) => (values[b] ?? -Infinity) - (values[a] ?? -Inf
 const words = data.grades.map(([word]) => word);
 const COLUMNS = [
   { key: "id", name: "#", width: "28px", title: "Rank by score; 1 is the highest. The same number stands on the map.", text: (i) => A.id[i], by: up(A.id) },
-  { key: "score_max", name: "score", width: "minmax(44px, 1fr)", title: `Highest score of its pixels. The list starts at ${short(data.scale.start, 3)}.`, text: (i) => short(A.score_max[i]), by: down(A.score_max) },
-  { key: "grade", name: "grade", width: "minmax(92px, 1.6fr)", title: `In words, how probable it is that this is background: ${data.grades.map(([word, most]) => `${word} ${percent(most)}`).join(", ")}.`, text: (i) => A.grade[i] || "–", by: up(A.grade.map((word) => (word === null ? 9 : words.indexOf(word)))), only: hasGrades },
+  { key: "score_max", name: "score", width: "minmax(42px, 1fr)", title: `Highest score of its pixels. The list starts at ${short(data.scale.start, 3)}.`, text: (i) => short(A.score_max[i]), by: down(A.score_max) },
+  { key: "grade", name: "grade", width: "minmax(100px, 1.6fr)", title: `In words, how probable it is that this is background: ${data.grades.map(([word, most]) => `${word} ${percent(most)}`).join(", ")}.`, text: (i) => A.grade[i] || "–", by: up(A.grade.map((word) => (word === null ? 9 : words.indexOf(word)))), only: hasGrades },
   { key: "p_false", name: "p false", width: "minmax(44px, .9fr)", title: "Probability that this anomaly is background, from 0 to 1.", text: (i) => share(A.p_false[i]), by: up(A.p_false), only: A.p_false.some((v) => v !== null) },
   { key: "p_value", name: "p", width: "minmax(46px, .9fr)", title: "Share of background that reaches this score.", text: (i) => share(A.p_value[i]), by: up(A.p_value), only: !A.p_false.some((v) => v !== null) },
   { key: "n_pixels", name: "pixels", width: "minmax(40px, .8fr)", title: "Number of pixels at or above the lowest score of the list.", text: (i) => A.n_pixels[i], by: down(A.n_pixels), less: hasKinds },

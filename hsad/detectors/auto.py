@@ -106,7 +106,7 @@ class Auto(DualWindow):
       above most of the background, seldom above the strongest small objects;
     - for textures made of small bright or dark pieces (parked cars, surf, single trees), which are anomalies by this
       definition (look at the parts, or use ``lrx``);
-    - for faint sub-pixel targets whose signature lies outside the leading components (use ``rx`` on all bands);
+    - for faint sub-pixel targets whose signature lies outside the 60 leading components (use ``rx`` on all bands);
     - for pixels as large as the objects, where buildings are unlike the scene too (leave the last two kinds of
       evidence out with ``scene_weight=0``);
     - for stripes, which every kind of evidence takes for objects (remove them first).

@@ -70,7 +70,7 @@ def classes_of_list(
     if grades:
         starts = [beyond if start is None else start for _, start in grades.values()]
         names = [f"{name}: background with probability {most:g} at most" for name, (most, _) in grades.items()]
-        below, limit = "no better than background", starts[0] if starts[0] < beyond else threshold
+        below, limit = "no better than background", starts[0]
         names = [
             name if start < beyond else f"{name} (no score here)" for name, start in zip(names, starts, strict=True)
         ]

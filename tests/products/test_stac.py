@@ -264,6 +264,8 @@ def test_classes_of_a_list_begin_where_its_grades_begin():
     ]
     lower = classes_of_list(1.0, 2.0, 9.0, grades)  # a list by another rule starts where nothing is possible yet
     assert [one.upper for one in lower] == [one.upper for one in classes]
+    none = classes_of_list(1.0, 2.0, 9.0, dict.fromkeys(grades, (0.5, None)))
+    assert [one.upper > 9.0 for one in none] == [False, True, True, True, True]  # all of it is background
     thirds = classes_of_list(1.0, 3.0, 9.0, {})
     np.testing.assert_allclose([one.upper for one in thirds], [1, 3, 5, 7, np.inf])
 

@@ -31,6 +31,10 @@ _AROUND_SHIFT = 15
 AROUND_ONE = ONE >> _AROUND_SHIFT
 
 
+#: Number of bins of whitened lengths, and of them up to the root of the number of bands.
+LENGTH_BINS, _BINS_OF_ONE = 8192, 512
+
+
 @dataclass(frozen=True, eq=False)
 class Highest:
     """The highest peaks of the queries, at most `MOST` for each.
@@ -89,15 +93,27 @@ class Counts:
         Peaks by height, of the cosine and of its negative.
     values : (directions, VALUE_BINS) ndarray of int64
         Pixels by cosine.
+    lengths : (LENGTH_BINS,) ndarray of int64
+        Pixels by whitened length.
     highest : Highest
     """
 
     peaks: NDArray[np.int32]
     values: NDArray[np.int64]
+    lengths: NDArray[np.int64]
     highest: Highest
 
     def __add__(self, other: Counts) -> Counts:
-        return Counts(self.peaks + other.peaks, self.values + other.values, self.highest + other.highest)
+        return Counts(
+            self.peaks + other.peaks,
+            self.values + other.values,
+            self.lengths + other.lengths,
+            self.highest + other.highest,
+        )
+
+    def share_longer(self, length: float, bands: int) -> float:
+        """Return the share of pixels whose whitened length is at least that of a spectrum of this many bands."""
+        return float(self.lengths[_length_bins(np.array([length]), bands)[0] :].sum() / self.lengths.sum())
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,11 +179,14 @@ def count(block: Block, sought: Sought) -> Counts | None:
     free = np.stack([_free(block, own) for own in sought.own])
     rows, cols = ((core.start, core.stop) for core in block.core)
     count_peaks(images, _GROUP, rows, cols, free, peaks, values, marked)
-    return Counts(
-        peaks.astype(np.int64),
-        values.astype(np.int64),
-        _highest(block, images[::_GROUP], lengths, marked, sought.lengths),
-    )
+    bins = _length_bins(lengths[block.core][block.core_valid], block.shape[2])
+    highest = _highest(block, images[::_GROUP], lengths, marked, sought.lengths)
+    return Counts(peaks, values.astype(np.int64), np.bincount(bins, minlength=LENGTH_BINS), highest)
+
+
+def _length_bins(lengths: NDArray[Any], bands: int) -> NDArray[np.intp]:
+    """Return the bins of whitened lengths, which are about the root of the number of bands in the mean."""
+    return np.asarray(np.minimum(lengths * (_BINS_OF_ONE / np.sqrt(bands)), LENGTH_BINS - 1).astype(np.intp))
 
 
 def _free(block: Block, own: NDArray[np.int64]) -> NDArray[np.bool_]:

@@ -111,7 +111,8 @@ class Siblings(TargetDetector):
         for name, length in zip(self.named, lengths, strict=True):
             if not length > 1e-9 * np.linalg.norm(moments.mean @ whitening):
                 raise ParameterError(f"like: {name} equals the mean of the scene: every direction is like it")
-        directions = np.vstack([directions_of(target, moments.mean, whitening) for target in targets])
+        spread = np.sqrt(np.diag(moments.covariance))
+        directions = np.vstack([directions_of(target, moments.mean, spread, whitening) for target in targets])
         slopes = np.ascontiguousarray(directions @ whitening.T, dtype=np.float32)
         own = self.own or ((),) * len(targets)
         places = tuple(np.array(pixels, dtype=np.int64).reshape(-1, 2) for pixels in own)

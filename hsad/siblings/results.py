@@ -11,15 +11,13 @@ from numpy.typing import NDArray
 from hsad.kernels.image.peaks import ONE, REACH
 from hsad.siblings.counts import AROUND_ONE, MOST, Highest
 from hsad.siblings.detector import Looked
+from hsad.siblings.directions import FEW_BANDS
 from hsad.siblings.shares import Curve, curve_of
 
 __all__ = ["Found", "found_of", "without_twins"]
 
-#: With fewer bands the moves of the decoys are few and alike.
-_FEW_BANDS = 30
-
-#: Share of bands whose mean may be zero or negative.
-_DARK_BANDS = 0.1
+#: A query that this share of the pixels exceeds in distance from the mean is nothing unusual.
+_ORDINARY = 0.3
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,21 +101,27 @@ def found_of(looked: Looked, names: tuple[str, ...], share: float) -> list[Found
         threshold = curve.threshold(share)
         peaks = looked.counts.highest.of(number)
         above = peaks.value >= (threshold * ONE if np.isfinite(threshold) else np.inf)
-        results.append(Found(name, curve, share, threshold, peaks.chosen(above), _doubts(curve, threshold, looked)))
+        results.append(
+            Found(name, curve, share, threshold, peaks.chosen(above), _doubts(curve, threshold, looked, number))
+        )
     return results
 
 
-def _doubts(curve: Curve, threshold: float, looked: Looked) -> tuple[str, ...]:
+def _doubts(curve: Curve, threshold: float, looked: Looked, number: int) -> tuple[str, ...]:
     doubts = []
     if curve.is_material(threshold):
         doubts.append("more than 2 % of the pixels are like it: it is a material of the scene, not an object")
     if curve.found_at(threshold) > MOST:
         doubts.append(f"{curve.found_at(threshold)} objects reach the threshold, and the {MOST} highest are listed")
     bands = len(looked.sought.mean)
-    if bands < _FEW_BANDS:
-        doubts.append(f"the number of false ones was tried on scenes of 100 bands and more, and {bands} are used here")
-    if np.mean(looked.sought.mean <= 0) > _DARK_BANDS:
-        doubts.append("the mean of the scene is not positive, as the estimate of false ones needs it")
+    ordinary = looked.counts.share_longer(float(looked.sought.lengths[number]), bands)
+    if ordinary > _ORDINARY:
+        doubts.append(
+            f"{100 * ordinary:.0f} % of the pixels differ more from the scene's mean than it does: "
+            "what the scene is made of cannot be found as an object"
+        )
+    if bands < FEW_BANDS:
+        doubts.append(f"the number of false ones is known for scenes of 100 bands and more, and {bands} are used here")
     return tuple(doubts)
 
 

@@ -172,7 +172,9 @@ def test_doubts_say_what_the_numbers_do_not_hold_for(scene):
     few = hsad.find(scene[..., ::4], like=(12, 15), workers=1).threshold
     assert "10 are used here" in few["doubts"][0]
     centred = hsad.find(scene - scene.mean(axis=(0, 1)), like=(12, 15), workers=1).threshold
-    assert any("the mean of the scene is not positive" in doubt for doubt in centred["doubts"])
+    assert centred["trusted"]
+    plain = hsad.find(scene, like=(90, 90), workers=1).threshold
+    assert any("cannot be found as an object" in doubt for doubt in plain["doubts"])
 
 
 def test_what_covers_more_than_two_percent_is_a_material_of_the_scene():

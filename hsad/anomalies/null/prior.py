@@ -143,6 +143,11 @@ class Prior:
         return self.scaled
 
     @property
+    def scenes(self) -> int:
+        """How many scenes it was learned from; a rough prior has each of them once for each detector."""
+        return len({source["name"] for source in self.sources})
+
+    @property
     def feature_names(self) -> tuple[str, ...]:
         """What `features` are."""
         names = ("75th percentile above the median", "25th percentile below the median")

@@ -96,4 +96,4 @@ def _chosen(origin: Origin) -> str:
 def doubts_sentence(threshold: Mapping[str, Any]) -> str:
     """Return what speaks against the stated probabilities, in a sentence; an empty text when nothing does."""
     doubts = threshold["doubts"]
-    return f"Do not trust the numbers of false anomalies here: {'; '.join(doubts)}." if doubts else ""
+    return f"Do not trust this answer here: {'; '.join(doubts)}." if doubts else ""

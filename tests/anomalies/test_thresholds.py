@@ -173,7 +173,7 @@ def test_a_threshold_says_as_data_where_it_comes_from():
     told = json.loads(json.dumps(choose_threshold(scores_of("rx", smooth=2.0), options).to_dict()))
     assert (told["origin"]["accepted"], told["origin"]["per"]) == (10.0, 1e4)
     assert "accepts 10 false objects per 10,000 pixels" in told["sentence"]
-    assert told["sentence"].endswith(f"Do not trust the numbers of false anomalies here: {'; '.join(told['doubts'])}.")
+    assert told["sentence"].endswith(f"Do not trust this answer here: {'; '.join(told['doubts'])}.")
 
 
 def test_a_clean_region_counts_its_own_peaks():

@@ -7,9 +7,11 @@ import shutil
 import subprocess
 
 import numpy as np
+import pyogrio
 import pytest
 
 import hsad
+from hsad.anomalies.grades import GRADES
 from hsad.anomalies.opened import Scene, open_scores
 from hsad.anomalies.vectors import read_anomalies
 from hsad.cli import run
@@ -48,6 +50,23 @@ def test_a_folder_holds_all_of_it(surveyed):
     assert " false" in result["headline"]
     assert records[0]["mean_spectrum"] is not None
     assert f'<p class="summary">{result["headline"]}</p>' in (folder / "report.html").read_text()
+
+
+def test_every_output_states_the_same_numbers(surveyed):
+    folder, result = surveyed
+    records = read_anomalies(folder / "anomalies.gpkg")
+    page = (folder / "report.html").read_text()
+    false = sum(record["p_false"] for record in records)
+    assert result["expected_false"] == pytest.approx(false)
+    assert 0 < result["expected_false"] <= result["expected_false_high"] <= result["count"] == len(records)
+    assert records[-1]["expected_false"] == pytest.approx(false)
+    grades = [record["grade"] for record in records]
+    assert result["grades"] == {name: grades.count(name) for name, _ in GRADES}
+    assert {record["trusted"] for record in records} == {result["trusted"]}
+    assert f"{result['expected_false']:.3g} of {len(records)}" in page
+    assert result["sentence"].split(".")[0] in page
+    stated = pyogrio.read_info(folder / "anomalies.gpkg", layer="anomalies")["layer_metadata"]["threshold"]
+    assert json.loads(stated)["expected_false"] == result["expected_false"]
 
 
 def test_the_anomalies_are_those_of_the_parts(surveyed):
@@ -172,6 +191,7 @@ def test_the_command_prints_one_line(scene, tmp_path, capsys):
     result = json.loads(capsys.readouterr().out)
     assert result["parameters"]["trim"] == 0.01
     assert result["options"]["false_objects"] == 20
+    assert set(result) >= {"headline", "count", "grades", "expected_false", "trusted", "scores", "anomalies", "report"}
 
 
 def test_folders_that_cannot_be_are_named(scene, tmp_path):

@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from hsad.errors import HsadError, SceneWarning
+from hsad.job.many import processes
 from hsad.job.many.processes import side_by_side
 
 
@@ -40,6 +41,13 @@ def test_a_process_that_crashes_costs_its_task_only():
     first, second, third = side_by_side(eval, ["1 + 1", "__import__('os').kill(__import__('os').getpid(), 9)", "2"], 2)
     assert (first, third) == (2, 2)
     assert "by signal 9" in str(second)
+
+
+def test_a_process_is_replaced_after_some_tasks(monkeypatch):
+    monkeypatch.setattr(processes, "_TASKS", 3)
+    state = "__import__('os').environ"  # lives as long as the process
+    counted = f"{state}.__setitem__('N', {state}.get('N', '') + 'x') or len({state}['N'])"
+    assert max(side_by_side(eval, [counted] * 14, 2)) == 3
 
 
 def test_a_caller_that_stops_early_waits_for_nobody():

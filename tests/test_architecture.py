@@ -82,8 +82,9 @@ ROOMS = {
     "accessor": {"plot", "detection", "detectors", "scene", "errors"},
     "doctor": {"engine", "job.environment", "kernels.compiled", "errors"},
     "bench": {
-        "job", "siblings", "anomalies", "catalog", "detection", "detectors", "engine", "evaluation", "files", "gdal",
-        "kernels.device", "plot", "products", "readers", "scene", "synthetic", "errors",
+        "job", "siblings", "anomalies", "explanation.names", "catalog", "detection", "detectors", "engine",
+        "evaluation", "files", "gdal", "kernels.device", "plot", "products", "readers", "scene", "synthetic",
+        "errors",
     },
     "demo": {
         "anomalies", "detection", "evaluation", "files", "job", "plot", "products", "readers", "report", "scene",

@@ -4,7 +4,7 @@
 ``regression``: two reports of ``run`` compared row by row. ``page``: a table of a report in a page of the manual.
 ``compilation``: every kernel compiled. ``reading``: the speed of reading windows of files.
 ``accuracy``, with ``known`` and ``suite``: the objects that detectors find on scenes with known truth.
-``siblings``: the lists of everything that is like a found object.
+``siblings``: the lists of everything that is like a found object, and names from a spectral library.
 ``calibration``: the tables of the thresholds. ``large_scenes``, with ``scene_files``: time and memory of large runs.
 """
 
@@ -16,12 +16,14 @@ from hsad.bench.reading import Reading, run_reading
 from hsad.bench.regression import Comparison, compare_reports
 from hsad.bench.run import Report, Row, run_bench
 from hsad.bench.siblings.measure import SiblingAccuracy, run_siblings
+from hsad.bench.siblings.naming import NamingAccuracy, run_names
 
 __all__ = [
     "Accuracy",
     "Calibration",
     "Comparison",
     "LargeScenes",
+    "NamingAccuracy",
     "Reading",
     "Report",
     "Row",
@@ -33,6 +35,7 @@ __all__ = [
     "run_bench",
     "run_calibration",
     "run_large",
+    "run_names",
     "run_reading",
     "run_siblings",
     "run_suite",

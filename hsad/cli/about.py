@@ -14,7 +14,16 @@ from hsad.cli.terminal import echo, echo_block, outcome
 from hsad.errors import ParameterError
 
 if TYPE_CHECKING:
-    from hsad.bench import Accuracy, Calibration, Comparison, LargeScenes, Reading, Report, SiblingAccuracy
+    from hsad.bench import (
+        Accuracy,
+        Calibration,
+        Comparison,
+        LargeScenes,
+        NamingAccuracy,
+        Reading,
+        Report,
+        SiblingAccuracy,
+    )
 
     Measured = TypeVar("Measured", Report, Reading)
 
@@ -116,6 +125,7 @@ def demo(output: str, overwrite: bool, as_json: bool) -> None:
 @click.option("--accuracy", is_flag=True, help="Every detector on scenes whose truth is known.")
 @click.option("--suite", is_flag=True, help="Accuracy on 86 cases in 8 families, with the regret of each.")
 @click.option("--siblings", is_flag=True, help="Accuracy of hsad find: false share and recall of its lists.")
+@click.option("--names", "naming", is_flag=True, help="Accuracy of names by the library of the package earthlib.")
 @click.option(
     "--calibrate",
     type=OUTPUT,
@@ -140,6 +150,7 @@ def bench(
     accuracy: bool,
     suite: bool,
     siblings: bool,
+    naming: bool,
     calibrate: str | None,
     large: tuple[str, ...],
     data: str | None,
@@ -158,18 +169,19 @@ def bench(
     if len(chosen) > 1:
         raise ParameterError(f"{' and '.join(chosen)} exclude each other: choose one")
     kind = chosen[0] if chosen else "speed"
-    given = {"--quick": quick, "--only": only, "--plot": plot, "--into": into, "--suite": suite, "--siblings": siblings}
+    given = {"--quick": quick, "--only": only, "--plot": plot, "--into": into, "--suite": suite}
+    given |= {"--siblings": siblings, "--names": naming}
     _refuse_others(kind, [name for name, value in given.items() if value])
     if compare is not None:
         _compare(*compare, as_json=as_json)
         return
-    report: Report | Accuracy | SiblingAccuracy | Reading | Calibration | LargeScenes
+    report: Report | Accuracy | NamingAccuracy | SiblingAccuracy | Reading | Calibration | LargeScenes
     if reading:
         from hsad.bench import run_reading
 
         report = _put(into, "layout", lambda: run_reading(quick=quick, only=only, progress=progress()))
     elif accuracy:
-        report = _accuracy(suite, siblings, data, only, seeds, draw)
+        report = _names(data, seeds, draw) if naming else _accuracy(suite, siblings, data, only, seeds, draw)
     elif calibrate is not None:
         report = _calibration(calibrate, data, only, draw)
     elif large:
@@ -184,7 +196,7 @@ _TAKES = {
     "speed": ("--quick", "--only", "--plot", "--into"),
     "--compare": (),
     "--io": ("--quick", "--only", "--into"),
-    "--accuracy": ("--only", "--suite", "--siblings"),
+    "--accuracy": ("--only", "--suite", "--siblings", "--names"),
     "--calibrate": ("--only",),
     "--large": ("--quick", "--only"),
 }
@@ -211,7 +223,9 @@ def _refuse_others(kind: str, given: list[str]) -> None:
 
 
 def _show(
-    report: Report | Accuracy | SiblingAccuracy | Reading | Comparison | Calibration | LargeScenes, *, as_json: bool
+    report: Report | Accuracy | NamingAccuracy | SiblingAccuracy | Reading | Comparison | Calibration | LargeScenes,
+    *,
+    as_json: bool,
 ) -> None:
     if as_json:
         print_json(report.to_dict())
@@ -238,6 +252,12 @@ def _put(into: str | None, heading: str, measure: Callable[[], Measured]) -> Mea
     if into is not None:
         put_into(into, report.table())
     return report
+
+
+def _names(data: str | None, seeds: int, draw: int) -> NamingAccuracy:
+    from hsad.bench import run_names
+
+    return run_names(Path(data) if data else None, seeds=seeds, draw=draw, progress=progress())
 
 
 def _accuracy(

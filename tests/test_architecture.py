@@ -83,7 +83,7 @@ ROOMS = {
     "doctor": {"engine", "job.environment", "kernels.compiled", "errors"},
     "bench": {
         "job", "siblings", "anomalies", "explanation.names", "catalog", "detection", "detectors", "engine",
-        "evaluation", "files", "gdal", "kernels.device", "plot", "products", "readers", "scene", "synthetic",
+        "evaluation", "files", "gdal", "kernels.device", "kernels.summaries", "plot", "products", "readers", "scene", "synthetic",
         "errors",
     },
     "demo": {

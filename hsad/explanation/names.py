@@ -302,7 +302,8 @@ def _in_scene_units(
     Reflectance is multiplied by its scale. Radiance is proportional to reflectance, band by band: the factors are the
     ratio of the scene's mean spectrum to the mean of the library's classes (internal average relative reflectance).
     """
-    scale = next(((factor, words) for limit, factor, words in _REFLECTANCE if float(bright.max()) < limit), None)
+    level = float(np.quantile(bright, 0.9))  # a bad band may hold anything
+    scale = next(((factor, words) for limit, factor, words in _REFLECTANCE if level < limit), None)
     if scale is not None and not _is_radiance(wavelength, mean, stated):
         return seen * scale[0], scale[1]
     groups = np.array([seen[[c == kind for c in classes]].mean(axis=0) for kind in sorted(set(classes))])

@@ -180,9 +180,9 @@ def _named(
     bands = cube.shape[2]
     # The files of the scenes hold no wavelengths. Those of the sensors' ranges serve as well: the same are compared.
     wavelength = np.linspace(430, 860, bands) if bands < 150 else np.linspace(400, 2450, bands)
-    mean = cube[~truth].mean(axis=0)
     seen = library.at(wavelength)
-    scaled = seen / np.nanmean(seen, axis=0) * mean  # in the units of the ground
+    # The ground in reflectance: its mean spectrum becomes that of the library.
+    cube = cube * (np.nanmean(seen, axis=0) / cube[~truth].mean(axis=0))
     clean = without_noise(cube)
     noise = cube - clean
     free = ~ndimage.binary_dilation(truth, iterations=3)
@@ -192,15 +192,14 @@ def _named(
         number = int(rng.choice(np.flatnonzero(classes == rng.choice(np.unique(classes)))))
         spot = _spot(free, rng)
         smooth = ndimage.gaussian_filter1d(rng.normal(size=bands), bands / 10)
-        spectrum = scaled[number] * (1 + _SMOOTH * smooth / smooth.std()) * rng.normal(1, _GAIN)
+        spectrum = seen[number] * (1 + _SMOOTH * smooth / smooth.std()) * rng.normal(1, _GAIN)
         spectrum = spectrum * (1 + error * rng.normal(size=bands)) * rng.normal(1, _BRIGHTNESS, (2, 2, 1))
         clean[spot] = (1 - fill) * clean[spot] + fill * spectrum
         placed.append((spot, number))
     scene = clean + noise
     moments = Moments.of(scene.reshape(-1, bands))
     assert moments is not None  # noqa: S101  a scene has pixels
-    there = Library(library.names, wavelength, scaled, library.classes, library.title)
-    namer = Namer.of(there, wavelength, None, moments, "radiance")
+    namer = Namer.of(library, wavelength, None, moments)
     for (rows, cols), number in placed:
         around = (slice(rows.start - 6, rows.stop + 6), slice(cols.start - 6, cols.stop + 6))
         away = np.ones((14, 14), dtype=np.bool_)

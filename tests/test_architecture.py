@@ -83,8 +83,8 @@ ROOMS = {
     "doctor": {"engine", "job.environment", "kernels.compiled", "errors"},
     "bench": {
         "job", "siblings", "anomalies", "explanation.names", "catalog", "detection", "detectors", "engine",
-        "evaluation", "files", "gdal", "kernels.device", "kernels.summaries", "plot", "products", "readers", "scene", "synthetic",
-        "errors",
+        "evaluation", "files", "gdal", "kernels.device", "kernels.summaries", "plot", "products", "readers",
+        "scene", "synthetic", "errors",
     },
     "demo": {
         "anomalies", "detection", "evaluation", "files", "job", "plot", "products", "readers", "report", "scene",

@@ -6,11 +6,11 @@ whitened with the covariance of the scene, by their cosine. The brightness of a 
 `GAINS`. A library and a scene never agree to a per mille: an error of `MISMATCH` in each band by itself is added to the
 covariance. The cosine that noise alone takes away is given back before it is judged.
 
-On objects of 2 x 2 pixels with a known material, mixed into eight real scenes (at most 60 spectra of each
-of 27 classes, draws that nothing was chosen on), the class of the nearest spectrum is right in .88, .86, .81 and .61 of cases at fills of 1, .6,
-.3 and .15. With errors of 3 % in each band it is .88, .81, .74 and .56, where it would be .3 to .4 without `MISMATCH`.
-Of the objects that get a name, the class is right in 93 %. If the material is missing from the library, every second
-object gets a wrong name all the same: a name is a hint.
+On objects of 2 x 2 pixels with a known material, mixed into eight real scenes (at most 60 spectra of each of 27
+classes, draws that nothing was chosen on), the class of the nearest spectrum is right in .88, .86, .81 and .61 of
+cases at fills of 1, .6, .3 and .15. With errors of 3 % in each band it is .88, .81, .74 and .56, where it would be .3
+to .4 without `MISMATCH`. Of the objects that get a name, the class is right in 93 %. If the material is missing from
+the library, every second object gets a wrong name all the same: a name is a hint.
 """
 
 from __future__ import annotations

@@ -186,6 +186,7 @@ def test_an_anomaly_of_a_list_and_a_kind_are_the_means_of_their_pixels(scene, li
     for named, spectrum in (
         ("2", scene[20:22, 30:33].mean(axis=(0, 1))),
         ("A", (scene[7, 9] + scene[0, 0]) / 2),
+        ("*", (scene[7, 9] + scene[0, 0] + scene[20:22, 30:33].sum(axis=(0, 1))) / 8),
     ):
         scores = hsad.detect(scene, "ace", target=f"{listed}:{named}", workers=1)
         np.testing.assert_allclose(scores, hsad.detect(scene, "ace", target=spectrum, workers=1), rtol=1e-5, atol=1e-6)

@@ -1,4 +1,4 @@
-"""The pixels of anomalies in a list: of one by its id, or of all of a kind."""
+"""The pixels of anomalies in a list: of one by its id, of all of a kind, or of all."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ LIST_SUFFIXES = (".gpkg", ".geojson", ".json", ".shp")
 
 
 def listed_pixels(path: str | Path, named: str, grid: GeoGrid) -> NDArray[np.bool_]:
-    """Return the pixels of an anomaly, or of all anomalies of a kind, ``(rows, cols)``.
+    """Return the pixels of an anomaly, of all anomalies of a kind, or of all, ``(rows, cols)``.
 
     Parameters
     ----------
     path : path
         A list that hsad wrote, with outlines.
     named : str
-        An id (``"3"``), or the letter of a kind (``"B"``).
+        An id (``"3"``), the letter of a kind (``"B"``), or ``"*"`` for all anomalies.
     grid : GeoGrid
         The grid of the scene, or of its map.
 
@@ -61,6 +61,8 @@ def listed_pixels(path: str | Path, named: str, grid: GeoGrid) -> NDArray[np.boo
 
 def _chosen(path: str, named: str, columns: dict[str, NDArray[Any]]) -> NDArray[np.bool_]:
     """Return which anomalies are meant."""
+    if named == "*" and len(columns["id"]):
+        return np.ones(len(columns["id"]), dtype=np.bool_)
     if named.isdecimal():
         ids = columns["id"]
         found = np.asarray(ids == int(named))

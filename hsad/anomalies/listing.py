@@ -77,7 +77,11 @@ def _joined_from(chosen: Threshold) -> float:
     above = len(sample) - int(np.searchsorted(sample, chosen.value, side="left"))
     least, most = (int(share * len(sample)) for share in _JOINING)
     joining = max(above, min(max(_JOINED * above, least), most))
-    return float(sample[len(sample) - joining]) if joining else chosen.value
+    first = len(sample) - joining
+    if 0 < first < len(sample) and sample[first - 1] == sample[first]:
+        # More pixels than wanted have this score, in a calm scene most of them: those above it join.
+        first = int(np.searchsorted(sample, sample[first], side="right"))
+    return float(sample[first]) if first < len(sample) else chosen.value
 
 
 def _candidates(scores: ScoreMap, chosen: Threshold, options: ListOptions, listed: int) -> Objects | None:

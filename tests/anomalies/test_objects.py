@@ -326,3 +326,12 @@ def test_wrong_outputs_are_refused(scored, tmp_path):
     with pytest.raises(OutputError, match="is read by this run"):
         threshold_to_file(scored / "scores.tif", scored / "scores.tif", overwrite=True)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_equal_scores_of_a_calm_scene_join_nothing():
+    """Most pixels of a map may have one score, such as 0: they are no ground between two anomalies."""
+    scores = np.zeros((60, 70))
+    scores[10, 10], scores[50, 60] = 5.0, 4.0
+    found = hsad.polygons(scores, threshold=3.0)
+    assert list(zip(found.columns["row"], found.columns["col"], strict=True)) == [(10, 10), (50, 60)]
+    assert found.columns["n_pixels"].tolist() == [1, 1]

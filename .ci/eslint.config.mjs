@@ -1,8 +1,8 @@
-// What the one script of the report is held to: ESLint's recommended rules, and a few that keep names of scenes text.
+// What the scripts of the pages are held to: ESLint's recommended rules, and a few that keep names of scenes text.
 import js from "@eslint/js";
 
 const browser = [
-  "Blob", "Image", "URL", "document", "localStorage", "requestAnimationFrame", "setTimeout", "window",
+  "Blob", "Image", "Option", "URL", "document", "localStorage", "requestAnimationFrame", "setTimeout", "window",
 ];
 
 export default [

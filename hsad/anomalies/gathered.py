@@ -51,18 +51,18 @@ class Gathered:
         SceneError
             When a file is no list of anomalies.
         """
-        kinds: dict[str, type] = {"scene": str, **{n: kind for n, kind in COLUMNS.items() if n not in SPECTRA}}
+        types: dict[str, type] = {"scene": str, **{n: type_ for n, type_ in COLUMNS.items() if n not in SPECTRA}}
         outlines: list[NDArray[Any]] = []
-        parts: dict[str, list[NDArray[Any]]] = {name: [] for name in kinds}
+        parts: dict[str, list[NDArray[Any]]] = {name: [] for name in types}
         for scene, path in lists:
             outline, fields = _read(path)
             outlines.append(outline)
             fields["scene"] = np.full(len(outline), scene, dtype=object)
-            for name, kind in kinds.items():
-                parts[name].append(_column(fields.get(name), kind, len(outline)))
+            for name, type_ in types.items():
+                parts[name].append(_column(fields.get(name), type_, len(outline)))
         if not outlines:
-            return cls(np.array([], dtype=object), {name: _column(None, kind, 0) for name, kind in kinds.items()})
-        columns = {name: np.concatenate(parts[name]) for name in kinds}
+            return cls(np.array([], dtype=object), {name: _column(None, type_, 0) for name, type_ in types.items()})
+        columns = {name: np.concatenate(parts[name]) for name in types}
         # NaN comes last. Scores decide among those of the same probability.
         order = np.lexsort((-columns["score_max"], columns["p_false"]))
         return cls(np.concatenate(outlines)[order], {name: column[order] for name, column in columns.items()})
@@ -105,11 +105,11 @@ def _read(path: str | os.PathLike[str]) -> tuple[NDArray[Any], dict[str, NDArray
     return placed, fields
 
 
-def _column(values: Sequence[Any] | NDArray[Any] | None, kind: type, number: int) -> NDArray[Any]:
+def _column(values: Sequence[Any] | NDArray[Any] | None, type_: type, number: int) -> NDArray[Any]:
     """Return a column in its type; what is not known is NaN or None."""
     if values is None:
-        return np.full(number, np.nan if kind is float else 0 if kind is int else None, dtype=_DTYPES[kind])
-    return np.asarray(values, dtype=_DTYPES[kind])
+        return np.full(number, np.nan if type_ is float else 0 if type_ is int else None, dtype=_DTYPES[type_])
+    return np.asarray(values, dtype=_DTYPES[type_])
 
 
 _DTYPES: dict[type, Any] = {int: np.int64, float: np.float64, bool: np.bool_, str: object}

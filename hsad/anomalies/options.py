@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["KINDS", "MERGE", "RULES", "UNIT_PIXELS", "ListOptions", "NamingOptions", "Rule", "ThresholdOptions"]
+__all__ = [
+    "FORMATS", "KINDS", "MERGE", "RULES", "UNIT_PIXELS", "ListOptions", "NamingOptions", "Rule", "ThresholdOptions",
+]  # fmt: skip
 
 Rule = Literal["list", "bank", "gpd", "percentile", "chi2", "f", "otsu"]
 RULES: tuple[str, ...] = get_args(Rule)
@@ -26,6 +28,9 @@ UNIT_PIXELS = 1e4
 
 FALSE_OBJECTS = 10.0
 """False objects that are accepted per `ThresholdOptions.per` pixels where they are counted and no number is set."""
+
+FORMATS = ("gpkg", "geojson", "shp", "kml", "csv", "tif")
+"""Endings of the file that is written for each of several rasters."""
 
 MERGE = 2
 """Default of `ListOptions.merge`: the bank counts its false objects with this distance."""

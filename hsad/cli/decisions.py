@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from hsad.anomalies.options import ListOptions, NamingOptions
+from hsad.anomalies.options import FORMATS, ListOptions, NamingOptions
 from hsad.cli.detect import run_options
 from hsad.cli.many import report_all, survey_all, threshold_all
 from hsad.cli.options import (
@@ -47,7 +47,7 @@ _OF_RUNS = ("bands",)
 @click.option(
     "--format",
     "form",
-    type=click.Choice(("gpkg", "geojson", "shp", "kml", "csv", "tif")),
+    type=click.Choice(FORMATS),
     help="File for each of several rasters.  [default: gpkg]",
 )
 @with_options(ListOptions)

@@ -73,14 +73,14 @@ class Hint:
     Attributes
     ----------
     name : str
-    kind : str
+    class_name : str
         Its class in the library, or "".
     cosine : float
         Whitened cosine of the two differences to the background, freed of noise; 1 where they are alike.
     """
 
     name: str
-    kind: str
+    class_name: str
     cosine: float
 
 
@@ -107,20 +107,20 @@ class Naming:
     @property
     def word(self) -> str:
         """The class of the nearest spectrum, its name where the library has no classes, or "unknown"."""
-        return (self.nearest[0].kind or self.nearest[0].name) if self.known else "unknown"
+        return (self.nearest[0].class_name or self.nearest[0].name) if self.known else "unknown"
 
     @property
     def agreeing(self) -> int:
         """How many of the nearest spectra have the class of the first."""
         first = self.nearest[0]
-        return sum(hint.kind == first.kind for hint in self.nearest) if first.kind else 1
+        return sum(hint.class_name == first.class_name for hint in self.nearest) if first.class_name else 1
 
     @property
     def phrase(self) -> str:
         """The name with its evidence, in a few words."""
         if not self.known:
             return "unknown"
-        count = f", {self.agreeing} of {len(self.nearest)}" if self.nearest[0].kind else ""
+        count = f", {self.agreeing} of {len(self.nearest)}" if self.nearest[0].class_name else ""
         return f"most like {self.word}{count}"
 
     @property
@@ -132,7 +132,7 @@ class Naming:
         if self.signal < LEAST_SIGNAL:
             return "Unknown: it differs too little from the pixels around it to be named"
         first = self.nearest[0]
-        named = f"{first.kind}, {first.name}" if first.kind else first.name
+        named = f"{first.class_name}, {first.name}" if first.class_name else first.name
         return (
             f"Unknown: no spectrum of the library is near enough; the nearest, {named}, has cosine "
             f"{first.cosine:.2f} and a name needs {LEAST_COSINE:g}"
@@ -146,7 +146,7 @@ class Naming:
             "agreeing": self.agreeing,
             "signal": self.signal,
             "sentence": self.sentence,
-            "nearest": [{"name": hint.name, "class": hint.kind, "cosine": hint.cosine} for hint in self.nearest],
+            "nearest": [{"name": hint.name, "class": hint.class_name, "cosine": hint.cosine} for hint in self.nearest],
         }
 
 
@@ -306,7 +306,7 @@ def _in_scene_units(
     scale = next(((factor, words) for limit, factor, words in _REFLECTANCE if level < limit), None)
     if scale is not None and not _is_radiance(wavelength, mean, stated):
         return seen * scale[0], scale[1]
-    groups = np.array([seen[[c == kind for c in classes]].mean(axis=0) for kind in sorted(set(classes))])
+    groups = np.array([seen[[c == name for c in classes]].mean(axis=0) for name in sorted(set(classes))])
     typical = np.maximum(groups.mean(axis=0), 1e-3)
     return seen * (mean / typical), "no reflectance: the library was scaled by the ratio of the mean spectra"
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from hsad.anomalies.scoremap import ScoreMap
     from hsad.explanation.explanation import Explanation
 
-__all__ = ["report_to_file", "write_page"]
+__all__ = ["page_script", "report_to_file", "write_page"]
 
 _SCRIPTS = ("marks", "list", "map", "detail", "save", "print", "start")
 """Files of the page's script in their order. They share one scope."""
@@ -134,15 +134,15 @@ def write_page(
         facts=_facts(anomalies, scores, scene, colours),
         # Files of the package, and JSON that cannot end its script element. All other texts are escaped.
         style=Markup((assets / "report.css").read_text("utf-8")),  # noqa: S704
-        script=Markup(_script()),  # noqa: S704
+        script=Markup(page_script()),  # noqa: S704
         data=Markup(_json(data)),  # noqa: S704
     )
     with whole_file(path, PAGE_SUFFIXES, overwrite=overwrite) as staged:
         staged.write_text(text + "\n", encoding="utf-8")
 
 
-def _script() -> str:
-    """Return the files of the script as one function."""
+def page_script() -> str:
+    """Return the files of the page's script as one function."""
     folder = files("hsad.report") / "assets" / "scripts"
     parts = [(folder / f"{name}.js").read_text("utf-8") for name in _SCRIPTS]
     return "\n".join(['"use strict";', "(() => {", *parts, "})();"])

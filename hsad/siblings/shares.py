@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hsad.kernels.image.peaks import ONE, PEAK_BINS, VALUE_BINS
+from hsad.kernels.image.peaks import PEAK_BINS, VALUE_BINS
 from hsad.siblings.counts import Counts
 from hsad.siblings.directions import DECOYS
 
@@ -112,8 +112,3 @@ def _spread(counts: NDArray[np.int64]) -> float:
         within = np.interp(median + middle, edges, below) - np.interp(median - middle, edges, below)
         low, high = (middle, high) if within < half else (low, middle)
     return float(1.4826 * high)
-
-
-def in_cosines(values: NDArray[np.int32]) -> NDArray[np.float64]:
-    """Return whole numbers of `ONE` as cosines."""
-    return np.asarray(values / ONE, dtype=np.float64)

@@ -59,7 +59,7 @@ def test_peaks_are_background_object_or_left_out():
     place[68:75, 78:85] = OBJECT
     for kind in (BACKGROUND, OBJECT, LEFT_OUT):
         expected = np.sort(scores[highest & (place == kind)])[::-1]
-        np.testing.assert_array_equal(found.tail.peaks[found.kinds == kind], expected)
+        np.testing.assert_array_equal(found.tail.peaks[found.at_peaks == kind], expected)
     assert found.units == pytest.approx((scores.size - 7 * 7 - 8 * 8) / 1e4)
 
 

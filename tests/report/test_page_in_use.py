@@ -198,9 +198,9 @@ def test_a_kind_is_filtered_shown_with_what_is_like_it_and_marked_at_once(change
     page = changed(with_kinds)
     told = page.inner_text("#alike")
     assert "Kind A, most like sand: 2 anomalies of the list." in told
-    assert "2 more like it (about 0.4 false)" in told
+    assert "2 more like it (probably none false)" in told
     page.select_option("#colour", "kind")
-    assert "kind A: most like sand: 2" in page.inner_text("#map-legend")
+    assert "kind A: 2 anomalies, most like sand" in page.inner_text("#map-legend")
     page.locator("#alike button", has_text="not real").click()
     page.click(".filters summary")
     page.select_option("#kind", "A")

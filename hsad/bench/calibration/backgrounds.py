@@ -44,7 +44,7 @@ class Background:
         `BACKGROUND`, `OBJECT` or `LEFT_OUT` for each pixel.
     tail : Tail
         Of all scores.
-    kinds : (n,) ndarray of uint8
+    at_peaks : (n,) ndarray of uint8
         The same for each of the tail's peaks.
     units : float
         Background pixels with a score / 10⁴.
@@ -59,13 +59,13 @@ class Background:
     objects: NDArray[np.bool_]
     place: NDArray[np.uint8]
     tail: Tail
-    kinds: NDArray[np.uint8]
+    at_peaks: NDArray[np.uint8]
     units: float
 
     @property
     def peaks(self) -> NDArray[np.float64]:
         """Scores of the peaks of background, falling."""
-        return np.asarray(self.tail.peaks[self.kinds == BACKGROUND])
+        return np.asarray(self.tail.peaks[self.at_peaks == BACKGROUND])
 
 
 def background_of(case: Case, scores: NDArray[np.float64]) -> Background:

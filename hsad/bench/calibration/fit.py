@@ -21,7 +21,7 @@ from hsad.anomalies.null.prior import Prior
 from hsad.bench.calibration.backgrounds import LEFT_OUT, OBJECT, Background
 from hsad.bench.calibration.scenes import GROUND_WEIGHTS, WEIGHTS
 
-__all__ = ["fit_calibration", "fit_prior", "weights_of"]
+__all__ = ["UNCALIBRATED", "fit_calibration", "fit_prior", "weights_of"]
 
 _ROUNDS = 6
 _DRAWS = 1500
@@ -39,7 +39,8 @@ listed."""
 _PEAKS_OF_A_FAMILY = 100.0
 """Peaks that a family counts as in the calibration."""
 _RIDGE_OF_CALIBRATION = 0.05
-_UNCALIBRATED = (0.0, 1.0, 0.0)
+UNCALIBRATED = (0.0, 1.0, 0.0)
+"""The calibration that changes nothing."""
 
 
 def fit_prior(blank: Prior, scenes: Sequence[Background], weight: NDArray[np.float64]) -> Prior:
@@ -130,7 +131,7 @@ def weights_of(scenes: Sequence[Background]) -> NDArray[np.float64]:
 
 
 def fit_calibration(
-    raw: NDArray[np.float64], kinds: NDArray[np.uint8], families: NDArray[Any], weights: Mapping[str, float]
+    raw: NDArray[np.float64], at_peaks: NDArray[np.uint8], families: NDArray[Any], weights: Mapping[str, float]
 ) -> tuple[float, float, float]:
     """Return a, b, f of `calibrated` with the largest likelihood, from peaks of scenes that were left out.
 
@@ -138,15 +139,15 @@ def fit_calibration(
     ----------
     raw : (n,) ndarray
         Probabilities before calibration.
-    kinds : (n,) ndarray of uint8
-        What each peak is, as `Background.kinds`.
+    at_peaks : (n,) ndarray of uint8
+        What each peak is, as `Background.at_peaks`.
     families : (n,) ndarray of str
         The family of each peak's scene: families weigh the same, however many peaks they have.
     weights : mapping of str to float
         Weights of families where they are not 1.
     """
-    used = (raw < _CALIBRATE_BELOW) & (kinds != LEFT_OUT)
-    raw, false, families = raw[used], kinds[used] != OBJECT, families[used]
+    used = (raw < _CALIBRATE_BELOW) & (at_peaks != LEFT_OUT)
+    raw, false, families = raw[used], at_peaks[used] != OBJECT, families[used]
     names, place, counts = np.unique(families, return_inverse=True, return_counts=True)
     weight = (np.array([weights.get(str(name), 1.0) for name in names]) * _PEAKS_OF_A_FAMILY / counts)[place]
 
@@ -159,5 +160,5 @@ def fit_calibration(
         return float(entropy + _RIDGE_OF_CALIBRATION * (free[0] ** 2 + free[1] ** 2))
 
     if not used.any():
-        return _UNCALIBRATED
+        return UNCALIBRATED
     return parameters(optimize.minimize(loss, [0.0, 0.0, -3.0]).x)

@@ -100,8 +100,8 @@ def _calibration(
     """Return the calibration by the peaks of all grounds but one."""
     used = [number for number, scene in enumerate(scenes) if scene.ground != ground]
     families = np.concatenate([np.full(len(raw[n]), scenes[n].family) for n in used])
-    kinds = np.concatenate([scenes[n].kinds for n in used])
-    return fit_calibration(np.concatenate([raw[n] for n in used]), kinds, families, _FAMILY_WEIGHTS)
+    at_peaks = np.concatenate([scenes[n].at_peaks for n in used])
+    return fit_calibration(np.concatenate([raw[n] for n in used]), at_peaks, families, _FAMILY_WEIGHTS)
 
 
 def _judged(scene: Background, null: Posterior) -> Judged:

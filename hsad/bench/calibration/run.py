@@ -14,7 +14,7 @@ from hsad import __version__
 from hsad.anomalies.null.prior import ROUGH, Prior
 from hsad.anomalies.null.tail import PEAK_REACH
 from hsad.bench.calibration.backgrounds import Background, background_of, scored
-from hsad.bench.calibration.fit import weights_of
+from hsad.bench.calibration.fit import UNCALIBRATED, weights_of
 from hsad.bench.calibration.judge import Judged, bank_of, judge
 from hsad.bench.calibration.scenes import GROUNDS, cases
 from hsad.bench.calibration.tables import family_table, scene_table
@@ -164,7 +164,7 @@ def blank_prior(name: str) -> Prior:
         temper=settings.temper,
         bound=settings.bound,
         many_objects=settings.many_objects,
-        calibration=(0.0, 1.0, 0.0),
+        calibration=UNCALIBRATED,
         sources=(),
     )
 

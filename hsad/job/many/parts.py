@@ -24,7 +24,10 @@ from hsad.job.many.processes import side_by_side
 from hsad.job.options import ManyOptions
 from hsad.products.provenance import CHECKSUM_LIMIT, sha256_of
 
-__all__ = ["Done", "Part", "done_parts", "make_folder", "shares_of", "work_through"]
+__all__ = [
+    "Done", "Part", "asked_for", "done_parts", "file_states", "make_folder", "parts_of", "shares_of", "work_through",
+    "write_record",
+]  # fmt: skip
 
 _NO_EFFECT = frozenset({"workers", "memory", "tile", "scheduler", "progress", "compute", "overwrite", "restart"})
 """Options that do not change a result."""

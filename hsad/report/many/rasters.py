@@ -33,10 +33,7 @@ from hsad.readers.rasters.addresses import reaches_out
 from hsad.report.many.index import Entry, write_index
 from hsad.report.page import report_to_file
 
-__all__ = ["FORMATS", "report_many", "threshold_many"]
-
-FORMATS = ("gpkg", "geojson", "shp", "kml", "csv", "tif")
-"""Endings of the file of each raster."""
+__all__ = ["report_many", "threshold_many"]
 
 _RECORDS = "records"
 """Folder of the records, in that of the results."""
@@ -63,7 +60,7 @@ def threshold_many(
         Made if it does not exist. A file is called after its raster, see `hsad.job.batch.scene_names`.
     decide : ListOptions
     form : str
-        One of `FORMATS`.
+        One of `hsad.anomalies.options.FORMATS`.
     overwrite : bool
         Whether what was made from other scores or with other options is replaced.
     many : ManyOptions, optional

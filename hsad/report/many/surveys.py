@@ -67,7 +67,7 @@ def survey(
     folder : path
         Made if it does not exist.
     method, **options
-        As for `hsad.detect_to_file`; also ``library`` and ``kinds``, as for `hsad.report.survey.survey`.
+        As for `hsad.detect_to_file`.
     overwrite : bool
         Whether results of an earlier time may be replaced. Of several scenes, results that are as asked for stay.
     restart : bool
@@ -173,9 +173,7 @@ def survey_many(
         When an option is wrong, or the folder or a file over all scenes cannot be written.
     """
     chosen = decide if isinstance(decide, ListOptions) else ListOptions.of(decide or {})
-    NamingOptions(library, kinds)
-    naming = {name: options.pop(name) for name in ("library", "kinds") if name in options}
-    NamingOptions(**naming)  # these refuse a wrong option before any work
+    NamingOptions(library, kinds)  # these two refuse a wrong option before any work
     Request.of(method, options)
     target = make_folder(folder)
     asked = asked_for({"method": method, **options, **chosen.to_dict(), "library": library, "kinds": kinds})

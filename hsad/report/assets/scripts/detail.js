@@ -75,8 +75,8 @@ function spectra(i) {
   $("gap").textContent = notes.filter((note) => note).map((note) => `· ${note}`).join(" ");
   if (!(reason && reason.parts)) return;
   const steps = data.axis.slice(1).map((v, k) => Math.abs(v - data.axis[k])).sort((a, b) => a - b);
-  const least = Math.min(0, ...reason.parts), most = Math.max(0, ...reason.parts), room = (most - least || 1) * 0.05;
-  const bars = axes(parts, least - room, most + room, true), from = Math.min(...data.axis);
+  const lowest = Math.min(0, ...reason.parts), highest = Math.max(0, ...reason.parts), room = (highest - lowest || 1) * 0.05;
+  const bars = axes(parts, lowest - room, highest + room, true), from = Math.min(...data.axis);
   const wide = Math.max(1, Math.abs(bars.x(from + (steps[steps.length >> 1] ?? 1)) - bars.x(from)) * 0.8);
   reason.parts.forEach((v, k) => element(bars.lines, "rect", { x: bars.x(data.axis[k]) - wide / 2, width: wide, y: Math.min(bars.y(v), bars.y(0)), height: Math.abs(bars.y(v) - bars.y(0)), fill: v >= 0 ? "var(--own)" : "var(--ring)" }));
 }

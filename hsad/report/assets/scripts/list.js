@@ -29,7 +29,7 @@ function head() {
     button.title = column.title;
     button.dataset.key = column.key;
     if (column.less) button.className = "less";
-    button.addEventListener("click", () => { sortedBy = column.key; arrange(); draw(); });
+    button.addEventListener("click", () => sortBy(column.key));
     bar.append(button);
     const term = document.createElement("dt"), meaning = document.createElement("dd");
     term.textContent = column.name; meaning.textContent = column.title;
@@ -60,6 +60,7 @@ function arrange() {
   drawRows();
   drawLegend();
 }
+function sortBy(key) { sortedBy = key; arrange(); draw(); }
 function count() {
   const marked = state.filter((word) => word !== "pending").length;
   const many = total - data.listed;

@@ -77,7 +77,7 @@ function numbers(pen, visible, zoom, ratio, first) {
   pen.lineJoin = "round"; pen.textBaseline = "middle";
   const ranked = visible.slice().sort((a, b) => (b === first) - (a === first) || a - b).slice(0, MOST_NUMBERS);
   for (const i of ranked) {
-    const [left, top, right] = data.boxes[i], text = String(A.id[i]);
+    const [, top, right] = data.boxes[i], text = String(A.id[i]);
     const x = pen.canvas.width / 2 + (right - view.x) * zoom + 3 * ratio, y = pen.canvas.height / 2 + (top - view.y) * zoom - 3 * ratio;
     const width = pen.measureText(text).width, spot = [x, y - size / 2, x + width, y + size / 2];
     const keys = [];
@@ -128,8 +128,8 @@ function drawLegend() {
   const items = legend().entries.filter((entry) => counts.has(entry.value)).map((entry) => {
     const item = document.createElement("li"), line = document.createElement("i");
     line.style.borderTop = `3px ${entry.dash.length === 0 ? "solid" : entry.dash[0] > 4 ? "dashed" : "dotted"} ${entry.color}`;
-    const count = counts.get(entry.value);
-    item.append(line, entry.words ? entry.words(count) : `${entry.text}: ${count}`);
+    const number = counts.get(entry.value);
+    item.append(line, entry.words ? entry.words(number) : `${entry.text}: ${number}`);
     return item;
   });
   $("map-legend").replaceChildren(...items);

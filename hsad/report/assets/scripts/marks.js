@@ -13,18 +13,18 @@ function restore() {
   try {
     const stored = JSON.parse(localStorage.getItem(KEY) || "{}");
     for (let i = 0; i < total; i++) {
-      const mark = stored[A.id[i]] || {};
-      if (STATES.includes(mark.state)) state[i] = mark.state;
-      for (const name of ["note", "class"]) if (typeof mark[name] === "string") marks[name][i] = mark[name] || null;
+      const known = stored[A.id[i]] || {};
+      if (STATES.includes(known.state)) state[i] = known.state;
+      for (const name of ["note", "class"]) if (typeof known[name] === "string") marks[name][i] = known[name] || null;
     }
   } catch { /* without storage the page works, but loses its marks when it is closed */ }
 }
 function store() {
   const changed = {};
   for (let i = 0; i < total; i++) {
-    const mark = {};
-    for (const name of Object.keys(marks)) if (marks[name][i] !== A[name][i]) mark[name] = marks[name][i] ?? "";
-    if (Object.keys(mark).length) changed[A.id[i]] = mark;
+    const given = {};
+    for (const name of Object.keys(marks)) if (marks[name][i] !== A[name][i]) given[name] = marks[name][i] ?? "";
+    if (Object.keys(given).length) changed[A.id[i]] = given;
   }
   try { localStorage.setItem(KEY, JSON.stringify(changed)); } catch { /* as in restore */ }
 }

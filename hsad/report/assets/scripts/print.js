@@ -35,7 +35,8 @@ function printedTable() {
 }
 window.addEventListener("beforeprint", () => {
   $("about").open = true;
-  const key = Object.assign(document.createElement("ul"), { className: "words", innerHTML: $("map-legend").innerHTML });
+  const key = Object.assign(document.createElement("ul"), { className: "words" });
+  key.append(...[...$("map-legend").children].map((item) => item.cloneNode(true)));
   $("print").replaceChildren(printedMap(), key, printedTable());
 });
 window.addEventListener("afterprint", () => { $("print").replaceChildren(); $("about").open = false; });

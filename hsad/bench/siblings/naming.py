@@ -215,7 +215,7 @@ def _named(
             namer.white[kept],
             namer.units,
         )
-        right = name.nearest[0].kind == classes[number]
+        right = name.nearest[0].class_name == classes[number]
         yield NamedObject(ground, fill, error, bool(right), name.known, others.name(spectrum, ring, 4).known)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -70,15 +71,17 @@ def limits(
     from hsad.files import check_output
     from hsad.plot.curves import plot_missed
     from hsad.plot.figures import FIGURE_SUFFIXES
+    from hsad.siblings.missed import FILLS
     from hsad.siblings.missed import limits as missed_in
 
     check_output(output, FIGURE_SUFFIXES, overwrite=overwrite)
     target = options.pop("target", None) or None
+    chosen_fills = _numbers("--fills", fills)
     found = missed_in(
         scene,
         method,
         target=target,
-        fills=_numbers("--fills", fills),
+        fills=chosen_fills,
         sizes=_numbers("--sizes", sizes),
         objects=objects,
         seed=seed,
@@ -91,7 +94,7 @@ def limits(
     if as_json:
         print_json(found.to_dict())
         return
-    echo_block(_table(found))
+    echo_block(_table(found, chosen_fills or FILLS))
     echo(f"{output}: {found.sentence}")
 
 
@@ -104,18 +107,14 @@ def _numbers(option: str, text: str | None) -> list[float] | None:
         raise click.BadParameter(f"{text!r} is not a list of numbers such as 0.1,0.5", param_hint=option) from None
 
 
-def _table(found: Missed) -> str:
-    """Return the shares found as a table: a line for each fill, a column for each size."""
-    from hsad.siblings.missed import FILLS
-
-    points = {(p.size, round(p.fill, 6)): p for p in found.points}
-    counted = {fill for (_, fill), p in points.items() if p.objects}
-    fills = sorted(counted or {round(fill, 6) for fill in FILLS})
+def _table(found: Missed, fills: Sequence[float]) -> str:
+    """Return the shares found as a table: a line for each of some fills, a column for each size."""
+    points = {(p.size, p.fill): p for p in found.points}
     lines = ["fill   " + "".join(f"{f'{size} px':>14}" for size in found.sizes)]
-    for fill in fills:
+    for fill in sorted(set(fills)):
         cells = [points.get((size, fill)) for size in found.sizes]
         shown = [f"{_cell(point):>14}" for point in cells]
-        lines.append(f"{100 * fill:4.0f} % " + "".join(shown))
+        lines.append(f"{100 * fill:4.3g} % " + "".join(shown))
     return "\n".join(lines)
 
 
@@ -184,9 +183,10 @@ def find(
     """
     from hsad.files import check_output
     from hsad.siblings.find import find_to_file
-    from hsad.siblings.missed import limits_of_search
+    from hsad.siblings.missed import limit_target, limits_of_search
 
     if raster is not None:
+        limit_target(list(like), "like")  # refuses several before any work
         check_output(raster, (".tif", ".tiff"), overwrite=options["overwrite"])
     keeps(Path(f"{output}.unfinished"))
     result = find_to_file(

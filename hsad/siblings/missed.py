@@ -20,6 +20,7 @@ from hsad.detectors import describe_detector, detector_class
 from hsad.detectors.targets.base import TargetDetector
 from hsad.detectors.targets.given import targets_of
 from hsad.errors import ParameterError
+from hsad.job.options import RunOptions
 from hsad.job.prepare import prepared
 from hsad.job.request import Request
 from hsad.siblings.limits import CLOSED_FORMS, SmallestFill, share_found, smallest_fills
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-__all__ = ["FILLS", "SIZES", "Missed", "Point", "limits", "limits_of_search"]
+__all__ = ["FILLS", "SIZES", "Missed", "Point", "limit_target", "limits", "limits_of_search"]
 
 FILLS = (0.05, 0.1, 0.2, 0.4, 0.7, 1.0)
 SIZES = (1, 4, 16)
@@ -152,8 +153,8 @@ def limits(
         Without it, unusual materials are implanted in turn.
     fills : sequence of float, optional
         Shares of a pixel that the objects cover; `FILLS` by default.
-    sizes : sequence of numbers, optional
-        Pixels of the objects; `SIZES` by default. For ``ace``, ``mf`` and ``rx`` with a target, sizes other than one
+    sizes : sequence of int, optional
+        Pixels of the objects, at most 10,000; `SIZES` by default. For ``ace``, ``mf`` and ``rx`` with a target, sizes other than one
         pixel need implants, so they are left out unless they are named here.
     objects : int
         Number of implanted objects for each fill and size: with 100 of them a share is true to 5 %, with 400 to 2.5 %.
@@ -192,11 +193,11 @@ def limits(
     >>> bool(0 < found.smallest_fill(1) < 0.5)
     True
     """
-    chosen_fills = _checked("fills", FILLS if fills is None else fills, 0.0, 1.0)
-    chosen_sizes = [int(size) for size in _checked("sizes", (1,) if sizes is None else sizes, 0.5, 1e4)]
+    chosen_fills = _checked("fills", FILLS if fills is None else fills, 1.0)
+    chosen_sizes = _whole("sizes", _checked("sizes", (1,) if sizes is None else sizes, 1e4))
     if not isinstance(objects, int) or objects < 1:
         raise ParameterError(f"objects must be a whole number of at least 1, not {objects!r}")
-    named = "" if target is None else _named(target)
+    named = "" if target is None else limit_target(target)
     is_target = isinstance(method, str) and issubclass(detector_class(method), TargetDetector)
     if is_target and target is None:
         raise ParameterError(f"target: {method} needs one")
@@ -232,6 +233,23 @@ def limits(
     return Missed(name, named, tuple(points), threshold.value, smallest)
 
 
+def limit_target(like: Any, option: str = "target") -> str:
+    """Return the name of the one target of a limit, for sentences.
+
+    Raises
+    ------
+    ParameterError
+        When there are several.
+    """
+    named = targets_of(like, option)
+    if len(named) > 1:
+        raise ParameterError(f"{option}: {len(named)} are named, and limits are those of one")
+    first = named[0]
+    if not isinstance(first, str):
+        return "the given spectrum" if first[0] == "spectrum" else first[0]
+    return f"pixel {first}" if first.replace(",", "").replace(" ", "").isdecimal() else first
+
+
 def limits_of_search(
     scene: str | Path, raster: str | Path, like: Any, cosine: float | None, *, overwrite: bool = False, **options: Any
 ) -> Missed:
@@ -253,7 +271,7 @@ def limits_of_search(
     ParameterError
         When there are several queries, or no cosine is high enough for the list.
     """
-    named = _named(like)
+    named = limit_target(like, "like")
     if cosine is None:
         raise ParameterError("limits: no cosine is high enough for the list, so no fill is: raise --false-share")
     spectrum = _spectrum(scene, like, options)
@@ -269,28 +287,27 @@ def _curve(fills: NDArray[np.float32], wanted: Sequence[float]) -> tuple[Point, 
     return tuple(Point(float(f), 1, float(s), float(s), float(s), 0) for f, s in zip(fine, shares, strict=True))
 
 
-def _checked(name: str, values: Sequence[float], above: float, most: float) -> list[float]:
+def _checked(name: str, values: Sequence[float], most: float) -> list[float]:
+    """Return numbers once each, rising; refuse one that is not above 0 and at most `most`."""
     found = sorted({float(value) for value in values})
-    wrong = next((value for value in found if not above < value <= most), None)
-    if wrong is not None or not found:
-        raise ParameterError(f"{name}: {wrong!r} is not above {above:g} and at most {most:g}")
+    if not found:
+        raise ParameterError(f"{name}: there is none")
+    wrong = next((value for value in found if not 0 < value <= most), None)
+    if wrong is not None:
+        raise ParameterError(f"{name}: {wrong!r} is not above 0 and at most {most:g}")
     return found
 
 
-def _named(target: Any) -> str:
-    """Return the name of a target, for sentences."""
-    named = targets_of(target)
-    if len(named) > 1:
-        raise ParameterError(f"target: {len(named)} targets are named; the limit is that of one")
-    first = named[0]
-    if not isinstance(first, str):
-        return "the given spectrum" if first[0] == "spectrum" else first[0]
-    return f"pixel {first}" if first.replace(",", "").replace(" ", "").isdecimal() else first
+def _whole(name: str, values: Sequence[float]) -> list[int]:
+    broken = next((value for value in values if not value.is_integer()), None)
+    if broken is not None:
+        raise ParameterError(f"{name}: {broken!r} is not a whole number of pixels")
+    return [int(value) for value in values]
 
 
 def _spectrum(cube: Any, target: Any, options: dict[str, Any]) -> NDArray[np.float64]:
     """Return the spectrum that a target names, on the used bands of the scene."""
-    own = {name: value for name, value in options.items() if name in Request.of("ace", {"target": "0,0"}).run.__dict__}
+    own = {name: value for name, value in options.items() if name in RunOptions.__dataclass_fields__}
     with prepared(cube, Request.of("ace", {**own, "target": target})) as job:
         detector = job.detector.unwrapped
         assert isinstance(detector, TargetDetector)  # noqa: S101  that is what was asked for

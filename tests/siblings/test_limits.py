@@ -184,10 +184,12 @@ def test_the_smallest_fill_is_one_from_which_on_the_share_is_reached():
     [
         ({"fills": [0.0]}, r"fills: 0\.0 is not above 0 and at most 1"),
         ({"sizes": [0]}, r"sizes: 0\.0 is not above"),
+        ({"sizes": [1.5]}, r"sizes: 1\.5 is not a whole number of pixels"),
+        ({"fills": []}, "fills: there is none"),
         ({"objects": 0}, "objects must be a whole number of at least 1"),
         ({"method": "ace"}, "target: ace needs one"),
         ({"raster": "x.tif"}, "limits: rx has no closed form here"),
-        ({"target": [(1, 2), (3, 4)]}, "target: 2 targets are named"),
+        ({"target": [(1, 2), (3, 4)]}, "target: 2 are named, and limits are those of one"),
     ],
 )
 def test_wrong_options_are_one_line(scene, options, says):
@@ -203,8 +205,9 @@ def test_the_command_prints_a_table_and_draws_a_figure(scene, tmp_path, capsys):
 
     write_envi(scene, tmp_path / "scene.hdr")
     command = ["limits", str(tmp_path / "scene.hdr"), "-m", "ace", "--target", "20,30", "-o", str(tmp_path / "f.png")]
-    assert run(command) == 0
+    assert run([*command, "--fills", ".33,.125"]) == 0
     told = capsys.readouterr().out
+    assert [line.split()[0] for line in told.splitlines()[1:3]] == ["12.5", "33"]
     assert "of a pixel would have been found in 90 % of the scene" in told
     assert "fill" in told.splitlines()[0]
     assert (tmp_path / "f.png").stat().st_size > 10_000

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -23,11 +23,6 @@ from hsad.cli.options import (
 )
 from hsad.cli.terminal import echo, echo_block, outcome
 from hsad.job.options import RunOptions
-
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
-
-    from hsad.evaluation import Evaluation
 
 __all__ = ["compare", "evaluate"]
 
@@ -63,7 +58,7 @@ def evaluate(
     from hsad.anomalies.opened import open_scores
     from hsad.evaluation import evaluate as compare
     from hsad.evaluation import roc_curve
-    from hsad.evaluation.intervals import evaluate_objects
+    from hsad.evaluation.intervals import evaluate_objects, interval_ends
     from hsad.files import check_output
     from hsad.job.batch import output_names
     from hsad.plot.curves import plot_roc
@@ -80,7 +75,7 @@ def evaluate(
         values, truth_map = score_map.rows(0, score_map.grid.rows), open_mask(truth, score_map.grid)
         whole = compare(values, truth_map, false_alarm_rate=false_alarm_rate)
         each = [asdict(entry) for entry in evaluate_objects(values, truth_map)]
-        figures[name] = {**whole, "intervals": _intervals(values, truth_map, whole), "each_object": each}
+        figures[name] = {**whole, "intervals": interval_ends(values, truth_map, whole), "each_object": each}
         if plot is not None:
             curves[name] = roc_curve(values, truth_map)
     if plot is not None:
@@ -89,19 +84,6 @@ def evaluate(
         print_json(figures[names[0]] if len(names) == 1 else figures)
     else:
         _table(figures)
-
-
-def _intervals(scores: ArrayLike, truth: ArrayLike, figures: Evaluation) -> dict[str, list[Any]]:
-    """Return the ends of the 90 % intervals over objects, by measure; none where the truth has a single object."""
-    from hsad.evaluation.intervals import confidence_intervals
-
-    if figures.objects < 2:
-        return {}
-    found = confidence_intervals(scores, truth, false_alarm_rate=figures.false_alarm_rate)
-    ends: dict[str, list[Any]] = {name: [interval.low, interval.high] for name, interval in found.items()}
-    # The interval is of a share; the figure beside it is a number of objects.
-    ends["objects_found"] = [round(share * figures.objects) for share in ends["objects_found"]]
-    return ends
 
 
 def _table(figures: dict[str, dict[str, Any]]) -> None:

@@ -17,9 +17,9 @@ from hsad.evaluation.measures import scored_pixels
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from hsad.evaluation.measures import Map
+    from hsad.evaluation.measures import Evaluation, Map
 
-__all__ = ["Interval", "ObjectScore", "confidence_intervals", "evaluate_objects"]
+__all__ = ["Interval", "ObjectScore", "confidence_intervals", "evaluate_objects", "interval_ends"]
 
 _MEASURES = ("auc", "average_precision", "objects_found")
 
@@ -161,6 +161,30 @@ def confidence_intervals(
     drawn = np.array([measures(rng.multinomial(len(labels), even)) for _ in range(draws)])
     low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=0)
     return {name: Interval(whole[place], float(low[place]), float(high[place])) for place, name in enumerate(_MEASURES)}
+
+
+def interval_ends(scores: Map, truth: Map, figures: Evaluation) -> dict[str, list[float]]:
+    """Return the ends of the 90 % intervals over objects, by measure; nothing where the truth has a single object.
+
+    Parameters
+    ----------
+    scores, truth : (rows, cols) array_like, xarray.DataArray or path
+        As for `hsad.evaluate`.
+    figures : Evaluation
+        What `hsad.evaluate` says of them.
+
+    Returns
+    -------
+    dict of str to list of float
+        ``auc``, ``average_precision``, and ``objects_found`` as numbers of objects.
+    """
+    if figures.objects < 2:
+        return {}
+    found = confidence_intervals(scores, truth, false_alarm_rate=figures.false_alarm_rate)
+    ends = {name: [interval.low, interval.high] for name, interval in found.items()}
+    # The interval is of a share; the figure beside it is a number of objects.
+    ends["objects_found"] = [round(share * figures.objects) for share in ends["objects_found"]]
+    return ends
 
 
 def _share_below(values: NDArray[np.float64], background: NDArray[np.float64]) -> NDArray[np.float64]:

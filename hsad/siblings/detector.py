@@ -16,7 +16,8 @@ from hsad.detectors.parameters import parameter
 from hsad.detectors.probe import require_valid
 from hsad.detectors.targets.base import TargetDetector, Targets
 from hsad.detectors.targets.given import FORMS, Target, targets_of
-from hsad.errors import DataError, ParameterError
+from hsad.detectors.targets.whitened import refuse_origin
+from hsad.errors import DataError
 from hsad.kernels.covariance import raised, whitener
 from hsad.kernels.image.peaks import NONE, ONE, REACH
 from hsad.siblings.counts import Counts, Sought, count
@@ -108,9 +109,7 @@ class Siblings(TargetDetector):
             raise DataError("all valid pixels are equal: there is no variation to measure a likeness by")
         whitening = whitener(raised(moments.covariance, _RIDGE))
         lengths = np.linalg.norm((targets - moments.mean) @ whitening, axis=1)
-        for name, length in zip(self.named, lengths, strict=True):
-            if not length > 1e-9 * np.linalg.norm(moments.mean @ whitening):
-                raise ParameterError(f"like: {name} equals the mean of the scene: every direction is like it")
+        refuse_origin(self, lengths, moments.mean @ whitening)
         spread = np.sqrt(np.diag(moments.covariance))
         directions = np.vstack([directions_of(target, moments.mean, spread, whitening) for target in targets])
         slopes = np.ascontiguousarray(directions @ whitening.T, dtype=np.float32)

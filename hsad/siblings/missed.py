@@ -154,8 +154,8 @@ def limits(
     fills : sequence of float, optional
         Shares of a pixel that the objects cover; `FILLS` by default.
     sizes : sequence of int, optional
-        Pixels of the objects, at most 10,000; `SIZES` by default. For ``ace``, ``mf`` and ``rx`` with a target, sizes other than one
-        pixel need implants, so they are left out unless they are named here.
+        Pixels of the objects, at most 10,000; `SIZES` by default. For ``ace``, ``mf`` and ``rx`` with a target, sizes
+        other than one pixel need implants, so they are left out unless they are named here.
     objects : int
         Number of implanted objects for each fill and size: with 100 of them a share is true to 5 %, with 400 to 2.5 %.
     seed : int

@@ -144,6 +144,8 @@ def test_what_is_wrong_with_a_target_is_one_line(scene, tmp_path):
         assert "\n" not in str(caught.value)
     with pytest.raises(hsad.HsadError, match="target: spectrum is zero in all bands"):
         hsad.detect(scene, "sam", target=np.zeros(9), workers=1)
+    with pytest.raises(hsad.HsadError, match="target: spectrum is zero in all bands"):
+        hsad.detect(scene, "cem", target=np.zeros(9), workers=1)
 
 
 def test_a_spectrum_of_a_library_is_seen_through_the_bands_of_the_sensor(tmp_path):

@@ -21,7 +21,7 @@ from hsad.kernels.covariance import mahalanobis, raised, whitener
 if TYPE_CHECKING:
     from hsad.kernels.summaries import Moments
 
-__all__ = ["ACE", "CEM", "MF", "WhitenedTargets"]
+__all__ = ["ACE", "CEM", "MF", "WhitenedTargets", "refuse_origin"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +52,27 @@ class WhitenedTargets(Targets):
     def white(self) -> NDArray[np.float64]:
         """The whitened targets, ``(targets, d)``."""
         return np.asarray((self.targets - self.origin) @ self.whitening)
+
+
+def refuse_origin(detector: TargetDetector, lengths: NDArray[np.float64], origin: NDArray[np.float64]) -> None:
+    """Refuse a target that equals the spectrum from which all are measured: it has no direction.
+
+    Parameters
+    ----------
+    detector : TargetDetector
+    lengths : (targets,) ndarray
+        Whitened lengths of the targets from the origin.
+    origin : (d,) ndarray
+        The whitened origin: zeros, or the mean of the scene.
+
+    Raises
+    ------
+    ParameterError
+    """
+    what = "equals the mean of the scene" if origin.any() else "is zero in all bands"
+    for name, length in zip(detector.named, lengths, strict=True):
+        if not length > 1e-9 * np.linalg.norm(origin):
+            raise ParameterError(f"{detector.option}: {name} {what}: it has no direction")
 
 
 @dataclass(frozen=True)
@@ -86,9 +107,7 @@ class _Whitened(TargetDetector):
         if moments.count < 2 or not np.trace(covariance) > 0:
             raise DataError("all valid pixels are equal: there is no variation to measure a target by")
         learned = WhitenedTargets(targets, origin, whitener(raised(covariance, self.ridge)), moments.count)
-        for name, white in zip(self.named, learned.white, strict=True):
-            if not np.linalg.norm(white) > 1e-9 * np.linalg.norm(learned.origin @ learned.whitening):
-                raise ParameterError(f"target: {name} equals the mean of the scene: every direction is like it")
+        refuse_origin(self, np.linalg.norm(learned.white, axis=1), origin @ learned.whitening)
         return learned
 
     def _slopes(self, background: WhitenedTargets) -> NDArray[np.float64]:

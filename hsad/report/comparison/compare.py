@@ -17,7 +17,7 @@ from hsad.detectors import detector_class
 from hsad.errors import HsadError
 from hsad.evaluation import evaluate, roc_curve
 from hsad.evaluation.agreement import Disagreement, disagreements, rank_correlation
-from hsad.evaluation.intervals import confidence_intervals
+from hsad.evaluation.intervals import interval_ends
 from hsad.files import check_output
 from hsad.job.files import is_result, outcome_of, run_into
 from hsad.job.given import as_cube
@@ -32,7 +32,7 @@ from hsad.plot.sheets.agreement import plot_agreement
 from hsad.plot.sheets.maps import plot_sheet
 from hsad.readers import open_mask
 from hsad.report.comparison.asked import DEFAULT_METHODS, Asked, asked_methods
-from hsad.report.comparison.result import FIGURES, MEASURES, TABLES, Compared, Comparison, write_tables
+from hsad.report.comparison.result import FIGURES, TABLES, Compared, Comparison, write_tables
 
 __all__ = ["compare"]
 
@@ -214,14 +214,8 @@ def _common(maps: Mapping[str, NDArray[np.float64]]) -> dict[str, NDArray[np.flo
 def _judged(scores: NDArray[np.float64], truth: NDArray[np.bool_], rate: float) -> dict[str, Any]:
     """Return the figures of a method against the truth."""
     found = evaluate(scores, truth, false_alarm_rate=rate)
-    intervals: dict[str, list[float]] = {}
-    if found.objects > 1:
-        spans = confidence_intervals(scores, truth, false_alarm_rate=rate)
-        intervals = {name: [spans[name].low, spans[name].high] for name in MEASURES}
-        # The interval is of a share; the figure beside it is a number of objects.
-        intervals["objects_found"] = [round(share * found.objects) for share in intervals["objects_found"]]
     names = ("auc", "average_precision", "objects", "objects_found")
-    return {**{name: found[name] for name in names}, "intervals": intervals}
+    return {**{name: found[name] for name in names}, "intervals": interval_ends(scores, truth, found)}
 
 
 def _draw(

@@ -124,12 +124,14 @@ class Explainer:
 
 
 @contextlib.contextmanager
-def explainer(cube: Any, method: Any, parameters: Mapping[str, Any], library: Any = None) -> Iterator[Explainer]:
-    """Yield an explainer after a method has learned a scene."""
+def explainer(
+    cube: Any, method: Any, parameters: Mapping[str, Any], library: Any = None, learned: Learned | None = None
+) -> Iterator[Explainer]:
+    """Yield an explainer after a method has learned a scene; `learned` is what it learned of the scene before."""
     opened = library if library is None or isinstance(library, Library) else Library.open(library)
     with prepared(cube, Request.of(method, parameters)) as job:
-        learned = job.learn()
-        yield Explainer(job.in_memory(), learned, None if opened is None else namer_of(job, opened))
+        known = job.learn() if learned is None else learned
+        yield Explainer(job.in_memory(), known, None if opened is None else namer_of(job, opened))
 
 
 def explain(

@@ -86,7 +86,7 @@ def detect_many(
             with prepared(scene, request) as job:
                 result = None
                 if overwrite or not is_result(output, job):
-                    result = run_into(job, output, overwrite=overwrite, restart=restart, save_background=None)
+                    result, _ = run_into(job, output, overwrite=overwrite, restart=restart, save_background=None)
         except Exception as error:  # noqa: BLE001  no error of one scene stops the others
             yield SceneOutcome(str(scene), str(output), error=error)
         else:

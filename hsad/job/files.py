@@ -15,6 +15,7 @@ from hsad.engine.resume import Journal
 from hsad.errors import OutputError
 from hsad.files import made_earlier
 from hsad.job.job import Job
+from hsad.job.learned import Learned
 from hsad.job.prepare import prepared
 from hsad.job.remarks import remarks_on
 from hsad.job.request import Method, Request
@@ -25,7 +26,7 @@ from hsad.products.raster import RASTER_SUFFIXES
 from hsad.progress import LOGGER
 from hsad.record import Record
 
-__all__ = ["OUTPUT_SUFFIXES", "RunOutcome", "detect_to_file", "is_result", "run_into"]
+__all__ = ["OUTPUT_SUFFIXES", "RunOutcome", "detect_to_file", "is_result", "run_into", "run_into_or_read"]
 
 #: Endings of the name of a score raster: those of a GeoTIFF and of an ENVI file.
 OUTPUT_SUFFIXES = (*RASTER_SUFFIXES, *ENVI_SUFFIXES)
@@ -117,11 +118,21 @@ def detect_to_file(
         When there is an unfinished run of this output with other parameters or another scene.
     """
     with prepared(scene, Request.of(method, options)) as job:
-        if not restart and made_earlier(Path(output)) and is_result(Path(output), job):
-            with Journal(_journal_folder(Path(output)), job.fingerprint):
-                pass  # removes what the run left beside its output
-            return outcome_of(job, Path(output))
-        return run_into(job, Path(output), overwrite=overwrite, restart=restart, save_background=save_background)
+        outcome, _ = run_into_or_read(
+            job, Path(output), overwrite=overwrite, restart=restart, save_background=save_background
+        )
+    return outcome
+
+
+def run_into_or_read(
+    job: Job, output: Path, *, overwrite: bool, restart: bool, save_background: str | Path | None = None
+) -> tuple[RunOutcome, Learned | None]:
+    """Do what `detect_to_file` does with a prepared job; also return what was learned, None where nothing had to be."""
+    if not restart and made_earlier(output) and is_result(output, job):
+        with Journal(_journal_folder(output), job.fingerprint):
+            pass  # removes what the run left beside its output
+        return outcome_of(job, output), None
+    return run_into(job, output, overwrite=overwrite, restart=restart, save_background=save_background)
 
 
 def _journal_folder(output: Path) -> Path:
@@ -156,8 +167,8 @@ def outcome_of(job: Job, output: Path) -> RunOutcome:
 
 def run_into(
     job: Job, output: Path, *, overwrite: bool, restart: bool, save_background: str | Path | None
-) -> RunOutcome:
-    """Score a prepared job into a file; returns what `detect_to_file` returns."""
+) -> tuple[RunOutcome, Learned]:
+    """Score a prepared job into a file; return what `detect_to_file` returns, and what was learned."""
     from hsad.files import check_output, refuse_inputs
 
     check_output(output, OUTPUT_SUFFIXES, overwrite=overwrite)
@@ -192,7 +203,8 @@ def run_into(
             _write_envi(writer.path, output, job.form.provenance, overwrite=overwrite)
     pixels = job.form.grid.rows * job.form.grid.cols
     places = strongest.places(job.form.grid)
-    return _outcome(job, output, places, learned.summary(), pixels=pixels, valid=valid, continued=continued)
+    outcome = _outcome(job, output, places, learned.summary(), pixels=pixels, valid=valid, continued=continued)
+    return outcome, learned
 
 
 def _outcome(

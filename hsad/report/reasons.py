@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from hsad.anomalies.opened import Scene
     from hsad.anomalies.scoremap import ScoreMap
     from hsad.anomalies.vectors import Anomalies
+    from hsad.job.learned import Learned
 
 __all__ = ["Account", "explained", "with_reasons"]
 
@@ -38,11 +39,14 @@ class Account:
         Options of the run: bands, a mask, a window.
     start : (int, int)
         First row and column of the window that the detector learns.
+    learned : Learned, optional
+        What it learned in that run, where that is still known.
     """
 
     scene: Any
     options: Mapping[str, Any]
     start: tuple[int, int]
+    learned: Learned | None = None
 
 
 def explained(
@@ -61,7 +65,7 @@ def explained(
     method, parameters = scores.method, {**scores.parameters, **account.options}
     if "background" in account.options:
         method, parameters = "", dict(account.options)
-    with explainer(account.scene, method or None, parameters, library) as ready:
+    with explainer(account.scene, method or None, parameters, library, account.learned) as ready:
         for record in records:
             row, col = record["row"], record["col"]
             try:

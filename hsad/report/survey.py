@@ -15,8 +15,10 @@ from hsad.anomalies.options import KINDS, ListOptions, NamingOptions
 from hsad.anomalies.vectors import write_anomalies
 from hsad.detectors.base import Detector
 from hsad.files import check_output
-from hsad.job.files import detect_to_file
+from hsad.job.files import run_into_or_read
 from hsad.job.options import RunOptions, SceneOptions
+from hsad.job.prepare import prepared
+from hsad.job.request import Request
 from hsad.plot.quicklook import plot_quicklook
 from hsad.products.stac import add_asset
 from hsad.report.kinds import described_kinds, siblings_of
@@ -80,7 +82,8 @@ def survey(
     paths = {output: target / name for output, name in NAMES.items()}
     for path in paths.values():
         check_output(path, (), overwrite=overwrite)
-    result = detect_to_file(scene, paths["scores"], method, overwrite=overwrite, restart=restart, **options)
+    with prepared(scene, Request.of(method, options)) as job:
+        result, learned = run_into_or_read(job, paths["scores"], overwrite=overwrite, restart=restart)
 
     scores = open_scores(paths["scores"])
     run, _ = RunOptions.split(options)
@@ -89,7 +92,8 @@ def survey(
     anomalies = carry_marks(anomalies, paths["anomalies"])
     said = answer(anomalies)
     given = {name: value for name, value in options.items() if name in _SAME_BACKGROUND and value is not None}
-    account = Account(scene, given, window_origin(run)(beside.cube) if {"region", "bbox"} & set(given) else (0, 0))
+    start = window_origin(run)(beside.cube) if {"region", "bbox"} & set(given) else (0, 0)
+    account = Account(scene, given, start, learned)
     reasons = explained(anomalies, scores, beside, account, library)
     anomalies = with_reasons(anomalies, reasons)
     write_anomalies(anomalies, paths["anomalies"], overwrite=overwrite)

@@ -8,6 +8,7 @@ from hsad.files import whole_file
 
 if TYPE_CHECKING:
     import os
+    from pathlib import Path
 
     from matplotlib.figure import Figure
 
@@ -38,6 +39,30 @@ def save_figure(figure: Figure, path: str | os.PathLike[str] | None, *, overwrit
     OutputError
         When the file cannot be written.
     """
-    if path is not None:
-        with whole_file(path, FIGURE_SUFFIXES, overwrite=overwrite) as staged:
-            figure.savefig(staged, dpi=DPI, format=staged.suffix[1:].lower())
+    if path is None:
+        return
+    with whole_file(path, FIGURE_SUFFIXES, overwrite=overwrite) as staged:
+        suffix = staged.suffix[1:].lower()
+        if suffix == "png" and _is_laid_out(figure):
+            _print_png(figure, staged)
+        else:
+            figure.savefig(staged, dpi=DPI, format=suffix)
+
+
+def _is_laid_out(figure: Figure) -> bool:
+    """Tell whether the places on a figure are final: its layout was done, and then put out of use."""
+    from matplotlib.layout_engine import PlaceHolderLayoutEngine
+
+    return isinstance(figure.get_layout_engine(), PlaceHolderLayoutEngine)
+
+
+def _print_png(figure: Figure, path: Path) -> None:
+    """Write what `Figure.savefig` writes, which draws a figure twice: the first time for its layout."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    before = figure.dpi
+    figure.set_dpi(DPI)
+    try:
+        FigureCanvasAgg(figure).print_png(str(path))
+    finally:
+        figure.set_dpi(before)

@@ -103,8 +103,9 @@ def _rasters(scores: Sequence[str], output: str) -> list[str] | None:
     from hsad.readers.collection import listed_files
 
     named = listed_files(scores, RASTER_SUFFIXES)
-    is_file = bool(Path(output).suffix) and not Path(output).is_dir()
-    if is_file and named == list(scores) and len(named) == 1:
+    is_one = named == list(scores) and len(named) == 1
+    is_file = not Path(output).is_dir() and (bool(Path(output).suffix) or (is_one and not output.endswith("/")))
+    if is_file and is_one:
         return None
     if is_file:
         raise ParameterError(f"output: {output} is the name of one file; {len(named)} rasters need a folder")

@@ -91,7 +91,8 @@ def _show(
             remarks([remark], f"{sources[0]}{several}")
         said = ", ".join(f"{count} {verb if state == 'done' else state}" for state, count in counts.items())
         shown = "" if page is None else f"; {folder / page} has them all"
-        outcome(f"{len(outcomes)} {'rasters' if verb != 'surveyed' else 'scenes'}: {said}{shown}")
+        kind = f"{'scene' if verb == 'surveyed' else 'raster'}{'' if len(outcomes) == 1 else 's'}"
+        outcome(f"{len(outcomes)} {kind}: {said}{shown}")
     if open_it and page is not None:
         click.launch(str(folder / page))
     if counts["failed"]:

@@ -141,8 +141,8 @@ class ManyOptions:
 
     at_once: int | None = option(
         None,
-        "number of scenes that are worked on at the same time, each in a process; without it as many as there are "
-        "processors, and 2 GB of memory for each",
+        "of several scenes, the number that are worked on at the same time, each in a process; without it as many as "
+        "there are processors, and 2 GB of memory for each",
         metavar="N",
     )
 

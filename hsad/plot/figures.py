@@ -63,6 +63,6 @@ def _print_png(figure: Figure, path: Path) -> None:
     before = figure.dpi
     figure.set_dpi(DPI)
     try:
-        FigureCanvasAgg(figure).print_png(str(path))
+        FigureCanvasAgg(figure).print_png(str(path))  # type: ignore[no-untyped-call]
     finally:
         figure.set_dpi(before)

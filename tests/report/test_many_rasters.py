@@ -81,6 +81,7 @@ def test_what_cannot_be_meant_is_refused(scored, tmp_path, hsad_run):
         (("threshold", one, other, "-o", tmp_path / "a.gpkg"), "2 rasters need a folder", 1),
         (("threshold", one, other, "-o", tmp_path / "a", "--p-values", tmp_path / "p.tif"), "p-values are of one", 1),
         (("threshold", one, "-o", tmp_path / "a.gpkg", "--format", "csv"), "format is for several rasters", 1),
+        (("threshold", one, "-o", tmp_path / "a"), "the name must end with one of .tif", 1),
         (("threshold", tmp_path, "-o", tmp_path / "a"), "no .tif or .tiff file in this folder", 1),
         (("report", one, "-o", tmp_path / "a.html"), "one name is given", 2),
     ):

@@ -115,7 +115,7 @@ def threshold_to_file(
     p_values: str | Path | None = None,
     overwrite: bool = False,
 ) -> dict[str, Any]:
-    """Write a mask raster (``.tif``) or the anomalies (``.gpkg``, ``.geojson``) of a score raster.
+    """Write a mask raster (``.tif``), or the anomalies of a score raster as `hsad.write_anomalies` does.
 
     Parameters
     ----------

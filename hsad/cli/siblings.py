@@ -147,7 +147,12 @@ class _FindCommand(HsadCommand):
     help="What to look for: ROW,COL, LIST.gpkg:ID, LIST.gpkg:KIND or LIBRARY:NAME; several may follow.",
 )
 @click.option(
-    "-o", "--output", type=OUTPUT, required=True, metavar="FOUND.gpkg", help="List to write, .gpkg or .geojson."
+    "-o",
+    "--output",
+    type=OUTPUT,
+    required=True,
+    metavar="FOUND.gpkg",
+    help="List to write: .gpkg, .geojson, .shp, .kml or .csv.",
 )
 @click.option(
     "--false-share", default=0.1, show_default=True, help="Share of false ones that the list may hold, from 0 to 1."

@@ -137,7 +137,7 @@ def find_to_file(
     ----------
     scene : path
     output : path
-        ``.gpkg`` or ``.geojson``.
+        As for `hsad.write_anomalies`.
     like, false_share, **options
         As for `find`.
     scores : path, optional

@@ -18,7 +18,7 @@ from hsad.anomalies.choose import choose_threshold
 from hsad.anomalies.options import ThresholdOptions
 from hsad.detectors import describe_detector, detector_class
 from hsad.detectors.targets.base import TargetDetector
-from hsad.detectors.targets.given import targets_of
+from hsad.detectors.targets.given import FORMS, targets_of
 from hsad.errors import ParameterError
 from hsad.job.options import RunOptions
 from hsad.job.prepare import prepared
@@ -200,7 +200,7 @@ def limits(
     named = "" if target is None else limit_target(target)
     is_target = isinstance(method, str) and issubclass(detector_class(method), TargetDetector)
     if is_target and target is None:
-        raise ParameterError(f"target: {method} needs one")
+        raise ParameterError(f"target: {method} needs one: {FORMS}")
     spectrum = None if target is None else _spectrum(cube, target, options)
     request = Request.of(method, {**options, **({"target": target} if is_target else {})})
     name, parameters = describe_detector(request.detector)
@@ -243,7 +243,7 @@ def limit_target(like: Any, option: str = "target") -> str:
     """
     named = targets_of(like, option)
     if len(named) > 1:
-        raise ParameterError(f"{option}: {len(named)} are named, and limits are those of one")
+        raise ParameterError(f"{option}: {len(named)} are named, and limits can be computed for one only")
     first = named[0]
     if not isinstance(first, str):
         return "the given spectrum" if first[0] == "spectrum" else first[0]

@@ -209,7 +209,7 @@ def test_the_command_line_takes_several_targets_and_the_raster_can_be_explained(
     assert names == ["7,9", "20,31"]
     status, out, err = hsad_run("explain", tmp_path / "scene.hdr", output, "--at", "7,9")
     assert status == 0, err
-    assert "its likeness to the target 7,9 is 1.000" in out
+    assert "Its likeness to the target 7,9 is 1.000" in out
     status, out, _ = hsad_run("methods", "ace")
     assert "--target" in out
     assert "[required]" in out

@@ -187,9 +187,9 @@ def test_the_smallest_fill_is_one_from_which_on_the_share_is_reached():
         ({"sizes": [1.5]}, r"sizes: 1\.5 is not a whole number of pixels"),
         ({"fills": []}, "fills: there is none"),
         ({"objects": 0}, "objects must be a whole number of at least 1"),
-        ({"method": "ace"}, "target: ace needs one"),
+        ({"method": "ace"}, "target: ace needs one: ROW,COL"),
         ({"raster": "x.tif"}, "limits: rx has no closed form here"),
-        ({"target": [(1, 2), (3, 4)]}, "target: 2 are named, and limits are those of one"),
+        ({"target": [(1, 2), (3, 4)]}, "target: 2 are named, and limits can be computed for one only"),
     ],
 )
 def test_wrong_options_are_one_line(scene, options, says):

@@ -92,6 +92,18 @@ def polygons(scores: Any, *, scene: Any = None, **options: Any) -> Anomalies:
     -------
     Anomalies
         ``len``, ``records()``, ``to_geojson()``; `hsad.write_anomalies` writes them.
+
+    Raises
+    ------
+    HsadError
+        As `threshold`, and when the scores do not lie in the scene.
+
+    Examples
+    --------
+    >>> import hsad, numpy as np
+    >>> found = hsad.polygons(np.eye(40), threshold=0.5)
+    >>> found.records()[0]["n_pixels"], found.outline[0].bounds
+    (40, (0.0, 0.0, 40.0, 40.0))
     """
     opened = open_scores(scores)
     beside = None if scene is None else Scene.of(scene, opened.grid)

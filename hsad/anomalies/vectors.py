@@ -28,19 +28,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = [
-    "CANDIDATES",
-    "COLUMNS",
-    "LAYER",
-    "SPECTRA",
-    "VECTOR_SUFFIXES",
-    "Anomalies",
-    "layer_metadata",
-    "open_layer",
-    "read_anomalies",
-    "read_candidates",
-    "read_threshold",
-    "write_anomalies",
-]
+    "CANDIDATES", "COLUMNS", "LAYER", "SPECTRA", "VECTOR_SUFFIXES", "Anomalies", "layer_metadata", "open_layer",
+    "read_anomalies", "read_candidates", "read_threshold", "write_anomalies",
+]  # fmt: skip
 
 VECTOR_SUFFIXES = (".gpkg", ".geojson", ".json", ".shp", ".kml", ".csv")
 LAYER = "anomalies"
@@ -257,6 +247,13 @@ def write_anomalies(anomalies: Anomalies, path: str | os.PathLike[str], *, overw
     OutputError
         When the file cannot be written, or a KML file is asked for without a way to longitude and latitude; nothing is
         left behind then.
+
+    Examples
+    --------
+    >>> import hsad, numpy as np, pathlib, tempfile
+    >>> found = hsad.polygons(np.eye(40), threshold=0.5)
+    >>> hsad.write_anomalies(found, pathlib.Path(tempfile.mkdtemp()) / "a.csv").name
+    'a.csv'
     """
     target = check_output(path, VECTOR_SUFFIXES, overwrite=overwrite)
     suffix = target.suffix.lower()

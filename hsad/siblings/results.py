@@ -72,13 +72,18 @@ class Found:
         """Return what was found, in words."""
         number = len(self.peaks.row)
         smallest = self.curve.smallest_share()
-        stated = "" if np.isnan(smallest) else f" The smallest share that can be stated here is {100 * smallest:.0f} %."
-        if not number:
-            return f"Nothing more like {self.name} at {100 * self.share:.0f} % false.{stated}"
-        objects = "object" if number == 1 else "objects"
-        false = "probably none" if self.expected_false < 0.5 else f"about {self.expected_false:.0f}"
-        text = f"{number} more {objects} like {self.name}, {false} of them false.{stated}"
-        return " ".join([text, *(f"{doubt[:1].upper()}{doubt[1:]}." for doubt in self.doubts)])
+        stated = ""
+        if smallest >= 1:
+            stated = " Every list here would be all false by the count of decoys and mirror."
+        elif not np.isnan(smallest):
+            stated = f" The smallest share that can be stated here is {100 * smallest:.0f} %."
+        if number:
+            objects = "object" if number == 1 else "objects"
+            false = "probably none" if self.expected_false < 0.5 else f"about {self.expected_false:.0f}"
+            text = f"{number} more {objects} like {self.name}, {false} of them false."
+        else:
+            text = f"No other object is listed as like {self.name} at a false share of {100 * self.share:.0f} %."
+        return " ".join([text + stated, *(f"{doubt[:1].upper()}{doubt[1:]}." for doubt in self.doubts)])
 
     def to_dict(self) -> dict[str, Any]:
         """Return the figures as JSON holds them."""

@@ -51,7 +51,6 @@ def test_a_process_is_replaced_after_some_tasks(monkeypatch):
 
 
 def test_a_caller_that_stops_early_waits_for_nobody():
-    started = time.monotonic()
-    for _ in side_by_side(time.sleep, [0.0, 600.0, 600.0, 600.0], 2):
+    for _ in side_by_side(time.sleep, [0.0, 3e6, 3e6, 3e6], 2):  # a caller that waits runs into the limit of tests
         break
-    assert time.monotonic() - started < 300
+    assert not [child for child in psutil.Process().children() if "hsad.job.many" in " ".join(child.cmdline())]

@@ -209,7 +209,7 @@ SCENE, OUT = "SCENE", "OUT"
     ("arguments", "status", "message"),
     [
         (["detect", "nothing.hdr", "-o", OUT], 1, "nothing.hdr"),
-        (["detect", SCENE, "-o", "scene.hdr/scores.tif"], 1, "scene.hdr is not a folder"),
+        (["detect", SCENE, "-o", f"{__file__}/scores.tif"], 1, r"test_commands\.py is not a folder"),
         (["detect", SCENE, "-o", "scores.jpg"], 1, "scores.jpg"),
         (["detect", SCENE, "-m", "crx", "-o", OUT], 1, "unknown method 'crx'.*choose from auto, rx, lrx"),
         (["detect", SCENE, "-m", "rx", "--outer", "9", "-o", OUT], 1, "rx has no parameter 'outer'.*covariance, ridge"),

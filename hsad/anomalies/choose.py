@@ -20,6 +20,7 @@ from hsad.anomalies.options import FALSE_OBJECTS, ThresholdOptions
 from hsad.anomalies.origin import Choice, Origin, doubts_sentence, origin_sentence
 from hsad.anomalies.scoremap import ScoreMap
 from hsad.errors import DataError, ParameterError
+from hsad.scene.ground import pixel_side
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -168,7 +169,7 @@ def choose_threshold(
             f"rule bank: knows nothing of {scores.method or 'scores of an unknown method'} (it knows "
             f"{', '.join(bank_methods())}): use another rule, or a clean region"
         )
-    return _counted(Posterior(prior or rough_prior(tail), tail), tail, scores, options, "bank")
+    return _counted(Posterior(prior or rough_prior(tail), tail, pixel_side(scores.grid)), tail, scores, options, "bank")
 
 
 def _counted(

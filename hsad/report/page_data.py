@@ -18,7 +18,7 @@ from hsad.plot.pictures import LIST_GREY, data_url, picture_step, score_picture
 from hsad.plot.spectrum_line import clear_limits, line_breaks, shaded_stretches, spectrum_axis
 from hsad.products.palette import BELOW_PALETTE, FOUND_COLOR, FURTHER_COLOR, GRADE_COLORS, LISTED_PALETTE
 from hsad.products.styles import STATE_COLORS
-from hsad.scene.ground import pixel_areas
+from hsad.scene.ground import pixel_side
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -144,8 +144,8 @@ def _box(rings: list[list[float]]) -> list[float]:
 
 def _metres(grid: GeoGrid) -> float | None:
     """Return how many metres the side of a pixel in the middle is long, None where that is not known."""
-    area = pixel_areas(grid, np.array([grid.rows // 2]), np.array([grid.cols // 2]))[0]
-    return float(np.sqrt(area)) if np.isfinite(area) else None
+    side = pixel_side(grid)
+    return side if np.isfinite(side) else None
 
 
 def _degree_decimals(metres: float | None) -> int:

@@ -19,6 +19,7 @@ __all__ = [
     "longitude_latitude",
     "metres_along_x",
     "pixel_areas",
+    "pixel_side",
     "true_longitude",
     "unit_name",
 ]
@@ -96,6 +97,11 @@ def pixel_areas(grid: GeoGrid, rows: NDArray[np.int64], cols: NDArray[np.int64])
     true = grid.pixel_area * np.abs(_areal(*_derivatives(ground, x, y)))
     with np.errstate(invalid="ignore"):
         return np.where(~np.isfinite(true) | (np.abs(true / plane - 1) <= _TRUE_TO_SCALE), plane, true)
+
+
+def pixel_side(grid: GeoGrid) -> float:
+    """Return the side in metres of a square as large as the pixel in the middle of a grid; NaN where not known."""
+    return float(np.sqrt(pixel_areas(grid, np.array([grid.rows // 2]), np.array([grid.cols // 2]))[0]))
 
 
 def metres_along_x(grid: GeoGrid) -> float:

@@ -12,7 +12,7 @@ from scipy import integrate, stats
 from hsad.anomalies.grades import grade_of
 from hsad.anomalies.null.model import OBJECTS, SHAPES, log_rate, shape_densities
 from hsad.anomalies.null.posterior import Posterior, calibrated
-from hsad.anomalies.null.prior import Prior, prior_for, rough_prior
+from hsad.anomalies.null.prior import Coarse, Prior, prior_for, rough_prior
 from hsad.anomalies.null.shares import false_interval
 from hsad.anomalies.null.tail import Tail
 
@@ -177,6 +177,27 @@ def test_the_calibration_is_monotone_and_leaves_out_what_it_does_not_change():
         assert calibrated(raw, calibration).min() >= calibration[2]
     np.testing.assert_allclose(calibrated(raw[1:-1], UNCALIBRATED), raw[1:-1])
     assert calibrated(np.array([0.5]), (1.0, 1.0, 0.1))[0] == pytest.approx(0.1 + 0.9 / (1 + np.exp(-1)))
+
+
+def test_coarse_pixels_have_a_least_probability_and_the_same_list():
+    heights = drawn(np.random.default_rng(8), MEAN, 1.0, [3.8, 5.0, 9.0])
+    prior, values = prior_of((0.3, 0.2, 0.2, 0.2)), np.linspace(-2, 12, 400)
+    coarse = replace(prior, coarse=Coarse(0.42, 1.5))
+    plain = Posterior(prior, tail_of(heights))
+    assert plain.p_false(values).min() < 0.3
+    for side in (np.nan, 3.0, 19.9):
+        found = Posterior(coarse, tail_of(heights), side)
+        np.testing.assert_array_equal(found.p_false(values), plain.p_false(values))
+        assert found.doubts({}) == plain.doubts({})
+    for side in (20.0, 30.0):
+        found = Posterior(coarse, tail_of(heights), side)
+        expected = [max(p, 0.42) for p in plain.p_false(values)]
+        assert found.p_false(values).tolist() == expected
+        assert found.list_threshold() == plain.list_threshold()
+        assert np.isnan(found.p_false(np.nan))
+        assert [doubt.kind for doubt in found.doubts({})] == ["coarse pixels", *(d.kind for d in plain.doubts({}))]
+    assert Prior.from_dict(coarse.to_dict()).coarse == coarse.coarse
+    np.testing.assert_array_equal(Posterior(prior, tail_of(heights), 30.0).p_false(values), plain.p_false(values))
 
 
 def test_a_null_can_be_sent_to_another_process():

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pytest
 import xarray as xr
+from affine import Affine
+from rasterio.crs import CRS
 from scipy import ndimage, stats
 from skimage.filters import threshold_otsu
 
@@ -20,6 +23,7 @@ from hsad.anomalies.null.tail import Tail, peaks_of
 from hsad.anomalies.scoremap import ScoreMap
 from hsad.detectors import describe_detector, make_detector
 from hsad.errors import DataError, ParameterError
+from hsad.scene.grid import GeoGrid
 
 METHODS = ("auto", "rx", "crd", "lrx")
 
@@ -148,6 +152,27 @@ def test_what_speaks_against_a_number_is_said():
     knots = prior_for("auto").knots
     crowded.values[2:60:7, 2:50:7] = np.median(crowded.values) + (knots[0] + knots[1]) / 2
     assert any("crowd" in str(doubt) for doubt in choose_threshold(crowded).doubts)
+
+
+@pytest.mark.parametrize("crs, size", [("EPSG:32633", 30.0), ("EPSG:4326", 0.0004)])
+def test_a_scene_of_coarse_pixels_has_its_list_and_says_what_spaceborne_scenes_did(crs, size):
+    scores = scores_of("auto", rows=200, cols=200)
+    scores.values[20:190:40, 20:190:40] = 9 + np.arange(25).reshape(5, 5) / 5
+    unknown = choose_threshold(scores)
+
+    def seen(size):
+        grid = GeoGrid(200, 200, CRS.from_user_input(crs), Affine(size, 0, 15, 0, -size, 50))
+        return choose_threshold(grid.attach(scores.copy()))
+
+    coarse, fine = seen(size), seen(size / 10)
+    assert fine.to_dict() == unknown.to_dict()
+    peaks = [peak for peak in unknown.tail.peaks if peak >= unknown.value]
+    assert len(peaks) >= 25
+    least = prior_for("auto").coarse.least
+    np.testing.assert_allclose(coarse.p_false(peaks), np.maximum(unknown.p_false(peaks), least))
+    assert coarse.expected_false == pytest.approx(sum(max(p, least) for p in unknown.p_false(peaks)))
+    assert (coarse.value, coarse.trusted, unknown.trusted) == (unknown.value, False, True)
+    assert re.search(r"the pixels are 3\d m wide", coarse.sentence)
 
 
 def test_a_scene_with_fewer_peaks_than_background_alone_has_states_an_upper_bound():

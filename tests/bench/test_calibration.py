@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from hsad.anomalies.null.tail import PEAK_REACH, Tail
 from hsad.bench import run_calibration
 from hsad.bench.calibration import fit, run, scenes
 from hsad.bench.calibration.backgrounds import BACKGROUND, LEFT_OUT, OBJECT, Background, background_of
-from hsad.bench.calibration.fit import fit_calibration, fit_prior
+from hsad.bench.calibration.fit import fit_calibration, fit_least, fit_prior
 from hsad.bench.calibration.judge import STATED, judge
 from hsad.bench.calibration.run import Calibration, blank_prior
 from hsad.bench.calibration.scenes import Case
@@ -118,9 +119,46 @@ def test_families_weigh_the_same_in_a_calibration():
     assert floor + (1 - floor) / (1 + np.exp(-offset)) == pytest.approx(0.75, abs=0.02)
 
 
+@pytest.mark.parametrize(
+    "p_false, false, least",
+    [
+        ([0.1, 0.1, 0.1, 0.5], 1, 1 / 6),  # 3 x + .5 = 1
+        ([0.1, 0.2, 0.4], 1, 0.3),  # 2 x + .4 = 1
+        ([0.3, 0.4, 0.5], 1, 0.0),  # 1.2 are stated
+        ([0.1, 0.2, 0.4], 3, 0.5),  # the most that a listed anomaly has
+        ([], 0, 0.0),
+    ],
+)
+def test_a_least_probability_states_as_many_false_anomalies_as_there_are(p_false, false, least):
+    assert fit_least(p_false, false) == pytest.approx(least)
+
+
+def test_spaceborne_scenes_are_judged_with_the_least_probability_of_other_grounds(monkeypatch):
+    monkeypatch.setattr(fit, "_DRAWS", 150)
+    monkeypatch.setattr("hsad.anomalies.null.posterior.DRAWS", 150)
+    some = []
+    for number in (1, 2, 3):
+        scores = scores_of(number)
+        scores[20:140:60, 30] += 12  # false objects
+        case = Case(known(f"native/{number}"), f"ground {number}", "made", learned=True)
+        some.append(replace(background_of(case, scores), family="space"))
+    _, _, plain = judge(blank_prior("auto"), some, some)
+    _, coarse, rows = judge(blank_prior("auto"), some, some, coarse=True)
+    for number, (row, before) in enumerate(zip(rows, plain, strict=True)):
+        others = [other for place, other in enumerate(plain) if place != number]
+        least = fit_least([p for other in others for p in other.p_false], sum(sum(other.false) for other in others))
+        assert row.p_false == pytest.approx([max(p, least) for p in before.p_false])
+        assert row.false == before.false
+    assert coarse.least == fit_least([p for row in plain for p in row.p_false], sum(sum(row.false) for row in plain))
+    assert coarse.least > 0.3
+    false, stated = sum(sum(row.false) for row in rows), sum(sum(row.p_false) for row in rows)
+    assert coarse.times == pytest.approx(false / stated, abs=0.005)
+
+
 def test_a_scene_is_judged_by_the_bank_of_other_grounds():
     some = backgrounds()
-    _, rows = judge(blank_prior("auto"), some, some)
+    _, coarse, rows = judge(blank_prior("auto"), some, some)
+    assert coarse is None
     for row, scene in zip(rows, some, strict=True):
         assert row.stated == pytest.approx([rate * (SIZE[0] * SIZE[1] - 49) / 1e4 for rate in STATED])
         assert (row.kept, row.objects, row.found) == ((1, 1, 1), 1, 1)

@@ -11,7 +11,7 @@ from rasterio.crs import CRS
 
 from hsad.scene.antimeridian import cut_at_antimeridian, longitude_range
 from hsad.scene.grid import GeoGrid
-from hsad.scene.ground import longitude_latitude, metres_along_x, pixel_areas
+from hsad.scene.ground import longitude_latitude, metres_along_x, pixel_areas, pixel_side
 
 MOON = (
     'GEOGCS["Moon 2000",DATUM["D_Moon_2000",SPHEROID["Moon_2000_IAU_IAG",1737400,0]],'
@@ -73,6 +73,15 @@ def test_utm_areas_are_those_of_the_plane_and_local_grids_have_their_unit():
     assert pixel_areas(grid_of(LOCAL, 10.0, 0.0, 0.0), pixel, pixel)[0] == pytest.approx(100 * 0.3048**2)
     assert np.isnan(pixel_areas(grid_of(UNKNOWN, 10.0, 0.0, 0.0), pixel, pixel)[0])
     assert np.isnan(pixel_areas(GeoGrid(9, 9, None, Affine(2, 0, 0, 0, -2, 0)), pixel, pixel)[0])
+
+
+def test_the_side_of_a_pixel_is_in_metres_of_the_ground():
+    assert pixel_side(grid_of("EPSG:32633", 30.0, 5e5, 5e6)) == pytest.approx(30)
+    degrees = grid_of("EPSG:4326", 0.0003, 11.0, 60.0)
+    east = pyproj.Geod(ellps="WGS84").inv(11.06, 59.94, 11.0603, 59.94)[2]
+    north = pyproj.Geod(ellps="WGS84").inv(11.06, 59.94, 11.06, 59.9397)[2]
+    assert pixel_side(degrees) == pytest.approx(np.sqrt(east * north), rel=1e-4)
+    assert np.isnan(pixel_side(GeoGrid(9, 9, None, None)))
 
 
 @pytest.mark.parametrize("crs", NO_WAY)

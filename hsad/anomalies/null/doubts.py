@@ -14,6 +14,10 @@ _TEXTS = {
     ),
     "lighter tail": "the scores spread less than those of the bank ({of}: {value:.2f}, not {low:.2f} to {high:.2f})",
     "heavier tail": "the scores spread more than those of the bank ({of}: {value:.2f}, not {low:.2f} to {high:.2f})",
+    "coarse pixels": (
+        "the pixels are {side:.0f} m wide, and in spaceborne scenes {times:.1f} times as many anomalies were false as "
+        "stated, whatever their scores"
+    ),
     "few pixels": "{pixels} pixels are few to tell a background by (under {least})",
     "below one object": (
         "less than one false object is asked for in {pixels} pixels: a scene of this size cannot test that"

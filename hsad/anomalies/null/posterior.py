@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from hsad.anomalies.grades import LIST_P
 from hsad.anomalies.null.doubts import Doubt
 from hsad.anomalies.null.model import OBJECTS, SHAPES, log_rate, shape_densities
-from hsad.anomalies.null.prior import Prior
+from hsad.anomalies.null.prior import COARSE_PIXEL, Coarse, Prior
 from hsad.anomalies.null.tail import Tail
 
 __all__ = ["Posterior", "calibrated"]
@@ -59,10 +60,13 @@ class Posterior:
     prior : Prior
     tail : Tail
         The upper end of the scene's scores.
+    pixel : float
+        Side of a pixel in metres; NaN where it is not known.
     """
 
     prior: Prior
     tail: Tail
+    pixel: float = math.nan
 
     def rate(self, scores: NDArray[np.float64] | float) -> NDArray[np.float64]:
         """Return the expected number of background peaks per 10⁴ pixels that reach each score.
@@ -90,7 +94,8 @@ class Posterior:
         """Return the probability that an anomaly with each score is background; 1 below the first knot."""
         heights = self._height(scores)
         grid, _, probabilities = self._curves
-        return np.where(heights < grid[0], 1.0, np.interp(heights, grid, probabilities))
+        found = np.where(heights < grid[0], 1.0, np.interp(heights, grid, probabilities))
+        return found if self._coarse is None else np.maximum(found, self._coarse.least)
 
     def threshold(self, rate: float) -> float:
         """Return the score that `rate` background peaks per 10⁴ pixels are expected to reach."""
@@ -130,6 +135,11 @@ class Posterior:
         found = int((self._peaks >= knot).sum())
         return found < _CALM * expected and bool(gammaincc(found + 1, expected) <= _CALM_BY_CHANCE)
 
+    @property
+    def _coarse(self) -> Coarse | None:
+        """What else holds on scenes of coarse pixels, if this is one; pixels of a size that is not known are not."""
+        return self.prior.coarse if self.pixel >= COARSE_PIXEL else None
+
     def doubts(self, parameters: Mapping[str, Any], rate: float | None = None) -> list[Doubt]:
         """Return why the stated probabilities should not be trusted for this scene; nothing when they can be.
 
@@ -140,7 +150,7 @@ class Posterior:
         rate : float, optional
             The number of false objects per 10⁴ pixels that was asked for.
         """
-        found = [*self._other_parameters(parameters), *self._unlike(), *self._uneven()]
+        found = [*self._other_parameters(parameters), *self._coarse_pixels(), *self._unlike(), *self._uneven()]
         pixels = self.tail.count
         if pixels < _FEW_PIXELS:
             found.append(Doubt("few pixels", {"pixels": pixels, "least": _FEW_PIXELS}))
@@ -156,6 +166,11 @@ class Posterior:
             return []
         listed = ", ".join(f"{name}={value}" for name, value in other.items())
         return [Doubt("other parameters", {"method": self.prior.method, "parameters": listed})]
+
+    def _coarse_pixels(self) -> list[Doubt]:
+        """Return that spaceborne scenes have other numbers of false anomalies than stated."""
+        coarse = self._coarse
+        return [] if coarse is None else [Doubt("coarse pixels", {"side": self.pixel, "times": coarse.times})]
 
     def _unlike(self) -> list[Doubt]:
         """Return which features of the scene lie far outside of what they are in the bank."""

@@ -19,16 +19,41 @@ from numpy.typing import NDArray
 
 from hsad.anomalies.null.tail import Tail
 
-__all__ = ["ROUGH", "Prior", "bank_methods", "prior_for", "rough_prior"]
+__all__ = ["COARSE_PIXEL", "ROUGH", "Coarse", "Prior", "bank_methods", "prior_for", "rough_prior"]
 
 ROUGH = ("any", "any, not logarithmic")
 """Names of the rough priors: by logarithms of scores, and by scores, for maps with scores of 0 or below."""
+
+COARSE_PIXEL = 20.0
+"""Side in metres from which a pixel is coarse. Spaceborne spectrometers have pixels of 20 m (HISUI), 30 m (EnMAP,
+PRISMA, DESIS, Hyperion) or 60 m (EMIT), the airborne scenes of the bank of 1 to 17 m."""
 
 _CLIP = 2.5
 """Standard deviations over the bank beyond which a feature of a scene says no more."""
 
 _TINY = 1e-30
 """Smallest score that a logarithm is taken of: scores of 0 stay below all others."""
+
+
+@dataclass(frozen=True)
+class Coarse:
+    """What else holds on scenes of coarse pixels, fitted to the spaceborne scenes of the bank.
+
+    Attributes
+    ----------
+    least : float
+        Least probability that an anomaly is background. It is below that of the default list, so the list stays.
+    times : float
+        False anomalies over those stated, on spaceborne scenes that were left out.
+    """
+
+    least: float
+    times: float
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any] | None) -> Self | None:
+        """Return what JSON holds, None for None."""
+        return None if fields is None else cls(float(fields["least"]), float(fields["times"]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +89,8 @@ class Prior:
         a, b, f of p = f + (1 - f) logistic(a + b logit raw), fitted to scenes that were left out.
     sources : tuple of mapping
         The scenes: name, kind, ground, checksum of the file or seed, weight.
+    coarse : Coarse or None
+        What else holds on scenes of coarse pixels; None where nothing does.
     """
 
     method: str
@@ -81,6 +108,7 @@ class Prior:
     many_objects: float
     calibration: tuple[float, float, float]
     sources: tuple[Mapping[str, Any], ...]
+    coarse: Coarse | None = None
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> Self:
@@ -96,6 +124,7 @@ class Prior:
             bound=float(fields["bound"]),
             many_objects=float(fields["many_objects"]),
             calibration=(float(first), float(second), float(floor)),
+            coarse=Coarse.from_dict(fields["coarse"]),
             sources=tuple(fields["sources"]),
             **arrays,
         )
@@ -106,6 +135,7 @@ class Prior:
             **vars(self),
             "parameters": dict(self.parameters),
             "calibration": list(self.calibration),
+            "coarse": None if self.coarse is None else vars(self.coarse),
             "sources": [dict(source) for source in self.sources],
             **{name: np.round(getattr(self, name), 6).tolist() for name in _ARRAYS},
         }

@@ -15,13 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize
 
+from hsad.anomalies.grades import LIST_P
 from hsad.anomalies.null.model import log_rate
 from hsad.anomalies.null.posterior import calibrated
 from hsad.anomalies.null.prior import Prior
 from hsad.bench.calibration.backgrounds import LEFT_OUT, OBJECT, Background
 from hsad.bench.calibration.scenes import GROUND_WEIGHTS, WEIGHTS
 
-__all__ = ["UNCALIBRATED", "fit_calibration", "fit_prior", "weights_of"]
+__all__ = ["UNCALIBRATED", "fit_calibration", "fit_least", "fit_prior", "weights_of"]
 
 _ROUNDS = 6
 _DRAWS = 1500
@@ -162,3 +163,28 @@ def fit_calibration(
     if not used.any():
         return UNCALIBRATED
     return parameters(optimize.minimize(loss, [0.0, 0.0, -3.0]).x)
+
+
+def fit_least(p_false: Sequence[float], false: int) -> float:
+    """Return the least probability with which lists state as many false anomalies as they have.
+
+    Parameters
+    ----------
+    p_false : (n,) sequence of float
+        Probabilities of listed anomalies.
+    false : int
+        How many of them are false.
+
+    Returns
+    -------
+    float
+        0 where they state that many already; at most the probability up to which anomalies are listed.
+    """
+    stated = np.asarray(p_false, dtype=np.float64)
+
+    def missing(least: float) -> float:
+        return false - float(np.maximum(stated, least).sum())
+
+    if missing(0.0) <= 0:
+        return 0.0
+    return LIST_P if missing(LIST_P) >= 0 else float(optimize.brentq(missing, 0.0, LIST_P))

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from hsad.anomalies.null.posterior import Posterior
-from hsad.anomalies.null.prior import Prior
+from hsad.anomalies.null.prior import Coarse, Prior
 from hsad.anomalies.objects import find_objects
 from hsad.bench.calibration.backgrounds import BACKGROUND, LEFT_OUT, OBJECT, Background
-from hsad.bench.calibration.fit import fit_calibration, fit_prior, weights_of
+from hsad.bench.calibration.fit import fit_calibration, fit_least, fit_prior, weights_of
 
 __all__ = ["STATED", "Judged", "bank_of", "judge"]
 
@@ -22,6 +22,8 @@ STATED = (10.0, 3.0, 1.0)
 _MERGE = 2
 _FAMILY_WEIGHTS = {"native": 2.0, "synthetic": 0.5, "blurbin": 0.5, "space": 0.25, "striped": 0.25}
 """Weight of a family in the calibration, 1 for all others."""
+_COARSE = ("space", "striped")
+"""Families that are judged as scenes of coarse pixels."""
 
 
 @dataclass(frozen=True)
@@ -66,8 +68,8 @@ def bank_of(blank: Prior, scenes: Sequence[Background], ground: str | None = Non
 
 
 def judge(
-    blank: Prior, calibrating: Sequence[Background], judged: Sequence[Background]
-) -> tuple[tuple[float, float, float], tuple[Judged, ...]]:
+    blank: Prior, calibrating: Sequence[Background], judged: Sequence[Background], *, coarse: bool = False
+) -> tuple[tuple[float, float, float], Coarse | None, tuple[Judged, ...]]:
     """Judge scenes, each by the bank and the calibration of the other grounds.
 
     Parameters
@@ -77,11 +79,15 @@ def judge(
     calibrating : sequence of Background
         The scenes that the bank learns from, and others that calibrate it.
     judged : sequence of Background
+    coarse : bool
+        Whether scenes of coarse pixels have a least probability.
 
     Returns
     -------
     calibration : (3,) tuple of float
         Fitted to all grounds, each with the raw probabilities of the bank of the others.
+    coarse : Coarse or None
+        What else holds on scenes of coarse pixels, fitted in the same way to the bank's; None without such scenes.
     rows : tuple of Judged
     """
     grounds = dict.fromkeys(scene.ground for scene in [*calibrating, *judged])
@@ -90,8 +96,27 @@ def judge(
     others = {
         ground: replace(prior, calibration=_calibration(calibrating, raw, ground)) for ground, prior in priors.items()
     }
-    rows = tuple(_judged(scene, Posterior(others[scene.ground], scene.tail)) for scene in judged)
-    return _calibration(calibrating, raw, None), rows
+    seen = [scene for scene in calibrating if coarse and scene.learned and scene.family in _COARSE]
+    listed = [(scene.ground, _judged(scene, Posterior(others[scene.ground], scene.tail))) for scene in seen]
+    least = {ground: _least(listed, ground) for ground in [*grounds, None]} if listed else {}
+    rows = tuple(
+        _judged(scene, Posterior(others[scene.ground], scene.tail), least.get(scene.ground)) for scene in judged
+    )
+    overall = Coarse(least[None], _times(rows)) if least else None
+    return _calibration(calibrating, raw, None), overall, rows
+
+
+def _least(listed: Sequence[tuple[str, Judged]], ground: str | None) -> float:
+    """Return the least probability by the lists of all grounds but one."""
+    used = [row for where, row in listed if where != ground]
+    return fit_least([p for row in used for p in row.p_false], sum(sum(row.false) for row in used))
+
+
+def _times(rows: Sequence[Judged]) -> float:
+    """Return the number of false anomalies in the lists of spaceborne scenes over that stated."""
+    used = [row for row in rows if row.family in _COARSE]
+    stated = sum(sum(row.p_false) for row in used)
+    return round(sum(sum(row.false) for row in used) / stated, 2) if stated else 1.0
 
 
 def _calibration(
@@ -104,7 +129,7 @@ def _calibration(
     return fit_calibration(np.concatenate([raw[n] for n in used]), at_peaks, families, _FAMILY_WEIGHTS)
 
 
-def _judged(scene: Background, null: Posterior) -> Judged:
+def _judged(scene: Background, null: Posterior, least: float | None = None) -> Judged:
     labels, number = ndimage.label(scene.objects, np.ones((3, 3)))
     delivered, kept = [], []
     for rate in STATED:
@@ -116,6 +141,8 @@ def _judged(scene: Background, null: Posterior) -> Judged:
     places, scores = _found(scene, limit)
     counted = places != LEFT_OUT
     p_false = null.p_false(scores)[counted]
+    if least is not None and scene.family in _COARSE:
+        p_false = np.maximum(p_false, least)
     doubts = tuple(map(str, null.doubts(null.prior.parameters)))
     return Judged(
         scene.name, scene.family, number, tuple(rate * scene.units for rate in STATED), tuple(delivered), tuple(kept),

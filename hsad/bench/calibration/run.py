@@ -38,6 +38,9 @@ class _Settings:
         See `Prior`.
     rates : tuple of float
         Background peaks per 10⁴ pixels that reach each knot.
+    coarse : bool
+        Whether scenes of coarse pixels have a least probability: where spaceborne scenes have far more false anomalies
+        than stated otherwise.
     """
 
     log: bool
@@ -45,12 +48,13 @@ class _Settings:
     temper: float
     bound: float
     rates: tuple[float, ...]
+    coarse: bool = False
 
 
 _FEW_KNOTS = (70.0, 30.0, 10.0, 3.0)
 _MANY_KNOTS = (100.0, 40.0, 15.0, 5.0, 1.5)
 CALIBRATED = {
-    "auto": _Settings(log=False, many_objects=0.7, temper=0.1, bound=0.5, rates=_FEW_KNOTS),
+    "auto": _Settings(log=False, many_objects=0.7, temper=0.1, bound=0.5, rates=_FEW_KNOTS, coarse=True),
     "rx": _Settings(log=True, many_objects=0.0, temper=0.1, bound=0.0, rates=_FEW_KNOTS),
     "crd": _Settings(log=True, many_objects=1.0, temper=0.2, bound=0.0, rates=_MANY_KNOTS),
     "lrx": _Settings(log=True, many_objects=0.5, temper=0.2, bound=0.0, rates=_MANY_KNOTS),
@@ -61,7 +65,10 @@ _ROUGH_SETTINGS = {
         _Settings(log=True, many_objects=0.5, temper=0.2, bound=0.0, rates=_MANY_KNOTS),
         ("rx", "crd", "lrx"),
     ),
-    ROUGH[1]: (_Settings(log=False, many_objects=0.5, temper=0.2, bound=0.0, rates=_MANY_KNOTS), ("auto",)),
+    ROUGH[1]: (
+        _Settings(log=False, many_objects=0.5, temper=0.2, bound=0.0, rates=_MANY_KNOTS, coarse=True),
+        ("auto",),
+    ),
 }
 """The rough priors, and the detectors that they are pooled over."""
 
@@ -145,10 +152,14 @@ def run_calibration(
     return Calibration(priors, judged)
 
 
+def _settings(name: str) -> _Settings:
+    return _ROUGH_SETTINGS[name][0] if name in _ROUGH_SETTINGS else CALIBRATED[name]
+
+
 def blank_prior(name: str) -> Prior:
     """Return the prior of a detector, or a rough one, before its numbers are fitted."""
     rough = name in _ROUGH_SETTINGS
-    settings = _ROUGH_SETTINGS[name][0] if rough else CALIBRATED[name]
+    settings = _settings(name)
     none = np.empty(0)
     return Prior(
         method=name,
@@ -172,13 +183,14 @@ def blank_prior(name: str) -> Prior:
 def _prior(blank: Prior, scenes: Sequence[Background], draw: int) -> tuple[Prior, tuple[Judged, ...]]:
     """Return the prior of all grounds, calibrated by draw 0, and the rows that judge: those of a draw, and the bank."""
     calibrating = [scene for scene in scenes if scene.learned or _draw(scene) == 0]
-    calibration, rows = judge(blank, calibrating, [scene for scene in scenes if _draw(scene) in (None, draw)])
+    judging = [scene for scene in scenes if _draw(scene) in (None, draw)]
+    calibration, coarse, rows = judge(blank, calibrating, judging, coarse=_settings(blank.method).coarse)
     learned = [scene for scene in scenes if scene.learned]
     sources = tuple(
         {"name": s.name, "family": s.family, "ground": s.ground, "origin": s.origin, "weight": round(float(w), 5)}
         for s, w in zip(learned, weights_of(learned), strict=True)
     )
-    return replace(bank_of(blank, scenes), calibration=calibration, sources=sources), rows
+    return replace(bank_of(blank, scenes), calibration=calibration, coarse=coarse, sources=sources), rows
 
 
 def _draw(scene: Background) -> int | None:

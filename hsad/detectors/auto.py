@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -14,6 +13,7 @@ from hsad.detectors.base import Background, Scan
 from hsad.detectors.block import Block, narrowed, surroundings, widened
 from hsad.detectors.checks import above, at_least, each_at_least, odd_from
 from hsad.detectors.described import for_users
+from hsad.detectors.evidence.cached import cached
 from hsad.detectors.evidence.entered import Entered, Shares
 from hsad.detectors.evidence.scene import PATCH_RADIUS, Distances, distances_of, learnable
 from hsad.detectors.evidence.subspaces import Subspaces, projected, subspaces_of
@@ -326,17 +326,18 @@ class Auto(DualWindow):
         """Return the four squared distances from the scene at the core."""
         distances = evidence.distances
         assert distances is not None  # noqa: S101  the callers checked
-        return _cached(wide, "global", evidence, lambda: distances.at(wide, evidence.subspaces))
+        subspaces = evidence.subspaces
+        return cached(wide, wide.core, "global", subspaces, lambda block: distances.at(block, subspaces))
 
     def _spectral(self, wide: Block, evidence: Evidence) -> NDArray[np.float32]:
         """Return the objective of the purified representation at the core; NaN where the ring is too empty."""
         from hsad.kernels.ring.score import score_rings
 
-        def objective() -> NDArray[np.float64]:
-            near, components, weights = self._ring_problem(wide, evidence)
+        def objective(block: Block) -> NDArray[np.float64]:
+            near, components, weights = self._ring_problem(block, evidence)
             return score_rings(components, near.valid, near.core, self.window, self._task, weights=weights)
 
-        return _cached(wide, "spectral", evidence, objective)
+        return cached(wide, wide.core, "spectral", evidence.subspaces, objective)
 
     @property
     def _task(self) -> Task:
@@ -359,25 +360,15 @@ class Auto(DualWindow):
         """Return the smoothed contrast at the core and the rings around it."""
         from hsad.kernels.image.morphology import area_contrast
 
-        def contrast() -> NDArray[np.float64]:
-            subspaces = evidence.subspaces
-            components = projected(wide, subspaces.spatial, subspaces.mean @ subspaces.spatial)
-            contrasts = area_contrast(components, wide.valid, self.areas, _LEVELS)
+        subspaces = evidence.subspaces
+
+        def contrast(block: Block) -> NDArray[np.float64]:
+            components = projected(block, subspaces.spatial, subspaces.mean @ subspaces.spatial)
+            contrasts = area_contrast(components, block.valid, self.areas, _LEVELS)
             mean = np.exp(np.log(contrasts + _CONTRAST_FLOOR).mean(axis=0))
-            return smoothed(mean, wide.valid, self.smooth)[surroundings(wide, self.outer // 2)]
+            return smoothed(mean, block.valid, self.smooth)[surroundings(block, self.outer // 2)]
 
-        return _cached(wide, "spatial", evidence, contrast)
-
-
-def _cached(
-    block: Block, name: str, evidence: Evidence, values: Callable[[], NDArray[np.float64]]
-) -> NDArray[np.float32]:
-    """Return values from the block's cache if they belong to this evidence; else compute and store them."""
-    subspaces, known = block.cache.get(name, (None, None))
-    if known is None or not evidence.subspaces.equals(subspaces):
-        known = values().astype(np.float32)
-        block.cache[name] = (evidence.subspaces, known)
-    return np.asarray(known, dtype=np.float32)
+        return cached(wide, surroundings(wide, self.outer // 2), "spatial", subspaces, contrast)
 
 
 def _collected(together: Together | None) -> tuple[Any, ...]:

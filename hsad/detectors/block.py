@@ -120,6 +120,8 @@ class Block:
         The scene the block was cut from.
     cache : mutable mapping
         A cache for this block, which may last from one pass to the next. It may be empty at any time.
+    whole : Block or None
+        All of the scene as one block, with a cache that all parts of the scene may use.
     """
 
     window: Window
@@ -127,6 +129,7 @@ class Block:
     origin: tuple[int, int]
     scene: Scene
     cache: MutableMapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    whole: Block | None = field(default=None, compare=False, repr=False)
 
     @property
     def shape(self) -> tuple[int, int, int]:

@@ -38,6 +38,11 @@ _AROUND = 25
 _GUARD = 5
 """Sides, in pixels, of the window around a pixel whose detector names no ring, and of the part left out of it."""
 
+_SHARE = 4
+"""A block has about this many times the pixels whose evidence its one pixel needs; the others are their surroundings."""
+_MOST = 128 * 2**20
+"""Bytes of the spectra of the largest scene whose evidence is computed as a whole."""
+
 
 @dataclass(frozen=True, eq=False)
 class Explainer:
@@ -46,6 +51,7 @@ class Explainer:
     job: Job
     learned: Learned
     namer: Namer | None = None
+    whole: Block | None = None
 
     def at(self, row: int, col: int) -> Explanation:
         """Return why a pixel scores as it does.
@@ -93,13 +99,16 @@ class Explainer:
     def _block(self, row: int, col: int, halo: int) -> Block:
         source = self.job.scene.source
         rows, cols = (clamped(at, at + 1, size, halo) for at, size in ((row, source.shape[0]), (col, source.shape[1])))
-        spectra, valid = source.spectra(source.read(rows, cols), rows, cols)
+        if self.whole is None:
+            spectra, valid = source.spectra(source.read(rows, cols), rows, cols)
+        else:
+            spectra, valid = np.ascontiguousarray(self.whole.spectra[rows, cols]), self.whole.valid[rows, cols]
         core = (
             slice(row - rows.start, row - rows.start + 1),
             slice(col - cols.start, col - cols.start + 1),
         )
         scene = BlockScene(0, source.shape[0], source.shape[1])
-        return Block(InMemory(spectra, valid), core, (rows.start, cols.start), scene)
+        return Block(InMemory(spectra, valid), core, (rows.start, cols.start), scene, whole=self.whole)
 
     def _compared(self, row: int, col: int, reason: Reason) -> tuple[NDArray[np.float64], NDArray[np.float64], str]:
         """Return mean and spread of the pixels that the figure shows beside the pixel, and in words which they are."""
@@ -125,13 +134,44 @@ class Explainer:
 
 @contextlib.contextmanager
 def explainer(
-    cube: Any, method: Any, parameters: Mapping[str, Any], library: Any = None, learned: Learned | None = None
+    cube: Any,
+    method: Any,
+    parameters: Mapping[str, Any],
+    library: Any = None,
+    *,
+    learned: Learned | None = None,
+    pixels: int = 1,
 ) -> Iterator[Explainer]:
-    """Yield an explainer after a method has learned a scene; `learned` is what it learned of the scene before."""
+    """Yield an explainer after a method has learned a scene.
+
+    Parameters
+    ----------
+    cube, method, parameters
+        As for `hsad.detect`.
+    library : Library or path, optional
+    learned : Learned, optional
+        What the method learned of this scene before.
+    pixels : int
+        Number of pixels that will be explained. Where their surroundings are more than a small scene, its evidence is
+        computed once, and not again for each of them.
+    """
     opened = library if library is None or isinstance(library, Library) else Library.open(library)
     with prepared(cube, Request.of(method, parameters)) as job:
         known = job.learn() if learned is None else learned
-        yield Explainer(job.in_memory(), known, None if opened is None else namer_of(job, opened))
+        held = job.in_memory()
+        whole = _whole(held, known.detector.halo, pixels)
+        yield Explainer(held, known, None if opened is None else namer_of(job, opened), whole)
+
+
+def _whole(job: Job, halo: int, pixels: int) -> Block | None:
+    """Return the scene as one block if it is small, and has fewer pixels than the blocks around some of its pixels."""
+    rows, cols, bands = job.scene.source.shape
+    around = min(rows, 2 * halo + 1) * min(cols, 2 * halo + 1)
+    if rows * cols > pixels * around / _SHARE or rows * cols * bands * np.dtype(np.float64).itemsize > _MOST:
+        return None
+    everything = slice(0, rows), slice(0, cols)
+    window = InMemory(*job.scene.source.spectra(job.scene.source.read(*everything), *everything))
+    return Block(window, everything, (0, 0), BlockScene(0, rows, cols))
 
 
 def explain(

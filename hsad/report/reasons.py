@@ -65,7 +65,9 @@ def explained(
     method, parameters = scores.method, {**scores.parameters, **account.options}
     if "background" in account.options:
         method, parameters = "", dict(account.options)
-    with explainer(account.scene, method or None, parameters, library, account.learned) as ready:
+    with explainer(
+        account.scene, method or None, parameters, library, learned=account.learned, pixels=len(records)
+    ) as ready:
         for record in records:
             row, col = record["row"], record["col"]
             try:

@@ -278,3 +278,16 @@ def test_parameters_are_called_as_users_call_them():
         hsad.CRD(scor="objective")
     assert issubclass(hsad.CRD, Detector)
     assert type(Detector).__name__ == "ABCMeta"
+
+
+@pytest.mark.parametrize("options", [{}, {"flatten": 0.0}], ids=str)
+def test_an_account_is_the_same_whether_one_pixel_is_explained_or_many(options):
+    cube = hsad.make_scene(rows=70, cols=80, bands=20, seed=3).cube
+    places = [(0, 0), (35, 41), (69, 79), (12, 70)]
+    with explainer(cube, "auto", options, pixels=len(places)) as many, explainer(cube, "auto", options) as alone:
+        assert (many.whole is None, alone.whole is None) == (False, True)
+        for row, col in places:
+            found, expected = many.at(row, col), alone.at(row, col)
+            assert (found.score, found.reason.sentence) == (expected.score, expected.reason.sentence)
+            np.testing.assert_array_equal(found.reason.contributions, expected.reason.contributions)
+            np.testing.assert_array_equal(found.spectrum, expected.spectrum)

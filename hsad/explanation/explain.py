@@ -39,7 +39,7 @@ _GUARD = 5
 """Sides, in pixels, of the window around a pixel whose detector names no ring, and of the part left out of it."""
 
 _SHARE = 4
-"""A block has about this many times the pixels whose evidence its one pixel needs; the others are their surroundings."""
+"""A block has about this many times the pixels whose evidence its one pixel needs."""
 _MOST = 128 * 2**20
 """Bytes of the spectra of the largest scene whose evidence is computed as a whole."""
 

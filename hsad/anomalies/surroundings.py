@@ -161,4 +161,7 @@ def with_spectra(anomalies: Anomalies, scores: ScoreMap, scene: Scene, threshold
 
 def _short(values: NDArray[np.float64]) -> list[float | None]:
     """Return numbers with six digits, None for NaN and infinity."""
-    return [float(f"{value:.6g}") if np.isfinite(value) else None for value in values]
+    return [
+        float(f"{value:.6g}") if known else None
+        for value, known in zip(values.tolist(), np.isfinite(values).tolist(), strict=True)
+    ]

@@ -64,7 +64,9 @@ def contrast_stretches(contrast: NDArray[np.float64], place: NDArray[np.float64]
     size = np.abs(values)
     if len(size) >= _MANY:
         padded = np.pad(size, 1, mode="edge")
-        size = np.minimum(size, np.median([padded[:-2], padded[1:-1], padded[2:]], axis=0).max())
+        before, here, after = padded[:-2], padded[1:-1], padded[2:]
+        median = np.maximum(np.minimum(before, here), np.minimum(np.maximum(before, here), after))
+        size = np.minimum(size, median.max())
     level = _LEVEL * float(size.max(initial=0.0))
     if not level > 0:
         return []

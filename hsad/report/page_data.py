@@ -106,7 +106,7 @@ def page_data(
         "boxes": [_box(rings) for rings in shapes],
         "outlines": [feature["geometry"] for collection in collections for feature in collection["features"]],
         "coordinates": {name: collections[0][name] for name in ("crs", "remark") if name in collections[0]},
-        "axis": [_short(value) for value in axis],
+        "axis": _list(axis),
         "axis_name": axis_name,
         "breaks": line_breaks(axis).tolist(),
         "overlap": bool((np.diff(axis) <= 0).any()),
@@ -215,9 +215,9 @@ def _reason(why: Explanation, scene: Scene) -> dict[str, Any]:
     }
 
 
-def _short(value: float) -> float | None:
-    return float(f"{value:.4g}") if np.isfinite(value) else None
-
-
 def _list(values: NDArray[np.float64]) -> list[float | None]:
-    return [_short(float(value)) for value in values]
+    """Return numbers with four digits, None for NaN and infinity."""
+    return [
+        float(f"{value:.4g}") if known else None
+        for value, known in zip(values.tolist(), np.isfinite(values).tolist(), strict=True)
+    ]

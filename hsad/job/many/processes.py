@@ -25,7 +25,8 @@ from hsad.errors import HsadError, HsadWarning
 __all__ = ["side_by_side"]
 
 _TASKS = 50
-"""Tasks of a process, after which a new one takes its place: a survey leaves 1.5 MB of memory in use."""
+"""Tasks of a process, after which a new one takes its place. A survey leaves .2 MB of memory in use, and 4 MB of
+figures that Python collects some time later."""
 
 
 def side_by_side(function: Callable[[Any], Any], tasks: Sequence[Any], at_once: int) -> Iterator[Any]:

@@ -85,6 +85,7 @@ def detect(
     result = detect_to_file(named[0], output, method, save_background=save_background, **options)
     if plot is not None:
         from hsad.anomalies.decide import choose_anomalies
+        from hsad.anomalies.headline import headline
         from hsad.anomalies.opened import Scene, open_scores, window_origin
         from hsad.anomalies.options import ListOptions
         from hsad.job.options import RunOptions
@@ -93,13 +94,8 @@ def detect(
         scores = open_scores(output)
         run, _ = RunOptions.split(options)
         scene = Scene.of(named[0], scores.grid, window_origin(run), run)
-        plot_quicklook(
-            scores,
-            scene,
-            plot,
-            anomalies=choose_anomalies(scores, None, ListOptions()),
-            overwrite=options["overwrite"],
-        )
+        found = choose_anomalies(scores, None, ListOptions())
+        plot_quicklook(scores, scene, plot, anomalies=found, title=headline(found), overwrite=options["overwrite"])
     remarks(result.remarks)
     if as_json:
         print_json(result)

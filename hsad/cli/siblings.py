@@ -47,7 +47,7 @@ __all__ = ["find", "limits"]
 @click.option("--fills", metavar="F,F,...", help="Shares of a pixel that implants cover, above 0 and up to 1.")
 @click.option("--sizes", metavar="N,N,...", help="Sizes of implants in pixels.")
 @click.option("--objects", type=int, default=100, show_default=True, help="Implants for each fill and size.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Number from which places and shapes are drawn.")
+@click.option("--draw", type=int, default=0, show_default=True, help="Number from which places and shapes are drawn.")
 @overwrite_option
 @json_option
 def limits(
@@ -58,7 +58,7 @@ def limits(
     fills: str | None,
     sizes: str | None,
     objects: int,
-    seed: int,
+    draw: int,
     overwrite: bool,
     as_json: bool,
     **options: Any,
@@ -84,7 +84,7 @@ def limits(
         fills=chosen_fills,
         sizes=_numbers("--sizes", sizes),
         objects=objects,
-        seed=seed,
+        draw=draw,
         raster=raster,
         overwrite=overwrite,
         progress=progress(),

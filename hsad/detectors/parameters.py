@@ -28,6 +28,7 @@ TAKEN = frozenset(
         *("scene", "scenes", "cube", "cubes", "folder", "method", "output", "plot", "save_background", "overwrite"),
         *("restart", "log", "json", "as_json", "open", "open_it", "quiet", "debug", "help"),
         *("decide", "rule", "false_objects", "per", "pfa", "fdr", "threshold", "clean_region", "min_pixels", "merge"),
+        *("library", "kinds", "at_once"),
     }
 )
 

@@ -63,7 +63,7 @@ def fill_for_cosine(white: NDArray[np.float64], query: NDArray[np.float64], cosi
     Examples
     --------
     >>> import numpy as np
-    >>> fill_for_cosine(np.array([[0.0, 1.0], [3.0, 0.0]]), np.array([9.0, 0.0]), 0.5**0.5).tolist()
+    >>> fill_for_cosine(np.array([[0.0, 1.0], [3.0, 0.0]]), np.array([9.0, 0.0]), 0.5**0.5).round(6).tolist()
     [0.1, 0.0]
     """
     length = float(np.linalg.norm(query))

@@ -134,7 +134,7 @@ def limits(
     fills: Sequence[float] | None = None,
     sizes: Sequence[float] | None = None,
     objects: int = 100,
-    seed: int = 0,
+    draw: int = 0,
     decide: ThresholdOptions | None = None,
     raster: str | Path | None = None,
     overwrite: bool = False,
@@ -158,8 +158,8 @@ def limits(
         other than one pixel need implants, so they are left out unless they are named here.
     objects : int
         Number of implanted objects for each fill and size: with 100 of them a share is true to 5 %, with 400 to 2.5 %.
-    seed : int
-        Of places, shapes and brightness.
+    draw : int
+        Number from which places, shapes and brightness are drawn.
     decide : ThresholdOptions, optional
         How the list is made; the default list without it.
     raster : path, optional
@@ -227,7 +227,7 @@ def limits(
             chosen_sizes = list(SIZES)
         if chosen_sizes:
             spectra = materials_of(job) if spectrum is None else [spectrum]
-            trial = Trial(job, spectra, score_map, threshold, decided, np.random.default_rng(seed))
+            trial = Trial(job, spectra, score_map, threshold, decided, np.random.default_rng(draw))
             points += trial.points(chosen_fills, chosen_sizes, objects)
     points.sort(key=lambda point: (point.size, point.fill))
     return Missed(name, named, tuple(points), threshold.value, smallest)

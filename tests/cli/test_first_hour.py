@@ -94,7 +94,9 @@ def test_plot_shows_the_scene_beside_the_scores(scene, tmp_path, hsad_run, regio
         assert scores.images[0].get_array().shape == raster.shape
     assert picture.images[0].get_array().shape[:2] == scores.images[0].get_array().shape
     assert picture.get_xlabel() == "Easting, m (EPSG:32632)"
-    assert "percentiles 50 to 99.9" in bar.get_ylabel() + bar.get_xlabel()
+    assert figure.get_suptitle().replace("\n", " ") == hsad.headline(hsad.polygons(tmp_path / "s.tif"))
+    ticks = [label.get_text() for label in (*bar.get_yticklabels(), *bar.get_xticklabels())]
+    assert any("in 10 are background)" in text for text in ticks)
     status, _, err = hsad_run(*arguments, "--overwrite", "--plot", tmp_path / "map.jpg")
     assert (status, "map.jpg" in err) == (1, True)
 

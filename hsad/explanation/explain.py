@@ -20,7 +20,7 @@ from hsad.detectors.block import Scene as BlockScene
 from hsad.errors import DataError, ParameterError
 from hsad.explanation.absorption import absorptions
 from hsad.explanation.explanation import THE_SCENE, Explanation
-from hsad.explanation.names import Namer, namer_of
+from hsad.explanation.names import AROUND, Namer, is_background, namer_of
 from hsad.job.job import Job
 from hsad.job.options import SceneOptions
 from hsad.job.prepare import prepared
@@ -33,10 +33,6 @@ if TYPE_CHECKING:
     from hsad.job.learned import Learned
 
 __all__ = ["Explainer", "explain", "explain_scores", "explainer", "of_anomaly", "similar"]
-
-_AROUND = 25
-_GUARD = 5
-"""Sides, in pixels, of the window around a pixel whose detector names no ring, and of the part left out of it."""
 
 _SHARE = 4
 """A block has about this many times the pixels whose evidence its one pixel needs."""
@@ -124,12 +120,9 @@ class Explainer:
         """Return the spectra of the pixels around a pixel: the detector's ring, or a window without its middle."""
         if reason.ring is not None and reason.ring.shape[1] == len(self.learned.bands):
             return reason.ring
-        block = self._block(row, col, _AROUND // 2)
-        away = np.ones(block.valid.shape, dtype=np.bool_)
-        guard = _GUARD // 2
-        up, left = block.core[0].start, block.core[1].start
-        away[max(0, up - guard) : up + guard + 1, max(0, left - guard) : left + guard + 1] = False
-        return block.spectra[block.valid & away]
+        block = self._block(row, col, AROUND // 2)
+        place = block.core[0].start, block.core[1].start
+        return block.spectra[block.valid & is_background(block.valid.shape, *place)]
 
 
 @contextlib.contextmanager

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from hsad.kernels.summaries import Moments
     from hsad.readers.libraries.library import Library
 
-__all__ = ["Hint", "Namer", "Naming", "namer_of", "with_names"]
+__all__ = ["AROUND", "Hint", "Namer", "Naming", "is_background", "namer_of", "with_names"]
 
 GAINS = (0.4, 0.55, 0.7, 0.85, 1.0, 1.15, 1.3, 1.6, 2.0)
 """Brightness of a library spectrum in the scene, as multiples of its own: illumination, slope, grain size."""
@@ -62,8 +62,11 @@ _NEAREST = 3
 _NAMED = 200
 """Most places of a list that get a name."""
 
-_AROUND, _GUARD = 25, 2
-"""Side of the window around a place, and pixels on each side of it that are no background."""
+AROUND = 25
+"""Side in pixels of the window around a place from which its background is taken."""
+
+_GUARD = 2
+"""Pixels on each side of a place that are no background."""
 
 
 @dataclass(frozen=True)
@@ -352,10 +355,16 @@ def with_names(anomalies: Anomalies, scene: Scene, library: Library, engine: Eng
     texts = np.full(len(anomalies), None, dtype=object)
     for place in range(min(_NAMED, len(anomalies))):
         row, col = int(anomalies.columns["row"][place]), int(anomalies.columns["col"][place])
-        rows, cols = scene.window(row, col, _AROUND)
+        rows, cols = scene.window(row, col, AROUND)
         spectra, valid = scene.spectra(rows, cols)
         row, col = row - rows.start, col - cols.start
-        away = valid.copy()
-        away[max(0, row - _GUARD) : row + _GUARD + 1, max(0, col - _GUARD) : col + _GUARD + 1] = False
+        away = valid & is_background(valid.shape, row, col)
         texts[place] = namer.name(spectra[row, col], spectra[away]).phrase
     return anomalies.with_columns(most_like=texts)
+
+
+def is_background(shape: tuple[int, ...], row: int, col: int) -> NDArray[np.bool_]:
+    """Return which pixels of a window are background of the pixel at a place: all but those next to it."""
+    background = np.ones(shape, dtype=np.bool_)
+    background[max(0, row - _GUARD) : row + _GUARD + 1, max(0, col - _GUARD) : col + _GUARD + 1] = False
+    return background

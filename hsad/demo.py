@@ -105,7 +105,8 @@ def run_demo(folder: Path, *, overwrite: bool = False, progress: Any = None) -> 
         "folder": str(folder),
         "headline": surveyed["headline"],
         "report": surveyed["report"],
-        "files": sorted(path.name for path in folder.iterdir() if path.is_file()),
+        # Not the hidden mark of an unfinished command, which lies there until the command ends.
+        "files": sorted(path.name for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")),
         "targets": len(scene.targets),
         "valid": int(np.count_nonzero(truth >= 0)),
         "methods": rows,

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import hsad
+from hsad.manual import CONTENTS
 
 PACKAGE = Path(hsad.__file__).parent
 
@@ -279,11 +280,14 @@ def test_the_readme_is_short_and_names_every_room():
     assert {name for name in rooms if not re.search(rf"[`/]{name}`", table)} == set()
 
 
-def test_pages_of_the_manual_have_titles_and_are_named_where_one_reads_on():
-    text = (PACKAGE.parent / "README.md").read_text()
-    for path in (PACKAGE / "manual").glob("*.md"):
-        assert path.read_text().startswith("# "), path
-        assert f"`{path.stem}`" in text, f"{path} is not in the README's list of topics"
+def test_pages_of_the_manual_have_titles_and_are_in_its_contents():
+    folder = PACKAGE / "manual"
+    pages = {str(path.relative_to(folder)) for path in folder.rglob("*.md")}
+    assert pages == {f"{room}/{topic}.md" for room, topics in CONTENTS.items() for topic in topics}
+    topics = [topic for pages in CONTENTS.values() for topic in pages]
+    assert len(set(topics)) == len(topics)
+    for path in pages:
+        assert (folder / path).read_text(encoding="utf-8").startswith("# "), path
 
 
 #: Words that once had a meaning only here, and the words of the field in their place.

@@ -29,7 +29,7 @@ from hsad.manual import topics
 from hsad.products import write_envi
 
 ROOT = Path(hsad.__file__).parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "hsad" / "manual").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "hsad" / "manual").rglob("*.md"))]
 FENCE = re.compile(r"^ *```(\w*)\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
 
 #: The address of the scheduler in the manual.

@@ -7,16 +7,16 @@ import subprocess
 import sys
 import zipfile
 from importlib.metadata import EntryPoint
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 import hsad
 from hsad.errors import SceneError, SceneWarning
+from hsad.manual import path_of
 from hsad.readers import all_readers, registry
 
-MANUAL = Path(hsad.__file__).parent / "manual" / "adding-a-reader.md"
+MANUAL = path_of("adding-a-reader")
 
 # What a wheel holds besides the module; pip fills in the rest.
 WHEEL = {

@@ -96,6 +96,7 @@ ROOMS = {
         "explanation", "files", "job", "manual", "plot", "products", "progress", "readers", "report", "scene",
         "siblings",
     },
+    "cli.shell": {"catalog", "detectors", "files", "job.options", "manual", "errors"},
     "__main__": {"cli"},
 }  # fmt: skip
 

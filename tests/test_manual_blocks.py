@@ -24,7 +24,7 @@ from distributed import Client
 
 import hsad
 from hsad.cli import run
-from hsad.cli.commands import hsad as program
+from hsad.cli.program import hsad as program
 from hsad.manual import topics
 from hsad.products import write_envi
 

@@ -16,10 +16,10 @@ from typing import TextIO
 
 import click
 
-from hsad.cli.commands import hsad
-from hsad.cli.errors import told
-from hsad.cli.interrupt import answered_at_once
-from hsad.cli.terminal import echo
+from hsad.cli.program import hsad
+from hsad.cli.shell.errors import told
+from hsad.cli.shell.interrupt import answered_at_once
+from hsad.cli.shell.terminal import echo
 from hsad.errors import HsadWarning
 from hsad.job.environment import check_environment
 

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from hsad import __version__
-from hsad.cli.completion import OutputName, TextOrFile, one_of
-from hsad.cli.errors import NAMED_METHOD, Interrupted
 from hsad.cli.repeated import with_each_flag
-from hsad.cli.terminal import QUIET, Lines, echo_block, is_quiet, outcome
+from hsad.cli.shell.completion import OutputName, TextOrFile, one_of
+from hsad.cli.shell.errors import NAMED_METHOD, Interrupted
+from hsad.cli.shell.terminal import QUIET, Lines, echo_block, is_quiet, outcome
 from hsad.errors import OutputError
 from hsad.files import command_files
 
@@ -339,7 +339,7 @@ def progress(log: str | None = None) -> Callable[..., Any] | None:
     OutputError
         When the file cannot be opened, or is anything but a log.
     """
-    from hsad.cli.log import LogFile
+    from hsad.cli.shell.log import LogFile
     from hsad.progress import LOGGER, all_of, bar, log_lines
 
     ways: list[Callable[..., Any]] = []

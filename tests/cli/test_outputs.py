@@ -15,8 +15,8 @@ import rasterio
 
 import hsad
 from hsad.cli import run
-from hsad.cli.commands import hsad as program
 from hsad.cli.options import OUTPUT
+from hsad.cli.program import hsad as program
 from hsad.errors import OutputError
 from hsad.files import check_output
 from hsad.products import write_envi

@@ -205,8 +205,8 @@ def test_a_parameter_may_not_be_called_as_an_option_of_every_run(scene, tmp_path
 
     import click
 
-    from hsad.cli.decisions import survey
-    from hsad.cli.detect import detect
+    from hsad.cli.commands.decisions import survey
+    from hsad.cli.commands.detect import detect
     from hsad.cli.options import parameters_by_name
     from hsad.detectors.parameters import TAKEN
     from hsad.job.batch import detect_many

@@ -31,7 +31,7 @@ SECONDS, GIGABYTES = 10.0, 6.0  # of the processor; of memory
 def one(kind: str, number: int, folder: Path) -> tuple[str, str]:
     """Return the verdict on a file, and the message."""
     from hostile.corpora import build
-    from hsad.cli.errors import told
+    from hsad.cli.shell.errors import told
     from hsad.errors import HsadError
 
     path = build(kind, number, folder)

@@ -13,7 +13,7 @@ import pytest
 from processes import hsad, running, wait_for, write_scene
 
 from hsad.cli import run
-from hsad.cli.log import open_log
+from hsad.cli.shell.log import open_log
 from hsad.errors import OutputError
 from hsad.files import check_output, publish, staging, whole_file
 from hsad.plot import plot_roc, plot_scores
@@ -285,7 +285,7 @@ def test_logs_grow_and_nothing_else_does(tmp_path, planted):
 @posix
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
 def test_a_log_that_cannot_grow_does_not_end_the_run(scene, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("hsad.cli.log.open_log", lambda _: os.open("/dev/full", os.O_WRONLY))
+    monkeypatch.setattr("hsad.cli.shell.log.open_log", lambda _: os.open("/dev/full", os.O_WRONLY))
     assert detect(scene, tmp_path / "s.tif", "--log", tmp_path / "log") == 0
     said = capsys.readouterr()
     assert said.err.count("no more lines go to the log (No space left on device)") == 1

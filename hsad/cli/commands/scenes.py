@@ -8,7 +8,6 @@ from typing import Any
 
 import click
 
-from hsad.cli.completion import scene_names
 from hsad.cli.options import (
     OUTPUT,
     HsadCommand,
@@ -20,7 +19,8 @@ from hsad.cli.options import (
     taken_out,
     with_options,
 )
-from hsad.cli.terminal import echo, outcome
+from hsad.cli.shell.completion import scene_names
+from hsad.cli.shell.terminal import echo, outcome
 from hsad.job.options import SceneOptions
 
 __all__ = ["catalog", "convert", "info"]

@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hsad.anomalies.options import NamingOptions
-from hsad.cli.completion import detector_names
-from hsad.cli.detect import run_options
-from hsad.cli.interrupt import keeps
+from hsad.cli.commands.detect import run_options
 from hsad.cli.options import (
     OUTPUT,
     DetectCommand,
@@ -24,7 +22,9 @@ from hsad.cli.options import (
     with_options,
 )
 from hsad.cli.repeated import with_each_flag
-from hsad.cli.terminal import echo, echo_block, outcome
+from hsad.cli.shell.completion import detector_names
+from hsad.cli.shell.interrupt import keeps
+from hsad.cli.shell.terminal import echo, echo_block, outcome
 from hsad.job.options import RunOptions
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 
-from hsad.cli.terminal import echo
+from hsad.cli.shell.terminal import echo
 
 __all__ = ["answered_at_once", "keeps"]
 

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hsad.cli.completion import detector_names
-from hsad.cli.interrupt import keeps
 from hsad.cli.options import (
     OUTPUT,
     DetectCommand,
@@ -19,7 +17,9 @@ from hsad.cli.options import (
     progress,
     remarks,
 )
-from hsad.cli.terminal import echo, outcome
+from hsad.cli.shell.completion import detector_names
+from hsad.cli.shell.interrupt import keeps
+from hsad.cli.shell.terminal import echo, outcome
 
 if TYPE_CHECKING:
     from hsad.job.files import RunOutcome
@@ -135,7 +135,7 @@ def _detect_many(
     as_json: bool,
 ) -> None:
     """Score scenes into a folder, with a line for each and a summary; status 1 if any failed."""
-    from hsad.cli.errors import told
+    from hsad.cli.shell.errors import told
     from hsad.errors import ParameterError
     from hsad.job.batch import detect_many
 

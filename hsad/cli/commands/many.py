@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hsad.cli.errors import told
 from hsad.cli.options import print_json, progress, remarks
-from hsad.cli.terminal import echo, outcome
+from hsad.cli.shell.errors import told
+from hsad.cli.shell.terminal import echo, outcome
 
 if TYPE_CHECKING:
     from hsad.job.many.parts import Done

@@ -5,13 +5,13 @@ from __future__ import annotations
 import click
 
 from hsad import __version__
-from hsad.cli.about import bench, completion, demo, doctor, manual, methods
-from hsad.cli.decisions import explain, report, review, survey, threshold
-from hsad.cli.detect import detect
+from hsad.cli.commands.about import bench, completion, demo, doctor, manual, methods
+from hsad.cli.commands.decisions import explain, report, review, survey, threshold
+from hsad.cli.commands.detect import detect
+from hsad.cli.commands.scenes import catalog, convert, info
+from hsad.cli.commands.scores import compare, evaluate
+from hsad.cli.commands.siblings import find, limits
 from hsad.cli.options import HsadGroup
-from hsad.cli.scenes import catalog, convert, info
-from hsad.cli.scores import compare, evaluate
-from hsad.cli.siblings import find, limits
 
 __all__ = ["hsad"]
 

@@ -8,8 +8,6 @@ from typing import Any
 
 import click
 
-from hsad.cli.completion import detector_names
-from hsad.cli.errors import told
 from hsad.cli.options import (
     OUTPUT,
     HsadCommand,
@@ -21,7 +19,9 @@ from hsad.cli.options import (
     taken_out,
     with_options,
 )
-from hsad.cli.terminal import echo, echo_block, outcome
+from hsad.cli.shell.completion import detector_names
+from hsad.cli.shell.errors import told
+from hsad.cli.shell.terminal import echo, echo_block, outcome
 from hsad.job.options import RunOptions
 
 __all__ = ["compare", "evaluate"]

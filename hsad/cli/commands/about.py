@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from hsad.cli.completion import SHELLS, completion_script, detector_names, topic_names
 from hsad.cli.options import OUTPUT, HsadCommand, json_option, overwrite_option, print_json, progress
-from hsad.cli.terminal import echo, echo_block, outcome
+from hsad.cli.shell.completion import SHELLS, completion_script, detector_names, topic_names
+from hsad.cli.shell.terminal import echo, echo_block, outcome
 from hsad.errors import ParameterError
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from typing import Any
 import click
 
 from hsad.anomalies.options import FORMATS, ListOptions, NamingOptions
-from hsad.cli.detect import run_options
-from hsad.cli.many import report_all, survey_all, threshold_all
+from hsad.cli.commands.detect import run_options
+from hsad.cli.commands.many import report_all, survey_all, threshold_all
 from hsad.cli.options import (
     OUTPUT,
     DetectCommand,
@@ -23,7 +23,7 @@ from hsad.cli.options import (
     taken_out,
     with_options,
 )
-from hsad.cli.terminal import echo, outcome
+from hsad.cli.shell.terminal import echo, outcome
 from hsad.job.options import ManyOptions, SceneOptions
 
 __all__ = ["explain", "report", "review", "survey", "threshold"]

@@ -1,0 +1,1 @@
+"""What the program and the shell say to each other: printed lines, logs, errors, interruptions, completion."""

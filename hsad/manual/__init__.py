@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hsad.errors import ParameterError
 
-__all__ = ["CONTENTS", "page", "path_of", "topics"]
+__all__ = ["CONTENTS", "page", "path_of", "section_title", "topics", "topics_of"]
 
 #: The folders of the manual and their pages, in the order in which one reads them.
 CONTENTS: dict[str, tuple[str, ...]] = {
@@ -22,12 +22,26 @@ CONTENTS: dict[str, tuple[str, ...]] = {
     "project": ("contributing", "adding-a-detector", "adding-a-reader", "changing-a-kernel"),
 }  # fmt: skip
 
+#: Folders of translations: their pages have the folder in the name of the topic, since their files have the names of
+#: the pages that they translate.
+_TRANSLATIONS = {"ja": "日本語"}
+
 _FOLDER = Path(__file__).parent
 
 
 def topics() -> dict[str, str]:
     """Return the titles of all pages by topic, in the order in which one reads them."""
-    return {topic: _title(path_of(topic)) for pages in CONTENTS.values() for topic in pages}
+    return {topic: _title(path) for topic, path in _paths().items()}
+
+
+def topics_of(folder: str) -> dict[str, str]:
+    """Return the titles of the pages in a folder of `CONTENTS` by topic."""
+    return {topic: _title(path) for topic, path in _paths().items() if path.parent.name == folder}
+
+
+def section_title(folder: str) -> str:
+    """Return the heading of a folder of `CONTENTS`."""
+    return _TRANSLATIONS.get(folder, folder.capitalize())
 
 
 def path_of(topic: str) -> Path:
@@ -38,17 +52,16 @@ def path_of(topic: str) -> Path:
     ParameterError
         If there is no page on this topic; the message names the nearest topic, and all.
     """
-    for folder, pages in CONTENTS.items():
-        if topic in pages:
-            return _FOLDER / folder / f"{topic}.md"
-    known = [topic for pages in CONTENTS.values() for topic in pages]
-    near = difflib.get_close_matches(topic.lower(), known, n=1, cutoff=0.5)
+    paths = _paths()
+    if topic in paths:
+        return paths[topic]
+    near = difflib.get_close_matches(topic.lower(), paths, n=1, cutoff=0.5)
     hint = f" (did you mean {near[0]!r}?)" if near else ""
-    raise ParameterError(f"no page of the manual on {topic!r}{hint}; there are {', '.join(known)}")
+    raise ParameterError(f"no page of the manual on {topic!r}{hint}; there are {', '.join(paths)}")
 
 
 def page(topic: str) -> str:
-    """Return the text of a page.
+    """Return the text of a page, in Markdown.
 
     Raises
     ------
@@ -56,6 +69,15 @@ def page(topic: str) -> str:
         If there is no page on this topic; the message names the nearest topic, and all.
     """
     return path_of(topic).read_text(encoding="utf-8")
+
+
+def _paths() -> dict[str, Path]:
+    """Return the files of all pages by topic."""
+    return {
+        f"{folder}/{name}" if folder in _TRANSLATIONS else name: _FOLDER / folder / f"{name}.md"
+        for folder, names in CONTENTS.items()
+        for name in names
+    }
 
 
 def _title(path: Path) -> str:

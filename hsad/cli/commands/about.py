@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import click
 
@@ -32,15 +33,64 @@ __all__ = ["bench", "completion", "demo", "doctor", "manual", "methods"]
 
 @click.command(cls=HsadCommand, name="help")
 @click.argument("topic", required=False, shell_complete=topic_names)
-def manual(topic: str | None) -> None:
-    """Show the page of the manual on TOPIC, or list the topics."""
-    from hsad.manual import page, topics
+@click.option("--search", "word", metavar="WORD", help="List the places of the manual that hold this word.")
+def manual(topic: str | None, word: str | None) -> None:
+    """Show the page of the manual on TOPIC, or list the topics.
 
-    if topic is not None:
-        click.echo_via_pager(page(topic))
-        return
-    for name, title in topics().items():
-        echo(f"{name:20} {title}")
+    If TOPIC is no page but a command, it shows what --help says about this command.
+    """
+    from hsad.manual import topics
+
+    commands = cast("click.Group", click.get_current_context().find_root().command).commands
+    if word is not None:
+        if topic is not None:
+            raise ParameterError(f"--search looks through all pages: leave {topic!r} out")
+        click.echo_via_pager(_places(word))
+    elif topic is not None and topic in commands and topic not in topics():
+        echo_block(commands[topic].get_help(click.Context(commands[topic], info_name=f"hsad {topic}")))
+    elif topic is not None:
+        from hsad.manual.terminal import rendered
+
+        click.echo_via_pager(rendered(topic, width=_width()))
+    else:
+        echo_block(_contents())
+
+
+def _width() -> int:
+    """Return the number of columns for text: those of the terminal, but not so many that lines are hard to read."""
+    return min(max(shutil.get_terminal_size().columns, 40), 100)
+
+
+def _contents() -> str:
+    """Return the titles of all pages, section by section."""
+    from hsad.manual import CONTENTS, section_title, topics, topics_of
+    from hsad.manual.columns import padded, wrapped
+
+    room = max(map(len, topics())) + 4
+    lines: list[str] = []
+    for folder in CONTENTS:
+        lines += [section_title(folder)]
+        for topic, title in topics_of(folder).items():
+            first, *rest = wrapped(title, _width() - room)
+            lines += [padded(f"  {topic}", room) + first, *(" " * room + line for line in rest)]
+        lines += [""]
+    lines += ["hsad help TOPIC shows a page, hsad help --search WORD the places of a word."]
+    return "\n".join(lines)
+
+
+def _places(word: str) -> str:
+    """Return the places of the manual that hold a word: the topic and the heading, and below them the lines."""
+    from hsad.manual.search import search
+
+    lines: list[str] = []
+    above = ""
+    for hit in search(word):
+        place = f"{hit.topic}: {hit.heading}"
+        if place != above:
+            lines += [place]
+        lines += [f"    {hit.line(_width() - 4, len(word))}"]
+        above = place
+    return "\n".join(lines) + "\n"
 
 
 @click.command(cls=HsadCommand)

@@ -36,7 +36,7 @@ FENCE = re.compile(r"^ *```(\w*)\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
 ADDRESS = "tcp://host:8786"
 
 #: What a slow block has in it. .ci/run runs these blocks, too.
-SLOW = ("dask scheduler", "Client(", "LocalCluster(", "Learned.load")
+SLOW = ("-m padim", '"padim"', "dask scheduler", "Client(", "LocalCluster(", "Learned.load")
 
 #: Blocks that no test runs, by page and number of the block among those of its language, with the reason.
 NOT_RUN = {
@@ -105,6 +105,27 @@ def envi(name: str) -> Callable[[Path], None]:
     return write
 
 
+def date(number: int) -> Callable[[Path], None]:
+    """Return a function that writes a date of a series: another noise, brighter from date to date."""
+
+    def write(folder: Path) -> None:
+        cube = made().cube
+        noise = np.random.default_rng(number).normal(0, 0.01, cube.shape)
+        write_envi(
+            cube.copy(data=((1 + number / 20) * cube.values + noise).astype(cube.dtype)), folder / f"d0{number}.hdr"
+        )
+
+    return write
+
+
+def land(folder: Path) -> None:
+    """Write a mask on the grid of the scenes, without their first rows."""
+    truth = made().truth.astype("uint8")
+    truth[:] = 1
+    truth[:10] = 0
+    truth.rio.to_raster(folder / "land.tif")
+
+
 def learned(folder: Path) -> None:
     hsad.learn(made().cube, "unrolled-rpca", steps=2).save(folder / "b.npz")
 
@@ -148,6 +169,8 @@ def library(folder: Path) -> None:
 #: Makers of the files that blocks name and do not make themselves.
 MADE: dict[str, Callable[[Path], None]] = {
     **{name: envi(name) for name in ("scene.hdr", "north.hdr", "south.hdr")},
+    **{f"d0{number}.hdr": date(number) for number in range(1, 7)},
+    "land.tif": land,
     "scene.mat": matlab,
     "truth.gpkg": polygons,
     "scenes.txt": names_of_scenes,

@@ -38,8 +38,8 @@ class Origin:
         The number of pixels that an accepted number of false objects refers to.
     method : str
         The detector; empty where it is not known.
-    scenes, pixels, bands : int or None
-        Scenes of the bank, pixels of the clean region, bands of the law.
+    scenes, places, pixels, bands : int or None
+        Scenes of the bank, places on the ground that they show, pixels of the clean region, bands of the law.
     rough : bool
         Whether the bank knows nothing of the detector, so that what others do stands for it.
     """
@@ -50,6 +50,7 @@ class Origin:
     per: float = UNIT_PIXELS
     method: str = ""
     scenes: int | None = None
+    places: int | None = None
     pixels: int | None = None
     bands: int | None = None
     rough: bool = False
@@ -71,14 +72,20 @@ def origin_sentence(threshold: Mapping[str, Any]) -> str:
     if origin.rough:
         return (
             f"{start}. What background does with {origin.method or 'these scores'} was not measured: what it does with "
-            f"the scores of other detectors on {origin.scenes} scenes stands for it, so all numbers are rough."
+            f"the scores of other detectors {_measured_on(origin)} stands for it, so all numbers are rough."
         )
     where = (
-        f"on {origin.scenes} other scenes ({origin.method})"
+        f"{_measured_on(origin)} ({origin.method})"
         if origin.background == "bank"
         else f"at the {origin.pixels} pixels that were said to be background"
     )
     return f"{start}. What background does was measured {where}."
+
+
+def _measured_on(origin: Origin) -> str:
+    """Return the scenes of the bank in words; lists of earlier versions do not say how many places these show."""
+    places = "" if origin.places is None else f" of {origin.places} places and of made ground"
+    return f"on {origin.scenes} scenes{places}"
 
 
 def _chosen(origin: Origin) -> str:

@@ -13,12 +13,13 @@ __all__ = ["CONTENTS", "page", "path_of", "section_title", "topics", "topics_of"
 CONTENTS: dict[str, tuple[str, ...]] = {
     "start": ("answer",),
     "guides": (
-        "thresholds", "objects", "report", "naming", "finding-more", "what-would-have-been-missed", "comparing",
-        "many-scenes", "large-scenes", "clusters", "untrusted-files",
+        "choosing", "scale", "masks-and-bands", "thresholds", "objects", "report", "naming", "finding-more",
+        "what-would-have-been-missed", "comparing", "many-scenes", "clusters", "large-scenes", "time-series",
+        "carrying-a-background", "untrusted-files",
     ),
     "detectors": ("methods",),
     "reference": ("files", "products"),
-    "evidence": ("accuracy", "speed", "learned-detectors"),
+    "evidence": ("accuracy", "false-alarms", "speed", "learned-detectors"),
     "project": ("contributing", "adding-a-detector", "adding-a-reader", "changing-a-kernel"),
 }  # fmt: skip
 

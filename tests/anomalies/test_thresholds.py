@@ -20,6 +20,7 @@ from hsad.anomalies.null.clean import CleanNull
 from hsad.anomalies.null.posterior import Posterior
 from hsad.anomalies.null.prior import bank_methods, prior_for
 from hsad.anomalies.null.tail import Tail, peaks_of
+from hsad.anomalies.origin import origin_sentence
 from hsad.anomalies.scoremap import ScoreMap
 from hsad.detectors import describe_detector, make_detector
 from hsad.errors import DataError, ParameterError
@@ -198,6 +199,10 @@ def test_a_threshold_says_as_data_where_it_comes_from():
     told = json.loads(json.dumps(choose_threshold(scores_of("rx", smooth=2.0), options).to_dict()))
     assert (told["origin"]["accepted"], told["origin"]["per"]) == (10.0, 1e4)
     assert "accepts 10 false objects per 10,000 pixels" in told["sentence"]
+    # Seven places of the benchmark scenes (three of these show Pavia, two one airport), Jasper Ridge and Potsdam.
+    assert "on 120 scenes of 9 places and of made ground (rx)" in told["sentence"]
+    del told["origin"]["places"]  # as in a list of an earlier version
+    assert "on 120 scenes (rx)" in origin_sentence(told)
     assert told["sentence"].endswith(f"Do not trust this answer here: {'; '.join(told['doubts'])}.")
 
 

@@ -178,6 +178,11 @@ class Prior:
         return len({source["name"] for source in self.sources})
 
     @property
+    def places(self) -> int:
+        """How many places on the ground its scenes show; made scenes show none."""
+        return len({source["ground"] for source in self.sources} - {"synthetic"})
+
+    @property
     def feature_names(self) -> tuple[str, ...]:
         """What `features` are."""
         names = ("75th percentile above the median", "25th percentile below the median")

@@ -11,7 +11,7 @@ __all__ = ["CONTENTS", "page", "path_of", "section_title", "topics", "topics_of"
 
 #: The folders of the manual and their pages, in the order in which one reads them.
 CONTENTS: dict[str, tuple[str, ...]] = {
-    "start": ("answer",),
+    "start": ("index", "answer"),
     "guides": (
         "choosing", "scale", "masks-and-bands", "thresholds", "objects", "report", "naming", "finding-more",
         "what-would-have-been-missed", "comparing", "many-scenes", "clusters", "large-scenes", "time-series",

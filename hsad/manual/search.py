@@ -70,7 +70,7 @@ def search(word: str) -> list[Hit]:
         if (at := text.casefold().find(sought)) >= 0
     ]
     if not hits:
-        raise ParameterError(f"--search: no page of the manual holds {word!r}; hsad help lists the pages")
+        raise ParameterError(f"--search: no page of the manual holds {word!r}; `hsad help` lists the pages")
     return hits
 
 

@@ -36,7 +36,7 @@ class SRD(DualWindow):
     taken. ``ista`` and ``fista`` take ``iterations`` steps of length 1/L, L the largest eigenvalue of XᵀX, from α = 0
     towards the minimum of ½‖y − Xα‖² + λ‖α‖₁. The effect of λ depends on the scale of the spectra. So spectra whose
     largest magnitude lies outside 0.1 … 10 are divided by it first (one pass), and the score is multiplied by it. If λ
-    is at least max |Xᵀy|, no pixel of the ring is taken.
+    is at least the largest magnitude in Xᵀy, no pixel of the ring is taken.
 
     References
     ----------

@@ -217,7 +217,7 @@ def _by_pixels(tail: Tail, scores: ScoreMap, options: ThresholdOptions) -> Thres
     if rule == "otsu":
         value = otsu(tail) if options.threshold is None else options.threshold
         return Threshold(value, rule, Origin("given" if by_user else "classes", rule), tail, options=options)
-    null = pixel_null(rule, tail, scores, options.bands)
+    null = pixel_null(rule, tail, scores, options.degrees_of_freedom)
     pfa = options.pfa or _DEFAULT_PFA
     value = null.threshold(pfa) if options.threshold is None else options.threshold
     origin = Origin(
@@ -225,6 +225,6 @@ def _by_pixels(tail: Tail, scores: ScoreMap, options: ThresholdOptions) -> Thres
         rule,
         None if by_user else pfa,
         method=scores.method,
-        bands=options.bands or scores.background.get("rank"),
+        bands=options.degrees_of_freedom or scores.background.get("rank"),
     )
     return Threshold(value, rule, origin, tail, float(null.expected(value)), null=null, options=options)

@@ -44,8 +44,8 @@ def threshold(scores: Any, **options: Any) -> Any:
         As `hsad.detect` returns them: attributes say by which method they were made.
     **options
         Fields of `hsad.anomalies.options.ThresholdOptions`: ``rule``, ``false_objects``, ``per``, ``pfa``, ``fdr``,
-        ``threshold``, ``bands`` and ``clean_region``. A clean region is a text ``ROW0:ROW1,COL0:COL1``, a mask file,
-        a vector file or an array of bool.
+        ``threshold``, ``degrees_of_freedom`` and ``clean_region``. A clean region is a text ``ROW0:ROW1,COL0:COL1``, a
+        mask file, a vector file or an array of bool.
 
     Returns
     -------

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, get_args
 
 from hsad.errors import ParameterError
 from hsad.job.options import option
@@ -40,34 +40,45 @@ MERGE = 2
 class ThresholdOptions:
     """How a threshold is chosen."""
 
+    heading: ClassVar[str] = "Options of the list"
+
     rule: Rule | None = option(
         None,
-        "rule that sets the threshold: list holds every anomaly that is background with a probability of at most .5 "
-        "(almost certain: at most .1, likely: .3, possible: .5); bank counts false objects; the others count pixels. "
-        "Without it: list, or what another option here asks for",
+        "rule that sets the threshold: list keeps every anomaly that is background with a probability of at most .5; "
+        "bank accepts a number of false objects; the others accept a share of false pixels. Without it list, or the "
+        "rule that another option asks for",
         metavar="NAME",
         choices=RULES,
     )
     false_objects: float | None = option(
         None,
-        "number of false objects to accept in --per pixels, for bank and for a clean region; 10 without it",
+        "number of false objects to accept in --per pixels; 10 without it",
         metavar="NUMBER",
     )
-    per: float = option(1e4, "number of pixels that --false-objects refers to", metavar="PIXELS")
+    per: float = option(1e4, "number of pixels that --false-objects refers to", metavar="PIXELS", rare=True)
     pfa: float | None = option(
-        None, "share of background pixels to accept, for the rules of pixels; .001 without it", metavar="SHARE"
+        None,
+        "share of background pixels to accept, for gpd, percentile, chi2 and f; .001 without it",
+        metavar="SHARE",
+        rare=True,
     )
     fdr: float | None = option(
         None,
         "share of false objects to accept among all objects of the list, for bank and for a clean region",
         metavar="SHARE",
+        rare=True,
     )
     threshold: float | None = option(None, "the lowest score of an anomaly, instead of a rule", metavar="SCORE")
-    bands: int | None = option(
-        None, "degrees of freedom of the rules chi2 and f, where the scores do not say them", metavar="N"
+    degrees_of_freedom: int | None = option(
+        None,
+        "degrees of freedom for chi2 and f, if the score raster does not state them: the number of bands",
+        metavar="N",
+        rare=True,
     )
     clean_region: str | Path | NDArray[np.bool_] | None = option(
-        None, "background pixels from which false objects are counted: a window or a mask", metavar="R0:R1,C0:C1|FILE"
+        None,
+        "window or mask without objects: what is found there counts as false",
+        metavar="R0:R1,C0:C1|FILE",
     )
 
     @classmethod
@@ -81,6 +92,8 @@ class ThresholdOptions:
         """
         known = {f.name for f in dataclasses.fields(cls)}
         unknown = next((name for name in options if name not in known), None)
+        if unknown == "bands":
+            raise ParameterError("threshold has no option 'bands'; the rules chi2 and f take degrees_of_freedom")
         if unknown is not None:
             raise ParameterError(f"threshold has no option {unknown!r}; it has {', '.join(sorted(known))}")
         return cls(**options)
@@ -97,8 +110,8 @@ class ThresholdOptions:
                 raise ParameterError(f"{name} must be below 1, not {value!r}")
         if self.threshold is not None and not math.isfinite(self.threshold):
             raise ParameterError(f"threshold must be a number, not {self.threshold!r}")
-        if self.bands is not None and self.bands < 1:
-            raise ParameterError(f"bands must be at least 1, not {self.bands!r}")
+        if self.degrees_of_freedom is not None and self.degrees_of_freedom < 1:
+            raise ParameterError(f"degrees_of_freedom must be at least 1, not {self.degrees_of_freedom!r}")
         if self.rate > UNIT_PIXELS / 10:
             raise ParameterError(
                 f"false_objects: {self.false_objects or FALSE_OBJECTS:g} per {self.per:g} pixels is more than one in "
@@ -128,10 +141,12 @@ class ThresholdOptions:
 class ListOptions(ThresholdOptions):
     """How a list of anomalies is made: by a threshold, then by the size of objects and the distance between them."""
 
-    min_pixels: int = option(1, "number of pixels of the smallest anomaly in the list", metavar="N")
+    heading: ClassVar[str] = "Options of the list"
+
+    min_pixels: int = option(1, "least number of pixels of an anomaly in the list", metavar="N")
     merge: int = option(
         MERGE,
-        "pixels at most this many rows and columns apart belong to one anomaly; with 1 they touch",
+        "join pixels at most N rows and columns apart into one anomaly; 1 joins only pixels that touch",
         metavar="N",
     )
 
@@ -139,17 +154,19 @@ class ListOptions(ThresholdOptions):
 KINDS = 12
 """Kinds whose siblings a survey looks for: one pass over the scene finds those of all."""
 
-_LIBRARY = "spectral library for names: .sli, .csv, a folder of ECOSTRESS or splib07, or earthlib (the package)"
+_LIBRARY = "spectral library for the names of materials: .sli, .csv, a folder of ECOSTRESS or splib07, or earthlib"
 
 
 @dataclass(frozen=True)
 class NamingOptions:
     """What a survey says of its anomalies beside their scores."""
 
+    heading: ClassVar[str] = "Options of names and kinds"
+
     library: str | Path | None = option(None, _LIBRARY, metavar="LIBRARY")
     kinds: int = option(
         KINDS,
-        "number of kinds, the strongest ones, of which the report shows more places like them; 0 for none",
+        "number of kinds for which the report shows further places of the same material; 0 for none",
         metavar="N",
     )
 

@@ -28,6 +28,8 @@ __all__ = ["main", "run"]
 #: Commands that work where the environment makes libraries fail; `doctor` says so.
 _NEEDS_NO_LIBRARY = {"completion", "doctor", "help"}
 
+_HELP = {"-h", "--help", "--help-all"}
+
 
 def main() -> None:
     """Run the command line of this process and end it."""
@@ -65,7 +67,7 @@ def run(arguments: Sequence[str]) -> int:
             warnings.simplefilter("always", HsadWarning)
             warnings.showwarning = _show_warning
         try:
-            if not _NEEDS_NO_LIBRARY.intersection(arguments[:1]) and "--help" not in arguments:
+            if not _NEEDS_NO_LIBRARY.intersection(arguments[:1]) and not _HELP.intersection(arguments):
                 check_environment()
             # A command that ends with click's Exit has its status returned here; the others return nothing.
             status = hsad.main(list(arguments), prog_name="hsad", standalone_mode=False)

@@ -3,42 +3,41 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
-import hashlib
 import itertools
 import json
 import logging
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
 
-from hsad import __version__
+from hsad.cli.declared import (
+    HsadOption,
+    declared_options,
+    method_names,
+    options_of_every_run,
+    options_of_methods,
+    parameters_by_name,
+)
+from hsad.cli.help_page import help_all_option, write_commands, write_methods, write_options
+from hsad.cli.named_files import identity, named_files
 from hsad.cli.repeated import with_each_flag
-from hsad.cli.shell.completion import OutputName, TextOrFile, one_of
+from hsad.cli.shell.completion import OutputName, TextOrFile
 from hsad.cli.shell.errors import NAMED_METHOD, Interrupted
 from hsad.cli.shell.terminal import QUIET, Lines, echo_block, is_quiet, outcome
-from hsad.errors import OutputError
 from hsad.files import command_files
-
-if TYPE_CHECKING:
-    from hsad.detectors.parameters import Parameter
 
 __all__ = [
     "OUTPUT",
     "DetectCommand",
     "HsadCommand",
     "HsadGroup",
-    "declared_options",
     "json_option",
     "overwrite_option",
-    "parameters_by_name",
     "print_json",
     "progress",
     "remarks",
-    "sentence",
     "taken_out",
     "with_options",
 ]
@@ -76,7 +75,12 @@ class _WithCommonOptions(click.Command):
         for param in own:
             if param.type is click.STRING:  # most texts are names of files, so a shell completes all to files
                 param.type = _TEXT
-        return [*own, *_COMMON, help_option]
+        all_option = [_HELP_ALL] if any(isinstance(p, HsadOption) and p.rare for p in own) else []
+        return [*own, *_COMMON, *all_option, help_option]
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options in sections; those that are seldom needed are only named, unless all are asked for."""
+        write_options(self, ctx, formatter)
 
 
 class HsadCommand(_WithCommonOptions):
@@ -84,53 +88,12 @@ class HsadCommand(_WithCommonOptions):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; none of the files that it names as inputs is replaced."""
-        inputs, outputs = _named_files(ctx)
-        with command_files(inputs, outputs[0] if outputs else None, _identity(ctx, inputs)):
+        inputs, outputs = named_files(ctx)
+        with command_files(inputs, outputs[0] if outputs else None, identity(ctx, inputs)):
             try:
                 return super().invoke(ctx)
             except KeyboardInterrupt as interruption:
                 raise Interrupted from interruption
-
-
-def _named_files(ctx: click.Context) -> tuple[list[Path], list[Path]]:
-    """Return the existing files that a command line names as inputs, and the names of its outputs.
-
-    Every text is an input unless the option says that it is an output: a new command cannot forget to say so.
-    """
-    inputs: list[Path] = []
-    outputs: list[Path] = []
-    for param in ctx.command.get_params(ctx):
-        value = ctx.params.get(param.name or "")
-        texts = [text for text in (value if isinstance(value, tuple) else (value,)) if isinstance(text, str)]
-        if param.type is OUTPUT:
-            outputs += map(Path, texts)
-        else:
-            # SCENE.mat:NAME, LIST.gpkg:ID and @FILE name files, too.
-            parts = (part for text in texts for part in (text, text.rpartition(":")[0], text.removeprefix("@")))
-            inputs += [Path(part) for part in parts if part and _is_file(part)]
-    named = [path.absolute() for path in outputs]
-    twice = next((path for path in outputs if named.count(path.absolute()) > 1), None)
-    if twice is not None:
-        raise OutputError(f"{twice} is named for two outputs; choose another name for one of them")
-    return inputs, outputs
-
-
-def _is_file(text: str) -> bool:
-    try:
-        return Path(text).is_file()
-    except (OSError, ValueError):  # no name at all
-        return False
-
-
-def _identity(ctx: click.Context, inputs: Sequence[Path]) -> str:
-    """Return a digest of a command line and of the files it names; options that change no result do not count."""
-    told = {name: str(value) for name, value in sorted(ctx.params.items()) if name not in _WITHOUT_EFFECT}
-    states = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in inputs]
-    return hashlib.sha256(repr((ctx.command_path, __version__, told, states)).encode()).hexdigest()
-
-
-#: Options that do not change what a command writes.
-_WITHOUT_EFFECT = {"overwrite", "as_json", "log", "open_it", "workers", "memory", "tile", "scheduler"}
 
 
 class HsadGroup(_WithCommonOptions, click.Group):
@@ -139,12 +102,18 @@ class HsadGroup(_WithCommonOptions, click.Group):
     command_class = HsadCommand
     group_class = type
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the commands, each with its whole first sentence, where click cuts sentences off."""
-        with formatter.section("Commands"):
-            formatter.write_dl(
-                [(name, self.commands[name].get_short_help_str(limit=1000)) for name in self.list_commands(ctx)]
-            )
+    #: Headings, and the names of the commands under each; commands that are not named stand under "Commands".
+    sections: Mapping[str, Sequence[str]] = {}
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of the commands in the order of the help page."""
+        named = [name for names in self.sections.values() for name in names]
+        return [*named, *(name for name in super().list_commands(ctx) if name not in named)]
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands in sections, each with its whole first sentence, then the options."""
+        write_commands(self, ctx, formatter)
+        super().format_options(ctx, formatter)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse; a group alone asks for its help page."""
@@ -155,21 +124,11 @@ class HsadGroup(_WithCommonOptions, click.Group):
 
 
 _COMMON = _common_options()
+_HELP_ALL = help_all_option()
 _TEXT = TextOrFile()
 
 #: The type of every option and argument that names a file or folder to write.
 OUTPUT = OutputName()
-
-
-def parameters_by_name() -> dict[str, Parameter]:
-    """Return every parameter of every method under its option's name, the first one of each name."""
-    from hsad.detectors import DETECTORS
-
-    found: dict[str, Parameter] = {}
-    for cls in DETECTORS.values():
-        for p in cls.parameters():
-            found.setdefault(p.name.replace("_", "-"), p)
-    return found
 
 
 class DetectCommand(HsadCommand):
@@ -192,63 +151,14 @@ class DetectCommand(HsadCommand):
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         """Return the options, made when they are first needed: importing the detectors takes its time."""
         *own, help_option = super().get_params(ctx)
-        return [*own, *_run_options(), *_parameter_options(_names_of_detectors()), help_option]
+        own = [p for p in own if p is not _HELP_ALL]
+        return [*own, *options_of_every_run(), *options_of_methods(method_names()), _HELP_ALL, help_option]
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the options in sections: the command's, those of every method, then method by method."""
+        """Write the options in sections, with the parameters of the method that the command line names."""
         from hsad.detectors import DETECTORS
 
-        made = [*_run_options(), *_parameter_options(_names_of_detectors())]
-        own = [p for p in self.get_params(ctx) if isinstance(p, click.Option) and p not in made]
-        for title, options in (("Options", own), ("Options of every method", _run_options())):
-            rows = [record for p in options if (record := p.get_help_record(ctx)) is not None]
-            with formatter.section(title):
-                formatter.write_dl(rows)
-        for method, cls in DETECTORS.items():
-            with formatter.section(f"Parameters of {method} ({cls.title})"):
-                formatter.write_dl([(_usage(p), f"{sentence(p.help)}  {_default(p)}") for p in cls.parameters()])
-
-
-@functools.cache
-def _run_options() -> tuple[click.Option, ...]:
-    from hsad.job.options import RunOptions
-
-    return declared_options(RunOptions)
-
-
-def declared_options(declaration: type[Any], *, without: Sequence[str] = ()) -> tuple[click.Option, ...]:
-    """Return one click option for each field of a dataclass that `hsad.job.options.option` declares with a metavar.
-
-    Parameters
-    ----------
-    declaration : dataclass
-    without : sequence of str
-        Names of fields that get no option.
-    """
-    return tuple(
-        click.Option(
-            [f"--{f.name.replace('_', '-')}"],
-            type=_type_of(f),
-            metavar=None if f.metadata["choices"] or f.type == "bool" else f.metadata["metavar"],
-            help=sentence(f.metadata["help"]),
-            default=f.default,
-            show_default=f.default is not None and f.type != "bool",
-            multiple=f.name == "references",
-            is_flag=f.type == "bool",
-        )
-        for f in dataclasses.fields(declaration)
-        if f.metadata["metavar"] is not None and f.name not in without
-    )
-
-
-def _type_of(declared: dataclasses.Field[Any]) -> Any:
-    """Return the type of an option: the choices of the field, or the numbers that its annotation names."""
-    if declared.metadata["choices"]:
-        return click.Choice(declared.metadata["choices"])
-    kinds = set(str(declared.type).split(" | ")) - {"None"}
-    return {"int": click.INT, "float": click.FLOAT, "bool": click.BOOL}.get(
-        kinds.pop() if len(kinds) == 1 else "", _TEXT
-    )
+        write_methods(self, ctx, formatter, dict(DETECTORS), ctx.meta.get(NAMED_METHOD))
 
 
 def with_options(
@@ -277,43 +187,6 @@ def remarks(found: Sequence[str], scene: str = "") -> None:
     """Print remarks on a scene to stderr, unless the command line says ``--quiet``."""
     for remark in found:
         outcome(f"hsad: remark: {f'{scene}: ' if scene else ''}{remark}", err=True)
-
-
-def sentence(phrase: str) -> str:
-    """Return a phrase as a sentence: a capital letter at its start, a full stop at its end."""
-    return f"{phrase[:1].upper()}{phrase[1:]}{'' if phrase.endswith('.') else '.'}"
-
-
-def _names_of_detectors() -> tuple[str, ...]:
-    from hsad.detectors import DETECTORS
-
-    return tuple(DETECTORS)
-
-
-@functools.cache
-def _parameter_options(detectors: tuple[str, ...]) -> tuple[click.Option, ...]:  # noqa: ARG001  more options with more
-    """Return one option for each name of a parameter of any method; an option that is not used is None, or empty."""
-    made = []
-    for name, p in parameters_by_name().items():
-        declaration = f"--{name}/--no-{name}" if p.type is bool else f"--{name}"
-        words: Any = one_of(functools.partial(map, str, p.choices))
-        kind = None if p.type is bool else str
-        made.append(click.Option([declaration], type=kind, default=None, multiple=p.several, shell_complete=words))
-    return tuple(made)
-
-
-def _usage(p: Parameter) -> str:
-    name = p.name.replace("_", "-")
-    if p.type is bool:
-        return f"--{name}/--no-{name}"
-    if p.metavar is not None:
-        return f"--{name} {p.metavar}"
-    numbers = [] if p.type is str else ["INT,INT,..." if p.type is tuple else p.type.__name__.upper()]
-    return f"--{name} {'|'.join([*numbers, *map(str, p.choices)])}"
-
-
-def _default(p: Parameter) -> str:
-    return "[required]" if p.required else f"[default: {p.default}]"
 
 
 def print_json(value: Any) -> None:

@@ -1,4 +1,4 @@
-"""The program and its commands: a new one is a function in the module of its family, and one name here."""
+"""The program and its commands: a new one is a function in the module of its family, and one name in a section here."""
 
 from __future__ import annotations
 
@@ -19,32 +19,24 @@ __all__ = ["hsad"]
 @click.group(cls=HsadGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="hsad")
 def hsad() -> None:
-    """Find the unusual in hyperspectral scenes: any cube file in, a georeferenced anomaly map out.
+    """Find what is unusual in hyperspectral scenes.
 
-    SCENE is an ENVI header or data file, a GeoTIFF, a MATLAB file (scene.mat:NAME picks an array), netCDF, Zarr, or a
-    sensor's product: its folder, main file or metadata (`hsad help products`).
+    SCENE is an ENVI header or data file, a GeoTIFF, a MATLAB file (scene.mat:NAME chooses an array), netCDF, Zarr, or
+    the product of a sensor: its folder, main file or metadata (hsad help products).
+
+    hsad COMMAND --help explains a command, hsad help lists the pages of the manual.
     """
 
 
-for command in (
-    survey,
-    find,
-    detect,
-    threshold,
-    explain,
-    report,
-    review,
-    limits,
-    evaluate,
-    compare,
-    info,
-    convert,
-    methods,
-    catalog,
-    demo,
-    bench,
-    manual,
-    completion,
-    doctor,
-):
-    hsad.add_command(command)
+#: The commands in the order of work, under the headings of `hsad --help`.
+_SECTIONS: dict[str, tuple[click.Command, ...]] = {
+    "Find what is unusual": (info, survey, detect, threshold, report, explain, review),
+    "Go on from what was found": (find, limits, compare, evaluate),
+    "Scenes and methods": (methods, convert, catalog),
+    "About hsad": (demo, manual, doctor, bench, completion),
+}
+
+for _commands in _SECTIONS.values():
+    for _command in _commands:
+        hsad.add_command(_command)
+hsad.sections = {title: [str(command.name) for command in commands] for title, commands in _SECTIONS.items()}

@@ -26,8 +26,9 @@ TAKEN = frozenset(
         *("scheduler", "background", "references", "parts", "compute", "progress"),
         *("band_axis", "nodata", "wavelengths", "partial"),
         *("scene", "scenes", "cube", "cubes", "folder", "method", "output", "plot", "save_background", "overwrite"),
-        *("restart", "log", "json", "as_json", "open", "open_it", "quiet", "debug", "help"),
+        *("restart", "log", "json", "as_json", "open", "open_it", "quiet", "debug", "help", "help_all"),
         *("decide", "rule", "false_objects", "per", "pfa", "fdr", "threshold", "clean_region", "min_pixels", "merge"),
+        "degrees_of_freedom",
         *("library", "kinds", "at_once"),
     }
 )

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from hsad.errors import ParameterError
 
@@ -25,6 +25,7 @@ def option(
     *,
     metavar: str | None = None,
     choices: Sequence[str] = (),
+    rare: bool = False,
 ) -> Any:
     """Declare a field as an option of the command line; without a `metavar` it exists in Python only.
 
@@ -38,8 +39,11 @@ def option(
         The word for the value in ``--help``.
     choices : sequence of str, optional
         All values that the command line accepts.
+    rare : bool, optional
+        Whether few users need it: ``--help`` names it only, ``--help-all`` explains it.
     """
-    return dataclasses.field(default=default, metadata={"help": help, "metavar": metavar, "choices": tuple(choices)})
+    about = {"help": help, "metavar": metavar, "choices": tuple(choices), "rare": rare}
+    return dataclasses.field(default=default, metadata=about)
 
 
 GRIDS = ("map", "sensor", "north-up")
@@ -50,21 +54,31 @@ GRIDS = ("map", "sensor", "north-up")
 class SceneOptions:
     """What a user states about a scene beside its file."""
 
+    heading: ClassVar[str] = "Options of the scene"
+
     nodata: float | str | Sequence[float] | None = option(
         None,
-        "stored numbers that mark missing data, besides those that the file declares, separated by commas",
+        "stored numbers that mark missing data, separated by commas, besides those that the file declares",
         metavar="VALUE[,VALUE]",
+        rare=True,
     )
     band_axis: int | None = option(
         None,
         "axis of the bands, 0 for the first and -1 for the last, in an array or in a file that does not state it",
         metavar="N",
+        rare=True,
     )
     wavelengths: str | Path | Sequence[float] | NDArray[np.float64] | None = option(
-        None, "file with one wavelength for each band, in nm or µm, for a scene that carries none", metavar="FILE"
+        None,
+        "file with one wavelength for each band, in nm or µm, for a scene that carries none",
+        metavar="FILE",
+        rare=True,
     )
     partial: bool = option(
-        False, "read the whole lines of an ENVI file that is shorter than its header says", metavar="FLAG"
+        False,
+        "read the complete lines of an ENVI file that is shorter than its header says",
+        metavar="FLAG",
+        rare=True,
     )
 
     def stated(self) -> dict[str, Any]:
@@ -77,41 +91,50 @@ class SceneOptions:
 class RunOptions(SceneOptions):
     """Options of `hsad.detect`, `hsad.learn` and `hsad.score` for every method."""
 
+    heading: ClassVar[str] = "Options of the run"
+
     bands: str | Sequence[Any] | NDArray[np.bool_] | None = option(
         None, "bands to use: 420-1340,1450-1790 (nm) or @1-50,60-100 (numbers, from 1)", metavar="RANGES"
     )
-    pca: int | None = option(None, "detect on the first K principal components", metavar="K")
+    pca: int | None = option(None, "use the first K principal components in place of the bands", metavar="K", rare=True)
     mask: str | Path | NDArray[np.bool_] | None = option(
-        None, "pixels to use, non-zero = valid: raster, .npy, .mat:NAME or vector file", metavar="FILE"
+        None, "file of the pixels to use, non-zero = valid: a raster, .npy, .mat:NAME or a vector file", metavar="FILE"
     )
     mask_flags: str | Sequence[str] | None = option(
-        None, "quality flags of a product that leave pixels out, or none; `hsad info` lists them", metavar="NAMES"
+        None,
+        "quality flags of a product whose pixels are left out, such as cloud,shadow, or none; `hsad info` lists them",
+        metavar="NAMES",
     )
     bad_bands: str | Sequence[int] | None = option(
         None, "bands to leave out besides those the file marks: 1-5,96-102 (numbers, from 1) or @FILE", metavar="RANGES"
     )
     grid: str | None = option(
         None,
-        "grid of the result: for a sensor's swath map (default of files) or sensor; north-up turns a rotated scene",
+        "grid of the result: map (the default) or sensor for the swath of a sensor; north-up for a rotated scene",
         metavar="map|sensor|north-up",
+        rare=True,
     )
     region: str | tuple[slice, slice] | None = option(
-        None, "rows and columns to use, from 0, without the ends", metavar="ROW0:ROW1,COL0:COL1"
+        None, "rows and columns to use, counted from 0; the last ones are not included", metavar="ROW0:ROW1,COL0:COL1"
     )
-    bbox: str | Sequence[float] | None = option(None, "window to use, in map units", metavar="W,S,E,N")
-    tile: int | None = option(None, "side of a tile in pixels; changes memory, not the result", metavar="N")
-    workers: int | None = option(None, "number of threads; one for each processor by default", metavar="N")
+    bbox: str | Sequence[float] | None = option(
+        None, "window to use, in the units of the scene's map", metavar="W,S,E,N", rare=True
+    )
+    tile: int | None = option(
+        None, "side of a tile in pixels; it changes the memory, and not the result", metavar="N", rare=True
+    )
+    workers: int | None = option(None, "number of threads; without it one for each processor", metavar="N")
     memory: str | int | None = option(
         None,
-        "memory that the run may take on a machine, Python included; 2GB for each process by default",
+        "memory that the run may take on a machine, Python included; without it 2GB for each process",
         metavar="SIZE",
     )
-    scheduler: Any = option(None, "address of a running dask scheduler", metavar="ADDRESS")
+    scheduler: Any = option(None, "address of a running dask scheduler", metavar="ADDRESS", rare=True)
     background: str | Path | Learned | None = option(
-        None, "score with the background that an earlier run learned", metavar="FILE"
+        None, "file that --save-background of an earlier run wrote: its background is used", metavar="FILE"
     )
     references: Sequence[Any] | None = option(
-        None, "learn from these scenes instead of the scored one", metavar="SCENE..."
+        None, "scenes to learn the background from, instead of the scene itself", metavar="SCENE..."
     )
     parts: bool = option(False, "return the kinds of evidence of the score, too")
     compute: bool = option(True, "False: return a lazy dask-backed result")
@@ -139,10 +162,12 @@ class RunOptions(SceneOptions):
 class ManyOptions:
     """How a command goes through many scenes."""
 
+    heading: ClassVar[str] = "Options for several scenes"
+
     at_once: int | None = option(
         None,
-        "of several scenes, the number that are worked on at the same time, each in a process; without it as many as "
-        "there are processors, and 2 GB of memory for each",
+        "number of scenes that are worked on at the same time, each in a process; without it one for each processor "
+        "that has 2 GB of memory",
         metavar="N",
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -47,7 +48,7 @@ def siblings_of(
     if not letters:
         return None
     run, _ = RunOptions.split(options)
-    own = {name: getattr(run, name) for name in RunOptions.__dataclass_fields__ if name not in REFUSED}
+    own = {f.name: getattr(run, f.name) for f in dataclasses.fields(run) if f.name not in REFUSED}
     given = {name: value for name, value in own.items() if value is not None and value is not False}
     try:
         return find(scene, [f"{listed}:{letter}" for letter in letters], **given)

@@ -7,6 +7,7 @@ list of the scene with them.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -307,7 +308,7 @@ def _whole(name: str, values: Sequence[float]) -> list[int]:
 
 def _spectrum(cube: Any, target: Any, options: dict[str, Any]) -> NDArray[np.float64]:
     """Return the spectrum that a target names, on the used bands of the scene."""
-    own = {name: value for name, value in options.items() if name in RunOptions.__dataclass_fields__}
+    own = {f.name: options[f.name] for f in dataclasses.fields(RunOptions) if f.name in options}
     with prepared(cube, Request.of("ace", {**own, "target": target})) as job:
         detector = job.detector.unwrapped
         assert isinstance(detector, TargetDetector)  # noqa: S101  that is what was asked for

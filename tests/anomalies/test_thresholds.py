@@ -94,7 +94,7 @@ def test_chi2_and_f_are_the_laws_of_gaussian_background():
     assert chosen.value == pytest.approx(stats.chi2.isf(1e-2, 8))
     assert np.mean(scores.values >= chosen.value) == pytest.approx(1e-2, abs=3e-3)
     local = hsad.detect(xr.DataArray(scene, dims=("y", "x", "band")), "lrx", outer=11, inner=5, covariance="pinv")
-    given = choose_threshold(local, ThresholdOptions(rule="f", pfa=1e-2, bands=8))
+    given = choose_threshold(local, ThresholdOptions(rule="f", pfa=1e-2, degrees_of_freedom=8))
     s, d = 121 - 25, 8
     assert given.value == pytest.approx(d * (s**2 - 1) / (s * (s - d)) * stats.f.isf(1e-2, d, s - d))
     assert np.mean(local.values >= given.value) == pytest.approx(1e-2, abs=3e-3)

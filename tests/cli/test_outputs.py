@@ -304,11 +304,3 @@ def test_several_values_may_follow_references(scene, tmp_path, capsys):
     read = [rasterio.open(tmp_path / f"{name}.tif").read(1) for name in "abc"]
     np.testing.assert_array_equal(read[1], read[0])
     np.testing.assert_allclose(read[2], read[0], rtol=1e-5)  # one reference: the same scene once
-
-
-def test_no_sentence_of_a_help_page_is_cut(capsys):
-    for arguments in ([], ["--help"], ["catalog", "--help"]):
-        assert run(arguments) == 0
-        shown = capsys.readouterr().out
-        _, listed = shown.split("Commands:")
-        assert "..." not in listed

@@ -85,7 +85,7 @@ def test_an_installed_detector_is_listed_and_a_broken_one_is_a_line(installed):
     asked = call(installed, "methods", "half-done")
     assert (asked.returncode, asked.stdout) == (1, "")
     assert asked.stderr.splitlines()[-1].startswith("hsad: error: method 'half-done' of the package half-done")
-    shown = call(installed, "detect", "--help").stdout
+    shown = call(installed, "detect", "--help-all").stdout
     assert "Parameters of mean-distance (Distance to the mean spectrum)" in shown
     assert "Exponent of the distance." in shown
 

@@ -270,7 +270,7 @@ def test_the_command_line(tmp_path):
     wrong = command(*arguments, "--overwrite", "--mask-flags", "smoke")
     assert wrong.returncode == 1
     assert wrong.stderr.startswith("hsad: error: mask_flags: 'smoke': choose from cloud, shadow")
-    assert "--grid map|sensor|north-up" in command("detect", "--help").stdout
+    assert "--grid map|sensor|north-up" in command("detect", "--help-all").stdout
 
 
 def test_grids_of_strips_are_whole():

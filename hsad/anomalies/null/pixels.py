@@ -106,7 +106,7 @@ def pixel_null(rule: str, tail: Tail, scores: ScoreMap, bands: int | None) -> Pi
         raise ParameterError(f"rule {rule}: is about the squared distances of rx and lrx, not about {scores.method}")
     count = bands or scores.background.get("rank") or scores.parameters.get("pca")
     if not isinstance(count, int | np.integer):
-        raise ParameterError(f"rule {rule}: the scores do not say how many bands they were made of: give bands")
+        raise ParameterError(f"rule {rule}: the scores do not say of how many bands they are: give degrees_of_freedom")
     if rule == "chi2":
         return PixelNull(stats.chi2(int(count)), tail)
     return PixelNull(_f_law(int(count), tail, scores), tail)

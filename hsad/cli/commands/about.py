@@ -96,10 +96,11 @@ def _places(word: str) -> str:
 @click.command(cls=HsadCommand)
 @click.argument("shell", type=click.Choice(SHELLS))
 def completion(shell: str) -> None:
-    """Print the script with which SHELL completes commands, options, methods, scenes and files.
+    """Print the script that completes hsad's words in a SHELL.
 
-    One line makes it last, in ~/.bashrc: eval "$(hsad completion bash)", in ~/.zshrc the same with zsh, in
-    ~/.config/fish/config.fish: hsad completion fish | source
+    These are commands, options, methods, scenes and files. To keep it, add one line to a file: in ~/.bashrc eval
+    "$(hsad completion bash)", in ~/.zshrc eval "$(hsad completion zsh)", in ~/.config/fish/config.fish hsad
+    completion fish | source
     """
     echo_block(completion_script(click.get_current_context().find_root().command, shell))
 
@@ -108,7 +109,7 @@ def completion(shell: str) -> None:
 @click.argument("method", required=False, shell_complete=detector_names)
 @json_option
 def methods(method: str | None, as_json: bool) -> None:
-    """List the detectors, or the parameters of one METHOD."""
+    """List the methods, or the parameters of one METHOD."""
     from hsad.detectors import describe_methods
 
     described = describe_methods(method)
@@ -134,7 +135,11 @@ def methods(method: str | None, as_json: bool) -> None:
 @overwrite_option
 @json_option
 def demo(output: str, overwrite: bool, as_json: bool) -> None:
-    """Do the main job end to end, offline: make a scene, survey it, detect with several methods, print AUCs."""
+    """Run the main work on a made scene, without a network.
+
+    It makes a scene, surveys it, scores it with several methods and prints their AUCs. This takes less than a minute
+    on two processors.
+    """
     from hsad.demo import run_demo
 
     result = run_demo(Path(output), overwrite=overwrite, progress=progress())
@@ -209,7 +214,7 @@ def bench(
     overwrite: bool,
     as_json: bool,
 ) -> None:
-    """Time hsad beside the peers that are installed; or measure how files are read, and what detectors find.
+    """Measure how fast hsad is beside other programs, how accurate.
 
     Speed is measured unless --io, --accuracy, --calibrate or --large asks for something else. --io, --large, and
     commands on files, write temporary files (TMPDIR) of 0.4 GB; --large writes up to 20 GB. --compare ends with
@@ -365,8 +370,9 @@ def _speed(quick: bool, only: str, plot: str | None, overwrite: bool) -> Report:
 @click.option("--compile", "compile_all", is_flag=True, help="Compile all kernels now, not at their first use.")
 @json_option
 def doctor(compile_all: bool, as_json: bool) -> None:
-    """Check versions, threads, GDAL and PROJ data, GPU: what would go wrong, and how to mend it.
+    """Check the installation, and say how to mend it.
 
+    It looks at versions, threads, the data of GDAL and PROJ, and the GPU.
     With --compile it compiles the kernels of all methods instead, once for this machine, and says how long each took.
     """
     from hsad.doctor import examine

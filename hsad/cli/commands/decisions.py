@@ -29,8 +29,14 @@ from hsad.job.options import ManyOptions, SceneOptions
 __all__ = ["explain", "report", "review", "survey", "threshold"]
 
 
-#: `--bands` of a survey are the bands of its run, and not the degrees of freedom of a rule.
-_OF_RUNS = ("bands",)
+def _renamed(context: click.Context, _: click.Parameter, value: str | None) -> None:
+    """Refuse the name that ``--degrees-of-freedom`` had before."""
+    if value is not None:
+        raise click.UsageError("--bands are the bands of a scene; chi2 and f take --degrees-of-freedom", context)
+
+
+#: The name that ``--degrees-of-freedom`` had before, in commands that use no bands of a scene.
+_former_bands = click.option("--bands", hidden=True, expose_value=False, callback=_renamed)
 
 
 @click.command(cls=HsadCommand)
@@ -50,6 +56,7 @@ _OF_RUNS = ("bands",)
     type=click.Choice(FORMATS),
     help="File for each of several rasters.  [default: gpkg]",
 )
+@_former_bands
 @with_options(ListOptions)
 @with_options(ManyOptions)
 @click.option("--p-values", type=OUTPUT, metavar="FILE.tif", help="Also write a p-value for every pixel.")
@@ -64,13 +71,13 @@ def threshold(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Decide which pixels of SCORES are anomalous: a mask, or one outline for each anomaly.
+    """List the anomalies of SCORES, or write a mask of them.
 
-    Without a rule the list holds every anomaly that is more probably real than background. A grade says how probable
-    it is that an anomaly is background: almost certain, at most .1; likely, at most .3; possible, at most .5. The
-    answer says how many of the anomalies are expected to be false, and where not to trust that.
+    Without a rule the list holds every anomaly that is more probably real than background. Its grade states how
+    probable it is that the anomaly is background: almost certain, at most .1; likely, at most .3; possible, at most
+    .5. The answer says how many anomalies are expected to be false, and whether to trust this number.
 
-    Several rasters, or a folder of them, give a file each in a folder, and one list over all (.gpkg, .csv).
+    Several rasters, or a folder of them, give one file for each in a folder, and one list of all (.gpkg, .csv).
     """
     from hsad.anomalies.decide import threshold_to_file
     from hsad.errors import ParameterError
@@ -144,7 +151,7 @@ def _pair(kind: type, form: str) -> Callable[[click.Context, click.Parameter, st
 @overwrite_option
 @json_option
 def explain(scene: str, scores: str, output: str | None, overwrite: bool, as_json: bool, **where: Any) -> None:
-    """Say why a pixel or an anomaly of SCORES stands out in SCENE."""
+    """Say why a pixel or an anomaly of SCENE stands out."""
     from hsad.explanation.explain import explain_scores
     from hsad.files import check_output
     from hsad.plot.figures import FIGURE_SUFFIXES
@@ -166,6 +173,7 @@ def explain(scene: str, scores: str, output: str | None, overwrite: bool, as_jso
 @click.option(
     "-o", "--output", type=OUTPUT, required=True, metavar="REPORT.html", help="Page to write; for several, a folder."
 )
+@_former_bands
 @with_options(ListOptions)
 @with_options(SceneOptions)
 @with_options(NamingOptions, without=("kinds",))
@@ -185,10 +193,11 @@ def report(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Write a page to review the anomalies of SCORES in: map, ranked list, spectra, reasons; no network needed.
+    """Write a page in which the anomalies are reviewed.
 
-    With -o REPORT.html the scene comes before its scores. With -o FOLDER every name is a score raster, or a folder of
-    them: each raster names its scene, gets a page, and index.html leads to all pages.
+    The page shows a map, the ranked list, spectra and reasons, and needs no network. With -o REPORT.html the scene
+    comes before its scores. With -o FOLDER every name is a score raster, or a folder of them: each raster names its
+    scene and gets a page, and index.html leads to all pages.
     """
     from hsad.report.page import PAGE_SUFFIXES, report_to_file
 
@@ -236,9 +245,10 @@ def report(
 @click.argument("reviewed", metavar="REVIEWED.geojson|FOUND.gpkg")
 @json_option
 def review(anomalies: str, reviewed: str, as_json: bool) -> None:
-    """Write the states, notes and classes that were given in the report's page back into the GeoPackage.
+    """Write the marks of a review back into the list of anomalies.
 
-    A list of `hsad find` in place of the review is added to the GeoPackage: its objects are pending.
+    The marks are the states, notes and classes that were given in the page of a report. If a list of hsad find is
+    given instead of a review, its anomalies are added to the GeoPackage with the state pending.
     """
     from hsad.report.review import apply_review
 
@@ -259,7 +269,7 @@ def review(anomalies: str, reviewed: str, as_json: bool) -> None:
 @click.argument("scenes", metavar="SCENE...", nargs=-1, required=True)
 @click.option("-o", "--output", type=OUTPUT, required=True, metavar="FOLDER", help="Folder for all results.")
 @click.option("-m", "--method", help="Detector; `hsad methods` lists them.")
-@with_options(ListOptions, without=_OF_RUNS)
+@with_options(ListOptions)
 @with_options(NamingOptions)
 @with_options(ManyOptions)
 @overwrite_option
@@ -269,20 +279,20 @@ def review(anomalies: str, reviewed: str, as_json: bool) -> None:
 def survey(
     scenes: tuple[str, ...], output: str, method: str | None, open_it: bool, as_json: bool, **options: Any
 ) -> None:
-    """Look for anomalies in SCENE: scores, ranked anomalies, a report and a picture, in one folder.
+    """Find the anomalies of SCENE: list, report, scores and picture.
 
-    A grade says how probable it is that an anomaly is background: almost certain, at most .1; likely, at most .3;
-    possible, at most .5. What lies below is kept apart as candidates, which are no better than background.
+    All goes into one folder. The grade of an anomaly states how probable it is that the anomaly is background: almost
+    certain, at most .1; likely, at most .3; possible, at most .5. What is less probable is listed as a candidate.
 
     Several scenes, a folder of scenes or a list (.txt, one scene per line; STAC items, .json) give a folder for each
-    scene, and over all index.html, anomalies.gpkg and anomalies.csv. A scene that fails stops no other. The same
-    command again goes on where it was ended, and passes over what is done.
+    scene, and index.html, anomalies.gpkg and anomalies.csv of all. A scene that fails stops no other. The same
+    command, given again, continues where it was ended and skips what is done.
     """
     from hsad.readers.collection import expand_scenes
     from hsad.report.survey import survey as look
 
     own = {name: options.pop(name) for name in ("overwrite", "restart", "library", "kinds")}
-    decide = taken_out(ListOptions, options, without=_OF_RUNS)
+    decide = taken_out(ListOptions, options)
     many = taken_out(ManyOptions, options)
     options = run_options(method, options)
     named = expand_scenes(scenes)

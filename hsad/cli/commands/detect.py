@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hsad.cli.declared import parameters_by_name
 from hsad.cli.options import (
     OUTPUT,
     DetectCommand,
     json_option,
     overwrite_option,
-    parameters_by_name,
     print_json,
     progress,
     remarks,
@@ -57,10 +57,11 @@ def detect(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Score every pixel of SCENE into a Cloud-Optimized GeoTIFF: higher = more anomalous.
+    """Score every pixel of SCENE; higher is more anomalous.
 
-    The scores of several scenes, of a list (.txt, one scene per line) or of a STAC item collection (.json) go into a
-    folder, -o FOLDER; a scene that fails stops no other. The same command continues a run that was ended early.
+    The scores are a Cloud-Optimized GeoTIFF. Those of several scenes, of a list (.txt, one scene per line) or of a
+    STAC item collection (.json) go into a folder, -o FOLDER; a scene that fails stops no other. The same command
+    continues a run that was ended early.
     """
     from hsad.errors import ParameterError
     from hsad.files import check_output

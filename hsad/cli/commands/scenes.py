@@ -32,7 +32,7 @@ __all__ = ["catalog", "convert", "info"]
 @with_options(SceneOptions)
 @json_option
 def info(scene: str, statistics: bool, as_json: bool, **options: Any) -> None:
-    """Print the size, type, wavelengths, georeferencing and valid pixels of SCENE.
+    """Print the size, wavelengths, position and valid pixels of SCENE.
 
     The valid pixels of a scene of more than 256 MB are counted in a sample of its rows.
     """
@@ -90,10 +90,10 @@ _SHOWN: dict[str, Callable[[Any], str]] = {
 @with_options(SceneOptions)
 @overwrite_option
 def convert(scene: str, output: str, interleave: Any, memory: str | None, overwrite: bool, **options: Any) -> None:
-    """Write SCENE as ENVI (OUT.hdr, OUT.img), GeoTIFF (OUT.tif) or Zarr (OUT.zarr), nothing lost.
+    """Write SCENE as ENVI, GeoTIFF or Zarr; nothing is lost.
 
-    Numbers stay as they are stored; wavelengths, widths, bad bands, nodata, gain and bias, masks and georeferencing go
-    along. Remarks name what a format cannot hold.
+    The ending of OUT chooses the format: .hdr or .img, .tif, .zarr. Numbers stay as they are stored; wavelengths,
+    widths, bad bands, nodata, gain and bias, masks and georeferencing go along. Remarks name what a format cannot hold.
     """
     from hsad.job.given import as_cube
     from hsad.products import write_cube
@@ -105,13 +105,16 @@ def convert(scene: str, output: str, interleave: Any, memory: str | None, overwr
 
 @click.group(cls=HsadGroup)
 def catalog() -> None:
-    """Scenes with known truth, and spectral libraries: where they come from, what is known about them."""
+    """List, explain and fetch scenes to try hsad on.
+
+    Most have a known truth. For each the catalogue states the origin, the licence, the checksum and the known defects.
+    """
 
 
 @catalog.command()
 @json_option
 def libraries(as_json: bool) -> None:
-    """List spectral libraries for --library: where they are to be had, and how to point at them."""
+    """List spectral libraries for --library, and where to get them."""
     from hsad.catalog import list_libraries
 
     found = list_libraries()

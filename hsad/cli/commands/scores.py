@@ -49,7 +49,7 @@ def evaluate(
     overwrite: bool,
     as_json: bool,
 ) -> None:
-    """Compare SCORES with a truth: areas under the ROC and its relatives, objects found.
+    """Compare SCORES with a truth: areas under curves, objects.
 
     Several score rasters of one scene are compared with each other, in one table and one plot. The figures auc,
     average_precision and objects_found are followed by a 90 % confidence interval (bootstrap over objects). --json
@@ -145,8 +145,9 @@ def compare(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Compare several methods on SCENE: one table, one sheet of maps, and how far they agree.
+    """Compare several methods on one SCENE.
 
+    The result is one table, one sheet of maps, and figures of how far the methods agree.
     With --truth the table has AUC, average precision, objects found and their 90 % intervals (bootstrap over objects),
     and there are ROC curves. Without it methods are compared with each other: the correlation of their ranks, and the
     places where they disagree. A method that fails stops no other.

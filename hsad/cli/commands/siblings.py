@@ -63,8 +63,9 @@ def limits(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Say which objects a method would have found in SCENE and which it would have missed, by their fill and size.
+    """Say which objects would have been missed, by fill and size.
 
+    The fill of an object is the share of a pixel that it covers.
     For ace, mf and rx with a --target the smallest fill is computed at each pixel. Otherwise objects are implanted, at
     most 5 at once in 10,000 pixels, and looked for in the default list: of the --target, or of unusual materials.
     """
@@ -181,10 +182,11 @@ def find(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Find everything in SCENE that is like a pixel, an anomaly of a list or a spectrum of a library.
+    """Find everything in SCENE that is like something known.
 
-    The list is as long as the stated share of false ones allows; the answer says how many of it are expected to be
-    false, and which share is the smallest that can be stated in this scene.
+    That is a pixel, an anomaly of a list or a spectrum of a library. The list is as long as the share of false
+    entries in --false-share allows. The answer says how many entries are expected to be false, and which share is the
+    smallest that can be stated in this scene.
     """
     from hsad.files import check_output
     from hsad.siblings.find import find_to_file

@@ -88,8 +88,8 @@ ROOMS = {
         "scene", "synthetic", "errors",
     },
     "demo": {
-        "anomalies", "detection", "evaluation", "files", "job", "plot", "products", "readers", "report", "scene",
-        "synthetic", "errors",
+        "anomalies", "detection", "evaluation", "explanation", "files", "job", "plot", "products", "readers", "report",
+        "scene", "synthetic", "errors",
     },
     "cli": {
         "anomalies", "bench", "catalog", "demo", "detection", "detectors", "doctor", "errors", "evaluation",

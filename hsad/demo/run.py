@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
 import json
 import time
@@ -11,6 +12,8 @@ from typing import Any
 import numpy as np
 
 from hsad.anomalies.opened import Scene
+from hsad.anomalies.vectors import read_anomalies
+from hsad.demo.overview import plot_overview
 from hsad.detection import detect
 from hsad.errors import OutputError
 from hsad.evaluation import evaluate, roc_curve
@@ -40,7 +43,20 @@ _RUNS: tuple[tuple[str, str, dict[str, Any]], ...] = (
 _CORNER = slice(0, 64)
 
 #: Files besides those of the scene, of the survey and of each run.
-_SINGLE = ("truth.tif", "targets.json", "roc.png")
+_SINGLE = ("truth.tif", "targets.json", "overview.png", "results.csv", "roc.png")
+
+#: Columns of the table of methods, in the file as in the terminal.
+_COLUMNS = (
+    "name",
+    "auc",
+    "average_precision",
+    "objects_found",
+    "objects",
+    "false_alarm_rate",
+    "seconds",
+    "file",
+    "map",
+)
 
 
 def run_demo(folder: Path, *, overwrite: bool = False, progress: Any = None) -> dict[str, Any]:
@@ -58,9 +74,10 @@ def run_demo(folder: Path, *, overwrite: bool = False, progress: Any = None) -> 
     Returns
     -------
     dict
-        ``folder``, ``headline`` (of the survey, one line), ``report`` (its page), ``files`` (names), ``methods``: one
-        dict for each run with ``name``, ``file`` and ``map`` (names), ``seconds`` (without compiling) and the
-        figures of `hsad.evaluation.evaluate`.
+        ``folder``, ``headline`` (of the survey, one line), ``report`` (its page), ``listed`` (anomalies of the
+        survey), ``real`` (those whose highest pixel lies on a target), ``targets``, ``valid`` (pixels), ``files``
+        (names), ``methods``: one dict for each run with ``name``, ``file`` and ``map`` (names), ``seconds`` (without
+        compiling) and the figures of `hsad.evaluation.evaluate`.
 
     Raises
     ------
@@ -84,7 +101,9 @@ def run_demo(folder: Path, *, overwrite: bool = False, progress: Any = None) -> 
         staged.write_text(json.dumps(targets, indent=2) + "\n", encoding="utf-8")
 
     surveyed = survey(header, folder, overwrite=overwrite, progress=progress)
+    plot_overview(header, folder / NAMES["scores"], folder / "overview.png", overwrite=overwrite)
     truth = scene.truth.values
+    listed = read_anomalies(folder / NAMES["anomalies"])
     picture = Scene.of(header, geo_grid(scene.cube))
     rows, curves = [], {}
     for name, method, parameters in _RUNS:
@@ -101,12 +120,21 @@ def run_demo(folder: Path, *, overwrite: bool = False, progress: Any = None) -> 
         files = {"file": output.name, "map": f"map-{name}.png"}
         rows.append({"name": name, **files, "seconds": seconds, **figures})
     plot_roc(curves, folder / "roc.png", overwrite=overwrite)
+    with (
+        whole_file(folder / "results.csv", overwrite=overwrite) as staged,
+        staged.open("w", newline="", encoding="utf-8") as file,
+    ):
+        table = csv.DictWriter(file, _COLUMNS, extrasaction="ignore", lineterminator="\n")
+        table.writeheader()
+        table.writerows(rows)
     return {
         "folder": str(folder),
         "headline": surveyed["headline"],
         "report": surveyed["report"],
         # Not the hidden mark of an unfinished command, which lies there until the command ends.
         "files": sorted(path.name for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")),
+        "listed": len(listed),
+        "real": sum(bool(truth[place["row"], place["col"]] > 0) for place in listed),
         "targets": len(scene.targets),
         "valid": int(np.count_nonzero(truth >= 0)),
         "methods": rows,

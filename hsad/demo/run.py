@@ -136,6 +136,6 @@ def run_demo(folder: Path, *, overwrite: bool = False, progress: Any = None) -> 
         "listed": len(listed),
         "real": sum(bool(truth[place["row"], place["col"]] > 0) for place in listed),
         "targets": len(scene.targets),
-        "valid": int(np.count_nonzero(truth >= 0)),
+        "valid": surveyed["valid"],
         "methods": rows,
     }

@@ -132,7 +132,7 @@ def methods(method: str | None, as_json: bool) -> None:
 _OPEN_FIRST = (
     ("report.html", "the list to review, in a browser"),
     ("overview.png", "the answer in one picture"),
-    ("anomalies.gpkg", "the outlines of the places, in QGIS; the scores are scores-*.tif"),
+    ("anomalies.gpkg", "the outlines of the anomalies, in QGIS; the scores are scores-*.tif"),
     ("results.csv", "the table above"),
 )
 
@@ -156,7 +156,7 @@ def demo(output: str, overwrite: bool, as_json: bool) -> None:
         print_json(result)
         return
     outcome(f"{result['targets']} targets are hidden in a made scene. Many of them are faint, or one pixel large.")
-    outcome(f"The survey lists {result['listed']} places. {result['real']} of them are targets.")
+    outcome(f"The survey lists {result['listed']} anomalies. {result['real']} of them are targets.")
     outcome(f"  {result['headline']}")
     outcome("")
     outcome("Six ways to score the same scene, compared with the hidden targets:")

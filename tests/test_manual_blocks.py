@@ -42,6 +42,13 @@ SLOW = ("-m padim", '"padim"', "dask scheduler", "Client(", "LocalCluster(", "Le
 NOT_RUN = {
     ("README", "sh", 0): "installs the package from a clone: .ci/run runs this line",
     ("README", "sh", 1): "runs all tests, this one included: .ci/run runs this line",
+    ("install", "sh", 0): "installs the package in a clone, as .ci/run does",
+    ("install", "sh", 1): "installs torch's companions, as .ci/run does",
+    ("install", "sh", 2): "fetches all packages from a network",
+    ("install", "sh", 3): "installs what the block before has fetched",
+    ("install", "sh", 4): "sets a variable of the shell; tests/bench compiles all kernels",
+    ("install", "sh", 5): "runs all tests, this one included: .ci/run runs this line",
+    ("first-map", "sh", 0): "the demo, which .ci/run runs",
     ("contributing", "sh", 0): "installs the package in a clone, as .ci/run does",
     ("contributing", "sh", 1): "runs all checks and tests, this one included",
     ("contributing", "sh", 2): "measures for hours: tests/bench runs each bench in a short form",
@@ -166,6 +173,11 @@ def library(folder: Path) -> None:
     (folder / "library.csv").write_text("\n".join(["nm,asphalt,red tile", *lines]))
 
 
+def surveyed(folder: Path) -> None:
+    envi("scene.hdr")(folder)
+    hsad.survey(folder / "scene.hdr", folder / "folder", "rx")
+
+
 #: Makers of the files that blocks name and do not make themselves.
 MADE: dict[str, Callable[[Path], None]] = {
     **{name: envi(name) for name in ("scene.hdr", "north.hdr", "south.hdr")},
@@ -177,15 +189,16 @@ MADE: dict[str, Callable[[Path], None]] = {
     "items.json": items,
     "b.npz": learned,
     "library.csv": library,
+    "folder/scores.tif": surveyed,
 }
-FILE = re.compile(r"[\w-]+\.(?:hdr|img|tif|mat|nc|h5|zarr|gpkg|geojson|txt|csv|json|npz|npy)\b")
+FILE = re.compile(r"(?:\bfolder/)?[\w-]+\.(?:hdr|img|tif|mat|nc|h5|zarr|gpkg|geojson|txt|csv|json|npz|npy)\b")
 #: What stands before the name of a file that is written, on the command line and in Python.
 WRITTEN = re.compile(r"(?:(?:-o|--output|--plot|--log|--save-background) |(?:write_\w+|save|plot_\w+)\(.*)[\"']?$")
 
 
 def prepare(block: Block, folder: Path) -> None:
     """Make the files that a block reads before it writes them."""
-    written = set()
+    written = {"folder/scores.tif"} if "-o folder" in block.text else set()
     for line in block.text.splitlines():
         code = line.partition("#")[0]
         for match in FILE.finditer(code):

@@ -9,8 +9,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from hsad.anomalies.opened import Scene
 from hsad.anomalies.vectors import read_anomalies
 from hsad.demo.overview import plot_overview

@@ -11,16 +11,16 @@ __all__ = ["CONTENTS", "page", "path_of", "section_title", "topics", "topics_of"
 
 #: The folders of the manual and their pages, in the order in which one reads them.
 CONTENTS: dict[str, tuple[str, ...]] = {
-    "start": ("index", "answer"),
+    "start": ("index", "install", "first-map", "answer"),
     "guides": (
         "choosing", "scale", "masks-and-bands", "thresholds", "objects", "report", "naming", "finding-more",
         "what-would-have-been-missed", "comparing", "many-scenes", "clusters", "large-scenes", "time-series",
         "carrying-a-background", "untrusted-files",
     ),
     "detectors": ("methods",),
-    "reference": ("files", "products"),
+    "reference": ("files", "products", "glossary"),
     "evidence": ("accuracy", "false-alarms", "speed", "learned-detectors"),
-    "project": ("contributing", "adding-a-detector", "adding-a-reader", "changing-a-kernel"),
+    "project": ("architecture", "contributing", "adding-a-detector", "adding-a-reader", "changing-a-kernel"),
 }  # fmt: skip
 
 #: Folders of translations: their pages have the folder in the name of the topic, since their files have the names of

@@ -128,15 +128,6 @@ def methods(method: str | None, as_json: bool) -> None:
                 echo(f"  --{p['name'].replace('_', '-'):18} {p['help']}{choices}  [{default}]")
 
 
-#: Files of the demo that a newcomer opens first.
-_OPEN_FIRST = (
-    ("report.html", "the list to review, in a browser"),
-    ("overview.png", "the answer in one picture"),
-    ("anomalies.gpkg", "the outlines of the anomalies, in QGIS; the scores are scores-*.tif"),
-    ("results.csv", "the table above"),
-)
-
-
 @click.command(cls=HsadCommand)
 @click.option(
     "-o", "--output", type=OUTPUT, default="hsad-demo", show_default=True, metavar="DIR", help="Folder to fill."
@@ -149,32 +140,14 @@ def demo(output: str, overwrite: bool, as_json: bool) -> None:
     It makes a scene, surveys it, scores it with several methods and prints their AUCs. This takes less than a minute
     on two processors.
     """
-    from hsad.demo import run_demo
+    from hsad.demo import demo_lines, run_demo
 
     result = run_demo(Path(output), overwrite=overwrite, progress=progress())
     if as_json:
         print_json(result)
         return
-    outcome(f"{result['targets']} targets are hidden in a made scene. Many of them are faint, or one pixel large.")
-    outcome(f"The survey lists {result['listed']} anomalies. {result['real']} of them are targets.")
-    outcome(f"  {result['headline']}")
-    outcome("")
-    outcome("Six ways to score the same scene, compared with the hidden targets:")
-    outcome(f"{'method':20} {'AUC':>7} {'avg. precision':>15} {'objects found':>14} {'seconds':>8}")
-    for row in result["methods"]:
-        found = f"{row['objects_found']} of {row['objects']}"
-        outcome(
-            f"{row['name']:20} {row['auc']:7.4f} {row['average_precision']:15.4f} {found:>14} {row['seconds']:8.1f}"
-        )
-    rate = result["methods"][0]["false_alarm_rate"]
-    outcome(
-        f"AUC and average precision: 1 is best. Objects found: {rate * 100:g} % of the background may score as high."
-    )
-    outcome("Seconds: without compiling.")
-    outcome("")
-    outcome(f"{len(result['files'])} files are in {result['folder']}. Open these first:")
-    for name, what in _OPEN_FIRST:
-        outcome(f"  {name:16} {what}")
+    for line in demo_lines(result):
+        outcome(line)
 
 
 @click.command(cls=HsadCommand)

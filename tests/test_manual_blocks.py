@@ -174,7 +174,8 @@ def library(folder: Path) -> None:
 
 
 def surveyed(folder: Path) -> None:
-    envi("scene.hdr")(folder)
+    if not (folder / "scene.hdr").exists():
+        envi("scene.hdr")(folder)
     hsad.survey(folder / "scene.hdr", folder / "folder", "rx")
 
 

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from hsad.scene.cube import check_cube
     from hsad.siblings.find import find
     from hsad.siblings.missed import limits
+    from hsad.stream.scan import LineScan
     from hsad.synthetic import make_scene
 
 __version__ = "0.1.0"
@@ -47,6 +48,7 @@ _HOMES = {
     "HsadError": "hsad.errors",
     "HsadWarning": "hsad.errors",
     "Learned": "hsad.job.learned",
+    "LineScan": "hsad.stream.scan",
     "check_cube": "hsad.scene.cube",
     "compare": "hsad.report.comparison.compare",
     "describe": "hsad.job.describe",
@@ -79,6 +81,7 @@ __all__ = [
     "HsadError",
     "HsadWarning",
     "Learned",
+    "LineScan",
     "__version__",
     "check_cube",
     "compare",

@@ -65,6 +65,7 @@ ROOMS = {
         "errors",
     },
     "explanation.sentence": set(),
+    "stream": {"detection", "job", "engine", "detectors", "kernels", "products", "readers", "scene", "files", "errors"},
     "siblings": {
         "anomalies", "explanation.names", "job", "engine", "detectors", "kernels", "readers", "synthetic", "scene",
         "files", "record", "errors",
@@ -85,7 +86,7 @@ ROOMS = {
     "bench": {
         "job", "siblings", "anomalies", "explanation.names", "catalog", "detection", "detectors", "engine",
         "evaluation", "files", "gdal", "kernels.device", "kernels.summaries", "plot", "products", "readers",
-        "scene", "synthetic", "errors",
+        "scene", "stream", "synthetic", "errors",
     },
     "demo": {
         "anomalies", "detection", "evaluation", "explanation", "files", "job", "plot", "products", "readers", "report",
@@ -94,7 +95,7 @@ ROOMS = {
     "cli": {
         "anomalies", "bench", "catalog", "demo", "detection", "detectors", "doctor", "errors", "evaluation",
         "explanation", "files", "job", "manual", "plot", "products", "progress", "readers", "report", "scene",
-        "siblings",
+        "siblings", "stream",
     },
     "cli.shell": {"catalog", "detectors", "files", "job.options", "manual", "errors"},
     "__main__": {"cli"},

@@ -153,6 +153,21 @@ class GlobalRX(Detector):
         return gaussian
 
     def _gaussian(self, scan: Scan, moments: Moments, trimming: tuple[Gaussian, float] | None) -> Gaussian:
+        def fourth() -> float:
+            totals = scan(_fourth_powers, moments.mean, trimming)
+            assert totals is not None  # noqa: S101  the pixels that gave the moments
+            return float(totals.mean)
+
+        return self.gaussian_of(moments, fourth)
+
+    def gaussian_of(self, moments: Moments, fourth: Callable[[], float]) -> Gaussian:
+        """Return the Gaussian of pixels with these moments; `fourth` gives the mean of ‖x − μ‖⁴ for Ledoit-Wolf.
+
+        Raises
+        ------
+        DataError
+            When the pixels are too few or do not vary.
+        """
         count, bands = moments.count, len(moments.mean)
         if count < 2 or (self.covariance == "pinv" and count < bands):
             raise DataError(
@@ -162,12 +177,8 @@ class GlobalRX(Detector):
         covariance = moments.covariance
         if not np.trace(covariance) > 0:
             raise DataError("all valid pixels are equal: there is no variation to measure an anomaly by")
-        fourth = 0.0
-        if self.covariance == "ledoit-wolf":
-            totals = scan(_fourth_powers, moments.mean, trimming)
-            assert totals is not None  # noqa: S101  the pixels that gave the moments
-            fourth = totals.mean
-        whitening = whitener(regularize(covariance, self.covariance, ridge=self.ridge, count=count, fourth=fourth))
+        power = fourth() if self.covariance == "ledoit-wolf" else 0.0
+        whitening = whitener(regularize(covariance, self.covariance, ridge=self.ridge, count=count, fourth=power))
         return Gaussian(moments.mean, whitening, count, whitening.shape[1])
 
 

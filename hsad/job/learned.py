@@ -64,7 +64,7 @@ class Learned:
 
     def digest(self) -> str:
         """Return a checksum of the detector, the bands and the background."""
-        return _digest(*self._packed())
+        return _digest(*self.packed())
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> None:
         """Write to a file: ``.npz`` arrays with a JSON header, never a pickle.
@@ -82,12 +82,13 @@ class Learned:
         """
         from hsad import __version__
 
-        header, arrays = self._packed()
+        header, arrays = self.packed()
         with whole_file(path, overwrite=overwrite) as staged, staged.open("wb") as file:
             stated = {"version": __version__, "versions": dict(self.versions), "digest": _digest(header, arrays)}
             write_packed(file, {**stated, **header}, arrays)
 
-    def _packed(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    def packed(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        """Return all of it as a JSON header and arrays, for `unpacked`."""
         method, parameters = describe_detector(self.detector)
         arrays: dict[str, NDArray[Any]] = {"bands": self.bands}
         if self.wavelength is not None:
@@ -119,21 +120,40 @@ class Learned:
             check_value(versions, dict, {}, "versions")
             if digest != _digest(header, arrays):
                 raise SceneError(f"{path}: damaged: the background is not the one that hsad {saved_by} saved")
-            if not _is_known(header["method"]):
-                raise SceneError(
-                    f"{path}: learned by {header['method']}, which is not installed here: "
-                    "install its package, or name it as the method, too"
-                )
-            # The detector comes first: its module defines the classes of its background.
-            detector = make_detector(header["method"], **header["parameters"])
-            background = unpack(header["background"], arrays, _background_class)
-            wavelength = arrays.get("wavelength")
-            learned = cls(detector, background, arrays["bands"], header["total"], wavelength, path, versions)
-            learned._check()
+            return cls.unpacked(header, arrays, path, versions)
         except FileNotFoundError as error:
             raise SceneError(f"{path}: no such file") from error
         except (ParameterError, *LoadError) as error:
             raise SceneError(f"{path}: not a background that hsad saved ({error})") from error
+
+    @classmethod
+    def unpacked(
+        cls,
+        header: Mapping[str, Any],
+        arrays: dict[str, NDArray[Any]],
+        path: str | Path | None = None,
+        versions: Mapping[str, str] | None = None,
+    ) -> Self:
+        """Return what `packed` packed.
+
+        Raises
+        ------
+        SceneError
+            When its method is not installed here.
+        ParameterError, or one of `LoadError`
+            When `packed` cannot have packed it.
+        """
+        if not _is_known(header["method"]):
+            raise SceneError(
+                f"{path}: learned by {header['method']}, which is not installed here: "
+                "install its package, or name it as the method, too"
+            )
+        # The detector comes first: its module defines the classes of its background.
+        detector = make_detector(header["method"], **header["parameters"])
+        background = unpack(header["background"], arrays, _background_class)
+        wavelength = arrays.get("wavelength")
+        learned = cls(detector, background, arrays["bands"], header["total"], wavelength, path, versions or {})
+        learned._check()
         return learned
 
     def _check(self) -> None:

@@ -84,12 +84,30 @@ def whitener(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
     """
     from scipy.linalg import solve_triangular
 
-    values, vectors = np.linalg.eigh(covariance)
-    kept = values > RANK_TOLERANCE * values[-1]
-    if not kept.all():
-        return np.ascontiguousarray(vectors[:, kept] / np.sqrt(values[kept]))
-    factor = np.linalg.cholesky(covariance)
+    factor = _well_conditioned_factor(covariance)
+    if factor is None:
+        values, vectors = np.linalg.eigh(covariance)
+        kept = values > RANK_TOLERANCE * values[-1]
+        if not kept.all():
+            return np.ascontiguousarray(vectors[:, kept] / np.sqrt(values[kept]))
+        factor = np.asarray(np.linalg.cholesky(covariance))
     return np.ascontiguousarray(solve_triangular(factor, np.eye(len(factor)), lower=True).T)
+
+
+def _well_conditioned_factor(covariance: NDArray[np.float64]) -> NDArray[np.float64] | None:
+    """Return the Cholesky factor if the condition number is certain to allow full rank, else None.
+
+    An estimate of the condition number from the factor takes a small part of the time of all eigenvalues. It can be
+    some times too small, so it must lie a thousand times below the limit.
+    """
+    from scipy.linalg.lapack import dpocon
+
+    try:
+        factor: NDArray[np.float64] = np.asarray(np.linalg.cholesky(covariance))
+    except np.linalg.LinAlgError:
+        return None
+    reciprocal, _ = dpocon(factor.T, float(np.abs(covariance).sum(axis=0).max()), uplo="U")
+    return factor if reciprocal > 1e3 * RANK_TOLERANCE else None
 
 
 def floored_whitener(covariance: NDArray[np.float64], floor: float = 0.1) -> NDArray[np.float64]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from hsad.anomalies.decide import polygons, threshold
     from hsad.anomalies.headline import headline
     from hsad.anomalies.vectors import write_anomalies
+    from hsad.changes.change import change, change_to_file
     from hsad.detection import detect, learn, score
     from hsad.detectors import DETECTORS, Detector
     from hsad.errors import HsadError, HsadWarning
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from hsad.siblings.find import find
     from hsad.siblings.missed import limits
     from hsad.stream.scan import LineScan
-    from hsad.synthetic import make_scene
+    from hsad.synthetic import make_pair, make_scene
 
 __version__ = "0.1.0"
 
@@ -49,6 +50,8 @@ _HOMES = {
     "HsadWarning": "hsad.errors",
     "Learned": "hsad.job.learned",
     "LineScan": "hsad.stream.scan",
+    "change": "hsad.changes.change",
+    "change_to_file": "hsad.changes.change",
     "check_cube": "hsad.scene.cube",
     "compare": "hsad.report.comparison.compare",
     "describe": "hsad.job.describe",
@@ -63,6 +66,7 @@ _HOMES = {
     "headline": "hsad.anomalies.headline",
     "learn": "hsad.detection",
     "limits": "hsad.siblings.missed",
+    "make_pair": "hsad.synthetic",
     "make_scene": "hsad.synthetic",
     "open_cube": "hsad.readers",
     "open_mask": "hsad.readers",
@@ -83,6 +87,8 @@ __all__ = [
     "Learned",
     "LineScan",
     "__version__",
+    "change",
+    "change_to_file",
     "check_cube",
     "compare",
     "confidence_intervals",
@@ -97,6 +103,7 @@ __all__ = [
     "headline",
     "learn",
     "limits",
+    "make_pair",
     "make_scene",
     "open_cube",
     "open_mask",

@@ -59,6 +59,7 @@ ROOMS = {
     "job": {
         "engine", "detectors", "readers", "products", "progress", "scene", "files", "record", "errors",
     },
+    "changes": {"job", "engine", "detectors", "scene", "errors"},
     "detection": {"job", "detectors", "errors"},
     "anomalies": {
         "explanation.sentence", "job", "engine", "readers", "products", "kernels.covariance", "scene", "files", "gdal",

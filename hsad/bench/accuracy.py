@@ -20,6 +20,7 @@ from hsad.bench.known import BENCHMARK, KnownScene, benchmark_scenes, synthetic_
 from hsad.bench.suite import FAMILIES, suite
 from hsad.detection import detect
 from hsad.detectors import DETECTORS, detector_class
+from hsad.detectors.change.base import ChangeDetector
 from hsad.engine.runners.blas import one_blas_thread
 from hsad.errors import HsadError, ParameterError
 from hsad.evaluation import evaluate
@@ -359,7 +360,11 @@ def _checked(methods: Sequence[str]) -> tuple[str, ...]:
 
 def _without_targets() -> list[str]:
     """Return the methods that need nothing but a scene."""
-    return [name for name, cls in DETECTORS.items() if not any(p.required for p in cls.parameters())]
+    return [
+        name
+        for name, cls in DETECTORS.items()
+        if not issubclass(cls, ChangeDetector) and not any(p.required for p in cls.parameters())
+    ]
 
 
 def _spread(values: list[float]) -> str:

@@ -42,6 +42,10 @@ RUNS: dict[str, tuple[str, int, dict[str, Any]]] = {
     "rpca-bands --patch": ("rpca-bands", 2, {"window": 16, "patch": 4}),
     "low-rank": ("low-rank", _FEW, {}),
     **{method: (method, _FEW, {"target": (0, 0)}) for method in ("ace", "mf", "cem", "sam")},
+    **{
+        method: (method, _FEW, {"before_bands": _FEW // 2})
+        for method in ("chronochrome", "covariance-equalisation", "hyperbolic")
+    },
 }
 
 

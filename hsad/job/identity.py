@@ -17,6 +17,10 @@ from hsad.products.provenance import source_file
 __all__ = ["Files", "Input"]
 
 
+#: Attributes of a cube that name its files; a cube of two dates has those of the first date, too.
+_NAMING = ("source", "data_file", "source_before", "data_file_before")
+
+
 @dataclass(frozen=True)
 class _State:
     """What of a file changes when somebody writes it."""
@@ -40,7 +44,7 @@ class Files:
     @classmethod
     def of(cls, cube: xr.DataArray) -> Files:
         """Look at the files behind a cube: those it was opened from."""
-        named = [source_file(str(cube.attrs[name])) for name in ("source", "data_file") if name in cube.attrs]
+        named = [source_file(str(cube.attrs[name])) for name in _NAMING if name in cube.attrs]
         files = [file for path in named if path for file in ([path] if path.is_file() else sorted(path.rglob("*")))]
         return cls({file.resolve(): _State.of(file) for file in files})
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import xarray as xr
 
+from hsad.detectors.change.base import ChangeDetector
 from hsad.detectors.targets.base import TargetDetector
 from hsad.engine.memory import memory_bytes
 from hsad.engine.run import Engine
@@ -76,6 +77,8 @@ def _prepare(cube: Any, request: Request) -> Job:
         whole = slice(0, grid.rows), slice(0, grid.cols)
         places = TargetScene.of(opened, source.bands, mask, map_of(opened, run, whole) if on_map else None)
         detector = with_targets(detector, places, (window[0].start, window[1].start))
+    if isinstance(detector, ChangeDetector) and "date" in opened.coords:
+        detector = detector.with_dates(int((opened.coords["date"].values[source.bands] == 0).sum()))
     scene = Input.of(opened, source)
     runner = _runner(run)
     if not isinstance(runner, Cluster):

@@ -5,10 +5,13 @@
 ``targets``   shapes and places of the targets
 ``implants``  the same shapes implanted into a real scene, whose noise stays
 ``sensor``    sun, atmosphere, bands, noise, stripes and smile
+``imaging``   ground and light to stored numbers, and the cube of them
 ``scene``     all of it put together
+``pair``      two dates of one place
 """
 
+from hsad.synthetic.pair import SyntheticPair, make_pair
 from hsad.synthetic.scene import SyntheticScene, make_scene
 from hsad.synthetic.targets import Target
 
-__all__ = ["SyntheticScene", "Target", "make_scene"]
+__all__ = ["SyntheticPair", "SyntheticScene", "Target", "make_pair", "make_scene"]

@@ -332,6 +332,7 @@ QUICK = {
     "deep-rx": {"features": "random"},
     "autoencoder": {"steps": 2, "channels": 4},
     **{method: {"target": range(8)} for method in ("ace", "mf", "cem", "sam")},
+    **{method: {"before_bands": 4} for method in ("chronochrome", "covariance-equalisation", "hyperbolic")},
 }
 
 

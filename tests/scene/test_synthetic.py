@@ -138,7 +138,7 @@ def test_same_seed_same_scene_and_each_part_has_its_own_stream():
 
 def test_the_height_of_the_blocks_changes_nothing(monkeypatch):
     whole = make_scene(**SMALL)
-    monkeypatch.setattr("hsad.synthetic.scene._BLOCK_SAMPLES", 7 * 70 * 24)
+    monkeypatch.setattr("hsad.synthetic.imaging._BLOCK_SAMPLES", 7 * 70 * 24)
     pieces = make_scene(**SMALL)
     # BLAS may sum in another order for another height: a rounding may flip, nothing more.
     assert np.abs(whole.cube.values.astype(int) - pieces.cube.values).max() <= 1

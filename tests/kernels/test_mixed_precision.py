@@ -1,4 +1,4 @@
-"""CRD factored in single precision: right where it is used, and left to double precision where it would not be."""
+"""CRD and local RX factored in single precision: right where it is used, and left to double where it would not be."""
 
 import fast
 import naive
@@ -7,11 +7,13 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from hsad.kernels.compiled import compiled
+from hsad.kernels.ring.choose import takes_single
 from hsad.kernels.ring.dual.factor import SINGLE_PANEL, factor
-from hsad.kernels.ring.dual.mixed import mixed_patch
+from hsad.kernels.ring.dual.mixed_crd import mixed_patch
+from hsad.kernels.ring.dual.mixed_rx import mixed_rx_patch
 from hsad.kernels.ring.dual.patches import part_of, patches
-from hsad.kernels.ring.task import CRD, KERNELS, Task
-from hsad.kernels.ring.window import SHIFT, Window
+from hsad.kernels.ring.task import CRD, KERNELS, RX, Task
+from hsad.kernels.ring.window import REFLECT, SHIFT, TRUNCATE, Window
 
 WINDOW = {"outer": 9, "inner": 3}
 BANDS = 90  # the systems of a ring of 72 pixels are the smaller ones
@@ -97,6 +99,44 @@ def test_kernels(kind, kernel, lam):
 def test_ordinary_spectra_are_done_in_single_precision_and_the_worst_are_not():
     assert not score_mixed(make_scene("plain"), 1e-3)[1].any()
     assert score_mixed(make_scene("noiseless"), 1e-12)[1].all()
+
+
+def score_mixed_rx(scene, ridge, border=SHIFT):
+    """Return local RX in mixed precision, and which pixels it leaves."""
+    window, task = Window(9, 3, border), Task(RX, ridge, center=True)
+    valid, core = np.ones(scene.shape[:2], bool), tuple(slice(0, size) for size in scene.shape[:2])
+    scores, left = np.full(valid.shape, np.nan), valid.copy()
+    for patch in patches(scene, valid, valid, core, window, task):
+        here = part_of(core, patch)
+        mixed_rx_patch(patch, valid, valid[here], window, task, scores[here], left[here])
+    assert np.array_equal(np.isnan(scores), left)
+    return scores, left
+
+
+@pytest.mark.parametrize("ridge", [1.0, 1e-2, 1e-3])
+@pytest.mark.parametrize("kind", ["plain", "duplicates", "noiseless", "offset", "zero"])
+def test_local_rx_in_mixed_precision_equals_the_formula(kind, ridge):
+    scene = make_scene(kind)
+    valid = np.ones(scene.shape[:2], bool)
+    expected = naive.local_rx(scene, valid, ridge=ridge, **WINDOW)
+    kept, left = score_mixed_rx(scene, ridge)
+    # The offset takes eight digits from the scene itself.
+    np.testing.assert_allclose(kept[~left], expected[~left], rtol=1e-6 if kind == "offset" else 1e-7)
+    assert not left.any() or kind == "duplicates"
+
+
+@pytest.mark.parametrize(("border", "name"), [(TRUNCATE, "truncate"), (REFLECT, "reflect")])
+def test_local_rx_in_mixed_precision_near_edges(border, name):
+    scene = make_scene("plain")
+    expected = naive.local_rx(scene, np.ones(scene.shape[:2], bool), border=name, **WINDOW)
+    kept, left = score_mixed_rx(scene, 1e-2, border)
+    assert not left.any()
+    np.testing.assert_allclose(kept, expected, rtol=1e-7)
+
+
+def test_a_tiny_ridge_is_left_to_double_precision():
+    assert takes_single(Task(RX, 1e-3, center=True))
+    assert not takes_single(Task(RX, 1e-4, center=True))
 
 
 @pytest.mark.parametrize("order", [16, 48, 64, 112])

@@ -120,6 +120,7 @@ CASES = {
     "atom_products.correlate_atoms": (twins.correlate_atoms, lambda: [
         n(900), RANDOM.permutation(16) * 40, 8, 33, n(8 * 33), n(8 * 16)]),
     "atom_products.multiply_atoms": (twins.multiply_atoms, lambda: [*table(), 8, 21, n(8 * 32), n(8 * 32)]),
+    "gathering.center_columns": (twins.center_columns, projecting),
     "gathering.gather_columns": (twins.gather_columns, gathering),
     "gathering.gather_rows": (twins.gather_rows, gathering),
     "gathering.join_columns": (twins.join_columns, joining),

@@ -61,6 +61,12 @@ def project_columns(table, starts, atoms, column, first, blocks, runs, run, term
     out[index(out_at, (out_step, 8), (1, 8 * blocks))] = values
 
 
+def center_columns(table, starts, atoms, column, first, blocks, runs, run, terms, out, out_at, out_step):
+    values = table[starts[atoms[column : column + 8], None] + atoms[first : first + 8 * blocks]]
+    values = values + np.add.outer(terms[column : column + 8], terms[first : first + 8 * blocks])
+    out[index(out_at, (out_step, 8), (1, 8 * blocks))] = values
+
+
 def lane_products(x, weights, weighed, apart, i, j, count, m, m_step):
     left = weighed[index(0, (apart, 5), (8, count), (1, 8))]
     right = x[index(j * apart, (apart, 5), (8, count), (1, 8))]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from hsad.kernels.ring.dual.patches import strip_width
-from hsad.kernels.ring.task import CRD, LEDOIT_WOLF, LINEAR, PINV, Task
+from hsad.kernels.ring.limits import SINGLE_RIDGE
+from hsad.kernels.ring.task import CRD, LEDOIT_WOLF, LINEAR, PINV, RIDGE, RX, Task
 from hsad.kernels.ring.window import REFLECT, Window
 
 __all__ = ["COSTS", "Costs", "can_share", "cell_side", "dual_cost", "primal_allowed", "primal_cost", "takes_single"]
@@ -70,9 +71,11 @@ def primal_allowed(task: Task) -> bool:
 
 
 def takes_single(task: Task) -> bool:
-    """Return whether systems of the order of the ring can be factored in single precision, see `dual.mixed`."""
+    """Return whether systems of the order of the ring can be factored in single precision: `mixed_crd`, `mixed_rx`."""
+    if task.detector == RX:
+        return task.covariance == RIDGE and task.lam >= SINGLE_RIDGE
     altered = task.center or task.normalize or task.sum_to_one or task.truncated
-    return task.detector == CRD and task.distance and not altered
+    return task.distance and not altered
 
 
 def can_share(task: Task, window: Window) -> bool:

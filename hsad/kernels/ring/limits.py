@@ -43,3 +43,10 @@ SINGLE_STEPS = 4
 SINGLE_GAIN = 0.1
 """Each of these steps must be at most this times as long as the step before; otherwise the pixel is left to double
 precision."""
+
+SINGLE_RIDGE = 1e-3
+"""Least ridge of local RX, in mean variances, for single precision. A system of d bands has a condition of d/ridge at
+most: with a smaller ridge the factor may miss its smallest eigenvalues, and steps that shrink do not show that."""
+
+CENTRED_SHARE = 1e-8
+"""A ring whose scatter is below this share of its squares lost half of its digits when it was centred."""

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsad.kernels.ring.choose import can_share, cell_side, dual_cost, primal_allowed, primal_cost, takes_single
-from hsad.kernels.ring.dual.mixed import mixed_patch
+from hsad.kernels.ring.dual.mixed_crd import mixed_patch
+from hsad.kernels.ring.dual.mixed_rx import mixed_rx_patch
 from hsad.kernels.ring.dual.patches import NO_WEIGHTS, Patch, part_of, patches
 from hsad.kernels.ring.dual.pinv import pinv_rx_patch, truncated_crd_patch
 from hsad.kernels.ring.dual.shared import shared_patch
@@ -126,7 +127,11 @@ def _score_dual(
         if task.detector == RX and task.covariance == PINV:
             pinv_rx_patch(patch, valid, pixels, window, part)
         elif task.detector == RX:
-            rx_patch(patch, valid, pixels, window, task, part)
+            left = pixels.copy()
+            if takes_single(task):
+                mixed_rx_patch(patch, valid, pixels, window, task, part, left)
+            if left.any():
+                rx_patch(patch, valid, left, window, task, part)
         elif task.truncated:
             truncated_crd_patch(patch, valid, pixels, window, task, part)
         elif task.kernel == LINEAR and (shared or task.center or task.normalize or task.sum_to_one):

@@ -10,7 +10,7 @@ from llvmlite import ir
 from hsad.kernels.simd.microtiles import COLUMNS
 from hsad.kernels.simd.vectors import DOUBLE, INT, LANES, VECTOR, ZERO, Emitter, cgutils, vector_kernel
 
-__all__ = ["RUN", "gather_columns", "gather_rows", "join_columns", "project_columns"]
+__all__ = ["RUN", "center_columns", "gather_columns", "gather_rows", "join_columns", "project_columns"]
 
 RUN = 5
 """Number of entries in `runs` for each eight atoms, see `_each_block`."""
@@ -181,6 +181,37 @@ def join_columns(
     _each_block(emit, picking, (first, blocks), (runs, run), write)
 
 
+def _write_single(
+    emit: Emitter,
+    places: tuple[Any, Any, Any, Any],
+    terms: tuple[Any, Any],
+    out: tuple[Any, Any, Any],
+    shape: tuple[Any, Any, Any],
+    combine: Callable[[Any, Any, Any], Any],
+) -> None:
+    """Emit the picking of blocks of eight rows of eight columns, each vector combined with terms, rounded to single.
+
+    ``combine(value, column term, row terms)`` is what is rounded. `places` holds the table, starts, atoms and the first
+    column, `terms` the terms and the first row, `shape` the number of blocks and the runs with their offset.
+    """
+    builder = emit.builder
+    table, starts, atoms, column = places
+    values_of, first = terms
+    single = ir.VectorType(ir.FloatType(), LANES)
+    column_terms = [emit.load_spread(emit.at(values_of, column, c)) for c in range(COLUMNS)]
+
+    def write(block: Any, row: Any, columns: Iterator[Any]) -> None:
+        at = builder.add(out[1], builder.mul(block, ir.Constant(INT, LANES)))
+        row_terms = emit.load(emit.at(values_of, row))
+        for c, (values, term) in enumerate(zip(columns, column_terms, strict=True)):
+            place = emit.at(out[0], at, builder.mul(out[2], ir.Constant(INT, c)))
+            rounded = builder.fptrunc(combine(values, term, row_terms), single)
+            builder.store(rounded, builder.bitcast(place, single.as_pointer()), align=4)
+
+    picking = table, _column_starts(emit, starts, atoms, column), atoms
+    _each_block(emit, picking, (first, shape[0]), (shape[1], shape[2]), write)
+
+
 @vector_kernel
 def project_columns(
     emit: Emitter,
@@ -223,20 +254,43 @@ def project_columns(
     out_at, out_step : int
         Where the first column begins, and the distance of columns.
     """
-    builder = emit.builder
-    single = ir.VectorType(ir.FloatType(), LANES)
-    column_terms = [emit.load_spread(emit.at(terms, column, c)) for c in range(COLUMNS)]
 
-    def write(block: Any, row: Any, columns: Iterator[Any]) -> None:
-        at = builder.add(out_at, builder.mul(block, ir.Constant(INT, LANES)))
-        row_terms = emit.load(emit.at(terms, row))
-        for c, (values, term) in enumerate(zip(columns, column_terms, strict=True)):
-            place = emit.at(out, at, builder.mul(out_step, ir.Constant(INT, c)))
-            rounded = builder.fptrunc(emit.multiply_subtract(term, row_terms, values), single)
-            builder.store(rounded, builder.bitcast(place, single.as_pointer()), align=4)
+    def combine(values: Any, column_term: Any, row_terms: Any) -> Any:
+        return emit.multiply_subtract(column_term, row_terms, values)
 
-    picking = table, _column_starts(emit, starts, atoms, column), atoms
-    _each_block(emit, picking, (first, blocks), (runs, run), write)
+    places = table, starts, atoms, column
+    _write_single(emit, places, (terms, first), (out, out_at, out_step), (blocks, runs, run), combine)
+
+
+@vector_kernel
+def center_columns(
+    emit: Emitter,
+    table: Any,
+    starts: Any,
+    atoms: Any,
+    column: Any,
+    first: Any,
+    blocks: Any,
+    runs: Any,
+    run: Any,
+    terms: Any,
+    out: Any,
+    out_at: Any,
+    out_step: Any,
+) -> None:
+    """Pick blocks of eight rows of eight columns of ``table + terms 1ᵀ + 1 termsᵀ``, rounded to single precision.
+
+    ``out[out_at + c * out_step + r] = table[starts[atoms[column + c]] + atoms[first + r]]
+    + terms[column + c] + terms[first + r]`` for c < 8 and r < 8 · blocks.
+
+    The parameters are those of `project_columns`.
+    """
+
+    def combine(values: Any, column_term: Any, row_terms: Any) -> Any:
+        return emit.builder.fadd(emit.builder.fadd(values, column_term), row_terms)
+
+    places = table, starts, atoms, column
+    _write_single(emit, places, (terms, first), (out, out_at, out_step), (blocks, runs, run), combine)
 
 
 @vector_kernel

@@ -14,7 +14,7 @@ from hsad.kernels.ring.dual.factor import BLOCK, PANEL, SINGLE_PANEL, multiply, 
 from hsad.kernels.ring.limits import DISTANCE_FLOOR
 from hsad.kernels.ring.one_ring import shrinkage_weight
 from hsad.kernels.ring.task import LINEAR, Task
-from hsad.kernels.simd.gathering import RUN, gather_rows, join_columns, project_columns
+from hsad.kernels.simd.gathering import RUN, center_columns, gather_rows, join_columns, project_columns
 from hsad.kernels.simd.microtiles import shift_columns
 
 __all__ = [
@@ -24,8 +24,9 @@ __all__ = [
     "fill_padding",
     "gather",
     "gather_across",
+    "gather_centred",
+    "gather_projected",
     "gather_row",
-    "gather_single",
     "lift",
     "normalize_system",
     "penalty_of",
@@ -64,7 +65,7 @@ def gather(table: Vector, starts: Numbers, atoms: Numbers, order: int, a: Vector
 
 
 @inner
-def gather_single(
+def gather_projected(
     table: Vector,
     starts: Numbers,
     atoms: NDArray[np.int64],
@@ -78,18 +79,49 @@ def gather_single(
     Each system is a row of the arrays; a system of order 0 is left out. See `gather` for the table. Systems that have
     most atoms in common are picked together, because the second one finds the table in the processor's cache.
     """
+    for column in range(0, _prepare_runs(atoms, orders, runs), BLOCK):
+        for system in range(orders.size):
+            numbers, term, own, where = atoms[system], terms[system], a[system], runs[system]
+            for panel in range(column // SINGLE_PANEL, (orders[system] + SINGLE_PANEL - 1) // SINGLE_PANEL):
+                first, blocks, run, at, height = _part(panel, column, orders[system])
+                project_columns(table, starts, numbers, column, first, blocks, where, run, term, own, at, height)
+
+
+@inner
+def gather_centred(
+    table: Vector,
+    starts: Numbers,
+    atoms: NDArray[np.int64],
+    orders: Numbers,
+    terms: Matrix,
+    a: NDArray[np.float32],
+    runs: NDArray[np.int64],
+) -> None:
+    """Pick the packed lower triangles of ``table + terms 1ᵀ + 1 termsᵀ``; otherwise as `gather_projected`."""
+    for column in range(0, _prepare_runs(atoms, orders, runs), BLOCK):
+        for system in range(orders.size):
+            numbers, term, own, where = atoms[system], terms[system], a[system], runs[system]
+            for panel in range(column // SINGLE_PANEL, (orders[system] + SINGLE_PANEL - 1) // SINGLE_PANEL):
+                first, blocks, run, at, height = _part(panel, column, orders[system])
+                center_columns(table, starts, numbers, column, first, blocks, where, run, term, own, at, height)
+
+
+@inner
+def _prepare_runs(atoms: NDArray[np.int64], orders: Numbers, runs: NDArray[np.int64]) -> int:
+    """Describe the runs of several systems, and return the largest order."""
     most = 0
     for system in range(orders.size):
         _find_runs(atoms[system], orders[system], runs[system])
         most = max(most, orders[system])
-    for column in range(0, most, BLOCK):
-        for system in range(orders.size):
-            numbers, term, own, where = atoms[system], terms[system], a[system], runs[system]
-            for panel in range(column // SINGLE_PANEL, (orders[system] + SINGLE_PANEL - 1) // SINGLE_PANEL):
-                height, first = panel_height(panel, orders[system], SINGLE_PANEL), max(column, SINGLE_PANEL * panel)
-                at = panel_start(panel, SINGLE_PANEL) + column * height + first - SINGLE_PANEL * panel
-                blocks, run = (SINGLE_PANEL * panel + height - first) // BLOCK, RUN * (first // BLOCK)
-                project_columns(table, starts, numbers, column, first, blocks, where, run, term, own, at, height)
+    return most
+
+
+@inner
+def _part(panel: int, column: int, order: int) -> tuple[int, int, int, int, int]:
+    """Return the first row, the blocks, the place in `runs`, the place and the height of a panel's part of a column."""
+    height, first = panel_height(panel, order, SINGLE_PANEL), max(column, SINGLE_PANEL * panel)
+    at = panel_start(panel, SINGLE_PANEL) + column * height + first - SINGLE_PANEL * panel
+    return first, (SINGLE_PANEL * panel + height - first) // BLOCK, RUN * (first // BLOCK), at, height
 
 
 @inner

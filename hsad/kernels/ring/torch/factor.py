@@ -6,7 +6,7 @@ products. Only diagonal blocks are factored column by column, with the batch as 
 The factor is float64. On a processor a factor in float32 with refinement in float64 takes a third of the time. But at
 the default parameters the systems of airborne scenes are too near to singular. After four steps of refinement the error
 of α was .001 to .7 of ‖α‖ for CRD and 1e-5 to 1e-9 for kernel CRD. LRX needed all four steps, which took the time that
-the factor saved. If the part along the pixel is split off (`hsad.kernels.ring.dual.mixed`), one or two steps would be
+the factor saved. If the part along the pixel is split off (`ring.dual.mixed_crd`), one or two steps would be
 enough for CRD; this was not timed on a GPU.
 """
 

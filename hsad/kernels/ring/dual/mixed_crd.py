@@ -15,21 +15,29 @@ With a kernel the products of α come from the kernel values, and ``‖r‖² = 
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 from numpy.typing import NDArray
 
 from hsad.kernels.compiled import compiled, inner
-from hsad.kernels.ring.dual.factor import BLOCK, SINGLE_BLOCK, SINGLE_PANEL, factor, packed_size, padded
-from hsad.kernels.ring.dual.patches import Patch, next_ring, product
+from hsad.kernels.ring.dual.eight import (
+    Eight,
+    correlate_residuals,
+    eight_pixels,
+    factor_system,
+    find_cells,
+    list_rings,
+    solve_change,
+    spread_coefficients,
+)
+from hsad.kernels.ring.dual.factor import SINGLE_PANEL
+from hsad.kernels.ring.dual.patches import Patch, product
 from hsad.kernels.ring.dual.substitution import backward, forward
-from hsad.kernels.ring.dual.systems import entry, gather_single, penalty_of
-from hsad.kernels.ring.limits import SINGLE_ERROR, SINGLE_GAIN, SINGLE_SHARE, SINGLE_STEPS
+from hsad.kernels.ring.dual.systems import entry, gather_projected, penalty_of
+from hsad.kernels.ring.limits import SINGLE_ERROR, SINGLE_GAIN, SINGLE_STEPS
 from hsad.kernels.ring.one_ring import largest_ring
 from hsad.kernels.ring.task import LINEAR, Task
 from hsad.kernels.ring.window import Window
-from hsad.kernels.simd.atom_products import BANDS, ROWS, correlate_atoms, multiply_atoms, subtract_atoms
+from hsad.kernels.simd.atom_products import ROWS, multiply_atoms
 from hsad.kernels.simd.vectors import LANES
 
 __all__ = ["mixed_patch"]
@@ -39,97 +47,6 @@ Vector = NDArray[np.float64]
 Single = NDArray[np.float32]
 Numbers = NDArray[np.int64]
 Mask = NDArray[np.bool_]
-
-
-class Eight(NamedTuple):
-    """Eight pixels side by side, and the arrays that solving their systems needs.
-
-    Attributes
-    ----------
-    atoms, cells : (8, order) ndarray of int
-        Numbers of the atoms in the strip, and among the atoms of all eight.
-    counts, orders : (8,) ndarray of int
-        Number of atoms, 0 if the pixel is done or not wanted; order of the packed system, with a row for v if there is
-        room.
-    squares, gains, sizes : (8,) ndarray
-        ‖y‖², 1 + vᵀw, and λ‖Γα‖² or that of the last change.
-    lower : (8, packed) ndarray of float32
-        Factors.
-    inverse : (8, order) ndarray of float32
-        Inverse diagonals of the factors.
-    v, w, penalty, alpha : (8, order) ndarray
-        See the module; `penalty` is λΓ².
-    known : (pixels,) ndarray of int
-        Number of a pixel of the strip among the atoms, or -1.
-    numbers, places : ndarray of int
-        The atoms of all eight pixels in ascending order, and where they stand in the spectra of the strip.
-    coefficients, products : ndarray
-        For each atom a vector: α, and Xᵀr.
-    residuals : ndarray
-        For each band a vector.
-    runs : (8, order) ndarray of int
-        Workspace of `gather_single`.
-    floor, right, solution, sums : ndarray of float32
-        Workspace of one system.
-    """
-
-    atoms: Numbers
-    cells: Numbers
-    counts: Numbers
-    orders: Numbers
-    squares: Vector
-    gains: Vector
-    sizes: Vector
-    lower: NDArray[np.float32]
-    inverse: NDArray[np.float32]
-    v: Matrix
-    w: Matrix
-    penalty: Matrix
-    alpha: Matrix
-    known: Numbers
-    numbers: Numbers
-    places: Numbers
-    coefficients: Vector
-    products: Vector
-    residuals: Vector
-    floor: Single
-    right: Single
-    solution: Single
-    sums: Single
-    runs: NDArray[np.int64]
-
-
-@inner
-def _eight(most: int, pixels: int, bands: int) -> Eight:
-    """Return the arrays for rings of at most `most` pixels."""
-    order = padded(most + 1, SINGLE_BLOCK)
-    cells = LANES * (most + 1)
-    return Eight(
-        np.empty((LANES, order), np.int64),
-        np.empty((LANES, order), np.int64),
-        np.zeros(LANES, np.int64),
-        np.zeros(LANES, np.int64),
-        np.empty(LANES),
-        np.empty(LANES),
-        np.empty(LANES),
-        np.empty((LANES, packed_size(order, SINGLE_PANEL)), np.float32),
-        np.empty((LANES, order), np.float32),
-        np.empty((LANES, order)),
-        np.empty((LANES, order)),
-        np.empty((LANES, order)),
-        np.empty((LANES, order)),
-        np.full(pixels, -1, np.int64),
-        np.empty(cells, np.int64),
-        np.empty(cells, np.int64),
-        np.empty(cells * LANES),
-        np.empty(cells * LANES),
-        np.empty(padded(bands, BANDS) * LANES),
-        np.empty(order, np.float32),
-        np.empty(order, np.float32),
-        np.empty(order, np.float32),
-        np.empty(BLOCK * SINGLE_BLOCK, np.float32),
-        np.empty((LANES, order), np.int64),
-    )
 
 
 @inner
@@ -160,18 +77,13 @@ def _begin(lane: int, eight: Eight) -> bool:
     if not eight.squares[lane] > 0:
         return False
     for i in range(count):
-        lower[entry(i, i, order, SINGLE_PANEL)] = w[i]
-        eight.floor[i] = SINGLE_SHARE * w[i]
         right[i] = v[i]
         if count < order:
             lower[entry(count, i, order, SINGLE_PANEL)] = v[i]
-    # None of the rows past the atoms has a pivot.
-    eight.floor[count:order] = np.inf
-    factor(lower, order, eight.floor, lower, inverse)
-    for i in range(count):
-        if not inverse[i] > 0:
-            return False
-        if count < order:
+    if not factor_system(lane, eight):
+        return False
+    if count < order:
+        for i in range(count):
             right[i] = lower[entry(count, i, order, SINGLE_PANEL)]
     if count == order:
         forward(lower, order, inverse, right)
@@ -190,59 +102,15 @@ def _begin(lane: int, eight: Eight) -> bool:
 
 
 @inner
-def _find_cells(patch: Patch, eight: Eight) -> int:
-    """Give numbers to the atoms of all eight pixels; return how many there are, rounded up to whole vectors."""
-    low, high = eight.known.size, 0
-    for lane in range(LANES):
-        count = eight.counts[lane]
-        for i in range(count):
-            eight.known[eight.atoms[lane, i]] = 0
-        if count > 0:
-            low, high = min(low, eight.atoms[lane, 0]), max(high, eight.atoms[lane, count - 1] + 1)
-    found = 0
-    for atom in range(low, high):
-        if eight.known[atom] == 0:
-            eight.known[atom] = found
-            eight.numbers[found], eight.places[found] = atom, atom * patch.x.shape[1]
-            found += 1
-    for lane in range(LANES):
-        for i in range(eight.counts[lane]):
-            eight.cells[lane, i] = eight.known[eight.atoms[lane, i]]
-    for cell in range(found):
-        eight.known[eight.numbers[cell]] = -1
-    while found % LANES:
-        eight.numbers[found], eight.places[found] = eight.numbers[found - 1], eight.places[found - 1]
-        found += 1
-    return found
-
-
-@inner
-def _spread_coefficients(cells: int, eight: Eight) -> None:
-    """Write α of the eight pixels beside each other, for each atom."""
-    eight.coefficients[: cells * LANES] = 0.0
-    for lane in range(LANES):
-        for i in range(eight.counts[lane]):
-            eight.coefficients[eight.cells[lane, i] * LANES + lane] = eight.alpha[lane, i]
-
-
-@inner
 def _correlate(patch: Patch, cells: int, eight: Eight, errors: Vector) -> None:
     """Write the products of all atoms with the residuals y - Xα of the eight pixels, and ‖y - Xα‖²."""
-    bands, spectra = patch.x.shape[1], patch.x.reshape(-1)
     eight.residuals[:] = 0.0
     for lane in range(LANES):
         if eight.counts[lane] > 0:
             own = patch.x[eight.atoms[lane, eight.counts[lane]]]
-            for b in range(bands):
+            for b in range(patch.x.shape[1]):
                 eight.residuals[b * LANES + lane] = own[b]
-    for band in range(0, bands, BANDS):
-        subtract_atoms(spectra, band, eight.places, cells, eight.coefficients, eight.residuals)
-    for cell in range(0, cells, LANES):
-        correlate_atoms(spectra, eight.places, cell, bands, eight.residuals, eight.products)
-    errors[:] = 0.0
-    for b in range(bands):
-        for lane in range(LANES):
-            errors[lane] += eight.residuals[b * LANES + lane] ** 2
+    correlate_residuals(patch, cells, eight, errors)
 
 
 @inner
@@ -266,24 +134,13 @@ def _step(lane: int, task: Task, error: float, eight: Eight) -> float:
 
     `error` is ‖r‖² before the step.
     """
-    count, v, w, penalty = eight.counts[lane], eight.v[lane], eight.w[lane], eight.penalty[lane]
-    alpha, right = eight.alpha[lane], eight.right
-    order = eight.orders[lane]
-    largest = 0.0
+    count, w, penalty, alpha = eight.counts[lane], eight.w[lane], eight.penalty[lane], eight.alpha[lane]
     for i in range(count):
-        gradient = eight.products[eight.cells[lane, i] * LANES + lane] - penalty[i] * alpha[i]
-        eight.coefficients[i] = gradient
-        largest = max(largest, abs(gradient))
-    scale = 1.0 / largest if largest > 0 else 1.0
-    for i in range(count):
-        right[i] = scale * eight.coefficients[i]
-    right[count:order] = 0.0
-    forward(eight.lower[lane], order, eight.inverse[lane], right)
-    right[count:order] = 0.0
-    backward(eight.lower[lane], order, eight.inverse[lane], right, eight.solution, eight.sums)
+        eight.coefficients[i] = eight.products[eight.cells[lane, i] * LANES + lane] - penalty[i] * alpha[i]
+    scale = solve_change(lane, eight)
     along = 0.0
     for i in range(count):
-        along += v[i] * eight.solution[i]
+        along += eight.v[lane, i] * eight.solution[i]
     along /= eight.gains[lane]
     size, change, after = 0.0, 0.0, 0.0
     for i in range(count):
@@ -308,15 +165,11 @@ def _start(
     patch: Patch, valid: Mask, wanted: Mask, row: int, col: int, window: Window, task: Task, eight: Eight
 ) -> None:
     """Factor and solve the systems of up to eight pixels of a row; `counts` is 0 for a pixel without one."""
-    eight.counts[:] = 0
-    eight.orders[:] = 0
-    for lane in range(min(LANES, wanted.shape[1] - col)):
-        pixel = row * wanted.shape[1] + col + lane
-        _, _, count = next_ring(patch, valid, wanted, pixel, window, eight.atoms[lane])
-        if count > 0:
-            eight.counts[lane], eight.orders[lane] = count, padded(count, SINGLE_BLOCK)
+    list_rings(patch, valid, wanted, row, col, window, eight)
+    for lane in range(LANES):
+        if eight.counts[lane] > 0:
             _describe(patch, lane, task, eight)
-    gather_single(patch.gram, patch.starts, eight.atoms, eight.orders, eight.v, eight.lower, eight.runs)
+    gather_projected(patch.gram, patch.starts, eight.atoms, eight.orders, eight.v, eight.lower, eight.runs)
     for lane in range(LANES):
         if eight.counts[lane] > 0 and not _begin(lane, eight):
             eight.counts[lane] = 0
@@ -326,11 +179,11 @@ def _start(
 def _refine(patch: Patch, row: int, col: int, task: Task, eight: Eight, scores: Matrix, left: Mask) -> None:
     """Refine the solutions of eight pixels until each score is certain, or cannot become so."""
     errors = np.empty(LANES)
-    cells = _find_cells(patch, eight)
+    cells = find_cells(patch, eight)
     for _ in range(SINGLE_STEPS):
         if not eight.counts.any():
             return
-        _spread_coefficients(cells, eight)
+        spread_coefficients(cells, eight)
         if task.kernel == LINEAR:
             _correlate(patch, cells, eight, errors)
         else:
@@ -354,7 +207,7 @@ def mixed_patch(
 
     `left` becomes False for pixels that have a score; it stays True if single precision is not enough.
     """
-    eight = _eight(largest_ring(window.outer, window.inner), patch.x.shape[0], patch.x.shape[1])
+    eight = eight_pixels(largest_ring(window.outer, window.inner), patch.x.shape[0], patch.x.shape[1])
     for row in range(wanted.shape[0]):
         for col in range(0, wanted.shape[1], LANES):
             _start(patch, valid, wanted, row, col, window, task, eight)

@@ -202,4 +202,4 @@ def _gpu() -> Iterator[Finding]:
 
 def _qgis() -> Iterator[Finding]:
     tools = Path(__file__).parent / "gis" / "qgis_provider.py"
-    yield Finding("tools for QGIS", "well", f"{tools} (hsad help objects says where it goes)")
+    yield Finding("tools for QGIS", "well", f"{tools} (hsad help qgis says where it goes)")

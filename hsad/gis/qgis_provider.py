@@ -30,6 +30,8 @@ from qgis.core import (
     QgsProcessingProvider,
 )
 
+#: Variables that tell the libraries of QGIS where their data lie: hsad brings libraries of its own.
+_OF_QGIS = ("PYTHONHOME", "PYTHONPATH", "PROJ_LIB", "PROJ_DATA", "GDAL_DATA", "GDAL_DRIVER_PATH")
 _ENDINGS = "ENVI, GeoTIFF, MATLAB, HDF5 (*.*)"
 
 
@@ -40,7 +42,7 @@ def command() -> list[str]:
 
 def run_hsad(arguments: list[str], feedback: Any = None) -> dict[str, Any]:
     """Run hsad and return the JSON that it prints; its line of error becomes an error of QGIS."""
-    environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONHOME", "PYTHONPATH")}
+    environment = {name: value for name, value in os.environ.items() if name not in _OF_QGIS}
     if "HSAD_PYTHONPATH" in os.environ:
         environment["PYTHONPATH"] = os.environ["HSAD_PYTHONPATH"]
     call = [*command(), *arguments, "--json"]
@@ -72,7 +74,7 @@ class _Algorithm(QgsProcessingAlgorithm):
     """Names and parameters that all three algorithms have."""
 
     title = ""
-    about = ""
+    help = ""
 
     def createInstance(self) -> _Algorithm:  # noqa: N802  QGIS's name
         return type(self)()
@@ -81,10 +83,10 @@ class _Algorithm(QgsProcessingAlgorithm):
         return self.title
 
     def displayName(self) -> str:  # noqa: N802  QGIS's name
-        return f"{self.title}: {self.about}"
+        return self.title.capitalize()
 
     def shortHelpString(self) -> str:  # noqa: N802  QGIS's name
-        return self.about
+        return self.help
 
     def add_scene(self) -> None:
         self.addParameter(QgsProcessingParameterFile("SCENE", "Scene (scene.mat:NAME: type it)", fileFilter=_ENDINGS))
@@ -105,10 +107,10 @@ class _Algorithm(QgsProcessingAlgorithm):
 
     def add_false_objects(self) -> None:
         number = QgsProcessingParameterNumber.Double
-        text = "False objects accepted (empty: all that is more probably real than background) ..."
+        text = "False objects to accept (empty: the default list)"
         self.addParameter(QgsProcessingParameterNumber("FALSE", text, number, None, optional=True, minValue=0.01))
         self.addParameter(
-            QgsProcessingParameterNumber("PER", "... per this number of pixels", number, 10000.0, minValue=1)
+            QgsProcessingParameterNumber("PER", "... in this number of pixels", number, 10000.0, minValue=1)
         )
 
     def method_arguments(self, parameters: dict[str, Any], context: Any) -> list[str]:
@@ -135,7 +137,11 @@ class Survey(_Algorithm):
     """Scores, anomalies, a report and a picture."""
 
     title = "survey"
-    about = "scores, ranked anomalies, a report and a picture, in one folder"
+    help = (
+        "Scores every pixel of the scene, lists the anomalies with the probability that each is background, and writes "
+        "a report and a picture. Load scores.tif and anomalies.gpkg of the folder as layers: their styles come with "
+        "them. Open report.html in a browser to see why each anomaly stands out."
+    )
 
     def initAlgorithm(self, _: Any = None) -> None:  # noqa: N802  QGIS's name
         self.add_scene()
@@ -156,7 +162,7 @@ class Detect(_Algorithm):
     """Scores."""
 
     title = "detect"
-    about = "a score for every pixel: higher is more anomalous"
+    help = "Scores every pixel of the scene. Higher is more anomalous."
 
     def initAlgorithm(self, _: Any = None) -> None:  # noqa: N802  QGIS's name
         self.add_scene()
@@ -175,7 +181,7 @@ class Threshold(_Algorithm):
     """Anomalies."""
 
     title = "threshold"
-    about = "ranked anomalies, and how many of them to expect to be false"
+    help = "Lists the anomalies of a score raster, with the probability that each of them is background."
 
     def initAlgorithm(self, _: Any = None) -> None:  # noqa: N802  QGIS's name
         self.addParameter(QgsProcessingParameterRasterLayer("SCORES", "Scores"))

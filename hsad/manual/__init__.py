@@ -13,7 +13,7 @@ __all__ = ["CONTENTS", "page", "path_of", "section_title", "topics", "topics_of"
 CONTENTS: dict[str, tuple[str, ...]] = {
     "start": ("index", "install", "first-map", "answer"),
     "guides": (
-        "choosing", "scale", "masks-and-bands", "thresholds", "objects", "report", "naming", "finding-more",
+        "choosing", "scale", "masks-and-bands", "thresholds", "objects", "report", "qgis", "naming", "finding-more",
         "what-would-have-been-missed", "comparing", "many-scenes", "clusters", "large-scenes", "time-series",
         "carrying-a-background", "untrusted-files",
     ),

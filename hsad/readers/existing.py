@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import stat
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
 
 __all__ = ["checked_name", "existing_file", "refuse_pointer"]
 
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/|/vsi")  # a path has lost the second slash of s3://
+_ADVICE = "; hsad reads files, not addresses: copy the scene, or name its address in a VRT (hsad help clusters)"
 _POINTER = b"version https://git-lfs.github.com/spec/"
 
 
@@ -33,7 +36,8 @@ def existing_file(path: Path) -> Path:
             raise SceneError(f"{path}: not a regular file but a pipe, a socket or a device")
         refuse_pointer(path)
     except OSError as error:
-        raise SceneError(f"{path}: {(error.strerror or str(error)).lower()}") from error
+        advice = _ADVICE if _ADDRESS.match(str(path)) else ""
+        raise SceneError(f"{path}: {(error.strerror or str(error)).lower()}{advice}") from error
     return path
 
 

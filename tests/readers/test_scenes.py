@@ -163,3 +163,12 @@ def test_a_band_sequential_file_that_was_cut_off_has_no_whole_lines(tmp_path):
     (tmp_path / "scene.img").write_bytes(b"\0" * 200)
     with pytest.raises(SceneError, match=r"scene\.img: its header promises 240 bytes, the file has 200; .* BSQ"):
         hsad.open_cube(path, partial=True)
+
+
+@pytest.mark.parametrize("address", ["s3://bucket/scene.tif", "https://host/scene.hdr", "/vsis3/bucket/scene.tif"])
+def test_an_address_is_no_file_and_the_error_says_what_to_do(address):
+    with pytest.raises(SceneError, match="reads files, not addresses"):
+        hsad.open_cube(address)
+    with pytest.raises(SceneError) as told:
+        hsad.open_cube("folder/scene.tif")
+    assert "address" not in str(told.value)

@@ -69,6 +69,14 @@ def learn(cubes: Any, method: Method | None = None, **options: Any) -> Learned:
     -------
     Learned
         For `score`; ``save`` keeps it in a file.
+
+    Examples
+    --------
+    >>> import hsad
+    >>> before, after = (hsad.make_scene(rows=60, cols=70, bands=20, seed=seed).cube for seed in (1, 2))
+    >>> learned = hsad.learn([before], "rx", trim=0.01)
+    >>> hsad.score(after, learned).shape
+    (60, 70)
     """
     request = Request.of(method, options)
     run = request.run
@@ -92,5 +100,13 @@ def score(cube: Any, background: Learned | str | Path, **options: Any) -> Any:
         What `learn` returned or saved.
     **options
         Fields of `hsad.job.options.RunOptions`.
+
+    Examples
+    --------
+    >>> import numpy as np, hsad
+    >>> scene = np.random.default_rng(0).normal(size=(40, 50, 6))
+    >>> learned = hsad.learn(scene, "rx")
+    >>> bool((hsad.score(scene, learned) == hsad.detect(scene, "rx")).all())
+    True
     """
     return detect(cube, background=background, **options)

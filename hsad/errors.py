@@ -30,7 +30,17 @@ __all__ = [
 
 
 class HsadError(Exception):
-    """Anything that hsad refuses to do; the command line prints it as one line and ends with status 1."""
+    """Anything that hsad refuses to do; the command line prints it as one line and ends with status 1.
+
+    Examples
+    --------
+    >>> import hsad
+    >>> try:
+    ...     hsad.open_cube("nowhere.hdr")
+    ... except hsad.HsadError as error:
+    ...     print(error)
+    nowhere.hdr: no such file or directory
+    """
 
 
 class SceneError(HsadError):
@@ -62,7 +72,21 @@ class MissingExtraError(HsadError):
 
 
 class HsadWarning(UserWarning):
-    """Base of the warnings: the result stands, but not without this remark."""
+    """Base of the warnings: the result stands, but not without this remark.
+
+    Examples
+    --------
+    A program that must not go on after a remark makes it an error.
+
+    >>> import warnings, hsad, numpy as np
+    >>> scene = np.random.default_rng(0).normal(size=(30, 30, 3)) @ np.ones((3, 4))
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("error", hsad.HsadWarning)
+    ...     hsad.detect(scene, "rx")
+    Traceback (most recent call last):
+    ...
+    hsad.errors.RankWarning: the covariance has rank 1 of 4: the other directions are ignored
+    """
 
 
 class SceneWarning(HsadWarning):

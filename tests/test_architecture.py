@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import graphlib
+import inspect
 import json
 import re
 import shutil
@@ -273,6 +274,13 @@ def test_public_names_exist_and_are_declared_once():
         assert getattr(hsad, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = hsad.nothing
+
+
+@pytest.mark.parametrize("name", [name for name in dir(hsad) if name != "__version__"])
+def test_every_public_name_has_an_example_that_is_run(name):
+    """Pytest runs all examples in docstrings (`--doctest-modules`); those of detectors are in their classes."""
+    public = getattr(hsad, name)
+    assert ">>> " in (inspect.getdoc(public if callable(public) else type(public)) or "")
 
 
 def test_the_readme_is_short():

@@ -35,8 +35,11 @@ FENCE = re.compile(r"^ *```(\w*)\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
 #: The address of the scheduler in the manual.
 ADDRESS = "tcp://host:8786"
 
+#: Methods whose networks a block trains.
+WITH_TORCH = [name for name in hsad.DETECTORS if "torch" in hsad.DETECTORS[name].packages]
+
 #: What a slow block has in it. .ci/run runs these blocks, too.
-SLOW = ("-m padim", '"padim"', "dask scheduler", "Client(", "LocalCluster(", "Learned.load")
+SLOW = (*(f"-m {name}" for name in WITH_TORCH), '"padim"', "dask scheduler", "Client(", "LocalCluster(", "Learned.load")
 
 #: Blocks that no test runs, by page and number of the block among those of its language, with the reason.
 NOT_RUN = {
@@ -235,6 +238,8 @@ def free_port() -> int:
 
 @pytest.mark.parametrize("block", parameters("sh"))
 def test_each_line_of_commands_ends_with_status_0(block, tmp_path, monkeypatch, capsys):
+    if any(f"-m {name}" in block.text for name in WITH_TORCH):
+        pytest.importorskip("torch")
     prepare(block, tmp_path)
     monkeypatch.chdir(tmp_path)
     port = str(free_port())
@@ -278,7 +283,7 @@ def test_blocks_are_found_and_name_their_language():
     assert len(blocks("sh")) >= 5
     for page in PAGES:
         assert {language for language, _ in FENCE.findall(page.read_text(encoding="utf-8"))} <= {
-            "sh", "python", "toml", "text",
+            "sh", "python", "toml", "text", "bibtex",
         }, page  # fmt: skip
 
 

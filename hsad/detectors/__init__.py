@@ -13,6 +13,7 @@ from hsad.detectors.checks import above, at_least, each_at_least, odd_from, zero
 from hsad.detectors.described import for_users
 from hsad.detectors.parameters import Parameter, parameter
 from hsad.detectors.reduced import OnComponents
+from hsad.detectors.references import works
 from hsad.detectors.registry import DETECTORS, detector_class
 from hsad.errors import ParameterError
 
@@ -101,12 +102,23 @@ def read_parameters(method: str, texts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def describe_methods(method: str | None = None) -> dict[str, dict[str, Any]]:
-    """Return title, reference, package (None: hsad itself) and parameters of every method, or of one, by name."""
+    """Return title, references, package (None: hsad itself) and parameters of every method, or of one, by name.
+
+    Examples
+    --------
+    >>> described = describe_methods("crd")["crd"]
+    >>> described["references"][0]["doi"]
+    '10.1109/TGRS.2014.2343955'
+    """
     classes = dict(DETECTORS) if method is None else {method: detector_class(method)}
     return {
         name: {
             "title": cls.title,
             "reference": cls.reference,
+            "references": [
+                {"key": work.key, "text": work.text, "doi": work.doi or None, "bibtex": work.bibtex}
+                for work in works(cls.cites)
+            ],
             "default": name == DEFAULT_METHOD,
             "package": DETECTORS.package(name),
             "parameters": [

@@ -115,16 +115,21 @@ class Auto(DualWindow):
     ``lam=1e-3, areas=(25, 50, 100), smooth=1, spatial_weight=.5, flatten=0, scene_weight=0`` it is the first version of
     the method, without the local level of clutter and without the scene as a whole.
 
-    References
-    ----------
-    W. Li, Q. Du, "Collaborative representation for hyperspectral anomaly detection", IEEE Trans. Geosci. Remote Sens.
-    53(3):1463-1474, 2015. L. Vincent, "Morphological area openings and closings for grey-scale images", 1994.
-    I. S. Reed, X. Yu, "Adaptive multiple-band CFAR detection of an optical pattern with unknown spectral
-    distribution", IEEE Trans. Acoust. Speech Signal Process. 38(10):1760-1770, 1990.
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import hsad
+    >>> scene = np.random.default_rng(0).normal(size=(40, 50, 12))
+    >>> scene[20, 30] += 9
+    >>> scores = hsad.detect(scene, hsad.Auto(outer=15), parts=True)
+    >>> np.unravel_index(scores[..., 0].argmax(), scores.shape[:2]) == (20, 30)
+    True
+    >>> hsad.Auto.evidence[:4]
+    ('spectral', 'spatial', 'global', 'region')
     """
 
     title: ClassVar[str] = "purified CRD, attribute morphology and robust RX: the strongest evidence counts"
-    reference: ClassVar[str] = "CRD: Li & Du, IEEE TGRS 53(3):1463, 2015; area openings: Vincent, 1994"
+    cites: ClassVar[tuple[str, ...]] = ("hsad", "li2015", "vincent1994", "kang2017", "reed1990")
     leaf: ClassVar[int] = 256
     evidence: ClassVar[tuple[str, ...]] = ("spectral", "spatial", "global", "region", "evidence")
 

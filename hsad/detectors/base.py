@@ -117,6 +117,9 @@ class Detector(ABC):
         Packages, besides numpy, whose version may change what is learned. A saved model names their versions.
     title, reference : str
         One line on the method, and the source of its formula.
+    cites : tuple of str
+        Keys of the works in ``hsad/detectors/references/references.bib`` that define a method of hsad. Its `reference`
+        is made from them.
 
     Examples
     --------
@@ -157,6 +160,7 @@ class Detector(ABC):
     packages: ClassVar[tuple[str, ...]] = ()
     title: ClassVar[str] = ""
     reference: ClassVar[str] = ""
+    cites: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
         for p in self.parameters():

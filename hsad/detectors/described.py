@@ -1,4 +1,4 @@
-"""What users see of a detector's class: its parameters in ``help()``, under their own names."""
+"""What users see of a detector's class: its parameters and references in ``help()``, under their own names."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from hsad.detectors.checks import Check
 from hsad.detectors.parameters import Parameter
+from hsad.detectors.references import works
 from hsad.errors import ParameterError
 
 __all__ = ["for_users"]
@@ -21,7 +22,7 @@ _HEADING = re.compile(r"^\S.*\n-{3,}$", re.MULTILINE)
 
 
 def for_users(cls: C) -> C:
-    """Describe the parameters of a detector's class in its docstring, and let users call them by their aliases.
+    """Describe a detector's parameters and references in its docstring, and let users call them by their aliases.
 
     It goes above ``@dataclass(frozen=True)``. A class without it works too: its help shows the fields as they are.
     """
@@ -31,8 +32,14 @@ def for_users(cls: C) -> C:
         return cls  # the error comes when a detector is made, and names the class
     if any(p.name != p.field for p in parameters):
         cls.__init__ = _with_aliases(cls.__init__, {p.name: p.field for p in parameters})
+    text = inspect.cleandoc(cls.__doc__ or "")
     if parameters:
-        cls.__doc__ = _with_parameters(inspect.cleandoc(cls.__doc__ or ""), parameters)
+        text = _with_parameters(text, parameters)
+    if cls.cites:
+        cited = [work.text for work in works(cls.cites)]
+        cls.reference = "; ".join(cited)
+        text = _with_references(text, cited)
+    cls.__doc__ = text
     return cls
 
 
@@ -56,6 +63,13 @@ def _with_parameters(text: str, parameters: tuple[Parameter, ...]) -> str:
     heading = _HEADING.search(text)
     before, after = (text, "") if heading is None else (text[: heading.start()], f"\n\n{text[heading.start() :]}")
     return f"{before.rstrip()}\n\nParameters\n----------\n{entries}{after}"
+
+
+def _with_references(text: str, cited: list[str]) -> str:
+    """Return a docstring with a list of references before its examples, or at its end."""
+    section = "References\n----------\n" + "\n".join(f"- {work}." for work in cited)
+    before, heading, examples = text.partition("\n\nExamples\n--------\n")
+    return f"{before.rstrip()}\n\n{section}{heading}{examples}"
 
 
 def _entry(parameter: Parameter) -> str:

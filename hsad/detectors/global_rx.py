@@ -67,24 +67,33 @@ class Gaussian(Background):
 class GlobalRX(Detector):
     """Squared Mahalanobis distance to the mean of the scene: ``(x − μ)ᵀ C⁻¹ (x − μ)``.
 
-    C is divided by the number of pixels. So with ``covariance="pinv"`` and full rank the mean score of the scene is
-    the number of bands. The score does not change under an affine map of the spectra (with ``pinv``).
+    μ is the mean of the n valid pixels and ``C = (1/n) Σ (xᵢ − μ)(xᵢ − μ)ᵀ``: it is divided by n, not by n − 1. So with
+    ``covariance="pinv"`` and full rank the mean score of the scene is the number of bands. The score does not change
+    under an affine map of the spectra (with ``pinv``).
 
     Notes
     -----
     ``pinv`` inverts the eigenvalues above 1e-12 of the largest one and ignores the other directions with a
-    `RankWarning`. The other choices of ``covariance`` make it invertible. Frequent anomalies shape C and so hide
+    `RankWarning`. ``ridge`` adds ``ridge · tr(C)/d`` to the diagonal. ``ledoit-wolf`` and ``oas`` take
+    ``(1 − δ) C + δ tr(C)/d · I`` with the δ of their papers. Frequent anomalies shape C and so hide
     themselves. ``trim`` leaves this share of the pixels, those with the highest scores, out of the statistics, and
     repeats that until it leaves out the same pixels again.
 
-    References
-    ----------
-    I. S. Reed, X. Yu, "Adaptive multiple-band CFAR detection of an optical pattern with unknown spectral
-    distribution", IEEE Trans. Acoust., Speech, Signal Process. 38(10):1760-1770, 1990.
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import hsad
+    >>> scene = np.random.default_rng(0).normal(size=(40, 50, 12))
+    >>> scene[20, 30] += 9
+    >>> scores = hsad.detect(scene, hsad.GlobalRX())
+    >>> np.unravel_index(scores.argmax(), scores.shape) == (20, 30)
+    True
+    >>> float(round(scores.mean(), 3))  # the number of bands
+    12.0
     """
 
     title: ClassVar[str] = "global RX: squared Mahalanobis distance to the scene's mean"
-    reference: ClassVar[str] = "Reed & Yu, IEEE Trans. ASSP 38(10):1760, 1990"
+    cites: ClassVar[tuple[str, ...]] = ("reed1990", "ledoit2004", "chen2010")
 
     covariance: Covariance = parameter("pinv", "how the covariance is made invertible")
     ridge: float = parameter(

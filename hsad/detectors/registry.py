@@ -64,6 +64,14 @@ class Registry(Mapping[str, type[Detector]]):
     -----
     A detector that cannot be loaded is left out of the list, with one warning. Asked for by name, it is an error that
     says why.
+
+    Examples
+    --------
+    >>> import hsad
+    >>> list(hsad.DETECTORS)[:3]
+    ['auto', 'rx', 'lrx']
+    >>> hsad.DETECTORS["rx"].__name__
+    'GlobalRX'
     """
 
     def __init__(self, built_in: Mapping[str, str]) -> None:

@@ -69,6 +69,15 @@ def evaluate_objects(scores: Map, truth: Map) -> list[ObjectScore]:
     ------
     DataError
         As `hsad.evaluate`.
+
+    Examples
+    --------
+    >>> import numpy as np, hsad
+    >>> truth = np.zeros((50, 50), dtype=int)
+    >>> truth[10, 10] = truth[30:32, 40] = 1
+    >>> scores = np.random.default_rng(0).normal(size=truth.shape) + 9 * truth
+    >>> [(one.pixels, one.false_alarm_rate) for one in hsad.evaluate_objects(scores, truth)]
+    [(1, 0.0), (2, 0.0)]
     """
     scored = scored_pixels(scores, truth)
     background = np.sort(scored.background)
@@ -122,6 +131,16 @@ def confidence_intervals(
     References
     ----------
     B. Efron, R. J. Tibshirani, "An Introduction to the Bootstrap", Chapman & Hall, 1993, chapter 13.
+
+    Examples
+    --------
+    >>> import numpy as np, hsad
+    >>> truth = np.zeros((50, 50), dtype=int)
+    >>> truth[5:50:10, 5:50:10] = 1
+    >>> scores = np.random.default_rng(0).normal(size=truth.shape) + 2 * truth
+    >>> auc = hsad.confidence_intervals(scores, truth, draws=200)["auc"]
+    >>> auc.low < auc.value < auc.high
+    True
     """
     if not 0 < level < 1:
         raise ParameterError(f"level must be between 0 and 1, not {level!r}")

@@ -73,6 +73,16 @@ def detect_many(
         When the folder cannot be made.
     HsadError
         When an option is wrong; the error of a scene is in its outcome.
+
+    Examples
+    --------
+    >>> import hsad, pathlib, tempfile
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> for seed in (1, 2):
+    ...     _ = hsad.write_cube(hsad.make_scene(rows=60, cols=70, bands=20, seed=seed).cube, folder / f"s{seed}.hdr")
+    >>> scenes = [folder / "s1.hdr", folder / "s2.hdr", folder / "gone.hdr"]
+    >>> [outcome.state for outcome in hsad.detect_many(scenes, folder / "out", "rx")]
+    ['scored', 'scored', 'failed']
     """
     request = Request.of(method, options)
     target = Path(folder)

@@ -41,6 +41,14 @@ def describe(cube: xr.DataArray, *, statistics: bool = True, progress: Any = Non
     Returns
     -------
     SceneDescription
+
+    Examples
+    --------
+    >>> import hsad
+    >>> cube = hsad.make_scene(rows=60, cols=70, bands=30, seed=1, target_sizes=[1, 4], heading=0).cube
+    >>> found = hsad.describe(cube)
+    >>> found.rows, found.cols, found.bands, found.valid_fraction
+    (60, 70, 30, 1.0)
     """
     good = column(cube, "good_wavelength")
     rows, cols, bands = (cube.sizes[name] for name in ("y", "x", "band"))

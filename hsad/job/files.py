@@ -116,6 +116,15 @@ def detect_to_file(
     -----
     ResumeWarning
         When there is an unfinished run of this output with other parameters or another scene.
+
+    Examples
+    --------
+    >>> import hsad, pathlib, tempfile
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> scene = hsad.write_cube(hsad.make_scene(rows=60, cols=70, bands=20, seed=1).cube, folder / "scene.hdr")
+    >>> outcome = hsad.detect_to_file(scene, folder / "scores.tif", "rx")
+    >>> outcome.method, (folder / "scores.tif").exists()
+    ('rx', True)
     """
     with prepared(scene, Request.of(method, options)) as job:
         outcome, _ = run_into_or_read(

@@ -48,6 +48,16 @@ class Learned:
     versions : mapping of str to str
         Of the packages that learned it, numpy and those of the detector: another version may learn other numbers.
         Empty in files of earlier versions.
+
+    Examples
+    --------
+    >>> import hsad, pathlib, tempfile
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> cube = hsad.make_scene(rows=60, cols=70, bands=20, seed=1).cube
+    >>> hsad.learn(cube, "rx").save(folder / "land.npz")
+    >>> learned = hsad.Learned.load(folder / "land.npz")
+    >>> learned.summary() == {"count": learned.background.count, "rank": learned.background.rank}
+    True
     """
 
     detector: Detector

@@ -17,7 +17,10 @@ CONTENTS: dict[str, tuple[str, ...]] = {
         "what-would-have-been-missed", "comparing", "many-scenes", "clusters", "large-scenes", "time-series",
         "carrying-a-background", "untrusted-files",
     ),
-    "detectors": ("methods",),
+    "detectors": (
+        "methods", "auto", "rx", "lrx", "crd", "kcrd", "srd", "rpca", "rpca-bands", "low-rank", "ace", "mf", "cem",
+        "sam", "unrolled-rpca", "rpcanet", "deep-rx", "patchcore", "padim", "autoencoder",
+    ),
     "reference": ("files", "products", "glossary"),
     "evidence": ("accuracy", "false-alarms", "speed", "learned-detectors"),
     "project": ("architecture", "contributing", "adding-a-detector", "adding-a-reader", "changing-a-kernel"),

@@ -264,6 +264,16 @@ def write_scores(scores: xr.DataArray | NDArray[Any], path: str | os.PathLike[st
         When `scores` is not a two-dimensional map of numbers.
     OutputError
         When the files cannot be written; then no part of them remains.
+
+    Examples
+    --------
+    >>> import hsad, pathlib, tempfile
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> scene = hsad.make_scene(rows=60, cols=70, bands=20, seed=1)
+    >>> hsad.write_scores(hsad.detect(scene.cube, "rx"), folder / "scores.tif").name
+    'scores.tif'
+    >>> sorted(path.name for path in folder.iterdir())
+    ['scores.json', 'scores.qml', 'scores.tif']
     """
     if scores.ndim != 2 or scores.dtype.kind not in "iufb" or 0 in scores.shape:
         raise ParameterError(

@@ -124,6 +124,15 @@ def open_cube(
         When the file cannot be read; the message names the file and what is wrong with it.
     ParameterError
         When `band_axis`, `wavelengths` or `nodata` does not fit the scene.
+
+    Examples
+    --------
+    >>> import hsad, pathlib, tempfile
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> header = hsad.write_cube(hsad.make_scene(rows=60, cols=70, bands=20, seed=1).cube, folder / "scene.hdr")
+    >>> cube = hsad.open_cube(header)
+    >>> cube.dims, cube.shape, cube.attrs["warnings"]
+    (('y', 'x', 'band'), (60, 70, 20), [])
     """
     from hsad.scene.cube import chunk_cube
 

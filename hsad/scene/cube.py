@@ -57,18 +57,7 @@ DIMS = ("y", "x", "band")
 
 _BAND_NAMES = ("band", "bands", "wavelength", "wavelengths", "channel", "channels")
 _ROW_NAMES = ("y", "row", "rows", "line", "lines", "lat", "latitude", "northing", "downtrack")
-_COLUMN_NAMES = (
-    "x",
-    "col",
-    "cols",
-    "column",
-    "sample",
-    "samples",
-    "lon",
-    "longitude",
-    "easting",
-    "crosstrack",
-)
+_COLUMN_NAMES = ("x", "col", "cols", "column", "sample", "samples", "lon", "longitude", "easting", "crosstrack")
 _MICROMETERS = ("um", "µm", "μm", "micrometer", "micrometers", "micron", "microns")
 _CHUNK_BYTES = 32 * 2**20  # of a dask chunk: large beside the cost of a task, small beside the memory of a worker
 _MOST_CHUNKS = 20_000  # dask takes a millisecond for each
@@ -319,6 +308,16 @@ def check_cube(cube: xr.DataArray | xr.Dataset | NDArray[Any]) -> xr.DataArray:
     ------
     ParameterError
         When `cube` does not have three dimensions, or has an empty dimension or values that are not real numbers.
+
+    Examples
+    --------
+    >>> import numpy as np, hsad
+    >>> hsad.check_cube(np.zeros((4, 5, 6))).dims
+    ('y', 'x', 'band')
+    >>> hsad.check_cube(np.zeros((4, 5)))
+    Traceback (most recent call last):
+    ...
+    hsad.errors.ParameterError: a cube has 3 dimensions (rows, cols, bands), this array has 2
     """
     if isinstance(cube, xr.Dataset):
         cube = _only_cube(cube)

@@ -139,6 +139,15 @@ def make_scene(
     -----
     The same arguments give the same scene, bit for bit on one machine. Another processor or library build may
     change a stored number by 1. The cube takes 2 bytes per number, its making about 350 bytes per pixel.
+
+    Examples
+    --------
+    >>> import hsad
+    >>> scene = hsad.make_scene(rows=60, cols=70, bands=30, seed=1, target_sizes=[1, 4])
+    >>> scene.cube.dims, scene.cube.shape
+    (('y', 'x', 'band'), (60, 70, 30))
+    >>> int(scene.truth.max()) == len(scene.targets)  # the truth holds the number of each target
+    True
     """
     import xarray as xr
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 import click
 
 from hsad.cli.options import OUTPUT, HsadCommand, json_option, overwrite_option, print_json, progress
-from hsad.cli.shell.completion import SHELLS, completion_script, detector_names, topic_names
+from hsad.cli.shell.completion import SHELLS, completion_script, topic_names
 from hsad.cli.shell.terminal import echo, echo_block, outcome
 from hsad.errors import ParameterError
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     Measured = TypeVar("Measured", Report, Reading)
 
-__all__ = ["bench", "completion", "demo", "doctor", "manual", "methods"]
+__all__ = ["bench", "completion", "demo", "doctor", "manual"]
 
 
 @click.command(cls=HsadCommand, name="help")
@@ -103,29 +103,6 @@ def completion(shell: str) -> None:
     completion fish | source
     """
     echo_block(completion_script(click.get_current_context().find_root().command, shell))
-
-
-@click.command(cls=HsadCommand)
-@click.argument("method", required=False, shell_complete=detector_names)
-@json_option
-def methods(method: str | None, as_json: bool) -> None:
-    """List the methods, or the parameters of one METHOD."""
-    from hsad.detectors import describe_methods
-
-    described = describe_methods(method)
-    if as_json:
-        print_json(described[method] if method else described)
-        return
-    for name, entry in described.items():
-        default = "  (default)" if entry["default"] else ""
-        origin = f"  (package {entry['package']})" if entry["package"] else ""
-        echo(f"{name:16} {entry['title']}{default}{origin}")
-        if method:
-            echo(f"{'':16} {entry['reference']}")
-            for p in entry["parameters"]:
-                default = "required" if p["required"] else p["default"]
-                choices = f" ({', '.join(map(str, p['choices']))})" if p["choices"] else ""
-                echo(f"  --{p['name'].replace('_', '-'):18} {p['help']}{choices}  [{default}]")
 
 
 @click.command(cls=HsadCommand)

@@ -77,14 +77,16 @@ class Autoencoder(DeepDetector):
     the scene with noise that the network removes. This model can score any scene, tile by tile. ``auto`` is noise if
     the scene is one piece, else the scene.
 
-    References
-    ----------
-    S. Wang et al., "Auto-AD: autonomous hyperspectral anomaly detection network based on fully convolutional
-    autoencoder", IEEE Trans. Geosci. Remote Sens. 60:1-14, 2022.
+    Examples
+    --------
+    >>> import hsad
+    >>> detector = hsad.Autoencoder(input="scene", steps=60)  # hsad.detect(scene, detector) needs torch
+    >>> detector.given, detector.halo
+    ('scene', 51)
     """
 
     title: ClassVar[str] = "autoencoder (Auto-AD): residual of a network fitted to the scene; needs torch"
-    reference: ClassVar[str] = "Wang et al., IEEE TGRS 60, 2022"
+    cites: ClassVar[tuple[str, ...]] = ("wang2022",)
     leaf: ClassVar[int] = 256
 
     given: Literal["auto", "noise", "scene"] = parameter(

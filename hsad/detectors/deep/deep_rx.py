@@ -103,15 +103,16 @@ class DeepRX(DeepDetector):
     network is measured and must not exceed `context`, so that tiles fit together. A model with a module is saved with
     the checksum of the module, without the module.
 
-    References
-    ----------
-    O. Ledoit, M. Wolf, J. Multivar. Anal. 88:365-411, 2004, for the covariance. Features of a hidden layer with one
-    Gaussian: O. Rippel et al., "Modeling the distribution of normal data in pre-trained deep features for anomaly
-    detection", ICPR 2020.
+    Examples
+    --------
+    >>> import hsad
+    >>> detector = hsad.DeepRX(features="random", smooth=0)  # hsad.detect(scene, detector) needs torch
+    >>> detector.halo
+    1
     """
 
     title: ClassVar[str] = "deep RX: Mahalanobis distance of a network's features of a pixel; needs torch"
-    reference: ClassVar[str] = "Rippel et al., ICPR 2020; Ledoit & Wolf, J. Multivar. Anal. 88:365, 2004"
+    cites: ClassVar[tuple[str, ...]] = ("rippel2021", "ledoit2004")
     leaf: ClassVar[int] = 256
 
     features: str = parameter(

@@ -74,23 +74,26 @@ class PaDiM(DeepDetector):
     It needs at least four co-registered scenes of one size as references (``references=``, ``--references``), and a
     scene of the same area. Its features are ten principal components of the whole stack, each divided by its deviation.
     The median of each date is subtracted from the components of this date, and the result is divided by its robust
-    deviation, so that gain and haze of a date do not count. Each position has one Gaussian. Its covariance is half that
-    of the position and half the mean over all positions, plus ε of the mean variance, because a dozen dates are few for
-    ten dimensions.
+    deviation, so that gain and haze of a date do not count. Each position p has one Gaussian with the mean m and the
+    covariance ``K = (1 − share)·C + share·C̄ + epsilon·(tr C + tr C̄)/(2k)·I``. C is the covariance of the position,
+    divided by its number of dates less 1, C̄ the mean of all C, and k the number of components. The score is ``√((y −
+    m)ᵀ K⁻¹ (y − m))``. C̄ has a share because a dozen dates are few for ten dimensions.
 
     Notes
     -----
     The references must contain the changes of the seasons. Registration errors are learned if the references have them.
     The model takes ``4·(k + k(k+1)/2)`` bytes for each pixel (260 for ten components), on disk and in memory.
 
-    References
-    ----------
-    T. Defard et al., "PaDiM: a patch distribution modeling framework for anomaly detection and localization", ICPR
-    2021.
+    Examples
+    --------
+    >>> import hsad
+    >>> detector = hsad.PaDiM(components=6)  # hsad.detect(new, detector, references=[…]) needs torch
+    >>> detector.halo
+    0
     """
 
     title: ClassVar[str] = "PaDiM: distance of a position to its values on other dates (references); needs torch"
-    reference: ClassVar[str] = "Defard et al., ICPR 2021"
+    cites: ClassVar[tuple[str, ...]] = ("defard2021",)
     leaf: ClassVar[int] = 128
 
     components: int = parameter(10, "number of spectral components", check=at_least(1))

@@ -77,13 +77,16 @@ class PatchCore(DeepDetector):
     A pixel of the bank belongs to the scored scene if its features equal those of its position there. So pixels of
     references from other dates count at any distance.
 
-    References
-    ----------
-    K. Roth et al., "Towards total recall in industrial anomaly detection", CVPR 2022.
+    Examples
+    --------
+    >>> import hsad
+    >>> detector = hsad.PatchCore(bank=500, apart=5)  # hsad.detect(scene, detector) needs torch
+    >>> detector.halo
+    8
     """
 
     title: ClassVar[str] = "PatchCore: distance to the nearest of a bank of ordinary pixels; needs torch"
-    reference: ClassVar[str] = "Roth et al., CVPR 2022"
+    cites: ClassVar[tuple[str, ...]] = ("roth2022",)
     leaf: ClassVar[int] = 256
 
     components: int = parameter(10, "number of spectral components", check=at_least(1))

@@ -77,13 +77,16 @@ class RPCANet(DeepDetector):
     published. On scenes of 100 × 100 pixels the trained network is worse than this start. One filter sees one whitened
     component at a time, and learns the edges of the implanted objects. See the page on learned detectors.
 
-    References
-    ----------
-    F. Wu et al., "RPCANet: deep unfolding RPCA based infrared small target detection", WACV 2024.
+    Examples
+    --------
+    >>> import hsad
+    >>> detector = hsad.RPCANet(stages=2, start="random")  # hsad.detect(scene, detector) needs torch
+    >>> detector.halo
+    20
     """
 
     title: ClassVar[str] = "RPCANet: robust PCA as stages of small networks, trained with implants; needs torch"
-    reference: ClassVar[str] = "Wu et al., WACV 2024"
+    cites: ClassVar[tuple[str, ...]] = ("wu2024",)
     leaf: ClassVar[int] = 256
 
     stages: int = parameter(3, "number of stages", check=at_least(1))

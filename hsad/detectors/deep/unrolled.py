@@ -164,15 +164,16 @@ class UnrolledRPCA(DeepDetector):
     For scenes of more than 128 × 128 pixels the training uses at most 16 pieces of that size, chosen by a hash. The
     result does not depend on tiles and threads. Leaves of another size would change the rounding of float32 only.
 
-    References
-    ----------
-    K. Gregor, Y. LeCun, "Learning fast approximations of sparse coding", ICML 2010, for learned iterations;
-    E. J. Candès et al., "Robust principal component analysis?", J. ACM 58(3):11, 2011; C.-L. Li et al., "CutPaste:
-    self-supervised learning for anomaly detection and localization", CVPR 2021, for pseudo-anomalies.
+    Examples
+    --------
+    >>> import hsad
+    >>> detector = hsad.UnrolledRPCA(layers=2, outer=15)  # hsad.detect(scene, detector) needs torch
+    >>> detector.halo, detector.smallest_side
+    (48, 15)
     """
 
     title: ClassVar[str] = "unrolled robust PCA: layers with learned thresholds that can be read; needs torch"
-    reference: ClassVar[str] = "Gregor & LeCun, ICML 2010; Candès et al., J. ACM 58(3):11, 2011; Li et al., CVPR 2021"
+    cites: ClassVar[tuple[str, ...]] = ("gregor2010", "candes2011", "li2021")
     leaf: ClassVar[int] = 256
 
     layers: int | Literal["auto"] = parameter("auto", "number of layers; auto: 3, with patch 10", check=at_least(1))

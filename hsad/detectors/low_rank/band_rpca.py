@@ -32,6 +32,9 @@ _OVERLAP = 4
 class BandRPCA(Detector):
     """Principal component pursuit of every band image, in overlapping windows: the size of a pixel's sparse parts.
 
+    Each window D of the image of a band is split into ``D = L + S`` with the least ``‖L‖_* + λ‖S‖₁``. The score of a
+    pixel is the norm of its S over the bands, not divided by their number.
+
     Rows and columns of the image are those of the matrix; or, with `patch`, its overlapping patches are the columns
     (the patch-image model). What the rows (or patches) of a window have in common is the background of the band.
 
@@ -46,16 +49,20 @@ class BandRPCA(Detector):
     λ is 1/√(longer side of the window) unless it is set. An invalid pixel takes the mean of the valid ones in its
     window.
 
-    References
-    ----------
-    E. J. Candès, X. Li, Y. Ma, J. Wright, "Robust principal component analysis?", J. ACM 58(3):11, 2011; patches:
-    C. Gao et al., "Infrared patch-image model for small target detection in a single image", IEEE TIP
-    22(12):4996-5009, 2013.
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import hsad
+    >>> scene = np.random.default_rng(0).normal(size=(40, 50, 12))
+    >>> scene[20, 30] += 9
+    >>> scores = hsad.detect(scene, hsad.BandRPCA(window=40))
+    >>> np.unravel_index(scores.argmax(), scores.shape) == (20, 30)
+    True
     """
 
     leaf: ClassVar[int] = 128  # neighbouring leaves decompose the windows between them twice
     title: ClassVar[str] = "robust PCA of each band's image: size of a pixel's sparse parts over the bands"
-    reference: ClassVar[str] = "Candès et al., J. ACM 58(3):11, 2011; Gao et al., IEEE TIP 22(12):4996, 2013"
+    cites: ClassVar[tuple[str, ...]] = ("candes2011", "gao2013", "lin2010")
 
     lam: float | Literal["auto"] = parameter(
         "auto",

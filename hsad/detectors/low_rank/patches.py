@@ -50,9 +50,11 @@ class PatchBasis(Background):
 class LowRank(Detector):
     """Norm over the bands of the difference between a pixel and a rank-k background of patches.
 
-    The patches of a band's image, as vectors, are the columns of a matrix; its truncated singular value decomposition
-    is the background. A pixel lies in several patches; its background is the median of theirs. Patches lie `stride`
-    apart, counted from both ends of the scene towards the middle, so that they cover the last row and column.
+    The patches of a band's image, as vectors, are the columns of a matrix D. With U the ``rank`` eigenvectors of ``D
+    Dᵀ`` with the largest eigenvalues, a patch v has the background ``m + U Uᵀ(v − m)``, m = 0 or with `center` its
+    mean. A pixel lies in several patches; its background is the median of theirs. The score is ``√Σ (x − background)²``
+    over the bands, not divided by their number. Patches lie `stride` apart, counted from both ends of the scene towards
+    the middle, so that they cover the last row and column.
 
     Notes
     -----
@@ -61,15 +63,19 @@ class LowRank(Detector):
     bright object is a large part of the first singular vector and hides there, so use patches much larger than the
     objects. An invalid pixel takes the mean of the valid ones of its patch.
 
-    References
-    ----------
-    C. Gao et al., "Infrared patch-image model for small target detection in a single image", IEEE TIP
-    22(12):4996-5009, 2013, for patches as columns; C. Eckart, G. Young, Psychometrika 1:211-218, 1936, for the
-    approximation of rank k.
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import hsad
+    >>> scene = np.random.default_rng(0).normal(size=(40, 50, 12))
+    >>> scene[20, 30] += 9
+    >>> scores = hsad.detect(scene, hsad.LowRank(patch=6, stride=3))
+    >>> np.unravel_index(scores.argmax(), scores.shape) == (20, 30)
+    True
     """
 
     title: ClassVar[str] = "rank-k background of patches: residual of a pixel over the bands"
-    reference: ClassVar[str] = "Gao et al., IEEE TIP 22(12):4996, 2013; Eckart & Young, Psychometrika 1:211, 1936"
+    cites: ClassVar[tuple[str, ...]] = ("gao2013", "eckart1936")
 
     rank: int = parameter(1, "rank of the background", check=at_least(1))
     patch: int = parameter(8, "side of a patch in pixels", check=at_least(2))

@@ -93,15 +93,19 @@ class RPCA(Detector):
     did (area under the ROC curve at most .02 less). In a few cases it was much worse: .84 instead of .92, .87 instead
     of .98, .34 instead of .97 where the halves are different kinds of land (``hsad help accuracy``).
 
-    References
-    ----------
-    E. J. Candès, X. Li, Y. Ma, J. Wright, "Robust principal component analysis?", J. ACM 58(3):11, 2011;
-    Z. Lin, M. Chen, Y. Ma, "The augmented Lagrange multiplier method for exact recovery of corrupted low-rank
-    matrices", arXiv:1009.5055, 2010.
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import hsad
+    >>> scene = np.random.default_rng(0).normal(size=(40, 50, 12))
+    >>> scene[20, 30] += 9
+    >>> scores = hsad.detect(scene, hsad.RPCA())
+    >>> np.unravel_index(scores.argmax(), scores.shape) == (20, 30)
+    True
     """
 
     title: ClassVar[str] = "robust PCA of pixels x bands: size of a pixel's sparse part"
-    reference: ClassVar[str] = "Candès et al., J. ACM 58(3):11, 2011; Lin, Chen & Ma, arXiv:1009.5055, 2010"
+    cites: ClassVar[tuple[str, ...]] = ("candes2011", "lin2010")
 
     lam: float | Literal["auto"] = parameter(
         "auto",

@@ -67,14 +67,19 @@ class CRD(DualWindow):
     ``solver="truncated"`` (a pseudo-inverse that keeps 99.99 % of the trace) and ``border="reflect"`` reproduce
     published tables; they are other detectors.
 
-    References
-    ----------
-    W. Li, Q. Du, "Collaborative representation for hyperspectral anomaly detection", IEEE Trans. Geosci. Remote Sens.
-    53(3):1463-1474, 2015.
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import hsad
+    >>> scene = np.random.default_rng(0).normal(size=(40, 50, 12))
+    >>> scene[20, 30] += 9
+    >>> scores = hsad.detect(scene, hsad.CRD(outer=9, inner=3, lam=1e-2))
+    >>> np.unravel_index(scores.argmax(), scores.shape) == (20, 30)
+    True
     """
 
     title: ClassVar[str] = "collaborative representation: residual of a pixel represented by its ring"
-    reference: ClassVar[str] = "Li & Du, IEEE TGRS 53(3):1463, 2015"
+    cites: ClassVar[tuple[str, ...]] = ("li2015",)
 
     lam: float = parameter(1e-3, "regularisation λ", check=above(0))
     weights: Weights = parameter("distance", "cost of ring pixels: the distance from the pixel, or the same for all")
@@ -137,13 +142,19 @@ class KernelCRD(DualWindow):
     ((γ aᵀb + 1)³) it takes one over their mean squared length. ``linear`` has no γ and gives `CRD`. With distance
     weights systems are factored in single precision and refined, as those of `CRD`.
 
-    References
-    ----------
-    W. Li, Q. Du, IEEE Trans. Geosci. Remote Sens. 53(3):1463-1474, 2015, section III.
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import hsad
+    >>> scene = np.random.default_rng(0).normal(size=(40, 50, 12))
+    >>> scene[20, 30] += 9
+    >>> scores = hsad.detect(scene, hsad.KernelCRD(outer=9, inner=3, kernel="polynomial"))
+    >>> np.unravel_index(scores.argmax(), scores.shape) == (20, 30)
+    True
     """
 
     title: ClassVar[str] = "kernel CRD: collaborative representation in a kernel's feature space"
-    reference: ClassVar[str] = "Li & Du, IEEE TGRS 53(3):1463, 2015"
+    cites: ClassVar[tuple[str, ...]] = ("li2015",)
 
     lam: float = parameter(1e-3, "regularisation λ", check=above(0))
     weights: Weights = parameter("distance", "cost of ring pixels: the distance from the pixel, or the same for all")

@@ -23,27 +23,35 @@ __all__ = ["LocalRX"]
 @for_users
 @dataclass(frozen=True)
 class LocalRX(DualWindow):
-    """Squared Mahalanobis distance of a pixel to the mean and covariance of its ring.
+    """Squared Mahalanobis distance of a pixel to the mean and covariance of its ring: ``(x − μ)ᵀ C⁻¹ (x − μ)``.
+
+    With the s valid pixels xᵢ of the ring, ``μ = (1/s) Σ xᵢ`` and ``S = (1/s) Σ (xᵢ − μ)(xᵢ − μ)ᵀ``, divided by s and
+    not by s − 1. C is ``S + ridge · tr(S)/d · I`` for d bands, or as `covariance` says. A pixel has the score NaN if
+    fewer than a quarter of its ring is valid.
 
     Notes
     -----
     With fewer ring pixels than bands the covariance is singular, and its treatments are different detectors:
     ``pinv`` ignores the directions outside the span of the ring, and a ridge amplifies them. The ridge is relative to
-    the mean variance of the ring (``ridge · tr(C)/d``), so the score does not change when the spectra are scaled.
+    the mean variance of the ring, so the score does not change when the spectra are scaled.
 
     With ``pinv``, a ring with about one pixel for each band gives very large distances, because its smallest variances
     are nearly 0. Near an edge a shifted ring has more pixels than elsewhere, so this may happen at edges only. Then
     detect on fewer components (``pca``), or choose another covariance.
 
-    References
-    ----------
-    I. S. Reed, X. Yu, IEEE Trans. Acoust., Speech, Signal Process. 38(10):1760-1770, 1990; the dual window:
-    H. Kwon, S. Z. Der, N. M. Nasrabadi, "Adaptive anomaly detection using subspace separation for hyperspectral
-    imagery", Optical Engineering 42(11):3342-3351, 2003.
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import hsad
+    >>> scene = np.random.default_rng(0).normal(size=(40, 50, 12))
+    >>> scene[20, 30] += 9
+    >>> scores = hsad.detect(scene, hsad.LocalRX(outer=11, inner=3))
+    >>> np.unravel_index(scores.argmax(), scores.shape) == (20, 30)
+    True
     """
 
     title: ClassVar[str] = "local RX: squared Mahalanobis distance to the ring around each pixel"
-    reference: ClassVar[str] = "Reed & Yu, IEEE Trans. ASSP 38(10):1760, 1990; Kwon et al., Opt. Eng. 42:3342, 2003"
+    cites: ClassVar[tuple[str, ...]] = ("reed1990", "kwon2003", "ledoit2004", "chen2010")
 
     covariance: Covariance = parameter("ridge", "how the ring's covariance is made invertible")
     ridge: float = parameter(

@@ -31,24 +31,27 @@ class SRD(DualWindow):
 
     Notes
     -----
-    ``omp`` takes up to ``atoms`` pixels of the ring. Each is the one with the largest correlation with the residual,
-    divided by its length, so that bright pixels have no advantage. The weights are least squares on all that were
-    taken. ``ista`` and ``fista`` take ``iterations`` steps of length 1/L, L the largest eigenvalue of XᵀX, from α = 0
-    towards the minimum of ½‖y − Xα‖² + λ‖α‖₁. The effect of λ depends on the scale of the spectra. So spectra whose
-    largest magnitude lies outside 0.1 … 10 are divided by it first (one pass), and the score is multiplied by it. If λ
-    is at least the largest magnitude in Xᵀy, no pixel of the ring is taken.
+    ``omp`` takes up to ``atoms`` pixels of the ring. Each is the one with the largest ``(xᵢᵀr)²/‖xᵢ‖²``, r the
+    residual, so that bright pixels have no advantage. The weights are least squares on all that were taken. It stops
+    early when that maximum is at most ``1e-24 ‖y‖²``, or no pixel is left. A pixel of which less than ``1e-12 ‖xᵢ‖²``
+    lies outside the span of those taken is dropped. ``ista`` and ``fista`` take ``iterations`` steps of length 1/L, L
+    the largest eigenvalue of XᵀX, from α = 0 towards the minimum of ½‖y − Xα‖² + λ‖α‖₁. The effect of λ depends on the
+    scale of the spectra. So spectra whose largest magnitude lies outside 0.1 … 10 are divided by it first (one pass),
+    and the score is multiplied by it. If λ is at least the largest magnitude in ``Xᵀy``, no pixel of the ring is taken.
 
-    References
-    ----------
-    Y. Chen, N. M. Nasrabadi, T. D. Tran, "Hyperspectral image classification using dictionary-based sparse
-    representation", IEEE TGRS 49(10):3973-3985, 2011, for OMP on spectra; A. Beck, M. Teboulle, "A fast iterative
-    shrinkage-thresholding algorithm for linear inverse problems", SIAM J. Imaging Sci. 2(1):183-202, 2009.
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import hsad
+    >>> scene = np.random.default_rng(0).normal(size=(40, 50, 12))
+    >>> scene[20, 30] += 9
+    >>> scores = hsad.detect(scene, hsad.SRD(outer=9, inner=3, atoms=3))
+    >>> np.unravel_index(scores.argmax(), scores.shape) == (20, 30)
+    True
     """
 
     title: ClassVar[str] = "sparse representation: residual of a pixel on few pixels of the ring around it"
-    reference: ClassVar[str] = (
-        "Chen et al., IEEE TGRS 49(10):3973, 2011; Beck & Teboulle, SIAM J. Imaging Sci. 2:183, 2009"
-    )
+    cites: ClassVar[tuple[str, ...]] = ("chen2011", "rubinstein2008", "beck2009")
 
     solver: Literal["omp", "ista", "fista"] = parameter("omp", "matching pursuit, or the lasso by gradient steps")
     atoms: int = parameter(5, "with --solver omp: most pixels of the ring taken", check=at_least(1))

@@ -34,14 +34,19 @@ class SAM(TargetDetector):
     It learns nothing of the scene. The shape that all spectra share, that of the illumination, is part of the angle. So
     it tells materials apart only where a target fills its pixel.
 
-    References
-    ----------
-    F. A. Kruse et al., "The spectral image processing system (SIPS): interactive visualization and analysis of imaging
-    spectrometer data", Remote Sens. Environ. 44(2-3):145-163, 1993.
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import hsad
+    >>> scene = np.random.default_rng(0).normal(size=(40, 50, 12))
+    >>> scene[20, 30] += 9
+    >>> scores = hsad.detect(scene, hsad.SAM(target=[5 * scene[20, 30]]))
+    >>> float(round(scores[20, 30], 3))
+    1.0
     """
 
     title: ClassVar[str] = "likeness to a target: cosine of the spectral angle"
-    reference: ClassVar[str] = "Kruse et al., Remote Sens. Environ. 44(2-3):145, 1993"
+    cites: ClassVar[tuple[str, ...]] = ("kruse1993",)
 
     def learn(self, scan: Scan) -> Targets:
         """Return the targets; one pass looks how many bands the scene has.

@@ -128,14 +128,19 @@ class ACE(_Whitened):
     The background is the mean and the covariance of all valid pixels, targets included. An illumination of the contrast
     cancels, so this score is the one to begin with. What the scene is made of cannot be found as a target.
 
-    References
-    ----------
-    S. Kraut, L. L. Scharf, R. W. Butler, "The adaptive coherence estimator: a uniformly most-powerful-invariant
-    adaptive detection statistic", IEEE Trans. Signal Process. 53(2):427-438, 2005.
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import hsad
+    >>> scene = np.random.default_rng(0).normal(size=(40, 50, 12))
+    >>> scene[20, 30] += 9
+    >>> scores = hsad.detect(scene, hsad.ACE(target="20,30"))
+    >>> float(round(scores[20, 30], 3))
+    1.0
     """
 
     title: ClassVar[str] = "likeness to a target: signed cosine estimator, free of fill and brightness"
-    reference: ClassVar[str] = "Kraut, Scharf & Butler, IEEE Trans. Signal Process. 53(2):427, 2005"
+    cites: ClassVar[tuple[str, ...]] = ("kraut2005",)
 
     def each(self, pixels: NDArray[np.float64], background: WhitenedTargets) -> NDArray[np.float64]:
         """Return the signed squares of the cosines."""
@@ -176,14 +181,19 @@ class MF(_Whitened):
     The background is the mean and the covariance of all valid pixels. A bright pixel that only in part looks like the
     target can score as high as the target: see ``ace``.
 
-    References
-    ----------
-    D. Manolakis, G. Shaw, "Detection algorithms for hyperspectral imaging applications", IEEE Signal Process. Mag.
-    19(1):29-43, 2002.
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import hsad
+    >>> scene = np.random.default_rng(0).normal(size=(40, 50, 12))
+    >>> scene[20, 30] += 9
+    >>> scores = hsad.detect(scene, hsad.MF(target=[2 * scene[20, 30] - scene.mean(axis=(0, 1))]))
+    >>> float(round(scores[20, 30], 3))
+    0.5
     """
 
     title: ClassVar[str] = "likeness to a target: matched filter, an estimate of the fill"
-    reference: ClassVar[str] = "Manolakis & Shaw, IEEE Signal Process. Mag. 19(1):29, 2002"
+    cites: ClassVar[tuple[str, ...]] = ("manolakis2002",)
 
     def each(self, pixels: NDArray[np.float64], background: WhitenedTargets) -> NDArray[np.float64]:
         """Return the estimates of the fills."""
@@ -214,14 +224,19 @@ class CEM(MF):
     R is the mean of ``x xᵀ`` over the valid pixels: spectra are measured from zero, not from the mean of the scene. Of
     several targets the highest score counts.
 
-    References
-    ----------
-    W. H. Farrand, J. C. Harsanyi, "Mapping the distribution of mine tailings in the Coeur d'Alene River Valley, Idaho,
-    through the use of a constrained energy minimization technique", Remote Sens. Environ. 59(1):64-76, 1997.
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import hsad
+    >>> scene = np.random.default_rng(0).normal(size=(40, 50, 12))
+    >>> scene[20, 30] += 9
+    >>> scores = hsad.detect(scene, hsad.CEM(target=[2 * scene[20, 30]]))
+    >>> float(round(scores[20, 30], 3))
+    0.5
     """
 
     title: ClassVar[str] = "likeness to a target: constrained energy minimization"
-    reference: ClassVar[str] = "Farrand & Harsanyi, Remote Sens. Environ. 59(1):64, 1997"
+    cites: ClassVar[tuple[str, ...]] = ("farrand1997",)
     centred: ClassVar[bool] = False
 
     def _in_words(self, score: float, target: str) -> str:

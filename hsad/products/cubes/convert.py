@@ -61,6 +61,16 @@ def write_cube(
     -----
     SceneWarning
         When the format cannot hold a part of the cube.
+
+    Examples
+    --------
+    >>> import hsad, pathlib, tempfile
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> cube = hsad.make_scene(rows=60, cols=70, bands=20, seed=1).cube
+    >>> hsad.write_cube(cube, folder / "scene.tif").name
+    'scene.tif'
+    >>> bool((hsad.open_cube(folder / "scene.tif") == cube).all())
+    True
     """
     suffix = Path(path).suffix.lower()
     if hasattr(cube, "attrs"):

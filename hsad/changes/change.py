@@ -97,6 +97,15 @@ def change_to_file(
     ------
     HsadError
         As `change` and `hsad.detect_to_file`.
+
+    Examples
+    --------
+    >>> import hsad, pathlib, tempfile
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> pair = hsad.make_pair(60, 70, 20, seed=1, new_sizes=(9,), gone_sizes=(9,), kept_sizes=(9,), fills=(1.0,))
+    >>> outcome = hsad.change_to_file(pair.before, pair.after, folder / "change.tif")
+    >>> outcome.method, (folder / "change.tif").exists()
+    ('hyperbolic', True)
     """
     with _prepared(before, after, method, options) as job:
         outcome, _ = run_into_or_read(

@@ -151,6 +151,8 @@ def explainer(
     opened = library if library is None or isinstance(library, Library) else Library.open(library)
     with prepared(cube, Request.of(method, parameters)) as job:
         known = job.learn() if learned is None else learned
+        adapted = job.engine.adapted(known.detector, job.scene.source, known.background)
+        known = replace(known, background=adapted)
         held = job.in_memory()
         whole = _whole(held, known.detector.halo, pixels)
         yield Explainer(held, known, None if opened is None else namer_of(job, opened), whole)

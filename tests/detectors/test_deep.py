@@ -40,6 +40,14 @@ def test_padim_finds_a_change_whatever_gain_and_haze():
     np.testing.assert_allclose(brighter, scores, rtol=1e-3, atol=1e-3)
 
 
+def test_padim_explains_a_pixel_of_the_scene_that_it_scores():
+    dates, new = stack()
+    scores = hsad.detect(new, "padim", references=dates)
+    found = hsad.explain(new, "padim", 20, 30, references=dates)
+    assert found.score == pytest.approx(scores[20, 30], rel=1e-5)
+    assert found.reason.contributions.sum() == pytest.approx(found.score)
+
+
 def test_padim_does_not_depend_on_tiles_threads_or_processes(tmp_path):
     dates, new = stack()
     dates[2][5:9, 5:9] = np.nan

@@ -35,6 +35,17 @@ class Chronochrome(ChangeDetector):
     ----------
     A. Schaum, A. Stocker, "Spectrally-selective target detection", Proc. ISSSR, 1997.
     A. Schaum, A. Stocker, "Long-interval chronochrome target detection", Proc. ISSSR, 1998.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import hsad
+    >>> before = np.random.default_rng(0).normal(size=(40, 50, 6))
+    >>> after = 2 * before + 1  # other light
+    >>> after[20, 30] += 8  # something new
+    >>> scores = hsad.change(before, after, hsad.Chronochrome())
+    >>> np.unravel_index(scores.argmax(), scores.shape) == (20, 30)
+    True
     """
 
     title: ClassVar[str] = "chronochrome: distance of a spectrum from its regression on the other date (two dates)"
@@ -72,6 +83,17 @@ class CovarianceEqualisation(ChangeDetector):
     Conf., 2003.
     A. Schaum, A. Stocker, "Hyperspectral change detection and supervised matched filtering based on covariance
     equalization", Proc. SPIE 5425:77-90, 2004. doi:10.1117/12.544026
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import hsad
+    >>> before = np.random.default_rng(0).normal(size=(40, 50, 6))
+    >>> after = 2 * before + 1  # other light
+    >>> after[20, 30] += 8  # something new
+    >>> scores = hsad.change(before, after, hsad.CovarianceEqualisation())
+    >>> np.unravel_index(scores.argmax(), scores.shape) == (20, 30)
+    True
     """
 
     title: ClassVar[str] = "covariance equalisation: distance between two whitened dates"
@@ -103,6 +125,17 @@ class Hyperbolic(ChangeDetector):
     47(28):F12-F26, 2008. doi:10.1364/AO.47.000F12
     J. Theiler, C. Scovel, B. Wohlberg, B. R. Foy, "Elliptically contoured distributions for anomalous change detection
     in hyperspectral imagery", IEEE Geosci. Remote Sens. Lett. 7(2):271-275, 2010. doi:10.1109/LGRS.2009.2032565
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import hsad
+    >>> before = np.random.default_rng(0).normal(size=(40, 50, 6))
+    >>> after = 2 * before + 1  # other light
+    >>> after[20, 30] += 8  # something new
+    >>> scores = hsad.change(before, after, hsad.Hyperbolic())
+    >>> np.unravel_index(scores.argmax(), scores.shape) == (20, 30)
+    True
     """
 
     title: ClassVar[str] = "hyperbolic anomalous change: pairs of spectra that are unlikely together (two dates)"

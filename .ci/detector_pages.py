@@ -40,7 +40,7 @@ SIDE = 128
 #: Passes over the scene that are not a fixed number.
 VARYING = {
     "rpca": "3, and 1 for each iteration",
-    "padim": "3, and 1 for each date",
+    "padim": "4, and 1 for each date",
 }
 
 #: Whether a learned background scores other scenes, where it is not simply yes.

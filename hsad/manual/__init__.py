@@ -21,7 +21,7 @@ CONTENTS: dict[str, tuple[str, ...]] = {
         "methods", "auto", "rx", "lrx", "crd", "kcrd", "srd", "rpca", "rpca-bands", "low-rank", "ace", "mf", "cem",
         "sam", "unrolled-rpca", "rpcanet", "deep-rx", "patchcore", "padim", "autoencoder",
     ),
-    "reference": ("files", "products", "glossary"),
+    "reference": ("files", "products", "outputs", "glossary"),
     "evidence": ("accuracy", "false-alarms", "speed", "learned-detectors"),
     "project": ("architecture", "contributing", "adding-a-detector", "adding-a-reader", "changing-a-kernel"),
 }  # fmt: skip

@@ -132,6 +132,8 @@ def options_of_methods(detectors: tuple[str, ...]) -> tuple[HsadOption, ...]:
     made = []
     for name, p in parameters_by_name().items():
         takers = [method for method in detectors if p.name in {own.name for own in DETECTORS[method].parameters()}]
+        if not takers:
+            continue
         declaration = f"--{name}/--no-{name}" if p.type is bool else f"--{name}"
         words: Any = one_of(functools.partial(map, str, p.choices))
         made.append(

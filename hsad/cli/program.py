@@ -6,6 +6,7 @@ import click
 
 from hsad import __version__
 from hsad.cli.commands.about import bench, completion, demo, doctor, manual
+from hsad.cli.commands.change import change
 from hsad.cli.commands.decisions import explain, report, review, survey, threshold
 from hsad.cli.commands.detect import detect
 from hsad.cli.commands.methods import methods
@@ -32,7 +33,7 @@ def hsad() -> None:
 #: The commands in the order of work, under the headings of `hsad --help`.
 _SECTIONS: dict[str, tuple[click.Command, ...]] = {
     "Find what is unusual": (info, survey, detect, threshold, report, explain, review),
-    "Go on from what was found": (find, limits, compare, evaluate),
+    "Go on from what was found": (find, limits, change, compare, evaluate),
     "Scenes and methods": (methods, convert, catalog),
     "About hsad": (demo, manual, doctor, bench, completion),
 }

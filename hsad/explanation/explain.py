@@ -14,9 +14,11 @@ from hsad.anomalies.opened import Scene, open_scores
 from hsad.anomalies.scoremap import ScoreMap
 from hsad.anomalies.surroundings import Surroundings, contrast_to, look_around
 from hsad.anomalies.vectors import read_anomalies, read_candidates, read_threshold
+from hsad.detectors import detector_class
 from hsad.detectors.account import Reason
 from hsad.detectors.block import Block, InMemory, clamped
 from hsad.detectors.block import Scene as BlockScene
+from hsad.detectors.change.base import ChangeDetector
 from hsad.errors import DataError, ParameterError
 from hsad.explanation.absorption import absorptions
 from hsad.explanation.explanation import THE_SCENE, Explanation
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
 
     from hsad.job.learned import Learned
 
-__all__ = ["Explainer", "explain", "explain_scores", "explainer", "of_anomaly", "similar"]
+__all__ = ["Explainer", "accounts_for_one_scene", "explain", "explain_scores", "explainer", "of_anomaly", "similar"]
 
 _SHARE = 4
 """A block has about this many times the pixels whose evidence its one pixel needs."""
@@ -156,6 +158,11 @@ def explainer(
         held = job.in_memory()
         whole = _whole(held, known.detector.halo, pixels)
         yield Explainer(held, known, None if opened is None else namer_of(job, opened), whole)
+
+
+def accounts_for_one_scene(method: str) -> bool:
+    """Tell whether a method can explain its scores from one scene: those that compare two dates cannot."""
+    return not issubclass(detector_class(method), ChangeDetector)
 
 
 def _whole(job: Job, halo: int, pixels: int) -> Block | None:
@@ -326,6 +333,11 @@ def explain_scores(
         raise ParameterError("explain needs one place: an anomaly's id with anomalies, at, or lonlat")
     if not opened.method:
         raise ParameterError(f"{scores}: does not name its method")
+    if not accounts_for_one_scene(opened.method):
+        raise ParameterError(
+            f"{scores}: {opened.method} compares two dates, and explain looks at one scene: the further bands of "
+            "hsad change --parts say whether something is new or gone"
+        )
     beside = Scene.of(scene, opened.grid, stated=stated)
     records = [] if anomalies is None else [*read_anomalies(anomalies), *read_candidates(anomalies)]
     found = None

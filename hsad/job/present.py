@@ -30,6 +30,8 @@ def provenance_of(detector: Detector, cube: xr.DataArray) -> dict[str, str]:
     attrs = cube.attrs
     texts = {"method": method, "parameters": json.dumps(parameters), "version": __version__}
     texts |= {name: str(attrs[name]) for name in ("source", "data_file", "acquired") if name in attrs}
+    if "source_before" in attrs:
+        texts["before"] = str(attrs["source_before"])
     if attrs.get("mask_flags"):
         texts["mask_flags"] = ",".join(attrs["mask_flags"])
     if attrs.get("bad_bands"):

@@ -34,6 +34,7 @@ _STATED = (
     "grid",
     "acquired",
     "source",
+    "before",
 )
 
 
@@ -78,6 +79,8 @@ class Provenance:
         Time of the acquisition in ISO 8601: a time, or ``START/END``.
     source : str
         Name of the scene by its reader.
+    before : str
+        Name of the scene of the first date, for scores of the change between two; `source` is the second date.
     source_sha256 : str
         SHA-256 of the file with the numbers of the scene.
     source_size, source_time : str
@@ -95,6 +98,7 @@ class Provenance:
     grid: str = ""
     acquired: str = ""
     source: str = ""
+    before: str = ""
     source_sha256: str = ""
     source_size: str = ""
     source_time: str = ""

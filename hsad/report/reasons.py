@@ -10,7 +10,7 @@ import numpy as np
 
 from hsad.anomalies.surroundings import look_around
 from hsad.errors import DataError
-from hsad.explanation.explain import explainer, of_anomaly
+from hsad.explanation.explain import accounts_for_one_scene, explainer, of_anomaly
 from hsad.explanation.explanation import Explanation
 
 if TYPE_CHECKING:
@@ -54,12 +54,13 @@ def explained(
 ) -> dict[int, Explanation]:
     """Return why the highest 60 anomalies and 10 candidates stand out, by their ids; nothing without an account.
 
-    With a spectral library the explanations say what the anomalies are most like.
+    With a spectral library the explanations say what the anomalies are most like. A change between two dates has no
+    explanation from one scene.
     """
     records = anomalies.records()[:_REASONS]
     if anomalies.candidates is not None:
         records += anomalies.candidates.records()[:_OF_CANDIDATES]
-    if account is None or not scores.method or not records:
+    if account is None or not scores.method or not records or not accounts_for_one_scene(scores.method):
         return {}
     found: dict[int, Explanation] = {}
     method, parameters = scores.method, {**scores.parameters, **account.options}

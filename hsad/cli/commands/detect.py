@@ -24,7 +24,7 @@ from hsad.cli.shell.terminal import echo, outcome
 if TYPE_CHECKING:
     from hsad.job.files import RunOutcome
 
-__all__ = ["detect", "run_options"]
+__all__ = ["check_log", "detect", "result_line", "run_options"]
 
 
 @click.command(cls=DetectCommand)
@@ -70,7 +70,7 @@ def detect(
     from hsad.readers.collection import expand_scenes
 
     if log is not None:
-        _check_log(Path(log), Path(output), plot, save_background)
+        check_log(Path(log), Path(output), plot, save_background)
     options = {**run_options(method, options), "progress": progress(log)}
     named = expand_scenes(scenes)
     if named != list(scenes) or len(named) > 1 or Path(output).is_dir():
@@ -101,10 +101,10 @@ def detect(
     if as_json:
         print_json(result)
     else:
-        outcome(f"{result.output}: {_outcome(result)}")
+        outcome(f"{result.output}: {result_line(result)}")
 
 
-def _check_log(log: Path, output: Path, *others: str | None) -> None:
+def check_log(log: Path, output: Path, *others: str | None) -> None:
     """Refuse a log with the name of a file that the run writes at its end."""
     from hsad.errors import OutputError
     from hsad.products.raster import companions
@@ -122,7 +122,8 @@ def run_options(method: str | None, options: dict[str, Any]) -> dict[str, Any]:
     names = {p.name for p in parameters_by_name().values()} & set(options)
     given = {name: options[name] for name in names if options[name] not in (None, ())}
     own = {name: value for name, value in options.items() if name not in names}
-    own["references"] = list(own["references"]) or None
+    if "references" in own:
+        own["references"] = list(own["references"]) or None
     return {**own, **read_parameters(method or DEFAULT_METHOD, given)}
 
 
@@ -151,7 +152,7 @@ def _detect_many(
             echo(f"hsad: error: {named}{message}", err=True)
         elif not as_json:
             remarks(scored.result.remarks if scored.result else (), scored.scene)
-            outcome(f"{scored.output}: {_outcome(scored.result) if scored.result else scored.state}")
+            outcome(f"{scored.output}: {result_line(scored.result) if scored.result else scored.state}")
     counts = {state: sum(o.state == state for o in outcomes) for state in ("scored", "there already", "failed")}
     if as_json:
         listed = [
@@ -168,7 +169,7 @@ def _detect_many(
         raise click.exceptions.Exit(1)
 
 
-def _outcome(result: RunOutcome) -> str:
+def result_line(result: RunOutcome) -> str:
     """Return the outcome of a scene as one line."""
     continued = f" ({result.continued} by an earlier run)" if result.continued else ""
     highest, *others = (f"{place.score:.6g} at {place.place}" for place in result.strongest)

@@ -95,7 +95,7 @@ ROOMS = {
         "scene", "synthetic", "errors",
     },
     "cli": {
-        "anomalies", "bench", "catalog", "demo", "detection", "detectors", "doctor", "errors", "evaluation",
+        "anomalies", "bench", "catalog", "changes", "demo", "detection", "detectors", "doctor", "errors", "evaluation",
         "explanation", "files", "job", "manual", "plot", "products", "progress", "readers", "report", "scene",
         "siblings", "stream",
     },

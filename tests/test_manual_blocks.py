@@ -29,7 +29,11 @@ from hsad.manual import topics
 from hsad.products import write_envi
 
 ROOT = Path(hsad.__file__).parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "hsad" / "manual").rglob("*.md"))]
+#: Translations have the blocks of their sources (tests/manual/test_japanese.py), so these are not run twice.
+PAGES = [
+    ROOT / "README.md",
+    *(path for path in sorted((ROOT / "hsad" / "manual").rglob("*.md")) if path.parent.name != "ja"),
+]
 FENCE = re.compile(r"^ *```(\w*)\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
 
 #: The address of the scheduler in the manual.

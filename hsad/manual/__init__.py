@@ -24,6 +24,7 @@ CONTENTS: dict[str, tuple[str, ...]] = {
     "reference": ("files", "products", "outputs", "glossary"),
     "evidence": ("accuracy", "false-alarms", "speed", "learned-detectors"),
     "project": ("architecture", "contributing", "adding-a-detector", "adding-a-reader", "changing-a-kernel"),
+    "ja": ("index", "README", "first-map", "choosing", "answer", "glossary"),
 }  # fmt: skip
 
 #: Folders of translations: their pages have the folder in the name of the topic, since their files have the names of

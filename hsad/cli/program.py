@@ -26,7 +26,7 @@ def hsad() -> None:
     SCENE is an ENVI header or data file, a GeoTIFF, a MATLAB file (scene.mat:NAME chooses an array), netCDF, Zarr, or
     the product of a sensor: its folder, main file or metadata (hsad help products).
 
-    hsad COMMAND --help explains a command, hsad help lists the pages of the manual.
+    hsad COMMAND --help explains a command, `hsad help` lists the pages of the manual.
     """
 
 

@@ -1,6 +1,6 @@
 """Write the parts of the detectors' pages that follow from the code: `python .ci/detector_pages.py`.
 
-A page of ``hsad/manual/detectors`` is prose with parts between marks: ``<!-- made: parameters -->`` … ``<!-- end -->``.
+A page of ``hsad/manual/detectors``, and that on citing, is prose with parts between marks: ``<!-- made: parameters -->`` … ``<!-- end -->``.
 This script replaces what stands between them. With ``--measure`` it measures the passes, times and accounts of all
 methods again first (a minute), and keeps them in ``hsad/manual/data/detectors.json``.
 """
@@ -24,7 +24,7 @@ import hsad
 from hsad.detectors import Detector, Parameter, detector_class
 from hsad.detectors.checks import Check
 from hsad.detectors.references import works
-from hsad.manual import CONTENTS
+from hsad.manual import CONTENTS, path_of
 
 MANUAL = Path(hsad.__file__).parent / "manual"
 DATA = MANUAL / "data" / "detectors.json"
@@ -106,6 +106,14 @@ def effect(p: Parameter) -> str:
     return f"{text[:1].upper()}{text[1:]}."
 
 
+def program() -> str:
+    """Return the citation of hsad in words and in BibTeX."""
+    (work,) = works(["hsad"])
+    named = f"hsad {work.fields['version']} ({work.authors}, {work.fields['year']})"
+    words = f"> The anomalies were found with {named}, method `auto` at its defaults."
+    return "\n".join([words, "", "```bibtex", work.bibtex, "```"])
+
+
 def references(name: str) -> str:
     """Return the list of works that a method cites, and their BibTeX."""
     cited = works(detector_class(name).cites)
@@ -183,6 +191,8 @@ def made_parts(page: str) -> dict[str, Callable[[], str]]:
             "tells": lambda: matrix(keys[7:], measured),
             "measured": lambda: measured["machine"],
         }
+    if page == "citing":
+        return {"program": program}
     return {
         "parameters": lambda: parameters(page),
         "cost": lambda: cost(page, measured),
@@ -284,8 +294,8 @@ def main() -> None:
     parser.add_argument("--measure", action="store_true", help="measure passes, times and accounts again first")
     if parser.parse_args().measure:
         DATA.write_text(json.dumps(measure(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    for page in ["methods", *methods()]:
-        path = MANUAL / "detectors" / f"{page}.md"
+    for page in ["methods", *methods(), "citing"]:
+        path = path_of(page)
         path.write_text(rewritten(page, path.read_text(encoding="utf-8")), encoding="utf-8")
 
 

@@ -8,12 +8,14 @@ from typing import Any
 
 from hsad.errors import ParameterError
 from hsad.job.learned import Learned
+from hsad.job.options import RunOptions, with_options
 from hsad.job.prepare import prepared
 from hsad.job.request import Method, Request
 
 __all__ = ["detect", "learn", "score"]
 
 
+@with_options(RunOptions)
 def detect(cube: Any, method: Method | None = None, **options: Any) -> Any:
     """Score every pixel of a scene: higher = more anomalous.
 
@@ -26,8 +28,8 @@ def detect(cube: Any, method: Method | None = None, **options: Any) -> Any:
     method : str, Detector or class of detectors, optional
         One of `hsad.DETECTORS`, ``package.module:Class``, or what these stand for; ``auto`` by default.
     **options
-        Any field of `hsad.job.options.RunOptions` (``bands``, ``pca``, ``mask``, ``region``, ``workers``, …), and
-        the parameters of the method.
+        The options of a run below, and the parameters of the method: `hsad.DETECTORS` gives its class, whose help
+        explains them.
 
     Returns
     -------
@@ -55,6 +57,7 @@ def detect(cube: Any, method: Method | None = None, **options: Any) -> Any:
         return job.scores() if request.run.compute else job.lazy_scores()
 
 
+@with_options(RunOptions, "background", "references", "parts", "compute")
 def learn(cubes: Any, method: Method | None = None, **options: Any) -> Learned:
     """Let a method learn the background of one scene or of several.
 
@@ -62,8 +65,10 @@ def learn(cubes: Any, method: Method | None = None, **options: Any) -> Learned:
     ----------
     cubes : cube, path, or sequence of them
         As for `detect`; several must have the same bands.
-    method, **options
+    method
         As for `detect`.
+    **options
+        The options of a run below, and the parameters of the method.
 
     Returns
     -------
@@ -89,8 +94,9 @@ def learn(cubes: Any, method: Method | None = None, **options: Any) -> Learned:
         return job.learn()
 
 
+@with_options(RunOptions, "background", "references")
 def score(cube: Any, background: Learned | str | Path, **options: Any) -> Any:
-    """Score a scene with a background that was learned before; returns what `detect` returns.
+    """Score a scene with a background that was learned before.
 
     Parameters
     ----------
@@ -99,7 +105,12 @@ def score(cube: Any, background: Learned | str | Path, **options: Any) -> Any:
     background : Learned or path
         What `learn` returned or saved.
     **options
-        Fields of `hsad.job.options.RunOptions`.
+        The options of a run below, without the parameters of the method.
+
+    Returns
+    -------
+    (y, x) DataArray or (rows, cols) ndarray of float32
+        As from `detect`.
 
     Examples
     --------

@@ -16,6 +16,7 @@ from hsad.errors import OutputError
 from hsad.files import made_earlier
 from hsad.job.job import Job
 from hsad.job.learned import Learned
+from hsad.job.options import RunOptions, with_options
 from hsad.job.prepare import prepared
 from hsad.job.remarks import remarks_on
 from hsad.job.request import Method, Request
@@ -70,6 +71,7 @@ class RunOutcome(Record):
     remarks: list[str]
 
 
+@with_options(RunOptions)
 def detect_to_file(
     scene: str | Path,
     output: str | Path,
@@ -90,8 +92,10 @@ def detect_to_file(
     Parameters
     ----------
     scene, output : path
-    method, **options
+    method
         As for `hsad.detect`.
+    **options
+        The options of a run below, and the parameters of the method.
     overwrite : bool
         Replace an existing output, of scores or of what was learned.
     restart : bool

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+import inspect
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from hsad.errors import ParameterError
 
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
 
     from hsad.job.learned import Learned
 
-__all__ = ["ManyOptions", "RunOptions", "SceneOptions", "option"]
+__all__ = ["ManyOptions", "RunOptions", "SceneOptions", "option", "with_options"]
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 def option(
@@ -44,6 +47,39 @@ def option(
     """
     about = {"help": help, "metavar": metavar, "choices": tuple(choices), "rare": rare}
     return dataclasses.field(default=default, metadata=about)
+
+
+def with_options(options: type[Any], *without: str) -> Callable[[F], F]:
+    """Return a decorator that lists the options behind ``**options`` in a docstring, all but those named in `without`.
+
+    They stand in the section "Other Parameters", before what the function returns.
+    """
+    entries = "\n".join(
+        f"{f.name} : {_kind(str(f.type))}\n    {_sentence(f.metadata['help'])}"
+        for f in dataclasses.fields(options)
+        if f.name not in without
+    )
+
+    def decorate(function: F) -> F:
+        text = inspect.cleandoc(function.__doc__ or "")
+        before, heading, after = text.partition("\n\nReturns\n-------\n")
+        section = f"\n\nOther Parameters\n----------------\n{entries}"
+        function.__doc__ = f"{before}{section}{heading}{after}"
+        return function
+
+    return decorate
+
+
+def _kind(annotation: str) -> str:
+    """Return an annotation as words: ``str or int, optional``."""
+    words = {"NDArray[np.bool_]": "ndarray of bool", "NDArray[np.float64]": "ndarray of float", "Any": "object"}
+    kinds = [kind.strip() for kind in annotation.split(" | ")]
+    named = " or ".join(words.get(kind, kind) for kind in kinds if kind != "None")
+    return f"{named}, optional" if "None" in kinds else named
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}."
 
 
 GRIDS = ("map", "sensor", "north-up")

@@ -23,7 +23,7 @@ CONTENTS: dict[str, tuple[str, ...]] = {
     ),
     "reference": ("files", "products", "outputs", "glossary"),
     "evidence": ("accuracy", "false-alarms", "speed", "learned-detectors"),
-    "project": ("architecture", "contributing", "adding-a-detector", "adding-a-reader", "changing-a-kernel"),
+    "project": ("architecture", "contributing", "adding-a-detector", "adding-a-reader", "changing-a-kernel", "citing"),
     "ja": ("index", "README", "first-map", "choosing", "answer", "glossary"),
 }  # fmt: skip
 

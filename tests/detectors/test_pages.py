@@ -46,7 +46,7 @@ def test_every_method_has_a_page():
     assert not LATER & set(CONTENTS["detectors"]), "it has a page now"
 
 
-@pytest.mark.parametrize("name", ["methods", *OWN])
+@pytest.mark.parametrize("name", ["methods", "citing", *OWN])
 def test_a_page_holds_what_the_code_says_now(maker, name):
     assert maker.rewritten(name, page(name)) == page(name), "run: python .ci/detector_pages.py"
 

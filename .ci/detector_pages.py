@@ -1,7 +1,7 @@
 """Write the parts of the detectors' pages that follow from the code: `python .ci/detector_pages.py`.
 
-A page of ``hsad/manual/detectors``, and that on citing, is prose with parts between marks: ``<!-- made: parameters -->`` … ``<!-- end -->``.
-This script replaces what stands between them. With ``--measure`` it measures the passes, times and accounts of all
+A page of ``hsad/manual/detectors``, and that on citing, is prose with parts between marks:
+``<!-- made: parameters -->`` … ``<!-- end -->``. This script replaces what stands between them. With ``--measure`` it measures the passes, times and accounts of all
 methods again first (a minute), and keeps them in ``hsad/manual/data/detectors.json``.
 """
 
@@ -111,7 +111,7 @@ def program() -> str:
     (work,) = works(["hsad"])
     named = f"hsad {work.fields['version']} ({work.authors}, {work.fields['year']})"
     words = f"> The anomalies were found with {named}, method `auto` at its defaults."
-    return "\n".join([words, "", "```bibtex", work.bibtex, "```"])
+    return f"{words}\n\n```bibtex\n{work.bibtex}\n```"
 
 
 def references(name: str) -> str:

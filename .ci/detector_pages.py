@@ -1,8 +1,8 @@
 """Write the parts of the detectors' pages that follow from the code: `python .ci/detector_pages.py`.
 
-A page of ``hsad/manual/detectors``, and that on citing, is prose with parts between marks:
-``<!-- made: parameters -->`` … ``<!-- end -->``. This script replaces what stands between them. With ``--measure`` it measures the passes, times and accounts of all
-methods again first (a minute), and keeps them in ``hsad/manual/data/detectors.json``.
+A page of ``hsad/manual/detectors``, and that on citing, is prose with parts between marks: ``<!-- made: parameters
+-->`` … ``<!-- end -->``. This script replaces what stands between them. With ``--measure`` it measures the passes,
+times and accounts of all methods again first (a minute), and keeps them in ``hsad/manual/data/detectors.json``.
 """
 
 from __future__ import annotations

@@ -50,7 +50,7 @@ ROOMS = {
     "synthetic": {"scene", "errors"},
     "readers": {"kernels.transposition", "scene", "files", "gdal", "errors"},
     "products": {"lazy", "engine.memory", "scene", "files", "gdal", "errors"},
-    "catalog": {"errors", "files", "products", "synthetic"},
+    "catalog": {"errors", "files", "products", "progress", "synthetic"},
     "detectors": {"kernels", "errors"},
     "engine": {
         "detectors.base", "detectors.block", "detectors.packing", "detectors.probe", "progress", "scene", "files",

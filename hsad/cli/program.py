@@ -6,11 +6,12 @@ import click
 
 from hsad import __version__
 from hsad.cli.commands.about import bench, completion, demo, doctor, manual
+from hsad.cli.commands.catalog import catalog
 from hsad.cli.commands.change import change
 from hsad.cli.commands.decisions import explain, report, review, survey, threshold
 from hsad.cli.commands.detect import detect
 from hsad.cli.commands.methods import methods
-from hsad.cli.commands.scenes import catalog, convert, info
+from hsad.cli.commands.scenes import convert, info
 from hsad.cli.commands.scores import compare, evaluate
 from hsad.cli.commands.siblings import find, limits
 from hsad.cli.options import HsadGroup

@@ -1,9 +1,8 @@
-"""Commands about scenes: their description and conversion, and the catalogue of scenes with known truth."""
+"""Commands about scenes: their description and their conversion."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import click
@@ -11,7 +10,6 @@ import click
 from hsad.cli.options import (
     OUTPUT,
     HsadCommand,
-    HsadGroup,
     json_option,
     overwrite_option,
     print_json,
@@ -19,11 +17,10 @@ from hsad.cli.options import (
     taken_out,
     with_options,
 )
-from hsad.cli.shell.completion import scene_names
 from hsad.cli.shell.terminal import echo, outcome
 from hsad.job.options import SceneOptions
 
-__all__ = ["catalog", "convert", "info"]
+__all__ = ["convert", "info"]
 
 
 @click.command(cls=HsadCommand)
@@ -101,73 +98,3 @@ def convert(scene: str, output: str, interleave: Any, memory: str | None, overwr
     cube = as_cube(scene, taken_out(SceneOptions, options))
     written = write_cube(cube, output, interleave=interleave, overwrite=overwrite, memory=memory)
     outcome(written)
-
-
-@click.group(cls=HsadGroup)
-def catalog() -> None:
-    """List, explain and fetch scenes to try hsad on.
-
-    Most have a known truth. For each the catalogue states the origin, the licence, the checksum and the known defects.
-    """
-
-
-@catalog.command()
-@json_option
-def libraries(as_json: bool) -> None:
-    """List spectral libraries for --library, and where to get them."""
-    from hsad.catalog import list_libraries
-
-    found = list_libraries()
-    if as_json:
-        print_json(found)
-        return
-    for entry in found:
-        echo(f"{entry['name']:10} {entry['title']}")
-        for key, word in (("where", "from"), ("point", "use"), ("license", "licence"), ("citation", "cite")):
-            echo(f"{'':10} {word}: {entry[key]}")
-
-
-@catalog.command(name="list")
-@json_option
-def catalog_list(as_json: bool) -> None:
-    """List the scenes."""
-    from hsad.catalog import list_items
-
-    items = list_items()
-    if as_json:
-        print_json([item.summary() for item in items])
-        return
-    for item in items:
-        entry = item.summary()
-        size = f"{entry['rows']} x {entry['cols']} x {entry['bands']}"
-        echo(f"{entry['name']:24} {size:>18}  {item.how:10}  {entry['title']}")
-        echo(f"{'':24} sha256 {(entry['sha256'] or '-')[:16]}; known defects: {len(entry['defects'])}")
-    echo("hsad catalog show NAME: origin, licence, checksum, known defects")
-
-
-@catalog.command()
-@click.argument("name", shell_complete=scene_names)
-@json_option
-def show(name: str, as_json: bool) -> None:
-    """Show what is known about the scene NAME."""
-    from hsad.catalog import get_item
-
-    item = get_item(name)
-    if as_json:
-        print_json(item.to_dict())
-        return
-    for key, value in item.summary().items():
-        echo(f"{key:18} {value}")
-
-
-@catalog.command()
-@click.argument("name", shell_complete=scene_names)
-@click.option(
-    "-o", "--output", type=OUTPUT, default=".", show_default=True, metavar="DIR", help="Folder for the scene."
-)
-def fetch(name: str, output: str) -> None:
-    """Download (or make) the scene NAME and verify its checksum."""
-    from hsad.catalog import fetch as fetch_item
-
-    for path in fetch_item(name, Path(output)):
-        outcome(path)

@@ -1,4 +1,4 @@
-"""The catalogue of scenes with known truth: listing, verification of files, downloads.
+"""The items of the catalogue: scenes with known truth or other use, and spectral libraries.
 
 ``data_catalog/`` is a static STAC catalogue; its README explains the fields. It describes files and does not contain
 them.
@@ -13,13 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from hsad.errors import HsadError, OutputError, ParameterError, SceneError
+from hsad.errors import ParameterError, SceneError
 
-__all__ = ["Asset", "CatalogItem", "fetch", "get_item", "list_items", "list_libraries"]
+__all__ = ["Asset", "CatalogItem", "get_item", "list_items", "list_libraries"]
 
 _SCHEMES = ("https", "http", "file")
 _SHA256 = "1220"  # multihash: the code of SHA-256 and its length, 32 bytes
-_TIMEOUT = 60  # seconds without a byte
 
 
 @dataclass(frozen=True)
@@ -35,22 +34,25 @@ class Asset:
     variable : str or None
         Name of the array, if the file holds several.
     shape : tuple of int
-        Rows, columns and, for a cube, bands.
-    dtype : str
+        Rows, columns and, for a cube, bands; empty if they are not known.
+    dtype : str or None
         Data type of the array.
     size : int or None
         Bytes of the file.
     sha256 : str or None
         Checksum of the file, 64 hexadecimal digits.
+    unpacks : bool
+        Whether the file is an archive that has to be unpacked before it can be read.
     """
 
     key: str
     href: str
     variable: str | None
     shape: tuple[int, ...]
-    dtype: str
+    dtype: str | None
     size: int | None
     sha256: str | None
+    unpacks: bool = False
 
     @property
     def file(self) -> str:
@@ -86,20 +88,24 @@ class CatalogItem:
                 key=key,
                 href=asset["href"],
                 variable=asset.get("hsad:variable"),
-                shape=tuple(asset["hsad:shape"]),
-                dtype=asset["data_type"],
+                shape=tuple(asset.get("hsad:shape", ())),
+                dtype=asset.get("data_type"),
                 size=asset.get("file:size"),
                 sha256=asset["file:checksum"].removeprefix(_SHA256) if "file:checksum" in asset else None,
+                unpacks=bool(asset.get("hsad:unpack")),
             )
             for key, asset in self.content["assets"].items()
         )
 
     @property
     def how(self) -> str:
-        """Way to obtain the files: ``download``, ``made here`` (by `hsad.make_scene`) or ``on request``."""
-        if "hsad:parameters" in self.content["properties"]:
-            return "made here"
-        return "download" if all(asset.url for asset in self.assets) else "on request"
+        """Way to obtain the files: ``download``, ``login``, ``on request`` or ``made here`` (by `hsad.make_scene`)."""
+        return str(self.content["properties"]["hsad:how"])
+
+    @property
+    def license_link(self) -> str | None:
+        """Address of the licence, None if the source names none."""
+        return next((link["href"] for link in self.content.get("links", []) if link["rel"] == "license"), None)
 
     @property
     def links(self) -> tuple[str, ...]:
@@ -115,29 +121,48 @@ class CatalogItem:
         properties = self.content["properties"]
         assets = {asset.key: asset for asset in self.assets}
         cube, truth = assets["cube"], assets.get("truth")
+        rows, cols, bands = (*cube.shape, None, None, None)[:3]
+        wavelengths = properties.get("hsad:wavelengths", {})
         counted = properties.get("hsad:truth", {})
         return {
             "name": self.name,
             "title": properties["title"],
             "collection": self.content["collection"],
+            "how": self.how,
             "cube": _scene(cube),
             "truth": _scene(truth) if truth else None,
-            "rows": cube.shape[0],
-            "cols": cube.shape[1],
-            "bands": cube.shape[2],
+            "rows": rows,
+            "cols": cols,
+            "bands": bands or wavelengths.get("count"),
+            "wavelength_from": wavelengths.get("from"),
+            "wavelength_to": wavelengths.get("to"),
+            "gsd": properties.get("gsd"),
+            "platform": properties.get("platform"),
+            "instruments": properties.get("instruments", []),
             "dtype": cube.dtype,
-            "units": properties["hsad:units"],
+            "units": properties.get("hsad:units"),
             "truth_pixels": counted.get("pixels"),
             "truth_objects": counted.get("objects"),
             "global_rx_auc": properties.get("hsad:global_rx_auc"),
             "size": cube.size,
             "sha256": cube.sha256,
+            "checksum_from": properties.get("hsad:checksum_from"),
+            "address_checked": properties.get("hsad:address_checked"),
             "license": f"{properties['license']}: {properties['hsad:license_note']}",
+            "license_link": self.license_link,
             "citation": properties.get("sci:citation"),
+            "doi": self.doi,
             "obtain": properties["hsad:obtain"],
             "links": list(self.links),
             "defects": properties["hsad:defects"],
         }
+
+    @property
+    def doi(self) -> str | None:
+        """DOI of the data, else of the publication that describes them."""
+        properties = self.content["properties"]
+        published = (entry.get("doi") for entry in properties.get("sci:publications", []))
+        return properties.get("sci:doi") or next((doi for doi in published if doi), None)
 
     def verify(self, path: Path) -> Asset:
         """Return the asset that has the checksum of a file, whatever the file's name.
@@ -147,8 +172,10 @@ class CatalogItem:
         SceneError
             If the file cannot be read, or is not one of this scene.
         """
+        from hsad.products.provenance import sha256_of
+
         try:
-            found = _sha256(path)
+            found = sha256_of(path)
         except OSError as error:
             raise SceneError(f"{path}: cannot be read ({error.strerror})") from error
         for asset in self.assets:
@@ -225,52 +252,9 @@ def get_item(name: str, root: Path | None = None) -> CatalogItem:
     return items[name]
 
 
-def fetch(name: str, folder: Path, root: Path | None = None) -> list[Path]:
-    """Download and verify the files of a scene, or make them, and return their paths.
-
-    The folder is made. A file that exists with the right checksum is not downloaded again.
-
-    Returns
-    -------
-    list of Path
-        The files, the cube first.
-
-    Raises
-    ------
-    ParameterError
-        If there is no such scene.
-    HsadError
-        If the scene cannot be downloaded; the message says who provides it.
-    SceneError
-        If the download fails or has another checksum.
-    OutputError
-        If the folder cannot be written, or holds another file of that name.
-    """
-    item = get_item(name, root)
-    parameters = item.content["properties"].get("hsad:parameters")
-    if parameters is not None:
-        _make_folder(folder)
-        return _make(item, parameters, folder)
-    assets = {asset.file: asset for asset in item.assets}
-    for file, asset in assets.items():
-        if asset.url is None:
-            obtain = item.content["properties"]["hsad:obtain"]
-            links = "".join(f": {link}" for link in item.links)
-            raise HsadError(f"{name}: {file} cannot be downloaded; obtain it {obtain}{links}")
-    _make_folder(folder)
-    return [_download(asset, folder) for asset in assets.values()]
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{folder}: the folder cannot be made ({error.strerror})") from error
-
-
 def _folder() -> Path:
     """Return the folder of the catalogue: inside the package, or beside it in a clone."""
-    package = Path(__file__).resolve().parent
+    package = Path(__file__).resolve().parents[1]
     for folder in (package / "data_catalog", package.parent / "data_catalog"):
         if (folder / "catalog.json").is_file():
             return folder
@@ -296,58 +280,3 @@ def _linked(path: Path, relation: str) -> list[Path]:
 def _scene(asset: Asset) -> str:
     """Return the name of an array on the command line, such as ``scene.mat:data``."""
     return f"{asset.file}:{asset.variable}" if asset.variable else asset.file
-
-
-def _sha256(path: Path) -> str:
-    from hsad.products.provenance import sha256_of
-
-    return sha256_of(path)
-
-
-def _download(asset: Asset, folder: Path) -> Path:
-    """Download a file under a temporary name, verify it, rename it, and return its path."""
-    from hsad.files import whole_file
-
-    path = folder / asset.file
-    if path.is_file() and _sha256(path) == asset.sha256:
-        return path
-    url = str(asset.url)
-    with whole_file(path, overwrite=False) as staged:
-        _copy(url, staged)
-        found = _sha256(staged)
-        if found != asset.sha256:
-            raise SceneError(f"{url}: sha256 {found} instead of {asset.sha256}; the file was not kept")
-    return path
-
-
-def _copy(url: str, path: Path) -> None:
-    """Copy the content of `url` into `path`, block by block."""
-    import http.client
-    import shutil
-    import urllib.error
-    import urllib.request
-
-    try:
-        with urllib.request.urlopen(url, timeout=_TIMEOUT) as source, path.open("wb") as target:  # noqa: S310  see Asset.url
-            shutil.copyfileobj(source, target)
-    except urllib.error.URLError as error:
-        raise SceneError(f"{url}: the download failed ({error.reason})") from error
-    except (TimeoutError, http.client.HTTPException) as error:
-        raise SceneError(f"{url}: the download failed ({error or type(error).__name__})") from error
-
-
-def _make(item: CatalogItem, parameters: dict[str, Any], folder: Path) -> list[Path]:
-    """Make a synthetic scene, write its cube and its truth, and return their paths."""
-    import hashlib
-
-    from hsad.files import check_output
-    from hsad.products import write_envi
-    from hsad.synthetic import make_scene
-
-    cube, truth = (folder / asset.file for asset in item.assets)
-    check_output(truth, ())
-    scene = make_scene(**parameters)
-    found = hashlib.sha256(scene.truth.values.astype("<i4").tobytes()).hexdigest()
-    if found != item.content["properties"]["hsad:truth_sha256"]:
-        raise HsadError(f"{item.name}: this version of hsad makes another truth (sha256 {found[:16]})")
-    return [write_envi(scene.cube, cube), write_envi(scene.truth.expand_dims("band", axis=-1), truth)]

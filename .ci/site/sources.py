@@ -10,7 +10,6 @@ import command_line
 import python_api
 
 import hsad
-from hsad.catalog import list_items
 from hsad.manual import CONTENTS, path_of, section_title, topics_of
 
 ROOT = Path(hsad.__file__).parents[1]
@@ -37,7 +36,7 @@ _LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^)\s#]+)(#[^)\s]*)?\)"
 _FENCE = re.compile(r"(^ *```.*?^ *```$)", re.MULTILINE | re.DOTALL)
 
 #: The pages of a section that stand before or after those of the manual.
-_FURTHER = {"reference": ("commands/index", "api/index", "reference/catalogue"), "project": ("project/changelog",)}
+_FURTHER = {"reference": ("commands/index", "api/index"), "project": ("project/changelog",)}
 
 
 def gather(folder: Path) -> None:
@@ -53,7 +52,7 @@ def gather(folder: Path) -> None:
             target = folder / f"{document}.ipynb"
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(path, target)
-    for document, text in {**command_line.pages(), **python_api.pages(), "reference/catalogue": _catalogue()}.items():
+    for document, text in {**command_line.pages(), **python_api.pages()}.items():
         _write(folder, document, text)
     index = folder / "index.md"
     index.write_text(f"{index.read_text('utf-8')}\n{_contents()}", "utf-8")
@@ -108,15 +107,3 @@ def _contents() -> str:
         for title, pages in sections
         if pages
     )
-
-
-def _catalogue() -> str:
-    """Return the page of the scenes of the catalogue."""
-    rows = [f"| `{item.name}` | {item.content['properties']['title']} |" for item in list_items()]
-    lines = [
-        "# Catalogue of scenes",
-        "",
-        "`hsad catalog` lists these scenes; `hsad catalog show NAME` describes one.",
-        "",
-    ]
-    return "\n".join([*lines, "| scene | what it is |", "|---|---|", *rows, ""])

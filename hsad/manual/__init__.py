@@ -21,7 +21,7 @@ CONTENTS: dict[str, tuple[str, ...]] = {
         "methods", "auto", "rx", "lrx", "crd", "kcrd", "srd", "rpca", "rpca-bands", "low-rank", "ace", "mf", "cem",
         "sam", "unrolled-rpca", "rpcanet", "deep-rx", "patchcore", "padim", "autoencoder",
     ),
-    "reference": ("files", "products", "outputs", "glossary"),
+    "reference": ("files", "products", "outputs", "catalogue", "glossary"),
     "evidence": ("accuracy", "false-alarms", "speed", "learned-detectors"),
     "project": ("architecture", "contributing", "adding-a-detector", "adding-a-reader", "changing-a-kernel", "citing"),
     "ja": ("index", "README", "first-map", "choosing", "answer", "glossary"),

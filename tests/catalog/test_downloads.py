@@ -286,7 +286,7 @@ def test_redirections_are_followed_but_not_to_other_protocols(site, path, tmp_pa
     (tmp_path / "secret").write_text("secret")
     second = tmp_path / "second.bin"
     site.moved_to = (tmp_path / "secret").as_uri()
-    with pytest.raises(SceneError, match="302 .* is not allowed"):
+    with pytest.raises(SceneError, match=r"302 .* is not allowed"):
         load(site.url, second)
     site.moved_to = "ftp://127.0.0.1/secret"
     with pytest.raises(SceneError, match=r"the server leads to ftp://127\.0\.0\.1/secret, which is not followed"):

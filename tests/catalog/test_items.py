@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import json
 from datetime import datetime
 from pathlib import Path
@@ -15,6 +16,7 @@ from sklearn.metrics import roc_auc_score
 
 from hsad.catalog import fetch, get_item, items, list_items
 from hsad.errors import HsadError, OutputError, ParameterError, SceneError
+from hsad.manual import path_of
 from hsad.synthetic import make_scene
 
 ROOT = Path(__file__).resolve().parents[2] / "data_catalog"
@@ -398,3 +400,15 @@ def test_the_synthetic_scene_is_made_and_opens(tmp_path):
         assert (labels.read(1) > 0).sum() == 592
     with pytest.raises(OutputError, match="exists already"):
         fetch("synthetic-0", tmp_path)
+
+
+def test_the_page_of_the_manual_has_the_scenes_of_the_catalogue():
+    script = ROOT.parent / ".ci" / "catalogue.py"
+    if not script.is_file():
+        pytest.skip("no clone: the script that writes the page is not part of the package")
+    spec = importlib.util.spec_from_file_location("catalogue", script)
+    maker = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(maker)
+    page = path_of("catalogue").read_text("utf-8")
+    assert maker.filled(page) == page, "run: python .ci/catalogue.py"
+    assert all(f"| `{item.name}` |" in page and f"- `{item.name}`: " in page for item in ITEMS)

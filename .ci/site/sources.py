@@ -46,7 +46,7 @@ def gather(folder: Path) -> None:
         if (_MANUAL / name).is_dir():
             shutil.copytree(_MANUAL / name, folder / name)
     for path, document in _FILES.items():
-        if path.suffix == ".md" and path.name != "README.md":
+        if path.suffix == ".md" and path != ROOT / "README.md":
             _write(folder, document, _moved(path.read_text("utf-8"), path, document))
         elif path.suffix == ".ipynb":
             target = folder / f"{document}.ipynb"

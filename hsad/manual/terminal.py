@@ -10,12 +10,14 @@ from markdown_it.tree import SyntaxTreeNode
 
 from hsad.manual import page, path_of, topics
 from hsad.manual.columns import Table, padded, width_of, wrapped
+from hsad.manual.equations import in_characters
 from hsad.manual.markdown import tree
 
 __all__ = ["Words", "rendered"]
 
 _BOLD, _UNDERLINED, _PLAIN = "\x1b[1m", "\x1b[4m", "\x1b[0m"
 _INDENT = 4
+_NUMBER = 6
 
 
 def rendered(topic: str, *, width: int = 80) -> str:
@@ -76,7 +78,7 @@ class Words:
             elif child.type == "code_inline":
                 yield f"`{child.content}`"
             elif child.type == "formula":
-                yield child.content
+                yield "  ".join(in_characters(child.content))
             elif child.type == "image":
                 yield f"[picture: {child.content}]"
             elif child.type == "link":
@@ -152,9 +154,11 @@ class _Page:
         return [f"{style}{line}{_PLAIN}" for line in lines] + [mark * max(map(width_of, lines))] * bool(mark)
 
     def _equation(self, node: SyntaxTreeNode, width: int) -> list[str]:
-        *lines, last = _indented(node.content.split("\n"))
+        parts, room = in_characters(node.content), width - _INDENT - _NUMBER
+        together = "   ".join(parts)
+        *lines, last = _indented([together] if width_of(together) <= room else parts)
         if node.info:
-            last = f"{padded(last, width - 6)}{f'({self.words.equations[node.info]})':>6}"
+            last = f"{padded(last, width - _NUMBER)}{f'({self.words.equations[node.info]})':>{_NUMBER}}"
         return [*lines, last]
 
     def _table(self, node: SyntaxTreeNode) -> Table:

@@ -220,3 +220,7 @@ def test_the_answers_of_info_methods_and_doctor(answer):
     doctor = {"subject", "state", "found", "remedy"}
     compare([answer("methods rx"), answer("methods ace")], {k: v for k, v in text.items() if k not in doctor})
     compare(answer("doctor"), {k: v for k, v in text.items() if k in doctor})
+
+
+def test_the_answer_of_catalog_fetch(answer):
+    compare([answer("catalog fetch synthetic-0 -o fetched")], section("The answer of catalog fetch"))

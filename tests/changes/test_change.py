@@ -197,7 +197,7 @@ def test_a_background_scores_another_pair():
     first, second = dates(), dates(seed=1)
     learned = hsad.learn(np.dstack(first), "hyperbolic", before_bands=6)
     expected = hsad.score(np.dstack(second), learned, workers=1)
-    np.testing.assert_array_equal(hsad.change(*second, background=learned, workers=1), expected)
+    np.testing.assert_array_equal(hsad.change(*second, "hyperbolic", background=learned, workers=1), expected)
 
 
 def test_the_command_writes_a_map_with_its_provenance_and_continues_an_ended_run(pair, tmp_path, hsad_run, monkeypatch):
@@ -213,17 +213,17 @@ def test_the_command_writes_a_map_with_its_provenance_and_continues_an_ended_run
 
     with monkeypatch.context() as patch:
         patch.setattr(Hyperbolic, "score", ended)
-        status, _, _ = hsad_run("change", before, after, "-o", output, "--workers", 1, "--tile", 64)
+        status, _, _ = hsad_run("change", before, after, "-m", "hyperbolic", "-o", output, "--workers", 1, "--tile", 64)
     assert status == 130
     assert not output.exists()
-    status, out, err = hsad_run("change", before, after, "-o", output, "--workers", 1, "--json")
+    status, out, err = hsad_run("change", before, after, "-m", "hyperbolic", "-o", output, "--workers", 1, "--json")
     assert (status, err) == (0, "")
     assert json.loads(out)["continued"] == 4 * 64 * 64
     with rasterio.open(output) as raster:
         assert raster.tags()["HSAD_METHOD"] == "hyperbolic"
         assert raster.tags()["HSAD_SOURCE"] == str(after)
         assert raster.tags()["HSAD_BEFORE"] == str(before)
-        np.testing.assert_array_equal(raster.read(1), hsad.change(made.before, made.after).values)
+        np.testing.assert_array_equal(raster.read(1), hsad.change(made.before, made.after, "hyperbolic").values)
     assert (tmp_path / "change.json").exists()
     assert (tmp_path / "change.qml").exists()
     # A list, a page and one line about what only one scene could explain.

@@ -51,7 +51,7 @@ class ChangeDetector(Detector):
         "pixels by which the dates may be misregistered: the smallest score of all shifts up to it counts",
         check=at_least(0, at_most=3),
     )
-    shrink: float = parameter(1e-6, "added to the diagonal of the correlation matrix of the bands", check=at_least(0))
+    shrink: float = parameter(1e-2, "added to the diagonal of the correlation matrix of the bands", check=at_least(0))
 
     @property
     def halo(self) -> int:

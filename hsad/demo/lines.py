@@ -11,7 +11,7 @@ __all__ = ["demo_lines"]
 _OPEN_FIRST = (
     ("report.html", "the list to review, in a browser"),
     ("overview.png", "the answer in one picture"),
-    ("anomalies.gpkg", "the outlines of the anomalies, in QGIS; the scores are scores-*.tif"),
+    ("anomalies.gpkg", "their outlines for QGIS; the scores are scores-*.tif"),
     ("results.csv", "the table above"),
 )
 
@@ -24,7 +24,7 @@ def demo_lines(result: Mapping[str, Any]) -> Iterator[str]:
     result : mapping
         What `hsad.demo.run_demo` returns.
     """
-    yield f"{result['targets']} targets are hidden in a made scene. Many of them are faint, or one pixel large."
+    yield f"{result['targets']} targets are hidden in a made scene. Many are faint, or one pixel large."
     yield f"The survey lists {result['listed']} anomalies. {result['real']} of them are targets."
     yield f"  {result['headline']}"
     yield ""
@@ -34,8 +34,8 @@ def demo_lines(result: Mapping[str, Any]) -> Iterator[str]:
         found = f"{row['objects_found']} of {row['objects']}"
         yield f"{row['name']:20} {row['auc']:7.4f} {row['average_precision']:15.4f} {found:>14} {row['seconds']:8.1f}"
     rate = result["methods"][0]["false_alarm_rate"]
-    yield f"AUC and average precision: 1 is best. Objects found: {rate * 100:g} % of the background scores as high."
-    yield "Seconds: without compiling."
+    yield f"Objects found: those that score higher than {100 - rate * 100:g} % of the background."
+    yield "AUC and average precision: 1 is best. Seconds: without compiling."
     yield ""
     yield f"{len(result['files'])} files are in {result['folder']}. Open these first:"
     for name, what in _OPEN_FIRST:

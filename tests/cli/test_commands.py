@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import json
 import os
@@ -10,10 +11,12 @@ import subprocess
 import sys
 
 import numpy as np
+import pyogrio
 import pytest
 import rasterio
 
 import hsad
+from hsad.demo import demo_lines
 from hsad.products import write_envi
 
 
@@ -172,6 +175,31 @@ def test_demo_leaves_files_that_open_in_a_gis(tmp_path, hsad_run):
             assert raster.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
             assert raster.overviews(1)
     assert set(result["files"]) == {path.name for path in (tmp_path / "demo").iterdir()}
+    with (tmp_path / "demo" / "results.csv").open(newline="") as file:
+        table = list(csv.DictReader(file))
+    assert [(row["name"], float(row["auc"])) for row in table] == [
+        (row["name"], row["auc"]) for row in result["methods"]
+    ]
+    with rasterio.open(tmp_path / "demo" / "truth.tif") as raster:
+        truth = raster.read(1)
+    path = tmp_path / "demo" / "anomalies.gpkg"
+    _, _, _, (rows, cols) = pyogrio.raw.read(path, layer="anomalies", columns=["row", "col"], read_geometry=False)
+    assert (result["listed"], result["real"]) == (len(rows), (truth[rows, cols] > 0).sum())
+    assert (tmp_path / "demo" / "overview.png").stat().st_size > 10_000
+
+
+def test_the_demo_tells_a_newcomer_what_came_out_in_lines_of_a_terminal():
+    figures = {"auc": 0.97, "average_precision": 0.7, "objects_found": 14, "objects": 20, "seconds": 0.8}
+    row = {"name": "lrx-10-components", "false_alarm_rate": 1e-3, **figures}
+    result = {
+        "targets": 20, "listed": 5, "real": 4, "headline": "5 anomalies", "methods": [row], "files": ["a"] * 37,
+        "folder": "hsad-demo",
+    }  # fmt: skip
+    lines = list(demo_lines(result))
+    assert max(map(len, lines)) <= 80
+    told = "\n".join(lines)
+    for part in ("20 targets", "lists 5 anomalies. 4 of them", "14 of 20", "99.9 %", "37 files are in hsad-demo"):
+        assert part in told
 
 
 def test_doctor_finds_a_wrong_proj_folder(hsad_run):

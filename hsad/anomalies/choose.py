@@ -29,12 +29,12 @@ __all__ = ["Threshold", "ThresholdOptions", "choose_threshold"]
 
 _DEFAULT_PFA = 1e-3
 """Share of background pixels that the rules of pixels accept when the user sets none: 10 pixels in 10⁴, as many as the
-default number of false objects."""
+default number of false anomalies."""
 
 
 @dataclass(frozen=True, eq=False)
 class Threshold:
-    """A threshold, where it comes from, and how many false objects to expect above it.
+    """A threshold, where it comes from, and how many false anomalies to expect above it.
 
     Attributes
     ----------
@@ -47,10 +47,10 @@ class Threshold:
     tail : Tail
         The upper end of the scene's scores.
     expected_false : float or None
-        The number of false objects that is expected among those that reach the threshold, never above their number;
+        The number of false anomalies that is expected among those that reach the threshold, never above their number;
         for rules of pixels the number of false pixels in the scene, an upper bound; None: not known.
     interval : (float, float) or None
-        90 % of scenes like this one have a number of false objects within it.
+        90 % of scenes like this one have a number of false anomalies within it.
     doubts : tuple of Doubt
         Why the stated number should not be trusted for this scene; empty when it can be.
     at_most : bool
@@ -85,7 +85,7 @@ class Threshold:
         return str(self.to_dict()["sentence"])
 
     def expected(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the number of false objects that are expected to reach each score; NaN where it is not known."""
+        """Return the number of false anomalies that are expected to reach each score; NaN where it is not known."""
         return np.full(np.shape(scores), np.nan) if self.null is None else self.null.expected(scores)
 
     def p_false(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -154,12 +154,12 @@ def choose_threshold(
     tail = Tail.of(scores)
     if clean is not None:
         if options.rule not in (None, "list", "bank"):
-            raise ParameterError(f"rule {options.rule}: a clean region counts objects, as the bank does")
+            raise ParameterError(f"rule {options.rule}: a clean region counts anomalies, as list and bank do")
         return _counted(CleanNull(Tail.of(scores, clean), tail), tail, scores, options, "clean-region")
     by_pixels = options.rule not in (None, "list", "bank") or options.pfa is not None
     if by_pixels:
         if options.fdr is not None:
-            raise ParameterError("fdr: counts objects, so it goes with no rule of pixels and with no pfa")
+            raise ParameterError("fdr counts anomalies: it goes with the rules list and bank, and not with pfa")
         return _by_pixels(tail, scores, options)
     if options.threshold is not None and not scores.method:
         return Threshold(options.threshold, "given", Origin("given"), tail, options=options)
@@ -203,11 +203,11 @@ def _counted(
 
 
 def _of_fdr(null: CountingNull, tail: Tail, share: float) -> float:
-    """Return the lowest score above which false objects are at most this share, in the mean over the list."""
+    """Return the lowest score above which false anomalies are at most this share, in the mean over the list."""
     false = np.cumsum(null.p_false(tail.peaks)) / np.arange(1, len(tail.peaks) + 1)
     accepted = np.flatnonzero(false <= share)
     if not len(accepted):
-        raise DataError(f"fdr {share:g}: no object stands out enough; the best list would be {false.min():.0%} false")
+        raise DataError(f"fdr {share:g}: nothing stands out enough; the best list would be {false.min():.0%} false")
     return float(tail.peaks[accepted[-1]])
 
 

@@ -27,13 +27,13 @@ UNIT_PIXELS = 1e4
 """Rates of objects are numbers per this many pixels."""
 
 FALSE_OBJECTS = 10.0
-"""False objects that are accepted per `ThresholdOptions.per` pixels where they are counted and no number is set."""
+"""False anomalies that are accepted per `ThresholdOptions.per` pixels where they are counted and no number is set."""
 
 FORMATS = ("gpkg", "geojson", "shp", "kml", "csv", "tif")
 """Endings of the file that is written for each of several rasters."""
 
 MERGE = 2
-"""Default of `ListOptions.merge`: the bank counts its false objects with this distance."""
+"""Default of `ListOptions.merge`: the bank counts its false anomalies with this distance."""
 
 
 @dataclass(frozen=True)
@@ -45,14 +45,14 @@ class ThresholdOptions:
     rule: Rule | None = option(
         None,
         "rule that sets the threshold: list keeps every anomaly that is background with a probability of at most .5; "
-        "bank accepts a number of false objects; the others accept a share of false pixels. Without it list, or the "
+        "bank accepts a number of false anomalies; the others accept a share of false pixels. Without it list, or the "
         "rule that another option asks for",
         metavar="NAME",
         choices=RULES,
     )
     false_objects: float | None = option(
         None,
-        "number of false objects to accept in --per pixels; 10 without it",
+        "number of false anomalies to accept in --per pixels; 10 without it",
         metavar="NUMBER",
     )
     per: float = option(1e4, "number of pixels that --false-objects refers to", metavar="PIXELS", rare=True)
@@ -64,7 +64,7 @@ class ThresholdOptions:
     )
     fdr: float | None = option(
         None,
-        "share of false objects to accept among all objects of the list, for bank and for a clean region",
+        "share of false anomalies to accept in the list, for bank and for a clean region",
         metavar="SHARE",
         rare=True,
     )
@@ -77,7 +77,7 @@ class ThresholdOptions:
     )
     clean_region: str | Path | NDArray[np.bool_] | None = option(
         None,
-        "window or mask without objects: what is found there counts as false",
+        "window or mask that you know to be background: what is found there counts as false",
         metavar="R0:R1,C0:C1|FILE",
     )
 
@@ -120,12 +120,12 @@ class ThresholdOptions:
 
     @property
     def rate(self) -> float:
-        """The number of accepted false objects per `UNIT_PIXELS` pixels."""
+        """The number of accepted false anomalies per `UNIT_PIXELS` pixels."""
         return (self.false_objects or FALSE_OBJECTS) / self.per * UNIT_PIXELS
 
     @property
     def counts_objects(self) -> bool:
-        """Whether a number or a share of false objects is asked for."""
+        """Whether a number or a share of false anomalies is asked for."""
         return self.rule == "bank" or self.false_objects is not None or self.fdr is not None or self.per != UNIT_PIXELS
 
     def to_dict(self) -> dict[str, Any]:

@@ -92,8 +92,8 @@ def _chosen(origin: Origin) -> str:
     accepted = origin.accepted or 0.0
     return {
         "list": "An anomaly is listed from the score {value} on, where it is more probably real than background",
-        "false objects": f"The threshold {{value}} accepts {accepted:g} false objects per {origin.per:,.0f} pixels",
-        "share of false objects": f"The threshold {{value}} keeps false objects to {100 * accepted:g} % of those found",
+        "false objects": f"The threshold {{value}} accepts {accepted:g} false anomalies per {origin.per:,.0f} pixels",
+        "share of false objects": f"The threshold {{value}} keeps false anomalies to {100 * accepted:g} % of the list",
         "share of background pixels": f"The threshold {{value}} accepts a share of {accepted:g} of background pixels",
         "classes": "The threshold {value} divides the pixels into two classes of least variance (Otsu)",
         "given": "The threshold {value} is as given",

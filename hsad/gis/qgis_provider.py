@@ -107,7 +107,7 @@ class _Algorithm(QgsProcessingAlgorithm):
 
     def add_false_objects(self) -> None:
         number = QgsProcessingParameterNumber.Double
-        text = "False objects to accept (empty: the default list)"
+        text = "False anomalies to accept (empty: the default list)"
         self.addParameter(QgsProcessingParameterNumber("FALSE", text, number, None, optional=True, minValue=0.01))
         self.addParameter(
             QgsProcessingParameterNumber("PER", "... in this number of pixels", number, 10000.0, minValue=1)

@@ -145,7 +145,7 @@ def test_what_speaks_against_a_number_is_said():
     assert "Do not trust" in chosen.sentence
     few = choose_threshold(scores_of("auto", rows=30, cols=30), ThresholdOptions(false_objects=1))
     assert any("900 pixels are few" in str(doubt) for doubt in few.doubts)
-    assert any("less than one false object" in str(doubt) for doubt in few.doubts)
+    assert any("less than one false anomaly" in str(doubt) for doubt in few.doubts)
     heavy = scores_of("auto")
     heavy.values = 4 * heavy.values
     assert any("spread more" in str(doubt) for doubt in choose_threshold(heavy).doubts)
@@ -198,7 +198,7 @@ def test_a_threshold_says_as_data_where_it_comes_from():
     options = ThresholdOptions(false_objects=10.0)
     told = json.loads(json.dumps(choose_threshold(scores_of("rx", smooth=2.0), options).to_dict()))
     assert (told["origin"]["accepted"], told["origin"]["per"]) == (10.0, 1e4)
-    assert "accepts 10 false objects per 10,000 pixels" in told["sentence"]
+    assert "accepts 10 false anomalies per 10,000 pixels" in told["sentence"]
     # Seven places of the benchmark scenes (three of these show Pavia, two one airport), Jasper Ridge and Potsdam.
     assert "on 120 scenes of 9 places and of made ground (rx)" in told["sentence"]
     del told["origin"]["places"]  # as in a list of an earlier version
@@ -237,7 +237,7 @@ def test_fdr_keeps_the_mean_probability_of_the_list_below_the_share():
     longest = max(n for n in range(1, len(p) + 1) if p[:n].mean() <= 0.2)
     assert chosen.value == peaks[longest - 1]
     assert 95 <= longest <= 140
-    with pytest.raises(DataError, match="no object stands out"):
+    with pytest.raises(DataError, match="nothing stands out enough"):
         choose_threshold(scores_of("auto"), ThresholdOptions(fdr=1e-6))
 
 
@@ -332,7 +332,7 @@ def test_a_detector_that_the_bank_knows_nothing_of_is_judged_roughly(shift):
         ({"speed": 3}, "threshold has no option 'speed'"),
         ({"rule": "chi2"}, "about the squared distances of rx and lrx, not about auto"),
         ({"clean_region": "0:5"}, "0:5"),
-        ({"clean_region": "0:5,0:5", "rule": "gpd"}, "a clean region counts objects"),
+        ({"clean_region": "0:5,0:5", "rule": "gpd"}, "a clean region counts anomalies"),
     ],
 )
 def test_wrong_options_are_named(options, message):

@@ -1,4 +1,4 @@
-"""Reasons why a stated number of false objects should not be trusted for a scene."""
+"""Reasons why a stated number of false anomalies should not be trusted for a scene."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _TEXTS = {
     ),
     "few pixels": "{pixels} pixels are few to tell a background by (under {least})",
     "below one object": (
-        "less than one false object is asked for in {pixels} pixels: a scene of this size cannot test that"
+        "less than one false anomaly is asked for in {pixels} pixels: a scene of this size cannot test that"
     ),
     "uneven background": (
         "peaks crowd in one part of the scene (variance over mean of its quarters: {value:.1f}, over {most:g}): the "

@@ -18,13 +18,17 @@ from hsad.products import write_envi
 
 ROOT = Path(__file__).parents[2]
 PICTURES = ROOT / "hsad/manual/pictures"
-PROGRAM = Path(__file__).with_name("inside_qgis.py")
+PROGRAM = Path(__file__).with_name("_inside_qgis.py")
 PROVIDER = ROOT / "hsad/gis/qgis_provider.py"
+PYTHON = "/usr/bin/python3"  # that of QGIS
 COLORS = 96
 
 
 def main() -> None:
     """Make a scene, survey it, draw both pictures with QGIS's own widgets, and make them small."""
+    if subprocess.run([PYTHON, "-c", "import qgis.core"], capture_output=True, check=False).returncode:  # noqa: S603
+        sys.stdout.write("no QGIS here (apt-get install python3-qgis): its pictures stay as they are\n")
+        return
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         made = hsad.make_scene(rows=150, cols=190, seed=3, heading=0.0, target_sizes=[2, 4, 9, 16] * 3, contrasts=[1.0])
@@ -36,7 +40,7 @@ def main() -> None:
             "HSAD_PYTHONPATH": str(ROOT),
             "XDG_RUNTIME_DIR": place,
         }
-        call = ["/usr/bin/python3", str(PROGRAM), str(PROVIDER), str(folder)]
+        call = [PYTHON, str(PROGRAM), str(PROVIDER), str(folder)]
         subprocess.run(call, env=environment, check=True)  # noqa: S603  our own program
         for name in ("qgis-tool", "qgis-layers"):
             picture = Image.open(folder / f"{name}.png").convert("RGB")

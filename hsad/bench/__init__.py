@@ -3,7 +3,7 @@
 ``run``, with ``cases``, ``formulas``, ``peers`` and ``commands``: times of hsad and of the peers that are installed.
 ``regression``: two reports of ``run`` compared row by row. ``page``: a table of a report in a page of the manual.
 ``compilation``: every kernel compiled. ``reading``: the speed of reading windows of files.
-``accuracy``, with ``known`` and ``suite``: the objects that detectors find on scenes with known truth.
+``accuracy``, with ``known``, ``suite`` and ``figures``: the objects that detectors find on scenes with known truth.
 ``siblings``: the lists of everything that is like a found object, and names from a spectral library.
 ``calibration``: the tables of the thresholds. ``large_scenes``, with ``scene_files``: time and memory of large runs.
 """
@@ -11,7 +11,7 @@
 from hsad.bench.accuracy import Accuracy, run_accuracy, run_suite
 from hsad.bench.calibration import Calibration, run_calibration
 from hsad.bench.large_scenes import LargeScenes, run_large
-from hsad.bench.page import check_page, put_into
+from hsad.bench.page import check_page, keep, put_into
 from hsad.bench.reading import Reading, run_reading
 from hsad.bench.regression import Comparison, compare_reports
 from hsad.bench.run import Report, Row, run_bench
@@ -30,6 +30,7 @@ __all__ = [
     "SiblingAccuracy",
     "check_page",
     "compare_reports",
+    "keep",
     "put_into",
     "run_accuracy",
     "run_bench",

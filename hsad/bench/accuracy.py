@@ -6,7 +6,7 @@ import contextlib
 import platform
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,9 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from hsad import __version__
+from hsad.bench.figures import GROUNDS, Figures, by_ground, by_scene, spread
 from hsad.bench.known import BENCHMARK, KnownScene, benchmark_scenes, synthetic_scene
+from hsad.bench.page import data_of, put_into, write_data
 from hsad.bench.suite import FAMILIES, suite
 from hsad.detection import detect
 from hsad.detectors import DETECTORS, detector_class
@@ -24,6 +26,7 @@ from hsad.detectors.change.base import ChangeDetector
 from hsad.engine.runners.blas import one_blas_thread
 from hsad.errors import HsadError, ParameterError
 from hsad.evaluation import evaluate
+from hsad.report.comparison.asked import asked_methods
 
 __all__ = ["CONTROL", "RIVALS", "Accuracy", "Figures", "measure", "run_accuracy", "run_suite"]
 
@@ -42,38 +45,14 @@ RIVALS: dict[str, tuple[str, dict[str, Any]]] = {
     "rpca": ("rpca", {}),
 }
 
+#: The methods that the page on accuracy shows scene by scene.
+_OF_SCENES = ("auto", "rx", "crd", "lrx")
+
 #: Cases with a larger regret are listed.
 _REGRETTABLE = 0.05
 
 #: Part of a scene on which kernels are compiled before the clock starts.
 _CORNER = slice(0, 48)
-
-
-@dataclass(frozen=True)
-class Figures:
-    """Figures of one method on one scene with one seed.
-
-    Attributes
-    ----------
-    scene, family, method : str
-    seed : int or None
-        Seed of a learned detector.
-    auc, average_precision : float
-    objects, found : int
-        Objects of the truth, and objects found at a false-alarm rate of 1e-3.
-    seconds : float
-        CPU time of the whole call, summed over threads.
-    """
-
-    scene: str
-    family: str
-    method: str
-    seed: int | None
-    auc: float
-    average_precision: float
-    objects: int
-    found: int
-    seconds: float
 
 
 @dataclass(frozen=True)
@@ -122,15 +101,16 @@ class Accuracy:
 
     def table(self) -> str:
         """Return the report as tables in Markdown, one for each family, then the regrets."""
-        versions = ", ".join(f"{name} {number}" for name, number in self.versions.items())
-        lines = [f"{versions}; every method at its defaults; found means objects at a false-alarm rate of 1e-3"]
+        lines = [f"{self._versions()}; every method at its defaults; found means objects at a false-alarm rate of 1e-3"]
         families = [family for family in FAMILIES if any(row.family == family for row in self.figures)]
         for family in families:
             lines += ["", *self._of_family(family)]
         if self.judged:
             lines += ["", *self._by_family(families), "", *self._regrets()]
         else:
-            lines += ["", *self._by_scene()]
+            lines += ["", *by_scene(self.figures)]
+            if any(row.scene in GROUNDS for row in self.figures):
+                lines += ["", *by_ground(self.figures)]
         if self.scenes:
             lines += ["", "| scene | file | sha256 |", "|---|---|---|"]
             lines += [
@@ -138,6 +118,38 @@ class Accuracy:
             ]
         lines += [line for remark in self.remarks for line in ("", f"Left out: {remark}")]
         return "\n".join(lines)
+
+    def into(self, page: str | Path) -> None:
+        """Put the tables of the page on accuracy in their places, and keep the figures behind them.
+
+        Figures of methods that were not measured stay as they were kept.
+
+        Raises
+        ------
+        ParameterError
+            As `hsad.bench.page.check_page`.
+        """
+        kept = [Figures.of(row) for row in data_of(page).get("figures", {}).get("rows", [])]
+        measured = {row.method for row in self.figures}
+        figures = (*self.figures, *(row for row in kept if row.method not in measured))
+        merged = replace(self, figures=figures)
+        for table in merged.page_tables():
+            put_into(page, table)
+        columns, rows = [field.name for field in fields(Figures)], [list(asdict(row).values()) for row in figures]
+        scenes = {**data_of(page).get("scenes", {}), **self.scenes}
+        write_data(page, {"versions": self.versions, "scenes": scenes, "figures": {"columns": columns, "rows": rows}})
+
+    def page_tables(self) -> list[str]:
+        """Return the tables of the page on accuracy: by ground, and by scene."""
+        scenes = {row.scene for row in self.figures} & GROUNDS.keys()
+        grounds = {GROUNDS[scene] for scene in scenes}
+        line = f"{self._versions()}; {len(scenes)} scenes of {len(grounds)} grounds"
+        shown = [method for method in _OF_SCENES if any(row.method == method for row in self.figures)]
+        native = [row for row in self.figures if row.scene in GROUNDS]
+        return ["\n".join([line, "", *table]) for table in (by_ground(self.figures), by_scene(native, shown))]
+
+    def _versions(self) -> str:
+        return ", ".join(f"{name} {number}" for name, number in self.versions.items())
 
     def _methods(self) -> list[str]:
         return list(dict.fromkeys(row.method for row in self.figures))
@@ -153,7 +165,7 @@ class Accuracy:
                 seeds = list(dict.fromkeys(row.seed for row in rows))
                 runs = [[row for row in rows if row.seed == seed] for seed in seeds]
                 figures = [
-                    _spread([float(np.mean([value(row) for row in run])) for run in runs])
+                    spread([float(np.mean([value(row) for row in run])) for run in runs])
                     for value in (_auc, _precision, _found)
                 ]
                 worst = min(row.auc for row in rows)
@@ -163,23 +175,6 @@ class Accuracy:
                     f"| {method} | {scenes} | {len(seeds) if seeds != [None] else '-'} | {figures[0]} | {worst:.4f} | "
                     f"{figures[1]} | {figures[2]} | {seconds:.2f} |"
                 )
-        return lines
-
-    def _by_scene(self) -> list[str]:
-        """Return AUC, average precision and objects found by method and scene, as means over seeds."""
-        lines = ["| scene | " + " | ".join(self._methods()) + " |", "|---" * (len(self._methods()) + 1) + "|"]
-        for scene in dict.fromkeys(row.scene for row in self.figures):
-            cells = [scene]
-            for method in self._methods():
-                rows = [row for row in self.figures if (row.scene, row.method) == (scene, method)]
-                if not rows:
-                    cells.append("-")
-                    continue
-                auc, precision, found = (
-                    float(np.mean([value(row) for row in rows])) for value in (_auc, _precision, lambda row: row.found)
-                )
-                cells.append(f"{auc:.4f} {precision:.3f} {found:.3g}/{rows[0].objects}")
-            lines.append("| " + " | ".join(cells) + " |")
         return lines
 
     def _by_family(self, families: list[str]) -> list[str]:
@@ -225,7 +220,7 @@ def run_accuracy(
     folder : Path, optional
         Folder of the benchmark scenes; without it only the synthetic scene is measured.
     methods : sequence of str
-        Names of detectors, or ``control``; all by default.
+        Detectors, as in ``crd`` or ``crd:outer=11,inner=5``, or ``control``; all at their defaults without it.
     seeds : int
         Number of seeds, counted from 0, with which learned detectors are trained; at least 1.
     progress : callable, optional
@@ -237,9 +232,7 @@ def run_accuracy(
         If a method or the folder does not exist, or a file differs from the catalogue.
     """
     known, remarks = _at_hand(folder)
-    chosen: dict[str, tuple[str, dict[str, Any]]] = {
-        name: (name, {}) for name in _checked(methods) or (*_without_targets(), CONTROL)
-    }
+    chosen = _chosen(methods or (*_without_targets(), CONTROL))
     scenes = [*known, synthetic_scene()]
     figures, failed = measure(scenes, len(scenes), chosen, seeds, progress)
     return Accuracy(_versions(), figures, {s.name: dict(s.sha256) for s in known}, (*remarks, *failed))
@@ -270,11 +263,11 @@ def run_suite(
     if draw < 0:
         raise ParameterError(f"--draw (draw=) must be at least 0, not {draw}")
     known, remarks = _at_hand(folder)
-    judged = _checked(methods) or ("auto",)
+    asked = _chosen(methods or ("auto",))
     cases = suite(known, draw)
-    figures, failed = measure(cases, None, RIVALS | {name: (name, {}) for name in judged}, seeds, progress)
+    figures, failed = measure(cases, None, RIVALS | asked, seeds, progress)
     sums = {scene.name: dict(scene.sha256) for scene in known}
-    return Accuracy(_versions(), figures, sums, (*remarks, *failed), judged)
+    return Accuracy(_versions(), figures, sums, (*remarks, *failed), tuple(asked))
 
 
 def measure(
@@ -350,12 +343,16 @@ def _at_hand(folder: Path | None) -> tuple[list[KnownScene], tuple[str, ...]]:
     return scenes, (f"{missing} of {len(BENCHMARK)} benchmark scenes: {where}",) if missing else ()
 
 
-def _checked(methods: Sequence[str]) -> tuple[str, ...]:
-    """Return the names of methods without repetitions; refuse unknown ones."""
-    for name in methods:
-        if name != CONTROL:
-            detector_class(name)
-    return tuple(dict.fromkeys(methods))
+def _chosen(methods: Sequence[str]) -> dict[str, tuple[str, dict[str, Any]]]:
+    """Return methods and parameters by the names that a user gave them; refuse unknown ones."""
+    names: list[str] = []
+    for piece in ",".join(methods).split(","):
+        if names and "=" in piece and ":" not in piece.partition("=")[0]:
+            names[-1] += f",{piece.strip()}"  # a further parameter of the method before it
+        else:
+            names.append(piece.strip())
+    asked = {one.name: one for name in dict.fromkeys(names) if name != CONTROL for one in asked_methods(name)}
+    return {name: (CONTROL, {}) if name == CONTROL else (asked[name].method, asked[name].parameters) for name in names}
 
 
 def _without_targets() -> list[str]:
@@ -365,12 +362,6 @@ def _without_targets() -> list[str]:
         for name, cls in DETECTORS.items()
         if not issubclass(cls, ChangeDetector) and not any(p.required for p in cls.parameters())
     ]
-
-
-def _spread(values: list[float]) -> str:
-    """Return the mean over seeds, with the standard deviation if there are several."""
-    mean = f"{np.mean(values):.4f}"
-    return f"{mean} ± {np.std(values, ddof=1):.4f}" if len(values) > 1 else mean
 
 
 def _auc(row: Figures) -> float:

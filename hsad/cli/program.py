@@ -5,7 +5,8 @@ from __future__ import annotations
 import click
 
 from hsad import __version__
-from hsad.cli.commands.about import bench, completion, demo, doctor, manual
+from hsad.cli.commands.about import completion, demo, doctor, manual
+from hsad.cli.commands.bench import bench
 from hsad.cli.commands.catalog import catalog
 from hsad.cli.commands.change import change
 from hsad.cli.commands.decisions import explain, report, review, survey, threshold

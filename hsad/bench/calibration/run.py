@@ -16,8 +16,9 @@ from hsad.anomalies.null.tail import PEAK_REACH
 from hsad.bench.calibration.backgrounds import Background, background_of, scored
 from hsad.bench.calibration.fit import UNCALIBRATED, weights_of
 from hsad.bench.calibration.judge import Judged, bank_of, judge
-from hsad.bench.calibration.scenes import GROUNDS, cases
+from hsad.bench.calibration.scenes import cases
 from hsad.bench.calibration.tables import family_table, scene_table
+from hsad.bench.figures import GROUNDS
 from hsad.bench.known import benchmark_scenes
 from hsad.detectors import describe_detector, make_detector
 from hsad.errors import ParameterError, SceneError

@@ -30,20 +30,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from hsad.bench.figures import GROUNDS
 from hsad.bench.known import KnownScene, as_cube
 from hsad.bench.suite import binned, stretched, suite
 from hsad.readers import open_cube
 from hsad.synthetic import make_scene
 from hsad.synthetic.implants import implant, material_ratios, without_noise
 
-__all__ = ["GROUNDS", "WEIGHTS", "Case", "cases"]
-
-GROUNDS = {
-    "airport-2": "airport-2/urban-5", "urban-5": "airport-2/urban-5", "airport-4": "airport-4", "beach-3": "beach-3",
-    "urban-2": "urban-2", "urban-4": "urban-4", "sandiego-1": "sandiego-1", "beach-4": "pavia", "pavia-lzw": "pavia",
-    "pavia-wu": "pavia",
-}  # fmt: skip
-"""The place that each benchmark scene shows."""
+__all__ = ["WEIGHTS", "Case", "cases"]
 
 WEIGHTS = {
     "native": 1.0, "binned2": 0.3, "blur": 0.3, "blurbin": 0.15, "noisy": 0.3, "space": 0.3, "striped": 0.15,

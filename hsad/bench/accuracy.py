@@ -137,7 +137,8 @@ class Accuracy:
             put_into(page, table)
         columns, rows = [field.name for field in fields(Figures)], [list(asdict(row).values()) for row in figures]
         scenes = {**data_of(page).get("scenes", {}), **self.scenes}
-        write_data(page, {"versions": self.versions, "scenes": scenes, "figures": {"columns": columns, "rows": rows}})
+        data = {"versions": self.versions, "scenes": scenes, "figures": {"columns": columns, "rows": rows}}
+        write_data(page, {**data_of(page), **data})
 
     def page_tables(self) -> list[str]:
         """Return the tables of the page on accuracy: by ground, and by scene."""

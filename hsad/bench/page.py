@@ -115,7 +115,7 @@ def _lines(page: Path) -> list[str]:
 
 
 def _cells(line: str) -> list[str]:
-    return [cell.strip() for cell in line.strip().strip("|").split("|")]
+    return [cell.strip() for cell in line.strip().split("|")[1:-1]]
 
 
 def _row(cells: list[str]) -> str:

@@ -22,7 +22,7 @@ CONTENTS: dict[str, tuple[str, ...]] = {
         "sam", "unrolled-rpca", "rpcanet", "deep-rx", "patchcore", "padim", "autoencoder",
     ),
     "reference": ("files", "products", "outputs", "catalogue", "glossary"),
-    "evidence": ("accuracy", "false-alarms", "speed", "learned-detectors"),
+    "evidence": ("accuracy", "false-alarms", "siblings", "speed", "memory", "learned-detectors", "limits"),
     "project": ("architecture", "contributing", "adding-a-detector", "adding-a-reader", "changing-a-kernel", "citing"),
     "ja": ("index", "README", "first-map", "choosing", "answer", "glossary"),
 }  # fmt: skip

@@ -90,7 +90,7 @@ def bench(
     overwrite: bool,
     as_json: bool,
 ) -> None:
-    """Measure how fast hsad is beside other programs, how accurate.
+    """Measure how fast and how accurate hsad is.
 
     Speed is measured unless --io, --accuracy, --calibrate or --large asks for something else. --io, --large, and
     commands on files, write temporary files (TMPDIR) of 0.4 GB; --large writes up to 20 GB. --compare ends with

@@ -88,7 +88,7 @@ ROOMS = {
     "bench": {
         "job", "siblings", "anomalies", "explanation.names", "catalog", "detection", "detectors", "engine",
         "evaluation", "files", "gdal", "kernels.device", "kernels.summaries", "plot", "products", "readers",
-        "scene", "stream", "synthetic", "errors",
+        "report.comparison.asked", "scene", "stream", "synthetic", "errors",
     },
     "demo": {
         "anomalies", "detection", "evaluation", "explanation", "files", "job", "plot", "products", "readers", "report",

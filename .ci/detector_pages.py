@@ -136,7 +136,7 @@ def facts(name: str, measured: dict[str, Any]) -> dict[str, str]:
         "halo": str(made.halo),
         "smallest side": str(made.smallest_side),
         "kB a pixel": f"{made.footprint(BANDS, 8) / 1000:.1f}",
-        "µs a pixel": f"{own['microseconds']:.2g}",
+        "µs a pixel": f"{float(format(own['microseconds'], '.2g')):g}",
         "GPU": "yes" if any(p.name == "device" for p in made.parameters()) else "-",
         "torch": "yes" if "torch" in made.packages else "-",
         "parts": ", ".join(made.evidence[:-1]) or "-",
@@ -164,7 +164,7 @@ WORDS = {
 def cost(name: str, measured: dict[str, Any]) -> str:
     """Return the table of facts of one method."""
     rows = [f"| {WORDS[key]} | {value} |" for key, value in facts(name, measured).items()]
-    return "\n".join(["| at the defaults | |", "|---|---|", *rows])
+    return "\n".join(["| property | at the defaults |", "|---|---|", *rows])
 
 
 def matrix(keys: tuple[str, ...], measured: dict[str, Any]) -> str:

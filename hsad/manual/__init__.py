@@ -23,7 +23,10 @@ CONTENTS: dict[str, tuple[str, ...]] = {
     ),
     "reference": ("files", "products", "outputs", "catalogue", "glossary"),
     "evidence": ("accuracy", "false-alarms", "siblings", "speed", "memory", "learned-detectors", "limits"),
-    "project": ("architecture", "contributing", "adding-a-detector", "adding-a-reader", "changing-a-kernel", "citing"),
+    "project": (
+        "architecture", "decisions", "contributing", "adding-a-detector", "adding-a-reader", "changing-a-kernel",
+        "compatibility", "citing",
+    ),
     "ja": ("index", "README", "first-map", "choosing", "answer", "glossary"),
 }  # fmt: skip
 

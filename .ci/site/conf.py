@@ -15,6 +15,7 @@ import equations
 import links
 import offline
 import sources
+import ziamath  # for its font: browsers without a font for mathematics draw small roots and brackets
 
 import hsad
 
@@ -41,7 +42,7 @@ numpydoc_class_members_toctree = False
 
 html_theme = "furo"
 html_title = f"hsad {release}"
-html_static_path = ["static"]
+html_static_path = ["static", str(Path(ziamath.__file__).parent / "fonts" / "STIXTwoMath-Regular.ttf")]
 html_css_files = ["site.css"]
 html_math_renderer = "mathml"
 html_copy_source = html_show_sourcelink = False

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import functools
 from pathlib import Path
 
 from hsad.errors import ParameterError
 
-__all__ = ["CONTENTS", "page", "path_of", "section_title", "topics", "topics_of"]
+__all__ = ["CONTENTS", "page", "path_of", "section_title", "topic_of", "topics", "topics_of"]
 
 #: The folders of the manual and their pages, in the order in which one reads them.
 CONTENTS: dict[str, tuple[str, ...]] = {
@@ -21,7 +22,9 @@ CONTENTS: dict[str, tuple[str, ...]] = {
         "methods", "auto", "rx", "lrx", "crd", "kcrd", "srd", "rpca", "rpca-bands", "low-rank", "ace", "mf", "cem",
         "sam", "unrolled-rpca", "rpcanet", "deep-rx", "patchcore", "padim", "autoencoder",
     ),
-    "reference": ("files", "products", "outputs", "catalogue", "glossary"),
+    "reference": (
+        "files", "products", "cube", "run-options", "outputs", "messages", "environment", "catalogue", "glossary",
+    ),
     "evidence": ("accuracy", "false-alarms", "siblings", "speed", "memory", "learned-detectors", "limits"),
     "project": (
         "architecture", "decisions", "contributing", "adding-a-detector", "adding-a-reader", "changing-a-kernel",
@@ -68,6 +71,11 @@ def path_of(topic: str) -> Path:
     raise ParameterError(f"no page of the manual on {topic!r}{hint}; there are {', '.join(paths)}")
 
 
+def topic_of(path: Path) -> str | None:
+    """Return the topic of a file of the manual, None if it is no page."""
+    return next((topic for topic, file in _paths().items() if file == path), None)
+
+
 def page(topic: str) -> str:
     """Return the text of a page, in Markdown.
 
@@ -79,6 +87,7 @@ def page(topic: str) -> str:
     return path_of(topic).read_text(encoding="utf-8")
 
 
+@functools.cache
 def _paths() -> dict[str, Path]:
     """Return the files of all pages by topic."""
     return {

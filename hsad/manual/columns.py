@@ -22,7 +22,11 @@ _NARROWEST = 6
 def width_of(text: str) -> int:
     """Return the number of columns that a text takes; characters of Japanese take two, marks of style none."""
     plain = _STYLE.sub("", text)
-    return len(plain) + sum(unicodedata.east_asian_width(character) in "WF" for character in plain)
+    return (
+        len(plain)
+        if plain.isascii()
+        else len(plain) + sum(unicodedata.east_asian_width(character) in "WF" for character in plain)
+    )
 
 
 def padded(text: str, width: int, *, right: bool = False) -> str:
@@ -44,17 +48,19 @@ def wrapped(text: str, width: int, *, cut: bool = False) -> list[str]:
     """
     lines: list[str] = []
     for paragraph in text.split("\n"):
-        line = ""
+        line, taken = "", 0
         for word, space in _pieces(paragraph):
-            joined = f"{line}{' ' if space and line else ''}{word}"
-            if width_of(joined) <= width or not line:
-                line = joined
+            gap = " " if space and line else ""
+            columns = width_of(word)
+            if taken + len(gap) + columns <= width or not line:
+                line, taken = f"{line}{gap}{word}", taken + len(gap) + columns
             else:
                 lines.append(line)
-                line = word
-            while cut and width_of(line) > width:
+                line, taken = word, columns
+            while cut and taken > width:
                 head, line = _halves(line, width)
                 lines.append(head)
+                taken = width_of(line)
         lines.append(line)
     return lines
 
@@ -64,7 +70,7 @@ def _pieces(text: str) -> list[tuple[str, bool]]:
     found: list[tuple[str, bool]] = []
     for word in text.split():
         start, space = 0, True
-        for at in range(1, len(word)):
+        for at in range(1, 0 if word.isascii() else len(word)):
             if _may_break(word[at - 1], word[at]):
                 found.append((word[start:at], space))
                 start, space = at, False
@@ -127,7 +133,8 @@ class Table:
         room = width - _GAP * (len(columns) - 1)
         whole = [max(map(width_of, column)) for column in columns]
         words = [max((width_of(word) for cell in column for word, _ in _pieces(cell)), default=0) for column in columns]
-        least = [min(w, max(_NARROWEST, room // len(columns))) for w in words]
+        fair = max(_NARROWEST, room // len(columns))
+        least = words if sum(words) <= room else [min(w, fair) for w in words]  # else words are cut
         if sum(least) > room:
             return None
         widths = least

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from markdown_it.tree import SyntaxTreeNode
 
-from hsad.manual import page, path_of, topics
+from hsad.manual import page, path_of, topic_of
 from hsad.manual.columns import Table, padded, width_of, wrapped
 from hsad.manual.equations import in_characters
 from hsad.manual.markdown import tree
@@ -97,7 +97,7 @@ class Words:
         if not file:
             return text or f"({self.equations.get(label, label)})"
         path = (path_of(self.topic).parent / file).resolve()
-        other = next((topic for topic in topics() if path_of(topic) == path), None)
+        other = topic_of(path)
         command = f"hsad help {other}" if other else _from_root(path)
         return text if command in text else f"{text} ({command})"
 

@@ -1,5 +1,6 @@
 """The pages of the manual: links lead somewhere, pictures are small, and the site has what it needs."""
 
+import functools
 import re
 from pathlib import Path
 
@@ -15,6 +16,7 @@ MANUAL = ROOT / "hsad" / "manual"
 WORDS = Words("", styled=False)
 
 
+@functools.cache
 def slugs(text):
     """Return the targets within a page: its headings as GitHub and MyST write them, and the labels of equations."""
     nodes = list(tree(text).walk())

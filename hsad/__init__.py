@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from hsad import plot as plot
     from hsad.anomalies.decide import polygons, threshold
     from hsad.anomalies.headline import headline
+    from hsad.anomalies.marks.compared import compare_lists
     from hsad.anomalies.vectors import write_anomalies
     from hsad.changes.change import change, change_to_file
     from hsad.detection import detect, learn, score
@@ -53,6 +54,7 @@ _HOMES = {
     "change": "hsad.changes.change",
     "change_to_file": "hsad.changes.change",
     "check_cube": "hsad.scene.cube",
+    "compare_lists": "hsad.anomalies.marks.compared",
     "compare": "hsad.report.comparison.compare",
     "describe": "hsad.job.describe",
     "detect": "hsad.detection",
@@ -91,6 +93,7 @@ __all__ = [
     "change_to_file",
     "check_cube",
     "compare",
+    "compare_lists",
     "confidence_intervals",
     "describe",
     "detect",

@@ -11,6 +11,7 @@ from hsad.cli.commands.catalog import catalog
 from hsad.cli.commands.change import change
 from hsad.cli.commands.decisions import explain, report, review, survey, threshold
 from hsad.cli.commands.detect import detect
+from hsad.cli.commands.lists import compare_lists
 from hsad.cli.commands.methods import methods
 from hsad.cli.commands.scenes import convert, info
 from hsad.cli.commands.scores import compare, evaluate
@@ -35,7 +36,7 @@ def hsad() -> None:
 #: The commands in the order of work, under the headings of `hsad --help`.
 _SECTIONS: dict[str, tuple[click.Command, ...]] = {
     "Find what is unusual": (info, survey, detect, threshold, report, explain, review),
-    "Go on from what was found": (find, limits, change, compare, evaluate),
+    "Go on from what was found": (find, limits, change, compare_lists, compare, evaluate),
     "Scenes and methods": (methods, convert, catalog),
     "About hsad": (demo, manual, doctor, bench, completion),
 }

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hsad.anomalies.marks.matching import NEAR, owners
 from hsad.anomalies.marks.states import PENDING
 from hsad.anomalies.vectors import Anomalies, layer_metadata, open_layer
 from hsad.errors import HsadError
@@ -19,13 +20,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["carry_marks", "marks_sentence"]
+__all__ = ["MARK", "carry_marks", "marked", "marks_sentence", "waiting_in"]
 
-_NEAR = 2.0
-"""Pixels between the outlines of two anomalies that do not overlap and still are one: another detector moves an object
-of one pixel that far."""
-
-_MARK = ("state", "note", "class")
+MARK = ("state", "note", "class")
+"""The fields that a person sets."""
 
 
 def carry_marks(found: Anomalies, path: str | os.PathLike[str]) -> Anomalies:
@@ -51,10 +49,10 @@ def carry_marks(found: Anomalies, path: str | os.PathLike[str]) -> Anomalies:
     if not marks:
         return found
     old = _outlines([mark["outline"] for mark in marks])
-    owner = _owners(found.outline, old, _NEAR * np.sqrt(found.grid.pixel_area))
-    columns = {name: np.array(found.columns[name], dtype=object) for name in _MARK}
+    owner = owners(found.outline, old, NEAR * np.sqrt(found.grid.pixel_area))
+    columns = {name: np.array(found.columns[name], dtype=object) for name in MARK}
     for place in np.flatnonzero(owner >= 0):
-        for name in _MARK:
+        for name in MARK:
             columns[name][place] = marks[owner[place]][name]
     waiting = tuple(mark for number, mark in enumerate(marks) if number not in set(owner.tolist()))
     return replace(found.with_columns(**columns), waiting=waiting)
@@ -62,17 +60,17 @@ def carry_marks(found: Anomalies, path: str | os.PathLike[str]) -> Anomalies:
 
 def marks_sentence(anomalies: Anomalies) -> str:
     """Return in words how many marks a list has and how many wait; an empty text where there are none."""
-    marked = int(np.count_nonzero(_marked(anomalies.columns)))
-    if not marked and not anomalies.waiting:
+    number = int(np.count_nonzero(marked(anomalies.columns)))
+    if not number and not anomalies.waiting:
         return ""
-    text = f"{marked} {'anomaly has' if marked == 1 else 'anomalies have'} marks from the replaced list"
+    text = f"{number} {'anomaly has' if number == 1 else 'anomalies have'} marks from the replaced list"
     if not anomalies.waiting:
         return text
-    number = len(anomalies.waiting)
-    return f"{text}; {number} {'mark waits' if number == 1 else 'marks wait'} for anomalies that are not in this list"
+    left = len(anomalies.waiting)
+    return f"{text}; {left} {'mark waits' if left == 1 else 'marks wait'} for anomalies that are not in this list"
 
 
-def _marked(columns: Mapping[str, NDArray[Any]]) -> NDArray[np.bool_]:
+def marked(columns: Mapping[str, NDArray[Any]]) -> NDArray[np.bool_]:
     """Return which anomalies have a state other than pending, a note or a class."""
     number = len(columns["id"])
     marked = np.array([state != PENDING for state in columns["state"]], dtype=np.bool_)
@@ -90,13 +88,14 @@ def _marks_in(path: str | os.PathLike[str], found: Anomalies) -> list[dict[str, 
     if not _same_crs(crs, found) or not _same_source(columns, found):
         return []
     marks = []
-    for place in np.flatnonzero(_marked(columns)):
-        mark = {name: columns[name][place] if name in columns else None for name in _MARK}
+    for place in np.flatnonzero(marked(columns)):
+        mark = {name: columns[name][place] if name in columns else None for name in MARK}
         marks.append({**mark, "outline": shapely.to_wkt(outlines[place])})
-    return marks + [mark for mark in _waiting_in(path) if {"outline", *_MARK} <= set(mark)]
+    return marks + [mark for mark in waiting_in(path) if {"outline", *MARK} <= set(mark)]
 
 
-def _waiting_in(path: str | os.PathLike[str]) -> Sequence[dict[str, Any]]:
+def waiting_in(path: str | os.PathLike[str]) -> Sequence[dict[str, Any]]:
+    """Return the marks in a file whose anomalies are not in it."""
     try:
         waiting = json.loads(layer_metadata(path).get("waiting_marks", "[]"))
     except ValueError:
@@ -122,30 +121,3 @@ def _outlines(texts: Sequence[str]) -> NDArray[Any]:
     import shapely
 
     return np.asarray(shapely.from_wkt(texts, on_invalid="ignore"), dtype=object)
-
-
-def _owners(new: NDArray[Any], old: NDArray[Any], near: float) -> NDArray[np.intp]:
-    """Return for each new outline the number of the old one whose mark it gets, -1 for none."""
-    import shapely
-
-    owner = np.full(len(new), -1, dtype=np.intp)
-    if not len(new):
-        return owner
-    tree = shapely.STRtree(old)
-    first, second = tree.query(new, predicate="intersects")
-    shared = shapely.area(shapely.intersection(new[first], old[second]))
-    for place, number in zip(*(pairs[np.lexsort((second, -shared))] for pairs in (first, second)), strict=True):
-        if owner[place] < 0 and shapely.intersection(new[place], old[number]).area > 0:
-            owner[place] = number
-    free = np.setdiff1d(np.arange(len(old)), owner)
-    left = np.flatnonzero(owner < 0)
-    if len(free) and len(left):
-        at, number = shapely.STRtree(old[free]).query(new[left], predicate="dwithin", distance=near)
-        distance = shapely.distance(new[left[at]], old[free[number]])
-        taken: set[int] = set()
-        for pair in np.lexsort((number, at, distance)):
-            place, mark = int(left[at[pair]]), int(free[number[pair]])
-            if owner[place] < 0 and mark not in taken:
-                owner[place] = mark
-                taken.add(mark)
-    return owner

@@ -63,8 +63,8 @@ ROOMS = {
     "changes": {"job", "engine", "detectors", "scene", "errors"},
     "detection": {"job", "detectors", "errors"},
     "anomalies": {
-        "explanation.sentence", "job", "engine", "readers", "products", "kernels.covariance", "scene", "files", "gdal",
-        "errors",
+        "explanation.sentence", "job", "record", "engine", "readers", "products", "kernels.covariance", "scene",
+        "files", "gdal", "errors",
     },
     "explanation.sentence": set(),
     "stream": {"detection", "job", "engine", "detectors", "kernels", "products", "readers", "scene", "files", "errors"},

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 import click
 
+from hsad.cli.help_page import HELP_ALL
 from hsad.cli.program import hsad as program
 
 __all__ = ["COMMANDS", "pages"]
@@ -24,6 +25,7 @@ def pages() -> dict[str, str]:
 def _page(command: click.Command, name: str, heading: str = "") -> str:
     """Return the text about a command, and below it that about its own commands."""
     context = click.Context(command, info_name=name)
+    context.meta[HELP_ALL] = True
     written = _Markdown(name)
     command.format_help(context, written)
     text = "\n".join([heading or f"# `{name}`", "", *written.lines])
@@ -66,7 +68,7 @@ class _Markdown(click.HelpFormatter):
 
     @contextmanager
     def section(self, name: str) -> Iterator[None]:
-        self._of_options = name != "Commands"
+        self._of_options = name not in {"Commands", *program.sections}
         self.lines += [f"**{_escaped(name)}**", ""]
         yield
 

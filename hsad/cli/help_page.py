@@ -13,10 +13,10 @@ from hsad.cli.shell.terminal import echo_block
 if TYPE_CHECKING:
     from hsad.detectors import Detector
 
-__all__ = ["help_all_option", "write_commands", "write_methods", "write_options"]
+__all__ = ["HELP_ALL", "help_all_option", "write_commands", "write_methods", "write_options"]
 
 #: The key of click's context that is true while everything is asked for.
-_ALL = "hsad.help_all"
+HELP_ALL = "hsad.help_all"
 
 _OWN = "Options"
 
@@ -35,7 +35,7 @@ def help_all_option() -> click.Option:
 
 def _show_all(context: click.Context, _: click.Parameter, value: bool) -> None:
     if value and not context.resilient_parsing:
-        context.meta[_ALL] = True
+        context.meta[HELP_ALL] = True
         echo_block(context.get_help())
         context.exit()
 
@@ -76,7 +76,7 @@ def write_methods(
     """
     options = [p for p in command.get_params(ctx) if isinstance(p, click.Option)]
     _write(ctx, formatter, [p for p in options if getattr(p, "section", None) != "Parameters of methods"])
-    everything = bool(ctx.meta.get(_ALL))
+    everything = bool(ctx.meta.get(HELP_ALL))
     for method, cls in methods.items():
         if everything or method == named:
             with formatter.section(f"Parameters of {method} ({cls.title})"):
@@ -90,7 +90,7 @@ def write_methods(
 
 
 def _write(ctx: click.Context, formatter: click.HelpFormatter, options: Iterable[click.Option]) -> None:
-    everything = bool(ctx.meta.get(_ALL))
+    everything = bool(ctx.meta.get(HELP_ALL))
     sections: dict[str, list[click.Option]] = {_OWN: []}
     rare: list[click.Option] = []
     for option in options:

@@ -1,4 +1,4 @@
-"""Commands about hsad itself: its methods, a demonstration, what it runs on."""
+"""Commands about hsad itself: its manual, completion in shells, a demonstration, what it runs on."""
 
 from __future__ import annotations
 

@@ -1,13 +1,14 @@
-"""The command that measures hsad: speed, reading, accuracy, thresholds, large scenes."""
+"""``hsad bench``: speed, accuracy, thresholds and large scenes, measured."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from hsad.cli.declared import HsadOption
 from hsad.cli.options import OUTPUT, HsadCommand, json_option, overwrite_option, print_json, progress
 from hsad.cli.shell.terminal import echo_block
 from hsad.errors import ParameterError
@@ -29,46 +30,84 @@ if TYPE_CHECKING:
 __all__ = ["bench"]
 
 
+def _option(section: str, *names: str, **keywords: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Return a decorator that adds an option under a heading of the help page."""
+    return click.option(*names, cls=HsadOption, section=section, **keywords)
+
+
+_SPEED = "Speed"
+_READING = "Reading of files"
+_ACCURACY = "Accuracy"
+_THRESHOLDS = "Thresholds"
+_LARGE = "Large scenes"
+
+
 @click.command(cls=HsadCommand)
-@click.option(
-    "--quick", is_flag=True, help="Speed: leave out many bands and the slowest peers; reading, large scenes: small."
-)
+@click.option("--quick", is_flag=True, help="Leave out the slowest work. It goes with speed, --io and --large.")
 @click.option(
     "--only",
     default="",
     metavar="TEXT",
-    help="Only work whose name holds this; accuracy: only these methods (rx,crd:outer=11); thresholds: (rx,crd).",
+    help="Measure only work whose name holds this text; with --accuracy only these methods (rx,crd:outer=11), with "
+    "--calibrate (rx,crd).",
 )
-@click.option("--plot", type=OUTPUT, metavar="BENCH.png", help="Speed: draw the times.")
-@click.option(
-    "--into",
-    type=OUTPUT,
-    metavar="PAGE.md",
-    help="Speed, reading, accuracy: replace the tables of this page, and keep their numbers.",
-)
-@click.option(
+@click.option("--into", type=OUTPUT, metavar="PAGE.md", help="Replace the tables of this page, and keep their numbers; for speed, --io and --accuracy.")
+@_option(_SPEED, "--plot", type=OUTPUT, metavar="BENCH.png", help="Draw the times.")
+@_option(
+    _SPEED,
     "--compare",
     nargs=2,
     metavar="BEFORE.json AFTER.json",
-    help="Speed: compare two reports of --json row by row, and measure nothing.",
+    help="Compare two reports of --json row by row, and measure nothing.",
 )
-@click.option("--io", "reading", is_flag=True, help="Reading: windows of files in each layout beside a plain read.")
-@click.option("--accuracy", is_flag=True, help="Every detector on scenes whose truth is known.")
-@click.option("--suite", is_flag=True, help="Accuracy on 86 cases in 8 families, with the regret of each.")
-@click.option("--siblings", is_flag=True, help="Accuracy of hsad find: false share and recall of its lists.")
-@click.option("--names", "naming", is_flag=True, help="Accuracy of names by the library of the package earthlib.")
-@click.option(
+@_option(
+    _READING, "--io", "reading", is_flag=True, help="Read windows of files in each layout, and time a plain read, too."
+)
+@_option(_ACCURACY, "--accuracy", is_flag=True, help="Score scenes with a known truth with every method.")
+@_option(_ACCURACY, "--suite", is_flag=True, help="With --accuracy: 86 cases in 8 families, with the regret of each.")
+@_option(
+    _ACCURACY, "--siblings", is_flag=True, help="With --accuracy: the share of false entries in lists of hsad find."
+)
+@_option(
+    _ACCURACY, "--names", "naming", is_flag=True, help="With --accuracy: names of materials by the library earthlib."
+)
+@_option(
+    _ACCURACY,
+    "--data",
+    envvar="HSAD_DATA",
+    metavar="DIR",
+    help="Folder of benchmark scenes, also for --calibrate.  [HSAD_DATA]",
+)
+@_option(
+    _ACCURACY,
+    "--seeds",
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Number of trainings; with --siblings, of seeds.",
+)
+@_option(
+    _ACCURACY,
+    "--draw",
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="Number from which implants are drawn, also for --calibrate; with --siblings the first seed.",
+)
+@_option(
+    _THRESHOLDS,
     "--calibrate",
     type=OUTPUT,
     metavar="BANK.json",
-    help="Thresholds: measure the tables of this file again; false objects stated.",
+    help="Measure the tables of this file again, and judge the stated numbers of false anomalies.",
 )
-@click.option("--large", multiple=True, metavar="TABLE", help="Large scenes: time and memory; hsad help contributing.")
-@click.option(
-    "--data", envvar="HSAD_DATA", metavar="DIR", help="Accuracy, thresholds: folder of benchmark scenes  [HSAD_DATA]"
+@_option(
+    _LARGE,
+    "--large",
+    multiple=True,
+    metavar="TABLE",
+    help="Measure time and memory; hsad help contributing names the tables.",
 )
-@click.option("--seeds", default=1, show_default=True, help="Accuracy: number of trainings; siblings: of seeds.")
-@click.option("--draw", default=0, show_default=True, help="Suite, thresholds: draw of implants; siblings: first seed.")
 @overwrite_option
 @json_option
 def bench(
@@ -92,9 +131,9 @@ def bench(
 ) -> None:
     """Measure how fast and how accurate hsad is.
 
-    Speed is measured unless --io, --accuracy, --calibrate or --large asks for something else. --io, --large, and
-    commands on files, write temporary files (TMPDIR) of 0.4 GB; --large writes up to 20 GB. --compare ends with
-    status 1 if a row is slower by more than its runs differ among themselves.
+    It measures speed unless --io, --accuracy, --calibrate or --large asks for something else. --io and some rows of
+    speed write temporary files of 0.4 GB, and --large up to 20 GB (TMPDIR). --compare ends with status 1 if a row
+    became slower by more than its runs differ among themselves.
     """
     chosen = [name for name, value in _benches(compare, reading, accuracy, calibrate, large).items() if value]
     if len(chosen) > 1:

@@ -137,8 +137,12 @@ def _pair(kind: type, form: str) -> Callable[[click.Context, click.Parameter, st
 @click.command(cls=HsadCommand)
 @click.argument("scene")
 @click.argument("scores")
-@click.option("--id", "number", type=int, metavar="N", help="Explain the anomaly with this id in --anomalies.")
-@click.option("--anomalies", metavar="A.gpkg", help="List of anomalies, for --id and for similar spectra.")
+@click.option(
+    "--id", "number", type=int, metavar="N", help="Explain the anomaly with this number in the list --anomalies."
+)
+@click.option(
+    "--anomalies", metavar="A.gpkg", help="List of anomalies, for --id and for anomalies with similar spectra."
+)
 @click.option(
     "--at", callback=_pair(int, "ROW,COL"), metavar="ROW,COL", help="Explain the pixel at this row and column, from 0."
 )
@@ -179,7 +183,7 @@ def explain(scene: str, scores: str, output: str | None, overwrite: bool, as_jso
 @with_options(NamingOptions, without=("kinds",))
 @with_options(ManyOptions)
 @click.option(
-    "--no-reasons", is_flag=True, help="Leave out the reasons, for which the detector learns the scene again."
+    "--no-reasons", is_flag=True, help="Leave out the reasons; then the detector need not learn the scene again."
 )
 @click.option("--open", "open_it", is_flag=True, help="Open the page in a browser.")
 @overwrite_option
@@ -268,7 +272,7 @@ def review(anomalies: str, reviewed: str, as_json: bool) -> None:
 @click.command(cls=DetectCommand)
 @click.argument("scenes", metavar="SCENE...", nargs=-1, required=True)
 @click.option("-o", "--output", type=OUTPUT, required=True, metavar="FOLDER", help="Folder for all results.")
-@click.option("-m", "--method", help="Detector; `hsad methods` lists them.")
+@click.option("-m", "--method", metavar="METHOD", help="Detector; hsad methods lists them.  [default: auto]")
 @with_options(ListOptions)
 @with_options(NamingOptions)
 @with_options(ManyOptions)

@@ -29,7 +29,13 @@ __all__ = ["check_log", "detect", "result_line", "run_options"]
 
 @click.command(cls=DetectCommand)
 @click.argument("scenes", metavar="SCENE...", nargs=-1, required=True)
-@click.option("-m", "--method", help="Detector; `hsad methods` lists them.", shell_complete=detector_names)
+@click.option(
+    "-m",
+    "--method",
+    metavar="METHOD",
+    help="Detector; hsad methods lists them.  [default: auto]",
+    shell_complete=detector_names,
+)
 @click.option(
     "-o",
     "--output",
@@ -38,13 +44,16 @@ __all__ = ["check_log", "detect", "result_line", "run_options"]
     metavar="SCORES.tif",
     help="Raster of scores, .tif or ENVI (.img); for several scenes, a folder.",
 )
-@click.option("--plot", type=OUTPUT, metavar="FILE.png", help="Also draw the scene, in true colour, beside the scores.")
+@click.option("--plot", type=OUTPUT, metavar="FILE.png", help="Also draw the scene in true colour, beside the scores.")
 @click.option(
-    "--save-background", type=OUTPUT, metavar="FILE", help="Write what was learned to this file, for --background."
+    "--save-background",
+    type=OUTPUT,
+    metavar="FILE",
+    help="Also write what was learned, for --background of later runs.",
 )
 @overwrite_option
 @click.option("--restart", is_flag=True, help="Drop an unfinished run instead of continuing it.")
-@click.option("--parts", is_flag=True, help="Add the kinds of evidence behind the score as further bands (auto).")
+@click.option("--parts", is_flag=True, help="Add each evidence behind the score of auto as a further band.")
 @click.option("--log", type=OUTPUT, metavar="FILE", help="Append lines of progress to this log.")
 @json_option
 def detect(

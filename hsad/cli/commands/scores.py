@@ -29,13 +29,19 @@ __all__ = ["compare", "evaluate"]
 
 @click.command(cls=HsadCommand)
 @click.argument("scores", metavar="SCORES...", nargs=-1, required=True)
-@click.option("--truth", required=True, metavar="TRUTH", help="Raster, .npy, .mat:NAME or vector file.")
+@click.option(
+    "--truth",
+    required=True,
+    metavar="TRUTH",
+    help="Map of the known objects: a raster, .npy, .mat:NAME or a vector file.",
+)
 @click.option("--band", type=int, metavar="N", help="Number of the band, from 1, in a file with several.")
 @click.option(
     "--false-alarm-rate",
     default=1e-3,
     show_default=True,
-    help="Rate of false pixels at which objects are counted.",
+    metavar="RATE",
+    help="Share of background pixels above the threshold at which objects are counted.",
 )
 @click.option("--plot", type=OUTPUT, metavar="ROC.png", help="Draw the ROC curves.")
 @overwrite_option
@@ -49,7 +55,7 @@ def evaluate(
     overwrite: bool,
     as_json: bool,
 ) -> None:
-    """Compare SCORES with a truth: areas under curves, objects.
+    """Compare SCORES with a truth: areas under curves, objects found.
 
     Several score rasters of one scene are compared with each other, in one table and one plot. The figures auc,
     average_precision and objects_found are followed by a 90 % confidence interval (bootstrap over objects). --json
@@ -124,13 +130,14 @@ def _line(measure: str, texts: list[str], width: int) -> str:
     shell_complete=detector_names,
     help="Methods, with parameters after a colon (crd:outer=11,inner=5); may be repeated.  [auto,rx,lrx,crd]",
 )
-@click.option("--truth", metavar="TRUTH", help="Raster, .npy, .mat:NAME or vector file.")
+@click.option("--truth", metavar="TRUTH", help="Map of the known objects: a raster, .npy, .mat:NAME or a vector file.")
 @click.option("-o", "--output", type=OUTPUT, required=True, metavar="FOLDER", help="Folder for all results.")
 @click.option(
     "--false-alarm-rate",
     default=1e-3,
     show_default=True,
-    help="Rate of false pixels at which objects are counted.",
+    metavar="RATE",
+    help="Share of background pixels above the threshold at which objects are counted.",
 )
 @with_options(RunOptions)
 @overwrite_option

@@ -35,19 +35,34 @@ __all__ = ["find", "limits"]
 
 @click.command(cls=DetectCommand)
 @click.argument("scene")
-@click.option("-m", "--method", help="Detector; `hsad methods` lists them.", shell_complete=detector_names)
+@click.option(
+    "-m",
+    "--method",
+    metavar="METHOD",
+    help="Detector; hsad methods lists them.  [default: auto]",
+    shell_complete=detector_names,
+)
 @click.option("-o", "--output", type=OUTPUT, required=True, metavar="FIGURE.png", help="Figure of the shares found.")
 @click.option(
     "--limits",
     "raster",
     type=OUTPUT,
     metavar="FILE.tif",
-    help="Also write the smallest fill at each pixel (ace, mf, rx; with --target).",
+    help="Also write the smallest fill at each pixel, for ace, mf and rx with --target.",
 )
 @click.option("--fills", metavar="F,F,...", help="Shares of a pixel that implants cover, above 0 and up to 1.")
 @click.option("--sizes", metavar="N,N,...", help="Sizes of implants in pixels.")
-@click.option("--objects", type=int, default=100, show_default=True, help="Implants for each fill and size.")
-@click.option("--draw", type=int, default=0, show_default=True, help="Number from which places and shapes are drawn.")
+@click.option(
+    "--objects",
+    type=int,
+    default=100,
+    show_default=True,
+    metavar="N",
+    help="Number of implants for each fill and size.",
+)
+@click.option(
+    "--draw", type=int, default=0, show_default=True, metavar="N", help="Number from which places and shapes are drawn."
+)
 @overwrite_option
 @json_option
 def limits(
@@ -156,7 +171,11 @@ class _FindCommand(HsadCommand):
     help="List to write: .gpkg, .geojson, .shp, .kml or .csv.",
 )
 @click.option(
-    "--false-share", default=0.1, show_default=True, help="Share of false ones that the list may hold, from 0 to 1."
+    "--false-share",
+    default=0.1,
+    show_default=True,
+    metavar="SHARE",
+    help="Share of false entries that the list may hold, from 0 to 1.",
 )
 @click.option("--scores", type=OUTPUT, metavar="S.tif", help="Also write the likeness of every pixel: a cosine.")
 @click.option(
@@ -164,7 +183,7 @@ class _FindCommand(HsadCommand):
     "raster",
     type=OUTPUT,
     metavar="FILE.tif",
-    help="Also write the smallest share of each pixel that such an object must cover to be listed.",
+    help="Also write the smallest fill at each pixel with which such an object would be listed.",
 )
 @with_options(NamingOptions, without=("kinds",))
 @with_options(RunOptions, without=_WITHOUT)

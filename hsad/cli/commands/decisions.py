@@ -137,9 +137,7 @@ def _pair(kind: type, form: str) -> Callable[[click.Context, click.Parameter, st
 @click.command(cls=HsadCommand)
 @click.argument("scene")
 @click.argument("scores")
-@click.option(
-    "--id", "number", type=int, metavar="N", help="Explain the anomaly with this number in the list --anomalies."
-)
+@click.option("--id", "number", type=int, metavar="N", help="Explain the anomaly with this id in the list --anomalies.")
 @click.option(
     "--anomalies", metavar="A.gpkg", help="List of anomalies, for --id and for anomalies with similar spectra."
 )

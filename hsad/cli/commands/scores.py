@@ -26,6 +26,8 @@ from hsad.job.options import RunOptions
 
 __all__ = ["compare", "evaluate"]
 
+_TRUTH = "Map of the known objects: a raster, .npy, .mat:NAME or a vector file."
+
 
 @click.command(cls=HsadCommand)
 @click.argument("scores", metavar="SCORES...", nargs=-1, required=True)
@@ -33,7 +35,7 @@ __all__ = ["compare", "evaluate"]
     "--truth",
     required=True,
     metavar="TRUTH",
-    help="Map of the known objects: a raster, .npy, .mat:NAME or a vector file.",
+    help=_TRUTH,
 )
 @click.option("--band", type=int, metavar="N", help="Number of the band, from 1, in a file with several.")
 @click.option(
@@ -130,7 +132,7 @@ def _line(measure: str, texts: list[str], width: int) -> str:
     shell_complete=detector_names,
     help="Methods, with parameters after a colon (crd:outer=11,inner=5); may be repeated.  [auto,rx,lrx,crd]",
 )
-@click.option("--truth", metavar="TRUTH", help="Map of the known objects: a raster, .npy, .mat:NAME or a vector file.")
+@click.option("--truth", metavar="TRUTH", help=_TRUTH)
 @click.option("-o", "--output", type=OUTPUT, required=True, metavar="FOLDER", help="Folder for all results.")
 @click.option(
     "--false-alarm-rate",

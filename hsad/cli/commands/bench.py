@@ -51,7 +51,12 @@ _LARGE = "Large scenes"
     help="Measure only work whose name holds this text; with --accuracy only these methods (rx,crd:outer=11), with "
     "--calibrate (rx,crd).",
 )
-@click.option("--into", type=OUTPUT, metavar="PAGE.md", help="Replace the tables of this page, and keep their numbers; for speed, --io and --accuracy.")
+@click.option(
+    "--into",
+    type=OUTPUT,
+    metavar="PAGE.md",
+    help="Replace the tables of this page, and keep their numbers; for speed, --io and --accuracy.",
+)
 @_option(_SPEED, "--plot", type=OUTPUT, metavar="BENCH.png", help="Draw the times.")
 @_option(
     _SPEED,

@@ -8,10 +8,12 @@
 ``imaging``   ground and light to stored numbers, and the cube of them
 ``scene``     all of it put together
 ``pair``      two dates of one place
+``products``  a scene as the product of a satellite
 """
 
 from hsad.synthetic.pair import SyntheticPair, make_pair
+from hsad.synthetic.products import make_enmap
 from hsad.synthetic.scene import SyntheticScene, make_scene
 from hsad.synthetic.targets import Target
 
-__all__ = ["SyntheticPair", "SyntheticScene", "Target", "make_pair", "make_scene"]
+__all__ = ["SyntheticPair", "SyntheticScene", "Target", "make_enmap", "make_pair", "make_scene"]

@@ -2,86 +2,59 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 import rasterio
 
 from granules import COLS, ROWS, stored
+from hsad.synthetic import products
+from hsad.synthetic.products import write_tiff
 
 TRANSFORM = rasterio.Affine(30.0, 0.0, 364095.0, 0.0, -30.0, 5809965.0)
-ENMAP = "ENMAP01-____L2A-DT0000001234_20220627T104548Z_002_V010400_20230101T000000Z-"
+ENMAP = products.ENMAP_STEM
 DESIS = "DESIS-HSI-L2A-DT0512345678_004-20210101T000000-V0213-"
 #: Two of the VNIR, then two of the SWIR that lie between them and after.
 ENMAP_WAVELENGTHS = [420.0, 1000.0, 905.0, 2400.0]
 DESIS_WAVELENGTHS = [401.9, 500.2, 999.5]
 
 
-def write_tiff(path, values, **profile):
-    rows, cols, bands = values.shape
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
-        with rasterio.open(
-            path, "w", driver=profile.pop("driver", "GTiff"), height=rows, width=cols, count=bands, dtype=values.dtype,
-            **profile,
-        ) as dataset:  # fmt: skip
-            dataset.write(np.moveaxis(values, 2, 0))
-
-
 def enmap_metadata(level="L2A", *, gain=True):
-    bands = "".join(
-        f'<bandID number="{number}"><wavelengthCenterOfBand>{centre}</wavelengthCenterOfBand>'
-        f"<FWHMOfBand>{6 + number}</FWHMOfBand>"
-        + (f"<GainOfBand>{number}e-04</GainOfBand><OffsetOfBand>{number / 10}</OffsetOfBand>" if gain else "")
-        + "</bandID>"
+    """Return the metadata of four bands, the second of which is empty."""
+    bands = [
+        {"wavelengthCenterOfBand": centre, "FWHMOfBand": 6 + number}
+        | ({"GainOfBand": f"{number}e-04", "OffsetOfBand": number / 10} if gain else {})
         for number, centre in enumerate(ENMAP_WAVELENGTHS, start=1)
-    )
-    # The second band is empty.
-    statistics = "".join(
-        f'<bandID number="{number}"><mean>{-1000000 if number == 2 else 55}</mean>'
-        f"<stdDeviation>{0 if number == 2 else 7}</stdDeviation></bandID>"
-        for number in range(1, 5)
-    )
-    return (
-        '<?xml version="1.0" encoding="UTF-8"?><level_X xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance">'
-        f"<base><level>{level}</level></base>"
-        f"<specific><bandCharacterisation>{bands}</bandCharacterisation></specific>"
-        f"<product><bandStatistics>{statistics}</bandStatistics></product></level_X>"
-    )
+    ]
+    return products.enmap_metadata(bands, level=level, empty={2})
 
 
 def write_enmap(folder, *, level="L2A", cog=False, layers=True, stem=ENMAP):
     """Write a product: a cloud at (0, 0), its shadow at (0, 1), cirrus at (0, 2), haze at (0, 3), background in the
     last row, saturation at (3, 0); the pixel mask flags band 3 at (2, 2)."""
-    suffix = "_COG" if cog else ""
-    stem = stem.replace("L2A", level)
     nodata = -32768 if level == "L2A" else 0
     values = stored(len(ENMAP_WAVELENGTHS))
     values[4] = nodata
-    profile = {"crs": "EPSG:32633", "transform": TRANSFORM}
-    image = folder / f"{stem}SPECTRAL_IMAGE{suffix}.TIF"
-    if cog:
-        write_tiff(image, values, driver="COG", nodata=nodata, **profile)
-    else:
-        write_tiff(image, values, interleave="band", nodata=nodata, **profile)
-    (folder / f"{stem}METADATA.XML").write_text(enmap_metadata(level))
-    if layers:
-        places = {"CLOUD": (0, 0), "CLOUDSHADOW": (0, 1), "CIRRUS": (0, 2), "HAZE": (0, 3), "SNOW": (1, 0)}
-        for name, place in places.items():
-            layer = np.zeros((ROWS, COLS, 1), "u1")
-            layer[place] = 1
-            write_tiff(folder / f"{stem}QL_QUALITY_{name}{suffix}.TIF", layer, **profile)
-        classes = np.ones((ROWS, COLS, 1), "u1")
-        classes[3, 3], classes[4] = 2, 3
-        write_tiff(folder / f"{stem}QL_QUALITY_CLASSES{suffix}.TIF", classes, **profile)
-        # Everywhere of low quality (bit 1); saturated in SWIR, interpolated in VNIR, an artefact in VNIR.
-        tests = np.full((ROWS, COLS, 1), 0b10, "u1")
-        tests[3, :3, 0] |= np.array([1 << 4, 1 << 3, 1 << 7], "u1")
-        write_tiff(folder / f"{stem}QL_QUALITY_TESTFLAGS{suffix}.TIF", tests, nodata=255, **profile)
-        pixels = np.zeros((ROWS, COLS, len(ENMAP_WAVELENGTHS)), "u1")
-        pixels[2, 2, 2] = 1
-        write_tiff(folder / f"{stem}QL_PIXELMASK{suffix}.TIF", pixels, photometric="minisblack", **profile)
+    stem, some = stem.replace("L2A", level), quality_layers() if layers else {}
+    grid = {"crs": "EPSG:32633", "transform": TRANSFORM}
+    image = products.write_enmap(folder, values, enmap_metadata(level), some, stem=stem, cog=cog, nodata=nodata, **grid)
+    for path in folder.glob(f"{stem}QL_QUALITY_TESTFLAGS*.TIF"):
+        write_tiff(path, some["QL_QUALITY_TESTFLAGS"], nodata=255, **grid)  # as delivered
     return image
+
+
+def quality_layers():
+    layers = {}
+    places = {"CLOUD": (0, 0), "CLOUDSHADOW": (0, 1), "CIRRUS": (0, 2), "HAZE": (0, 3), "SNOW": (1, 0)}
+    for name, place in places.items():
+        layers[name] = np.zeros((ROWS, COLS, 1), "u1")
+        layers[name][place] = 1
+    layers["CLASSES"] = np.ones((ROWS, COLS, 1), "u1")
+    layers["CLASSES"][3, 3], layers["CLASSES"][4] = 2, 3
+    # Everywhere of low quality (bit 1); saturated in SWIR, interpolated in VNIR, an artefact in VNIR.
+    layers["TESTFLAGS"] = np.full((ROWS, COLS, 1), 0b10, "u1")
+    layers["TESTFLAGS"][3, :3, 0] |= np.array([1 << 4, 1 << 3, 1 << 7], "u1")
+    pixels = np.zeros((ROWS, COLS, len(ENMAP_WAVELENGTHS)), "u1")
+    pixels[2, 2, 2] = 1
+    return {f"QL_QUALITY_{name}": layer for name, layer in layers.items()} | {"QL_PIXELMASK": pixels}
 
 
 def write_desis(folder, level="L2A"):

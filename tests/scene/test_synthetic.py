@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import rasterio
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import ndimage
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+import hsad
 from hsad.errors import ParameterError
 from hsad.scene.cube import check_cube, geo_grid
-from hsad.synthetic import make_scene
+from hsad.synthetic import make_enmap, make_scene
 from hsad.synthetic.fields import gaussian_field, mixtures, relief, shading
 from hsad.synthetic.sensor import FINE, Sensor
 from hsad.synthetic.spectra import GROUND, TARGET_MATERIALS, reflectances
@@ -293,3 +295,25 @@ def test_a_scene_without_targets_is_background():
 def test_bad_parameters_are_named(parameters, message):
     with pytest.raises(ParameterError, match=message):
         make_scene(**parameters)
+
+
+def test_a_made_enmap_product_is_read_as_one_with_its_cloud_left_out(tmp_path):
+    product = make_enmap(tmp_path, rows=60, cols=60, seed=2)
+    assert sorted(path.name.rpartition("Z-")[2] for path in product.iterdir()) == [
+        "METADATA.XML",
+        "QL_QUALITY_CLOUD.TIF",
+        "QL_QUALITY_CLOUDSHADOW.TIF",
+        "SPECTRAL_IMAGE.TIF",
+    ]
+    with (
+        rasterio.open(next(product.glob("*SPECTRAL_IMAGE.TIF"))) as image,
+        rasterio.open(next(product.glob("*CLOUD.TIF"))) as layer,
+    ):
+        assert image.shape == layer.shape == (60, 60)
+        assert image.count == 224
+        assert image.res == (30, 30)
+        red, cloud = image.read(30), layer.read(1) > 0
+    assert red[cloud].min() > 7000 > np.quantile(red[~cloud], 0.99)
+    told = hsad.describe(hsad.open_cube(product))
+    assert told["flags"]["cloud"] == pytest.approx(cloud.mean())
+    assert told["valid_fraction"] <= 1 - cloud.mean() - told["flags"]["shadow"] + 1e-9

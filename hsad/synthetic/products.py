@@ -9,7 +9,8 @@ from xml.sax.saxutils import escape
 
 import numpy as np
 
-from hsad.synthetic.scene import NODATA, make_scene
+from hsad.synthetic.imaging import NODATA
+from hsad.synthetic.scene import make_scene
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -155,10 +156,15 @@ def make_enmap(folder: str | Path, rows: int = 96, cols: int = 110, seed: int = 
 def _clouded(cube: xr.DataArray) -> tuple[NDArray[np.int16], NDArray[np.bool_], NDArray[np.bool_]]:
     """Return the numbers of a scene with a cloud in its upper left part, and the pixels of cloud and shadow."""
     values = cube.values.copy()
-    row, col = np.indices(values.shape[:2])
-    cloud = ((row - 14) / 9) ** 2 + ((col - 18) / 13) ** 2 < 1
-    shadow = (((row - 22) / 9) ** 2 + ((col - 30) / 13) ** 2 < 1) & ~cloud
+    cloud = _ellipse(values.shape, 14, 18)
+    shadow = _ellipse(values.shape, 22, 30) & ~cloud
     values[shadow] = _SHADOW * values[shadow]
     values[cloud] = _CLOUD + values[cloud] // 20
     values[cube.values == NODATA] = _L2A_NODATA
     return values, cloud, shadow
+
+
+def _ellipse(shape: tuple[int, ...], row: float, col: float) -> NDArray[np.bool_]:
+    """Return the pixels of an ellipse of 18 by 26 pixels around a place."""
+    rows, cols = np.indices(shape[:2])
+    return np.asarray(((rows - row) / 9) ** 2 + ((cols - col) / 13) ** 2 < 1)

@@ -312,12 +312,3 @@ def test_prose_and_names_use_the_words_of_the_field():
     for path in paths:
         words = set(re.findall(r"[a-z]+", path.read_text(encoding="utf-8").lower()))
         assert not words & REPLACED.keys(), f"{path}: {[(word, REPLACED[word]) for word in words & REPLACED.keys()]}"
-
-
-@pytest.mark.parametrize("path", sorted((PACKAGE.parent / "notebooks").glob("*.ipynb")), ids=lambda path: path.stem)
-def test_notebooks_can_be_read_without_running_them(path):
-    cells = [cell for cell in json.loads(path.read_text())["cells"] if cell["cell_type"] == "code"]
-    assert sum(bool(cell["outputs"]) for cell in cells) > len(cells) / 2
-    text = json.dumps([[cell["outputs"], cell["metadata"]] for cell in cells])
-    for private in ("/tmp/", "/home/", "iopub", "shell.execute"):  # noqa: S108  places and times of one machine
-        assert private not in text

@@ -36,8 +36,8 @@ def run(path, data):
     from nbclient import NotebookClient
 
     book = nbformat.read(path, as_version=4)
-    # Without the variable the kernel takes its own backend, and figures are outputs of a cell. Two notebooks at the same
-    # time are faster with one thread for linear algebra each.
+    # Without MPLBACKEND the kernel takes its own backend, and figures are outputs of a cell. Two notebooks at a time
+    # are faster with one thread for linear algebra each.
     environment = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}
     environment.setdefault("OPENBLAS_NUM_THREADS", "1")
     client = NotebookClient(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -36,28 +36,38 @@ class Gathered:
         In longitude and latitude (WGS 84); None for a scene without georeferencing, or without a way to WGS 84.
     columns : dict of str to (n,) ndarray
         ``scene``, the name of the scene among the others, and `hsad.anomalies.vectors.COLUMNS` without spectra.
-        ``id`` is the anomaly's rank in its scene, ``source`` the file of the scene.
+        ``id`` is the anomaly's rank in its scene, ``source`` the file of the scene. In a list of surveys ``new`` is
+        true for anomalies of scenes that were surveyed since the last list was made.
     """
 
     outline: NDArray[Any]
     columns: dict[str, NDArray[Any]]
 
     @classmethod
-    def of(cls, lists: Iterable[tuple[str, str | os.PathLike[str]]]) -> Self:
-        """Read the lists of scenes: pairs of a scene's name and its GeoPackage.
+    def of(cls, lists: Iterable[tuple[str, str | os.PathLike[str]]], new: Collection[str] | None = None) -> Self:
+        """Read the lists of scenes.
+
+        Parameters
+        ----------
+        lists : iterable of (str, path)
+            Names of scenes with their GeoPackages.
+        new : collection of str, optional
+            Names of the scenes that are new; without it the list has no column ``new``.
 
         Raises
         ------
         SceneError
             When a file is no list of anomalies.
         """
-        types: dict[str, type] = {"scene": str, **{n: type_ for n, type_ in COLUMNS.items() if n not in SPECTRA}}
+        own: dict[str, type] = {"scene": str} if new is None else {"scene": str, "new": bool}
+        types = {**own, **{n: type_ for n, type_ in COLUMNS.items() if n not in SPECTRA}}
         outlines: list[NDArray[Any]] = []
         parts: dict[str, list[NDArray[Any]]] = {name: [] for name in types}
         for scene, path in lists:
             outline, fields = _read(path)
             outlines.append(outline)
             fields["scene"] = np.full(len(outline), scene, dtype=object)
+            fields["new"] = np.full(len(outline), new is not None and scene in new)
             for name, type_ in types.items():
                 parts[name].append(_column(fields.get(name), type_, len(outline)))
         if not outlines:

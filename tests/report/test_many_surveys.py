@@ -252,3 +252,38 @@ def test_the_runs_of_many_scenes_go_to_a_cluster(surveyed, cluster, tmp_path):
     assert [one["state"] for one in found] == ["failed", *["done"] * 3]
     for name in ("north", "plain", "south"):
         assert same_bytes(values(folder / "out" / name / "scores.tif"), values(out / name / "scores.tif"))
+
+
+def test_each_run_says_what_is_new_since_the_last_one(tmp_path, hsad_run):
+    folder, out = tmp_path / "incoming", tmp_path / "out"
+    folder.mkdir()
+
+    def rows():
+        with (out / "anomalies.csv").open(newline="") as file:
+            return {(row["scene"], row["new"]) for row in csv.DictReader(file)}
+
+    def surveyed(*names):
+        for name in names:
+            write_scene(folder / f"{name}.hdr", seed=len(name))
+        status, told, err = hsad_run("survey", folder, "-m", "rx", "-o", out, "--at-once", 1)
+        assert status == 0, err
+        return told.splitlines()[-1], (out / "index.html").read_text()
+
+    last, page = surveyed("a", "bb")  # all is new, and there was no run before
+    assert last.startswith("2 scenes: 2 surveyed")
+    assert 'class="new"' not in page
+    assert rows() == {("a", "True"), ("bb", "True")}
+    last, page = surveyed("ccc")
+    assert re.fullmatch(r"new since the last run: 1 scene with \d+ anomal(y|ies).*", last)
+    assert re.search(r'<h2>ccc <span class="new">new</span></h2>', page)
+    assert page.count('class="new"') == 1
+    assert rows() == {("a", "False"), ("bb", "False"), ("ccc", "True")}
+    last, page = surveyed()
+    assert last == "nothing is new since the last run"
+    assert rows() == {("a", "False"), ("bb", "False"), ("ccc", "False")}
+    # A scene of a run that ended before its page is new in the next one.
+    before = (out / "index.html").read_bytes()
+    surveyed("dddd")
+    (out / "index.html").write_bytes(before)
+    last, _ = surveyed()
+    assert last.startswith("new since the last run: 1 scene with")

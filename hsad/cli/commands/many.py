@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,8 +24,9 @@ def survey_all(
     """Survey scenes into a folder."""
     from hsad.report.many.surveys import survey_many
 
-    found = survey_many(scenes, output, method, tell=_line, progress=progress(), **given)
-    _show(found, Path(output), "surveyed", open_it=open_it, as_json=as_json)
+    news: list[str] = []
+    found = survey_many(scenes, output, method, tell=_line, announce=news.append, progress=progress(), **given)
+    _show(found, Path(output), "surveyed", news=news, open_it=open_it, as_json=as_json)
 
 
 def threshold_all(rasters: list[str], output: str, *, as_json: bool, **given: Any) -> None:
@@ -54,6 +55,7 @@ def _show(
     verb: str,
     *,
     page: str | None = "index.html",
+    news: Sequence[str] = (),
     open_it: bool = False,
     as_json: bool,
 ) -> None:
@@ -93,6 +95,8 @@ def _show(
         shown = "" if page is None else f"; {folder / page} has them all"
         kind = f"{'scene' if verb == 'surveyed' else 'raster'}{'' if len(outcomes) == 1 else 's'}"
         outcome(f"{len(outcomes)} {kind}: {said}{shown}")
+        for sentence in news:  # known when the last scene is done
+            outcome(sentence)
     if open_it and page is not None:
         click.launch(str(folder / page))
     if counts["failed"]:

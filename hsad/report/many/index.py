@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -15,7 +16,10 @@ from hsad.anomalies.gathered import NAMES
 from hsad.anomalies.grades import GRADES
 from hsad.files import whole_file
 
-__all__ = ["Entry", "write_index"]
+__all__ = ["Entry", "last_run", "news", "write_index"]
+
+#: Where a page states the time of its run.
+_RUN = re.compile(r'<meta name="hsad-run" content="([0-9T:.+-]*)">')
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,8 @@ class Entry:
         Its report, as a path from the page.
     picture : Path
         A JPEG file; without it there is no picture.
+    new : bool
+        Whether it was worked on since the last page was made.
     """
 
     name: str
@@ -40,6 +46,7 @@ class Entry:
     result: Mapping[str, Any]
     link: str
     picture: Path
+    new: bool = False
 
     @property
     def headline(self) -> str:
@@ -59,7 +66,7 @@ class Entry:
 
 
 def write_index(
-    path: Path, entries: Sequence[Entry], failures: Mapping[str, str], *, lists: Sequence[str] = NAMES
+    path: Path, entries: Sequence[Entry], failures: Mapping[str, str], *, lists: Sequence[str] = NAMES, run: str = ""
 ) -> None:
     """Write the page, the scenes with the most certain anomalies first, over that of an earlier time.
 
@@ -71,6 +78,8 @@ def write_index(
         Why scenes failed, by name.
     lists : sequence of str
         Files beside the page with the anomalies of all scenes.
+    run : str
+        Time of the run, which `last_run` reads from the page.
 
     Raises
     ------
@@ -92,6 +101,8 @@ def write_index(
         lists=list(lists),
         dated=any(entry.result.get("acquired") for entry in entries),
         failures=sorted(failures.items()),
+        run=run,
+        fresh=news(ranked) if any(entry.new for entry in ranked) else "",
         grades=[(name, most) for name, most in GRADES],
         version=__version__,
         # Files of the package. All other texts are escaped.
@@ -100,6 +111,23 @@ def write_index(
     )
     with whole_file(path, (".html",), overwrite=True) as staged:
         staged.write_text(text + "\n", encoding="utf-8")
+
+
+def last_run(path: Path) -> str:
+    """Return the time of the run that wrote a page, in ISO 8601; an empty text where no page states one."""
+    try:
+        found = _RUN.search(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError):
+        return ""
+    return found[1] if found else ""
+
+
+def news(entries: Sequence[Entry]) -> str:
+    """Return what is new since the last run, in words."""
+    fresh = [entry for entry in entries if entry.new]
+    if not fresh:
+        return "nothing is new since the last run"
+    return f"new since the last run: {_number(len(fresh), 'scene')} with {_graded(fresh)}"
 
 
 def _certainty(entry: Entry) -> tuple[Any, ...]:
@@ -112,10 +140,15 @@ def _summary(entries: Sequence[Entry], failures: Mapping[str, str]) -> str:
     found = sum(entry.count > 0 for entry in entries)
     parts = [f"{_number(found, 'scene')} with anomalies", f"{len(entries) - found} without"]
     parts += [f"{len(failures)} failed"] if failures else []
+    return f"{', '.join(parts)}. {_graded(entries)}."
+
+
+def _graded(entries: Sequence[Entry]) -> str:
+    """Return the number of anomalies, and how many there are of each grade."""
     total = {name: sum(dict(entry.grades)[name] for entry in entries) for name, _ in GRADES}
     graded = ", ".join(f"{count} {name}" for name, count in total.items() if count)
     number = _number(sum(entry.count for entry in entries), "anomaly", "anomalies")
-    return f"{', '.join(parts)}. {number}{f': {graded}' if graded else ''}."
+    return f"{number}{f': {graded}' if graded else ''}"
 
 
 def _number(count: int, one: str, several: str | None = None) -> str:
@@ -137,4 +170,5 @@ def _card(entry: Entry, rank: int) -> dict[str, Any]:
         "doubts": [str(doubt) for doubt in entry.result.get("doubts") or ()],
         "acquired": str(entry.result.get("acquired") or ""),
         "rank": rank,
+        "new": entry.new,
     }

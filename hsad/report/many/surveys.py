@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ from hsad.job.request import Request
 from hsad.plot.thumbnail import draw_thumbnail
 from hsad.products.raster import read_provenance
 from hsad.readers.collection import expand_scenes
-from hsad.report.many.index import Entry, write_index
+from hsad.report.many.index import Entry, last_run, news, write_index
 from hsad.report.notebook import SurveyResult, SurveyResults
 from hsad.report.survey import NAMES
 from hsad.report.survey import survey as survey_scene
@@ -149,6 +150,7 @@ def survey_many(
     kinds: int = KINDS,
     many: ManyOptions | None = None,
     tell: Callable[[BaseException], str] = str,
+    announce: Callable[[str], None] | None = None,
     **options: Any,
 ) -> Iterator[Done]:
     """Survey scenes into a folder for each; one that fails stops no other. The list and the page come last.
@@ -161,6 +163,8 @@ def survey_many(
     many : ManyOptions, optional
     tell : callable
         Returns the line of an error for the page.
+    announce : callable, optional
+        Gets a sentence on what is new since the last run, if there was one.
 
     Yields
     ------
@@ -195,7 +199,9 @@ def survey_many(
         outcome = replace(done, result={**done.result, **_paths(target / done.name)}) if done.result else done
         outcomes.append(outcome)
         yield outcome
-    gather(target, {one.name: tell(one.error) for one in outcomes if one.error is not None})
+    sentence = gather(target, {one.name: tell(one.error) for one in outcomes if one.error is not None})
+    if announce is not None and sentence:
+        announce(sentence)
 
 
 def _paths(folder: Path) -> dict[str, str]:
@@ -221,6 +227,7 @@ def _survey_part(task: tuple[Part, Mapping[str, Any]]) -> dict[str, Any]:
     result = {
         **result,
         "acquired": read_provenance(folder / NAMES["scores"]).acquired,
+        "surveyed": _now(),
         "files": [*NAMES.values(), THUMBNAIL],
     }
     write_record(part, states, result)
@@ -234,18 +241,33 @@ def _identity(part: Part, states: Sequence[Any]) -> str:
     return hashlib.sha256(json.dumps([part.asked, states], sort_keys=True).encode()).hexdigest()
 
 
-def gather(folder: Path, failures: Mapping[str, str]) -> None:
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="microseconds")
+
+
+def gather(folder: Path, failures: Mapping[str, str]) -> str:
     """Write the list and the page over all surveys that are in a folder, of this time and of earlier times.
+
+    A survey is new if it was finished after the run that wrote the last page. So what a run did that ended early is new
+    in the next one.
 
     Parameters
     ----------
     folder : Path
     failures : mapping of str to str
         Why surveys of this time failed, by the names of their scenes.
+
+    Returns
+    -------
+    str
+        What is new, in words; an empty text if there was no run before.
     """
+    page = folder / "index.html"
+    last, run = last_run(page), _now()
     done = [(path.parent.name, known) for path, known in done_parts(folder, f"*/{RECORD}")]
     done = [(name, known) for name, known in done if name not in failures]
-    Gathered.of((name, folder / name / NAMES["anomalies"]) for name, _ in done).write(folder)
+    new = {name for name, known in done if str(known["result"].get("surveyed") or "") > last}
+    Gathered.of(((name, folder / name / NAMES["anomalies"]) for name, _ in done), new).write(folder)
     entries = [
         Entry(
             name=name,
@@ -253,7 +275,9 @@ def gather(folder: Path, failures: Mapping[str, str]) -> None:
             result=known["result"],
             link=f"{name}/{NAMES['report']}",
             picture=folder / name / THUMBNAIL,
+            new=bool(last) and name in new,
         )
         for name, known in done
     ]
-    write_index(folder / "index.html", entries, failures)
+    write_index(page, entries, failures, run=run)
+    return news(entries) if last else ""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import inspect
 import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import hsad
@@ -62,6 +64,28 @@ def test_a_page_defines_the_score_in_numbered_equations(name):
     definition = page(name).partition("\n## Definition\n")[2].partition("\n## Algorithm\n")[0]
     assert EQUATION.search(definition)
     assert definition.count("$$") == 2 * len(EQUATION.findall(definition)), "an equation without a label"
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", OWN)
+def test_passes_and_accounts_are_those_that_the_pages_state(maker, name):
+    """Counted on a small scene; the processor time is that of one machine and is not compared."""
+    made = maker.detector(name)
+    if "torch" in made.packages:
+        pytest.importorskip("torch")
+    made = dataclasses.replace(made, steps=1) if hasattr(made, "steps") else made
+    cubes = [
+        hsad.make_scene(rows=64, cols=64, bands=maker.BANDS, seed=seed, target_sizes=[1, 4]).cube.values
+        for seed in range(5 if name == "padim" else 1)
+    ]
+    passes, _, scores = maker.counted(made, cubes)
+    known = json.loads(maker.DATA.read_text(encoding="utf-8"))["methods"][name]
+    row, col = divmod(int(np.nanargmax(scores)), 64)
+    reason = hsad.explain(cubes[0], made, row, col, **maker.references_of(cubes)).reason
+    assert (reason.contributions is not None) == known["account"]
+    if name == "rpca":
+        passes = known["passes"]  # one for each iteration
+    assert passes == known["passes"]
 
 
 def test_labels_of_equations_are_unique():

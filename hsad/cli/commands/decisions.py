@@ -281,9 +281,9 @@ def review(anomalies: str, reviewed: str, as_json: bool) -> None:
 def survey(
     scenes: tuple[str, ...], output: str, method: str | None, open_it: bool, as_json: bool, **options: Any
 ) -> None:
-    """Find the anomalies of SCENE: list, report, scores and picture.
+    """Find the anomalies of SCENE; write a list and a report.
 
-    All goes into one folder. The grade of an anomaly states how probable it is that the anomaly is background: almost
+    Scores and a picture go into the same folder. The grade of an anomaly states how probable it is that the anomaly is background: almost
     certain, at most .1; likely, at most .3; possible, at most .5. What is less probable is listed as a candidate.
 
     Several scenes, a folder of scenes or a list (.txt, one scene per line; STAC items, .json) give a folder for each

@@ -29,7 +29,7 @@ __all__ = ["convert", "info"]
 @with_options(SceneOptions)
 @json_option
 def info(scene: str, statistics: bool, as_json: bool, **options: Any) -> None:
-    """Print the size, wavelengths, position and valid pixels of SCENE.
+    """Print size, wavelengths, position, valid pixels of SCENE.
 
     The valid pixels of a scene of more than 256 MB are counted in a sample of its rows.
     """

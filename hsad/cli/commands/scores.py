@@ -57,7 +57,7 @@ def evaluate(
     overwrite: bool,
     as_json: bool,
 ) -> None:
-    """Compare SCORES with a truth: areas under curves, objects found.
+    """Compare SCORES with a truth: AUC and objects found.
 
     Several score rasters of one scene are compared with each other, in one table and one plot. The figures auc,
     average_precision and objects_found are followed by a 90 % confidence interval (bootstrap over objects). --json

@@ -283,8 +283,9 @@ def survey(
 ) -> None:
     """Find the anomalies of SCENE; write a list and a report.
 
-    Scores and a picture go into the same folder. The grade of an anomaly states how probable it is that the anomaly is background: almost
-    certain, at most .1; likely, at most .3; possible, at most .5. What is less probable is listed as a candidate.
+    Scores and a picture go into the same folder. The grade of an anomaly states how probable it is that the anomaly
+    is background: almost certain, at most .1; likely, at most .3; possible, at most .5. What is less probable is
+    listed as a candidate.
 
     Several scenes, a folder of scenes or a list (.txt, one scene per line; STAC items, .json) give a folder for each
     scene, and index.html, anomalies.gpkg and anomalies.csv of all. A scene that fails stops no other. The same

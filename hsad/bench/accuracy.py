@@ -16,7 +16,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from hsad import __version__
-from hsad.bench.figures import GROUNDS, Figures, by_ground, by_scene, spread
+from hsad.bench.figures import GROUNDS, Figures, by_ground, by_scene, found_by_ground, spread
 from hsad.bench.known import BENCHMARK, KnownScene, benchmark_scenes, synthetic_scene
 from hsad.bench.page import data_of, put_into, write_data
 from hsad.bench.suite import FAMILIES, suite
@@ -110,7 +110,7 @@ class Accuracy:
         else:
             lines += ["", *by_scene(self.figures)]
             if any(row.scene in GROUNDS for row in self.figures):
-                lines += ["", *by_ground(self.figures)]
+                lines += ["", *by_ground(self.figures), "", *found_by_ground(self.figures)]
         if self.scenes:
             lines += ["", "| scene | file | sha256 |", "|---|---|---|"]
             lines += [
@@ -141,13 +141,14 @@ class Accuracy:
         write_data(page, {**data_of(page), **data})
 
     def page_tables(self) -> list[str]:
-        """Return the tables of the page on accuracy: by ground, and by scene."""
+        """Return the tables of the page on accuracy: areas and finds by ground, and areas by scene."""
         scenes = {row.scene for row in self.figures} & GROUNDS.keys()
         grounds = {GROUNDS[scene] for scene in scenes}
         line = f"{self._versions()}; {len(scenes)} scenes of {len(grounds)} grounds"
         shown = [method for method in _OF_SCENES if any(row.method == method for row in self.figures)]
         native = [row for row in self.figures if row.scene in GROUNDS]
-        return ["\n".join([line, "", *table]) for table in (by_ground(self.figures), by_scene(native, shown))]
+        tables = (by_ground(self.figures), found_by_ground(self.figures), by_scene(native, shown))
+        return ["\n".join([line, "", *table]) for table in tables]
 
     def _versions(self) -> str:
         return ", ".join(f"{name} {number}" for name, number in self.versions.items())

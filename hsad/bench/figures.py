@@ -6,14 +6,14 @@ of a method are means over grounds, where a ground has the mean of its scenes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["GROUNDS", "Figures", "by_ground", "by_scene", "spread"]
+__all__ = ["GROUNDS", "Figures", "by_ground", "by_scene", "found_by_ground", "spread"]
 
 GROUNDS = {
     "airport-2": "airport-2/urban-5", "urban-5": "airport-2/urban-5", "airport-4": "airport-4", "beach-3": "beach-3",
@@ -24,7 +24,6 @@ GROUNDS = {
 
 _DRAWS = 10_000
 _LEVEL = 0.9
-_METHOD = "method"
 
 
 @dataclass(frozen=True)
@@ -64,54 +63,71 @@ def by_ground(figures: Iterable[Figures]) -> list[str]:
 
     Figures are means over grounds, with 90 % intervals: a bootstrap over grounds.
     """
-    rows = list(figures)
-    head = (_METHOD, "seeds", "AUC", "AP", "worst AUC", "found by ground", "found", "by scene", "demo", "CPU s")
-    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
+    head = ("method", "AUC", "90 %", "AP", "90 %", "worst AUC")
+    return _table(head, [_areas(method, rows) for method, rows in _best_first(figures)])
+
+
+def found_by_ground(figures: Iterable[Figures]) -> list[str]:
+    """Return a table in Markdown of what methods find: a ground counted once, all objects, and areas by scene."""
+    head = ("method at 1e-3", "found by ground", "found", "by scene", "demo", "CPU s", "seeds")
+    return _table(head, [_found(method, rows) for method, rows in _best_first(figures)])
+
+
+def _table(head: Sequence[str], rows: list[list[str]]) -> list[str]:
+    return [f"| {' | '.join(head)} |", "|---" * len(head) + "|", *(f"| {' | '.join(row)} |" for row in rows)]
+
+
+def _best_first(figures: Iterable[Figures]) -> list[tuple[str, list[Figures]]]:
+    """Return the figures of each method, the best mean AUC over grounds first."""
     methods: dict[str, list[Figures]] = {}
-    for row in rows:
+    for row in figures:
         methods.setdefault(row.method, []).append(row)
-    for method, own in sorted(methods.items(), key=lambda item: -_mean_auc(item[1])):
-        lines.append(f"| {' | '.join(_cells(method, own))} |")
-    return lines
+    return sorted(methods.items(), key=lambda item: -float(np.mean(_of_grounds(item[1], lambda row: row.auc))))
 
 
-def _mean_auc(rows: list[Figures]) -> float:
-    return float(np.mean(_of_grounds([(row, row.auc) for row in rows if row.scene in GROUNDS])))
-
-
-def _cells(method: str, rows: list[Figures]) -> list[str]:
+def _areas(method: str, rows: list[Figures]) -> list[str]:
     """Return the cells of a method in `by_ground`."""
-    native = [row for row in rows if row.scene in GROUNDS]
-    demo = [row for row in rows if row.scene not in GROUNDS]
-    aucs, precisions, shares = (
-        _of_grounds([(row, value) for row, value in zip(native, values, strict=True)])
-        for values in (
-            [row.auc for row in native],
-            [row.average_precision for row in native],
-            [row.found / row.objects for row in native],
-        )
-    )
-    seeds = {row.seed for row in native}
-    found, objects = (sum(values) / len(seeds) for values in ([r.found for r in native], [r.objects for r in native]))
+    aucs, precisions = _of_grounds(rows, lambda row: row.auc), _of_grounds(rows, lambda row: row.average_precision)
+    worst = min(row.auc for row in rows if row.scene in GROUNDS)
     return [
         f"`{method}`",
-        "-" if seeds == {None} else str(len(seeds)),
-        f"{_mean(aucs, 4)} ({_interval(aucs, 3)})",
-        f"{_mean(precisions, 3)} ({_interval(precisions, 2)})",
-        _short(min(row.auc for row in native), 4),
-        _mean(shares, 2),
-        f"{found:.3g} of {objects:.3g}",
-        f"{_mean([row.auc for row in native], 4)} / {_mean([row.average_precision for row in native], 3)}",
-        f"{_mean([row.auc for row in demo], 3)} / {_mean([row.average_precision for row in demo], 3)}" if demo else "-",
-        f"{np.median([row.seconds for row in native]):.2g}",
+        _mean(aucs, 4),
+        _interval(aucs, 3),
+        _mean(precisions, 3),
+        _interval(precisions, 2),
+        _short(worst, 4),
     ]
 
 
-def _of_grounds(values: list[tuple[Figures, float]]) -> NDArray[np.float64]:
+def _found(method: str, rows: list[Figures]) -> list[str]:
+    """Return the cells of a method in `found_by_ground`."""
+    native = [row for row in rows if row.scene in GROUNDS]
+    seeds = {row.seed for row in native}
+    found, objects = sum(row.found for row in native) / len(seeds), sum(row.objects for row in native) / len(seeds)
+    return [
+        f"`{method}`",
+        _mean(_of_grounds(rows, lambda row: row.found / row.objects), 2),
+        f"{found:.3g} of {objects:.3g}",
+        _both(native, 4),
+        _both([row for row in rows if row.scene not in GROUNDS], 3),
+        f"{np.median([row.seconds for row in native]):.2g}",
+        "-" if seeds == {None} else str(len(seeds)),
+    ]
+
+
+def _both(rows: list[Figures], digits: int) -> str:
+    """Return AUC / AP as means over scenes."""
+    if not rows:
+        return "-"
+    return f"{_mean([row.auc for row in rows], digits)} / {_mean([row.average_precision for row in rows], 3)}"
+
+
+def _of_grounds(rows: Iterable[Figures], value: Callable[[Figures], float]) -> NDArray[np.float64]:
     """Return the mean of each ground over its scenes, a scene being the mean over its seeds."""
     grounds: dict[str, dict[str, list[float]]] = {}
-    for row, value in values:
-        grounds.setdefault(GROUNDS[row.scene], {}).setdefault(row.scene, []).append(value)
+    for row in rows:
+        if row.scene in GROUNDS:
+            grounds.setdefault(GROUNDS[row.scene], {}).setdefault(row.scene, []).append(value(row))
     return np.array([np.mean([np.mean(seeds) for seeds in scenes.values()]) for scenes in grounds.values()])
 
 

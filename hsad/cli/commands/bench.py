@@ -245,7 +245,7 @@ def _accuracy(
     if into is not None and (suite or siblings):
         raise ParameterError(f"--into does not go with {'--suite' if suite else '--siblings'}")
     if into is not None:
-        check_page(into, "method", "scene")
+        check_page(into, "method", "method at 1e-3", "scene")
     if siblings:
         if suite or only:
             raise ParameterError(f"--siblings measures hsad find: it takes no {'--suite' if suite else '--only'}")

@@ -36,7 +36,8 @@ def methods(method: str | None, bibtex: bool, as_json: bool) -> None:
         echo(f"{name:16} {entry['title']}{default}{origin}")
         if method:
             for line in [work["text"] for work in entry["references"]] or [entry["reference"]]:
-                echo(textwrap.fill(line, 100, initial_indent=" " * 17, subsequent_indent=" " * 19))
+                for part in textwrap.wrap(line, 100, initial_indent=" " * 17, subsequent_indent=" " * 19):
+                    echo(part)
             for p in entry["parameters"]:
                 default = "required" if p["required"] else p["default"]
                 choices = f" ({', '.join(map(str, p['choices']))})" if p["choices"] else ""

@@ -183,4 +183,6 @@ def _point(fill: float, size: int, found: int, objects: int) -> Point:
     share = found / objects
     centre = (share + _Z**2 / (2 * objects)) / (1 + _Z**2 / objects)
     half = _Z / (1 + _Z**2 / objects) * math.sqrt(share * (1 - share) / objects + _Z**2 / (4 * objects**2))
-    return Point(fill, size, share, max(0.0, centre - half), min(1.0, centre + half), objects)
+    # Rounding can put an end of the interval on the wrong side of a share of 0 or 1.
+    low, high = min(share, max(0.0, centre - half)), max(share, min(1.0, centre + half))
+    return Point(fill, size, share, low, high, objects)

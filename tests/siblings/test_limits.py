@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.optimize import brentq
+from scipy.stats import binomtest
 
 import hsad
 from hsad.anomalies.choose import choose_threshold
@@ -13,6 +14,7 @@ from hsad.errors import OutputError, ParameterError
 from hsad.siblings.implanted import Clean, Implanted
 from hsad.siblings.limits import SmallestFill, fill_for_cosine, fill_for_distance, fill_for_filter, share_found
 from hsad.siblings.missed import Missed, Point
+from hsad.siblings.trials import _point
 from hsad.synthetic.implants import material_ratios
 
 
@@ -213,3 +215,12 @@ def test_the_command_prints_a_table_and_draws_a_figure(scene, tmp_path, capsys):
     assert (tmp_path / "f.png").stat().st_size > 10_000
     assert run([*command, "--overwrite", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["closed_form"] is True
+
+
+def test_the_interval_of_a_share_is_wilsons_and_holds_the_share():
+    for objects in range(1, 200, 3):
+        for found in {0, objects // 3, objects}:
+            point = _point(0.5, 1, found, objects)
+            known = binomtest(found, objects).proportion_ci(0.9, "wilson")
+            assert (point.low, point.high) == pytest.approx((known.low, known.high), abs=2e-4)
+            assert point.low <= point.found <= point.high

@@ -23,6 +23,7 @@ import numpy as np
 import hsad
 from hsad.detectors import Detector, Parameter, detector_class
 from hsad.detectors.checks import Check
+from hsad.detectors.described import in_python
 from hsad.detectors.references import works
 from hsad.manual import CONTENTS, path_of
 
@@ -102,8 +103,7 @@ def values(p: Parameter) -> str:
 
 def effect(p: Parameter) -> str:
     """Return what a parameter does, as a sentence."""
-    text = p.help.replace("|", "or")
-    return f"{text[:1].upper()}{text[1:]}."
+    return f"{in_python(p.help.replace('|', 'or'))}."
 
 
 def program() -> str:

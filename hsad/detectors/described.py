@@ -13,7 +13,7 @@ from hsad.detectors.parameters import Parameter
 from hsad.detectors.references import works
 from hsad.errors import ParameterError
 
-__all__ = ["for_users"]
+__all__ = ["for_users", "in_python"]
 
 C = TypeVar("C", bound=type[Any])
 
@@ -75,18 +75,26 @@ def _with_references(text: str, cited: list[str]) -> str:
 def _entry(parameter: Parameter) -> str:
     """Return the two lines of a parameter: name, type and default; help and range."""
     if parameter.required:
-        return f"{parameter.name} : see `hsad.detectors.targets.given.targets_of`\n    {_capital(parameter.help)}."
+        return f"{parameter.name} : see `hsad.detectors.targets.given.targets_of`\n    {in_python(parameter.help)}."
     kinds = [] if parameter.type is str and parameter.choices else [_TYPES.get(parameter.type, "str")]
     if parameter.choices:
         kinds.append("{" + ", ".join(f'"{choice}"' for choice in parameter.choices) + "}")
     wanted = f" ({parameter.check.wanted})" if isinstance(parameter.check, Check) else ""
     return (
         f"{parameter.name} : {' or '.join(kinds)}, default {parameter.default!r}\n"
-        f"    {_capital(parameter.help)}{wanted}."
+        f"    {in_python(parameter.help)}{wanted}."
     )
 
 
-def _capital(text: str) -> str:
+def in_python(text: str) -> str:
+    """Return the help of an option as the beginning of a sentence that names other options as Python does.
+
+    Examples
+    --------
+    >>> in_python("with --covariance ridge: added to the diagonal")
+    'With `covariance` ridge: added to the diagonal'
+    """
+    text = re.sub(r"--([a-z][\w-]*)", lambda match: f"`{match[1].replace('-', '_')}`", text)
     return text[:1].upper() + text[1:]
 
 

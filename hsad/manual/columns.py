@@ -17,6 +17,7 @@ _NOT_LAST = frozenset("（「『【〔〈《")  # noqa: RUF001
 
 _GAP = 2
 _NARROWEST = 6
+_SHORT = 12
 
 
 def width_of(text: str) -> int:
@@ -78,6 +79,12 @@ def _pieces(text: str) -> list[tuple[str, bool]]:
     return found
 
 
+def _least(cell: str) -> int:
+    """Return the width of the widest word of a cell; of Japanese, which has no spaces, a short text is one word."""
+    pieces = [width_of(piece) for piece, _ in _pieces(cell)]
+    return max([*pieces, *(min(width_of(word), _SHORT) for word in cell.split())], default=0)
+
+
 def _may_break(before: str, after: str) -> bool:
     if before in _NOT_LAST or after in _NOT_FIRST:
         return False
@@ -132,7 +139,7 @@ class Table:
         columns = list(zip(self.head, *self.rows, strict=True))
         room = width - _GAP * (len(columns) - 1)
         whole = [max(map(width_of, column)) for column in columns]
-        words = [max((width_of(word) for cell in column for word, _ in _pieces(cell)), default=0) for column in columns]
+        words = [max(map(_least, column)) for column in columns]
         fair = max(_NARROWEST, room // len(columns))
         least = words if sum(words) <= room else [min(w, fair) for w in words]  # else words are cut
         if sum(least) > room:

@@ -114,6 +114,10 @@ def test_the_first_line_of_the_readme_leads_to_the_japanese_one():
     assert re.search(r"\]\(([^)]+)\)", first)[1] == "hsad/manual/ja/README.md"
 
 
+def test_short_words_of_a_table_stay_whole_in_the_terminal():
+    assert "\nプロダクト  EnMAP" in rendered("ja/README")
+
+
 @pytest.mark.parametrize("topic", CONTENTS["ja"])
 def test_the_terminal_shows_no_mark_of_the_translation(topic):
     shown = rendered(f"ja/{topic}")

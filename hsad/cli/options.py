@@ -132,7 +132,15 @@ OUTPUT = OutputName()
 
 
 class DetectCommand(HsadCommand):
-    """The command `detect`: its options are the fields of `RunOptions` and the parameters of all methods."""
+    """The command `detect`: its options are the fields of `RunOptions` and the parameters of all methods.
+
+    Attributes
+    ----------
+    left_out : sequence of str
+        Names of fields of `RunOptions` that a subclass does not take.
+    """
+
+    left_out: Sequence[str] = ()
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse; a detector that is named as ``package.module:Class`` brings options of its own."""
@@ -146,13 +154,15 @@ class DetectCommand(HsadCommand):
 
                 detector_class(named)
         several = [f"--{name}" for name, p in parameters_by_name().items() if p.several]
-        return super().parse_args(ctx, with_each_flag(self, ctx, args, ("--references", *several)))
+        flags = [*(["--references"] if "references" not in self.left_out else []), *several]
+        return super().parse_args(ctx, with_each_flag(self, ctx, args, tuple(flags)))
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         """Return the options, made when they are first needed: importing the detectors takes its time."""
         *own, help_option = super().get_params(ctx)
         own = [p for p in own if p is not _HELP_ALL]
-        return [*own, *options_of_every_run(), *options_of_methods(method_names()), _HELP_ALL, help_option]
+        of_runs = [p for p in options_of_every_run() if p.name not in self.left_out]
+        return [*own, *of_runs, *options_of_methods(method_names()), _HELP_ALL, help_option]
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options in sections, with the parameters of the method that the command line names."""

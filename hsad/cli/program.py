@@ -16,6 +16,7 @@ from hsad.cli.commands.methods import methods
 from hsad.cli.commands.scenes import convert, info
 from hsad.cli.commands.scores import compare, evaluate
 from hsad.cli.commands.siblings import find, limits
+from hsad.cli.commands.stream import stream
 from hsad.cli.options import HsadGroup
 
 __all__ = ["hsad"]
@@ -35,7 +36,7 @@ def hsad() -> None:
 
 #: The commands in the order of work, under the headings of `hsad --help`.
 _SECTIONS: dict[str, tuple[click.Command, ...]] = {
-    "Find what is unusual": (info, survey, detect, threshold, report, explain, review),
+    "Find what is unusual": (info, survey, detect, stream, threshold, report, explain, review),
     "Go on from what was found": (find, limits, change, compare_lists, compare, evaluate),
     "Scenes and methods": (methods, convert, catalog),
     "About hsad": (demo, manual, doctor, bench, completion),

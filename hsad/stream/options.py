@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from hsad.errors import ParameterError
 from hsad.job.options import option
@@ -16,6 +17,8 @@ FORGETTING = 0.99
 @dataclass(frozen=True)
 class LineOptions:
     """How a background follows the lines, and how many lines are scored together."""
+
+    heading: ClassVar[str] = "Options of the lines"
 
     start: int | None = option(
         None,

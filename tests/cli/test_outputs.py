@@ -82,7 +82,9 @@ def test_every_command_that_may_overwrite_says_what_it_writes():
             assert any(p.type is OUTPUT for p in params), words
         for p in params:
             written = p.name in {"output", "plot", "save_background", "p_values", "log", "into", "calibrate"}
-            also = {"review": ("anomalies",), "find": ("scores", "raster"), "limits": ("raster",)}.get(words, ())
+            also = {
+                "review": ("anomalies",), "find": ("scores", "raster"), "limits": ("raster",), "stream": ("places",),
+            }.get(words, ())  # fmt: skip
             assert (p.type is OUTPUT) == (written or p.name in also), (words, p.name)
 
 

@@ -12,13 +12,13 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
 
 from hsad.cli.shell.terminal import echo
 
-__all__ = ["answered_at_once", "keeps"]
+__all__ = ["answered_at_once", "keeps", "stops_softly"]
 
 #: Seconds that the running work has to end by itself.
 _PATIENCE = 1.5
@@ -50,6 +50,32 @@ def answered_at_once() -> Iterator[None]:
         signal.set_wakeup_fd(descriptor)
         signal.signal(signal.SIGINT, before if before is not None else signal.SIG_DFL)
         theirs.close()  # the thread sees the end
+
+
+@contextlib.contextmanager
+def stops_softly() -> Iterator[Callable[[], bool]]:
+    """Give a function that tells whether Ctrl-C or SIGTERM has come within the block, which ends the work by itself.
+
+    For work that has no end of its own, such as waiting for further lines. A second Ctrl-C ends the program at once.
+    """
+    asked = threading.Event()
+    if threading.current_thread() is not threading.main_thread():  # where no handler can be set
+        yield asked.is_set
+        return
+
+    def note(number: int, frame: FrameType | None) -> None:  # noqa: ARG001  the signature of handlers
+        if asked.is_set():
+            os._exit(_STATUS)
+        asked.set()
+
+    descriptor = signal.set_wakeup_fd(-1)  # the thread that waits there would end the program
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield asked.is_set
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler if handler is not None else signal.SIG_DFL)
+        signal.set_wakeup_fd(descriptor)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001  the signature of handlers

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import xarray as xr
     from numpy.typing import NDArray
 
-__all__ = ["ENVI_SUFFIXES", "Interleave", "check_envi", "map_info", "write_envi"]
+__all__ = ["ENVI_SUFFIXES", "Interleave", "check_envi", "envi_fields", "map_info", "write_envi"]
 
 Interleave = Literal["bil", "bip", "bsq"]
 
@@ -87,7 +87,7 @@ def write_envi(
     dtype = np.dtype(_WIDER.get(cube.dtype.name, cube.dtype.name))
     ignore = ignore_value(cube, dtype)
     say_what_is_left_out(cube, "an ENVI file")
-    fields = _header(cube, dtype, interleave, ignore, data)
+    fields = envi_fields(cube, dtype, interleave, ignore, data)
     height = block_rows(cube, memory)
     with staging(header) as folder:
         from spectral.io.envi import write_envi_header
@@ -192,9 +192,16 @@ def _esri_wkt(crs: Any) -> str:
         return str(crs.wkt)
 
 
-def _header(
+def envi_fields(
     cube: xr.DataArray, dtype: np.dtype[Any], interleave: str, ignore: float | None, target: Path
 ) -> dict[str, Any]:
+    """Return the fields of the header of a cube, for a data file `target` of this type and order.
+
+    Raises
+    ------
+    OutputError
+        When ENVI has no such type, or a header cannot express the grid.
+    """
     from spectral.io.envi import dtype_to_envi
 
     if dtype.char not in dtype_to_envi:

@@ -9,7 +9,15 @@ from hsad.readers.envi.header import Header, is_header
 from hsad.readers.envi.spectral import esri_header
 from hsad.readers.existing import refuse_pointer
 
-__all__ = ["ShortFileError", "esri_data", "find_data", "find_esri_header", "find_header", "is_container"]
+__all__ = [
+    "ShortFileError",
+    "esri_data",
+    "find_data",
+    "find_esri_header",
+    "find_header",
+    "growing_data",
+    "is_container",
+]
 
 _DATA_SUFFIXES = ("", ".img", ".dat", ".raw", ".bil", ".bip", ".bsq", ".bin", ".gz")
 # First bytes of container formats. A file that starts with them does not contain bare numbers.
@@ -134,6 +142,14 @@ def find_data(header: Header, size: int, named: Path | None = None) -> Path:
         f"{header.path}: no data file beside the ENVI header (looked for {stem.name} with "
         f"{', '.join(filter(None, _DATA_SUFFIXES))}, without a suffix, or with another one and {size} bytes)"
     )
+
+
+def growing_data(header: Path, named: Path | None = None) -> Path | None:
+    """Return the data file of a header while it still grows: the named file, or the first with a usual suffix."""
+    stem = header.with_suffix("")
+    candidates = [stem.with_name(stem.name + suffix) for suffix in _DATA_SUFFIXES]
+    candidates = [path for path in candidates if path != header] if named in (None, header) else [named]
+    return next((path for path in candidates if path.is_file() and not is_container(path)), None)
 
 
 def _usual(header: Header, size: int, named: Path | None) -> tuple[list[tuple[int, Path]], list[tuple[int, Path]]]:

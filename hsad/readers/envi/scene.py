@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import xarray as xr
     from numpy.typing import NDArray
 
-__all__ = ["accepted", "can_read", "name", "read"]
+__all__ = ["accepted", "can_read", "described", "name", "read"]
 
 name = "ENVI"
 accepted = ("partial",)
@@ -93,6 +93,33 @@ def read(path: Path, variable: str | None = None, *, partial: bool = False) -> x
     if excess > _UNREMARKABLE_EXCESS and not compressed:
         remarks.append(f"the data file is {excess} bytes longer than its header promises")
     return _of_numbers(path, data, header, layout, remarks)
+
+
+def described(header_path: Path) -> tuple[xr.DataArray, Layout, int | None]:
+    """Return what an ENVI header says of lines that come from elsewhere: a pipe, or a file that still grows.
+
+    Returns
+    -------
+    cube : (y, x, band) DataArray
+        The cube of the header, of which no number can be read.
+    layout : Layout
+        The layout of a file of such lines.
+    lines : int or None
+        The number of lines; None where the header has none, or 0. The cube and the layout have one line then.
+
+    Raises
+    ------
+    SceneError
+        When the header does not state a valid layout, or one whose lines do not follow each other: BSQ, or compressed.
+    """
+    remarks: list[str] = []
+    header = _image_header(header_path, remarks)
+    lines = header.whole("lines", 0) or None
+    layout = header_layout(replace(header, values={**header.values, "lines": str(lines or 1)}), remarks)
+    if layout.interleave == "bsq" or header.whole("file compression", 0):
+        stated = "compressed" if layout.interleave != "bsq" else "'interleave = bsq'"
+        raise SceneError(f"{header_path}: {stated}: lines that follow each other need bil or bip, not compressed")
+    return _of_numbers(header_path, header_path, header, layout, remarks), layout, lines
 
 
 def _image_header(header_path: Path, remarks: list[str]) -> Header:

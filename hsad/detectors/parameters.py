@@ -30,6 +30,8 @@ TAKEN = frozenset(
         *("decide", "rule", "false_objects", "per", "pfa", "fdr", "threshold", "clean_region", "min_pixels", "merge"),
         "degrees_of_freedom",
         *("library", "kinds", "at_once"),
+        *("first_lines", "forgetting", "clean_start", "refresh", "together"),
+        *("follow", "header", "wait", "places", "listed"),
     }
 )
 

@@ -20,9 +20,9 @@ class LineOptions:
 
     heading: ClassVar[str] = "Options of the lines"
 
-    start: int | None = option(
+    first_lines: int | None = option(
         None,
-        "lines that are learned from first and scored together; by default at least 32, and ten pixels for each band",
+        "number of first lines, which are learned from and scored together; by default at least 32, and ten pixels for each band",
         metavar="LINES",
     )
     forgetting: float | None = option(
@@ -31,7 +31,7 @@ class LineOptions:
         metavar="F",
     )
     clean_start: bool = option(
-        False, "rx: keep the background of the start instead of following the lines", metavar="FLAG"
+        False, "rx: keep the background of the first lines instead of following the lines", metavar="FLAG"
     )
     refresh: int = option(16, "rx: lines after which the covariance is factored again", metavar="LINES")
     together: int = option(
@@ -39,7 +39,7 @@ class LineOptions:
     )
 
     def __post_init__(self) -> None:
-        for name in ("start", "refresh", "together"):
+        for name in ("first_lines", "refresh", "together"):
             value = getattr(self, name)
             if value is not None and (not isinstance(value, int) or value < 1):
                 raise ParameterError(f"{name} must be a whole number of at least 1, not {value!r}")

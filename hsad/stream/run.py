@@ -81,18 +81,10 @@ class Streamed(Record):
     def sentence(self) -> str:
         """The outcome as one sentence, with what the number of places says and what it does not."""
         empty = f" ({self.empty_lines} without data)" if self.empty_lines else ""
-        listed = (
-            f"{self.listed:g} of 10,000 pixels exceeds"
-            if self.listed == 1
-            else f"{self.listed:g} of 10,000 pixels exceed"
-        )
-        places = (
-            f"{self.places} places; {listed} their limit whatever they are, so this is no count of what is unusual"
-            if self.places
-            else "no places"
-        )
+        places = f"{self.places} places" if self.places else "no places"
+        meaning = f"the limit lets {self.listed:g} of 10,000 pixels pass, unusual or not"
         kept = "" if self.state is None else f"; stopped, {self.state} keeps the rest: the same command goes on"
-        return f"{self.lines} lines{empty}, {places}{kept}"
+        return f"{self.lines} lines{empty}, {places}; {meaning}{kept}"
 
 
 def stream_to_file(
@@ -103,7 +95,7 @@ def stream_to_file(
     follow: bool = False,
     header: str | Path | None = None,
     wait: float = 30.0,
-    listed: float = 1.0,
+    listed: float = 10.0,
     places: str | Path | None = None,
     on_place: Callable[[dict[str, Any]], None] = lambda _: None,
     stopped: Stopped = lambda: False,
@@ -160,7 +152,8 @@ def stream_to_file(
     known, parameters = describe_detector(scan.detector)
     stated = {name: str(value) for name, value in sorted({**options, "method": known}.items())}
     asked = json.dumps([str(scene), follow, listed, stated, str(places)])
-    earlier, more = None, {}
+    earlier: tuple[LineScan, dict[str, Any]] | None = None
+    more: dict[str, Any] = {}
     if state.exists() and not restart:
         earlier = load_scan(state)
         if earlier[1].get("asked") != asked:
@@ -265,7 +258,8 @@ class _Work:
         trouble: BaseException | None = None
         try:
             for lines in feed.lines(self.scan.pushed, stopped):
-                self._take(self.scan.push(lines))
+                if len(lines):
+                    self._take(self.scan.push(lines))
                 self._keep()
             if feed.ended:
                 self._take(self.scan.finish())

@@ -54,7 +54,7 @@ class LineScan:
         As for `hsad.detect`; ``rx`` by default.
     bands, samples : int
         Numbers of bands and of pixels in a line.
-    start : int, optional
+    first_lines : int, optional
         Number of lines in the start. By default at least 32 lines, and at least ten pixels for each band; for a method
         that learns nothing, the side of its window.
     forgetting : float, optional
@@ -106,7 +106,7 @@ class LineScan:
         *,
         bands: int,
         samples: int,
-        start: int | None = None,
+        first_lines: int | None = None,
         forgetting: float | None = None,
         clean_start: bool = False,
         refresh: int = LineOptions.refresh,
@@ -118,27 +118,30 @@ class LineScan:
         for name, size in (("bands", bands), ("samples", samples)):
             if not isinstance(size, int | np.integer) or size < 1:
                 raise ParameterError(f"{name} must be a whole number of at least 1, not {size!r}")
-        options = LineOptions(start, forgetting, clean_start, refresh, together)
+        options = LineOptions(first_lines, forgetting, clean_start, refresh, together)
         stored = Stored.of(int(bands), int(samples), like)
         if background is None:
             detector = make_detector(method or DEFAULT_METHOD, pca=parameters.pop("pca", None), **parameters)
-            self._set_up(detector, options, stored, _start_of(detector, options, stored))
+            self._set_up(detector, options, stored, _first_lines(detector, options, stored))
             return
         learned = background if isinstance(background, Learned) else Learned.load(background)
         learned.check_fits(stored.bands, stored.columns.get("wavelength"))
-        for unused in (*parameters, *(name for name in ("start", "forgetting") if getattr(options, name) is not None)):
+        for unused in (
+            *parameters,
+            *(name for name in ("first_lines", "forgetting") if getattr(options, name) is not None),
+        ):
             raise ParameterError(f"{unused} is decided by the background: leave it out")
         self._set_up(learned.detector, dataclasses.replace(options, clean_start=True), stored, 0)
         self._know(learned)
 
-    def _set_up(self, detector: Detector, options: LineOptions, stored: Stored, start: int) -> None:
+    def _set_up(self, detector: Detector, options: LineOptions, stored: Stored, first_lines: int) -> None:
         if type(detector.unwrapped).adapt is not Detector.adapt:
             method, _ = describe_detector(detector)
             raise ParameterError(f"{method} looks at all of a scene before it scores: it cannot go line by line")
         self._follows = isinstance(detector, GlobalRX) and not options.clean_start
         if options.forgetting is not None and not self._follows:
             raise ParameterError("forgetting is for rx, which follows the lines: leave it out, or choose rx")
-        self.detector, self.options, self.stored, self.start = detector, options, stored, start
+        self.detector, self.options, self.stored, self.first_lines = detector, options, stored, first_lines
         self.learned: Learned | None = None
         self.pushed = self.scored = 0
         self._begun: list[NDArray[Any]] = []  # stored lines of the start
@@ -214,7 +217,7 @@ class LineScan:
         if self.learned is not None:
             return self._found(self._advance(array, first))
         self._begun.append(np.array(array))
-        return self._found(self._begin()) if self.pushed >= self.start else None
+        return self._found(self._begin()) if self.pushed >= self.first_lines else None
 
     def skip(self, lines: int = 1) -> NDArray[np.float32] | None:
         """Take note of lines that were lost; return what `push` returns for lines without data."""
@@ -246,7 +249,7 @@ class LineScan:
     def _begin(self) -> list[NDArray[np.float32]]:
         """Learn from the lines of the start, and return their scores, those that are complete."""
         lines = np.concatenate(self._begun)
-        self._know(learn(self.stored.cube(lines[: self.start]), self.detector, workers=1))
+        self._know(learn(self.stored.cube(lines[: self.first_lines]), self.detector, workers=1))
         self._begun = []
         return self._advance(lines, 0)
 
@@ -279,12 +282,14 @@ class LineScan:
         if self._running is not None:
             return self._running.follow(spectra, valid)
         self._running = self._running_of(self.learned)
-        begun = self._running.begin(spectra[: self.start], valid[: self.start])
-        return np.concatenate([begun, self._running.follow(spectra[self.start :], valid[self.start :])])
+        begun = self._running.begin(spectra[: self.first_lines], valid[: self.first_lines])
+        return np.concatenate([begun, self._running.follow(spectra[self.first_lines :], valid[self.first_lines :])])
 
     def _running_of(self, learned: Any) -> RunningGaussian:
         assert isinstance(self.detector, GlobalRX)  # noqa: S101  nothing else follows the lines
-        return RunningGaussian(self.detector, learned.background, self._forgetting, self.options.refresh, self.start)
+        return RunningGaussian(
+            self.detector, learned.background, self._forgetting, self.options.refresh, self.first_lines
+        )
 
     def _scores_until(self, stop: int) -> list[NDArray[np.float32]]:
         """Return the scores of the lines up to `stop` that have none yet, and drop lines that no score needs."""
@@ -351,11 +356,11 @@ def _learns(detector: Detector) -> bool:
     return False
 
 
-def _start_of(detector: Detector, options: LineOptions, stored: Stored) -> int:
+def _first_lines(detector: Detector, options: LineOptions, stored: Stored) -> int:
     """Return the number of lines in the start."""
     wanted = 1
-    if options.start is not None:
-        wanted = options.start
+    if options.first_lines is not None:
+        wanted = options.first_lines
     elif _learns(detector):
         wanted = max(_LEAST_START, -(-_PIXELS_FOR_A_BAND * stored.bands // stored.samples))
     return max(wanted, detector.smallest_side)

@@ -50,7 +50,7 @@ def save_scan(scan: LineScan, path: str | Path, more: Mapping[str, Any] | None =
         "format": _FORMAT,
         "method": method,
         "parameters": parameters,
-        "start": scan.start,
+        "first_lines": scan.first_lines,
         "options": dataclasses.asdict(scan.options),
         "stored": pack(dataclasses.asdict(scan.stored), "stored", arrays),
         "state": pack(scan.state(), "state", arrays),
@@ -85,8 +85,8 @@ def load_scan(path: str | Path) -> tuple[LineScan, dict[str, Any]]:
             }
             learned = Learned.unpacked(header["learned"], of_learned, path)
         state = unpack(header["state"], arrays, find_loaded)
-        options = LineOptions(**{**header["options"], "start": header["start"] or None})
-        given = learned if learned is not None and not header["start"] else None
+        options = LineOptions(**{**header["options"], "first_lines": header["first_lines"] or None})
+        given = learned if learned is not None and not header["first_lines"] else None
         if given is not None:
             options = dataclasses.replace(options, clean_start=False)
         scan = LineScan(

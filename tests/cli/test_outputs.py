@@ -83,8 +83,11 @@ def test_every_command_that_may_overwrite_says_what_it_writes():
         for p in params:
             written = p.name in {"output", "plot", "save_background", "p_values", "log", "into", "calibrate"}
             also = {
-                "review": ("anomalies",), "find": ("scores", "raster"), "limits": ("raster",), "stream": ("places",),
-            }.get(words, ())  # fmt: skip
+                "review": ("anomalies",),
+                "find": ("scores", "raster"),
+                "limits": ("raster",),
+                "stream": ("places",),
+            }.get(words, ())
             assert (p.type is OUTPUT) == (written or p.name in also), (words, p.name)
 
 

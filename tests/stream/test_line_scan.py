@@ -66,14 +66,14 @@ def naive_running(lines, start, forgetting, refresh, trim=0.0):
 @pytest.mark.parametrize(("forgetting", "refresh"), [(1.0, 1), (0.97, 5)])
 def test_running_rx_is_the_weighted_mean_and_covariance_of_the_lines_before(forgetting, refresh):
     lines = made_lines()
-    found = scores_of(lines, "rx", start=20, forgetting=forgetting, refresh=refresh)
+    found = scores_of(lines, "rx", first_lines=20, forgetting=forgetting, refresh=refresh)
     expected = naive_running(lines, 20, forgetting, refresh)
     np.testing.assert_allclose(found, expected.astype(np.float32), rtol=3e-7)
 
 
 def test_moments_that_follow_the_lines_agree_with_the_formula_to_nine_digits():
     lines = made_lines()[:, :, :5] + 1000  # far from zero, where sums of squares would cancel
-    scan = hsad.LineScan("rx", bands=5, samples=SAMPLES, start=20, forgetting=0.9, refresh=1)
+    scan = hsad.LineScan("rx", bands=5, samples=SAMPLES, first_lines=20, forgetting=0.9, refresh=1)
     scan.push(lines)
     state = scan.state()["running"]
     valid = np.isfinite(lines).all(axis=2)
@@ -90,11 +90,11 @@ def test_moments_that_follow_the_lines_agree_with_the_formula_to_nine_digits():
 def test_trimmed_running_rx_leaves_out_what_exceeds_the_quantile_of_the_last_scores():
     lines = made_lines()
     lines[30:34, 10:12] += 40
-    whole = scores_of(lines, "rx", start=20, forgetting=1.0, refresh=4)
-    found = scores_of(lines, "rx", start=20, forgetting=1.0, refresh=4, trim=0.05)[20:]
+    whole = scores_of(lines, "rx", first_lines=20, forgetting=1.0, refresh=4)
+    found = scores_of(lines, "rx", first_lines=20, forgetting=1.0, refresh=4, trim=0.05)[20:]
     # The start is a batch result: its trimming is iterated, and it is compared with that.
     start = hsad.detect(lines[:20], "rx", trim=0.05)
-    scan = hsad.LineScan("rx", bands=BANDS, samples=SAMPLES, start=20, trim=0.05)
+    scan = hsad.LineScan("rx", bands=BANDS, samples=SAMPLES, first_lines=20, trim=0.05)
     np.testing.assert_array_equal(scan.push(lines[:20]), start)
     assert np.nanmedian(found[14:]) > np.nanmedian(whole[34:])
     assert np.nanmedian(found[-5:]) == pytest.approx(BANDS, rel=0.3)
@@ -102,7 +102,7 @@ def test_trimmed_running_rx_leaves_out_what_exceeds_the_quantile_of_the_last_sco
 
 def test_trimming_follows_its_formula_where_the_start_needs_none():
     lines = made_lines()
-    found = scores_of(lines, "rx", start=20, forgetting=0.98, refresh=4, trim=0.001)
+    found = scores_of(lines, "rx", first_lines=20, forgetting=0.98, refresh=4, trim=0.001)
     # In 720 pixels no whole pixel is 0.1 %: the start is that of plain rx, and the limit its largest score.
     expected = naive_running(lines, 20, 0.98, 4, trim=0.001)
     np.testing.assert_allclose(found, expected.astype(np.float32), rtol=3e-7)
@@ -129,7 +129,7 @@ def test_windows_give_what_the_batch_gives_for_the_lines_seen(method, parameters
 
 def test_delay_counts_the_lines_until_a_score():
     scan = hsad.LineScan("lrx", bands=BANDS, samples=SAMPLES, outer=9, inner=3, together=3)
-    assert (scan.delay, scan.start) == (6, 9)
+    assert (scan.delay, scan.first_lines) == (6, 9)
     for line in made_lines():
         scan.push(line)
         assert scan.pushed < 9 or scan.pushed - scan.scored <= 4 + 2
@@ -156,10 +156,10 @@ def test_a_clean_start_gives_what_the_background_of_the_first_lines_gives(method
     lines = made_lines()
     background = hsad.learn(lines[:40], method, **parameters)
     expected = hsad.score(lines, background)
-    np.testing.assert_array_equal(scores_of(lines, method, start=40, clean_start=True, **parameters), expected)
+    np.testing.assert_array_equal(scores_of(lines, method, first_lines=40, clean_start=True, **parameters), expected)
     carried = hsad.LineScan(bands=BANDS, samples=SAMPLES, background=background)
     np.testing.assert_array_equal(scores_of(lines, None, scan=carried), expected)
-    assert carried.start == 0
+    assert carried.first_lines == 0
 
 
 def test_a_lost_line_is_a_line_without_scores():
@@ -202,12 +202,12 @@ def test_what_cannot_go_line_by_line_is_refused_in_one_sentence():
     with pytest.raises(ParameterError, match="samples must be a whole number of at least 1, not 0"):
         hsad.LineScan("rx", bands=3, samples=0)
     with pytest.raises(ParameterError, match="ledoit-wolf needs every line again"):
-        hsad.LineScan("rx", covariance="ledoit-wolf", start=20, **size).push(made_lines())
+        hsad.LineScan("rx", covariance="ledoit-wolf", first_lines=20, **size).push(made_lines())
     with pytest.raises(DataError, match="a window of 15 pixels is larger than the scene of 9 x 36"):
         scores_of(made_lines()[:9], "lrx")
     background = hsad.learn(made_lines(), "rx")
-    with pytest.raises(ParameterError, match="start is decided by the background"):
-        hsad.LineScan(background=background, start=20, **size)
+    with pytest.raises(ParameterError, match="first_lines is decided by the background"):
+        hsad.LineScan(background=background, first_lines=20, **size)
     with pytest.raises(ParameterError, match="learned on 8 bands, the scene has 9"):
         hsad.LineScan(background=background, bands=9, samples=SAMPLES)
 

@@ -58,10 +58,10 @@ class _StreamCommand(DetectCommand):
 @click.option("--places", type=OUTPUT, metavar="FILE", help="Write places to this file instead of printing them.")
 @click.option(
     "--listed",
-    default=1.0,
+    default=10.0,
     show_default=True,
     metavar="N",
-    help="Of 10,000 pixels the number that places may hold, false ones included.",
+    help="Of 10,000 pixels the number whose scores exceed the limit of places, unusual or not.",
 )
 @with_options(LineOptions)
 @overwrite_option

@@ -46,7 +46,10 @@ class Feed(Protocol):
     def cube(self) -> xr.DataArray: ...  # noqa: D102  described above
 
     def lines(self, first: int, stopped: Stopped) -> Iterator[NDArray[Any]]:
-        """Yield stored lines ``(n, samples, bands)`` from a line on, as they come, until the end or until `stopped`."""
+        """Yield stored lines ``(n, samples, bands)`` from a line on, as they come, until the end or until `stopped`.
+
+        While no line comes, n is 0 now and then, so that the caller can write what it has.
+        """
         ...
 
     @property
@@ -76,6 +79,10 @@ class RawLines:
     def size(self) -> int:
         """Bytes of a line."""
         return self.layout.frames[0]
+
+    def none(self) -> NDArray[Any]:
+        """Return no line, ``(0, samples, bands)``."""
+        return np.empty((0, *self.layout.shape[1:]), self.layout.dtype.newbyteorder("="))
 
     def decoded(self, content: bytes | bytearray | memoryview) -> NDArray[Any]:
         """Return the whole lines in some bytes, ``(n, samples, bands)``, in native byte order."""

@@ -115,6 +115,7 @@ class GrowingFile:
                         "as the end"
                     )
                 return
+            yield self._raw.none()
             time.sleep(_LOOK)
 
     def _read(self, done: int, most: int) -> bytes:

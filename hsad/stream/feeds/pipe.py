@@ -55,6 +55,7 @@ class Pipe:
         rest, skipped, done = b"", self._raw.layout.offset, first
         while not stopped():
             if not self._is_ready():
+                yield self._raw.none()
                 continue
             content = os.read(self._descriptor, most * size)
             if not content:

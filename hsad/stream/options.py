@@ -22,7 +22,8 @@ class LineOptions:
 
     first_lines: int | None = option(
         None,
-        "number of first lines, which are learned from and scored together; by default at least 32, and ten pixels for each band",
+        "number of first lines, which are learned from and scored together; by default at least 32, and enough for ten "
+        "pixels a band",
         metavar="LINES",
     )
     forgetting: float | None = option(

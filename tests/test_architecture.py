@@ -67,7 +67,10 @@ ROOMS = {
         "files", "gdal", "errors",
     },
     "explanation.sentence": set(),
-    "stream": {"detection", "job", "engine", "detectors", "kernels", "products", "readers", "scene", "files", "errors"},
+    "stream": {
+        "detection", "job", "engine", "detectors", "kernels", "products", "readers", "scene", "files", "record",
+        "errors",
+    },
     "siblings": {
         "anomalies", "explanation.names", "job", "engine", "detectors", "kernels", "readers", "synthetic", "scene",
         "files", "record", "errors",

@@ -5,12 +5,14 @@
 ``compilation``: every kernel compiled. ``reading``: the speed of reading windows of files.
 ``accuracy``, with ``known``, ``suite`` and ``figures``: the objects that detectors find on scenes with known truth.
 ``siblings``: the lists of everything that is like a found object, and names from a spectral library.
+``lines``: line by line, beside the published algorithm of ERX.
 ``calibration``: the tables of the thresholds. ``large_scenes``, with ``scene_files``: time and memory of large runs.
 """
 
 from hsad.bench.accuracy import Accuracy, run_accuracy, run_suite
 from hsad.bench.calibration import Calibration, run_calibration
 from hsad.bench.large_scenes import LargeScenes, run_large
+from hsad.bench.lines import LineRates, run_lines
 from hsad.bench.page import check_page, keep, put_into
 from hsad.bench.reading import Reading, run_reading
 from hsad.bench.regression import Comparison, compare_reports
@@ -23,6 +25,7 @@ __all__ = [
     "Calibration",
     "Comparison",
     "LargeScenes",
+    "LineRates",
     "NamingAccuracy",
     "Reading",
     "Report",
@@ -36,6 +39,7 @@ __all__ = [
     "run_bench",
     "run_calibration",
     "run_large",
+    "run_lines",
     "run_names",
     "run_reading",
     "run_siblings",

@@ -219,6 +219,14 @@ class Detector(ABC):
             learned = hints_of(type(self).learn).get("return", Any)
         check_value(background, learned, self._sizes(bands), name)
 
+    def check_scene(self, background: Any, shape: tuple[int, int, int]) -> None:  # noqa: B027  most fit every scene
+        """Refuse a scene ``(rows, cols, bands)`` that a background does not fit; called before it is scored.
+
+        Raises
+        ------
+        ParameterError
+        """
+
     def _sizes(self, bands: int) -> dict[str, int]:
         """Return the sizes of arrays of a background that follow from the parameters, and the number of bands."""
         return {"bands": bands}

@@ -13,6 +13,7 @@ from hsad.detectors.account import Reason
 from hsad.detectors.base import Background, Detector, Scan
 from hsad.detectors.block import Block
 from hsad.detectors.checks import above, at_least
+from hsad.detectors.columns import ByColumns, columns_parameter, learned_by_columns
 from hsad.detectors.described import for_users
 from hsad.detectors.parameters import parameter
 from hsad.detectors.probe import require_valid
@@ -106,9 +107,12 @@ class GlobalRX(Detector):
         "share of the highest scores left out of the statistics, iterated",
         check=at_least(0, below=1),
     )
+    columns: int = columns_parameter()
 
-    def learn(self, scan: Scan) -> Gaussian:
-        """Return mean and covariance after one pass, or after a few for trimming or Ledoit-Wolf."""
+    def learn(self, scan: Scan) -> Gaussian | ByColumns:
+        """Return mean and covariance after one pass, or after a few for trimming, Ledoit-Wolf or groups of columns."""
+        if self.columns:
+            return learned_by_columns(replace(self, columns=0), scan, self.columns)
         moments = require_valid(scan(_moments))
         gaussian = self._gaussian(scan, moments, None)
         if self.trim > 0:
@@ -122,14 +126,29 @@ class GlobalRX(Detector):
             )
         return gaussian
 
-    def score(self, block: Block, background: Gaussian) -> NDArray[np.float64]:
+    def check_scene(self, background: Any, shape: tuple[int, int, int]) -> None:
+        """Refuse a scene of another width than the responses of its columns were learned on."""
+        if isinstance(background, ByColumns):
+            background.refuse_width(shape[1])
+
+    def check_background(self, background: Background | None, bands: int, name: str = "background") -> None:
+        """Refuse a background that cannot come from `learn`, see `Detector.check_background`."""
+        super().check_background(background, bands, name)
+        if isinstance(background, ByColumns):
+            replace(self, columns=0).check_background(background.inner, bands, f"{name}.inner")
+
+    def score(self, block: Block, background: Any) -> NDArray[np.float64]:
         """Return the squared distances of the block's core."""
+        if isinstance(background, ByColumns):
+            return replace(self, columns=0).score(background.even(block), background.inner)
         return block.spread(background.distance(block.pieces()))
 
-    def account(self, block: Block, background: Gaussian) -> Reason:
+    def account(self, block: Block, background: Any) -> Reason:
         """Return the account ``z · C⁻¹z`` with z = x − μ, which sums to the squared distance."""
+        if isinstance(background, ByColumns):
+            return replace(self, columns=0).account(background.even(block), background.inner)
         score = float(self.score(block, background)[0, 0])
-        reason = background.reason(block.pixel).summing_to(score)
+        reason: Reason = background.reason(block.pixel).summing_to(score)
         average = ""
         if self.covariance == "pinv" and not self.trim:
             average = f", {background.rank} on average over the scene"

@@ -106,6 +106,10 @@ class OnComponents(Detector):
         if isinstance(background, Components):
             self.detector.check_background(background.inner, self.pca, f"{name}.inner")
 
+    def check_scene(self, background: Any, shape: tuple[int, int, int]) -> None:
+        """Refuse a scene that the detector's background does not fit."""
+        self.detector.check_scene(background.inner, (*shape[:2], self.pca))
+
     def _sizes(self, bands: int) -> dict[str, int]:
         return {"bands": bands, "components": self.pca}
 

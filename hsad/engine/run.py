@@ -187,8 +187,11 @@ class Engine:
             When the scene is smaller than the detector's window.
         TileError
             With a journal: after all other tiles, when tiles failed twice. Without one, the first error ends the run.
+        ParameterError
+            When the background does not fit the scene.
         """
         check_side(source, detector)
+        detector.check_scene(background, source.shape)
         # Scenes for learning that could only be read whole stay in memory until the run ends.
         budget = self._budget([source, *(known for known, _ in self._caches if known is not source)], detector)
         planned = self._plan(source, detector.leaf, detector.halo, detector.footprint, budget)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import xarray as xr
 
+from hsad.detectors.base import Detector
 from hsad.detectors.change.base import ChangeDetector
 from hsad.detectors.targets.base import TargetDetector
 from hsad.engine.memory import memory_bytes
@@ -17,7 +19,7 @@ from hsad.engine.run import Engine
 from hsad.engine.runners.cluster import Cluster
 from hsad.engine.runners.connection import active_client, is_in_worker
 from hsad.engine.runners.local import Memory, Runner, Threads
-from hsad.errors import DataError, ParameterError, TileError
+from hsad.errors import DataError, ParameterError, SceneWarning, TileError
 from hsad.job.given import as_cube, is_array
 from hsad.job.identity import Input
 from hsad.job.job import Job
@@ -79,6 +81,7 @@ def _prepare(cube: Any, request: Request) -> Job:
         detector = with_targets(detector, places, (window[0].start, window[1].start))
     if isinstance(detector, ChangeDetector) and "date" in opened.coords:
         detector = detector.with_dates(int((opened.coords["date"].values[source.bands] == 0).sum()))
+    _warn_of_columns(detector, opened)
     scene = Input.of(opened, source)
     runner = _runner(run)
     if not isinstance(runner, Cluster):
@@ -101,6 +104,22 @@ def _prepare(cube: Any, request: Request) -> Job:
         ),
         beside=tuple(_files_beside(request)),
     )
+
+
+def _warn_of_columns(detector: Detector, cube: xr.DataArray) -> None:
+    """Warn if statistics by column are asked for on a map: its columns need not be those of the detector.
+
+    Warns
+    -----
+    SceneWarning
+    """
+    if getattr(detector.unwrapped, "columns", 0) and geo_grid(cube).transform is not None:
+        warnings.warn(
+            "columns: the scene lies on a map grid; its columns are those of the sensor only if it was never rectified "
+            "nor turned",
+            SceneWarning,
+            stacklevel=4,
+        )
 
 
 def _references(cube: Any, request: Request) -> list[xr.DataArray]:

@@ -138,9 +138,9 @@ class LineScan:
         if type(detector.unwrapped).adapt is not Detector.adapt:
             method, _ = describe_detector(detector)
             raise ParameterError(f"{method} looks at all of a scene before it scores: it cannot go line by line")
-        self._follows = isinstance(detector, GlobalRX) and not options.clean_start
+        self._follows = isinstance(detector, GlobalRX) and not options.clean_start and not detector.columns
         if options.forgetting is not None and not self._follows:
-            raise ParameterError("forgetting is for rx, which follows the lines: leave it out, or choose rx")
+            raise ParameterError("forgetting is for rx without columns, which follows the lines: leave it out")
         self.detector, self.options, self.stored, self.first_lines = detector, options, stored, first_lines
         self.learned: Learned | None = None
         self.pushed = self.scored = 0

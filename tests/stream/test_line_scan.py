@@ -193,7 +193,7 @@ def test_a_line_of_another_width_is_refused_and_the_scan_goes_on():
 
 def test_what_cannot_go_line_by_line_is_refused_in_one_sentence():
     size = {"bands": BANDS, "samples": SAMPLES}
-    with pytest.raises(ParameterError, match="forgetting is for rx"):
+    with pytest.raises(ParameterError, match="forgetting is for rx without columns"):
         hsad.LineScan("lrx", forgetting=0.9, **size)
     with pytest.raises(ParameterError, match="two ways to treat later lines"):
         hsad.LineScan("rx", forgetting=0.9, clean_start=True, **size)

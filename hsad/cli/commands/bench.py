@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         Calibration,
         Comparison,
         LargeScenes,
+        LineRates,
         NamingAccuracy,
         Reading,
         Report,
@@ -38,6 +39,7 @@ def _option(section: str, *names: str, **keywords: Any) -> Callable[[Callable[..
 _SPEED = "Speed"
 _READING = "Reading of files"
 _ACCURACY = "Accuracy"
+_LINES = "Line by line"
 _THRESHOLDS = "Thresholds"
 _LARGE = "Large scenes"
 
@@ -100,6 +102,13 @@ _LARGE = "Large scenes"
     help="Number from which implants are drawn, also for --calibrate; with --siblings the first seed.",
 )
 @_option(
+    _LINES,
+    "--stream",
+    "line_by_line",
+    is_flag=True,
+    help="Measure lines per second and AUCs beside the published algorithm of ERX; --data adds scenes.",
+)
+@_option(
     _THRESHOLDS,
     "--calibrate",
     type=OUTPUT,
@@ -126,6 +135,7 @@ def bench(
     suite: bool,
     siblings: bool,
     naming: bool,
+    line_by_line: bool,
     calibrate: str | None,
     large: tuple[str, ...],
     data: str | None,
@@ -136,11 +146,12 @@ def bench(
 ) -> None:
     """Measure how fast and how accurate hsad is.
 
-    It measures speed unless --io, --accuracy, --calibrate or --large asks for something else. --io and some rows of
-    speed write temporary files of 0.4 GB, and --large up to 20 GB (TMPDIR). --compare ends with status 1 if a row
+    It measures speed unless --io, --accuracy, --stream, --calibrate or --large asks for something else. --io and some
+    rows of speed write temporary files of 0.4 GB, and --large up to 20 GB (TMPDIR). --compare ends with status 1 if a row
     became slower by more than its runs differ among themselves.
     """
-    chosen = [name for name, value in _benches(compare, reading, accuracy, calibrate, large).items() if value]
+    asked = _benches(compare, reading, accuracy, line_by_line, calibrate, large)
+    chosen = [name for name, value in asked.items() if value]
     if len(chosen) > 1:
         raise ParameterError(f"{' and '.join(chosen)} exclude each other: choose one")
     kind = chosen[0] if chosen else "speed"
@@ -150,13 +161,17 @@ def bench(
     if compare is not None:
         _compare(*compare, as_json=as_json)
         return
-    report: Report | Accuracy | NamingAccuracy | SiblingAccuracy | Reading | Calibration | LargeScenes
+    report: Report | Accuracy | NamingAccuracy | SiblingAccuracy | Reading | Calibration | LargeScenes | LineRates
     if reading:
         from hsad.bench import run_reading
 
         report = _put(into, "layout", lambda: run_reading(quick=quick, only=only, progress=progress()))
     elif accuracy:
         report = _names(data, seeds, draw) if naming else _accuracy(suite, siblings, into, data, only, seeds, draw)
+    elif line_by_line:
+        from hsad.bench import run_lines
+
+        report = run_lines(Path(data) if data else None, draw=draw, progress=progress())
     elif calibrate is not None:
         report = _calibration(calibrate, data, only, draw)
     elif large:
@@ -172,18 +187,25 @@ _TAKES = {
     "--compare": (),
     "--io": ("--quick", "--only", "--into"),
     "--accuracy": ("--only", "--into", "--suite", "--siblings", "--names"),
+    "--stream": (),
     "--calibrate": ("--only",),
     "--large": ("--quick", "--only"),
 }
 
 
 def _benches(
-    compare: tuple[str, str] | None, reading: bool, accuracy: bool, calibrate: str | None, large: tuple[str, ...]
+    compare: tuple[str, str] | None,
+    reading: bool,
+    accuracy: bool,
+    line_by_line: bool,
+    calibrate: str | None,
+    large: tuple[str, ...],
 ) -> dict[str, bool]:
     return {
         "--compare": compare is not None,
         "--io": reading,
         "--accuracy": accuracy,
+        "--stream": line_by_line,
         "--calibrate": calibrate is not None,
         "--large": bool(large),
     }
@@ -198,7 +220,15 @@ def _refuse_others(kind: str, given: list[str]) -> None:
 
 
 def _show(
-    report: Report | Accuracy | NamingAccuracy | SiblingAccuracy | Reading | Comparison | Calibration | LargeScenes,
+    report: Report
+    | Accuracy
+    | NamingAccuracy
+    | SiblingAccuracy
+    | Reading
+    | Comparison
+    | Calibration
+    | LargeScenes
+    | LineRates,
     *,
     as_json: bool,
 ) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hsad.detectors.base import Scan
+from hsad.detectors.account import Reason
+from hsad.detectors.base import Background, Scan
+from hsad.detectors.block import Block
 from hsad.detectors.checks import above
+from hsad.detectors.columns import ByColumns, columns_parameter, learned_by_columns
 from hsad.detectors.described import for_users
 from hsad.detectors.moments import moments_of
 from hsad.detectors.parameters import parameter
@@ -88,9 +91,10 @@ class _Whitened(TargetDetector):
     centred: ClassVar[bool] = True
 
     ridge: float = parameter(0.1, "eigenvalues below this share of their median are raised to it", check=above(0))
+    columns: int = columns_parameter()
 
-    def learn(self, scan: Scan) -> WhitenedTargets:
-        """Return the targets, and mean and covariance after one pass.
+    def learn(self, scan: Scan) -> WhitenedTargets | ByColumns:
+        """Return the targets, and mean and covariance after one pass, or after two for groups of columns.
 
         Raises
         ------
@@ -99,6 +103,8 @@ class _Whitened(TargetDetector):
         ParameterError
             When a target equals the mean of the scene.
         """
+        if self.columns:
+            return learned_by_columns(replace(self, columns=0), scan, self.columns)
         moments: Moments = require_valid(scan(moments_of))
         targets = self.spectra(len(moments.mean))
         covariance, origin = moments.covariance, moments.mean
@@ -109,6 +115,29 @@ class _Whitened(TargetDetector):
         learned = WhitenedTargets(targets, origin, whitener(raised(covariance, self.ridge)), moments.count)
         refuse_origin(self, np.linalg.norm(learned.white, axis=1), origin @ learned.whitening)
         return learned
+
+    def check_scene(self, background: Any, shape: tuple[int, int, int]) -> None:
+        """Refuse a scene of another width than the responses of its columns were learned on."""
+        if isinstance(background, ByColumns):
+            background.refuse_width(shape[1])
+
+    def check_background(self, background: Background | None, bands: int, name: str = "background") -> None:
+        """Refuse a background that cannot come from `learn`, see `Detector.check_background`."""
+        super().check_background(background, bands, name)
+        if isinstance(background, ByColumns):
+            replace(self, columns=0).check_background(background.inner, bands, f"{name}.inner")
+
+    def score(self, block: Block, background: Any) -> NDArray[np.float64]:
+        """Return the scores of the block's core, each for the target that the pixel is most like."""
+        if isinstance(background, ByColumns):
+            return super().score(background.even(block), background.inner)
+        return super().score(block, background)
+
+    def account(self, block: Block, background: Any) -> Reason:
+        """Return what of the score comes from each band; with groups of columns, of the spectrum that they even."""
+        if isinstance(background, ByColumns):
+            return super().account(background.even(block), background.inner)
+        return super().account(block, background)
 
     def _slopes(self, background: WhitenedTargets) -> NDArray[np.float64]:
         """Return ``C⁻¹(t - origin)``, one target a row."""

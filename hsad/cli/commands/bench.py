@@ -147,8 +147,8 @@ def bench(
     """Measure how fast and how accurate hsad is.
 
     It measures speed unless --io, --accuracy, --stream, --calibrate or --large asks for something else. --io and some
-    rows of speed write temporary files of 0.4 GB, and --large up to 20 GB (TMPDIR). --compare ends with status 1 if a row
-    became slower by more than its runs differ among themselves.
+    rows of speed write temporary files of 0.4 GB, and --large up to 20 GB (TMPDIR). --compare ends with status 1 if a
+    row became slower by more than its runs differ among themselves.
     """
     asked = _benches(compare, reading, accuracy, line_by_line, calibrate, large)
     chosen = [name for name, value in asked.items() if value]

@@ -5,20 +5,20 @@
 ``compilation``: every kernel compiled. ``reading``: the speed of reading windows of files.
 ``accuracy``, with ``known``, ``suite`` and ``figures``: the objects that detectors find on scenes with known truth.
 ``siblings``: the lists of everything that is like a found object, and names from a spectral library.
-``lines``: line by line, beside the published algorithm of ERX.
+``streams``: line by line, beside the published algorithm of ERX.
 ``calibration``: the tables of the thresholds. ``large_scenes``, with ``scene_files``: time and memory of large runs.
 """
 
 from hsad.bench.accuracy import Accuracy, run_accuracy, run_suite
 from hsad.bench.calibration import Calibration, run_calibration
 from hsad.bench.large_scenes import LargeScenes, run_large
-from hsad.bench.lines import LineRates, run_lines
 from hsad.bench.page import check_page, keep, put_into
 from hsad.bench.reading import Reading, run_reading
 from hsad.bench.regression import Comparison, compare_reports
 from hsad.bench.run import Report, Row, run_bench
 from hsad.bench.siblings.measure import SiblingAccuracy, run_siblings
 from hsad.bench.siblings.naming import NamingAccuracy, run_names
+from hsad.bench.streams.measure import LineRates, run_lines
 
 __all__ = [
     "Accuracy",

@@ -1,0 +1,1 @@
+"""Line by line, beside the published algorithm of ERX."""

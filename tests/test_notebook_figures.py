@@ -14,6 +14,7 @@ from notebook_runs import code_cells, differences, printed, run
 import hsad
 import hsad.plot
 import hsad.synthetic
+from hsad import manual
 
 NOTEBOOKS = sorted((Path(__file__).resolve().parents[1] / "notebooks").glob("*.ipynb"))
 #: Public names that are not names of `hsad` itself.
@@ -65,6 +66,12 @@ def test_a_notebook_begins_with_a_question_ends_with_an_answer_and_shows_a_pictu
     outputs = [output for cell in code_cells(book) for output in cell.outputs]
     assert any("image/png" in output.get("data", {}) for output in outputs)
     assert path.stat().st_size < 500_000
+
+
+@of_each
+def test_the_pages_of_the_manual_that_a_notebook_names_exist(path):
+    for topic in re.findall(r"hsad help ([a-z-]+)", path.read_text(encoding="utf-8")):
+        assert topic in manual.topics(), topic
 
 
 @of_each

@@ -109,11 +109,6 @@ def test_both_glossaries_have_the_same_pairs_of_words():
         assert len(set(entries)) == len(entries), "a word has two entries"
 
 
-def test_the_first_line_of_the_readme_leads_to_the_japanese_one():
-    first = (ROOT / "README.md").read_text("utf-8").splitlines()[0]
-    assert re.search(r"\]\(([^)]+)\)", first)[1] == "hsad/manual/ja/README.md"
-
-
 def test_short_words_of_a_table_stay_whole_in_the_terminal():
     assert "\nプロダクト  EnMAP" in rendered("ja/README")
 

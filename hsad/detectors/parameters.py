@@ -29,7 +29,7 @@ TAKEN = frozenset(
         *("restart", "log", "json", "as_json", "open", "open_it", "quiet", "debug", "help", "help_all"),
         *("decide", "rule", "false_objects", "per", "pfa", "fdr", "threshold", "clean_region", "min_pixels", "merge"),
         "degrees_of_freedom",
-        *("library", "kinds", "at_once"),
+        *("library", "kinds", "at_once", "over_all"),
         *("first_lines", "forgetting", "clean_start", "refresh", "together"),
         *("follow", "header", "wait", "places", "listed"),
     }

@@ -287,3 +287,17 @@ def test_each_run_says_what_is_new_since_the_last_one(tmp_path, hsad_run):
     (out / "index.html").write_bytes(before)
     last, _ = surveyed()
     assert last.startswith("new since the last run: 1 scene with")
+
+
+def test_calls_that_share_a_folder_leave_what_is_over_all_to_the_last_one(tmp_path):
+    scenes = [
+        write_envi(hsad.make_scene(rows=80, cols=90, bands=12, seed=seed).cube, tmp_path / f"{seed}.hdr")
+        for seed in (1, 2)
+    ]
+    for scene in scenes:
+        (one,) = hsad.survey([scene], tmp_path / "out", "rx", at_once=1, over_all=False)
+        assert one["state"] == "done"
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"1", "2"}
+    found = hsad.survey(scenes, tmp_path / "out", "rx", at_once=1)
+    assert [one["state"] for one in found] == ["there already"] * 2
+    assert (tmp_path / "out" / "index.html").is_file()

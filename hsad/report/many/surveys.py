@@ -56,6 +56,7 @@ def survey(
     library: str | Path | None = None,
     kinds: int = KINDS,
     at_once: int | None = None,
+    over_all: bool = True,
     **options: Any,
 ) -> dict[str, Any] | list[dict[str, Any]]:
     """Look for anomalies in a scene or in many: scores, ranked anomalies, a report and a quicklook.
@@ -81,6 +82,9 @@ def survey(
     at_once : int, optional
         Number of scenes that are surveyed at the same time, each in a process. By default as many as there are
         processors, and 2 GB of memory for each.
+    over_all : bool
+        Whether the list and the page over all scenes of the folder are written. False leaves them to a later call, for
+        many calls that share a folder: each would read all lists that are there.
 
     Returns
     -------
@@ -124,6 +128,7 @@ def survey(
         library=library,
         kinds=kinds,
         many=ManyOptions(at_once),
+        over_all=over_all,
         **options,
     )
     return SurveyResults(
@@ -149,6 +154,7 @@ def survey_many(
     library: str | Path | None = None,
     kinds: int = KINDS,
     many: ManyOptions | None = None,
+    over_all: bool = True,
     tell: Callable[[BaseException], str] = str,
     announce: Callable[[str], None] | None = None,
     **options: Any,
@@ -161,6 +167,8 @@ def survey_many(
     folder, method, overwrite, restart, decide, library, kinds, **options
         As for `survey`.
     many : ManyOptions, optional
+    over_all : bool
+        As for `survey`.
     tell : callable
         Returns the line of an error for the page.
     announce : callable, optional
@@ -199,6 +207,8 @@ def survey_many(
         outcome = replace(done, result={**done.result, **_paths(target / done.name)}) if done.result else done
         outcomes.append(outcome)
         yield outcome
+    if not over_all:
+        return
     sentence = gather(target, {one.name: tell(one.error) for one in outcomes if one.error is not None})
     if announce is not None and sentence:
         announce(sentence)

@@ -22,6 +22,7 @@ import numpy as np
 
 import hsad
 from hsad.detectors import Detector, Parameter, detector_class
+from hsad.detectors.change.base import ChangeDetector
 from hsad.detectors.checks import Check
 from hsad.detectors.described import in_python
 from hsad.detectors.references import works
@@ -54,12 +55,15 @@ CARRIES = {
     "srd": "one scale",
     "kcrd": "scale and γ",
     "sam": "the targets",
+    **dict.fromkeys(("chronochrome", "covariance-equalisation", "hyperbolic"), "other pairs of dates"),
 }
 
 
 def detector(name: str) -> Detector:
-    """Return a method at its defaults; one with targets gets a spectrum."""
+    """Return a method at its defaults; one with targets gets a spectrum, one of two dates half of the bands."""
     cls = detector_class(name)
+    if issubclass(cls, ChangeDetector):
+        return cls(before_bands=BANDS // 2)
     if any(p.required for p in cls.parameters()):
         return cls(target=[[0.1 + 0.01 * band for band in range(BANDS)]])
     return cls()
@@ -139,8 +143,8 @@ def facts(name: str, measured: dict[str, Any]) -> dict[str, str]:
         "µs a pixel": f"{float(format(own['microseconds'], '.2g')):g}",
         "GPU": "yes" if any(p.name == "device" for p in made.parameters()) else "-",
         "torch": "yes" if "torch" in made.packages else "-",
-        "parts": ", ".join(made.evidence[:-1]) or "-",
-        "account by band": "yes" if own["account"] else "-",
+        "parts": ", ".join(made.evidence if isinstance(made, ChangeDetector) else made.evidence[:-1]) or "-",
+        "account by band": ("in Python" if isinstance(made, ChangeDetector) else "yes") if own["account"] else "-",
         "bank": "yes" if name in banked() else "-",
         "carries": CARRIES.get(name, "yes"),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import contextlib
 import json
 import re
@@ -43,7 +44,15 @@ ADDRESS = "tcp://host:8786"
 WITH_TORCH = [name for name in hsad.DETECTORS if "torch" in hsad.DETECTORS[name].packages]
 
 #: What a slow block has in it. .ci/run runs these blocks, too.
-SLOW = (*(f"-m {name}" for name in WITH_TORCH), '"padim"', "dask scheduler", "Client(", "LocalCluster(", "Learned.load")
+SLOW = (
+    "survey incoming",
+    *(f"-m {name}" for name in WITH_TORCH),
+    '"padim"',
+    "dask scheduler",
+    "Client(",
+    "LocalCluster(",
+    "Learned.load",
+)
 
 #: Blocks that no test runs, by page and number of the block among those of its language, with the reason.
 NOT_RUN = {
@@ -258,6 +267,9 @@ def test_each_line_of_commands_ends_with_status_0(block, tmp_path, monkeypatch, 
                     with Client(address, timeout=60, set_as_default=False) as client:
                         client.wait_for_workers(1, timeout=60)
                 continue
+            if words[0] in ("mkdir", "cp"):
+                subprocess.run(words, check=True)
+                continue
             assert words[0] == "hsad", f"{shlex.join(words)}: say in NOT_RUN why no test can run this block"
             assert run(words[1:]) == 0, f"{shlex.join(words)}\n{capsys.readouterr().err}"
 
@@ -279,6 +291,25 @@ def test_python_runs(block, tmp_path, monkeypatch, request):
     assert "outputs" not in text or all(path.exists() for path in names["outputs"])
 
 
+def test_timers_run_commands_that_exist_and_units_are_whole():
+    """A unit of systemd is an INI file; a line of cron has five fields and a command."""
+    page = next(path for path in PAGES if path.stem == "every-new-scene").read_text(encoding="utf-8")
+    units = [text for language, text in FENCE.findall(page) if language == "ini"]
+    called = re.findall(r"^ExecStart=\S+/(hsad .*)$", "".join(units), re.MULTILINE)
+    called += re.findall(r"^(?:[\d*]+ ){5}cd \S+ && flock -n \S+ (hsad [^>]*) >>", page, re.MULTILINE)
+    assert len(called) == 2
+    for line in called:
+        words = shlex.split(line)
+        with program.commands[words[1]].make_context(words[1], words[2:]) as context:
+            assert context.params["output"] == "surveys"
+    for text in units:
+        unit = configparser.ConfigParser()
+        unit.optionxform = str
+        unit.read_string(text)
+        assert "Description" in unit["Unit"]
+        assert {"Service", "Timer", "Path"} & set(unit.sections())
+
+
 def test_blocks_that_are_not_run_exist():
     assert set(NOT_RUN) <= {block.key for block in blocks("sh", "python")}
 
@@ -287,7 +318,7 @@ def test_blocks_are_found_and_name_their_language():
     assert len(blocks("sh")) >= 5
     for page in PAGES:
         assert {language for language, _ in FENCE.findall(page.read_text(encoding="utf-8"))} <= {
-            "sh", "python", "toml", "text", "bibtex",
+            "sh", "python", "toml", "text", "bibtex", "ini",
         }, page  # fmt: skip
 
 

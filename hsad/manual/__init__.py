@@ -15,12 +15,13 @@ CONTENTS: dict[str, tuple[str, ...]] = {
     "start": ("index", "install", "first-map", "answer"),
     "guides": (
         "choosing", "scale", "masks-and-bands", "thresholds", "objects", "report", "qgis", "naming", "finding-more",
-        "what-would-have-been-missed", "comparing", "many-scenes", "clusters", "large-scenes", "time-series",
-        "carrying-a-background", "untrusted-files",
+        "what-would-have-been-missed", "comparing", "many-scenes", "clusters", "large-scenes", "change", "time-series",
+        "every-new-scene", "carrying-a-background", "untrusted-files",
     ),
     "detectors": (
         "methods", "auto", "rx", "lrx", "crd", "kcrd", "srd", "rpca", "rpca-bands", "low-rank", "ace", "mf", "cem",
         "sam", "unrolled-rpca", "rpcanet", "deep-rx", "patchcore", "padim", "autoencoder",
+        "covariance-equalisation", "hyperbolic", "chronochrome",
     ),
     "reference": (
         "files", "products", "cube", "run-options", "outputs", "messages", "environment", "catalogue", "glossary",

@@ -31,11 +31,6 @@ class Chronochrome(ChangeDetector):
     ``ξ(x, y) − ξ(x)``. ``direction="new"`` gives this score, ``gone`` the same with the dates exchanged, ``either`` the
     larger of the two, after they have been given the same mean over the scene.
 
-    References
-    ----------
-    A. Schaum, A. Stocker, "Spectrally-selective target detection", Proc. ISSSR, 1997.
-    A. Schaum, A. Stocker, "Long-interval chronochrome target detection", Proc. ISSSR, 1998.
-
     Examples
     --------
     >>> import numpy as np
@@ -50,6 +45,7 @@ class Chronochrome(ChangeDetector):
 
     title: ClassVar[str] = "chronochrome: distance of a spectrum from its regression on the other date (two dates)"
     reference: ClassVar[str] = "Schaum & Stocker, Proc. ISSSR, 1997"
+    cites: ClassVar[tuple[str, ...]] = ("theiler2008", "schaum2004")
 
     direction: Literal["either", "new", "gone"] = parameter(
         "either", "changes that count: what is new on the second date, what is gone, or the larger of both"
@@ -77,13 +73,6 @@ class CovarianceEqualisation(ChangeDetector):
     the squared Mahalanobis distance of their difference, ``Σ (u_i − v_i)² / (2 (1 − ρ_i))`` in the canonical
     coordinates u and v with the correlations ρ. Where one date has more bands, its further coordinates do not count.
 
-    References
-    ----------
-    A. Schaum, A. Stocker, "Linear chromodynamics models for hyperspectral target detection", Proc. IEEE Aerospace
-    Conf., 2003.
-    A. Schaum, A. Stocker, "Hyperspectral change detection and supervised matched filtering based on covariance
-    equalization", Proc. SPIE 5425:77-90, 2004. doi:10.1117/12.544026
-
     Examples
     --------
     >>> import numpy as np
@@ -98,6 +87,7 @@ class CovarianceEqualisation(ChangeDetector):
 
     title: ClassVar[str] = "covariance equalisation: distance between two whitened dates"
     reference: ClassVar[str] = "Schaum & Stocker, Proc. SPIE 5425:77, 2004"
+    cites: ClassVar[tuple[str, ...]] = ("schaum2004", "theiler2008")
 
     def _weights(self, dates: Dates) -> Weights:
         unlike = 1 / (2 * (1 - dates.correlation))
@@ -119,13 +109,6 @@ class Hyperbolic(ChangeDetector):
     bands. With ``shrink`` the numbers of bands are replaced by the means of ξ, which are smaller. A score can be
     negative.
 
-    References
-    ----------
-    J. Theiler, "Quantitative comparison of quadratic covariance-based anomalous change detectors", Applied Optics
-    47(28):F12-F26, 2008. doi:10.1364/AO.47.000F12
-    J. Theiler, C. Scovel, B. Wohlberg, B. R. Foy, "Elliptically contoured distributions for anomalous change detection
-    in hyperspectral imagery", IEEE Geosci. Remote Sens. Lett. 7(2):271-275, 2010. doi:10.1109/LGRS.2009.2032565
-
     Examples
     --------
     >>> import numpy as np
@@ -140,6 +123,7 @@ class Hyperbolic(ChangeDetector):
 
     title: ClassVar[str] = "hyperbolic anomalous change: pairs of spectra that are unlikely together (two dates)"
     reference: ClassVar[str] = "Theiler, Applied Optics 47(28):F12, 2008"
+    cites: ClassVar[tuple[str, ...]] = ("theiler2008", "theiler2010")
 
     tails: Literal["elliptical", "gaussian"] = parameter(
         "elliptical", "distribution of both dates together: elliptically contoured (a t distribution) or Gaussian"

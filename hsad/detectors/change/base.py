@@ -36,7 +36,8 @@ class ChangeDetector(Detector):
 
     With ``shift`` the score is the smallest over the pairs that a pixel forms with its neighbours on the other date:
     once with the spectrum of the second date held and once with that of the first. The larger of these two smallest
-    scores counts (symmetric local co-registration adjustment), so that an object of one pixel on one date is found.
+    scores counts (symmetric local co-registration adjustment), so that an object of one pixel on one date is found:
+    Theiler & Wohlberg, IEEE TGRS 50(8):3107, 2012.
     """
 
     evidence: ClassVar[tuple[str, ...]] = ("after given before", "before given after")

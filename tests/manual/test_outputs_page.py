@@ -98,7 +98,7 @@ def surveyed(folder, answer):
 def test_the_answer_of_a_survey(folder, surveyed):
     stated = section("The threshold") | section("The answer of survey")
     stated["anomalies"] = ("text", False)
-    of_many = {"scene", "name", "state", "error", "acquired", "files"}
+    of_many = {"scene", "name", "state", "error", "acquired", "surveyed", "files"}
     compare([surveyed], {name: value for name, value in stated.items() if name not in of_many})
     row = re.findall(r"^\| `hsad survey SCENE -o FOLDER` \|(.*)$", page("outputs"), re.MULTILINE)[0]
     assert {path.name for path in (folder / "out").iterdir()} == set(re.findall(r"`([^`]+)`", row))
@@ -187,6 +187,18 @@ def test_the_answer_of_find_and_its_list(folder, answer):
     assert fields == section("Lists of anomalies").keys() | section("Lists of hsad find").keys()
 
 
+def test_the_answers_of_change_and_compare_lists(folder, answer):
+    compare([answer("change scene.hdr scene.hdr -o change.tif")], section("The answer of detect"))
+    answer("detect scene.hdr -m rx -o dated.tif")
+    for name, share in (("old", "4e-3"), ("new", "8e-3")):
+        answer(f"threshold dated.tif -o {name}.gpkg --pfa {share}")
+    compare([answer("compare-lists old.gpkg new.gpkg -o diff.gpkg")], section("The answer of compare-lists"))
+    assert {name for name, _ in pyogrio.list_layers(folder / "diff.gpkg")} == {"anomalies", "gone", "layer_styles"}
+    of_lists = section("Lists of anomalies").keys()
+    for layer, further in (("anomalies", section("Lists of hsad compare-lists").keys()), ("gone", set())):
+        assert set(pyogrio.read_info(folder / "diff.gpkg", layer=layer)["fields"]) == of_lists | further
+
+
 def test_the_answer_of_detect_and_what_it_keeps(folder, answer):
     compare([answer("detect scene.hdr -m rx -o rx.tif --save-background b.npz")], section("The answer of detect"))
     kept = np.load(folder / "b.npz")
@@ -210,7 +222,7 @@ def test_the_answers_of_evaluate_explain_and_compare(folder, answer):
     told = answer("compare scene.hdr -m rx,lrx --truth truth.npy -o cmp")
     compare([told], section("The answer of compare"))
     assert json.loads((folder / "cmp" / "comparison.json").read_text()).keys() == told.keys()
-    row = re.findall(r"^\| `hsad compare.*$", page("outputs"), re.MULTILINE)[0]
+    row = re.findall(r"^\| `hsad compare -o FOLDER.*$", page("outputs"), re.MULTILINE)[0]
     for name in told["files"]:
         known = name.startswith("scores-") or f"`{name}`" in row
         assert known, name

@@ -89,7 +89,7 @@ ROOMS = {
     "accessor": {"plot", "detection", "detectors", "scene", "errors"},
     "doctor": {"engine", "job.environment", "kernels.compiled", "errors"},
     "bench": {
-        "job", "siblings", "anomalies", "explanation.names", "catalog", "detection", "detectors", "engine",
+        "job", "siblings", "anomalies", "explanation.names", "catalog", "changes", "detection", "detectors", "engine",
         "evaluation", "files", "gdal", "kernels.device", "kernels.summaries", "plot", "products", "readers",
         "report.comparison.asked", "scene", "stream", "synthetic", "errors",
     },

@@ -5,12 +5,14 @@
 ``compilation``: every kernel compiled. ``reading``: the speed of reading windows of files.
 ``accuracy``, with ``known``, ``suite`` and ``figures``: the objects that detectors find on scenes with known truth.
 ``siblings``: the lists of everything that is like a found object, and names from a spectral library.
+``changes``: change between two dates, on pairs with known changes.
 ``streams``: line by line, beside the published algorithm of ERX.
 ``calibration``: the tables of the thresholds. ``large_scenes``, with ``scene_files``: time and memory of large runs.
 """
 
 from hsad.bench.accuracy import Accuracy, run_accuracy, run_suite
 from hsad.bench.calibration import Calibration, run_calibration
+from hsad.bench.changes.measure import ChangeAccuracy, run_changes
 from hsad.bench.large_scenes import LargeScenes, run_large
 from hsad.bench.page import check_page, keep, put_into
 from hsad.bench.reading import Reading, run_reading
@@ -23,6 +25,7 @@ from hsad.bench.streams.measure import LineRates, run_lines
 __all__ = [
     "Accuracy",
     "Calibration",
+    "ChangeAccuracy",
     "Comparison",
     "LargeScenes",
     "LineRates",
@@ -38,6 +41,7 @@ __all__ = [
     "run_accuracy",
     "run_bench",
     "run_calibration",
+    "run_changes",
     "run_large",
     "run_lines",
     "run_names",

@@ -20,7 +20,8 @@ from hsad.job.request import Method, Request
 
 __all__ = ["DEFAULT_CHANGE", "change", "change_methods", "change_to_file"]
 
-#: The method without a choice: the highest mean average precision over the pairs of `hsad bench --changes`.
+#: The method without a choice: the highest mean average precision over the pairs of
+#: ``hsad bench --accuracy --changes``.
 DEFAULT_CHANGE = "covariance-equalisation"
 
 

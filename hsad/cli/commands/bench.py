@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from hsad.bench import (
         Accuracy,
         Calibration,
+        ChangeAccuracy,
         Comparison,
         LargeScenes,
         LineRates,
@@ -78,6 +79,7 @@ _LARGE = "Large scenes"
 @_option(
     _ACCURACY, "--names", "naming", is_flag=True, help="With --accuracy: names of materials by the library earthlib."
 )
+@_option(_ACCURACY, "--changes", is_flag=True, help="With --accuracy: change between two dates, on pairs.")
 @_option(
     _ACCURACY,
     "--data",
@@ -135,6 +137,7 @@ def bench(
     suite: bool,
     siblings: bool,
     naming: bool,
+    changes: bool,
     line_by_line: bool,
     calibrate: str | None,
     large: tuple[str, ...],
@@ -156,16 +159,29 @@ def bench(
         raise ParameterError(f"{' and '.join(chosen)} exclude each other: choose one")
     kind = chosen[0] if chosen else "speed"
     given = {"--quick": quick, "--only": only, "--plot": plot, "--into": into, "--suite": suite}
-    given |= {"--siblings": siblings, "--names": naming}
+    given |= {"--siblings": siblings, "--names": naming, "--changes": changes}
     _refuse_others(kind, [name for name, value in given.items() if value])
     if compare is not None:
         _compare(*compare, as_json=as_json)
         return
-    report: Report | Accuracy | NamingAccuracy | SiblingAccuracy | Reading | Calibration | LargeScenes | LineRates
+    report: (
+        Report
+        | Accuracy
+        | NamingAccuracy
+        | SiblingAccuracy
+        | ChangeAccuracy
+        | Reading
+        | Calibration
+        | LargeScenes
+        | LineRates
+    )
     if reading:
         from hsad.bench import run_reading
 
         report = _put(into, "layout", lambda: run_reading(quick=quick, only=only, progress=progress()))
+    elif accuracy and changes:
+        others = [name for name in ("--suite", "--siblings", "--names", "--into") if given[name]]
+        report = _changes(data, only, draw, others)
     elif accuracy:
         report = _names(data, seeds, draw) if naming else _accuracy(suite, siblings, into, data, only, seeds, draw)
     elif line_by_line:
@@ -186,7 +202,7 @@ _TAKES = {
     "speed": ("--quick", "--only", "--plot", "--into"),
     "--compare": (),
     "--io": ("--quick", "--only", "--into"),
-    "--accuracy": ("--only", "--into", "--suite", "--siblings", "--names"),
+    "--accuracy": ("--only", "--into", "--suite", "--siblings", "--names", "--changes"),
     "--stream": (),
     "--calibrate": ("--only",),
     "--large": ("--quick", "--only"),
@@ -224,6 +240,7 @@ def _show(
     | Accuracy
     | NamingAccuracy
     | SiblingAccuracy
+    | ChangeAccuracy
     | Reading
     | Comparison
     | Calibration
@@ -264,6 +281,14 @@ def _names(data: str | None, seeds: int, draw: int) -> NamingAccuracy:
     from hsad.bench import run_names
 
     return run_names(Path(data) if data else None, seeds=seeds, draw=draw, progress=progress())
+
+
+def _changes(data: str | None, only: str, draw: int, others: list[str]) -> ChangeAccuracy:
+    from hsad.bench import run_changes
+
+    if others:
+        raise ParameterError(f"--changes measures pairs of dates: it does not go with {others[0]}")
+    return run_changes(Path(data) if data else None, draw=draw, only=only, progress=progress())
 
 
 def _accuracy(

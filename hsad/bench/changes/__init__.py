@@ -1,0 +1,1 @@
+"""Accuracy of the detectors of change on pairs with known changes."""

@@ -39,9 +39,7 @@ class _StreamCommand(DetectCommand):
 
 @click.command(cls=_StreamCommand)
 @click.argument("scene", metavar="SCENE|-")
-@click.option(
-    "-m", "--method", help="Detector; `hsad methods` lists them.  [default: rx]", shell_complete=detector_names
-)
+@click.option("-m", "--method", help="Detector; hsad methods lists them.  [default: rx]", shell_complete=detector_names)
 @click.option(
     "-o",
     "--output",
@@ -79,9 +77,9 @@ def stream(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Score lines while they come: of SCENE, of a file that still grows, or of a pipe (-).
+    """Score the lines of SCENE one by one, as they come.
 
-    Each place, pixels above a limit that touch each other, is printed as one JSON object when it is complete. Ctrl-C
+    SCENE is a file, a file that still grows (--follow), or a pipe (-). Each place, pixels above a limit that touch each other, is printed as one JSON object when it is complete. Ctrl-C
     and SIGTERM keep all that was scored; the same command goes on from there.
     """
     from hsad.stream.run import stream_to_file

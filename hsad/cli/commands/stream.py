@@ -79,8 +79,9 @@ def stream(
 ) -> None:
     """Score the lines of SCENE one by one, as they come.
 
-    SCENE is a file, a file that still grows (--follow), or a pipe (-). Each place, pixels above a limit that touch each other, is printed as one JSON object when it is complete. Ctrl-C
-    and SIGTERM keep all that was scored; the same command goes on from there.
+    SCENE is a file, a file that still grows (--follow), or a pipe (-). A place is a group of pixels above a limit that
+    touch each other; each is printed as one JSON object when it is complete. Ctrl-C and SIGTERM keep all that was
+    scored; the same command goes on from there.
     """
     from hsad.stream.run import stream_to_file
 

@@ -107,7 +107,7 @@ def _found(method: str, rows: list[Figures]) -> list[str]:
     return [
         f"`{method}`",
         _mean(_of_grounds(rows, lambda row: row.found / row.objects), 2),
-        f"{found:.3g} of {objects:.3g}",
+        f"{found:.3g}/{objects:.3g}",
         _both(native, 4),
         _both([row for row in rows if row.scene not in GROUNDS], 3),
         f"{np.median([row.seconds for row in native]):.2g}",
@@ -119,7 +119,7 @@ def _both(rows: list[Figures], digits: int) -> str:
     """Return AUC / AP as means over scenes."""
     if not rows:
         return "-"
-    return f"{_mean([row.auc for row in rows], digits)} / {_mean([row.average_precision for row in rows], 3)}"
+    return f"{_mean([row.auc for row in rows], digits)}/{_mean([row.average_precision for row in rows], 3)}"
 
 
 def _of_grounds(rows: Iterable[Figures], value: Callable[[Figures], float]) -> NDArray[np.float64]:

@@ -72,7 +72,7 @@ def test_the_row_of_a_method_counts_a_ground_once():
     assert float(finds[2]) == pytest.approx(np.mean(shares), abs=5.1e-3)
     objects = sum(of[scene].objects for scenes in PLACES for scene in scenes)
     found = sum(of[scene].found for scenes in PLACES for scene in scenes)
-    assert finds[3] == f"{found} of {objects}"
+    assert finds[3] == f"{found}/{objects}"
     interval = stats.bootstrap(
         (np.array(precisions),), np.mean, confidence_level=0.9, method="percentile", rng=np.random.default_rng(5)
     ).confidence_interval
@@ -92,7 +92,7 @@ def test_seeds_scenes_and_grounds_are_averaged_in_this_order():
     # a: ((.8 + .6) / 2 + .9) / 2, found ((1/4 + 3/4) / 2 + 1) / 2; b: ((.5 + .7) / 2 + .9) / 2.
     assert areas[0] == "| `a` | .8000 | .700-.900 | .500 | .50-.50 | .6000 |"
     assert areas[1].startswith("| `b` | .7500 | .600-.900 |")
-    assert finds[0] == "| `a` | .75 | 8 of 12 | .7667 / .500 | - | 0.1 | - |"
+    assert finds[0] == "| `a` | .75 | 8/12 | .7667/.500 | - | 0.1 | - |"
     assert finds[1].endswith("| 2 |")
 
 

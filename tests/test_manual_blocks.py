@@ -68,6 +68,7 @@ NOT_RUN = {
     ("contributing", "sh", 0): "installs the package in a clone, as .ci/run does",
     ("contributing", "sh", 1): "runs all checks and tests, this one included",
     ("contributing", "sh", 2): "measures for hours: tests/bench runs each bench in a short form",
+    ("line-by-line", "sh", 1): "waits for a file that grows, and reads a pipe: tests/stream does both",
     ("changing-a-kernel", "sh", 0): "runs tests and measures for minutes",
     ("adding-a-detector", "python", 0): "a file of a package: tests/detectors/test_loading.py installs and uses it",
     ("adding-a-reader", "python", 0): "tests/readers/test_doors.py runs the blocks of this page together",

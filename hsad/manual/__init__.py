@@ -16,7 +16,7 @@ CONTENTS: dict[str, tuple[str, ...]] = {
     "guides": (
         "choosing", "scale", "masks-and-bands", "thresholds", "objects", "report", "qgis", "naming", "finding-more",
         "what-would-have-been-missed", "comparing", "many-scenes", "clusters", "large-scenes", "change", "time-series",
-        "every-new-scene", "carrying-a-background", "untrusted-files",
+        "every-new-scene", "line-by-line", "carrying-a-background", "untrusted-files",
     ),
     "detectors": (
         "methods", "auto", "rx", "lrx", "crd", "kcrd", "srd", "rpca", "rpca-bands", "low-rank", "ace", "mf", "cem",

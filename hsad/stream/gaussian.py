@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = ["RunningGaussian"]
 
+#: Part of the lines so far after which the covariance is factored again, while they are few.
+_EARLY = 8
+
 
 class RunningGaussian:
     """The Gaussian of the lines so far, in which a line counts less the longer ago it came.
@@ -28,8 +31,9 @@ class RunningGaussian:
     ``N' = f·N,  μ ← μ + (m - μ)·n/(N' + n),  T ← f·T + S + (m - μ)(m - μ)ᵀ·N'n/(N' + n),  N ← N' + n``
 
     with the forgetting factor f, which is 1 where nothing is forgotten (Chan, Golub, LeVeque 1982 merge two samples in
-    this way). The covariance is T/N. It is factored again after every `refresh` lines. A line is scored before it is
-    added. So its score comes from the lines before it, up to the last time that the covariance was factored.
+    this way). The covariance is T/N. It is factored again after `refresh` lines, or sooner, after an eighth of the
+    lines so far. A line is scored before it is added. So its score comes from the lines before it, up to the last time that
+    the covariance was factored.
 
     Parameters
     ----------
@@ -41,7 +45,7 @@ class RunningGaussian:
     forgetting : float
         f.
     refresh : int
-        Number of lines after which the covariance is factored again.
+        Most lines after which the covariance is factored again.
     recent : int
         See `detector`.
     """
@@ -60,7 +64,7 @@ class RunningGaussian:
         self.gaussian = gaussian
         self._scatter: Scatter = new_scatter(len(gaussian.mean))
         self._packed: Whitening | None = None
-        self._since = 0
+        self._lines = self._since = 0
         self._limit = np.inf
         self._recent: deque[NDArray[np.float64]] = deque(maxlen=recent)
 
@@ -69,6 +73,7 @@ class RunningGaussian:
         scores = self._scores(spectra, valid)
         self._recent.extend(scores)
         self._set_limit()
+        self._lines = len(spectra)
         for line, usable, score in zip(spectra, valid, scores, strict=True):
             self._add(line, usable, score)
         return scores
@@ -82,8 +87,9 @@ class RunningGaussian:
             if self.detector.trim:
                 self._recent.append(scores[line])
             self._add(spectra[line], valid[line], scores[line])
+            self._lines += 1
             self._since += 1
-            if self._since >= self.refresh:
+            if self._since >= min(self.refresh, max(1, self._lines // _EARLY)):
                 self._factor()
         return scores
 
@@ -94,6 +100,7 @@ class RunningGaussian:
             "number": self._scatter.number,
             "mean": self._scatter.mean,
             "lower": self._scatter.lower,
+            "lines": self._lines,
             "since": self._since,
             "limit": float(self._limit),
             "recent": np.array(self._recent) if self.detector.trim else np.empty((0, 0)),
@@ -104,7 +111,7 @@ class RunningGaussian:
         self.gaussian, self._packed = state["gaussian"], None
         for name in ("number", "mean", "lower"):
             getattr(self._scatter, name)[:] = state[name]
-        self._since, self._limit = state["since"], state["limit"]
+        self._lines, self._since, self._limit = state["lines"], state["since"], state["limit"]
         self._recent.extend(state["recent"])
 
     def _scores(self, spectra: NDArray[np.float64], valid: NDArray[np.bool_]) -> NDArray[np.float64]:

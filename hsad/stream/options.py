@@ -34,7 +34,7 @@ class LineOptions:
     clean_start: bool = option(
         False, "rx: keep the background of the first lines instead of following the lines", metavar="FLAG"
     )
-    refresh: int = option(32, "rx: lines after which the covariance is factored again", metavar="LINES")
+    refresh: int = option(32, "rx: most lines after which the covariance is factored again", metavar="LINES")
     together: int = option(
         1, "lines that are scored together: more are faster with a window, and come later", metavar="LINES"
     )

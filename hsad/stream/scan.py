@@ -64,7 +64,7 @@ class LineScan:
         Keep the background of the start, and learn nothing from later lines. For other methods than ``rx`` it is always
         so.
     refresh : int
-        For ``rx``: number of lines after which the covariance is factored again.
+        For ``rx``: most lines after which the covariance is factored again. It is factored sooner while few have come.
     together : int
         Number of lines that are scored together. More are faster for methods with a window, and delay scores by as
         many lines less one.

@@ -54,8 +54,10 @@ def naive_running(lines, start, forgetting, refresh, trim=0.0):
         scores[row] = distance(lines[row], mean, covariance)
     bound = limit(start) if trim else np.inf
     used[:start] &= ~(scores[:start] > bound)
+    last = start
     for row in range(start, len(lines)):
-        if row > start and (row - start) % refresh == 0:
+        if row - last >= min(refresh, max(1, row // 8)):
+            last = row
             mean, covariance = gaussian(row)
             bound = limit(row) if trim else np.inf
         scores[row] = distance(lines[row], mean, covariance)

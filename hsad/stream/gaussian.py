@@ -32,8 +32,8 @@ class RunningGaussian:
 
     with the forgetting factor f, which is 1 where nothing is forgotten (Chan, Golub, LeVeque 1982 merge two samples in
     this way). The covariance is T/N. It is factored again after `refresh` lines, or sooner, after an eighth of the
-    lines so far. A line is scored before it is added. So its score comes from the lines before it, up to the last time that
-    the covariance was factored.
+    lines so far. A line is scored before it is added. So its score comes from the lines before it, up to the last time
+    that the covariance was factored.
 
     Parameters
     ----------

@@ -57,7 +57,10 @@ class ChangeCommand(HsadCommand):
 @click.argument("before", metavar="BEFORE")
 @click.argument("after", metavar="AFTER")
 @click.option(
-    "-m", "--method", help="chronochrome, covariance-equalisation or hyperbolic.", shell_complete=one_of(_methods)
+    "-m",
+    "--method",
+    help="covariance-equalisation (default), hyperbolic or chronochrome.",
+    shell_complete=one_of(_methods),
 )
 @click.option(
     "-o", "--output", type=OUTPUT, required=True, metavar="CHANGE.tif", help="Raster of scores, .tif or ENVI (.img)."

@@ -59,4 +59,11 @@ def setup(app: Sphinx) -> dict[str, Any]:
     equations.setup(app)
     links.setup(app)
     offline.setup(app)
+    app.connect("html-page-context", _name_language)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def _name_language(_app: Sphinx, pagename: str, _template: str, context: dict[str, Any], _doctree: object) -> None:
+    """State the language of a page; without it browsers take Chinese forms of Japanese characters."""
+    if pagename.startswith("ja/"):
+        context["language"] = "ja"

@@ -12,7 +12,7 @@ import hsad
 
 _NAME = re.compile(r"hsad\.(\w+)(?:\(.*\))?$", re.DOTALL)
 _HELP = re.compile(r"hsad help ([\w/-]+)$")
-_COMMAND = re.compile(r"hsad ([a-z]+)(?: --help)?$")
+_COMMAND = re.compile(r"hsad ([a-z-]+)(?: --help)?$")
 
 
 def setup(app: Sphinx) -> None:

@@ -21,7 +21,8 @@ _SYMBOLS = {
     r"\lambda": "λ", r"\varepsilon": "ε", r"\varphi": "φ", r"\pi": "π", r"\Gamma": "Γ", r"\Sigma": "Σ",
     r"\sum": "Σ", r"\top": "ᵀ", r"\leftarrow": "←", r"\in": "∈", r"\cdot": "·", r"\ell": "l", r"\times": "×",
     r"\le": "≤", r"\ge": "≥", r"\approx": "≈", r"\infty": "∞", r"\ast": "*",
-    r"\lVert": _OPEN, r"\rVert": _CLOSE, r"\dots": "…", r"\lfloor": "⌊", r"\rfloor": "⌋", r"\{": "{", r"\}": "}",
+    r"\lVert": _OPEN, r"\rVert": _CLOSE, r"\dots": "…",
+    r"\langle": "⟨", r"\rangle": "⟩", r"\lfloor": "⌊", r"\rfloor": "⌋", r"\{": "{", r"\}": "}",
     r"\,": " ", r"\;": " ", r"\:": " ", r"\!": "", r"\quad": "  ",
     **{rf"\{name}": f"{name}{_NAME}" for name in ("max", "min", "ln", "log", "exp", "sin", "cos", "tanh")},
     # Sizes of brackets, which a terminal has not.
@@ -49,7 +50,7 @@ def _tidy(text: str) -> str:
     text = re.sub(rf"{_OPEN} *| *{_CLOSE}", "‖", unicodedata.normalize("NFC", text))
     text = re.sub(rf"{_NAME} *(?=[(_^⁰-⁹¹²³])", "", text).replace(_NAME, " ")
     text = re.sub(r"(?<=[\w)])Σ", " Σ", text)
-    text = re.sub(r"(?<=[(\[{⌊]) +| +(?=[)\]},⌋])", "", text)
+    text = re.sub(r"(?<=[(\[{⌊⟨]) +| +(?=[)\]},⌋⟩])", "", text)
     return re.sub(r"\s+", " ", text).strip()
 
 

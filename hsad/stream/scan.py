@@ -273,7 +273,7 @@ class LineScan:
         if self._kept is None:
             return self._scored_block(spectra, valid, slice(0, len(lines)), row)
         self._kept.append(spectra, valid)
-        if self.pushed < self.detector.smallest_side:
+        if self.pushed < 2 * self.detector.halo + 1:  # what a score near the first line may depend on
             return []
         ready = self.pushed - self.detector.halo - self.scored
         return self._scores_until(self.scored + ready // self.options.together * self.options.together)

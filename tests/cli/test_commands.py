@@ -45,7 +45,9 @@ def test_detect_writes_a_georeferenced_map_with_its_companions(scene, tmp_path, 
         assert raster.dtypes == ("float32",)
         tags = raster.tags()
     assert tags["HSAD_METHOD"] == "rx"
-    assert json.loads(tags["HSAD_PARAMETERS"]) == {"covariance": "pinv", "ridge": 0.01, "trim": 0.0}
+    assert json.loads(tags["HSAD_PARAMETERS"]) == {
+        "covariance": "pinv", "ridge": 0.01, "trim": 0.0, "columns": 0,
+    }  # fmt: skip
     assert tags["HSAD_VERSION"] == hsad.__version__
     assert json.loads(tags["HSAD_BACKGROUND"]) == json.loads(expected.attrs["background"])
     assert json.loads(tags["HSAD_BACKGROUND"])["count"] == int(np.isfinite(expected).sum())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
 import json
@@ -68,6 +69,18 @@ def _set_quiet(context: click.Context, _: click.Parameter, value: bool) -> None:
         context.find_root().meta[QUIET] = True
 
 
+def _lazy_reads_in_threads() -> contextlib.AbstractContextManager[Any]:
+    """Let dask read small parts of files in threads of this process.
+
+    Asked without a scheduler, or for one by its name, dask imports `distributed` to look for a client, which takes a
+    quarter of a second. Runs on a cluster have a client of their own.
+    """
+    import dask
+    from dask.threaded import get
+
+    return dask.config.set(scheduler=get)
+
+
 class _WithCommonOptions(click.Command):
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         """Return the command's options with the common ones before ``--help``."""
@@ -89,7 +102,8 @@ class HsadCommand(_WithCommonOptions):
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; none of the files that it names as inputs is replaced."""
         inputs, outputs = named_files(ctx)
-        with command_files(inputs, outputs[0] if outputs else None, identity(ctx, inputs)):
+        reads = _lazy_reads_in_threads() if inputs else contextlib.nullcontext()
+        with command_files(inputs, outputs[0] if outputs else None, identity(ctx, inputs)), reads:
             try:
                 return super().invoke(ctx)
             except KeyboardInterrupt as interruption:

@@ -40,7 +40,9 @@ ROOMS = {
     "kernels.low_rank": {
         "kernels.simd", "kernels.compiled", "kernels.covariance", "kernels.summaries", "kernels.triangular", "errors",
     },
-    "kernels.ring": {"kernels.simd", "kernels.compiled", "kernels.device", "kernels.shrinkage"},
+    "kernels.ring": {
+        "kernels.simd", "kernels.compiled", "kernels.covariance", "kernels.device", "kernels.shrinkage",
+    },
     "kernels.ring.dual": {*RING, "kernels.ring.one_ring", "kernels.simd", "kernels.compiled"},
     "kernels.ring.primal": {*RING, "kernels.ring.one_ring", "kernels.simd", "kernels.compiled"},
     "kernels.ring.torch": {*RING, "kernels.shrinkage", "kernels.device", "errors"},

@@ -1,4 +1,7 @@
-"""What of one pixel's score comes from each band: read from the solution that the kernels of `dual` leave behind."""
+"""What of one pixel's score comes from each band: its system in numpy, of the order of the ring.
+
+Few pixels are accounted for, so that compiling a kernel for them would take longer than all of their accounts.
+"""
 
 from __future__ import annotations
 
@@ -7,20 +10,22 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from hsad.kernels.ring.dual.patches import NO_WEIGHTS, Patch, patches
-from hsad.kernels.ring.dual.pinv import pinv_rx_patch, truncated_crd_patch
-from hsad.kernels.ring.dual.single import crd_patch, rx_patch
-from hsad.kernels.ring.dual.solve import Workspace
-from hsad.kernels.ring.limits import RANK_CUTOFF
+from hsad.kernels.covariance import regularize, whitener
+from hsad.kernels.ring.dual.patches import NO_WEIGHTS, patches
+from hsad.kernels.ring.limits import DISTANCE_FLOOR, KEPT_TRACE, VARIANCE_FLOOR
 from hsad.kernels.ring.one_ring import has_enough, ring_pixels
 from hsad.kernels.ring.sparse import SparseTask, score_patch
-from hsad.kernels.ring.task import CRD, PINV, RX, Task
+from hsad.kernels.ring.task import COVARIANCES, CRD, PINV, RIDGE, RX, Task
 from hsad.kernels.ring.window import Window, largest_ring
 
 __all__ = ["RingAccount", "account_of_ring", "account_of_sparse"]
 
 Vector = NDArray[np.float64]
+
 Parts = tuple[Vector, Vector, Vector | None]
+
+_STEPS = 3
+"""Solutions of the system: the first, and two that refine it."""
 
 
 class RingAccount(NamedTuple):
@@ -39,7 +44,7 @@ class RingAccount(NamedTuple):
     members : (n,) ndarray of int64
         Numbers (row · columns + column) of the ring pixels in the block.
     weights : (n,) ndarray
-        The weights α of a representation, of the vectors that were solved for; empty for a sparse one.
+        The weights α of a representation, of the vectors that were solved for; empty for a sparse one and local RX.
     """
 
     contributions: Vector
@@ -68,20 +73,17 @@ def account_of_ring(
     pixel : tuple of two int
         Row and column in the block.
     """
-    spectra = np.ascontiguousarray(spectra, dtype=np.float64)
-    wanted = _wanted(valid, pixel, window)
-    score = np.zeros((1, 1))
-    if not wanted.all():
+    if not _wanted(valid, pixel, window).all():
         return None
-    (patch,) = patches(spectra, valid, wanted, _core(pixel), window, task, weights=weights)
     members = _members(valid, pixel, window)
-    ring, own = spectra.reshape(-1, spectra.shape[2])[members], spectra[pixel]
-    work = _solved(patch, valid, wanted, window, task, score)
+    ring = spectra.reshape(-1, spectra.shape[2])[members].astype(np.float64)
+    own = spectra[pixel].astype(np.float64)
     if task.detector == RX:
-        contributions, difference, slopes = _rx(own - ring.mean(axis=0), ring, work, task, float(score[0, 0]))
-    else:
-        contributions, difference, slopes = _crd(own, ring, work, task, float(score[0, 0]))
-    return RingAccount(contributions, difference, slopes, ring, members, work.alpha[: len(ring)].copy())
+        parts = _rx(own - ring.mean(axis=0), ring - ring.mean(axis=0), task)
+        return RingAccount(*parts, ring, members, np.empty(0))
+    shares = weights.reshape(-1)[members] if weights.size else np.ones(len(ring))
+    parts, alpha = _crd(own, ring, shares, task)
+    return RingAccount(*parts, ring, members, alpha)
 
 
 def account_of_sparse(
@@ -118,55 +120,74 @@ def _members(valid: NDArray[np.bool_], pixel: tuple[int, int], window: Window) -
     return np.sort(numbers[:count])
 
 
-def _solved(
-    patch: Patch, valid: NDArray[np.bool_], wanted: NDArray[np.bool_], window: Window, task: Task, score: Vector
-) -> Workspace:
-    """Score the one pixel, and return the workspace with the solution."""
-    if task.detector == RX and task.covariance == PINV:
-        return pinv_rx_patch(patch, valid, wanted, window, score)
-    if task.detector == RX:
-        return rx_patch(patch, valid, wanted, window, task, score)
-    if task.truncated:
-        return truncated_crd_patch(patch, valid, wanted, window, task, score)
-    return crd_patch(patch, valid, wanted, window, task, True, score, np.empty((1, 1)))
+def _solve(atoms: Vector, right: Vector, penalty: Vector) -> Vector:
+    """Return α of ``(XᵀX + diag penalty) α = Xᵀy`` for the rows X of `atoms` and y = `right`, refined."""
+    system = atoms @ atoms.T + np.diag(penalty)
+    try:
+        factor = np.linalg.inv(np.linalg.cholesky(system))
+    except np.linalg.LinAlgError:  # atoms that are equal, and cost nothing
+        stacked = np.concatenate([atoms, np.diag(np.sqrt(penalty))], axis=1)
+        return np.asarray(np.linalg.lstsq(stacked.T, np.append(right, np.zeros(len(penalty))))[0])
+    alpha = np.zeros(len(penalty))
+    for _ in range(_STEPS):
+        alpha += factor.T @ (factor @ (atoms @ (right - alpha @ atoms) - penalty * alpha))
+    return alpha
 
 
-def _rx(difference: Vector, ring: Vector, work: Workspace, task: Task, score: float) -> Parts:
-    """Return the account ``z · C⁻¹z`` of local RX, z the pixel less the mean of its ring.
+def _rx(z: Vector, ring: Vector, task: Task) -> Parts:
+    """Return the account ``z · C⁻¹z`` of local RX for a pixel and its ring, both less the mean of the ring."""
+    count, bands = ring.shape
+    squares, least = np.vecdot(ring, ring), VARIANCE_FLOOR * float(z @ z)
+    rule = COVARIANCES[task.covariance]
+    covariance = regularize(
+        ring.T @ ring / count, rule, ridge=task.lam, count=count, fourth=float(squares @ squares) / count
+    )
+    if float(squares.mean()) < least and task.covariance != PINV:
+        covariance = (task.lam if task.covariance == RIDGE else 1.0) * least / bands * np.eye(bands)
+    if not covariance.any() or not z.any():
+        return np.zeros(bands), z, np.zeros(bands)
+    whitening = whitener(covariance)
+    slopes = whitening @ (whitening.T @ z)
+    return slopes * z, z, slopes
 
-    With C = ZZᵀ/s + εI the representation's residual r = z - Zα is ε·C⁻¹z. With the pseudo-inverse α = Z⁺z, and
-    C⁺z = s·(Z⁺)ᵀα.
-    """
-    slopes = np.zeros_like(difference)
-    if score > 0:
-        slopes = work.r.copy()
-        if task.covariance == PINV:
-            centred = ring - ring.mean(axis=0)
-            slopes = np.linalg.lstsq(centred, work.alpha[: len(ring)], rcond=np.sqrt(RANK_CUTOFF))[0]
-        slopes *= score / float(difference @ slopes)
-    return slopes * difference, difference, slopes
 
-
-def _crd(own: Vector, ring: Vector, work: Workspace, task: Task, score: float) -> Parts:
-    """Return the account of a representation: the squared residual of each band over its root, the score.
+def _crd(own: Vector, ring: Vector, shares: Vector, task: Task) -> tuple[Parts, Vector]:
+    """Return the account of a representation, and α: the squared residual of each band over its root, the score.
 
     The objective has the cost of the weights too. With Γᵢ = ‖y - xᵢ‖ it divides over the bands as that distance does;
     what belongs to no band (Γ = 1, the appended 1) is spread evenly.
     """
-    count, residual = len(ring), work.r.copy()
-    slopes = residual / (score or 1.0)
-    length = 1.0 / work.scale[count] if task.normalize else 1.0
-    if not task.objective:
-        return slopes * residual, residual * length, slopes / length
     mean = ring.mean(axis=0) if task.center else np.zeros_like(own)
-    scale = work.scale[: count + 1, np.newaxis] if task.normalize else np.ones((count + 1, 1))
-    own, ring_seen = (own - mean) * scale[-1], (ring - mean) * scale[:-1]
-    alpha = work.alpha[:count]
-    cost = task.lam * work.penalty[:count] * alpha**2
-    squares = np.ones_like(ring_seen)
+    y, atoms = own - mean, ring - mean
+    length = 1.0
+    if task.normalize:
+        length = float(np.linalg.norm(y)) or 1.0
+        lengths = np.linalg.norm(atoms, axis=1, keepdims=True)
+        y, atoms = y / length, atoms / np.where(lengths > 0, lengths, 1.0)
+    squares = (y - atoms) ** 2 + np.finfo(np.float64).tiny if task.distance else np.ones_like(atoms)
+    penalty = np.full(len(ring), task.lam)
     if task.distance:
-        squares = (own - ring_seen) ** 2 + np.finfo(np.float64).tiny
-    parts = residual**2 + cost @ (squares / squares.sum(axis=1, keepdims=True))
-    if task.sum_to_one:
-        parts += (1.0 - alpha.sum()) ** 2 / len(parts)
-    return parts / (score or 1.0), residual * length, None
+        penalty *= np.maximum(squares.sum(axis=1) + task.softening, DISTANCE_FLOOR * float(y @ y))
+    penalty /= shares
+    ones = np.ones((len(ring) + 1, int(task.sum_to_one)))
+    seen, right = np.hstack([atoms, ones[1:]]), np.append(y, ones[0])
+    alpha = _leading(seen, right, penalty) if task.truncated else _solve(seen, right, penalty)
+    residual = y - alpha @ atoms
+    parts = residual**2
+    if task.objective:
+        parts += (penalty * alpha**2) @ (squares / squares.sum(axis=1, keepdims=True))
+        if task.sum_to_one:
+            parts += (1.0 - alpha.sum()) ** 2 / len(parts)
+    score = float(np.sqrt(parts.sum())) or 1.0
+    slopes = None if task.objective else residual / (score * length)
+    return (parts / score, residual * length, slopes), alpha
+
+
+def _leading(atoms: Vector, right: Vector, penalty: Vector) -> Vector:
+    """Return the solution in the leading eigenvectors that hold 99.99 % of the trace."""
+    values, vectors = np.linalg.eigh(atoms @ atoms.T + np.diag(penalty))
+    values, vectors = values[::-1], vectors[:, ::-1]
+    before = np.cumsum(values) - values
+    kept = (before < KEPT_TRACE * values.sum()) & (values > 0)
+    leading = vectors[:, kept]
+    return np.asarray(leading @ ((leading.T @ (atoms @ right)) / values[kept]))

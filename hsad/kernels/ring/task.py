@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from hsad.kernels.covariance import Covariance
+
 __all__ = ["COVARIANCES", "CRD", "KERNELS", "RX", "Task"]
 
-COVARIANCES = ("ridge", "pinv", "ledoit-wolf", "oas")
+COVARIANCES: tuple[Covariance, ...] = ("ridge", "pinv", "ledoit-wolf", "oas")
 RIDGE, PINV, LEDOIT_WOLF, OAS = range(4)
 
 KERNELS = ("linear", "polynomial", "rbf")

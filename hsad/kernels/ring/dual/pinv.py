@@ -48,13 +48,8 @@ def projection(vectors: Matrix, k: int, count: int, order: int, work: Workspace)
 
 
 @compiled
-def truncated_crd_patch(
-    patch: Patch, valid: Mask, wanted: Mask, window: Window, task: Task, scores: Matrix
-) -> Workspace:
-    """Score the pixels of a patch by CRD, solved in the leading eigenvectors that hold 99.99 % of the trace.
-
-    Return the workspace, which still holds the solution of the last pixel.
-    """
+def truncated_crd_patch(patch: Patch, valid: Mask, wanted: Mask, window: Window, task: Task, scores: Matrix) -> None:
+    """Score the pixels of a patch by CRD, solved in the leading eigenvectors that hold 99.99 % of the trace."""
     most = largest_ring(window.outer, window.inner)
     work = workspace(most, patch.x.shape[1])
     atoms = np.empty(padded(most + 1), np.int64)
@@ -76,14 +71,11 @@ def truncated_crd_patch(
                 work.alpha[i] += vectors[i, k] * part
         residual(patch.x, atoms, count, work.alpha, work.scale, task.center, work.r)
         scores[row, col] = crd_score(patch.x, count, task, work)
-    return work
 
 
 @compiled
-def pinv_rx_patch(patch: Patch, valid: Mask, wanted: Mask, window: Window, scores: Matrix) -> Workspace:
+def pinv_rx_patch(patch: Patch, valid: Mask, wanted: Mask, window: Window, scores: Matrix) -> None:
     """Score the pixels of a patch by ``zᵀC⁺z = s ‖G⁺b‖²``, from the centred inner products G and b.
-
-    Return the workspace, which still holds α = G⁺b of the last pixel.
 
     If the ring has no more pixels than the spectra have bands, G usually lacks one rank only, because of the mean. Then
     G + c·11ᵀ has an inverse, whose product with b is the same, since b is orthogonal to 1. Otherwise the eigenvectors
@@ -125,4 +117,3 @@ def pinv_rx_patch(patch: Patch, valid: Mask, wanted: Mask, window: Window, score
                 for i in range(count):
                     work.alpha[i] += vectors[i, k] * part
         scores[row, col] = score
-    return work

@@ -85,8 +85,8 @@ def crd_patch(
     rare: bool | None,
     scores: Matrix,
     shares: Matrix,
-) -> Workspace:
-    """Score the pixels of a patch by CRD; return the workspace, which still holds the solution of the last one.
+) -> None:
+    """Score the pixels of a patch by CRD.
 
     A pixel that has no score keeps what `scores` holds.
 
@@ -108,7 +108,6 @@ def crd_patch(
             refine(patch.x, atoms, count, order, task.lam, task.sum_to_one, task.center, work)
         scores[row, col] = crd_score(patch.x, count, task, work)
         shares[row, col] = share
-    return work
 
 
 @compiled
@@ -138,8 +137,8 @@ def kernel_crd_patch(patch: Patch, valid: Mask, wanted: Mask, window: Window, ta
 
 
 @compiled
-def rx_patch(patch: Patch, valid: Mask, wanted: Mask, window: Window, task: Task, scores: Matrix) -> Workspace:
-    """Score the pixels of a patch by local RX; return the workspace, which still holds the solution of the last one.
+def rx_patch(patch: Patch, valid: Mask, wanted: Mask, window: Window, task: Task, scores: Matrix) -> None:
+    """Score the pixels of a patch by local RX.
 
     With C = ZZᵀ/s + εI and λ = sε, ``zᵀC⁻¹z = (‖r‖² + λ‖α‖²)/ε``: the representation of z by the centred ring.
     """
@@ -179,4 +178,3 @@ def rx_patch(patch: Patch, valid: Mask, wanted: Mask, window: Window, task: Task
                 residual(patch.x, atoms, count, work.alpha, work.scale, True, work.r)
             score = own / epsilon
         scores[row, col] = score
-    return work

@@ -11,7 +11,8 @@ import processes
 import pytest
 
 from hsad.bench import large_scenes
-from hsad.bench.large_scenes import TABLES, anonymous, run_large
+from hsad.bench.costs import anonymous
+from hsad.bench.large_scenes import TABLES, run_large
 from hsad.bench.scene_files import LAYOUTS, Shape, data_file, made_block, write_scene
 from hsad.cli import run
 
@@ -50,6 +51,7 @@ def test_anonymous_memory_is_what_the_kernel_says():
         pytest.param("layouts", "bsq", ["bsq"], marks=pytest.mark.long),
         pytest.param("linear", "rx", ["rx"] * 2, marks=pytest.mark.long),
         pytest.param("methods", "trim", ["rx --trim 0.01, 1GB, 1 threads"], marks=pytest.mark.long),
+        pytest.param("waits", "threshold", ["threshold"], marks=pytest.mark.long),
     ],
 )
 def test_each_table_has_a_short_form(table, only, works):

@@ -195,7 +195,8 @@ def _gpu() -> Iterator[Finding]:
     import torch
 
     if torch.cuda.is_available():
-        yield Finding("GPU", "well", f"torch {torch.__version__}, {torch.cuda.get_device_name(0)}")
+        text = f"torch {torch.__version__}, {torch.cuda.get_device_name(0)}; --device cuda was never run on a GPU by its makers"
+        yield Finding("GPU", "remark", text, "compare some scores with those of --device cpu")
     else:
         yield Finding("GPU", "remark", f"torch {torch.__version__} without CUDA: the processor computes")
 

@@ -64,7 +64,7 @@ class Comparison:
 
 
 def compare_reports(before: str | Path, after: str | Path) -> Comparison:
-    """Return the comparison of two files that ``hsad bench --json`` wrote.
+    """Return the comparison of two files that ``hsad bench --json`` wrote, or of the file of the manual's table.
 
     Raises
     ------
@@ -83,14 +83,24 @@ def _rows(path: Path) -> dict[str, list[float]]:
     """Return the runs of each row of a report, in units of its bound."""
     try:
         report = json.loads(path.read_text(encoding="utf-8"))
-        found = {row["name"]: [float(run) / float(row["bound"]) for run in row["runs"]] for row in report["rows"]}
+        if "tables" in report:
+            found = {row[0]: _kept(row) for row in report["tables"]["work"]["rows"]}
+        else:
+            found = {row["name"]: [float(run) / float(row["bound"]) for run in row["runs"]] for row in report["rows"]}
     except OSError as error:
         raise ParameterError(f"--compare: {path}: cannot be read ({error.strerror})") from error
-    except (ValueError, KeyError, TypeError, ZeroDivisionError) as error:
+    except (ValueError, LookupError, TypeError, ZeroDivisionError) as error:
         raise ParameterError(f"--compare: {path}: not what hsad bench --json writes") from error
     if not all(found.values()):
         raise ParameterError(f"--compare: {path}: a row has no runs")
     return found
+
+
+def _kept(row: list[str]) -> list[float]:
+    """Return the least, the median and the largest run of a row of the manual's table, in units of its bound."""
+    least, (middle, spread), bounds = float(row[1]), row[2].split(" "), float(row[4])
+    share = float(spread.strip("(%)")) / 100
+    return [bounds, bounds * float(middle) / least, bounds * (1 + share * float(middle) / least)]
 
 
 def _pair(name: str, before: list[float], after: list[float]) -> Pair:

@@ -197,3 +197,14 @@ def test_what_is_no_report_is_refused(tmp_path, hsad_run, text):
     assert status != 0
     assert "bad.json" in err
     assert "--compare" in err
+
+
+def test_a_report_is_compared_with_the_table_of_the_manual(tmp_path, hsad_run):
+    row = ["crd plain d=10", "0.2", "0.3 (50%)", "-", "4.0", "-", "-"]
+    before, after = tmp_path / "speed.json", tmp_path / "after.json"
+    before.write_text(json.dumps({"tables": {"work": {"measured": "", "columns": [], "rows": [row]}}}))
+    after.write_text(json.dumps({"rows": [{"name": row[0], "runs": [0.5, 0.6, 0.7], "bound": 0.2}]}))
+    status, out, _ = hsad_run("bench", "--compare", str(before), str(after))
+    assert status == 0
+    # Runs of 0.2, 0.3 and 0.35 at 4 times the bound of 0.05 against 2.5, 3 and 3.5 times.
+    assert "| crd plain d=10 | 6.00 | 3.00 | 2.00 | faster |" in out

@@ -195,7 +195,9 @@ def _gpu() -> Iterator[Finding]:
     import torch
 
     if torch.cuda.is_available():
-        text = f"torch {torch.__version__}, {torch.cuda.get_device_name(0)}; --device cuda was never run on a GPU by its makers"
+        text = (
+            f"torch {torch.__version__}, {torch.cuda.get_device_name(0)}; its makers never ran --device cuda on a GPU"
+        )
         yield Finding("GPU", "remark", text, "compare some scores with those of --device cpu")
     else:
         yield Finding("GPU", "remark", f"torch {torch.__version__} without CUDA: the processor computes")

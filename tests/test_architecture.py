@@ -120,7 +120,7 @@ LIBRARIES = {
         "job.environment",
         "products.raster",
         "doctor",
-        "bench.large_scenes",
+        "bench.costs",
     },
     ("rasterio",): {
         "gdal",

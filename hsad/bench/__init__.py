@@ -7,13 +7,13 @@
 ``siblings``: the lists of everything that is like a found object, and names from a spectral library.
 ``changes``: change between two dates, on pairs with known changes.
 ``streams``: line by line, beside the published algorithm of ERX.
-``calibration``: the tables of the thresholds. ``large_scenes``, with ``scene_files``: time and memory of large runs.
+``calibration``: the tables of the thresholds. ``costs``, with ``scene_files``: time and memory of whole commands.
 """
 
 from hsad.bench.accuracy import Accuracy, run_accuracy, run_suite
 from hsad.bench.calibration import Calibration, run_calibration
 from hsad.bench.changes.measure import ChangeAccuracy, run_changes
-from hsad.bench.large_scenes import LargeScenes, run_large
+from hsad.bench.costs.large_scenes import LargeScenes, run_large
 from hsad.bench.page import check_page, keep, put_into
 from hsad.bench.reading import Reading, run_reading
 from hsad.bench.regression import Comparison, compare_reports

@@ -10,9 +10,9 @@ import numpy as np
 import processes
 import pytest
 
-from hsad.bench import large_scenes
-from hsad.bench.costs import anonymous
-from hsad.bench.large_scenes import TABLES, run_large
+from hsad.bench.costs import large_scenes
+from hsad.bench.costs.cost import anonymous
+from hsad.bench.costs.large_scenes import TABLES, run_large
 from hsad.bench.scene_files import LAYOUTS, Shape, data_file, made_block, write_scene
 from hsad.cli import run
 

@@ -12,7 +12,9 @@ import pytest
 import rasterio
 
 import hsad
-from hsad.bench import costs, large_scenes, scene_files
+from hsad.bench import scene_files
+from hsad.bench.costs import large_scenes
+from hsad.bench.costs.cost import detect
 from hsad.bench.timing import uncache
 from hsad.engine.caches import LeafCaches
 from hsad.engine.decoded import BlockCache
@@ -31,7 +33,7 @@ SMALL = scene_files.Shape(1024, 1250, 100, "int16")
 @pytest.mark.parametrize("layout", ["bsq", pytest.param("tiled-band", marks=[pytest.mark.long, pytest.mark.faults])])
 def test_a_run_keeps_its_memory_limit_for_a_scene_that_is_larger(layout, tmp_path):
     with scene_files.scene_file(layout, SMALL, tmp_path) as scene:
-        cost = costs.detect(scene, "rx", "--memory", "250MB")
+        cost = detect(scene, "rx", "--memory", "250MB")
     assert cost.peak < 250e6 < SMALL.size
 
 
@@ -40,7 +42,7 @@ def test_a_run_keeps_its_memory_limit_for_a_scene_that_is_larger(layout, tmp_pat
 def test_memory_does_not_grow_with_the_number_of_pixels(tmp_path):
     shape = scene_files.Shape(8192, 8192, 3)
     with scene_files.scene_file("bip", shape, tmp_path) as scene:
-        cost = costs.detect(scene, "rx", "--memory", "300MB")
+        cost = detect(scene, "rx", "--memory", "300MB")
     assert cost.peak < 300e6
 
 
@@ -53,7 +55,7 @@ def test_crd_on_20_gigabytes_takes_less_than_2_gigabytes_of_memory(layout, tmp_p
         uncache(scene_files.data_file(scene))
         reading = large_scenes.window_seconds(scene, 256, 2)
         uncache(scene_files.data_file(scene))
-        cost = costs.detect(scene, "crd", "--outer", "5", "--inner", "3", "--memory", "2GB")
+        cost = detect(scene, "crd", "--outer", "5", "--inner", "3", "--memory", "2GB")
     assert cost.peak < 2e9
     assert reading < cost.seconds / 2
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from hsad.bench.costs import Cost, CostRow, Work, anonymous, dask_cluster, measured
+from hsad.bench.costs.cost import Cost, CostRow, Work, anonymous, dask_cluster, measured
 from hsad.bench.scene_files import Shape
 from hsad.job.files import detect_to_file
 from hsad.products.cubes.convert import write_cube

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from hsad import __version__
-from hsad.bench.costs import CostRow, Work, dask_cluster, detect
+from hsad.bench.costs.cost import CostRow, Work, dask_cluster, detect
+from hsad.bench.costs.small_scenes import cluster, waits
 from hsad.bench.scene_files import ENVI, LARGE, LAYOUTS, Shape, data_file, scene_file
-from hsad.bench.small_scenes import cluster, waits
 from hsad.bench.timing import plain_read, processor, seconds, uncache
 from hsad.engine.runners.local import available_cpus
 from hsad.engine.source import source_of

@@ -28,6 +28,7 @@ from hsad.cli.shell.completion import OutputName, TextOrFile
 from hsad.cli.shell.errors import NAMED_METHOD, Interrupted
 from hsad.cli.shell.terminal import QUIET, Lines, echo_block, is_quiet, outcome
 from hsad.files import command_files
+from hsad.job.environment import reads_in_threads
 
 __all__ = [
     "OUTPUT",
@@ -69,18 +70,6 @@ def _set_quiet(context: click.Context, _: click.Parameter, value: bool) -> None:
         context.find_root().meta[QUIET] = True
 
 
-def _lazy_reads_in_threads() -> contextlib.AbstractContextManager[Any]:
-    """Let dask read small parts of files in threads of this process.
-
-    Asked without a scheduler, or for one by its name, dask imports `distributed` to look for a client, which takes a
-    quarter of a second. Runs on a cluster have a client of their own.
-    """
-    import dask
-    from dask.threaded import get
-
-    return dask.config.set(scheduler=get)
-
-
 class _WithCommonOptions(click.Command):
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         """Return the command's options with the common ones before ``--help``."""
@@ -102,7 +91,7 @@ class HsadCommand(_WithCommonOptions):
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; none of the files that it names as inputs is replaced."""
         inputs, outputs = named_files(ctx)
-        reads = _lazy_reads_in_threads() if inputs else contextlib.nullcontext()
+        reads = reads_in_threads() if inputs else contextlib.nullcontext()
         with command_files(inputs, outputs[0] if outputs else None, identity(ctx, inputs)), reads:
             try:
                 return super().invoke(ctx)

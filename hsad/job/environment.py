@@ -1,13 +1,15 @@
-"""Environment variables that make a library fail when it is imported: refused before the work, in one line."""
+"""What libraries take from their surroundings: variables that make them fail, and the scheduler of dask."""
 
 from __future__ import annotations
 
 import importlib
 import os
+from contextlib import AbstractContextManager
+from typing import Any
 
 from hsad.errors import ParameterError
 
-__all__ = ["check_environment"]
+__all__ = ["check_environment", "reads_in_threads"]
 
 #: Backends that each matplotlib has. Other names are looked up in matplotlib itself, which takes time to import.
 _BACKENDS = {"agg", "cairo", "pdf", "pgf", "ps", "qtagg", "svg", "template", "tkagg", "webagg"}
@@ -24,6 +26,18 @@ def check_environment() -> None:
     _check_numba()
     _check_matplotlib()
     _check_dask()
+
+
+def reads_in_threads() -> AbstractContextManager[Any]:
+    """Let dask read small parts of files in threads of this process.
+
+    Asked without a scheduler, or for one by its name, dask imports `distributed` to look for a client, which takes a
+    quarter of a second. Runs on a cluster have a client of their own.
+    """
+    import dask
+    from dask.threaded import get
+
+    return dask.config.set(scheduler=get)
 
 
 def _check_numba() -> None:

@@ -57,8 +57,8 @@ def search(word: str) -> list[Hit]:
 
     Examples
     --------
-    >>> search("Geometric law")[0].topic
-    'thresholds'
+    >>> "files" in {hit.topic for hit in search("geotiff")}
+    True
     """
     sought = " ".join(word.casefold().split())
     if not sought:

@@ -187,6 +187,10 @@ def test_the_answer_of_find_and_its_list(folder, answer):
     assert fields == section("Lists of anomalies").keys() | section("Lists of hsad find").keys()
 
 
+def test_the_answer_of_a_stream(answer):
+    compare([answer("stream scene.hdr -m rx -o lines.hdr --places places.txt")], section("The answer of stream"))
+
+
 def test_the_answers_of_change_and_compare_lists(folder, answer):
     compare([answer("change scene.hdr scene.hdr -o change.tif")], section("The answer of detect"))
     answer("detect scene.hdr -m rx -o dated.tif")

@@ -6,6 +6,7 @@ import hashlib
 import http.server
 import json
 import os
+import random
 import shutil
 import socket
 import threading
@@ -20,7 +21,7 @@ from hsad.catalog.download import download as load
 from hsad.cli import run
 from hsad.errors import OutputError, SceneError
 
-CONTENT = os.urandom(3_000_000)
+CONTENT = random.Random(1).randbytes(3_000_000)  # the same in each process of the tests
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 
 

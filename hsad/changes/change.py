@@ -106,7 +106,7 @@ def change_to_file(
     >>> pair = hsad.make_pair(60, 70, 20, seed=1, new_sizes=(9,), gone_sizes=(9,), kept_sizes=(9,), fills=(1.0,))
     >>> outcome = hsad.change_to_file(pair.before, pair.after, folder / "change.tif")
     >>> outcome.method, (folder / "change.tif").exists()
-    ('hyperbolic', True)
+    ('covariance-equalisation', True)
     """
     with _prepared(before, after, method, options) as job:
         outcome, _ = run_into_or_read(

@@ -30,7 +30,7 @@ TAKEN = frozenset(
         *("decide", "rule", "false_objects", "per", "pfa", "fdr", "threshold", "clean_region", "min_pixels", "merge"),
         "degrees_of_freedom",
         *("library", "kinds", "at_once", "over_all"),
-        *("first_lines", "forgetting", "clean_start", "refresh", "together"),
+        *("samples", "like", "first_lines", "forgetting", "clean_start", "refresh", "together"),
         *("follow", "header", "wait", "places", "listed"),
     }
 )

@@ -21,7 +21,7 @@ from hsad.catalog.download import download as load
 from hsad.cli import run
 from hsad.errors import OutputError, SceneError
 
-CONTENT = random.Random(1).randbytes(3_000_000)  # the same in each process of the tests
+CONTENT = random.Random(1).randbytes(3_000_000)  # noqa: S311  the same in each process of the tests
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 
 

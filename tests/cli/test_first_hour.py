@@ -157,8 +157,9 @@ def test_a_git_lfs_pointer_is_called_that(tmp_path, hsad_run):
 
 def test_the_catalogue_says_where_scenes_come_from(tmp_path, hsad_run):
     out = hsad_run("catalog", "list")[1]
-    for said in ("abu-airport-2", "100 x 100 x 205", "sha256 7121476e700001e7", "known defects: 3", "on request"):
+    for said in ("abu-airport-2", "100 x 100 x 205", "aviris, 7.1 m", "on request", "known defects"):
         assert said in out
+    assert "7121476e700001e7" in hsad_run("catalog", "show", "abu-airport-2")[1]
     made = next(line.split()[0] for line in out.splitlines() if " made here " in line)
     assert hsad_run("catalog", "fetch", made, "-o", tmp_path / "new" / "folder")[0] == 0
     assert list((tmp_path / "new" / "folder").glob("*.hdr"))

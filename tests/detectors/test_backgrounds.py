@@ -168,7 +168,7 @@ def test_what_does_not_go_with_a_scene_names_the_file_of_the_background(tmp_path
     replace(learned, background=huge).save(path, overwrite=True)
     with np.errstate(all="ignore"), pytest.raises(HsadError, match=r"b\.npz: the background gives no pixel"):
         hsad.score(scene(), path)
-    header, arrays = learned._packed()
+    header, arrays = learned.packed()
     header["parameters"]["covariance"] = "x"
     with path.open("wb") as file:
         write_packed(file, {"version": "1", **header, "digest": _digest(header, arrays)}, arrays)

@@ -207,15 +207,20 @@ def test_a_parameter_may_not_be_called_as_an_option_of_every_run(scene, tmp_path
 
     from hsad.cli.commands.decisions import survey
     from hsad.cli.commands.detect import detect
+    from hsad.cli.commands.stream import stream
     from hsad.cli.options import parameters_by_name
     from hsad.detectors.parameters import TAKEN
     from hsad.job.batch import detect_many
     from hsad.job.options import RunOptions
 
-    taken = {name for f in (hsad.detect, hsad.learn, hsad.score, hsad.detect_to_file, detect_many, hsad.survey)
-             for name, p in inspect.signature(f).parameters.items() if p.kind is not p.VAR_KEYWORD}  # fmt: skip
+    calls = (
+        hsad.detect, hsad.learn, hsad.score, hsad.detect_to_file, detect_many, hsad.survey, hsad.LineScan,
+    )  # fmt: skip
+    taken = {
+        name for call in calls for name, p in inspect.signature(call).parameters.items() if p.kind is not p.VAR_KEYWORD
+    }
     taken |= {f.name for f in dataclasses.fields(RunOptions)}
-    for command in (detect, survey):
+    for command in (detect, survey, stream):
         words = [word for p in command.get_params(click.Context(command)) for word in (p.name, *p.opts)]
         taken |= {word.lstrip("-").replace("-", "_") for word in words if len(word.lstrip("-")) > 1 and word[0] != "_"}
     assert taken - {name.replace("-", "_") for name in parameters_by_name()} == TAKEN

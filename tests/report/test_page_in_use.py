@@ -106,7 +106,9 @@ def test_the_list_and_the_map_are_used_by_keys_alone(opened, files):
     before = opened.evaluate("document.getElementById('scale').innerText")
     for _ in range(4):
         opened.keyboard.press("+")
-    opened.wait_for_function(f"document.getElementById('scale').innerText !== {json.dumps(before)}")
+    from playwright.sync_api import expect
+
+    expect(opened.locator("#scale")).not_to_have_text(before)
     named = "button:not([title]):not([aria-label]), input:not([aria-label])"
     for control in opened.locator(named).all():
         label = control.evaluate(

@@ -121,8 +121,13 @@ def _members(valid: NDArray[np.bool_], pixel: tuple[int, int], window: Window) -
 
 
 def _solve(atoms: Vector, right: Vector, penalty: Vector) -> Vector:
-    """Return α of ``(XᵀX + diag penalty) α = Xᵀy`` for the rows X of `atoms` and y = `right`, refined."""
-    system = atoms @ atoms.T + np.diag(penalty)
+    """Return α of ``(XᵀX + P) α = Xᵀy`` for the rows X of `atoms`, y = `right` and P = diag `penalty`, refined.
+
+    With fewer bands than atoms the system has the order of the bands (Woodbury 1950).
+    """
+    few = atoms.shape[1] < len(atoms)
+    scaled = atoms / penalty[:, np.newaxis]
+    system = np.eye(atoms.shape[1]) + atoms.T @ scaled if few else atoms @ atoms.T + np.diag(penalty)
     try:
         factor = np.linalg.inv(np.linalg.cholesky(system))
     except np.linalg.LinAlgError:  # atoms that are equal, and cost nothing
@@ -130,7 +135,12 @@ def _solve(atoms: Vector, right: Vector, penalty: Vector) -> Vector:
         return np.asarray(np.linalg.lstsq(stacked.T, np.append(right, np.zeros(len(penalty))))[0])
     alpha = np.zeros(len(penalty))
     for _ in range(_STEPS):
-        alpha += factor.T @ (factor @ (atoms @ (right - alpha @ atoms) - penalty * alpha))
+        gradient = atoms @ (right - alpha @ atoms) - penalty * alpha
+        if few:
+            gradient = gradient / penalty
+            alpha += gradient - scaled @ (factor.T @ (factor @ (atoms.T @ gradient)))
+        else:
+            alpha += factor.T @ (factor @ gradient)
     return alpha
 
 

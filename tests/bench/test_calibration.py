@@ -173,6 +173,7 @@ def test_a_scene_is_judged_by_the_bank_of_other_grounds():
         assert list(row.p_false) == sorted(row.p_false)
 
 
+@pytest.mark.long
 def test_the_command_writes_priors_and_keeps_those_of_others(tmp_path, monkeypatch, capsys):
     """The calibration in short form: three small scenes."""
     monkeypatch.setattr(fit, "_DRAWS", 150)

@@ -258,7 +258,10 @@ SCENE, OUT = "SCENE", "OUT"
         (["detect", SCENE, "--bands", "@41-50", "-o", OUT], 1, "no band has the number 41-50; the scene has @1-40"),
         (["detect", SCENE, "--pca", "0", "-o", OUT], 1, "pca must be at least 1, not 0"),
         (["detect", SCENE, "--mask", "none.npy", "-o", OUT], 1, "none.npy"),
-        (["detect", SCENE, "--scheduler", "tcp://127.0.0.1:1", "-o", OUT], 1, "no dask scheduler answers"),
+        pytest.param(
+            ["detect", SCENE, "--scheduler", "tcp://127.0.0.1:1", "-o", OUT], 1, "no dask scheduler answers",
+            marks=[pytest.mark.long, pytest.mark.faults],
+        ),
         (["detect", SCENE, "--background", "none.npz", "-o", OUT], 1, "none.npz: no such file"),
         (["info", "nothing.tif"], 1, "nothing.tif"),
         (["evaluate", SCENE, "--truth", "t.npy"], 1, "scene.hdr: a cube of 40 bands, not a score map of one: --band N"),

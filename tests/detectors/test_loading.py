@@ -73,6 +73,8 @@ def call(installed, *arguments):
     return subprocess.run(command, env=installed, capture_output=True, text=True, timeout=240, check=False)
 
 
+@pytest.mark.long
+@pytest.mark.faults
 def test_an_installed_detector_is_listed_and_a_broken_one_is_a_line(installed):
     result = call(installed, "methods", "--json")
     methods = json.loads(result.stdout)

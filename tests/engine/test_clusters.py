@@ -36,6 +36,7 @@ def in_threads(scenes, outputs):
         return list(pool.map(hsad.detect_to_file, scenes, outputs, ["rx"] * len(scenes)))
 
 
+@pytest.mark.long
 @pytest.mark.cluster
 @pytest.mark.timeout(150)
 def test_jobs_inside_tasks_of_a_cluster_end_where_they_are_more_than_the_workers(scenes, tmp_path, cluster):

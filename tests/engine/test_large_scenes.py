@@ -30,7 +30,9 @@ SMALL = scene_files.Shape(1024, 1250, 100, "int16")
 
 
 @linux
-@pytest.mark.parametrize("layout", ["bsq", pytest.param("tiled-band", marks=[pytest.mark.long, pytest.mark.faults])])
+@pytest.mark.long
+@pytest.mark.faults
+@pytest.mark.parametrize("layout", ["bsq", "tiled-band"])
 def test_a_run_keeps_its_memory_limit_for_a_scene_that_is_larger(layout, tmp_path):
     with scene_files.scene_file(layout, SMALL, tmp_path) as scene:
         cost = detect(scene, "rx", "--memory", "250MB")

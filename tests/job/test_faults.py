@@ -79,6 +79,8 @@ def write_tiled(path, spectra):
             dataset.write(np.moveaxis(spectra, -1, 0))
 
 
+@pytest.mark.long
+@pytest.mark.faults
 def test_a_tile_that_always_fails_is_named_and_the_rest_is_kept(tmp_path):
     spectra = np.random.default_rng(1).normal(size=(200, 260, 12)).astype(np.float32)
     scene, output = tmp_path / "scene.tif", tmp_path / "s.tif"

@@ -81,6 +81,8 @@ def stac_item(name, **assets):
     return {"type": "Feature", "stac_version": "1.1.0", "id": name, "assets": assets}
 
 
+@pytest.mark.long
+@pytest.mark.faults
 def test_stac_item_collections(scenes, tmp_path):
     collection = tmp_path / "items.json"
     items = [

@@ -114,9 +114,11 @@ def ignore_interruptions():
     "before",
     [
         pytest.param(None, id=""),
-        pytest.param(ignore_interruptions, id="ignored by the shell", marks=[pytest.mark.long, pytest.mark.faults]),
+        pytest.param(ignore_interruptions, id="ignored by the shell"),
     ],
 )
+@pytest.mark.long
+@pytest.mark.faults
 def test_an_interruption_is_one_line_that_says_what_is_kept(scene, tmp_path, before):
     output = tmp_path / "s.tif"
     slow = ("-m", "crd", "--outer", 21, "--inner", 5, "--tile", 64, "--workers", 1)

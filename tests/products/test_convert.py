@@ -244,6 +244,8 @@ def test_names_that_are_refused(tmp_path):
         hsad.write_cube(hsad.open_cube(scene), scene, overwrite=True)
 
 
+@pytest.mark.long
+@pytest.mark.faults
 def test_the_command(tmp_path):
     scene = tanager.write(tmp_path)
     done = command("convert", scene, tmp_path / "out.tif")

@@ -37,6 +37,8 @@ def one_line_error(status, captured):
     return status == 1 and captured.err.startswith("hsad: error: ") and captured.err.count("\n") == 1
 
 
+@pytest.mark.long
+@pytest.mark.faults
 @pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")  # many benchmarks have no place
 def test_detect_runs_on_every_scene(data, tmp_path, capsys):
     files = [

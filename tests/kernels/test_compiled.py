@@ -18,6 +18,7 @@ from hsad.bench import compilation
 from hsad.kernels import compiled
 from hsad.kernels.announcement import Announcement
 from hsad.kernels.ring import score
+from hsad.manual import page
 
 
 def test_compiling_is_announced_once(caplog):
@@ -122,3 +123,25 @@ def test_after_compiling_nothing_is_compiled(tmp_path):
     runs = [subprocess.run(command, env=environment, capture_output=True, text=True, check=True) for _ in range(2)]
     assert "compiled" in runs[0].stdout
     assert "compiled" not in runs[1].stdout
+
+
+USED = """
+import sys
+from hsad.cli import run
+assert run(["survey", sys.argv[1], "-o", sys.argv[2], "-q"]) == 0
+from numba.core.registry import CPUDispatcher
+for name, module in list(sys.modules.items()):
+    for value in vars(module).values() if name.startswith("hsad.kernels") else ():
+        if type(value) is CPUDispatcher and value.overloads:
+            print(value.py_func.__name__)
+"""
+
+
+@pytest.mark.long
+def test_a_survey_needs_the_kernels_that_the_manual_names(tmp_path):
+    scene = hsad.make_scene(rows=128, cols=128, bands=60, target_sizes=(1, 3, 9))
+    hsad.write_cube(scene.cube, tmp_path / "scene.hdr")
+    command = [sys.executable, "-c", USED, str(tmp_path / "scene.hdr"), str(tmp_path / "out")]
+    used = set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
+    text = page("changing-a-kernel").partition("## What a survey compiles")[2].partition("## ")[0]
+    assert used == set(re.findall(r"`(\w+)`", text)) - {"auto"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Any, ClassVar, Self, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from hsad.detectors.parameters import parameter
 from hsad.detectors.probe import require_valid
 from hsad.errors import ParameterError
 
-__all__ = ["ByColumns", "columns_parameter", "learned_by_columns"]
+__all__ = ["ByColumns", "ColumnDetector", "columns_parameter", "learned_by_columns"]
 
 T = TypeVar("T")
 
@@ -123,6 +123,24 @@ class ByColumns(Background):
                 f"columns: the background was learned on {self.width} columns, the scene has {cols}: the responses of "
                 "detector columns hold for the same columns only; learn anew, or with columns 0"
             )
+
+
+class ColumnDetector(Detector):
+    """A detector with the parameter ``columns``, whose background may be a `ByColumns`."""
+
+    columns: int
+
+    def check_scene(self, background: Any, shape: tuple[int, int, int]) -> None:
+        """Refuse a scene of another width than the responses of its columns were learned on."""
+        if isinstance(background, ByColumns):
+            background.refuse_width(shape[1])
+
+    def check_background(self, background: Background | None, bands: int, name: str = "background") -> None:
+        """Refuse a background that cannot come from `learn`, see `Detector.check_background`."""
+        super().check_background(background, bands, name)
+        if isinstance(background, ByColumns):
+            whole = replace(cast("Any", self), columns=0)
+            whole.check_background(background.inner, bands, f"{name}.inner")
 
 
 class _EvenedScan:

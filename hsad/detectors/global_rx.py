@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsad.detectors.account import Reason
-from hsad.detectors.base import Background, Detector, Scan
+from hsad.detectors.base import Background, Scan
 from hsad.detectors.block import Block
 from hsad.detectors.checks import above, at_least
-from hsad.detectors.columns import ByColumns, columns_parameter, learned_by_columns
+from hsad.detectors.columns import ByColumns, ColumnDetector, columns_parameter, learned_by_columns
 from hsad.detectors.described import for_users
 from hsad.detectors.parameters import parameter
 from hsad.detectors.probe import require_valid
@@ -65,7 +65,7 @@ class Gaussian(Background):
 
 @for_users
 @dataclass(frozen=True)
-class GlobalRX(Detector):
+class GlobalRX(ColumnDetector):
     """Squared Mahalanobis distance to the mean of the scene: ``(x − μ)ᵀ C⁻¹ (x − μ)``.
 
     μ is the mean of the n valid pixels and ``C = (1/n) Σ (xᵢ − μ)(xᵢ − μ)ᵀ``: it is divided by n, not by n − 1. So with
@@ -125,17 +125,6 @@ class GlobalRX(Detector):
                 stacklevel=2,
             )
         return gaussian
-
-    def check_scene(self, background: Any, shape: tuple[int, int, int]) -> None:
-        """Refuse a scene of another width than the responses of its columns were learned on."""
-        if isinstance(background, ByColumns):
-            background.refuse_width(shape[1])
-
-    def check_background(self, background: Background | None, bands: int, name: str = "background") -> None:
-        """Refuse a background that cannot come from `learn`, see `Detector.check_background`."""
-        super().check_background(background, bands, name)
-        if isinstance(background, ByColumns):
-            replace(self, columns=0).check_background(background.inner, bands, f"{name}.inner")
 
     def score(self, block: Block, background: Any) -> NDArray[np.float64]:
         """Return the squared distances of the block's core."""

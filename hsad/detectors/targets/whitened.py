@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsad.detectors.account import Reason
-from hsad.detectors.base import Background, Scan
+from hsad.detectors.base import Scan
 from hsad.detectors.block import Block
 from hsad.detectors.checks import above
-from hsad.detectors.columns import ByColumns, columns_parameter, learned_by_columns
+from hsad.detectors.columns import ByColumns, ColumnDetector, columns_parameter, learned_by_columns
 from hsad.detectors.described import for_users
 from hsad.detectors.moments import moments_of
 from hsad.detectors.parameters import parameter
@@ -79,7 +79,7 @@ def refuse_origin(detector: TargetDetector, lengths: NDArray[np.float64], origin
 
 
 @dataclass(frozen=True)
-class _Whitened(TargetDetector):
+class _Whitened(ColumnDetector, TargetDetector):
     """Base of the detectors with a covariance.
 
     Attributes
@@ -115,17 +115,6 @@ class _Whitened(TargetDetector):
         learned = WhitenedTargets(targets, origin, whitener(raised(covariance, self.ridge)), moments.count)
         refuse_origin(self, np.linalg.norm(learned.white, axis=1), origin @ learned.whitening)
         return learned
-
-    def check_scene(self, background: Any, shape: tuple[int, int, int]) -> None:
-        """Refuse a scene of another width than the responses of its columns were learned on."""
-        if isinstance(background, ByColumns):
-            background.refuse_width(shape[1])
-
-    def check_background(self, background: Background | None, bands: int, name: str = "background") -> None:
-        """Refuse a background that cannot come from `learn`, see `Detector.check_background`."""
-        super().check_background(background, bands, name)
-        if isinstance(background, ByColumns):
-            replace(self, columns=0).check_background(background.inner, bands, f"{name}.inner")
 
     def score(self, block: Block, background: Any) -> NDArray[np.float64]:
         """Return the scores of the block's core, each for the target that the pixel is most like."""

@@ -44,8 +44,6 @@ __all__ = ["mixed_patch"]
 
 Matrix = NDArray[np.float64]
 Vector = NDArray[np.float64]
-Single = NDArray[np.float32]
-Numbers = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
 

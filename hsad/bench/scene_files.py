@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hsad.products.space import reserve_space
+
 __all__ = ["ENVI", "LARGE", "LAYOUTS", "Shape", "data_file", "made_block", "scene_file", "write_scene"]
 
 ENVI = ("bip", "bil", "bsq")
@@ -135,6 +137,14 @@ def data_file(scene: Path) -> Path:
 
 @contextmanager
 def scene_file(layout: str, shape: Shape, folder: Path | None = None) -> Iterator[Path]:
-    """Yield a scene in a temporary folder, and remove it afterwards."""
+    """Yield a scene in a temporary folder, and remove it afterwards.
+
+    Raises
+    ------
+    OutputError
+        When the disk has no space for the scene.
+    """
     with tempfile.TemporaryDirectory(prefix="hsad-large-", dir=folder) as temporary:
-        yield write_scene(Path(temporary), layout, shape)
+        place = Path(temporary)
+        reserve_space(place / layout, place, shape.size)
+        yield write_scene(place, layout, shape)

@@ -13,8 +13,9 @@ import pytest
 from hsad.bench.costs import large_scenes
 from hsad.bench.costs.cost import anonymous
 from hsad.bench.costs.large_scenes import TABLES, run_large
-from hsad.bench.scene_files import LAYOUTS, Shape, data_file, made_block, write_scene
+from hsad.bench.scene_files import LAYOUTS, Shape, data_file, made_block, scene_file, write_scene
 from hsad.cli import run
+from hsad.errors import OutputError
 
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 
@@ -78,6 +79,15 @@ def test_a_method_that_is_refused_is_a_row_with_its_reason(monkeypatch, hsad_run
 
 
 @linux
+def test_a_scene_that_does_not_fit_on_the_disk_is_refused_before_it_is_written(tmp_path):
+    with (
+        pytest.raises(OutputError, match=r"bip: needs up to 20000000000.0 MB"),
+        scene_file("bip", Shape(10**6, 10**6, 10**4), tmp_path),
+    ):
+        pass
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.long
 @pytest.mark.cluster
 @pytest.mark.parametrize("table", TABLES)

@@ -49,7 +49,7 @@ def test_memory_does_not_grow_with_the_number_of_pixels(tmp_path):
 
 
 @linux
-@pytest.mark.long
+@pytest.mark.huge
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("layout", [*scene_files.ENVI, "striped", "tiled"])
 def test_crd_on_20_gigabytes_takes_less_than_2_gigabytes_of_memory(layout, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -11,8 +12,8 @@ import processes
 import pytest
 
 from hsad.bench.costs import large_scenes
-from hsad.bench.costs.cost import anonymous
-from hsad.bench.costs.large_scenes import TABLES, run_large
+from hsad.bench.costs.cost import Cost, CostRow, anonymous
+from hsad.bench.costs.large_scenes import TABLES, LargeScenes, run_large
 from hsad.bench.scene_files import LAYOUTS, Shape, data_file, made_block, scene_file, write_scene
 from hsad.cli import run
 from hsad.errors import OutputError
@@ -95,6 +96,28 @@ def test_all_of_a_table_runs(table):
     rows = run_large([table], quick=True).rows
     assert rows
     assert not [row.remark for row in rows if row.remark]
+
+
+def test_each_table_takes_its_place_in_a_page(tmp_path, monkeypatch, hsad_run):
+    shape = Shape(10, 10, 5)
+    made = LargeScenes("a machine", "9", tuple(CostRow(name, "rx", shape, Cost(2, 3)) for name in ("waits", "cluster")))
+    monkeypatch.setattr("hsad.bench.run_large", lambda *_, **__: made)
+    page = tmp_path / "page.md"
+    old = "words\n\nhsad 0, old\n\n| {} | scene |\n|---|---|\n| old | 1 |\n\n"
+    page.write_text("".join(map(old.format, ["cluster", "other", "waits"])))
+    assert hsad_run("bench", "--large", "waits", "--large", "cluster", "--into", page)[0] == 0
+    text = page.read_text()
+    assert text.count("| old | 1 |") == 1
+    assert [line.split("|")[1].strip() for line in text.splitlines() if line.startswith("| ")] == [
+        "cluster", "rx", "other", "old", "waits", "rx",
+    ]  # fmt: skip
+    assert text.count("hsad 9, a machine\n\n| ") == 2
+    assert json.loads((tmp_path / "page.json").read_text())["tables"]["waits"]["rows"][0][:3] == [
+        "rx", "10 x 10 x 5 int16, 1e-06 GB", "2.0",
+    ]  # fmt: skip
+    status, _, err = hsad_run("bench", "--large", "methods", "--into", page)
+    assert status == 1
+    assert "one table is needed that has 'methods' in its first column" in err
 
 
 def test_an_unknown_name_is_one_line(capsys):

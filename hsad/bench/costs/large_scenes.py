@@ -33,14 +33,18 @@ class LargeScenes:
         """Return the report as JSON holds it."""
         return asdict(self)
 
-    def table(self) -> str:
-        """Return the report as tables in Markdown."""
-        lines = [f"hsad {self.version}, {self.machine}"]
+    def tables(self) -> dict[str, str]:
+        """Return each table in Markdown below a line on the machine, by the name that is its first cell."""
+        found = {}
         for name in dict.fromkeys(row.table for row in self.rows):
-            lines += ["", f"{name}: {TABLES[name].__doc__}", ""]
-            lines += ["| work | scene | seconds | µs/pixel | MB/s | most anonymous memory | beside |", "|---" * 7 + "|"]
-            lines += [row.line() for row in self.rows if row.table == name]
-        return "\n".join(lines)
+            head = f"| {name} | scene | seconds | µs/pixel | MB/s | most anonymous memory | beside |"
+            rows = [row.line() for row in self.rows if row.table == name]
+            found[name] = "\n".join([f"hsad {self.version}, {self.machine}", "", head, "|---" * 7 + "|", *rows])
+        return found
+
+    def table(self) -> str:
+        """Return the report as tables in Markdown, each with what it is above it."""
+        return "\n\n".join(f"{TABLES[name].__doc__}\n\n{table}" for name, table in self.tables().items())
 
 
 def window_seconds(scene: Path, tile: int, halo: int) -> float:
@@ -157,9 +161,25 @@ def workers(quick: bool) -> Iterator[Work]:
         yield f"{layout} {method}", partial(rows, layout, method)
 
 
+def commands(quick: bool) -> Iterator[Work]:
+    """Whole commands with one thread and with two, on a file in the system's cache."""
+    shape = Shape(128, 128, 60) if quick else Shape(1000, 1000, 224)
+
+    def rows(method: str) -> Iterator[CostRow]:
+        with scene_file("bip", shape) as scene:
+            plain_read(data_file(scene))
+            one, two = (detect(scene, method, "--workers", count) for count in ("1", "2"))
+            yield CostRow("commands", f"{method}, 1 thread", shape, one)
+            note = f"{one.seconds / two.seconds:.2f} times as fast as with one"
+            yield CostRow("commands", f"{method}, 2 threads", shape, two, note=note)
+
+    for method in ("rx", "auto", "low-rank", "srd", "lrx", "crd", "kcrd", "rpca"):
+        yield method, partial(rows, method)
+
+
 #: The tables, by name; their docstrings describe them.
 TABLES: dict[str, Callable[[bool], Iterator[Work]]] = {
-    table.__name__: table for table in (layouts, methods, formats, linear, workers, waits, cluster)
+    table.__name__: table for table in (layouts, methods, formats, linear, workers, commands, waits, cluster)
 }
 
 

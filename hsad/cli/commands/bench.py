@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -58,7 +58,7 @@ _LARGE = "Large scenes"
     "--into",
     type=OUTPUT,
     metavar="PAGE.md",
-    help="Replace the tables of this page, and keep their numbers; for speed, --io and --accuracy.",
+    help="Replace the tables of this page, and keep their numbers; for speed, --io, --accuracy and --large.",
 )
 @_option(_SPEED, "--plot", type=OUTPUT, metavar="BENCH.png", help="Draw the times.")
 @_option(
@@ -191,7 +191,7 @@ def bench(
     elif calibrate is not None:
         report = _calibration(calibrate, data, only, draw)
     elif large:
-        report = _large(large, only, quick=quick)
+        report = _large(large, only, into, quick=quick)
     else:
         report = _put(into, "work", lambda: _speed(quick, only, plot, overwrite))
     _show(report, as_json=as_json)
@@ -205,7 +205,7 @@ _TAKES = {
     "--accuracy": ("--only", "--into", "--suite", "--siblings", "--names", "--changes"),
     "--stream": (),
     "--calibrate": ("--only",),
-    "--large": ("--quick", "--only"),
+    "--large": ("--quick", "--only", "--into"),
 }
 
 
@@ -266,15 +266,22 @@ def _compare(before: str, after: str, *, as_json: bool) -> None:
 
 def _put(into: str | None, heading: str, measure: Callable[[], Measured]) -> Measured:
     """Measure, and put the table into a page that has one with this heading; it is looked at before."""
-    from hsad.bench import check_page, keep, put_into
+    from hsad.bench import check_page
 
     if into is not None:
         check_page(into, heading)
     report = measure()
     if into is not None:
-        put_into(into, report.table())
-        keep(into, report.table())
+        _keep(into, [report.table()])
     return report
+
+
+def _keep(into: str, tables: Iterable[str]) -> None:
+    from hsad.bench import keep, put_into
+
+    for table in tables:
+        put_into(into, table)
+        keep(into, table)
 
 
 def _names(data: str | None, seeds: int, draw: int) -> NamingAccuracy:
@@ -326,10 +333,15 @@ def _calibration(bank: str, data: str | None, only: str, draw: int) -> Calibrati
     return report
 
 
-def _large(tables: tuple[str, ...], only: str, *, quick: bool) -> LargeScenes:
-    from hsad.bench import run_large
+def _large(tables: tuple[str, ...], only: str, into: str | None, *, quick: bool) -> LargeScenes:
+    from hsad.bench import check_page, run_large
 
-    return run_large(tables, quick=quick, only=only, progress=progress())
+    if into is not None:
+        check_page(into, *tables)
+    report = run_large(tables, quick=quick, only=only, progress=progress())
+    if into is not None:
+        _keep(into, report.tables().values())
+    return report
 
 
 def _methods(only: str) -> list[str]:

@@ -1,15 +1,14 @@
-"""The learned detectors beyond the contract: stacks of dates, networks of others, what they tell, bad input."""
+"""The learned detectors beyond the contract: training, what they tell, bad input."""
 
 from __future__ import annotations
 
 import builtins
 import dataclasses
 import logging
-import sys
 
 import numpy as np
 import pytest
-from learned import LEARNED
+from learned import LEARNED, dates_of_one_place
 from real_scenes import auc, scene_and_truth
 from strategies import a_scene
 
@@ -18,75 +17,6 @@ from hsad.detectors.deep.implants import Implants, rare_pixels
 from hsad.errors import DataError, HsadWarning, MissingExtraError, ParameterError, SceneError
 
 torch = pytest.importorskip("torch")
-
-
-def stack(dates=6, rows=40, cols=46, bands=8):
-    """Return dates of one place, each with its own gain and haze, and a new one with a change."""
-    random = np.random.default_rng(0)
-    place = random.normal(size=(rows, cols, 3)) @ random.normal(size=(3, bands)) + 8
-    made = [
-        place * random.uniform(0.8, 1.2) + random.uniform(-1, 1) + 0.05 * random.normal(size=place.shape)
-        for _ in range(dates + 1)
-    ]
-    made[-1][20, 30] += 2 * (-1) ** np.arange(bands)
-    return made[:-1], made[-1]
-
-
-def test_padim_finds_a_change_whatever_gain_and_haze():
-    dates, new = stack()
-    scores = hsad.detect(new, "padim", references=dates, workers=1)
-    assert np.unravel_index(np.nanargmax(scores), scores.shape) == (20, 30)
-    brighter = hsad.detect(3 * new + 2, "padim", references=dates, workers=1)
-    np.testing.assert_allclose(brighter, scores, rtol=1e-3, atol=1e-3)
-
-
-def test_padim_explains_a_pixel_of_the_scene_that_it_scores():
-    dates, new = stack()
-    scores = hsad.detect(new, "padim", references=dates)
-    found = hsad.explain(new, "padim", 20, 30, references=dates)
-    assert found.score == pytest.approx(scores[20, 30], rel=1e-5)
-    assert found.reason.contributions.sum() == pytest.approx(found.score)
-
-
-def test_padim_does_not_depend_on_tiles_threads_or_processes(tmp_path):
-    dates, new = stack()
-    dates[2][5:9, 5:9] = np.nan
-    new[30, 2] = np.nan
-
-    @dataclasses.dataclass(frozen=True)
-    class Small(hsad.PaDiM):
-        leaf = 16
-
-    whole = hsad.detect(new, Small(smooth=0.7), references=dates, workers=1, tile=10**6)
-    assert np.array_equal(np.isnan(whole), np.isnan(new[..., 0]))
-    for options in ({"tile": 16}, {"tile": 32, "workers": 3}):
-        assert np.array_equal(hsad.detect(new, Small(smooth=0.7), references=dates, **options), whole, equal_nan=True)
-    usual = hsad.learn(dates, hsad.PaDiM(smooth=0.7))
-    np.testing.assert_allclose(hsad.score(new, usual), whole, rtol=1e-4)
-    usual.save(tmp_path / "place.npz")
-    assert np.array_equal(hsad.score(new, tmp_path / "place.npz"), hsad.score(new, usual), equal_nan=True)
-    lazy = hsad.detect(new, hsad.PaDiM(smooth=0.7), references=dates, compute=False)
-    assert np.array_equal(lazy.compute(), hsad.score(new, usual), equal_nan=True)
-
-
-def test_padim_says_what_it_needs():
-    dates, new = stack()
-    with pytest.raises(DataError, match="padim needs at least 4 dates of one place as references: there is 1"):
-        hsad.detect(new, "padim")
-    with pytest.raises(DataError, match="there are 3"):
-        hsad.detect(new, "padim", references=dates[:3])
-    with pytest.raises(DataError, match="different sizes, 40 x 45 and 40 x 46"):
-        hsad.detect(new, "padim", references=[*dates, dates[0][:, 1:]])
-    with pytest.raises(DataError, match="40 x 45 pixels is not on the grid of its references, 40 x 46"):
-        hsad.detect(new[:, 1:], "padim", references=dates)
-
-
-def test_a_position_needs_four_dates():
-    dates, new = stack()
-    for date in dates[:3]:
-        date[10, 10] = np.nan
-    scores = hsad.detect(new, "padim", references=dates)
-    assert np.argwhere(np.isnan(scores)).tolist() == [[10, 10]]
 
 
 def test_training_depends_on_the_seed_and_not_on_threads():
@@ -153,100 +83,6 @@ def test_training_shows_progress(caplog):
     assert "training rpcanet: 2 of 2 steps" in caplog.text
 
 
-def strided():
-    torch.manual_seed(0)
-    return torch.nn.Sequential(
-        torch.nn.Conv2d(4, 6, 3, padding=1), torch.nn.Tanh(), torch.nn.Conv2d(6, 5, 3, stride=2, padding=1)
-    )
-
-
-def test_features_of_a_module_fit_together_over_tiles():
-    scene = a_scene(rows=60, cols=70)
-
-    @dataclasses.dataclass(frozen=True)
-    class Small(hsad.DeepRX):
-        leaf = 16
-
-    detector = Small(network=strided(), layers="1,2", components=4, context=8)
-    learned = hsad.learn(scene, detector)
-    whole = hsad.score(scene, dataclasses.replace(learned, detector=hsad.DeepRX(**vars(detector))))
-    np.testing.assert_allclose(hsad.score(scene, learned, tile=16), whole, rtol=1e-3)
-    assert learned.background.features == 11
-
-
-def test_a_module_is_not_saved_but_recognised(tmp_path):
-    scene = a_scene(rows=40, cols=40)
-    learned = hsad.learn(scene, hsad.DeepRX(network=strided(), components=4, context=8))
-    learned.save(tmp_path / "deep.npz")
-    with pytest.raises(
-        ParameterError, match=r"module:Sequential' is a torch module, which a model file does not contain"
-    ):
-        hsad.score(scene, tmp_path / "deep.npz")
-    loaded = hsad.Learned.load(tmp_path / "deep.npz")
-    same = dataclasses.replace(loaded, detector=learned.detector)
-    assert np.array_equal(hsad.score(scene, same), hsad.score(scene, learned), equal_nan=True)
-    other = strided()
-    with torch.no_grad():
-        other[0].weight += 0.1
-    stranger = hsad.DeepRX(network=other, components=4, context=8)
-    with pytest.raises(ParameterError, match="another network"):
-        hsad.score(scene, dataclasses.replace(loaded, detector=stranger))
-
-
-def test_networks_of_others_are_looked_at_first():
-    scene = a_scene(rows=40, cols=40)
-    for parameters, message in (
-        ({"network": strided(), "components": 4, "context": 1}, "the halo of the network is larger than 1 pixels"),
-        ({"network": strided(), "components": 4, "layers": "nine"}, "no layer 'nine'; it has 0, 1, 2"),
-        ({"network": strided(), "components": 3}, "does not take images of 3 components"),
-        ({"network": torch.nn.Flatten(), "components": 4}, r"features are maps \(1, f, rows, cols\)"),
-        ({"features": "resnet"}, "features must be autoencoder, random or the path of an .onnx file, not 'resnet'"),
-    ):
-        with pytest.raises(ParameterError, match=message):
-            hsad.detect(scene, hsad.DeepRX(**parameters))
-
-
-def test_features_of_an_onnx_file(tmp_path):
-    onnx = pytest.importorskip("onnx")
-    pytest.importorskip("onnxruntime")
-    with pytest.raises(ParameterError, match=r"no\.onnx: cannot be read"):
-        hsad.detect(a_scene(rows=40, cols=40), hsad.DeepRX(features=str(tmp_path / "no.onnx")))
-    helper = onnx.helper
-    weight = np.random.default_rng(0).normal(size=(6, 4, 3, 3)).astype(np.float32)
-    graph = helper.make_graph(
-        [
-            helper.make_node("Conv", ["images", "weight"], ["maps"], pads=[1, 1, 1, 1]),
-            helper.make_node("Tanh", ["maps"], ["features"]),
-        ],
-        "net",
-        [helper.make_tensor_value_info("images", 1, [1, 4, "rows", "cols"])],
-        [helper.make_tensor_value_info("features", 1, [1, 6, "rows", "cols"])],
-        [onnx.numpy_helper.from_array(weight, "weight")],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    path = tmp_path / "net.onnx"
-    path.write_bytes(model.SerializeToString())
-    module = torch.nn.Sequential(torch.nn.Conv2d(4, 6, 3, padding=1, bias=False), torch.nn.Tanh())
-    with torch.no_grad():
-        module[0].weight.copy_(torch.tensor(weight))
-    scene = a_scene(rows=40, cols=40)
-    made = hsad.detect(scene, "deep-rx", features=str(path), components=4, context=4)
-    expected = hsad.detect(scene, hsad.DeepRX(network=module, components=4, context=4))
-    np.testing.assert_allclose(made, expected, rtol=1e-3)
-    learned = hsad.learn(scene, "deep-rx", features=str(path), components=4, context=4)
-    learned.save(tmp_path / "deep.npz")
-    assert np.array_equal(hsad.score(scene, tmp_path / "deep.npz"), made, equal_nan=True)
-    path.write_bytes(b"damaged")
-    with pytest.raises(ParameterError, match=r"net\.onnx is not a network that onnxruntime reads"):
-        hsad.score(scene, tmp_path / "deep.npz")
-
-
-def test_an_onnx_file_without_onnxruntime_names_the_extra(monkeypatch):
-    monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(MissingExtraError, match=r"onnxruntime, .*: pip install -e '\.\[onnx\]'"):
-        hsad.detect(a_scene(rows=40, cols=40), "deep-rx", features="net.onnx")
-
-
 def test_noise_as_input_is_for_the_scene_it_was_fitted_to():
     scene = a_scene(rows=40, cols=44)
     learned = hsad.learn(scene, "autoencoder", steps=4, channels=4)
@@ -304,7 +140,7 @@ def test_bad_scenes_end_in_one_line(method):
 def test_a_damaged_model_ends_in_one_line(method, tmp_path):
     quick = {"unrolled-rpca": {"training": "none"}, "rpcanet": {"steps": 0}, "deep-rx": {"features": "random"}}
     quick["autoencoder"] = {"steps": 2, "input": "scene"}
-    dates, new = stack()
+    dates, new = dates_of_one_place()
     learned = hsad.learn(dates, method, **quick.get(method, {}))
     path = tmp_path / "model.npz"
     learned.save(path)

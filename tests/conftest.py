@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import tempfile
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -27,6 +30,32 @@ def pytest_addoption(parser):
     parser.addoption(
         "--part", metavar="I/N", help="Run the tests number I, I + N, I + 2N, ... of those chosen, counted from 0."
     )
+
+
+def pytest_configure(config):
+    config.pluginmanager.register(Examples())  # not as this file, whose hooks are for the tests of this folder alone
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    """Leave what is collected to the end of the run: to look for garbage in it takes half a second each time."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()
+
+
+class Examples:
+    """Examples in docstrings make temporary folders, which are for the reader to keep and for the tests to remove."""
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_call(self, item):
+        if not isinstance(item, pytest.DoctestItem):
+            return (yield)
+        with tempfile.TemporaryDirectory() as folder, mock.patch.object(tempfile, "tempdir", folder):
+            return (yield)
 
 
 @pytest.hookimpl(trylast=True)  # after what -m, -k and --deselect leave out

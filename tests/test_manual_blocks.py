@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import configparser
 import contextlib
+import functools
 import json
 import re
 import shlex
@@ -154,6 +155,7 @@ def learned(folder: Path) -> None:
     hsad.learn(made().cube, "unrolled-rpca", steps=2).save(folder / "b.npz")
 
 
+@functools.cache
 def made(seed: int = 0):
     return hsad.make_scene(rows=128, cols=64, bands=18, target_sizes=[1, 4, 9], seed=seed, heading=0.0)
 

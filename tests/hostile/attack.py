@@ -1,4 +1,4 @@
-"""A process that opens damaged files: ``python -m hostile.attack KIND FIRST LAST``.
+"""A process that opens damaged files: ``python -m hostile.attack KIND FIRST LAST [KIND FIRST LAST ...]``.
 
 It prints one JSON object per file. A file may be read, or refused in one line that names it. Everything else is bad:
 another error, another line, more than ten seconds or six gigabytes, the end of the process.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import collections
 import io
 import json
+import os
 import resource
 import shutil
 import subprocess
@@ -16,6 +17,7 @@ import sys
 import tempfile
 import time
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -127,50 +129,66 @@ def what_scores(opened: Any) -> dict[str, Any]:
     return {"header": header, **{name: (array.dtype, array.shape, array.tobytes()) for name, array in arrays.items()}}
 
 
-def work(kind: str, first: int, last: int) -> None:
+def work(asked: Mapping[str, range]) -> None:
     """Open files one after the other in this process."""
     compiling = Compiling()
     event.register("numba:compile", compiling)
-    for number in range(first, last):
+    for kind, number in ((kind, number) for kind, numbers in asked.items() for number in numbers):
+        tell(kind, at=number)
         folder = Path(tempfile.mkdtemp(prefix="hostile"))
-        print(json.dumps({"at": number}), flush=True)  # noqa: T201
         started = time.process_time() - compiling.seconds
         verdict, said = one(kind, number, folder)
         seconds = time.process_time() - compiling.seconds - started
         gigabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-        if verdict in ("read", "refused") and number > first and seconds > SECONDS:
+        if verdict in ("read", "refused") and number > asked[kind].start and seconds > SECONDS:
             verdict, said = "slow", f"{seconds:.0f} s; {said}"
         if gigabytes > GIGABYTES:
-            print(json.dumps({"number": number, "verdict": "large", "said": f"{gigabytes:.1f} GB"}), flush=True)  # noqa: T201
+            tell(kind, number=number, verdict="large", said=f"{gigabytes:.1f} GB")
             sys.exit(3)
-        print(json.dumps({"number": number, "verdict": verdict, "said": said}), flush=True)  # noqa: T201
+        tell(kind, number=number, verdict=verdict, said=said)
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def attack(kind: str, first: int, last: int, patience: float = 240) -> tuple[collections.Counter[str], list[str]]:
-    """Open files `first` to `last` in child processes; return the number of each verdict, and the bad files."""
-    counts: collections.Counter[str] = collections.Counter()
-    bad: list[str] = []
-    while first < last:
-        command = [sys.executable, "-m", "hostile.attack", kind, str(first), str(last)]
-        at = first
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as child:
+def tell(kind: str, **what: Any) -> None:
+    print(json.dumps({"kind": kind, **what}), flush=True)  # noqa: T201
+
+
+def attack(
+    asked: Mapping[str, range], patience: float = 240
+) -> tuple[dict[str, collections.Counter[str]], dict[str, list[str]]]:
+    """Open the files of these kinds and numbers in child processes; return the verdicts and the bad files by kind."""
+    counts: dict[str, collections.Counter[str]] = {kind: collections.Counter() for kind in asked}
+    bad: dict[str, list[str]] = {kind: [] for kind in asked}
+    left = dict(asked)
+    while left := {kind: numbers for kind, numbers in left.items() if numbers}:
+        words = [str(word) for kind, numbers in left.items() for word in (kind, numbers.start, numbers.stop)]
+        kind, at = next(iter(left)), next(iter(left.values())).start
+        # The folders of a child that dies go with this one.
+        with (
+            tempfile.TemporaryDirectory(prefix="hostile") as folder,
+            subprocess.Popen(
+                [sys.executable, "-m", "hostile.attack", *words], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                text=True, env={**os.environ, "TMPDIR": folder},
+            ) as child,
+        ):  # fmt: skip
             for line in child.stdout:
                 found = json.loads(line)
+                kind = found["kind"]
                 if "at" in found:
                     at = found["at"]
                     continue
-                counts[found["verdict"]] += 1
+                counts[kind][found["verdict"]] += 1
                 if found["verdict"] in BAD:
-                    bad.append(f"{kind} {found['number']}: {found['verdict']}: {found['said']}")
-                first = found["number"] + 1
+                    bad[kind].append(f"{kind} {found['number']}: {found['verdict']}: {found['said']}")
+                left[kind] = range(found["number"] + 1, asked[kind].stop)
             status = child.wait(timeout=patience)
         if status not in (0, 3):
-            counts["died"] += 1
-            bad.append(f"{kind} {at}: died with status {status}")
-            first = at + 1
+            counts[kind]["died"] += 1
+            bad[kind].append(f"{kind} {at}: died with status {status}")
+            left[kind] = range(at + 1, asked[kind].stop)
     return counts, bad
 
 
 if __name__ == "__main__":
-    work(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
+    kinds, firsts, lasts = (sys.argv[start::3] for start in (1, 2, 3))
+    work({kind: range(int(first), int(last)) for kind, first, last in zip(kinds, firsts, lasts, strict=True)})

@@ -81,7 +81,7 @@ def physical(cube):
 
 @pytest.mark.parametrize("name", FORMATS)
 @given(cube=cubes())
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_nothing_is_lost(cube, name, tmp_path_factory):
     folder = tmp_path_factory.mktemp("out")
     interleave = name[:3] if name.endswith("hdr") else None

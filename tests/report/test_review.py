@@ -121,26 +121,31 @@ def test_packages_of_others_are_refused(package, tmp_path):
 
 
 FULL = """
-import resource, sys
+import os, resource, sys
 import numpy as np
 import hsad
 from hsad.errors import OutputError
 scores = np.random.default_rng(0).normal(size=(200, 200))
 found = hsad.polygons(scores, threshold=1.0)
-resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), resource.RLIM_INFINITY))
-try:
-    hsad.write_anomalies(found, "a.gpkg")
-except OutputError as error:
-    print(error)
+for size in sys.argv[1:]:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (int(size), resource.RLIM_INFINITY))
+    try:
+        hsad.write_anomalies(found, "a.gpkg")
+    except OutputError as error:
+        print(f"{size}: {error}; left: {os.listdir()}")
 """
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no limit on the size of files to run into")
-@pytest.mark.parametrize("size", [0, 20_000, 100_000, 400_000])
-def test_a_geopackage_on_a_full_disk_is_one_line(tmp_path, size):
+def test_a_geopackage_on_a_full_disk_is_one_line(tmp_path):
+    sizes = ["0", "20000", "100000", "400000"]
     done = subprocess.run(
-        [sys.executable, "-c", FULL, str(size)], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "-c", FULL, *sizes], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
     )
-    assert done.stdout.count("\n") == 1, done.stdout + done.stderr
-    assert "a.gpkg" in done.stdout
+    lines = done.stdout.splitlines()
+    assert len(lines) == len(sizes), done.stdout + done.stderr
+    for size, line in zip(sizes, lines, strict=True):
+        assert line.startswith(f"{size}: ")
+        assert "a.gpkg" in line
+        assert line.endswith("left: []")
     assert list(tmp_path.iterdir()) == []

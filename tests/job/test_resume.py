@@ -111,20 +111,21 @@ def ignore_interruptions():
 
 
 @pytest.mark.parametrize(
-    "before",
+    ("before", "sent"),
     [
-        pytest.param(None, id=""),
-        pytest.param(ignore_interruptions, id="ignored by the shell"),
+        pytest.param(None, signal.SIGINT, id=""),
+        pytest.param(ignore_interruptions, signal.SIGINT, id="ignored by the shell"),
+        pytest.param(None, signal.SIGTERM, id="SIGTERM"),
     ],
 )
 @pytest.mark.long
 @pytest.mark.faults
-def test_an_interruption_is_one_line_that_says_what_is_kept(scene, tmp_path, before):
+def test_an_interruption_is_one_line_that_says_what_is_kept(scene, tmp_path, before, sent):
     output = tmp_path / "s.tif"
     slow = ("-m", "crd", "--outer", 21, "--inner", 5, "--tile", 64, "--workers", 1)
     with running("detect", scene, *slow, "-o", output, preexec_fn=before) as process:
         wait_for(lambda: finished_tiles(output) >= 3, process)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(sent)
         stdout, stderr = process.communicate()
     assert process.returncode == 130, stderr
     assert stdout == ""
@@ -132,7 +133,7 @@ def test_an_interruption_is_one_line_that_says_what_is_kept(scene, tmp_path, bef
     assert answered in (["hsad: stopping; Ctrl-C again ends at once"], [])  # nothing where the end came first
     assert ended.startswith("hsad: error: interrupted; what is finished is kept in")
     assert not output.exists()
-    if before is not None:
+    if before is not None or sent != signal.SIGINT:
         return
     assert finish(scene, slow, output) >= 3 * 64 * (400 % 64)
     whole = library.detect(scene, "crd", outer=21, inner=5)
@@ -147,7 +148,7 @@ def test_a_kernel_that_takes_long_does_not_hold_up_an_interruption(scene, tmp_pa
         wait_for(
             lambda: "scoring: " in (tmp_path / "log").read_text() if (tmp_path / "log").exists() else False, process
         )
-        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGTERM)
         assert process.stderr.readline().startswith("hsad: stopping")
         process.send_signal(signal.SIGINT)
         _, stderr = process.communicate(timeout=60)

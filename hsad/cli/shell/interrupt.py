@@ -1,4 +1,4 @@
-"""Ctrl-C: the program answers at once and ends within seconds; a second Ctrl-C ends it at once.
+"""Ctrl-C and SIGTERM: the program answers at once and ends within seconds; a second one ends it at once.
 
 Python runs a handler of its own only when the main thread comes back from what it computes, which may take long. The
 system's part of a handler writes to a socket at once, and a thread that waits at the other end answers. What is
@@ -12,9 +12,10 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from hsad.cli.shell.terminal import echo
 
@@ -24,6 +25,9 @@ __all__ = ["answered_at_once", "keeps", "stops_softly"]
 _PATIENCE = 1.5
 
 _STATUS = 130
+
+#: What Ctrl-C sends, and what `kill`, `timeout`, service managers and queues send.
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 _folders: list[Path] = []
 
@@ -41,14 +45,14 @@ def answered_at_once() -> Iterator[None]:
     """Answer interruptions within the block; also where a shell's background job has them ignored."""
     ours, theirs = socket.socketpair()
     theirs.setblocking(False)  # what `set_wakeup_fd` asks for
-    before = signal.signal(signal.SIGINT, _interrupt)
+    before = {number: signal.signal(number, _interrupt) for number in _SIGNALS}
     descriptor = signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
     threading.Thread(target=_watch, args=(ours,), name="hsad-interrupt", daemon=True).start()
     try:
         yield
     finally:
         signal.set_wakeup_fd(descriptor)
-        signal.signal(signal.SIGINT, before if before is not None else signal.SIG_DFL)
+        _restore(before)
         theirs.close()  # the thread sees the end
 
 
@@ -69,13 +73,17 @@ def stops_softly() -> Iterator[Callable[[], bool]]:
         asked.set()
 
     descriptor = signal.set_wakeup_fd(-1)  # the thread that waits there would end the program
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, note) for number in _SIGNALS}
     try:
         yield asked.is_set
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler if handler is not None else signal.SIG_DFL)
+        _restore(before)
         signal.set_wakeup_fd(descriptor)
+
+
+def _restore(before: Mapping[signal.Signals, Any]) -> None:
+    for number, handler in before.items():
+        signal.signal(number, handler if handler is not None else signal.SIG_DFL)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001  the signature of handlers
@@ -107,6 +115,6 @@ def _watch(ours: socket.socket) -> None:
 def _interrupted(ours: socket.socket) -> bool:
     """Wait for an interruption; False when the block has ended."""
     while data := ours.recv(64):
-        if signal.SIGINT in data:
+        if any(number in data for number in _SIGNALS):
             return True
     return False

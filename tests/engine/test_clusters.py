@@ -139,6 +139,7 @@ def test_a_worker_and_a_dashboard_are_no_schedulers(cluster, monkeypatch):
     worker = next(iter(cluster.nthreads()))
     with pytest.raises(ParameterError, match=f"a dask worker answers at '{worker}'"):
         Cluster(worker)
+    monkeypatch.setattr(connection, "_TIMEOUT", 0.5)  # which passes
     dashboard = f"tcp://127.0.0.1:{cluster.cluster.scheduler.http_server.port}"
     with pytest.raises(ParameterError, match="no dask scheduler answers"):
         Cluster(dashboard)

@@ -41,7 +41,7 @@ def test_offline_a_vrt_reaches_no_server_and_no_other_file(tmp_path, monkeypatch
             pass
 
     with http.server.HTTPServer(("127.0.0.1", 0), Server) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:
             path = tmp_path / f"scene{suffix}"
@@ -137,7 +137,7 @@ def test_a_scene_that_only_a_raster_names_reaches_no_server(tmp_path, build):
             pass
 
     with http.server.HTTPServer(("127.0.0.1", 0), Server) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:
             path = build(tmp_path, ADDRESS.format(port=server.server_port))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hsad.anomalies.direction import changes_at, compares_dates
 from hsad.anomalies.grades import grade_of
 from hsad.anomalies.marks.states import PENDING
 from hsad.anomalies.objects import find_objects
@@ -154,6 +155,7 @@ def _described(
             "background_spectrum": texts,
             "detector": np.full(number, scores.method or None, dtype=object),
             "source": np.full(number, scores.source or None, dtype=object),
+            **({"change": changes_at(scores, found.row, found.col)} if compares_dates(scores) else {}),
         },
         stated,
     )

@@ -12,6 +12,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from hsad.anomalies.direction import PARTS
 from hsad.anomalies.scoremap import ScoreMap
 from hsad.engine.held import held
 from hsad.engine.source import CubeSource, drop_dead_bands, source_of
@@ -60,8 +61,12 @@ def open_scores(scores: Any, band: int | None = None) -> ScoreMap:
     if band is not None and not 1 <= band <= bands:
         raise ParameterError(f"band: {path} has no band {band}, it has 1-{bands}")
     chosen = opened[..., (band or 1) - 1]
-    for name in ("method", "parameters", "background", "source", "acquired", "source_sha256"):
+    for name in ("method", "parameters", "background", "source", "before", "acquired", "source_sha256"):
         chosen.attrs[name] = getattr(stated, name)
+    if stated.before and "band_name" in opened.coords:
+        named = {str(name): number for number, name in enumerate(opened.band_name.values)}
+        parts = {name: opened[..., named[name]].reset_coords(drop=True) for name in PARTS if name in named}
+        chosen = chosen.assign_coords(parts)
     # A small map is read once: the list and the page look at its surroundings of each anomaly.
     return ScoreMap.of(chosen.load() if chosen.nbytes <= _SMALL else chosen)
 

@@ -35,6 +35,8 @@ class ScoreMap:
         Numbers that describe the learned background.
     source : str
         Path of the scene; empty where it is not known.
+    before : str
+        Name of the first date, where the scores compare two dates; empty otherwise.
     """
 
     values: Any
@@ -43,6 +45,7 @@ class ScoreMap:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     background: Mapping[str, Any] = field(default_factory=dict)
     source: str = ""
+    before: str = ""
 
     @classmethod
     def of(cls, scores: Any) -> Self:
@@ -71,6 +74,7 @@ class ScoreMap:
             _object(attrs.get("parameters")),
             _object(attrs.get("background")),
             str(attrs.get("source") or ""),
+            str(attrs.get("before") or ""),
         )
 
     def rows(self, first: int, stop: int) -> NDArray[np.float64]:

@@ -91,6 +91,8 @@ class Anomalies:
         probabilities. ``expected_false`` is the expected number of false ones in the list
         down to this rank: the sum of ``p_false``, where that is known. ``row`` and ``col`` name the pixel with the
         highest score, ``lon`` and ``lat`` its centre (WGS 84; NaN without a way there).
+        ``change`` is a column of lists of `hsad.change` alone: "appeared", "disappeared" or "altered", None where the
+        scores have no parts.
         ``extent`` is "object", or "region" above 100 pixels. ``kind`` is the letter of the group of anomalies with
         alike spectra, "A" for that of the strongest one (`hsad.anomalies.kinds`); None without the scene. ``most_like``
         is a name from a spectral library with its evidence (None without one). ``state`` is one of `STATES`. ``note``
@@ -287,7 +289,7 @@ def _write(anomalies: Anomalies, staged: Path, target: Path) -> None:
         styles = vector_styles(STATES, GRADES)
         write_layer(staged, target, LAYER, anomalies.outline, columns, crs, metadata)
         if anomalies.candidates is not None:
-            below = {name: np.asarray(anomalies.candidates.columns[name]) for name in COLUMNS}
+            below = {name: np.asarray(anomalies.candidates.columns[name]) for name in names}
             write_layer(staged, target, CANDIDATES, anomalies.candidates.outline, below, crs)
             add_styles(staged, target, CANDIDATES, {"by state": styles["by state"]})
         add_styles(staged, target, LAYER, styles)

@@ -62,7 +62,7 @@ def page_data(
     metres = _metres(grid)
     grey, scale = score_picture(scores, anomalies)
     everything = [anomalies] if anomalies.candidates is None else [anomalies, anomalies.candidates]
-    columns = [name for name in COLUMNS if name not in _LEFT_OUT]
+    columns = [name for name in dict.fromkeys((*COLUMNS, *anomalies.columns)) if name not in _LEFT_OUT]
     records = [record for part in everything for record in part.records()]
     table = {name: [record[name] for record in records] for name in columns}
     digest = hashlib.sha256(json.dumps([table, scores.source, anomalies.threshold["threshold"]]).encode()).hexdigest()

@@ -98,6 +98,7 @@ function facts(i) {
   const area = A.area_m2[i] === null ? "" : ` (${short(A.area_m2[i], 3)} m²)`;
   const parts = [
     certainty(i),
+    A.change && A.change[i] ? `${A.change[i]} between the dates` : "",
     `score ${short(A.score_max[i])}, mean ${short(A.score_mean[i])}`,
     `${plural(A.n_pixels[i], "pixel")}${area}${A.extent[i] === "region" ? ", a region rather than an object" : ""}`,
     `row ${A.row[i]}, col ${A.col[i]}`,

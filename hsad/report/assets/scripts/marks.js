@@ -41,6 +41,7 @@ const sizes = new Map();
 for (const letter of A.kind) if (letter !== null) sizes.set(letter, (sizes.get(letter) || 0) + 1);
 const kindNames = [...sizes.keys()].filter((letter) => sizes.get(letter) > 1 || data.kinds[letter]).sort((a, b) => a.length - b.length || a.localeCompare(b));
 const hasKinds = kindNames.length > 0;
+const hasChanges = Boolean(A.change);
 const kindColor = (letter) => kindOf(letter).color || data.colors.kinds[kindNames.indexOf(letter) % data.colors.kinds.length];
 const FURTHER = "no better than background";
 const percent = (v) => `≤ ${String(v).replace(/^0/, "")}`;

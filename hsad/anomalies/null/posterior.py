@@ -312,7 +312,9 @@ class Posterior:
 
 
 def _differs(known: Mapping[str, Any], name: str, value: Any) -> bool:
-    """Return whether a parameter has another value in the bank; the device does not change scores."""
+    """Return whether a parameter has another value in the bank; the device and the bands of a date do not count."""
+    if name == "before_bands":
+        return False
     if name in ("device", "pca") and value in ("cpu", "cuda", None):
         return False
     stated = known.get(name)

@@ -20,7 +20,7 @@ from hsad.anomalies.null.model import log_rate
 from hsad.anomalies.null.posterior import calibrated
 from hsad.anomalies.null.prior import Prior
 from hsad.bench.calibration.backgrounds import LEFT_OUT, OBJECT, Background
-from hsad.bench.calibration.scenes import GROUND_WEIGHTS, WEIGHTS
+from hsad.bench.calibration.scenes import UNKNOWN_TRUTH, WEIGHTS
 
 __all__ = ["UNCALIBRATED", "fit_calibration", "fit_least", "fit_prior", "weights_of"]
 
@@ -124,10 +124,11 @@ def _with_law(
 
 def weights_of(scenes: Sequence[Background]) -> NDArray[np.float64]:
     """Return the weights of scenes, which sum to 1: those of their families within a ground, and of the grounds."""
-    weight = np.array([WEIGHTS[scene.family] for scene in scenes])
+    weight = np.array([WEIGHTS.get(scene.family, 1.0) for scene in scenes])
     for ground in {scene.ground for scene in scenes}:
         same = np.array([scene.ground == ground for scene in scenes])
-        weight[same] *= GROUND_WEIGHTS.get(ground, 1.0) / weight[same].sum()
+        weight[same] /= weight[same].sum()
+    weight *= [UNKNOWN_TRUTH.get(scene.ground, 1.0) if scene.family in WEIGHTS else 1.0 for scene in scenes]
     return np.asarray(weight / weight.sum())
 
 

@@ -20,7 +20,9 @@ __all__ = ["STATED", "Judged", "bank_of", "judge"]
 STATED = (10.0, 3.0, 1.0)
 """False objects per 10⁴ pixels at which the bank is judged."""
 _MERGE = 2
-_FAMILY_WEIGHTS = {"native": 2.0, "synthetic": 0.5, "blurbin": 0.5, "space": 0.25, "striped": 0.25}
+_FAMILY_WEIGHTS = {
+    "native": 2.0, "synthetic": 0.5, "blurbin": 0.5, "space": 0.25, "striped": 0.25, "made": 0.05,
+}  # fmt: skip
 """Weight of a family in the calibration, 1 for all others."""
 _COARSE = ("space", "striped")
 """Families that are judged as scenes of coarse pixels."""

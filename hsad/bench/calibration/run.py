@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,12 @@ from hsad.anomalies.null.tail import PEAK_REACH
 from hsad.bench.calibration.backgrounds import Background, background_of, scored
 from hsad.bench.calibration.fit import UNCALIBRATED, weights_of
 from hsad.bench.calibration.judge import Judged, bank_of, judge
-from hsad.bench.calibration.scenes import cases
+from hsad.bench.calibration.pairs import PAIRS, pair_cases
+from hsad.bench.calibration.scenes import Case, cases
 from hsad.bench.calibration.tables import family_table, scene_table
 from hsad.bench.figures import GROUNDS
-from hsad.bench.known import benchmark_scenes
+from hsad.bench.known import KnownScene, benchmark_scenes
+from hsad.changes.change import change_methods
 from hsad.detectors import describe_detector, make_detector
 from hsad.errors import ParameterError, SceneError
 from hsad.files import whole_file
@@ -59,6 +61,9 @@ CALIBRATED = {
     "rx": _Settings(log=True, many_objects=0.0, temper=0.1, bound=0.0, rates=_FEW_KNOTS),
     "crd": _Settings(log=True, many_objects=1.0, temper=0.2, bound=0.0, rates=_MANY_KNOTS),
     "lrx": _Settings(log=True, many_objects=0.5, temper=0.2, bound=0.0, rates=_MANY_KNOTS),
+    "chronochrome": _Settings(log=True, many_objects=0.5, temper=0.1, bound=0.5, rates=_FEW_KNOTS),
+    "covariance-equalisation": _Settings(log=True, many_objects=0.5, temper=0.2, bound=0.0, rates=_FEW_KNOTS),
+    "hyperbolic": _Settings(log=False, many_objects=0.5, temper=0.2, bound=0.0, rates=_MANY_KNOTS),
 }
 """The detectors that have a prior in the bank."""
 _ROUGH_SETTINGS = {
@@ -89,7 +94,8 @@ class Calibration:
     def table(self) -> str:
         """Return stated and delivered false objects as tables in Markdown, two for each detector."""
         return "\n\n".join(
-            f"### {method}\n\n{scene_table(rows)}\n\n{family_table(rows)}" for method, rows in self.judged.items()
+            "\n\n".join(filter(None, (f"### {method}", scene_table(rows), family_table(rows))))
+            for method, rows in self.judged.items()
         )
 
     def write(self, path: str | Path) -> None:
@@ -107,7 +113,7 @@ def run_calibration(
     cache: Path | None = None,
     progress: Callable[..., Any] | None = None,
 ) -> Calibration:
-    """Fit and judge the priors of detectors on the benchmark scenes of a folder.
+    """Fit and judge the priors of detectors on the benchmark scenes of a folder; methods of change on pairs of dates.
 
     With all detectors that a rough prior is pooled over, that prior is made, too.
 
@@ -138,9 +144,9 @@ def run_calibration(
         raise SceneError(f"{folder}: benchmark scenes are missing (--data, HSAD_DATA): {', '.join(sorted(missing))}")
     chosen = tuple(dict.fromkeys(methods)) or tuple(CALIBRATED)
     found: dict[str, list[Background]] = {method: [] for method in chosen}
-    every = cases(known, folder, tuple(sorted({0, draw})))
-    for case in progress(every, total=None, desc="scoring") if progress else every:
-        for method in chosen:
+    work = _work(chosen, known, folder, tuple(sorted({0, draw})))
+    for case, measured in progress(work, total=None, desc="scoring") if progress else work:
+        for method in measured:
             found[method].append(background_of(case, scored(case.scene, method, cache)))
     priors: dict[str, Prior] = {}
     judged: dict[str, tuple[Judged, ...]] = {}
@@ -151,6 +157,18 @@ def run_calibration(
             scenes = [scene for method in pooled for scene in found[method]]
             priors[name], judged[name] = _prior(blank_prior(name), scenes, draw)
     return Calibration(priors, judged)
+
+
+def _work(
+    methods: Sequence[str], known: list[KnownScene], folder: Path, draws: tuple[int, ...]
+) -> Iterator[tuple[Case, list[str]]]:
+    """Yield each case with the methods that score it: those that compare two dates score pairs."""
+    of_dates = [method for method in methods if method in change_methods()]
+    of_scenes = [method for method in methods if method not in of_dates]
+    for measured, every in ((of_scenes, cases), (of_dates, pair_cases)):
+        if measured:
+            for case in every(known, folder, draws):
+                yield case, measured
 
 
 def _settings(name: str) -> _Settings:
@@ -186,12 +204,19 @@ def _prior(blank: Prior, scenes: Sequence[Background], draw: int) -> tuple[Prior
     calibrating = [scene for scene in scenes if scene.learned or _draw(scene) == 0]
     judging = [scene for scene in scenes if _draw(scene) in (None, draw)]
     calibration, coarse, rows = judge(blank, calibrating, judging, coarse=_settings(blank.method).coarse)
+    return replace(bank_of(blank, scenes), calibration=calibration, coarse=coarse, sources=_sources(scenes)), rows
+
+
+def _sources(scenes: Sequence[Background]) -> tuple[dict[str, Any], ...]:
+    """Return the scenes that the bank learns from; the pairs that are made from one place are one."""
     learned = [scene for scene in scenes if scene.learned]
-    sources = tuple(
-        {"name": s.name, "family": s.family, "ground": s.ground, "origin": s.origin, "weight": round(float(w), 5)}
-        for s, w in zip(learned, weights_of(learned), strict=True)
-    )
-    return replace(bank_of(blank, scenes), calibration=calibration, coarse=coarse, sources=sources), rows
+    sources: dict[str, dict[str, Any]] = {}
+    for scene, weight in zip(learned, weights_of(learned), strict=True):
+        name = scene.name.rpartition("-")[0] if scene.family in PAIRS else scene.name
+        plain = {"name": name, "family": scene.family, "ground": scene.ground, "origin": scene.origin, "weight": 0.0}
+        key = name if scene.family in PAIRS else f"{name} {len(sources)}"
+        sources.setdefault(key, plain)["weight"] += float(weight)
+    return tuple({**source, "weight": round(source["weight"], 5)} for source in sources.values())
 
 
 def _draw(scene: Background) -> int | None:

@@ -37,15 +37,15 @@ from hsad.readers import open_cube
 from hsad.synthetic import make_scene
 from hsad.synthetic.implants import implant, material_ratios, without_noise
 
-__all__ = ["WEIGHTS", "Case", "cases"]
+__all__ = ["WEIGHTS", "Case", "bases", "cases"]
 
 WEIGHTS = {
     "native": 1.0, "binned2": 0.3, "blur": 0.3, "blurbin": 0.15, "noisy": 0.3, "space": 0.3, "striped": 0.15,
     "synthetic": 1.0,
 }  # fmt: skip
 """Weight of a scene within its ground, by family."""
-GROUND_WEIGHTS = {"jasper-ridge": 0.3, "enmap": 0.3}
-"""Weight of a ground, 1 for all others. Of these two no truth is known: what stands out in them may be real."""
+UNKNOWN_TRUTH = {"jasper-ridge": 0.3, "enmap": 0.3}
+"""Weight of grounds of which no truth is known: what stands out in one scene may be real. All others have 1."""
 
 _SYNTHETIC: tuple[dict[str, Any], ...] = (
     {}, {"variability": 0.02}, {"variability": 0.08}, {"noise_factor": 3.0}, {"striping": 0.01},
@@ -138,7 +138,7 @@ def _blurred(known: list[KnownScene]) -> Iterator[Case]:
 def _from_above(known: list[KnownScene], folder: Path, draw: int, *, learned: bool) -> Iterator[Case]:
     """Yield scenes as spaceborne sensors see them, without and with stripes."""
     library = material_ratios()
-    for number, (name, spectra, truth, ground, origin) in enumerate(_bases(known, folder)):
+    for number, (name, spectra, truth, ground, origin) in enumerate(bases(known, folder)):
         for family in ("space", "striped"):
             rng = np.random.default_rng([77, draw, number, int(family == "striped")])
             real = ground in _FROM_ABOVE
@@ -159,7 +159,7 @@ def _from_above(known: list[KnownScene], folder: Path, draw: int, *, learned: bo
             yield Case(scene, ground, f"{origin} seed 77 {draw} {number}", learned=learned)
 
 
-def _bases(
+def bases(
     known: list[KnownScene], folder: Path
 ) -> Iterator[tuple[str, NDArray[np.float64], NDArray[np.bool_], str, str]]:
     """Yield name, spectra, truth, ground and origin of the scenes that are seen from above."""

@@ -13,7 +13,7 @@ __all__ = ["family_table", "scene_table"]
 
 
 def scene_table(rows: Sequence[Judged]) -> str:
-    """Return a table in Markdown of the native scenes.
+    """Return a table in Markdown of the native scenes; nothing without them.
 
     Its columns: the scene; its objects; objects and false anomalies in the default list, and how many false ones it
     states; the same where 10 false objects per 10⁴ pixels are asked for; reasons not to trust these numbers.
@@ -24,6 +24,8 @@ def scene_table(rows: Sequence[Judged]) -> str:
         for row in rows
         if row.family == "native"
     ]
+    if not lines:
+        return ""
     heading = "| scene | objects | true, false (stated) | at 10: false (stated), true | doubts |"
     return "\n".join([heading, "|---" * 5 + "|", *lines])
 

@@ -7,7 +7,7 @@ objects are implanted into the second date, objects that are gone into the first
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,7 @@ from hsad.synthetic import make_pair
 from hsad.synthetic.fields import gaussian_field
 from hsad.synthetic.implants import implant, material_ratios, without_noise
 
-__all__ = ["REGISTRATIONS", "PairCase", "split_pairs", "synthetic_pairs"]
+__all__ = ["REGISTRATIONS", "PairCase", "Split", "split_pairs", "synthetic_pairs"]
 
 #: Root mean square displacements of the second date, in pixels.
 REGISTRATIONS = (0.0, 0.3, 0.7)
@@ -74,22 +74,65 @@ def synthetic_pairs(seed: int) -> Iterator[PairCase]:
 
 def split_pairs(scene: KnownScene, seed: int) -> Iterator[PairCase]:
     """Yield a benchmark scene as two dates, once for each displacement."""
-    spectra = scene.cube.values.astype(np.float64)
-    clean = without_noise(spectra)
-    noise = spectra - clean
-    ground = np.maximum(spectra[scene.truth == 0].mean(axis=0), 1)
-    materials = [ground * stretched(ratio, len(ground)) for ratio in material_ratios()]
+    split = Split(scene.cube.values.astype(np.float64), scene.truth)
     for number, registration in enumerate(REGISTRATIONS):
         random = np.random.default_rng([seed, number])
-        dates = [clean, *(_another(clean, registration, random) for _ in range(1 + _FURTHER))]
+        before, after, truth, *further = split.dates(registration, random, _SIZES, _FILLS, further=_FURTHER)
+        yield PairCase(scene.name, "split", registration, before, after, truth, tuple(further))
+
+
+class Split:
+    """A scene that is split into two dates and more.
+
+    Parameters
+    ----------
+    spectra : (rows, cols, bands) ndarray of float64
+    truth : (rows, cols) ndarray
+        Objects of the scene, which are on all dates, as other numbers than 0.
+    """
+
+    def __init__(self, spectra: NDArray[np.float64], truth: NDArray[np.floating]) -> None:
+        self._clean = without_noise(spectra)
+        self._noise = spectra - self._clean
+        self._there = truth > 0
+        ground = np.maximum(spectra[truth == 0].mean(axis=0), 1)
+        self._materials = [ground * stretched(ratio, len(ground)) for ratio in material_ratios()]
+
+    def dates(
+        self,
+        registration: float,
+        random: np.random.Generator,
+        sizes: Sequence[int],
+        fills: tuple[float, float],
+        *,
+        further: int = 0,
+        noise: float = 1.0,
+    ) -> list[NDArray[np.float64]]:
+        """Return the first date, the second, what changed, and further dates like the second without a change.
+
+        Parameters
+        ----------
+        registration : float
+            Root mean square displacement of all dates but the first, in pixels.
+        random : numpy.random.Generator
+        sizes : sequence of int
+            Pixels of each object that is gone; as many are new.
+        fills : (float, float)
+            Limits of the share of each of its pixels that an object covers.
+        further : int
+            Number of further dates.
+        noise : float
+            Noise of all dates but the first, as a multiple of that of the scene.
+        """
+        dates = [self._clean, *(_another(self._clean, registration, random) for _ in range(1 + further))]
         noisy = [
-            date + np.roll(noise, step, axis=(0, 1)) for date, step in zip(dates, ((0, 0), *_NOISE_FROM), strict=True)
+            date + (noise if number else 1.0) * np.roll(self._noise, step, axis=(0, 1))
+            for number, (date, step) in enumerate(zip(dates, ((0, 0), *_NOISE_FROM), strict=False))
         ]
-        there = scene.truth > 0
-        before, gone = implant(noisy[0], there, _SIZES, _FILLS, materials, random)
-        after, new = implant(noisy[1], there | (gone > 0), _SIZES, _FILLS, materials, random)
-        truth = np.where(gone > 0, gone, np.where(new > 0, new + len(_SIZES), 0.0))
-        yield PairCase(scene.name, "split", registration, before, after, truth, tuple(noisy[2:]))
+        before, gone = implant(noisy[0], self._there, sizes, fills, self._materials, random)
+        after, new = implant(noisy[1], self._there | (gone > 0), sizes, fills, self._materials, random)
+        truth = np.where(gone > 0, gone, np.where(new > 0, new + len(sizes), 0.0))
+        return [before, after, truth, *noisy[2:]]
 
 
 def _another(clean: NDArray[np.float64], registration: float, random: np.random.Generator) -> NDArray[np.float64]:

@@ -78,8 +78,8 @@ def pair_cases(known: list[KnownScene], folder: Path, draws: tuple[int, ...]) ->
         for turn, registration in enumerate(REGISTRATIONS):
             for number, variant in enumerate(_MADE):
                 seed = _SEEDS + 100 * draw + 10 * number + turn
-                sizes = _MADE_SIZES[(number + turn + draw) % 3]
-                made = make_pair(seed=seed, new_sizes=sizes, gone_sizes=sizes, registration=registration, **variant)
+                pixels = _MADE_SIZES[(number + turn + draw) % 3]
+                made = make_pair(seed=seed, new_sizes=pixels, gone_sizes=pixels, registration=registration, **variant)
                 yield _case(
                     f"made/{number}-{registration:g}@{draw}", "made", _good(made.before), _good(made.after),
                     made.truth.values.astype(np.float64), "synthetic", "",

@@ -63,7 +63,7 @@ CALIBRATED = {
     "lrx": _Settings(log=True, many_objects=0.5, temper=0.2, bound=0.0, rates=_MANY_KNOTS),
     "chronochrome": _Settings(log=True, many_objects=0.5, temper=0.1, bound=0.5, rates=_FEW_KNOTS),
     "covariance-equalisation": _Settings(log=True, many_objects=0.5, temper=0.2, bound=0.0, rates=_FEW_KNOTS),
-    "hyperbolic": _Settings(log=False, many_objects=0.5, temper=0.2, bound=0.0, rates=_MANY_KNOTS),
+    "hyperbolic": _Settings(log=False, many_objects=0.5, temper=0.4, bound=0.0, rates=_MANY_KNOTS),
 }
 """The detectors that have a prior in the bank."""
 _ROUGH_SETTINGS = {

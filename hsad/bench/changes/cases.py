@@ -91,7 +91,7 @@ class Split:
         Objects of the scene, which are on all dates, as other numbers than 0.
     """
 
-    def __init__(self, spectra: NDArray[np.float64], truth: NDArray[np.floating]) -> None:
+    def __init__(self, spectra: NDArray[np.float64], truth: NDArray[Any]) -> None:
         self._clean = without_noise(spectra)
         self._noise = spectra - self._clean
         self._there = truth > 0

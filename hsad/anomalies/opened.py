@@ -12,8 +12,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from hsad.anomalies.direction import PARTS
-from hsad.anomalies.scoremap import ScoreMap
+from hsad.anomalies.scoremap import PARTS, ScoreMap
 from hsad.engine.held import held
 from hsad.engine.source import CubeSource, drop_dead_bands, source_of
 from hsad.errors import DataError, ParameterError, SceneError

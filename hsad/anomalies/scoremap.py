@@ -14,7 +14,10 @@ from numpy.typing import NDArray
 from hsad.errors import DataError, ParameterError
 from hsad.scene.cube import GeoGrid, geo_grid
 
-__all__ = ["ScoreMap"]
+__all__ = ["PARTS", "ScoreMap"]
+
+PARTS = ("after given before", "before given after")
+"""The bands that ``hsad change --parts`` adds: how unlike each date is what the other predicts."""
 
 _STRIP_PIXELS = 4_000_000
 
@@ -76,6 +79,19 @@ class ScoreMap:
             str(attrs.get("source") or ""),
             str(attrs.get("before") or ""),
         )
+
+    @property
+    def parts(self) -> list[xr.DataArray] | None:
+        """The two `PARTS` of scores of a change; None where the map has none."""
+        values = self.values
+        if not isinstance(values, xr.DataArray) or not set(PARTS) <= set(values.coords):
+            return None
+        return [values.coords[name].reset_coords(drop=True).transpose("y", "x") for name in PARTS]
+
+    @property
+    def compares_dates(self) -> bool:
+        """Whether the scores are those of the change between two dates."""
+        return bool(self.before) or self.parts is not None
 
     def rows(self, first: int, stop: int) -> NDArray[np.float64]:
         """Return rows of scores, NaN for pixels without a score."""

@@ -58,6 +58,8 @@ class HsadAccessor:
         """Return a quick picture in true colour, each colour stretched between its percentiles 2 and 98.
 
         The picture has the three bands nearest to 650, 550 and 470 nm, and at most a million pixels of a large scene.
+        Pixels that a run leaves out by the cube's quality flags, such as clouds, are shown, but do not count for the
+        percentiles.
 
         Returns
         -------
@@ -71,6 +73,7 @@ class HsadAccessor:
         """
         from hsad.plot.true_colour import RGB_NM, nearest_bands, stretched
         from hsad.scene.cube import nodata
+        from hsad.scene.quality import valid_pixels
 
         cube, wavelength = self._with_wavelengths("make a picture by")
         good = cube.coords["good_wavelength"].values if "good_wavelength" in cube.coords else np.ones(len(wavelength))
@@ -91,7 +94,9 @@ class HsadAccessor:
             values[(values == fill).any(axis=2)] = np.nan
         if "valid" in small.coords:
             values[~small.coords["valid"].values] = np.nan
-        result = picture.copy(data=stretched(values).astype(np.float32)).assign_coords(color=list(RGB_NM))
+        result = picture.copy(data=stretched(values, valid_pixels(small)).astype(np.float32)).assign_coords(
+            color=list(RGB_NM)
+        )
         return result.drop_vars(["quality", "valid", "gain", "bias", "band_name"], errors="ignore").assign_attrs(
             long_name="true colour", _FillValue=np.nan
         )

@@ -16,7 +16,7 @@ from hsad.anomalies.choose import Threshold, choose_threshold
 from hsad.anomalies.headline import answer
 from hsad.anomalies.listing import anomalies_of
 from hsad.anomalies.marks.carried import carry_marks, marks_sentence
-from hsad.anomalies.opened import Scene, open_scores
+from hsad.anomalies.opened import Scene, is_local_scene, open_scores
 from hsad.anomalies.options import ListOptions, ThresholdOptions
 from hsad.anomalies.rasters import MASK_NODATA, write_decided
 from hsad.anomalies.scoremap import ScoreMap
@@ -200,10 +200,8 @@ def _clean(region: Any, grid: GeoGrid) -> NDArray[np.bool_] | None:
 def _scene_of(scores: ScoreMap) -> Scene | None:
     """Return the scene that a score map names; None for a missing file, one without the map, or one with addresses."""
     from hsad.errors import SceneError
-    from hsad.products.provenance import source_file
-    from hsad.readers.rasters.addresses import reaches_out
 
-    if not scores.source or source_file(scores.source) is None or reaches_out(scores.source):
+    if not is_local_scene(scores.source):
         return None
     try:
         return Scene.of(scores.source, scores.grid)

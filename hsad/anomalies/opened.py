@@ -19,12 +19,13 @@ from hsad.errors import DataError, ParameterError, SceneError
 from hsad.job.given import as_cube
 from hsad.job.options import RunOptions, SceneOptions
 from hsad.job.selection import pixel_window
+from hsad.products.provenance import source_file
 from hsad.products.raster import read_provenance
 from hsad.scene.cube import GeoGrid, geo_grid
 from hsad.scene.ground import from_degrees
 from hsad.scene.swath import GridSwath, Swath, seen_within, swath_of
 
-__all__ = ["Scene", "open_scores", "window_origin"]
+__all__ = ["Scene", "is_local_scene", "open_scores", "window_origin"]
 
 _SMALL = 64 * 2**20
 """Bytes of the largest score map that is read at once."""
@@ -68,6 +69,13 @@ def open_scores(scores: Any, band: int | None = None) -> ScoreMap:
         chosen = chosen.assign_coords(parts)
     # A small map is read once: the list and the page look at its surroundings of each anomaly.
     return ScoreMap.of(chosen.load() if chosen.nbytes <= _SMALL else chosen)
+
+
+def is_local_scene(named: str) -> bool:
+    """Tell whether the scene that a score map names is a file of this machine, which leads to no other address."""
+    from hsad.readers.rasters.addresses import reaches_out
+
+    return bool(named) and source_file(named) is not None and not reaches_out(named)
 
 
 def window_origin(run: RunOptions) -> Callable[[xr.DataArray], tuple[int, int]]:

@@ -231,7 +231,7 @@ def plot_missed(missed: Missed, path: str | os.PathLike[str] | None = None, *, o
     """
     if path is not None:
         check_output(path, FIGURE_SUFFIXES, overwrite=overwrite)
-    figure = new_figure((7.5, 4.8))
+    figure = new_figure((8.8, 4.8))
     axes = figure.add_subplot()
     for number, size in enumerate(missed.sizes):
         points = missed.of_size(size)
@@ -256,10 +256,13 @@ def plot_missed(missed: Missed, path: str | os.PathLike[str] | None = None, *, o
     axes.set_axisbelow(True)
     what = f"like {missed.target}" if missed.target else "of unusual materials"
     axes.set_title(f"What {missed.method} would have found: objects {what}", fontsize=11)
-    axes.legend(title="Size of the object", frameon=False, loc="center left")
-    if any(point.objects for point in missed.points):
-        axes.text(
-            0.99, 0.02, "bars: 90 % interval", transform=axes.transAxes, ha="right", color="0.4", fontsize="small"
-        )
+    bars = "\n(bars: 90 % interval)" if any(point.objects for point in missed.points) else ""
+    axes.legend(
+        title=f"Size of the object{bars}",
+        loc="upper left",
+        bbox_to_anchor=(1.01, 1.0),
+        frameon=False,
+        borderaxespad=0.0,
+    )  # beside the curves, which may run anywhere
     save_figure(figure, path, overwrite=overwrite)
     return figure

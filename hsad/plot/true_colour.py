@@ -21,15 +21,17 @@ def nearest_bands(wavelength: ArrayLike, centres: ArrayLike) -> tuple[NDArray[np
     return bands, distance[np.arange(len(bands)), bands]
 
 
-def stretched(values: NDArray[np.floating]) -> NDArray[np.float64]:
+def stretched(values: NDArray[np.floating], clear: NDArray[np.bool_] | None = None) -> NDArray[np.float64]:
     """Return three bands ``(rows, cols, 3)`` as a picture from 0 to 1, NaN where a value is NaN.
 
-    Each colour runs from its percentile 2 to its percentile 98.
+    Each colour runs from its percentile 2 to its percentile 98, of the pixels in `clear` where a mask is given: clouds
+    are bright, and would leave the ground dark.
     """
     picture = np.asarray(values, dtype=np.float64).copy()
     for color in range(picture.shape[2]):
         plane = picture[..., color]
-        known = plane[np.isfinite(plane)]
-        low, high = np.percentile(known, _PERCENTILES) if known.size else (0.0, 1.0)
+        known = np.isfinite(plane)
+        counted = plane[known if clear is None or not (known & clear).any() else known & clear]
+        low, high = np.percentile(counted, _PERCENTILES) if counted.size else (0.0, 1.0)
         picture[..., color] = np.clip((plane - low) / ((high - low) or 1.0), 0, 1)
     return picture

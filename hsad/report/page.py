@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from hsad.anomalies.scoremap import ScoreMap
     from hsad.explanation.explanation import Explanation
 
-__all__ = ["page_script", "report_to_file", "write_page"]
+__all__ = ["PAGE_SUFFIXES", "page_script", "report_to_file", "write_list_page", "write_page"]
 
 _SCRIPTS = ("marks", "list", "map", "detail", "save", "print", "start")
 """Files of the page's script in their order. They share one scope."""
@@ -74,16 +74,53 @@ def report_to_file(
         When a file cannot be read, the scores do not lie in the scene, or the page cannot be written.
     """
     target = check_output(output, PAGE_SUFFIXES, overwrite=overwrite)
-    if library is not None and not reasons:
-        raise ParameterError("library: names are found with the reasons, which --no-reasons leaves out")
     opened = open_scores(scores)
     beside = Scene.of(scene, opened.grid, stated=stated)
-    anomalies = choose_anomalies(opened, beside, options or ListOptions())
     account = Account(scene, {} if stated is None else stated.stated(), (0, 0)) if reasons else None
-    why = explained(anomalies, opened, beside, account, library)
-    kinds = described_kinds(anomalies, why)
-    write_page(target, with_reasons(anomalies, why), opened, beside, why, kinds=kinds, overwrite=overwrite)
+    anomalies = write_list_page(target, opened, beside, options or ListOptions(), account, library, overwrite=overwrite)
     return {**anomalies.threshold, **answer(anomalies), "output": str(target)}
+
+
+def write_list_page(
+    path: Path,
+    scores: ScoreMap,
+    scene: Scene,
+    options: ListOptions,
+    account: Account | None,
+    library: str | Path | None,
+    *,
+    overwrite: bool = False,
+) -> Anomalies:
+    """Choose the anomalies of a score map, write their page, and return them.
+
+    Parameters
+    ----------
+    path : Path
+    scores : ScoreMap
+    scene : Scene
+    options : ListOptions
+    account : Account or None
+        How the detector accounts for the highest anomalies. None: it does not.
+    library : path or None
+        A spectral library, as `hsad.explain` takes it.
+    overwrite : bool
+
+    Returns
+    -------
+    Anomalies
+
+    Raises
+    ------
+    HsadError
+        When there is a library and no account, the scores do not lie in the scene, or the page cannot be written.
+    """
+    if library is not None and account is None:
+        raise ParameterError("library: names are found with the reasons, which --no-reasons leaves out")
+    anomalies = choose_anomalies(scores, scene, options)
+    why = explained(anomalies, scores, scene, account, library)
+    kinds = described_kinds(anomalies, why)
+    write_page(path, with_reasons(anomalies, why), scores, scene, why, kinds=kinds, overwrite=overwrite)
+    return anomalies
 
 
 def write_page(

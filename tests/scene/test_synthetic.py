@@ -314,6 +314,14 @@ def test_a_made_enmap_product_is_read_as_one_with_its_cloud_left_out(tmp_path):
         assert image.res == (30, 30)
         red, cloud = image.read(30), layer.read(1) > 0
     assert red[cloud].min() > 7000 > np.quantile(red[~cloud], 0.99)
-    told = hsad.describe(hsad.open_cube(product))
+    cube = hsad.open_cube(product)
+    # Clouds and shadows do not count for the percentiles of the picture.
+    picture, clear = cube.hsad.rgb().values, cube.quality.values == 0
+    with rasterio.open(next(product.glob("*SPECTRAL_IMAGE.TIF"))) as image:
+        red = image.read(int(np.abs(cube.wavelength.values - 650).argmin()) + 1)
+    low, high = np.percentile(red[clear], [2, 98])
+    np.testing.assert_allclose(picture[clear][:, 0], np.clip((red[clear] - low) / (high - low), 0, 1), atol=1e-5)
+    assert (picture[cloud] == 1).all()
+    told = hsad.describe(cube)
     assert told["flags"]["cloud"] == pytest.approx(cloud.mean())
     assert told["valid_fraction"] <= 1 - cloud.mean() - told["flags"]["shadow"] + 1e-9

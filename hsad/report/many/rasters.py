@@ -7,11 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from hsad.anomalies.decide import choose_anomalies, threshold_to_file
+from hsad.anomalies.decide import threshold_to_file
 from hsad.anomalies.gathered import Gathered
-from hsad.anomalies.opened import Scene, open_scores
+from hsad.anomalies.headline import answer
+from hsad.anomalies.opened import Scene, is_local_scene, open_scores
 from hsad.anomalies.options import ListOptions
 from hsad.errors import SceneError
+from hsad.files import check_output
 from hsad.job.identity import Files
 from hsad.job.many.parts import (
     Done,
@@ -27,11 +29,10 @@ from hsad.job.many.parts import (
 )
 from hsad.job.options import ManyOptions, SceneOptions
 from hsad.plot.thumbnail import draw_thumbnail
-from hsad.products.provenance import source_file
 from hsad.products.raster import read_provenance
-from hsad.readers.rasters.addresses import reaches_out
 from hsad.report.many.index import Entry, write_index
-from hsad.report.page import report_to_file
+from hsad.report.page import PAGE_SUFFIXES, write_list_page
+from hsad.report.reasons import Account
 
 __all__ = ["report_many", "threshold_many"]
 
@@ -192,7 +193,7 @@ def _threshold_part(task: tuple[Part, Mapping[str, Any]]) -> dict[str, Any]:
 def _report_part(task: tuple[Part, Mapping[str, Any]]) -> dict[str, Any]:
     part, given = task
     stated = read_provenance(Path(part.source))
-    if not stated.source or source_file(stated.source) is None or reaches_out(stated.source):
+    if not is_local_scene(stated.source):
         named = f"the scene that it names, {stated.source}, is not here" if stated.source else "it names no scene"
         raise SceneError(f"{part.source}: {named}; hsad report SCENE {Path(part.source).name} -o report.html takes one")
     scores = open_scores(part.source)
@@ -200,13 +201,17 @@ def _report_part(task: tuple[Part, Mapping[str, Any]]) -> dict[str, Any]:
     states = file_states([Path(part.source), *Files.of(scene.cube).states])
     output = part.record.parent.parent / f"{part.name}.html"
     part.record.unlink(missing_ok=True)
-    options = {name: given[name] for name in ("stated", "library", "reasons", "overwrite")}
-    result = report_to_file(stated.source, part.source, output, given["decide"], **options)
+    check_output(output, PAGE_SUFFIXES, overwrite=given["overwrite"])
+    account = Account(stated.source, given["stated"].stated(), (0, 0)) if given["reasons"] else None
+    anomalies = write_list_page(
+        output, scores, scene, given["decide"], account, given["library"], overwrite=given["overwrite"]
+    )
     picture = part.record.with_name(f"{part.name}.jpg")
-    columns = choose_anomalies(scores, None, given["decide"]).columns
+    columns = anomalies.columns
     places = list(zip(columns["row"].tolist(), columns["col"].tolist(), strict=True))
     draw_thumbnail(scene, places, picture, overwrite=True)
     files = [f"../{output.name}", picture.name]
-    result = {**result, "acquired": stated.acquired, "files": files}
+    told = {**anomalies.threshold, **answer(anomalies), "output": str(output)}
+    result = {**told, "acquired": stated.acquired, "files": files}
     write_record(part, states, result)
     return result

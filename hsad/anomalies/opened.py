@@ -13,7 +13,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from hsad.anomalies.scoremap import PARTS, ScoreMap
-from hsad.engine.held import held
+from hsad.engine.held import HELD_BYTES, held
 from hsad.engine.source import CubeSource, drop_dead_bands, source_of
 from hsad.errors import DataError, ParameterError, SceneError
 from hsad.job.given import as_cube
@@ -26,9 +26,6 @@ from hsad.scene.ground import from_degrees
 from hsad.scene.swath import GridSwath, Swath, seen_within, swath_of
 
 __all__ = ["Scene", "is_local_scene", "open_scores", "window_origin"]
-
-_SMALL = 64 * 2**20
-"""Bytes of the largest score map that is read at once."""
 
 
 def open_scores(scores: Any, band: int | None = None) -> ScoreMap:
@@ -68,7 +65,7 @@ def open_scores(scores: Any, band: int | None = None) -> ScoreMap:
         parts = {name: opened[..., named[name]].reset_coords(drop=True) for name in PARTS if name in named}
         chosen = chosen.assign_coords(parts)
     # A small map is read once: the list and the page look at its surroundings of each anomaly.
-    return ScoreMap.of(chosen.load() if chosen.nbytes <= _SMALL else chosen)
+    return ScoreMap.of(chosen.load() if chosen.nbytes <= HELD_BYTES else chosen)
 
 
 def is_local_scene(named: str) -> bool:

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from hsad.engine.source import CubeSource
     from hsad.scene.cube import Raster
 
-__all__ = ["held"]
+__all__ = ["HELD_BYTES", "held"]
 
-_MOST = 64 * 2**20
-"""Bytes of the largest scene that is held in memory."""
+HELD_BYTES = 64 * 2**20
+"""Bytes of the largest scene, or score map, that is held in memory."""
 
 
 def held(source: CubeSource) -> CubeSource:
@@ -28,7 +28,7 @@ def held(source: CubeSource) -> CubeSource:
     """
     raster = source.raster
     size = int(np.prod(raster.shape)) * raster.dtype.itemsize
-    return source if size > _MOST else replace(source, raster=_Held(raster))
+    return source if size > HELD_BYTES else replace(source, raster=_Held(raster))
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import xarray as xr
     from numpy.typing import NDArray
 
-__all__ = ["BandTable", "band_table", "described_bands", "with_bands", "with_columns"]
+__all__ = ["UNIT", "BandTable", "band_table", "described_bands", "with_bands", "with_columns"]
 
 # Nanometres in one unit. Spellings are compared in lower case, without plural "s", with "metre" as "meter".
 _LENGTHS = {
@@ -47,6 +47,9 @@ _RECIPROCALS = {
     "mhz": 299_792_458e3,
 }
 # From the extreme ultraviolet to the far infrared: outside, the stated unit cannot be true.
+UNIT = r"nm|nanomet(?:er|re)s?|[uµμ]m|micromet(?:er|re)s?|microns?"
+"""Spellings of the units of wavelengths, for regular expressions."""
+
 _PLAUSIBLE_NM = (10.0, 1e5)
 _BELOW_IS_MICROMETER = 100.0
 # Width in nm that no imaging spectrometer's band falls short of; those for fluorescence have about 0.3 nm.
@@ -57,9 +60,7 @@ _NONE = ("", "none", "null", "na", "n/a", "-")
 _FLAGS = {"true": 1.0, "yes": 1.0, "false": 0.0, "no": 0.0}
 _NUMBER = r"\d+(?:\.\d*)?(?:e[+-]?\d+)?"
 _QUANTITY = re.compile(rf"\s*[\"']?\s*([+-]?{_NUMBER})\s*([a-zåµμ]+)?\.?\s*[\"']?\s*", re.IGNORECASE)
-_DESCRIBED = re.compile(
-    rf"(?<![\w.])({_NUMBER})\s*(nm|nanomet(?:er|re)s?|[uµμ]m|micromet(?:er|re)s?|microns?)\b", re.IGNORECASE
-)
+_DESCRIBED = re.compile(rf"(?<![\w.])({_NUMBER})\s*({UNIT})\b", re.IGNORECASE)
 _BRACKETED = re.compile(rf"[^\W\d].*[(\[]\s*({_NUMBER})\s*[)\]]", re.IGNORECASE)
 _NUMERIC = re.compile(rf"({_NUMBER})(?:\s*[(\[]\s*{_NUMBER}\s*[)\]])?", re.IGNORECASE)
 

@@ -37,7 +37,7 @@ def open_mask(path: str | Path, grid: Any) -> NDArray[np.bool_]:
     path : str or Path
         A MATLAB file (``scene.mat:map`` names the array; without a name it is the only two-dimensional one,
         or the one with a name that truths have), a raster of one band, a ``.npy`` file, or a vector file.
-        Vectors are reprojected and burnt: a pixel is marked where its centre lies in a polygon.
+        Vectors are reprojected and burnt: a pixel is marked where its centre lies in a polygon, or a point in it.
     grid : GeoGrid, DataArray or array
         Size and place of the scene: its grid, a cube, or scores. A raster that is georeferenced must lie where the
         scene lies.
@@ -170,7 +170,7 @@ def _vector(source: str, grid: GeoGrid) -> NDArray[np.bool_]:
 def burnt(
     source: str, geometries: NDArray[Any], crs: str | None, grid: GeoGrid, transform: Affine
 ) -> NDArray[np.bool_]:
-    """Return the pixels of a grid whose centres lie in a polygon, ``(rows, cols)``.
+    """Return the pixels of a grid whose centres lie in a polygon, or that hold a point, ``(rows, cols)``.
 
     Parameters
     ----------

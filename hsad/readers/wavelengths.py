@@ -12,7 +12,7 @@ import numpy as np
 
 from hsad.errors import ParameterError
 from hsad.files import split_variable
-from hsad.readers.bands import band_table, with_bands
+from hsad.readers.bands import UNIT, band_table, with_bands
 from hsad.readers.envi.header import is_header, read_header
 from hsad.readers.envi.spectral import header_wavelengths
 from hsad.readers.existing import existing_file
@@ -29,7 +29,7 @@ __all__ = ["with_wavelengths"]
 _LARGEST_TEXT = 16 * 2**20
 _CENTRES = re.compile(r"wave|center|centre|lambda|^wl|^nm$|^[uµμ]m$", re.IGNORECASE)
 _WIDTHS = re.compile(r"fwhm|width", re.IGNORECASE)
-_UNIT = re.compile(r"(?<![a-z])(nm|nanomet(?:er|re)s?|[uµμ]m|micromet(?:er|re)s?|microns?)(?![a-z])", re.IGNORECASE)
+_UNIT = re.compile(rf"(?<![a-z])({UNIT})(?![a-z])", re.IGNORECASE)
 
 
 def with_wavelengths(cube: xr.DataArray, wavelengths: str | Path | ArrayLike) -> xr.DataArray:

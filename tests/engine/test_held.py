@@ -40,5 +40,5 @@ def test_the_file_is_read_once_and_a_window_is_a_copy(source, monkeypatch):
 
 
 def test_a_large_scene_stays_in_its_file(source, monkeypatch):
-    monkeypatch.setattr(module, "_MOST", 40 * 50 * 12)
+    monkeypatch.setattr(module, "HELD_BYTES", 40 * 50 * 12)
     assert held(source) is source

@@ -129,13 +129,13 @@ def centres(affine, rows, cols):
     return affine.a * col + affine.b * row + affine.c, affine.d * col + affine.e * row + affine.f
 
 
-def vector(path, shapes, crs="EPSG:32633", driver="GPKG"):
+def vector(path, shapes, crs="EPSG:32633", driver="GPKG", kind="Polygon"):
     pyogrio.raw.write(
         path,
         geometry=shapely.to_wkb(np.asarray(shapes, dtype=object)),
         field_data=[],
         fields=[],
-        geometry_type="Polygon",
+        geometry_type=kind,
         crs=crs,
         driver=driver,
     )
@@ -152,6 +152,16 @@ def test_a_pixel_is_marked_where_its_centre_lies_in_a_polygon(tmp_path, affine, 
     assert expected.any()
     path = vector(tmp_path / name, [SHAPE], driver=driver)
     np.testing.assert_array_equal(open_mask(path, GeoGrid(6, 8, UTM, affine)), expected)
+
+
+@pytest.mark.parametrize("affine", [UPRIGHT, ROTATED])
+@pytest.mark.parametrize("kind", ["Point", "MultiPoint"])
+def test_a_point_marks_the_pixel_that_it_lies_in(tmp_path, affine, kind):
+    pixels = [(0, 0), (2, 5), (5, 7)]
+    shapes = [shapely.Point(affine * (col + 0.9, row + 0.2)) for row, col in pixels]
+    shapes = shapes if kind == "Point" else [shapely.MultiPoint(shapes)]
+    marked = open_mask(vector(tmp_path / "points.gpkg", shapes, kind=kind), GeoGrid(6, 8, UTM, affine))
+    assert [*map(tuple, np.argwhere(marked).tolist())] == pixels
 
 
 def test_vectors_are_reprojected(tmp_path):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from hsad.readers.bands import BandTable, band_table, described_bands
+from hsad.readers.bands import UNIT, BandTable, band_table, described_bands
 
 if TYPE_CHECKING:
     from hsad.readers.envi.header import Header
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 __all__ = ["esri_header", "header_bands", "header_wavelengths"]
 
 # Keys of the lists of wavelengths and of widths. Some programs append the unit to the key.
-_UNIT = r"(?: ?[(\[]?(nm|um|µm|μm|nanomet(?:er|re)s?|micromet(?:er|re)s?|microns?)[)\]]?)?"
+_UNIT = rf"(?: ?[(\[]?({UNIT})[)\]]?)?"
 _CENTRES = re.compile(
     rf"(?:band )?(?:cent(?:er|re|ral)s? )?wave ?lengths?(?: cent(?:er|re)s?)?{_UNIT}|band cent(?:er|re)s?{_UNIT}"
 )

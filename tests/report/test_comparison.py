@@ -126,6 +126,18 @@ def test_methods_have_parameters_of_their_own():
     assert [one.file for one in found][1:] == ["scores-rx-trim-0.01.tif", "scores-crd-sum-to-one-true-weights-none.tif"]
 
 
+def test_a_value_may_be_numbers_with_commas_between_them():
+    found = asked_methods("mf:target=35, 45,rx,auto:areas=25,50,outer=15")
+    assert [(one.method, one.parameters) for one in found] == [
+        ("mf", {"target": "35,45"}),
+        ("rx", {}),
+        ("auto", {"areas": "25,50", "outer": 15}),
+    ]
+    for text in ("rx,5", "5"):
+        with pytest.raises(ParameterError, match="'5' is a number without a parameter before it"):
+            asked_methods(text)
+
+
 def test_a_detector_of_another_module_is_named_with_its_class_and_its_parameters():
     found = asked_methods("sketches:LocalContrast:window=5,rx")
     assert [(one.method, one.parameters) for one in found] == [("sketches:LocalContrast", {"window": 5}), ("rx", {})]

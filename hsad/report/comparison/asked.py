@@ -45,6 +45,7 @@ def asked_methods(texts: str | Iterable[str]) -> list[Asked]:
     ----------
     texts : str or iterable of str
         Parameters follow a colon, ``NAME=VALUE`` with commas between them; ``pca`` is one of them for every method.
+        A value may be numbers with commas between them: ``mf:target=35,45``.
 
     Raises
     ------
@@ -60,9 +61,11 @@ def asked_methods(texts: str | Iterable[str]) -> list[Asked]:
     for text in [texts] if isinstance(texts, str) else texts:
         parts: list[str] = []
         for piece in filter(None, (piece.strip() for piece in text.split(","))):
-            goes_on = "=" in piece and ":" not in piece.partition("=")[0]
-            if goes_on and not parts:
-                raise ParameterError(f"method: {piece!r} is a parameter without a method before it, as in crd:outer=11")
+            # A parameter, or a further number of a value such as target=35,45: no method has a number as its name.
+            goes_on = _is_number(piece) or ("=" in piece and ":" not in piece.partition("=")[0])
+            if goes_on and (not parts or (_is_number(piece) and "=" not in parts[-1])):
+                what = "number without a parameter" if _is_number(piece) else "parameter without a method"
+                raise ParameterError(f"method: {piece!r} is a {what} before it, as in crd:outer=11")
             parts = [*parts[:-1], f"{parts[-1]},{piece}"] if goes_on else [*parts, piece]
         found += [_asked(part) for part in parts]
     names = [one.name for one in found]
@@ -83,12 +86,21 @@ def _asked(text: str) -> Asked:
     head, equals, _ = text.partition("=")
     if equals:
         method, _, first = head.rpartition(":")
+        name = ""
         for part in f"{first}{text[len(head) :]}".split(","):
-            name, _, value = part.partition("=")
-            given[name.strip().replace("-", "_")] = value.strip()
+            if name and _is_number(part):
+                given[name] += f",{part}"
+                continue
+            name, _, value = (piece.strip() for piece in part.partition("="))
+            name = name.replace("-", "_")
+            given[name] = value
     parameters = _read(method, given)
     make_detector(method, **parameters)  # refuses what is wrong before any work
     return Asked(text, method, parameters)
+
+
+def _is_number(text: str) -> bool:
+    return re.fullmatch(r"[+-]?\d+(\.\d*)?", text) is not None
 
 
 def _read(method: str, given: dict[str, str]) -> dict[str, Any]:

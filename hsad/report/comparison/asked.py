@@ -82,7 +82,8 @@ def asked_methods(texts: str | Iterable[str]) -> list[Asked]:
 
 
 def _asked(text: str) -> Asked:
-    method, given = text, {}
+    method = text
+    given: dict[str, str] = {}
     head, equals, _ = text.partition("=")
     if equals:
         method, _, first = head.rpartition(":")

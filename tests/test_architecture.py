@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -61,7 +62,7 @@ ROOMS = {
     },
     "engine.memory": {"errors"},
     "job": {
-        "engine", "detectors", "readers", "products", "progress", "scene", "files", "record", "errors",
+        "engine", "detectors", "readers", "products", "progress", "scene", "files", "lazy", "record", "errors",
     },
     "changes": {"job", "engine", "detectors", "scene", "errors"},
     "detection": {"job", "detectors", "errors"},
@@ -102,7 +103,7 @@ ROOMS = {
     },
     "cli": {
         "anomalies", "bench", "catalog", "changes", "demo", "detection", "detectors", "doctor", "errors", "evaluation",
-        "explanation", "files", "job", "manual", "plot", "products", "progress", "readers", "report", "scene",
+        "explanation", "files", "job", "lazy", "manual", "plot", "products", "progress", "readers", "report", "scene",
         "siblings", "stream",
     },
     "cli.shell": {"catalog", "detectors", "files", "job.options", "manual", "errors"},
@@ -284,6 +285,66 @@ def test_start_up_loads_nothing_heavy():
     assert not heavy & loaded_by("import hsad")
     assert not heavy & loaded_by("import hsad.cli; hsad.cli.run(['--help'])")
     assert not (heavy - {"numpy"}) & loaded_by("import hsad.cli; hsad.cli.run(['detect', '--help'])")
+
+
+#: Packages and modules that are slow to import, and which of the commands on a small scene import them first. Those
+#: that no command may import stand under "none".
+SLOW = {
+    "threshold": {
+        *("xarray", "pandas", "pyogrio", "rasterio", "rioxarray", "shapely"),
+        *("scipy.cluster", "scipy.linalg", "scipy.ndimage", "scipy.sparse", "scipy.spatial", "scipy.special"),
+    },
+    "detect": {"numba"},
+    "explain": set(),
+    "report": {"jinja2", "PIL"},
+    "survey": {"matplotlib", "mpl_toolkits"},
+    "none": {
+        *(
+            "IPython",
+            "dask.core",
+            "distributed",
+            "h5py",
+            "matplotlib.pyplot",
+            "numpy.f2py.f2py2e",
+            "pytest",
+            "requests",
+        ),
+        *("scipy.fft", "scipy.interpolate", "scipy.io", "scipy.optimize", "scipy.signal", "scipy.sparse.csgraph"),
+        *("scipy.sparse.linalg", "scipy.stats", "spectral", "torch"),
+    },
+}
+
+
+def test_commands_on_a_small_scene_import_few_slow_packages(tmp_path):
+    """Each import is a wait of every run. A time would depend on the machine; the names do not."""
+    made = hsad.make_scene(rows=48, cols=48, bands=12, target_sizes=(1, 3), seed=1)
+    hsad.write_cube(made.cube, tmp_path / "s.hdr")
+    hsad.detect_to_file(tmp_path / "s.hdr", tmp_path / "s.tif", "rx")
+    code = """
+        import json, sys
+        import hsad.cli
+        hsad.cli.defer_modules(hsad.cli._SELDOM_USED)
+        lines = {
+            "threshold": "threshold s.tif -o s.gpkg",
+            "detect": "detect s.hdr -o d.tif -m rx",
+            "explain": "explain s.hdr s.tif --at 9,9",
+            "report": "report s.hdr s.tif -o s.html",
+            "survey": "survey s.hdr -o s -m rx",
+        }
+        found = {}
+        for command, line in lines.items():
+            assert hsad.cli.run([*line.split(), "--quiet"]) == 0
+            found[command] = sorted(sys.modules)
+        print(json.dumps(found))
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    slow, known = set().union(*SLOW.values()), set()
+    for command, loaded in json.loads(done.stdout.splitlines()[-1]).items():
+        new = slow & set(loaded) - known
+        assert new <= SLOW[command], f"{command} imports {sorted(new - SLOW[command])}"
+        known |= set(loaded)
 
 
 def test_public_names_exist_and_are_declared_once():

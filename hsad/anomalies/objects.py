@@ -307,13 +307,15 @@ class _Parts:
 
 def _groups(pairs: NDArray[np.int64], number: int) -> NDArray[np.int64]:
     """Return the number of the group of each of `number` things, where pairs of things belong to one group."""
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    if not number:
-        return np.empty(0, dtype=np.int64)
-    graph = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(number, number))
-    return np.asarray(connected_components(graph, directed=False)[1], dtype=np.int64)
+    # The import of scipy's function would take as long as all else that is done with a list.
+    lowest, before = np.arange(number), np.empty(0, dtype=np.int64)
+    while not np.array_equal(lowest, before):
+        before = lowest.copy()
+        ends = before[pairs]
+        for end in ends.T:
+            np.minimum.at(lowest, end, ends.min(axis=1))
+        lowest = lowest[lowest]
+    return np.unique(lowest, return_inverse=True)[1]
 
 
 def _in_holes(objects: Objects) -> NDArray[np.int64]:

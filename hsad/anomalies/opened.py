@@ -47,10 +47,8 @@ def open_scores(scores: Any, band: int | None = None) -> ScoreMap:
     """
     if not isinstance(scores, str | Path):
         return ScoreMap.of(scores)
-    from hsad.readers import open_cube
-
     path = str(scores)
-    opened = open_cube(path)
+    opened = as_cube(path)
     bands = opened.sizes["band"]
     stated = read_provenance(Path(path))
     if band is None and bands > 1 and not stated.method:

@@ -18,7 +18,7 @@ from hsad.job.given import as_cube
 from hsad.job.options import RunOptions
 from hsad.job.remarks import remarks_on
 from hsad.job.selection import as_asked, selected
-from hsad.scene.cube import build_cube, chunk_cube, geo_grid
+from hsad.scene.cube import build_cube, geo_grid
 from hsad.scene.quality import flag_names
 from hsad.scene.swath import swath_of
 
@@ -181,7 +181,7 @@ def stacked(before: Any, after: Any, run: RunOptions) -> tuple[xr.DataArray, Run
         attrs=attrs,
     )
     dates = np.repeat([0, 1], [len(date.source.bands) for date in (first, second)])
-    return chunk_cube(cube.assign_coords(date=("band", dates))), replace(
+    return cube.assign_coords(date=("band", dates)), replace(
         run, bands=None, bad_bands=None, mask_flags=None, nodata=None, band_axis=None, wavelengths=None, partial=False
     )
 

@@ -6,6 +6,7 @@ one line ``hsad: error: …`` and status 1 (2 for wrong usage).
 
 from __future__ import annotations
 
+import gc
 import io
 import os
 import sys
@@ -22,11 +23,18 @@ from hsad.cli.shell.interrupt import answered_at_once
 from hsad.cli.shell.terminal import echo
 from hsad.errors import HsadWarning
 from hsad.job.environment import check_environment
+from hsad.lazy.deferred import defer_modules
 
 __all__ = ["main", "run"]
 
 #: Commands that work where the environment makes libraries fail; `doctor` says so.
 _NEEDS_NO_LIBRARY = {"completion", "doctor", "help"}
+
+#: Modules that xarray, pandas, scipy and pyproj import at their start, and that most commands do not use.
+_SELDOM_USED = ("asyncio", "dask", "dask.array", "dask.base", "numpy.f2py", "numpy.testing", "scipy.special")
+
+#: Objects after which Python looks for cycles: as many as imports make. Looking after each 700 takes .1 s of a command.
+_ALLOCATIONS = 50_000
 
 _HELP = {"-h", "--help", "--help-all"}
 
@@ -36,6 +44,8 @@ def main() -> None:
     _open_closed_streams()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # names may hold what a terminal cannot show
+    defer_modules(_SELDOM_USED)
+    gc.set_threshold(_ALLOCATIONS)
     with answered_at_once():
         status = run(sys.argv[1:])
     sys.exit(status)

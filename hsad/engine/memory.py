@@ -20,10 +20,10 @@ def memory_bytes(text: str | int | None) -> int | None:
     ------
     ParameterError
     """
-    from dask.utils import parse_bytes
-
     if text is None:
         return None
+    from dask.utils import parse_bytes
+
     try:
         size = int(parse_bytes(text))
     except (ValueError, AttributeError, OverflowError) as error:

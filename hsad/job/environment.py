@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
-from contextlib import AbstractContextManager
-from typing import Any
+from collections.abc import Iterator
 
 from hsad.errors import ParameterError
+from hsad.lazy.deferred import when_run
 
 __all__ = ["check_environment", "reads_in_threads"]
 
@@ -28,16 +29,23 @@ def check_environment() -> None:
     _check_dask()
 
 
-def reads_in_threads() -> AbstractContextManager[Any]:
+@contextlib.contextmanager
+def reads_in_threads() -> Iterator[None]:
     """Let dask read small parts of files in threads of this process.
 
     Asked without a scheduler, or for one by its name, dask imports `distributed` to look for a client, which takes a
     quarter of a second. Runs on a cluster have a client of their own.
     """
-    import dask
-    from dask.threaded import get
+    with contextlib.ExitStack() as settings:
 
-    return dask.config.set(scheduler=get)
+        def choose() -> None:
+            import dask
+            from dask.threaded import get
+
+            settings.enter_context(dask.config.set(scheduler=get))
+
+        settings.callback(when_run("dask", choose))
+        yield
 
 
 def _check_numba() -> None:

@@ -14,6 +14,7 @@ from hsad.detectors import describe_detector
 from hsad.engine.resume import Journal
 from hsad.errors import OutputError
 from hsad.files import made_earlier
+from hsad.job.given import as_cube
 from hsad.job.job import Job
 from hsad.job.learned import Learned
 from hsad.job.options import RunOptions, with_options
@@ -163,11 +164,9 @@ def is_result(output: Path, job: Job) -> bool:
 
 def outcome_of(job: Job, output: Path) -> RunOutcome:
     """Return what `run_into` returned when it wrote a raster, read from the raster."""
-    from hsad.readers import open_cube
-
     grid = job.form.grid if job.form.swath is None else job.form.swath.grid
     valid, strongest = 0, Strongest()
-    written = open_cube(output)[..., 0]
+    written = as_cube(output)[..., 0]
     for first in range(0, grid.rows, _STRIP_ROWS):
         rows = slice(first, min(first + _STRIP_ROWS, grid.rows))
         scores = written[rows].values
@@ -274,9 +273,8 @@ def _writer(
 def _write_envi(raster: Path, output: Path, provenance: dict[str, str], *, overwrite: bool) -> None:
     """Write the scores of a raster as an ENVI file, with their provenance in its one field for texts."""
     from hsad.products import write_envi
-    from hsad.readers import open_cube
 
-    scores = open_cube(raster)
+    scores = as_cube(raster)
     scores.attrs["description"] = (
         f"anomaly scores by hsad {provenance['version']}: method {provenance['method']}, "
         f"parameters {provenance['parameters']}, source {provenance.get('source', 'an array')}"

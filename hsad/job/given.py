@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from hsad.errors import ParameterError, SceneWarning, without_warnings
 from hsad.job.options import SceneOptions
+from hsad.readers.scene import read_cube
 from hsad.readers.stated import with_nodata
 from hsad.readers.wavelengths import with_wavelengths
-from hsad.scene.cube import check_cube
+from hsad.scene.cube import check_cube, chunk_cube, raster_of
 from hsad.scene.masked import with_nan
 
 __all__ = ["as_cube", "is_array"]
@@ -34,6 +35,8 @@ def is_array(scene: Any) -> bool:
 
 def as_cube(scene: Any, stated: SceneOptions | None = None) -> xr.DataArray:
     """Return a scene as a cube, with what the user states about it.
+
+    The cube of a file is read by windows, without dask: `hsad.open_cube` makes it an array of dask for the user.
 
     Parameters
     ----------
@@ -56,9 +59,8 @@ def as_cube(scene: Any, stated: SceneOptions | None = None) -> xr.DataArray:
     if _is_spectral(scene):
         scene = Path(scene.filename)  # the reader of that package drops the georeferencing
     if isinstance(scene, str | Path):
-        from hsad.readers import open_cube
-
-        return open_cube(scene, **stated.stated())
+        cube = read_cube(scene, **stated.stated())
+        return cube if raster_of(cube) is not None else chunk_cube(cube)  # another package's reader: any lazy array
     if stated.partial:
         raise ParameterError("partial is for files: this scene is in memory")
     cube = _in_memory(scene, stated.band_axis)

@@ -13,6 +13,7 @@ import xarray as xr
 from hsad.engine.source import CubeSource
 from hsad.errors import SceneError
 from hsad.products.provenance import source_file
+from hsad.scene.cube import raster_of
 
 __all__ = ["Files", "Input"]
 
@@ -94,7 +95,7 @@ class Input:
         ------
         SceneError
         """
-        if self.cube.chunks is not None:
+        if self.cube.chunks is not None or raster_of(self.cube) is not None:
             self.files.check_unchanged()
 
     def identity(self) -> dict[str, Any]:

@@ -22,7 +22,7 @@ to spectra (`hsad.engine.source`). So the values of a cube are never scaled.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -31,6 +31,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from hsad.errors import ParameterError, SceneError
 from hsad.scene.grid import GeoGrid, geo_grid
+from hsad.scene.images import lazy_image
 from hsad.scene.masked import with_nan
 
 if TYPE_CHECKING:
@@ -116,41 +117,6 @@ class _RasterArray(xr.backends.BackendArray):
                 window.append(slice(index, index + 1))
                 pick.append(0)
         return np.asarray(self.raster.read(window[0], window[1])[pick[0], pick[1], key[2]])
-
-
-class _ImageArray(xr.backends.BackendArray):
-    """Adapter for xarray of an image that is read as a whole when one of its numbers is first used."""
-
-    def __init__(self, shape: tuple[int, int], dtype: np.dtype[Any], read: Callable[[], NDArray[Any]]) -> None:
-        self.shape = shape
-        self.dtype = dtype
-        self._read = read
-        self._image: NDArray[Any] | None = None
-
-    def __getitem__(self, key: xr.core.indexing.ExplicitIndexer) -> NDArray[Any]:
-        return xr.core.indexing.explicit_indexing_adapter(  # type: ignore[no-any-return]  # xarray says Any
-            key, self.shape, xr.core.indexing.IndexingSupport.OUTER_1VECTOR, self._part
-        )
-
-    def _part(self, key: tuple[Any, ...]) -> NDArray[Any]:
-        if self._image is None:
-            self._image = self._read()
-        return np.asarray(self._image[key])
-
-
-def lazy_image(shape: tuple[int, int], dtype: Any, read: Callable[[], NDArray[Any]]) -> Any:
-    """Return an image for a coordinate of a cube; the image is read when it is first used, and then stays in memory.
-
-    Parameters
-    ----------
-    shape : tuple of int
-        Rows and columns.
-    dtype
-        Type of the numbers that `read` returns.
-    read : callable
-        Returns the image; it takes no arguments and must be picklable.
-    """
-    return xr.core.indexing.LazilyIndexedArray(_ImageArray(shape, np.dtype(dtype), read))
 
 
 def build_cube(
@@ -283,10 +249,25 @@ def chunk_cube(cube: xr.DataArray) -> xr.DataArray:
 
 def raster_of(cube: xr.DataArray) -> Raster | None:
     """Return the raster of a cube whose values are those of its file, None if they were changed."""
-    if cube.chunks is None or cube.encoding.get("hsad_name") != cube.data.name:
+    if cube.chunks is None:
+        return _lazy_raster(getattr(cube.variable, "_data", None))
+    if cube.encoding.get("hsad_name") != cube.data.name:
         return None
     raster = cube.encoding["hsad_raster"]
     return raster if isinstance(raster, Raster) and raster.shape == cube.shape else None
+
+
+def _lazy_raster(lazy: Any) -> Raster | None:
+    """Return the raster that xarray indexes lazily, None if it takes only a part of it, or the numbers are no file's.
+
+    The names `array` and `key` are xarray's. Without them the numbers of a scene are read into memory at once.
+    """
+    adapter = getattr(lazy, "array", None)
+    if not isinstance(adapter, _RasterArray):
+        return None
+    key = getattr(getattr(lazy, "key", None), "tuple", (None,))
+    whole = all(isinstance(part, slice) and part == slice(None) for part in key)
+    return adapter.raster if whole else None
 
 
 def nodata(cube: xr.DataArray) -> float | None:

@@ -91,12 +91,14 @@ def test_chunks_are_whole_row_steps():
     assert 20e6 < rows[0] * 500 * 40 * 2 < 45e6
 
 
-def test_the_recipe_is_known_until_values_change():
-    cube = chunk_cube(_cube())
-    assert raster_of(cube) == Recorder()
-    assert isinstance(raster_of(cube), Raster)
-    for changed in (cube * 1, cube[:3], cube.transpose("band", "y", "x"), cube.compute(), _cube()):
+@pytest.mark.parametrize("cube", [_cube(), chunk_cube(_cube())], ids=["indexed lazily", "dask"])
+def test_the_recipe_is_known_until_values_change(cube):
+    for same in (cube, cube.copy(), cube.assign_coords(z=1), cube.isel(y=slice(None))):
+        assert raster_of(same) == Recorder()
+        assert isinstance(raster_of(same), Raster)
+    for changed in (cube * 1, cube[:3], cube[::-1], cube[:, :, [0, 2, 1, 3]], cube.transpose("band", "y", "x")):
         assert raster_of(changed) is None
+    assert raster_of(cube.compute()) is None
 
 
 def test_a_cube_pickles_without_its_data():

@@ -63,9 +63,9 @@ def can_read(path: Path) -> bool:
 
 
 def _is_cube(path: Path) -> bool:
-    import h5py
-
     if path.suffix.lower() in (".nc", ".nc4"):
+        import h5py
+
         if not h5py.is_hdf5(path):
             return False
         with open_hdf5(str(path)) as file:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from hsad.detectors.account import Reason
 from hsad.detectors.base import Background, Scan
-from hsad.detectors.block import Block, narrowed, surroundings, widened
+from hsad.detectors.block import Block, Part, narrowed, surroundings, widened, within
 from hsad.detectors.checks import above, at_least, each_at_least, odd_from
 from hsad.detectors.described import for_users
 from hsad.detectors.evidence.cached import cached
@@ -281,8 +281,6 @@ class Auto(DualWindow):
         if evidence.distances is None:
             return []
         coarse, fine = evidence.distances.unlike(self._distances(wide, evidence))
-        invalid = ~wide.valid[wide.core]
-        coarse[invalid] = fine[invalid] = np.nan
         coarse = self.scene_weight * self._flattened(coarse, 0.5)
         fine = self.scene_weight * _FINE * self._flattened(fine, 0.5)
         region = _REGION_SLOPE * np.maximum(coarse, fine) - logarithms[..., 0] - _REGION_OFFSET
@@ -296,8 +294,8 @@ class Auto(DualWindow):
 
     def _spatial_pass(self, block: Block, evidence: Evidence, count: int) -> Together | None:
         """Collect the contrasts, and a sample of what the distances from the scene are learned from."""
-        wide, core = widened(block, self._margin)
-        spatial = self._spatial(wide, evidence)[core]
+        place = block.core if block.leaves else surroundings(widened(block, self._margin)[0], self.outer // 2)
+        spatial = self._contrast(block, place, evidence)[within(block.core, place)]
         valid = block.core_valid  # known by now without reading the spectra again
         if not valid.any():
             return None
@@ -315,7 +313,7 @@ class Auto(DualWindow):
 
     def _spectral_pass(self, block: Block, evidence: Evidence) -> Together | None:
         """Collect the objectives, and the four distances from the scene."""
-        wide, core = widened(block, self._margin)
+        wide, core = widened(block, 0 if block.leaves else self._margin)
         objective = self._spectral(wide, evidence)[core]
         valid = block.core_valid
         if not valid.any():
@@ -352,28 +350,29 @@ class Auto(DualWindow):
     def _ring_problem(self, wide: Block, evidence: Evidence) -> tuple[Block, NDArray[np.float64], NDArray[np.float64]]:
         """Return the block that the rings need, its components, and the weights of its pixels in a ring."""
         near = narrowed(wide, self.outer // 2)
-        contrast = self._contrast(wide, evidence).astype(np.float64)
+        contrast = self._contrast(wide, surroundings(wide, self.outer // 2), evidence).astype(np.float64)
         vectors = evidence.subspaces.spectral
         components = projected(near, vectors, np.zeros(vectors.shape[1]))
         return near, components, 1.0 / (1.0 + contrast / evidence.spatial_median)
 
     def _spatial(self, wide: Block, evidence: Evidence) -> NDArray[np.float32]:
         """Return the smoothed contrast at the core."""
-        return self._contrast(wide, evidence)[narrowed(wide, self.outer // 2).core]
+        return self._contrast(wide, wide.core, evidence)
 
-    def _contrast(self, wide: Block, evidence: Evidence) -> NDArray[np.float32]:
-        """Return the smoothed contrast at the core and the rings around it."""
+    def _contrast(self, block: Block, place: Part, evidence: Evidence) -> NDArray[np.float32]:
+        """Return the smoothed contrast at some rows and columns of the block."""
         from hsad.kernels.image.morphology import area_contrast
 
         subspaces = evidence.subspaces
 
         def contrast(block: Block) -> NDArray[np.float64]:
-            components = projected(block, subspaces.spatial, subspaces.mean @ subspaces.spatial)
-            contrasts = area_contrast(components, block.valid, self.areas, _LEVELS)
+            near = narrowed(block, smoothing_radius(self.smooth) + max(self.areas) - 1)
+            components = projected(near, subspaces.spatial, subspaces.mean @ subspaces.spatial)
+            contrasts = area_contrast(components, near.valid, self.areas, _LEVELS)
             mean = np.exp(np.log(contrasts + _CONTRAST_FLOOR).mean(axis=0))
-            return smoothed(mean, block.valid, self.smooth)[surroundings(block, self.outer // 2)]
+            return smoothed(mean, near.valid, self.smooth)[near.core]
 
-        return cached(wide, surroundings(wide, self.outer // 2), "spatial", subspaces, contrast)
+        return cached(block, place, "spatial", subspaces, contrast)
 
 
 def _collected(together: Together | None) -> tuple[Any, ...]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 __all__ = [
     "Block",
     "InMemory",
+    "Leaves",
     "Part",
     "Scene",
     "Window",
@@ -47,6 +48,14 @@ class Scene:
     index: int
     rows: int
     cols: int
+
+
+class Leaves(Protocol):
+    """The caches of all leaves of a scene, in the process that has them all."""
+
+    def over(self, rows: slice, cols: slice) -> Iterator[tuple[Part, MutableMapping[str, Any]]]:
+        """Yield the leaves that together cover a window of the scene: each one's window, and its cache."""
+        ...
 
 
 class Window(Protocol):
@@ -122,6 +131,8 @@ class Block:
         A cache for this block, which may last from one pass to the next. It may be empty at any time.
     whole : Block or None
         All of the scene as one block, with a cache that all parts of the scene may use.
+    leaves : Leaves or None
+        The caches of all leaves of the scene. None where each process has those of some leaves only.
     """
 
     window: Window
@@ -130,6 +141,7 @@ class Block:
     scene: Scene
     cache: MutableMapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
     whole: Block | None = field(default=None, compare=False, repr=False)
+    leaves: Leaves | None = field(default=None, compare=False, repr=False)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -149,7 +161,7 @@ class Block:
     @property
     def core_valid(self) -> NDArray[np.bool_]:
         """Validity of the pixels to score, shape ``(core rows, core cols)``."""
-        return self.valid[self.core]
+        return self.window.part(*self.core).valid
 
     @property
     def pixels(self) -> NDArray[np.float64]:

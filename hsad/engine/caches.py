@@ -24,10 +24,17 @@ class LeafCaches(dict[tuple[int, int], dict[str, Any]]):
         Bytes that all caches together may take in a process.
     name : str, optional
         Name that identifies these caches in other processes.
+
+    Attributes
+    ----------
+    complete : bool
+        Whether all leaves of the scene have their cache in this process. False in a process that loaded a pickle, which
+        works on some of the leaves only.
     """
 
     def __init__(self, limit: int, name: str | None = None) -> None:
         super().__init__()
+        self.complete = name is None
         self._limit = limit
         self._name = name or uuid.uuid4().hex
         self._sizes: dict[tuple[int, int], int] = {}

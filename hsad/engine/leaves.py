@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, MutableMapping
 from typing import Any
 
@@ -79,19 +80,18 @@ class _Window:
         if self._spectra is None and self._whole is not None and self._whole.is_read:
             self._spectra = self._whole.spectra[self._place]
         elif self._spectra is None:
-            self._spectra, self._valid = self._tile.source.spectra(self._stored(), self._rows, self._cols)
+            self._spectra, valid = self._tile.source.spectra(self._stored(), self._rows, self._cols)
+            self._note(valid)
         return self._spectra
 
     @property
     def valid(self) -> NDArray[np.bool_]:
         """The validity of the pixels."""
         if self._valid is None:
+            self._valid = self._recalled()
+        if self._valid is None:
             if self._whole is not None:
                 self._valid = self._whole.valid[self._place]
-            elif self._key in self._cache:
-                rows, cols, _ = self.shape
-                packed = self._cache[self._key]
-                self._valid = np.unpackbits(packed, count=rows * cols).view(np.bool_).reshape(rows, cols)
             else:
                 for _ in self.strips():
                     pass
@@ -109,9 +109,7 @@ class _Window:
             spectra, valid = self._tile.source.spectra(stored[rows], part, self._cols)
             masks.append(valid)
             yield rows, spectra, valid
-        self._valid = np.concatenate(masks)
-        if self._whole is None:
-            self._cache[self._key] = np.packbits(self._valid)
+        self._note(np.concatenate(masks))
 
     def part(self, rows: slice, cols: slice) -> _Window:
         """Return some rows and columns, counted from the first of the window."""
@@ -121,12 +119,37 @@ class _Window:
         place = slice(top + rows.start, top + rows.stop), slice(left + cols.start, left + cols.stop)
         return _Window(self._tile, *place, self._cache, self, (rows, cols))
 
-    @property
-    def _key(self) -> str:
-        return f"valid {self._rows.start}:{self._rows.stop},{self._cols.start}:{self._cols.stop}"
+    def _note(self, valid: NDArray[np.bool_]) -> None:
+        """Store the validity, unless the cache has that of a larger window already."""
+        self._valid = valid
+        if self._recalled() is None:
+            self._cache["valid"] = (np.packbits(valid), valid.shape, self._rows.start, self._cols.start)
+
+    def _recalled(self) -> NDArray[np.bool_] | None:
+        """Return the validity if the cache has it."""
+        packed, shape, top, left = self._cache.get("valid", (None, (0, 0), 0, 0))
+        rows, cols = within((self._rows, self._cols), (slice(top, None), slice(left, None)))
+        if packed is None or rows.start < 0 or cols.start < 0 or rows.stop > shape[0] or cols.stop > shape[1]:
+            return None
+        valid = np.unpackbits(packed, count=shape[0] * shape[1]).view(np.bool_).reshape(shape)
+        return np.ascontiguousarray(valid[rows, cols])
 
     def _stored(self) -> NDArray[Any]:
         return self._tile.read(self._rows, self._cols, alone=self._whole is not None)
+
+
+class _Leaves:
+    """The caches of a scene's leaves, by windows of the scene."""
+
+    def __init__(self, grid: LeafGrid, caches: LeafCaches) -> None:
+        self._grid = grid
+        self._caches = caches
+
+    def over(self, rows: slice, cols: slice) -> Iterator[tuple[Part, MutableMapping[str, Any]]]:
+        """Yield the leaves that together cover a window of the scene: each one's window, and its cache."""
+        down, across = self._grid.span(rows, cols)
+        for place in itertools.product(range(down.start, down.stop), range(across.start, across.stop)):
+            yield self._grid.window(0, *place), self._caches.get(place, {})
 
 
 def blocks_of(
@@ -143,6 +166,7 @@ def blocks_of(
             clamped(cols.start, cols.stop, grid.cols, halo),
         )
 
+    leaves = _Leaves(grid, caches) if caches.complete else None
     stored = _Tile(source, *around(grid.window(tile.level, tile.row, tile.col)))
     for row, col in grid.leaves(tile):
         stop_if_unwanted()
@@ -155,6 +179,7 @@ def blocks_of(
             origin=(rows.start, cols.start),
             scene=scene,
             cache=cache,
+            leaves=leaves,
         )
         yield (row, col), block
         caches.settle((row, col))

@@ -19,7 +19,11 @@ import hsad
 import hsad.detection
 from hsad.detectors.auto import Auto
 from hsad.detectors.block import Block, InMemory, Scene
+from hsad.engine.run import Engine
+from hsad.engine.runners.local import Threads
+from hsad.engine.source import source_of
 from hsad.errors import DataError, ParameterError
+from hsad.scene.cube import check_cube
 
 SMALL = {"outer": 9, "inner": 3, "areas": (4, 9), "smooth": 0.6, "components": 3, "clutter": 7}
 
@@ -347,8 +351,28 @@ def test_maps_are_formed_once_although_every_pass_on_a_cluster_unpickles_what_wa
     detector = Auto(outer=7, inner=3, areas=(4,))
     learned = hsad.learn(spectra, detector).background
     first = detector.score(block, pickle.loads(pickle.dumps(learned)))  # noqa: S301
-    kept = {name: map_ for name, (_, map_) in block.cache.items()}
+    kept = {name: entry[1] for name, entry in block.cache.items()}
     assert np.array_equal(detector.score(block, pickle.loads(pickle.dumps(learned))), first)  # noqa: S301
     assert all(block.cache[name][1] is map_ for name, map_ in kept.items())
     other = hsad.learn(spectra[::-1] * 1.1, detector).background
     assert not np.array_equal(detector.score(block, other), first)
+
+
+def test_a_leaf_computes_the_maps_of_its_own_pixels_and_takes_the_rest_from_its_neighbours():
+    source = source_of(check_cube(np.random.default_rng(0).normal(size=(30, 35, 6)) + 5))
+    detector = SmallLeaf(outer=7, inner=3, areas=(4,), clutter=7)
+    engine = Engine(runner=Threads(2))
+    background = engine.learn(detector, (source,))
+    (caches,) = engine._caches.values()
+    for (row, col), cache in caches.items():
+        own = min(8, 30 - 8 * row), min(8, 35 - 8 * col)
+        assert {cache[name][1].shape[:2] for name in ("spatial", "spectral", "global")} == {own}
+    scored = [
+        {(tile.rows.start, tile.cols.start): tile.scores for tile in each.score(detector, source, background)}
+        for each in (engine, Engine(tile=8))  # the second has nothing in its caches
+    ]
+    whole = np.full((2, 30, 35), np.nan, np.float32)
+    for number, tiles in enumerate(scored):
+        for (row, col), part in tiles.items():
+            whole[number, row : row + part.shape[0], col : col + part.shape[1]] = part
+    assert np.array_equal(*whole)

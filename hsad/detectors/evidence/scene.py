@@ -111,7 +111,7 @@ class Distances(Background):
         return Distances(*(unlike.scaled(of_scene) for unlike, of_scene in zip(self.all, distances, strict=True)))
 
     def at(self, block: Block, subspaces: Subspaces) -> NDArray[np.float64]:
-        """Return the squared distances at the core, ``(rows, cols, 4)``."""
+        """Return the squared distances at the core, ``(rows, cols, 4)``; NaN where a pixel is invalid."""
         near = narrowed(block, PATCH_RADIUS)
         project = _projection(subspaces)
         components, lengths = np.empty((*near.shape[:2], subspaces.principal.shape[1])), np.empty(near.shape[:2])
@@ -125,6 +125,7 @@ class Distances(Background):
             patches = smoothed(components[around], near.valid[around], _PATCH)[start - around.start :][: stop - start]
             of_rows = squared[start - inside.start : stop - inside.start]
             self._measure(components[start:stop, cols], lengths[start:stop, cols], patches[:, cols], of_rows)
+        squared[~near.core_valid] = np.nan
         return squared
 
     def _measure(

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from hsad.errors import SceneError
 from hsad.scene.cube import Raster
 
-__all__ = ["BlockCache", "CodedRaster", "WholeRaster", "shared_blocks", "unit_of"]
+__all__ = ["BlockCache", "CodedRaster", "PixelRaster", "WholeRaster", "shared_blocks", "unit_of"]
 
 #: At least so many bytes are decoded together: opening a file for one thin strip or small tile takes longer than that.
 _LEAST_BYTES = 4 * 2**20
@@ -32,6 +32,16 @@ class CodedRaster(Raster, Protocol):
     @property
     def block(self) -> tuple[int, int]:
         """Rows and columns of a block of the file (a strip, a tile, a chunk)."""
+        ...
+
+
+@runtime_checkable
+class PixelRaster(Raster, Protocol):
+    """A `Raster` that may tell that the bands of a pixel are neighbours in its file."""
+
+    @property
+    def pixelwise(self) -> bool:
+        """Whether a pixel of a small window takes no longer to read than one of a large window."""
         ...
 
 

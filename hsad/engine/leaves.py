@@ -23,6 +23,11 @@ def leaf_grid(source: Source, leaf: int) -> LeafGrid:
     return LeafGrid(source.shape[0], source.shape[1], leaf)
 
 
+#: Stored bytes that are read together where windows of a file are read in strips. Larger arrays get new pages from the
+#: system each time, for which threads wait for each other.
+_READ_BYTES = 2**21
+
+
 class _Tile:
     """The stored numbers of a tile with its surroundings, read once, at the first use."""
 
@@ -103,12 +108,19 @@ class _Window:
         if self.is_read:
             yield from ((rows, self.spectra[rows], self.valid[rows]) for rows in strips_of(self.shape))
             return
-        stored, first, masks = self._stored(), self._rows.start, []
-        for rows in strips_of(self.shape):
-            part = slice(first + rows.start, first + rows.stop)
-            spectra, valid = self._tile.source.spectra(stored[rows], part, self._cols)
-            masks.append(valid)
-            yield rows, spectra, valid
+        source, first, masks = self._tile.source, self._rows.start, []
+        strips, alone = list(strips_of(self.shape)), self._whole is not None
+        together = len(strips)
+        if source.pixelwise and alone:
+            together = max(1, _READ_BYTES // max(1, strips[0].stop * self.shape[1] * source.pixel_bytes))
+        for group in (strips[k : k + together] for k in range(0, len(strips), together)):
+            lines = slice(first + group[0].start, first + group[-1].stop)
+            stored = self._tile.read(lines, self._cols, alone=alone)
+            for rows in group:
+                part = slice(first + rows.start, first + rows.stop)
+                spectra, valid = source.spectra(stored[within((part, part), (lines, lines))[0]], part, self._cols)
+                masks.append(valid)
+                yield rows, spectra, valid
         self._note(np.concatenate(masks))
 
     def part(self, rows: slice, cols: slice) -> _Window:

@@ -14,7 +14,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from hsad.detectors.probe import require_valid
-from hsad.engine.decoded import CodedRaster, WholeRaster, shared_blocks, unit_of
+from hsad.engine.decoded import CodedRaster, PixelRaster, WholeRaster, shared_blocks, unit_of
 from hsad.errors import DataError, ParameterError, SceneError
 from hsad.scene.cube import Raster, nodata, raster_of
 from hsad.scene.masked import with_nan
@@ -63,6 +63,11 @@ class Source(Protocol):
     @property
     def unit(self) -> tuple[int, int] | None:
         """Rows and columns that are decoded together and cached; None where windows are read directly."""
+        ...
+
+    @property
+    def pixelwise(self) -> bool:
+        """Whether a pixel of a small window takes no longer to read than one of a large window."""
         ...
 
     @property
@@ -157,6 +162,11 @@ class CubeSource:
     def unit(self) -> tuple[int, int] | None:
         """Rows and columns that are decoded together and cached; None where windows are read directly."""
         return unit_of(self.raster) if isinstance(self.raster, CodedRaster) else None
+
+    @property
+    def pixelwise(self) -> bool:
+        """Whether a pixel of a small window takes no longer to read than one of a large window."""
+        return isinstance(self.raster, PixelRaster) and self.raster.pixelwise
 
     @property
     def whole(self) -> tuple[str, int] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import os
 import zlib
@@ -83,7 +84,10 @@ class Layout:
 
 @dataclass(frozen=True)
 class RawRaster:
-    """Windows of a file of bare numbers, copied from the mapped file if the system grants a lease, else read."""
+    """Windows of a file of bare numbers.
+
+    Long lines of pixels are read. All other windows are copied from the mapped file if the system grants a lease.
+    """
 
     path: str
     layout: Layout
@@ -106,8 +110,13 @@ class RawRaster:
         backwards = np.argsort(INTERLEAVES[self.layout.interleave])
         step = max(1, _PIECE_BYTES // max(1, wide * bands * self.dtype.itemsize))
         try:
-            with open(self.path, "rb", buffering=0) as file, mapped(file) as content:  # noqa: PTH123  GDAL's names
+            with contextlib.ExitStack() as stack:
+                file = stack.enter_context(open(self.path, "rb", buffering=0))  # noqa: PTH123  GDAL's names
                 self._check_length(file)
+                if self.pixelwise and wide * bands * self.dtype.itemsize >= _CALL_BYTES:
+                    self._read_lines(file, rows, cols, window)
+                    return window
+                content = stack.enter_context(mapped(file))
                 if content is not None:
                     put_pixels(self.layout.view(content)[rows, cols], window)
                     return window
@@ -118,6 +127,25 @@ class RawRaster:
         except (OSError, ValueError) as error:
             raise SceneError(f"{self.path}: {getattr(error, 'strerror', None) or error}") from error
         return window
+
+    @property
+    def pixelwise(self) -> bool:
+        """Whether the pixels of a row lie in the file one after the other, so that small windows are read fast too."""
+        layout = self.layout
+        return layout.interleave == "bip" and layout.frames[1] == layout.shape[2] * layout.dtype.itemsize
+
+    def _read_lines(self, file: FileIO, rows: slice, cols: slice, window: NDArray[Any]) -> None:
+        """Read the lines of a window in which pixels follow each other.
+
+        Threads that map files wait for each other, because each first use of a mapped page changes the one table of
+        pages of the process.
+        """
+        layout = self.layout
+        (line, pixel), start = layout.frames, layout.offset + layout.major[0] + layout.minor[0]
+        for row in range(rows.start, rows.stop):
+            self._fill(file, window[row - rows.start], start + row * line + cols.start * pixel)
+        if not layout.dtype.isnative:
+            window.byteswap(inplace=True)
 
     def _piece(self, file: FileIO, window: tuple[slice, slice, slice]) -> NDArray[Any]:
         """Return the numbers of a window with its axes in the order of the file."""

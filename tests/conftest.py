@@ -39,11 +39,12 @@ def pytest_configure(config):
 @pytest.hookimpl(wrapper=True)
 def pytest_collection():
     """Leave what is collected to the end of the run: to look for garbage in it takes half a second each time."""
-    gc.disable()
+    thresholds = gc.get_threshold()
+    gc.set_threshold(0)  # not `gc.disable`: dask.array notes when it is imported whether the collector is on, for ever
     try:
         return (yield)
     finally:
-        gc.enable()
+        gc.set_threshold(*thresholds)
         gc.freeze()
 
 

@@ -73,15 +73,16 @@ def _without_garbage_collection() -> Iterator[None]:
     """Keep Python from collecting cycles meanwhile.
 
     A client that starts holds a lock, which another client wants that is collected. If the collection happens in the
-    thread that starts the client, the thread waits for itself for ever.
+    thread that starts the client, the thread waits for itself for ever. The threshold does it, and not `gc.disable`:
+    dask.array notes when it is imported whether the collector is on, and turns it off for good if it is not.
     """
-    was_on = gc.isenabled()
-    gc.disable()
+    thresholds = gc.get_threshold()
+    gc.set_threshold(0)
     try:
         yield
     finally:
-        if was_on:
-            gc.enable()
+        if thresholds[0]:  # else a client of another thread starts, too, and that one sets them back
+            gc.set_threshold(*thresholds)
 
 
 def _check_address(address: str) -> None:

@@ -75,7 +75,7 @@ class RobustMean(Detector):
         for _ in range(200):
             mean = scan(self._weighted, means).mean
             means = np.vstack([means, mean])
-            if np.abs(means[-1] - means[-2]).max() < 1e-7:
+            if np.abs(means[-1] - means[-2]).max() < 1e-4:
                 return History(means)
         raise AssertionError("did not converge")
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from hsad.anomalies.scoremap import ScoreMap
     from hsad.explanation.explanation import Explanation
 
-__all__ = ["PAGE_SUFFIXES", "page_script", "report_to_file", "write_list_page", "write_page"]
+__all__ = ["PAGE_SUFFIXES", "check_names", "page_script", "report_to_file", "write_list_page", "write_page"]
 
 _SCRIPTS = ("marks", "list", "map", "detail", "save", "print", "start")
 """Files of the page's script in their order. They share one scope."""
@@ -74,11 +74,18 @@ def report_to_file(
         When a file cannot be read, the scores do not lie in the scene, or the page cannot be written.
     """
     target = check_output(output, PAGE_SUFFIXES, overwrite=overwrite)
+    check_names(library, reasons=reasons)
     opened = open_scores(scores)
     beside = Scene.of(scene, opened.grid, stated=stated)
     account = Account(scene, {} if stated is None else stated.stated(), (0, 0)) if reasons else None
     anomalies = write_list_page(target, opened, beside, options or ListOptions(), account, library, overwrite=overwrite)
     return {**anomalies.threshold, **answer(anomalies), "output": str(target)}
+
+
+def check_names(library: str | Path | None, *, reasons: bool) -> None:
+    """Raise `ParameterError` for a library without reasons."""
+    if library is not None and not reasons:
+        raise ParameterError("library: names are found with the reasons, which --no-reasons leaves out")
 
 
 def write_list_page(
@@ -112,10 +119,8 @@ def write_list_page(
     Raises
     ------
     HsadError
-        When there is a library and no account, the scores do not lie in the scene, or the page cannot be written.
+        When the scores do not lie in the scene, or the page cannot be written.
     """
-    if library is not None and account is None:
-        raise ParameterError("library: names are found with the reasons, which --no-reasons leaves out")
     anomalies = choose_anomalies(scores, scene, options)
     why = explained(anomalies, scores, scene, account, library)
     kinds = described_kinds(anomalies, why)

@@ -239,6 +239,7 @@ def test_the_numbers_are_printed_the_largest_first_and_the_terms_add_up(options)
     assert set(largest) == {"local"} if options.get("scene_weight") == 0 else len(set(largest)) == 3
 
 
+@pytest.mark.long
 def test_the_numbers_are_printed_the_largest_first_on_a_real_scene(data):
     from real_scenes import scene_and_truth
 

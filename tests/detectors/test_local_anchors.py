@@ -19,7 +19,8 @@ def score(detector, cube, **parameters):
 
 
 @pytest.mark.parametrize(
-    "name, outer, inner, expected", [("abu-airport-2", 17, 15, 0.9802), ("abu-airport-4", 19, 15, 0.9849)]
+    "name, outer, inner, expected",
+    [pytest.param("abu-airport-2", 17, 15, 0.9802, marks=pytest.mark.long), ("abu-airport-4", 19, 15, 0.9849)],
 )
 def test_distance_weighted_crd(data, name, outer, inner, expected):
     cube, truth = scene_and_truth(data, name)

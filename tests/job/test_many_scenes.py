@@ -68,13 +68,13 @@ def test_the_same_command_again_does_only_what_is_missing(scenes, tmp_path):
     assert not same_bytes(values(folder / "north-scene.tif"), expected(scenes[0]))
 
 
-def test_lists_of_scenes(scenes, tmp_path):
+def test_lists_of_scenes(scenes, tmp_path, hsad_run):
     listed = tmp_path / "scenes.txt"
     listed.write_text(f"# two flight lines\nnorth/scene.hdr\n\n  {scenes[1]}\n")
     assert expand_scenes([listed]) == [str(tmp_path / "north/scene.hdr"), str(scenes[1])]
-    done = hsad("detect", listed, "-m", "rx", "-o", tmp_path / "out")
-    assert done.returncode == 0
-    assert done.stdout.endswith("2 scenes: 2 scored, 0 there already, 0 failed\n")
+    status, out, _ = hsad_run("detect", listed, "-m", "rx", "-o", tmp_path / "out", "--workers", 1)
+    assert status == 0
+    assert out.endswith("2 scenes: 2 scored, 0 there already, 0 failed\n")
 
 
 def stac_item(name, **assets):
@@ -115,20 +115,21 @@ def test_lists_that_are_none(tmp_path, content, remark):
     assert str(path) in str(caught.value)
 
 
-def test_one_scene_into_a_folder(scenes, tmp_path):
+def test_one_scene_into_a_folder(scenes, tmp_path, hsad_run):
     folder = tmp_path / "out"
     folder.mkdir()
-    assert hsad("detect", scenes[0], "-m", "rx", "-o", folder).returncode == 0
+    assert hsad_run("detect", scenes[0], "-m", "rx", "-o", folder)[0] == 0
     assert (folder / "scene.tif").exists()
 
 
-def test_what_cannot_be_meant_is_refused(scenes, tmp_path):
-    done = hsad("detect", *scenes, "-m", "rx", "-o", tmp_path / "out", "--save-background", tmp_path / "b.npz")
-    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+def test_what_cannot_be_meant_is_refused(scenes, tmp_path, hsad_run):
+    arguments = ["detect", *scenes, "-m", "rx", "-o"]
+    status, _, err = hsad_run(*arguments, tmp_path / "out", "--save-background", tmp_path / "b.npz")
+    assert (status, err.count("\n")) == (1, 1)
     (tmp_path / "file.tif").write_bytes(b"")
-    done = hsad("detect", *scenes, "-m", "rx", "-o", tmp_path / "file.tif")
-    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
-    assert "file.tif" in done.stderr
+    status, _, err = hsad_run(*arguments, tmp_path / "file.tif")
+    assert (status, err.count("\n")) == (1, 1)
+    assert "file.tif" in err
     with pytest.raises(ParameterError, match="is named twice"):
         output_names([scenes[0], scenes[0]])
 

@@ -31,7 +31,7 @@ from hsad.job.options import ManyOptions, SceneOptions
 from hsad.plot.thumbnail import draw_thumbnail
 from hsad.products.raster import read_provenance
 from hsad.report.many.index import Entry, write_index
-from hsad.report.page import PAGE_SUFFIXES, write_list_page
+from hsad.report.page import PAGE_SUFFIXES, check_names, write_list_page
 from hsad.report.reasons import Account
 
 __all__ = ["report_many", "threshold_many"]
@@ -202,6 +202,7 @@ def _report_part(task: tuple[Part, Mapping[str, Any]]) -> dict[str, Any]:
     output = part.record.parent.parent / f"{part.name}.html"
     part.record.unlink(missing_ok=True)
     check_output(output, PAGE_SUFFIXES, overwrite=given["overwrite"])
+    check_names(given["library"], reasons=given["reasons"])
     account = Account(stated.source, given["stated"].stated(), (0, 0)) if given["reasons"] else None
     anomalies = write_list_page(
         output, scores, scene, given["decide"], account, given["library"], overwrite=given["overwrite"]

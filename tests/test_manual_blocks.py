@@ -44,9 +44,14 @@ ADDRESS = "tcp://host:8786"
 #: Methods whose networks a block trains.
 WITH_TORCH = [name for name in hsad.DETECTORS if "torch" in hsad.DETECTORS[name].packages]
 
-#: What a slow block has in it. .ci/run runs these blocks, too.
+#: What a slow block has in it. .ci/run runs these blocks, too. Comparisons and surveys of many have tests of their own.
 SLOW = (
     "survey incoming",
+    "survey scenes.txt",
+    'survey(["north.hdr"',
+    "-m crd -o second",
+    "hsad compare",
+    "hsad.compare(",
     *(f"-m {name}" for name in WITH_TORCH),
     '"padim"',
     "dask scheduler",
@@ -112,7 +117,7 @@ def blocks(*languages: str) -> list[Block]:
 
 
 def parameters(language: str) -> list:
-    """Return the blocks that are run; those that start a cluster or train a network have the mark `long`."""
+    """Return the blocks that are run; slow ones have the mark `long`."""
     found = []
     for block in blocks(language):
         if block.key not in NOT_RUN:

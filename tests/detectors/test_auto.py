@@ -138,7 +138,9 @@ def a_scene(seed=0, rows=30, cols=34, bands=6, invalid=0.05):
     return scene
 
 
-@pytest.mark.parametrize(("invalid", "bands"), [(0, 6), (0.1, 6), (0.05, 26), (0.02, 66)])
+@pytest.mark.parametrize(
+    ("invalid", "bands"), [pytest.param(0, 6, marks=pytest.mark.long), (0.1, 6), (0.05, 26), (0.02, 66)]
+)
 def test_equals_the_recipe(invalid, bands):
     scene = a_scene(invalid=invalid, bands=bands)
     valid = np.isfinite(scene[..., 0])

@@ -16,7 +16,8 @@ from hsad.kernels.ring.task import CRD, Task
 from hsad.kernels.ring.window import BORDERS, Window
 
 WINDOW = {"outer": 9, "inner": 3}
-BANDS = [3, 20, 90]  # ring of 72 pixels: systems of bands, and systems of ring pixels, s > d and s < d
+# A ring of 72 pixels: systems of bands, and of ring pixels, s > d and s < d. With 20 bands the path is that with 3.
+BANDS = [3, pytest.param(20, marks=pytest.mark.long), 90]
 
 
 @pytest.fixture(autouse=True)

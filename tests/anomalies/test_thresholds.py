@@ -22,6 +22,7 @@ from hsad.anomalies.null.prior import bank_methods, prior_for
 from hsad.anomalies.null.tail import Tail, peaks_of
 from hsad.anomalies.origin import origin_sentence
 from hsad.anomalies.scoremap import ScoreMap
+from hsad.changes.change import change_methods
 from hsad.detectors import describe_detector, make_detector
 from hsad.errors import DataError, ParameterError
 from hsad.scene.grid import GeoGrid
@@ -126,8 +127,8 @@ def test_the_bank_is_affine_and_scale_free():
 
 
 def test_the_bank_says_where_it_comes_from():
-    assert set(bank_methods()) >= set(METHODS)
-    for method in METHODS:
+    assert set(bank_methods()) == {*METHODS, *change_methods()}
+    for method in bank_methods():
         table = prior_for(method)
         assert len({source["ground"] for source in table.sources}) >= 8
         assert all(source["origin"] for source in table.sources)

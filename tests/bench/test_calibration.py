@@ -10,13 +10,13 @@ import pytest
 from scipy import ndimage
 
 from hsad.anomalies.null.posterior import Posterior
-from hsad.anomalies.null.prior import Prior
+from hsad.anomalies.null.prior import Prior, prior_for
 from hsad.anomalies.null.tail import PEAK_REACH, Tail
 from hsad.bench import run_calibration
-from hsad.bench.calibration import fit, run, scenes
+from hsad.bench.calibration import fit, pairs, run, scenes
 from hsad.bench.calibration.backgrounds import BACKGROUND, LEFT_OUT, OBJECT, Background, background_of
 from hsad.bench.calibration.fit import fit_calibration, fit_least, fit_prior
-from hsad.bench.calibration.judge import STATED, judge
+from hsad.bench.calibration.judge import STATED, bank_of, judge
 from hsad.bench.calibration.run import Calibration, blank_prior
 from hsad.bench.calibration.scenes import Case
 from hsad.bench.known import KnownScene, as_cube
@@ -223,3 +223,46 @@ def test_what_is_seen_from_above_is_coarser_noisier_and_the_same_in_each_call(tm
         assert 3 <= ndimage.label(np.nan_to_num(case.scene.truth), np.ones((3, 3)))[1] <= 12
     spread = [case.scene.cube.values.std(axis=0).mean() for case in first]
     assert spread[0] < spread[1]
+
+
+def test_pairs_are_a_scene_split_into_two_dates_and_made_ones_the_same_in_each_call(monkeypatch, tmp_path):
+    random = np.random.default_rng(0)
+    spectra = random.normal(size=(60, 70, 3)) @ random.normal(size=(3, 40)) + 50 + random.normal(size=(60, 70, 40))
+    base = ("field", spectra, np.zeros((60, 70), dtype=bool), "ground", "field.mat sha256 0")
+    monkeypatch.setattr(pairs, "bases", lambda *_: [base])
+    monkeypatch.setattr(pairs, "_MADE", ({"rows": 60, "cols": 70, "bands": 12, "after_bands": 10, "kept_sizes": (9,)},))
+    monkeypatch.setattr(pairs, "LEARNED_DRAWS", (0,))
+    first, again = (list(pairs.pair_cases([], tmp_path, (3,))) for _ in range(2))
+    assert [case.scene.name for case in first[:6]] == [
+        f"split/field-{shift}@{draw}" for draw in (0, 3) for shift in ("0", "0.3", "0.7")
+    ]
+    assert [case.scene.family for case in first] == ["split"] * 6 + ["made"] * 6
+    for case, same in zip(first, again, strict=True):
+        np.testing.assert_array_equal(case.scene.cube, same.scene.cube)
+        assert case.learned == case.scene.name.endswith("@0")
+        assert np.isfinite(case.scene.truth).all()
+        assert case.scene.truth.any()
+        bands = np.bincount(case.scene.cube.date)
+        assert bands.tolist() == ([40, 40] if case.scene.family == "split" else bands.tolist())
+    changed = (first[0].scene.truth > 0).sum()
+    assert 2 <= len(np.unique(first[0].scene.truth)) - 1 <= 24
+    assert changed < 0.2 * first[0].scene.truth.size
+
+
+def test_a_law_that_is_taken_from_other_detectors_is_kept_and_only_calibrated():
+    blank = blank_prior("covariance-equalisation")
+    assert bank_of(blank, backgrounds()) is blank
+    assert not blank.rough
+    assert blank.calibration == (0.0, 1.0, 0.0)
+    shipped = prior_for("covariance-equalisation")
+    np.testing.assert_allclose(shipped.covariance, blank.covariance)
+    assert shipped.calibration != blank.calibration
+
+
+def test_pairs_of_one_place_are_one_source():
+    some = [
+        replace(scene, name=f"split/field-{shift}@0", family="split", ground="ground")
+        for scene, shift in zip(backgrounds(), ("0", "0.3", "0.7"), strict=True)
+    ]
+    (source,) = run._sources(some)
+    assert (source["name"], source["weight"]) == ("split/field", pytest.approx(1.0))

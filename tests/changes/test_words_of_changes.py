@@ -93,3 +93,12 @@ def test_the_page_of_a_change_holds_the_words(files, tmp_path):
     expected = hsad.polygons(files / "change.tif").columns["change"].tolist()
     data = json.loads(re.search(r'<script[^>]*id="data"[^>]*>(.*?)</script>', page.read_text(), re.DOTALL)[1])
     assert data["anomalies"]["change"][: len(expected)] == expected
+
+
+def test_the_list_of_a_change_is_measured_and_the_bands_of_the_dates_are_no_reason_for_doubt(pair):
+    for method in ("covariance-equalisation", "chronochrome", "hyperbolic"):
+        found = hsad.polygons(hsad.change(pair.before, pair.after, method, workers=1)).threshold
+        assert not found["rough"]
+        assert not any("default parameters" in doubt for doubt in found["doubts"])
+    other = hsad.polygons(hsad.change(pair.before, pair.after, shift=0, workers=1)).threshold
+    assert any("shift=0" in doubt for doubt in other["doubts"])

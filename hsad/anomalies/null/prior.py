@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from hsad.anomalies.null.tail import Tail
 
-__all__ = ["COARSE_PIXEL", "ROUGH", "Coarse", "Prior", "bank_methods", "prior_for", "rough_prior"]
+__all__ = ["COARSE_PIXEL", "ROUGH", "Coarse", "Prior", "bank_methods", "prior_for", "rough_named", "rough_prior"]
 
 ROUGH = ("any", "any, not logarithmic")
 """Names of the rough priors: by logarithms of scores, and by scores, for maps with scores of 0 or below."""
@@ -68,8 +68,8 @@ class Prior:
     log : bool
         Whether heights are differences of logarithms of scores.
     scaled : bool
-        Whether heights are multiples of the distance from the median to the 90th percentile: of the rough priors, which
-        serve detectors that have no prior in the bank.
+        Whether heights are multiples of the distance from the median to the 90th percentile: of detectors whose scores
+        spread unlike in each scene, and of the rough priors, which serve detectors that have no prior in the bank.
     rates, knots : (n,) ndarray
         Heights above the median between which ln Λ is linear, and how many background peaks per 10⁴ pixels reach each
         of them in the weighted mean over the bank.
@@ -162,7 +162,7 @@ class Prior:
     def features(self, tail: Tail) -> NDArray[np.float64]:
         """Return how the pixels of a scene spread: 90th and 75th percentile above the median, 25th below it.
 
-        The first of them is left out of a rough prior, whose unit it is.
+        The first of them is left out where it is the unit.
         """
         low, high, upper = self.heights(np.array([tail.quantile(share) for share in (0.25, 0.75, 0.9)]), tail)
         return np.array([high, -low] if self.scaled else [upper, high, -low])
@@ -170,7 +170,7 @@ class Prior:
     @property
     def rough(self) -> bool:
         """Whether it is pooled over detectors, for those that have none."""
-        return self.scaled
+        return self.method in ROUGH
 
     @property
     def scenes(self) -> int:
@@ -220,4 +220,9 @@ def prior_for(method: str) -> Prior | None:
 
 def rough_prior(tail: Tail) -> Prior:
     """Return the prior for scores of any detector: pooled over those of the bank."""
-    return _priors()[ROUGH[0] if tail.sample[len(tail.sample) // 4] > 0 else ROUGH[1]]
+    return rough_named(ROUGH[0] if tail.sample[len(tail.sample) // 4] > 0 else ROUGH[1])
+
+
+def rough_named(name: str) -> Prior:
+    """Return one of the `ROUGH` priors."""
+    return _priors()[name]

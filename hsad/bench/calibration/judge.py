@@ -64,7 +64,12 @@ class Judged:
 
 
 def bank_of(blank: Prior, scenes: Sequence[Background], ground: str | None = None) -> Prior:
-    """Return the prior of scenes that the bank learns from, without a ground; not calibrated."""
+    """Return the prior of scenes that the bank learns from, without a ground; not calibrated.
+
+    A blank prior that has a law keeps it.
+    """
+    if len(blank.knots):
+        return blank
     learned = [scene for scene in scenes if scene.learned and scene.ground != ground]
     return fit_prior(blank, learned, weights_of(learned))
 

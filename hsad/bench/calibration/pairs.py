@@ -82,7 +82,7 @@ def pair_cases(known: list[KnownScene], folder: Path, draws: tuple[int, ...]) ->
                 made = make_pair(seed=seed, new_sizes=pixels, gone_sizes=pixels, registration=registration, **variant)
                 yield _case(
                     f"made/{number}-{registration:g}@{draw}", "made", _good(made.before), _good(made.after),
-                    made.truth.values.astype(np.float64), "synthetic", "",
+                    made.truth.values.astype(np.float64), "synthetic", f"make_pair {variant}",
                 )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from hsad import __version__
-from hsad.anomalies.null.prior import ROUGH, Prior
+from hsad.anomalies.null.prior import ROUGH, Prior, rough_named
 from hsad.anomalies.null.tail import PEAK_REACH
 from hsad.bench.calibration.backgrounds import Background, background_of, scored
 from hsad.bench.calibration.fit import UNCALIBRATED, weights_of
@@ -37,6 +37,8 @@ class _Settings:
     ----------
     log : bool
         Whether heights are differences of logarithms.
+    scaled : bool
+        Whether they are multiples of the distance from the median to the 90th percentile.
     many_objects, temper, bound : float
         See `Prior`.
     rates : tuple of float
@@ -44,6 +46,8 @@ class _Settings:
     coarse : bool
         Whether scenes of coarse pixels have a least probability: where spaceborne scenes have far more false anomalies
         than stated otherwise.
+    law_of : str
+        The rough prior whose law is taken. Only the calibration is fitted then.
     """
 
     log: bool
@@ -51,7 +55,9 @@ class _Settings:
     temper: float
     bound: float
     rates: tuple[float, ...]
+    scaled: bool = False
     coarse: bool = False
+    law_of: str = ""
 
 
 _FEW_KNOTS = (70.0, 30.0, 10.0, 3.0)
@@ -62,17 +68,19 @@ CALIBRATED = {
     "crd": _Settings(log=True, many_objects=1.0, temper=0.2, bound=0.0, rates=_MANY_KNOTS),
     "lrx": _Settings(log=True, many_objects=0.5, temper=0.2, bound=0.0, rates=_MANY_KNOTS),
     "chronochrome": _Settings(log=True, many_objects=0.5, temper=0.1, bound=0.5, rates=_FEW_KNOTS),
-    "covariance-equalisation": _Settings(log=True, many_objects=0.5, temper=0.2, bound=0.0, rates=_FEW_KNOTS),
-    "hyperbolic": _Settings(log=False, many_objects=0.5, temper=0.4, bound=0.0, rates=_MANY_KNOTS),
+    "covariance-equalisation": _Settings(
+        log=True, scaled=True, many_objects=0.5, temper=0.2, bound=0.0, rates=_MANY_KNOTS, law_of=ROUGH[0]
+    ),
+    "hyperbolic": _Settings(log=False, scaled=True, many_objects=0.7, temper=0.3, bound=0.0, rates=_FEW_KNOTS),
 }
 """The detectors that have a prior in the bank."""
 _ROUGH_SETTINGS = {
     ROUGH[0]: (
-        _Settings(log=True, many_objects=0.5, temper=0.2, bound=0.0, rates=_MANY_KNOTS),
+        _Settings(log=True, scaled=True, many_objects=0.5, temper=0.2, bound=0.0, rates=_MANY_KNOTS),
         ("rx", "crd", "lrx"),
     ),
     ROUGH[1]: (
-        _Settings(log=False, many_objects=0.5, temper=0.2, bound=0.0, rates=_MANY_KNOTS, coarse=True),
+        _Settings(log=False, scaled=True, many_objects=0.5, temper=0.2, bound=0.0, rates=_MANY_KNOTS, coarse=True),
         ("auto",),
     ),
 }
@@ -180,11 +188,15 @@ def blank_prior(name: str) -> Prior:
     rough = name in _ROUGH_SETTINGS
     settings = _settings(name)
     none = np.empty(0)
+    parameters = {} if rough else describe_detector(make_detector(name))[1]
+    if settings.law_of:
+        law = rough_named(settings.law_of)
+        return replace(law, method=name, parameters=parameters, calibration=UNCALIBRATED, coarse=None, sources=())
     return Prior(
         method=name,
-        parameters={} if rough else describe_detector(make_detector(name))[1],
+        parameters=parameters,
         log=settings.log,
-        scaled=rough,
+        scaled=settings.scaled,
         rates=np.array(settings.rates),
         knots=none,
         mean=none,

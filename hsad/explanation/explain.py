@@ -6,6 +6,7 @@ import contextlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -135,6 +136,7 @@ def explainer(
     library: Any = None,
     *,
     learned: Learned | None = None,
+    scores: Path | None = None,
     pixels: int = 1,
 ) -> Iterator[Explainer]:
     """Yield an explainer after a method has learned a scene.
@@ -146,13 +148,15 @@ def explainer(
     library : Library or path, optional
     learned : Learned, optional
         What the method learned of this scene before.
+    scores : Path, optional
+        The scores of the scene: a survey keeps beside them what it learned.
     pixels : int
         Number of pixels that will be explained. Where their surroundings are more than a small scene, its evidence is
         computed once, and not again for each of them.
     """
     opened = library if library is None or isinstance(library, Library) else Library.open(library)
     with prepared(cube, Request.of(method, parameters)) as job:
-        known = job.learn() if learned is None else learned
+        known = job.learn_or_read(scores) if learned is None else learned
         adapted = job.engine.adapted(known.detector, job.scene.source, known.background)
         known = replace(known, background=adapted)
         held = job.in_memory()
@@ -352,7 +356,8 @@ def explain_scores(
         row, col = at if at is not None else beside.pixel_at(*lonlat)  # type: ignore[misc]  # one of them is given
     beside.require(row, col)
     options = {} if stated is None else stated.stated()
-    with explainer(scene, opened.method, {**opened.parameters, **options}, library) as ready:
+    named = Path(scores) if isinstance(scores, str | Path) else None
+    with explainer(scene, opened.method, {**opened.parameters, **options}, library, scores=named) as ready:
         found_there = ready.at(*beside.own_pixel(row, col))
     why = _ranked(replace(found_there, row=row, col=col), opened)
     if found is not None:

@@ -139,14 +139,23 @@ def detect_to_file(
 
 
 def run_into_or_read(
-    job: Job, output: Path, *, overwrite: bool, restart: bool, save_background: str | Path | None = None
+    job: Job,
+    output: Path,
+    *,
+    overwrite: bool,
+    restart: bool,
+    save_background: str | Path | None = None,
+    keep: bool = False,
 ) -> tuple[RunOutcome, Learned | None]:
-    """Do what `detect_to_file` does with a prepared job; also return what was learned, None where nothing had to be."""
+    """Do what `detect_to_file` does with a prepared job; also return what was learned, None where nothing had to be.
+
+    With `keep`, what was learned is kept beside the scores, see `hsad.job.learned.Learned.keep`.
+    """
     if not restart and made_earlier(output) and is_result(output, job):
         with Journal(_journal_folder(output), job.fingerprint):
             pass  # removes what the run left beside its output
         return outcome_of(job, output), None
-    return run_into(job, output, overwrite=overwrite, restart=restart, save_background=save_background)
+    return run_into(job, output, overwrite=overwrite, restart=restart, save_background=save_background, keep=keep)
 
 
 def _journal_folder(output: Path) -> Path:
@@ -178,7 +187,13 @@ def outcome_of(job: Job, output: Path) -> RunOutcome:
 
 
 def run_into(
-    job: Job, output: Path, *, overwrite: bool, restart: bool, save_background: str | Path | None
+    job: Job,
+    output: Path,
+    *,
+    overwrite: bool,
+    restart: bool,
+    save_background: str | Path | None,
+    keep: bool = False,
 ) -> tuple[RunOutcome, Learned]:
     """Score a prepared job into a file; return what `detect_to_file` returns, and what was learned."""
     from hsad.files import check_output, refuse_inputs
@@ -211,6 +226,8 @@ def run_into(
             job.check_unchanged()
             if save_background is not None:
                 learned.save(save_background, overwrite=overwrite)
+            if keep:
+                learned.keep(output.parent, overwrite=overwrite)
         if writer.path != output:
             _write_envi(writer.path, output, job.form.provenance, overwrite=overwrite)
     pixels = job.form.grid.rows * job.form.grid.cols

@@ -6,6 +6,7 @@ import contextlib
 import functools
 import hashlib
 import json
+import warnings
 from collections.abc import Generator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,9 +21,10 @@ from hsad.engine.held import held
 from hsad.engine.run import Engine
 from hsad.engine.runners.local import Memory
 from hsad.engine.tile_scores import TileScores
+from hsad.errors import SceneError, SceneWarning
 from hsad.job.describe import count_valid
 from hsad.job.identity import Input
-from hsad.job.learned import Learned, versions_of
+from hsad.job.learned import KEPT, Learned, versions_of
 from hsad.job.present import Form
 from hsad.job.selection import band_wavelengths
 
@@ -109,7 +111,28 @@ class Job:
             self.scene.cube.sizes["band"],
             None if wavelength is None else wavelength[bands],
             versions=versions_of(self.detector),
+            run=self.digest,
         )
+
+    def learn_or_read(self, scores: Path | None) -> Learned:
+        """Return what the detector learns, or what the same run kept beside its scores.
+
+        Warns
+        -----
+        SceneWarning
+            When the file beside the scores is damaged.
+        """
+        path = None if scores is None or self.background is not None else scores.with_name(KEPT)
+        if path is not None and path.is_file():
+            try:
+                kept = Learned.load(path)
+            except SceneError as error:
+                warnings.warn(f"{error}; the scene is learned again", SceneWarning, stacklevel=2)
+            else:
+                if (kept.run, dict(kept.versions)) == (self.digest, versions_of(self.detector)):
+                    self.check_unchanged()
+                    return kept
+        return self.learn()
 
     def in_memory(self) -> Job:
         """Return the job with its scene in memory, if that is small, for reading many windows of it in this process."""

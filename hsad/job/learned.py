@@ -7,7 +7,7 @@ import hashlib
 import json
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Self
@@ -23,7 +23,13 @@ from hsad.detectors.probe import require_valid
 from hsad.errors import DataError, ParameterError, SceneError
 from hsad.files import whole_file
 
-__all__ = ["Learned", "versions_of"]
+__all__ = ["KEPT", "Learned", "versions_of"]
+
+KEPT = "background.npz"
+"""The file beside the scores of a survey with what its detector learned."""
+
+_MOST_KEPT = 4 * 2**20
+"""Bytes of the arrays of the largest background that a survey keeps. To learn is a small part of its time then."""
 
 _FORMAT = 2
 
@@ -48,6 +54,8 @@ class Learned:
     versions : mapping of str to str
         Of the packages that learned it, numpy and those of the detector: another version may learn other numbers.
         Empty in files of earlier versions.
+    run : str
+        Digest of the run that learned it, see `hsad.job.job.Job.digest`; empty where it is not known.
 
     Examples
     --------
@@ -67,6 +75,7 @@ class Learned:
     wavelength: NDArray[np.float64] | None
     path: str | Path | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
+    run: str = ""
 
     def summary(self) -> dict[str, Any]:
         """Return the single numbers of the background; nothing when nothing was learned."""
@@ -94,8 +103,25 @@ class Learned:
 
         header, arrays = self.packed()
         with whole_file(path, overwrite=overwrite) as staged, staged.open("wb") as file:
-            stated = {"version": __version__, "versions": dict(self.versions), "digest": _digest(header, arrays)}
-            write_packed(file, {**stated, **header}, arrays)
+            stated = {"version": __version__, "versions": dict(self.versions), "run": self.run}
+            write_packed(file, {**stated, "digest": _digest(header, arrays), **header}, arrays)
+
+    def keep(self, folder: Path, *, overwrite: bool = False) -> None:
+        """Write to the file `KEPT` of a survey's folder; a background of more than 4 MB is not kept, nor an older one.
+
+        Raises
+        ------
+        OutputError
+            When the file cannot be written, or exists already.
+        """
+        try:
+            size = sum(array.nbytes for array in self.packed()[1].values())
+        except TypeError:  # a detector of another package learned what no file holds
+            size = _MOST_KEPT + 1
+        if size <= _MOST_KEPT:
+            self.save(folder / KEPT, overwrite=overwrite)
+        elif overwrite:
+            (folder / KEPT).unlink(missing_ok=True)
 
     def packed(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """Return all of it as a JSON header and arrays, for `unpacked`."""
@@ -127,10 +153,12 @@ class Learned:
                 raise SceneError(f"{path}: a background of format {header['format']}, not {_FORMAT}: learn anew")
             saved_by, digest = header.pop("version"), header.pop("digest")
             versions = header.pop("versions", {})
+            run = header.pop("run", "")
             check_value(versions, dict, {}, "versions")
+            check_value(run, str, {}, "run")
             if digest != _digest(header, arrays):
                 raise SceneError(f"{path}: damaged: the background is not the one that hsad {saved_by} saved")
-            return cls.unpacked(header, arrays, path, versions)
+            return replace(cls.unpacked(header, arrays, path, versions), run=run)
         except FileNotFoundError as error:
             raise SceneError(f"{path}: no such file") from error
         except (ParameterError, *LoadError) as error:

@@ -77,7 +77,8 @@ def report_to_file(
     check_names(library, reasons=reasons)
     opened = open_scores(scores)
     beside = Scene.of(scene, opened.grid, stated=stated)
-    account = Account(scene, {} if stated is None else stated.stated(), (0, 0)) if reasons else None
+    given = {} if stated is None else stated.stated()
+    account = Account(scene, given, (0, 0), scores=Path(scores)) if reasons else None
     anomalies = write_list_page(target, opened, beside, options or ListOptions(), account, library, overwrite=overwrite)
     return {**anomalies.threshold, **answer(anomalies), "output": str(target)}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -41,12 +42,15 @@ class Account:
         First row and column of the window that the detector learns.
     learned : Learned, optional
         What it learned in that run, where that is still known.
+    scores : Path, optional
+        The scores of that run, as a file: a survey keeps beside them what it learned.
     """
 
     scene: Any
     options: Mapping[str, Any]
     start: tuple[int, int]
     learned: Learned | None = None
+    scores: Path | None = None
 
 
 def explained(
@@ -67,7 +71,13 @@ def explained(
     if "background" in account.options:
         method, parameters = "", dict(account.options)
     with explainer(
-        account.scene, method or None, parameters, library, learned=account.learned, pixels=len(records)
+        account.scene,
+        method or None,
+        parameters,
+        library,
+        learned=account.learned,
+        scores=account.scores,
+        pixels=len(records),
     ) as ready:
         for record in records:
             row, col = record["row"], record["col"]

@@ -16,6 +16,7 @@ from hsad.anomalies.vectors import write_anomalies
 from hsad.detectors.base import Detector
 from hsad.files import check_output
 from hsad.job.files import run_into_or_read
+from hsad.job.learned import KEPT
 from hsad.job.options import RunOptions, SceneOptions
 from hsad.job.prepare import prepared
 from hsad.job.request import Request
@@ -80,10 +81,11 @@ def survey(
     chosen = decide if isinstance(decide, ListOptions) else ListOptions.of(decide or {})
     target = Path(folder)
     paths = {output: target / name for output, name in NAMES.items()}
-    for path in paths.values():
+    learns = options.get("background") is None
+    for path in (*paths.values(), *([target / KEPT] if learns else [])):
         check_output(path, (), overwrite=overwrite)
     with prepared(scene, Request.of(method, options)) as job:
-        result, learned = run_into_or_read(job, paths["scores"], overwrite=overwrite, restart=restart)
+        result, learned = run_into_or_read(job, paths["scores"], overwrite=overwrite, restart=restart, keep=learns)
 
     scores = open_scores(paths["scores"])
     run, _ = RunOptions.split(options)
@@ -93,7 +95,7 @@ def survey(
     said = answer(anomalies)
     given = {name: value for name, value in options.items() if name in _SAME_BACKGROUND and value is not None}
     start = window_origin(run)(beside.cube) if {"region", "bbox"} & set(given) else (0, 0)
-    account = Account(scene, given, start, learned)
+    account = Account(scene, given, start, learned, paths["scores"])
     reasons = explained(anomalies, scores, beside, account, library)
     anomalies = with_reasons(anomalies, reasons)
     write_anomalies(anomalies, paths["anomalies"], overwrite=overwrite)

@@ -187,7 +187,7 @@ def sets(scene, folder):
     detect = ["detect", scene, "-m", "rx", "-o", scores]
     return {
         "survey": (["survey", scene, "-m", "rx", "-o", folder], ["scores.tif", "anomalies.gpkg", "report.html",
-                    "quicklook.png", "scores.json", "scores.qml"]),
+                    "quicklook.png", "scores.json", "scores.qml", "background.npz"]),
         "save": ([*detect, "--save-background", folder / "b.npz"], [*sidecars, "b.npz"]),
         "plot": ([*detect, "--plot", folder / "p.png", "--save-background", folder / "b.npz"],
                  [*sidecars, "b.npz", "p.png"]),

@@ -26,7 +26,10 @@ import hsad
 from hsad.errors import ParameterError
 from hsad.products import write_envi
 
-FILES = {"scores.tif", "scores.json", "scores.qml", "anomalies.gpkg", "report.html", "quicklook.png"}
+FILES = {
+    *("scores.tif", "scores.json", "scores.qml", "background.npz"),
+    *("anomalies.gpkg", "report.html", "quicklook.png"),
+}
 
 
 def write_scene(path: Path, seed: int, crs: str | None = None) -> Path:

@@ -40,6 +40,7 @@ def test_a_folder_holds_all_of_it(surveyed):
         "scores.tif",
         "scores.json",
         "scores.qml",
+        "background.npz",
         "anomalies.gpkg",
         "report.html",
         "quicklook.png",

@@ -203,7 +203,8 @@ def _report_part(task: tuple[Part, Mapping[str, Any]]) -> dict[str, Any]:
     part.record.unlink(missing_ok=True)
     check_output(output, PAGE_SUFFIXES, overwrite=given["overwrite"])
     check_names(given["library"], reasons=given["reasons"])
-    account = Account(stated.source, given["stated"].stated(), (0, 0)) if given["reasons"] else None
+    options = given["stated"].stated()
+    account = Account(stated.source, options, (0, 0), scores=Path(part.source)) if given["reasons"] else None
     anomalies = write_list_page(
         output, scores, scene, given["decide"], account, given["library"], overwrite=given["overwrite"]
     )

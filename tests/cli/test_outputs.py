@@ -223,7 +223,7 @@ def test_the_same_command_finishes_its_set_wherever_it_was_ended(name, scene, tm
 
 def test_another_command_does_not_take_over_an_unfinished_set(scene, tmp_path, monkeypatch, capsys):
     arguments, _ = sets(scene, tmp_path)["survey"]
-    assert stopped_after(monkeypatch, 3, arguments)
+    assert stopped_after(monkeypatch, 4, arguments)
     scores = (tmp_path / "scores.tif").read_bytes()
     assert run([*map(str, arguments), "--covariance", "ridge"]) == 1
     assert "exists already" in capsys.readouterr().err

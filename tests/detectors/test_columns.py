@@ -10,6 +10,7 @@ import xarray as xr
 
 import hsad
 from hsad.detectors.block import Block, InMemory, Scene
+from hsad.engine.resume import Journal
 from hsad.errors import ParameterError, SceneWarning
 
 
@@ -109,6 +110,38 @@ def test_tiles_threads_and_a_saved_background_give_the_same_scores(method, optio
     learned.save(tmp_path / "background")
     np.testing.assert_array_equal(hsad.score(cube, tmp_path / "background"), whole)
     np.testing.assert_array_equal(hsad.score(cube[:80], learned), whole[:80])
+
+
+@pytest.mark.long
+@pytest.mark.cluster
+@pytest.mark.parametrize("method", ["rx", "mf", "ace", "cem"])
+def test_a_cluster_gives_the_scores_by_columns_of_one_process(method, cluster):
+    cube, options = striped(150, 140), {} if method == "rx" else {"target": ("20,30",)}
+    whole = hsad.detect(cube, method, columns=3, workers=1, **options)
+    far = hsad.detect(cube, method, columns=3, scheduler=cluster, tile=64, **options)
+    np.testing.assert_array_equal(far, whole)
+
+
+@pytest.mark.parametrize("method", ["rx", "mf", "ace", "cem"])
+def test_a_run_by_columns_that_ended_early_is_continued_to_the_same_scores(method, tmp_path, monkeypatch):
+    np.save(tmp_path / "scene.npy", striped(150, 140))
+    options = {"columns": 3, "tile": 64, "workers": 1, **({} if method == "rx" else {"target": ("20,30",)})}
+    keep, kept = Journal.keep, []
+
+    def ends_early(journal, tile):
+        if len(kept) == 2:
+            raise KeyboardInterrupt
+        kept.append(tile)
+        keep(journal, tile)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Journal, "keep", ends_early)
+        with pytest.raises(KeyboardInterrupt):
+            hsad.detect_to_file(tmp_path / "scene.npy", tmp_path / "scores.tif", method, **options)
+    outcome = hsad.detect_to_file(tmp_path / "scene.npy", tmp_path / "scores.tif", method, **options)
+    assert outcome.continued == sum(tile.scores.size for tile in kept)
+    expected = hsad.detect(tmp_path / "scene.npy", method, **options)
+    np.testing.assert_array_equal(hsad.open_cube(tmp_path / "scores.tif").values[..., 0], expected.values)
 
 
 def test_a_background_by_columns_is_refused_for_a_scene_of_another_width():

@@ -32,6 +32,10 @@ __all__ = [
 
 Matrix = NDArray[np.float64]
 Vector = NDArray[np.float64]
+Either = NDArray[np.float64] | NDArray[np.float32]
+
+_VECTOR = 64
+"""Bytes of a vector."""
 
 _PIXELS = 64
 """Number of pixels that are shifted together, a multiple of a vector."""
@@ -162,7 +166,7 @@ class Whitening(NamedTuple):
 
     Attributes
     ----------
-    panels : ndarray
+    panels : ndarray of float64 or float32
         The rows of a panel one after the other, those of a triangular W down to its diagonal.
     width, rank : int
         Its rows, and its columns rounded up to whole vectors; so are the rows where it is triangular or distances are
@@ -170,21 +174,25 @@ class Whitening(NamedTuple):
     triangular : bool
     """
 
-    panels: Vector
+    panels: Either
     width: int
     rank: int
     triangular: bool
 
 
 @compiled
-def pack_whitening(matrix: Matrix, triangular: bool) -> Whitening:
-    """Return W in panels; if it is `triangular`, numbers below the diagonal are not read."""
+def pack_whitening(matrix: Either, triangular: bool) -> Whitening:
+    """Return W in panels; if it is `triangular`, numbers below the diagonal are not read.
+
+    A matrix of float32 is for `multiply` only, and not triangular: its vectors hold sixteen numbers.
+    """
     bands, columns = matrix.shape
-    width, rank = padded(bands), padded(columns)
-    panels = np.zeros(width * rank)
+    lanes = _VECTOR // matrix.itemsize
+    width, rank = padded(bands), (columns + lanes - 1) // lanes * lanes
+    panels = np.zeros(width * rank, matrix.dtype)
     at = 0
-    for panel in range(0, rank, PANEL):
-        stop = min(panel + PANEL, rank)
+    for panel in range(0, rank, HEIGHT * lanes):
+        stop = min(panel + HEIGHT * lanes, rank)
         rows = stop if triangular else width
         for i in range(min(rows, bands)):
             for j in range(max(panel, i) if triangular else panel, min(stop, columns)):
@@ -194,12 +202,16 @@ def pack_whitening(matrix: Matrix, triangular: bool) -> Whitening:
 
 
 @inner
-def multiply(x: Vector, rows: int, step: int, matrix: Whitening, out: Vector) -> None:
-    """Write ``X W`` to rows of ``W.rank`` numbers; the `rows` of X, whole vectors of them, lie `step` apart."""
+def multiply(x: Either, rows: int, step: int, matrix: Whitening, out: Either) -> None:
+    """Write ``X W`` to rows of ``W.rank`` numbers; the `rows` of X, whole vectors of them, lie `step` apart.
+
+    All arrays are of float64, or all of float32.
+    """
+    lanes = _VECTOR // x.itemsize
     at = 0
-    for panel in range(0, matrix.rank, PANEL):
-        vectors = min(HEIGHT, (matrix.rank - panel) // LANES)
-        count = panel + vectors * LANES if matrix.triangular else matrix.width
+    for panel in range(0, matrix.rank, HEIGHT * lanes):
+        vectors = min(HEIGHT, (matrix.rank - panel) // lanes)
+        count = panel + vectors * lanes if matrix.triangular else matrix.width
         for row in range(0, rows, COLUMNS):
             x_at, to = row * step, row * matrix.rank + panel
             if vectors == HEIGHT:
@@ -208,7 +220,7 @@ def multiply(x: Vector, rows: int, step: int, matrix: Whitening, out: Vector) ->
                 _project_2(matrix.panels, at, count, x, x_at, step, out, to, matrix.rank)
             else:
                 _project_1(matrix.panels, at, count, x, x_at, step, out, to, matrix.rank)
-        at += vectors * LANES * count
+        at += vectors * lanes * count
 
 
 @compiled

@@ -159,7 +159,7 @@ def test_arrays_on_disk_come_back_whatever_was_written_and_dropped_between(monke
 def test_a_killed_run_leaves_no_state_in_the_folder_for_temporary_files(tmp_path):
     folder = tmp_path / "temporary"
     folder.mkdir()
-    scene = processes.write_scene(tmp_path, rows=200, cols=200, bands=40)  # a state of 13 MB
+    scene = processes.write_scene(tmp_path, rows=200, cols=200, bands=80)  # a state of 13 MB
 
     def on_disk():
         with contextlib.suppress(OSError):
@@ -181,14 +181,14 @@ def test_a_killed_run_leaves_no_state_in_the_folder_for_temporary_files(tmp_path
 def test_rows_that_catch_up_have_the_same_bits(shape):
     """Through all steps at once, as after an interruption, or one a pass."""
     x = sum(low_rank_and_sparse(shape, 3, 0.05)) + 0.01 * np.random.default_rng(1).normal(size=shape)
-    one_by_one, taken = x.copy(), []
+    one_by_one, taken = np.zeros(shape, np.float32), []
 
     def advance_all(steps):
         taken.append(steps)
         return pursuit.advance(x, one_by_one, steps[-1:])
 
     pursuit.iterate(pursuit.Extent.of(x), 1 / np.sqrt(max(shape)), 1e-7, 200, advance_all)
-    at_once = x.copy()
+    at_once = np.zeros(shape, np.float32)
     pursuit.advance(x, at_once, taken[-1])
     assert len(taken[-1]) > 20
     assert at_once.tobytes() == one_by_one.tobytes()
@@ -196,7 +196,7 @@ def test_rows_that_catch_up_have_the_same_bits(shape):
 
 def test_a_state_larger_than_what_may_be_kept_goes_to_disk(monkeypatch):
     scene = a_scene(bands=5)
-    size = 8 * scene.size
+    size = 4 * scene.size
     expected = hsad.detect(scene, RPCA(), workers=1)
     places = set()
 
@@ -205,7 +205,7 @@ def test_a_state_larger_than_what_may_be_kept_goes_to_disk(monkeypatch):
         return state.store(array, place)
 
     monkeypatch.setattr(rpca, "store", store)
-    for kept, place in ((size - 1, "disk"), (size, "memory"), (2 * size, "memory")):
+    for kept, place in ((size - 1, "disk"), (size, "memory"), (3 * size, "memory")):
         places.clear()
         monkeypatch.setattr(_Scan, "memory", property(lambda _, kept=kept: kept))
         assert np.array_equal(hsad.detect(scene, RPCA(), workers=1, tile=64), expected)

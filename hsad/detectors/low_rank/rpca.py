@@ -130,10 +130,10 @@ class RPCA(Detector):
             raise DataError("rpca needs at least 2 bands: the scene has 1")
         if np.array_equal(extent.low, extent.high):
             raise DataError("the scene is constant: every valid pixel has the same spectrum")
-        size = 8 * extent.count * bands
+        size = 4 * extent.count * bands
         room = functools.reduce(operator.add, scan.everywhere(Room.here))
         place = room.place(size, scan.memory, f"rpca of {extent.count} pixels of {bands} bands")
-        with_pixels = room.holds(2 * size, scan.memory)
+        with_pixels = room.holds(3 * size, scan.memory)
         lam = float(1 / np.sqrt(max(extent.count, bands)) if self.lam == "auto" else self.lam)
         steps, nuclear = iterate(
             extent,
@@ -184,7 +184,7 @@ class RPCA(Detector):
     def account(self, block: Block, background: Decomposition) -> Reason:
         """Return what of the sparse part's size comes from each band."""
         score = float(self.score(block, background)[0, 0])
-        sparse = np.array(sparse_part(block, background.steps)[0])
+        sparse = sparse_part(block, background.steps)[0]
         length = float(np.linalg.norm(sparse))
         slopes = np.sign(sparse) if self.measure == "l1" else sparse / (length or 1.0)
         contributions = slopes * sparse
@@ -242,10 +242,10 @@ def _extent(block: Block) -> Extent | None:
 
 
 class _Rows(NamedTuple):
-    """The pixels X of a block, the rows of M after the cached steps, and the steps that remain."""
+    """The pixels X of a block, the rows of X - M after the cached steps, and the steps that remain."""
 
     pixels: NDArray[np.float64]
-    state: NDArray[np.float64]
+    state: NDArray[np.float32]
     missing: Sequence[Step]
 
 
@@ -257,7 +257,7 @@ def _rows(block: Block, steps: Sequence[Step]) -> _Rows | None:
             block.pixels if cached.pixels is None else cached.pixels, cached.array.load(), steps[cached.done :]
         )
     pixels = block.pixels
-    return _Rows(pixels, pixels.copy(), steps) if len(pixels) else None
+    return _Rows(pixels, np.zeros(pixels.shape, np.float32), steps) if len(pixels) else None
 
 
 def _advance(block: Block, steps: tuple[Step, ...], place: Place, with_pixels: bool) -> Tally | None:
@@ -279,14 +279,14 @@ def _finish(block: Block, steps: tuple[Step, ...], place: Place) -> Tally | None
 
 
 def sparse_part(block: Block, steps: Sequence[Step]) -> NDArray[np.float64]:
-    """Return the sparse parts of the block's pixels, cached or computed; callers must not write to them."""
+    """Return the sparse parts of the block's pixels, cached or computed."""
     cached: _State | None = block.cache.get("sparse")
     if cached is not None and cached.done == len(steps) and cached.follows(steps):
-        return cached.array.load()
+        return cached.array.load().astype(np.float64)
     pixels = block.pixels
-    sparse = pixels.copy()
+    sparse = np.zeros(pixels.shape, np.float32)
     finish(pixels, sparse, steps)
-    return sparse
+    return sparse.astype(np.float64)
 
 
 def _moments(block: Block, steps: tuple[Step, ...]) -> Moments | None:

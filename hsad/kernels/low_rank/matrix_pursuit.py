@@ -8,14 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsad.kernels.compiled import compiled
-from hsad.kernels.low_rank.pursuit import GROWTH, MOST_GROWTH, Extent, Step, finish, shrink_spectrum, start
-from hsad.kernels.low_rank.soft_threshold import low_rank_map, next_state, shrink_factors
+from hsad.kernels.low_rank.pursuit import GROWTH, MOST_GROWTH, Extent, shrink_spectrum, start
+from hsad.kernels.low_rank.soft_threshold import low_rank_map, next_state, shrink_factors, sparse_state
 from hsad.kernels.low_rank.spectrum import leading_vectors
 from hsad.kernels.triangular import new_scatter, scatter_matrix
 
 __all__ = ["sparse_part"]
 
 Matrix = NDArray[np.float64]
+
+_MANY = 2**20
+"""Number of rows for which the last map chooses its form; with this number its computation does not count."""
 
 
 class _Schedule(NamedTuple):
@@ -121,5 +124,6 @@ def sparse_part(matrix: Matrix, lam: float, tolerance: float, max_iterations: in
         if not found:
             vectors, factors, _ = shrink_spectrum(gram, now.shrunk_by)
             now = now._replace(vectors=vectors, factors=factors)
-    tally = finish(matrix, state, (Step(now.vectors, now.factors, now.ratio, now.threshold),))
-    return state, float(np.sqrt(tally.squares)) / extent.norm
+    to = low_rank_map(now.vectors, now.factors, _MANY)
+    squares = sparse_state(matrix, state, to, now.ratio, now.threshold, np.zeros(2))
+    return state, float(np.sqrt(squares)) / extent.norm

@@ -8,7 +8,7 @@ iteration of the method (Lin, Chen, Ma 2010) with multipliers Y and penalty μ i
 The new Y is μ(M - L), so M is the whole state of the iteration. And L = M·W with a d × d matrix W that follows from the
 Gram matrix MᵀM. If W is known, the rows are independent of each other, and an iteration is one pass over the rows and
 one sum of d × d matrices. With ``D = X - L + (Y/μ)``, the pass computes ``S = soft(D, λ/μ)`` and the next
-``M = L + (D - S)`` in place.
+``M = L + (D - S)`` in place. What is stored is X - M, in single precision (`hsad.kernels.low_rank.rest_state`).
 
 The pass computes ``‖X - L - S‖`` for the L of an iteration and the S that follows from it. This pair is the result.
 """
@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from hsad.errors import DataError
 
 if TYPE_CHECKING:
-    from hsad.kernels.low_rank.soft_threshold import LowRankMap
+    from hsad.kernels.low_rank.rest_state import RestMap
 
 __all__ = [
     "GROWTH",
@@ -42,9 +42,6 @@ __all__ = [
 ]
 
 Matrix = NDArray[np.float64]
-
-_MANY = 2**20
-"""Number of rows for which `Step.low_rank_map` chooses its form; with this number its computation does not count."""
 
 GROWTH = 1.5
 """ρ, the factor by which the penalty μ grows in each iteration."""
@@ -77,11 +74,11 @@ class Step:
     threshold: float
 
     @cached_property
-    def low_rank_map(self) -> LowRankMap:
-        """The map from M to L, packed for the kernels; it is the same for all rows."""
-        from hsad.kernels.low_rank.soft_threshold import low_rank_map
+    def rest_map(self) -> RestMap:
+        """The map from M to M - L, packed for the kernels; it is the same for all rows."""
+        from hsad.kernels.low_rank.rest_state import rest_map
 
-        return low_rank_map(self.vectors, self.factors, _MANY)
+        return rest_map(self.vectors, self.factors)
 
 
 @dataclass(frozen=True, eq=False)
@@ -228,15 +225,15 @@ def shrink_spectrum(gram: Matrix, penalty: float) -> tuple[Matrix, NDArray[np.fl
     return np.ascontiguousarray(vectors[:, : len(factors)]), factors, nuclear
 
 
-def advance(pixels: Matrix, state: Matrix, steps: Sequence[Step]) -> Tally:
-    """Apply `steps` to the rows of M, and return the tally.
+def advance(pixels: Matrix, state: NDArray[np.float32], steps: Sequence[Step]) -> Tally:
+    """Apply `steps` to the rows of T = X - M, and return the tally.
 
     Parameters
     ----------
     pixels : (n, d) ndarray of float64, C-contiguous
         Rows of X.
-    state : (n, d) ndarray of float64, C-contiguous
-        Rows of M; changed in place.
+    state : (n, d) ndarray of float32, C-contiguous
+        Rows of T, 0 before the first step; changed in place.
     steps : sequence of Step
         At least one.
 
@@ -245,31 +242,31 @@ def advance(pixels: Matrix, state: Matrix, steps: Sequence[Step]) -> Tally:
     Tally
         The tally of the last step.
     """
-    from hsad.kernels.low_rank.soft_threshold import next_state
+    from hsad.kernels.low_rank.rest_state import next_rest
     from hsad.kernels.triangular import new_scatter, scatter_matrix
 
     last = _catch_up(pixels, state, steps)
     gram = new_scatter(pixels.shape[1])
-    squares = next_state(pixels, state, last.low_rank_map, last.ratio, last.threshold, gram)
+    squares = next_rest(pixels, state, last.rest_map, last.ratio, last.threshold, gram)
     return Tally(squares, 0.0, 0, scatter_matrix(gram))
 
 
-def finish(pixels: Matrix, state: Matrix, steps: Sequence[Step]) -> Tally:
+def finish(pixels: Matrix, state: NDArray[np.float32], steps: Sequence[Step]) -> Tally:
     """Apply `steps` to the rows, write the sparse part S to `state`, and return the tally; see `advance`."""
-    from hsad.kernels.low_rank.soft_threshold import sparse_state
+    from hsad.kernels.low_rank.rest_state import sparse_rest
 
     last = _catch_up(pixels, state, steps)
     sums = np.zeros(2)
-    squares = sparse_state(pixels, state, last.low_rank_map, last.ratio, last.threshold, sums)
+    squares = sparse_rest(pixels, state, last.rest_map, last.ratio, last.threshold, sums)
     return Tally(squares, float(sums[0]), int(sums[1]), np.zeros((0, 0)))
 
 
-def _catch_up(pixels: Matrix, state: Matrix, steps: Sequence[Step]) -> Step:
+def _catch_up(pixels: Matrix, state: NDArray[np.float32], steps: Sequence[Step]) -> Step:
     """Apply all steps but the last to the rows; return the last step."""
-    from hsad.kernels.low_rank.soft_threshold import next_state
+    from hsad.kernels.low_rank.rest_state import next_rest
     from hsad.kernels.triangular import new_scatter
 
     nowhere = new_scatter(0)
     for step in steps[:-1]:
-        next_state(pixels, state, step.low_rank_map, step.ratio, step.threshold, nowhere)
+        next_rest(pixels, state, step.rest_map, step.ratio, step.threshold, nowhere)
     return steps[-1]

@@ -24,6 +24,8 @@ HEIGHT, COLUMNS = (3, 8) if llvmlite.binding.get_host_cpu_features().get("avx512
 class Microtiles:
     """The kernels for microtiles of ``8 · height`` rows and `columns` columns; all arrays are of float64.
 
+    `project` may be called with arrays of float32, too: a vector then holds 16 numbers instead of 8.
+
     Attributes
     ----------
     add_products : kernel
@@ -108,17 +110,17 @@ def _projections(height: int, columns: int) -> Any:
     def kernel(
         emit: Emitter, w: Any, w_at: Any, count: Any, x: Any, x_at: Any, step: Any, out: Any, out_at: Any, out_step: Any
     ) -> None:
-        builder = emit.builder
+        builder, zero = emit.builder, ir.Constant(emit.vector, [0.0] * emit.lanes)
         pixels = [builder.add(x_at, builder.mul(step, ir.Constant(INT, c))) for c in range(columns)]
-        slots = [[emit.variable(ZERO) for _ in range(height)] for _ in pixels]
+        slots = [[emit.variable(zero) for _ in range(height)] for _ in pixels]
         with cgutils.for_range(builder, count, intp=INT) as loop:
-            at = builder.add(w_at, builder.mul(loop.index, ir.Constant(INT, LANES * height)))
-            left = [emit.load(emit.at(w, at, LANES * v)) for v in range(height)]
+            at = builder.add(w_at, builder.mul(loop.index, ir.Constant(INT, emit.lanes * height)))
+            left = [emit.load(emit.at(w, at, emit.lanes * v)) for v in range(height)]
             _multiply(emit, left, [emit.load_spread(emit.at(x, pixel, loop.index)) for pixel in pixels], slots)
         for c, column in enumerate(slots):
             place = builder.add(out_at, builder.mul(out_step, ir.Constant(INT, c)))
             for v, slot in enumerate(column):
-                emit.store(builder.load(slot), emit.at(out, place, LANES * v))
+                emit.store(builder.load(slot), emit.at(out, place, emit.lanes * v))
 
     return kernel
 

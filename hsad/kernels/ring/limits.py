@@ -5,6 +5,9 @@ from __future__ import annotations
 DISTANCE_FLOOR = 1e-10
 """Γᵢ² is at least this times ‖y‖²: the weight of an atom that equals y would cost nothing otherwise."""
 
+CLOSE = 1e-5
+"""If ‖y - xᵢ‖² is below this share of the squares, it is formed from the spectra: the products cancel."""
+
 VARIANCE_FLOOR = 1e-12
 """The mean variance of a ring is at least this times ‖z‖², so that distances from a constant ring are finite."""
 

@@ -10,14 +10,23 @@ from hsad.kernels.simd.microtiles import COLUMNS
 from hsad.kernels.simd.slide_microtiles import sum_lanes
 from hsad.kernels.simd.vectors import INT, Emitter, cgutils, vector_kernel
 
-__all__ = ["forward_panel_1", "forward_panel_2", "forward_panel_3", "sum_dots"]
+__all__ = [
+    "forward_panel_1",
+    "forward_panel_2",
+    "forward_panel_3",
+    "forward_two_1",
+    "forward_two_2",
+    "forward_two_3",
+    "sum_dots",
+]
 
 
-def _forward(height: int) -> Any:
+def _forward(height: int, sides: int) -> Any:
     """Make the kernel that solves L x = x for the unknowns of one panel of `height` vectors; those before are known.
 
-    With n = 16 · height rows in the panel: ``x[first + r] = (x[first + r] - Σ_k L[r, k] x[k]) inverse[first + r]`` for
-    r < n, over k < first + r, where ``L[r, k] = lower[at + k * n + r]``.
+    With n = 16 · height rows in the panel and each of `sides` right-hand sides s, which begins at p = first + s · step:
+    ``x[p + r] = (x[p + r] - Σ_k L[r, k] x[s · step + k]) inverse[first + r]`` for r < n, over k < first + r, where
+    ``L[r, k] = lower[at + k * n + r]``.
 
     Parameters of the kernel
     ------------------------
@@ -25,38 +34,44 @@ def _forward(height: int) -> Any:
         The packed factor.
     at : int
         Where the panel begins.
-    inverse, x : (order,) ndarray of float32
-    first : int
-        Number of the first unknown of the panel.
+    inverse : (order,) ndarray of float32
+    x : (numbers,) ndarray of float32
+    first, step : int
+        Number of the first unknown of the panel, and the distance of the right-hand sides in x.
     """
 
     @vector_kernel
-    def kernel(emit: Emitter, lower: Any, at: Any, inverse: Any, x: Any, first: Any) -> None:
+    def kernel(emit: Emitter, lower: Any, at: Any, inverse: Any, x: Any, first: Any, step: Any) -> None:
         builder = emit.builder
-        rows, step = range(height), ir.Constant(INT, height * emit.lanes)
-        slots = [emit.variable(emit.load(emit.at(x, first, emit.lanes * v))) for v in rows]
+        rows, column_step = range(height), ir.Constant(INT, height * emit.lanes)
+        begins = [builder.mul(step, ir.Constant(INT, side)) for side in range(sides)]
+        slots = [[emit.variable(emit.load(emit.at(x, begin, first, emit.lanes * v))) for v in rows] for begin in begins]
         with cgutils.for_range(builder, first, intp=INT) as loop:
-            column = builder.add(at, builder.mul(loop.index, step))
-            known = emit.load_spread(emit.at(x, loop.index))
-            for v in rows:
-                entries = emit.load(emit.at(lower, column, emit.lanes * v))
-                builder.store(emit.multiply_subtract(entries, known, builder.load(slots[v])), slots[v])
-        rest = [builder.load(slot) for slot in slots]
-        at = builder.add(at, builder.mul(first, step))
-        for own in rows:
+            column = builder.add(at, builder.mul(loop.index, column_step))
+            entries = [emit.load(emit.at(lower, column, emit.lanes * v)) for v in rows]
+            for begin, own in zip(begins, slots, strict=True):
+                known = emit.load_spread(emit.at(x, begin, loop.index))
+                for entry, slot in zip(entries, own, strict=True):
+                    builder.store(emit.multiply_subtract(entry, known, builder.load(slot)), slot)
+        rests = [[builder.load(slot) for slot in own] for own in slots]
+        at = builder.add(at, builder.mul(first, column_step))
+        for block in rows:
             for lane in range(emit.lanes):
-                c = own * emit.lanes + lane
-                solved = builder.fmul(emit.lane(rest[own], lane), builder.load(emit.at(inverse, first, c)))
-                builder.store(solved, emit.at(x, first, c))
-                factor = emit.spread(solved)
-                for v in range(own, height):
-                    entries = emit.load(emit.at(lower, at, (c * height + v) * emit.lanes))
-                    rest[v] = emit.multiply_subtract(entries, factor, rest[v])
+                c = block * emit.lanes + lane
+                scale = builder.load(emit.at(inverse, first, c))
+                entries = [emit.load(emit.at(lower, at, (c * height + v) * emit.lanes)) for v in range(block, height)]
+                for begin, rest in zip(begins, rests, strict=True):
+                    solved = builder.fmul(emit.lane(rest[block], lane), scale)
+                    builder.store(solved, emit.at(x, begin, first, c))
+                    factor = emit.spread(solved)
+                    for v, entry in enumerate(entries, block):
+                        rest[v] = emit.multiply_subtract(entry, factor, rest[v])
 
     return kernel
 
 
-forward_panel_1, forward_panel_2, forward_panel_3 = (_forward(height) for height in (1, 2, 3))
+forward_panel_1, forward_panel_2, forward_panel_3 = (_forward(height, 1) for height in (1, 2, 3))
+forward_two_1, forward_two_2, forward_two_3 = (_forward(height, 2) for height in (1, 2, 3))
 
 
 @vector_kernel

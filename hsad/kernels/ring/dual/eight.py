@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from hsad.kernels.compiled import inner
 from hsad.kernels.ring.dual.factor import BLOCK, SINGLE_BLOCK, SINGLE_PANEL, factor, packed_size, padded
 from hsad.kernels.ring.dual.patches import Patch, next_ring
-from hsad.kernels.ring.dual.substitution import backward, forward
+from hsad.kernels.ring.dual.substitution import backward, forward, forward_two
 from hsad.kernels.ring.dual.systems import entry
 from hsad.kernels.ring.limits import SINGLE_SHARE
 from hsad.kernels.ring.window import Window
@@ -18,15 +18,21 @@ from hsad.kernels.simd.atom_products import BANDS, correlate_atoms, subtract_ato
 from hsad.kernels.simd.vectors import LANES
 
 __all__ = [
+    "COLS",
+    "ROWS",
     "Eight",
     "correlate_residuals",
     "eight_pixels",
+    "eliminate_gradients",
     "factor_system",
     "find_cells",
     "list_rings",
     "solve_change",
     "spread_coefficients",
 ]
+
+ROWS, COLS = 2, 4
+"""Rows and columns of the eight pixels: their rings have a fifth fewer atoms together than those of eight in a row."""
 
 Matrix = NDArray[np.float64]
 Vector = NDArray[np.float64]
@@ -61,10 +67,12 @@ class Eight(NamedTuple):
         For each atom a vector: α, and Xᵀr.
     residuals : ndarray
         For each band a vector.
+    gradients : (2, order) ndarray
+        Right-hand sides of one system.
     runs : (8, order) ndarray of int
         Workspace of `gather_projected`.
     floor, right, solution, sums : ndarray of float32
-        Workspace of one system.
+        Workspace of one system; `right` holds two right-hand sides.
     """
 
     atoms: Numbers
@@ -86,6 +94,7 @@ class Eight(NamedTuple):
     coefficients: Vector
     products: Vector
     residuals: Vector
+    gradients: Matrix
     floor: Single
     right: Single
     solution: Single
@@ -118,8 +127,9 @@ def eight_pixels(most: int, pixels: int, bands: int) -> Eight:
         np.empty(cells * LANES),
         np.empty(cells * LANES),
         np.empty(padded(bands, BANDS) * LANES),
+        np.empty((2, order)),
         np.empty(order, np.float32),
-        np.empty(order, np.float32),
+        np.empty(2 * order, np.float32),
         np.empty(order, np.float32),
         np.empty(BLOCK * SINGLE_BLOCK, np.float32),
         np.empty((LANES, order), np.int64),
@@ -179,14 +189,16 @@ def correlate_residuals(patch: Patch, cells: int, eight: Eight, errors: Vector) 
 
 @inner
 def list_rings(patch: Patch, valid: Mask, wanted: Mask, row: int, col: int, window: Window, eight: Eight) -> None:
-    """List the atoms of up to eight pixels of a row; `counts` is 0 for a pixel without a ring."""
+    """List the atoms of eight pixels, the first at `row` and `col`; `counts` is 0 for a pixel without a ring."""
     eight.counts[:] = 0
     eight.orders[:] = 0
-    for lane in range(min(LANES, wanted.shape[1] - col)):
-        pixel = row * wanted.shape[1] + col + lane
-        _, _, count = next_ring(patch, valid, wanted, pixel, window, eight.atoms[lane])
-        if count > 0:
-            eight.counts[lane], eight.orders[lane] = count, padded(count, SINGLE_BLOCK)
+    for lane in range(LANES):
+        own_row, own_col = row + lane // COLS, col + lane % COLS
+        if own_row < wanted.shape[0] and own_col < wanted.shape[1]:
+            pixel = own_row * wanted.shape[1] + own_col
+            _, _, count = next_ring(patch, valid, wanted, pixel, window, eight.atoms[lane])
+            if count > 0:
+                eight.counts[lane], eight.orders[lane] = count, padded(count, SINGLE_BLOCK)
 
 
 @inner
@@ -206,20 +218,36 @@ def factor_system(lane: int, eight: Eight) -> bool:
 
 
 @inner
-def solve_change(lane: int, eight: Eight) -> float:
-    """Solve the factored system for the gradient in `coefficients`, scaled to what single precision holds.
+def eliminate_gradients(lane: int, eight: Eight, sides: int) -> float:
+    """Multiply the gradients by L⁻¹, scaled to what single precision holds, into the rows of `right`.
 
-    Returns the scale, by which `solution` is to be divided.
+    Returns the scale, by which `right` is to be divided.
+
+    Parameters
+    ----------
+    sides : int
+        1 for the gradient in the first row of `coefficients`, 2 for that in the second row, too.
     """
-    count, order, right = eight.counts[lane], eight.orders[lane], eight.right
+    count, order, step = eight.counts[lane], eight.orders[lane], eight.floor.size
     largest = 0.0
-    for i in range(count):
-        largest = max(largest, abs(eight.coefficients[i]))
+    for side in range(sides):
+        for i in range(count):
+            largest = max(largest, abs(eight.gradients[side, i]))
     scale = 1.0 / largest if largest > 0 else 1.0
-    for i in range(count):
-        right[i] = scale * eight.coefficients[i]
-    right[count:order] = 0.0
-    forward(eight.lower[lane], order, eight.inverse[lane], right)
-    right[count:order] = 0.0
-    backward(eight.lower[lane], order, eight.inverse[lane], right, eight.solution, eight.sums)
+    for side in range(sides):
+        for i in range(count):
+            eight.right[side * step + i] = scale * eight.gradients[side, i]
+        for i in range(count, order):
+            eight.right[side * step + i] = 0.0
+    if sides == 2:
+        forward_two(eight.lower[lane], order, eight.inverse[lane], eight.right, step)
+    else:
+        forward(eight.lower[lane], order, eight.inverse[lane], eight.right)
     return scale
+
+
+@inner
+def solve_change(lane: int, eight: Eight) -> None:
+    """Go on from `eliminate_gradients`: write the change of α for the first gradient, scaled, into `solution`."""
+    eight.right[eight.counts[lane] : eight.orders[lane]] = 0.0
+    backward(eight.lower[lane], eight.orders[lane], eight.inverse[lane], eight.right, eight.solution, eight.sums)

@@ -7,8 +7,10 @@ The factor gives α = ‖y‖ w/(1 + vᵀw) with w = (B + λΓ²)⁻¹v (Sherman
 
 A step of refinement takes the gradient from the spectra themselves, ``g = Xᵀr - λΓ²α`` with r = y - Xα, in double
 precision, and solves for the change δ. The residual after the step needs no second product with the spectra:
-``‖r - Xδ‖² = ‖r‖² - 2 δᵀXᵀr + δᵀg - λ‖Γδ‖²``, up to the square of the error of g. The steps shrink by a steady factor,
-from which the remaining error is estimated. If that does not become small, the pixel is left to double precision.
+``‖r - Xδ‖² = ‖r‖² - 2 δᵀXᵀr + δᵀg - λ‖Γδ‖²``, up to the square of the error of g. Two products with L⁻¹ give
+``δᵀXᵀr`` and ``δᵀg``, which bounds the last two terms; δ itself is only needed where that bound is not small. The steps
+shrink by a steady factor, from which the remaining error is estimated. If that does not become small, the pixel is left
+to double precision.
 
 With a kernel the products of α come from the kernel values, and ``‖r‖² = k(y,y) - αᵀk_y - αᵀΦᵀr``.
 """
@@ -20,9 +22,12 @@ from numpy.typing import NDArray
 
 from hsad.kernels.compiled import compiled, inner
 from hsad.kernels.ring.dual.eight import (
+    COLS,
+    ROWS,
     Eight,
     correlate_residuals,
     eight_pixels,
+    eliminate_gradients,
     factor_system,
     find_cells,
     list_rings,
@@ -33,11 +38,12 @@ from hsad.kernels.ring.dual.factor import SINGLE_PANEL
 from hsad.kernels.ring.dual.patches import Patch, product
 from hsad.kernels.ring.dual.substitution import backward, forward
 from hsad.kernels.ring.dual.systems import entry, gather_projected, penalty_of
-from hsad.kernels.ring.limits import SINGLE_ERROR, SINGLE_GAIN, SINGLE_STEPS
+from hsad.kernels.ring.limits import CLOSE, DISTANCE_FLOOR, SINGLE_ERROR, SINGLE_GAIN, SINGLE_STEPS
 from hsad.kernels.ring.one_ring import largest_ring
 from hsad.kernels.ring.task import LINEAR, Task
 from hsad.kernels.ring.window import Window
-from hsad.kernels.simd.atom_products import ROWS, multiply_atoms
+from hsad.kernels.simd.atom_products import ROWS as GRAM_ROWS
+from hsad.kernels.simd.atom_products import multiply_atoms
 from hsad.kernels.simd.vectors import LANES
 
 __all__ = ["mixed_patch"]
@@ -48,22 +54,42 @@ Mask = NDArray[np.bool_]
 
 
 @inner
+def _penalties(count: int, crosses: Vector, squares: Vector, own: float, task: Task, penalty: Vector) -> bool:
+    """Write λΓ² from the products; return whether an atom is so close to the pixel that they cancel."""
+    least = np.inf
+    for i in range(count):
+        distance = squares[i] + own - 2.0 * crosses[i]
+        penalty[i] = task.lam * max(distance + task.softening, DISTANCE_FLOOR * own)
+        least = min(least, distance - CLOSE * (squares[i] + own))
+    return least < 0
+
+
+@inner
 def _describe(patch: Patch, lane: int, task: Task, eight: Eight) -> None:
     """Write v and λΓ² of a pixel, and the diagonal of its system into w."""
-    count, atoms, v, penalty = eight.counts[lane], eight.atoms[lane], eight.v[lane], eight.penalty[lane]
+    count, atoms, v, w, penalty = (
+        eight.counts[lane],
+        eight.atoms[lane],
+        eight.v[lane],
+        eight.w[lane],
+        eight.penalty[lane],
+    )
     y = atoms[count]
     own = patch.squares[y]
     length = np.sqrt(own)
     eight.squares[lane] = own
     for i in range(count):
-        cross, square = product(patch, atoms[i], y), patch.squares[atoms[i]]
-        v[i] = cross / length
-        penalty[i] = task.lam
-        if task.distance:
-            penalty[i] *= penalty_of(patch.x, y, atoms[i], square, cross, own, (1.0, 1.0), task)
-        if patch.weights.size > 0:
+        v[i], w[i], penalty[i] = product(patch, atoms[i], y), patch.squares[atoms[i]], task.lam
+    if task.distance:
+        close = _penalties(count, v, w, own, task, penalty)
+        for i in range(count if close else 0):
+            penalty[i] = task.lam * penalty_of(patch.x, y, atoms[i], w[i], v[i], own, (1.0, 1.0), task)
+    if patch.weights.size > 0:
+        for i in range(count):
             penalty[i] /= patch.weights[atoms[i]]
-        eight.w[lane, i] = square - v[i] * v[i] + penalty[i]
+    for i in range(count):
+        v[i] /= length
+        w[i] += penalty[i] - v[i] * v[i]
     v[count:] = 0.0
 
 
@@ -115,7 +141,7 @@ def _correlate(patch: Patch, cells: int, eight: Eight, errors: Vector) -> None:
 def _correlate_kernel(patch: Patch, cells: int, eight: Eight, errors: Vector) -> None:
     """Write the products of all atoms with the residuals, and the squared residuals, in the space of a kernel."""
     eight.products[: cells * LANES] = 0.0
-    for cell in range(0, cells, ROWS):
+    for cell in range(0, cells, GRAM_ROWS):
         multiply_atoms(patch.gram, patch.starts, eight.numbers, cell, cells, eight.coefficients, eight.products)
     for lane in range(LANES):
         errors[lane] = eight.squares[lane]
@@ -133,18 +159,46 @@ def _step(lane: int, task: Task, error: float, eight: Eight) -> float:
     `error` is ‖r‖² before the step.
     """
     count, w, penalty, alpha = eight.counts[lane], eight.w[lane], eight.penalty[lane], eight.alpha[lane]
+    v, gradients = eight.v[lane], eight.gradients
+    size, along, across = 0.0, 0.0, 0.0
     for i in range(count):
-        eight.coefficients[i] = eight.products[eight.cells[lane, i] * LANES + lane] - penalty[i] * alpha[i]
-    scale = solve_change(lane, eight)
-    along = 0.0
+        spread, pull = eight.products[eight.cells[lane, i] * LANES + lane], penalty[i] * alpha[i]
+        gradients[0, i], gradients[1, i] = spread - pull, -spread - pull
+        size += pull * alpha[i]
+        along += w[i] * gradients[0, i]
+        across += w[i] * gradients[1, i]
+    # What lies along v is solved by w. Without it no large numbers cancel.
+    inside = eight.gains[lane] - 1.0
+    along, across = (along / inside, across / inside) if inside > 0 else (0.0, 0.0)
     for i in range(count):
-        along += eight.v[lane, i] * eight.solution[i]
-    along /= eight.gains[lane]
+        gradients[0, i] -= along * v[i]
+        gradients[1, i] -= across * v[i]
+    scale = eliminate_gradients(lane, eight, 2)
+    step, gain, change = eight.floor.size, 0.0, 0.0
+    for i in range(count):
+        gain += eight.right[i] * eight.right[i]
+        change += eight.right[i] * eight.right[step + i]
+    share = inside / eight.gains[lane]
+    # δᵀg, which is ‖Xδ‖² and λ‖Γδ‖² together; and δᵀ(g - 2Xᵀr).
+    gain = gain / scale**2 + along * along * share
+    change = change / scale**2 + along * across * share
+    rate = np.sqrt(gain / eight.sizes[lane]) if gain > 0 else 0.0
+    # The next change δ' will change ‖r‖² by 2λ(Γα)ᵀ(Γδ') at most.
+    if rate < SINGLE_GAIN and gain + 2.0 * rate * np.sqrt(gain * size) < 2.0 * SINGLE_ERROR * error:
+        return float(np.sqrt(error + size - gain if task.objective else error + change - 0.5 * gain))
+    solve_change(lane, eight)
+    return _take_step(lane, task, error, along / eight.gains[lane], scale, eight)
+
+
+@inner
+def _take_step(lane: int, task: Task, error: float, along: float, scale: float, eight: Eight) -> float:
+    """Change α by the solution for the gradient and `along` times w; return what `_step` returns."""
+    count, w, penalty, alpha = eight.counts[lane], eight.w[lane], eight.penalty[lane], eight.alpha[lane]
     size, change, after = 0.0, 0.0, 0.0
     for i in range(count):
-        delta = (eight.solution[i] - along * w[i]) / scale
+        delta = eight.solution[i] / scale + along * w[i]
         size += penalty[i] * delta * delta
-        change += delta * (eight.coefficients[i] - 2.0 * eight.products[eight.cells[lane, i] * LANES + lane])
+        change -= delta * (eight.products[eight.cells[lane, i] * LANES + lane] + penalty[i] * alpha[i])
         alpha[i] += delta
         after += penalty[i] * alpha[i] * alpha[i]
     error += change - size
@@ -152,7 +206,6 @@ def _step(lane: int, task: Task, error: float, eight: Eight) -> float:
     eight.sizes[lane] = size
     if not rate < SINGLE_GAIN:
         return np.nan
-    # The next change δ' will change ‖r‖² by 2λ(Γα)ᵀ(Γδ') at most.
     if 2.0 * rate * np.sqrt(size * after) > 2.0 * SINGLE_ERROR * error:
         return -1.0
     return float(np.sqrt(error + (after if task.objective else 0.0)))
@@ -191,8 +244,8 @@ def _refine(patch: Patch, row: int, col: int, task: Task, eight: Eight, scores: 
                 continue
             score = _step(lane, task, errors[lane], eight)
             if score >= 0:
-                scores[row, col + lane] = score
-                left[row, col + lane] = False
+                scores[row + lane // COLS, col + lane % COLS] = score
+                left[row + lane // COLS, col + lane % COLS] = False
             if not score < 0:
                 eight.counts[lane] = 0
 
@@ -206,7 +259,7 @@ def mixed_patch(
     `left` becomes False for pixels that have a score; it stays True if single precision is not enough.
     """
     eight = eight_pixels(largest_ring(window.outer, window.inner), patch.x.shape[0], patch.x.shape[1])
-    for row in range(wanted.shape[0]):
-        for col in range(0, wanted.shape[1], LANES):
+    for row in range(0, wanted.shape[0], ROWS):
+        for col in range(0, wanted.shape[1], COLS):
             _start(patch, valid, wanted, row, col, window, task, eight)
             _refine(patch, row, col, task, eight, scores, left)

@@ -6,9 +6,9 @@ spectra and centred in double precision, before they are rounded. Since λ is a 
 below d/ridge + 1, whatever the spectra.
 
 A step of refinement takes the gradient from the spectra themselves, ``g = Zᵀr - λα`` with r = z - Zα, in double
-precision, and solves for the change δ. The least value is below the present one by δᵀg, up to the square of the error
-of δ. The steps shrink by a steady factor, from which the remaining error is estimated. If that does not become small,
-the pixel is left to double precision.
+precision. The least value is below the present one by ``δᵀg = ‖L⁻¹g‖²``, with the change δ of α, up to the square of
+the error of δ. So the last step needs no δ. The steps shrink by a steady factor, from which the remaining error is
+estimated. If that does not become small, the pixel is left to double precision.
 """
 
 from __future__ import annotations
@@ -20,9 +20,12 @@ from numpy.typing import NDArray
 
 from hsad.kernels.compiled import compiled, inner
 from hsad.kernels.ring.dual.eight import (
+    COLS,
+    ROWS,
     Eight,
     correlate_residuals,
     eight_pixels,
+    eliminate_gradients,
     factor_system,
     find_cells,
     list_rings,
@@ -126,8 +129,9 @@ def _begin(lane: int, eight: Eight, rings: Centred) -> bool:
     count, alpha, right = eight.counts[lane], eight.alpha[lane], rings.right[lane]
     if not factor_system(lane, eight):
         return False
-    eight.coefficients[:count] = right[:count]
-    scale = solve_change(lane, eight)
+    eight.gradients[0, :count] = right[:count]
+    scale = eliminate_gradients(lane, eight, 1)
+    solve_change(lane, eight)
     rings.gains[lane] = 0.0
     for i in range(count):
         alpha[i] = eight.solution[i] / scale
@@ -160,26 +164,27 @@ def _step(lane: int, error: float, eight: Eight, rings: Centred) -> float:
         mean += eight.products[eight.cells[lane, i] * LANES + lane] / count
     for i in range(count):
         gradient = eight.products[eight.cells[lane, i] * LANES + lane] - mean - lam * alpha[i]
-        eight.coefficients[i] = gradient
+        eight.gradients[0, i] = gradient
         error += lam * alpha[i] * alpha[i]
         square += gradient * gradient
     # No eigenvalue of the system is below λ: that bounds δᵀg without δ.
     if square < SINGLE_ERROR * lam * error:
         return float(error / rings.epsilons[lane])
-    scale = solve_change(lane, eight)
+    scale = eliminate_gradients(lane, eight, 1)
     gain = 0.0
     for i in range(count):
-        delta = eight.solution[i] / scale
-        gain += delta * eight.coefficients[i]
-        alpha[i] += delta
-    rate = np.sqrt(abs(gain) / rings.gains[lane]) if gain != 0 else 0.0
-    rings.gains[lane] = abs(gain)
+        gain += (eight.right[i] / scale) ** 2
+    rate = np.sqrt(gain / rings.gains[lane]) if gain > 0 else 0.0
+    rings.gains[lane] = gain
     if not rate < SINGLE_GAIN:
         return np.nan
     # δ misses the whole of what is left by a share of `rate`.
-    if 2.0 * rate * abs(gain) > SINGLE_ERROR * error:
-        return -1.0
-    return float((error - gain) / rings.epsilons[lane])
+    if not 2.0 * rate * gain > SINGLE_ERROR * error:
+        return float((error - gain) / rings.epsilons[lane])
+    solve_change(lane, eight)
+    for i in range(count):
+        alpha[i] += eight.solution[i] / scale
+    return -1.0
 
 
 @inner
@@ -205,8 +210,8 @@ def mixed_rx_patch(
     eight = eight_pixels(largest_ring(window.outer, window.inner), patch.x.shape[0], patch.x.shape[1])
     rings = _centred(eight)
     errors = np.empty(LANES)
-    for row in range(wanted.shape[0]):
-        for col in range(0, wanted.shape[1], LANES):
+    for row in range(0, wanted.shape[0], ROWS):
+        for col in range(0, wanted.shape[1], COLS):
             list_rings(patch, valid, wanted, row, col, window, eight)
             cells = find_cells(patch, eight)
             _find_means(patch, cells, eight, rings)
@@ -222,7 +227,7 @@ def mixed_rx_patch(
                         continue
                     score = _step(lane, errors[lane], eight, rings)
                     if score >= 0:
-                        scores[row, col + lane] = score
-                        left[row, col + lane] = False
+                        scores[row + lane // COLS, col + lane % COLS] = score
+                        left[row + lane // COLS, col + lane % COLS] = False
                     if not score < 0:
                         eight.counts[lane] = 0

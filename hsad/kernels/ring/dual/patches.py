@@ -42,6 +42,9 @@ _LEAST_WIDTH = 16
 _ROWS = 6
 """Rows of pixels in a patch."""
 
+_PAIR = 2
+"""The rows of a patch are a multiple of this, because mixed precision takes two rows at a time."""
+
 _MARGIN = 8
 """Numbers before and after the products that a vector may read."""
 
@@ -170,7 +173,7 @@ def patches(
             x -= _common(x)
         near_weights = np.ascontiguousarray(weights[near_rows, near_cols]).reshape(-1)
         band = Band(x, near_cols.stop - near_cols.start, window.outer + side - 1, _ROWS + window.outer + side, task)
-        for piece in intervals(core[0], _ROWS, side):
+        for piece in intervals(core[0], _ROWS, max(side, _PAIR)):
             top = piece[0] - core[0].start
             if here[top : top + piece[1] - piece[0]].any():
                 near = surroundings(piece, rows, window)

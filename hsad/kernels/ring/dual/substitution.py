@@ -8,9 +8,17 @@ from numpy.typing import NDArray
 from hsad.kernels.compiled import inner
 from hsad.kernels.ring.dual.factor import BLOCK, SINGLE_BLOCK, SINGLE_PANEL, panel_height, panel_start
 from hsad.kernels.simd.microtiles import add_dots
-from hsad.kernels.simd.substitution import forward_panel_1, forward_panel_2, forward_panel_3, sum_dots
+from hsad.kernels.simd.substitution import (
+    forward_panel_1,
+    forward_panel_2,
+    forward_panel_3,
+    forward_two_1,
+    forward_two_2,
+    forward_two_3,
+    sum_dots,
+)
 
-__all__ = ["backward", "forward"]
+__all__ = ["backward", "forward", "forward_two"]
 
 Single = NDArray[np.float32]
 
@@ -21,11 +29,24 @@ def forward(lower: Single, order: int, inverse: Single, x: Single) -> None:
     for panel in range((order + SINGLE_PANEL - 1) // SINGLE_PANEL):
         height, at = panel_height(panel, order, SINGLE_PANEL), panel_start(panel, SINGLE_PANEL)
         if height == SINGLE_PANEL:
-            forward_panel_3(lower, at, inverse, x, SINGLE_PANEL * panel)
+            forward_panel_3(lower, at, inverse, x, SINGLE_PANEL * panel, 0)
         elif height == 2 * SINGLE_BLOCK:
-            forward_panel_2(lower, at, inverse, x, SINGLE_PANEL * panel)
+            forward_panel_2(lower, at, inverse, x, SINGLE_PANEL * panel, 0)
         else:
-            forward_panel_1(lower, at, inverse, x, SINGLE_PANEL * panel)
+            forward_panel_1(lower, at, inverse, x, SINGLE_PANEL * panel, 0)
+
+
+@inner
+def forward_two(lower: Single, order: int, inverse: Single, x: Single, step: int) -> None:
+    """Solve L x = x in place for two right-hand sides, which lie `step` apart in x."""
+    for panel in range((order + SINGLE_PANEL - 1) // SINGLE_PANEL):
+        height, at = panel_height(panel, order, SINGLE_PANEL), panel_start(panel, SINGLE_PANEL)
+        if height == SINGLE_PANEL:
+            forward_two_3(lower, at, inverse, x, SINGLE_PANEL * panel, step)
+        elif height == 2 * SINGLE_BLOCK:
+            forward_two_2(lower, at, inverse, x, SINGLE_PANEL * panel, step)
+        else:
+            forward_two_1(lower, at, inverse, x, SINGLE_PANEL * panel, step)
 
 
 @inner

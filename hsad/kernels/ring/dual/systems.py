@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from hsad.kernels.compiled import inner
 from hsad.kernels.ring.dual.factor import BLOCK, PANEL, SINGLE_PANEL, multiply, panel_height, panel_start
-from hsad.kernels.ring.limits import DISTANCE_FLOOR
+from hsad.kernels.ring.limits import CLOSE, DISTANCE_FLOOR
 from hsad.kernels.ring.one_ring import shrinkage_weight
 from hsad.kernels.ring.task import LINEAR, Task
 from hsad.kernels.simd.gathering import RUN, center_columns, gather_rows, join_columns, project_columns
@@ -278,7 +278,7 @@ def penalty_of(
     """
     direct = task.kernel == LINEAR and not (task.center and task.normalize)
     distance = square + own - 2.0 * cross
-    if direct and distance < 1e-5 * (square + own):
+    if direct and distance < CLOSE * (square + own):
         distance = squared_distance(x, y, atom, scales[0], scales[1])
     return max(distance + task.softening, DISTANCE_FLOOR * own)
 

@@ -141,17 +141,19 @@ def cases(*, quick: bool = False) -> list[Case]:
     found = []
     for bands, side in ((189, 96), (30, 160), (10, 320)):
         common: dict[str, Any] = {"bands": bands, "side": side, **window}
+        lapack = [lapack_solve("d"), lapack_solve("s")] if bands == 189 else []
         crd_peers = (
             octave_loop("Octave, textbook CRD", OCTAVE_CRD),
             numpy_loop("numpy", _crd(distance=True)),
             torch_batch("torch, batched", partial(batched.crd, lam=_LAM)),
-            *([lapack_solve()] if bands == 189 else []),
+            *lapack,
         )
         lrx_peers: tuple[Peer, ...] = (
             spectral_lrx(),
             octave_loop("Octave, textbook LRX", OCTAVE_LRX),
             numpy_loop("numpy", _local_rx),
             torch_batch("torch, batched", partial(batched.local_rx, ridge=_RIDGE)),
+            *lapack,
         )
         if not quick and bands == 189:
             lrx_peers = (*lrx_peers, otb_lrx())

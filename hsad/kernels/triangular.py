@@ -215,11 +215,11 @@ def multiply(x: Either, rows: int, step: int, matrix: Whitening, out: Either) ->
         for row in range(0, rows, COLUMNS):
             x_at, to = row * step, row * matrix.rank + panel
             if vectors == HEIGHT:
-                _project_3(matrix.panels, at, count, x, x_at, step, out, to, matrix.rank)
+                _project_3(matrix.panels, at, vectors * lanes, count, x, x_at, step, out, to, matrix.rank)
             elif vectors == 2:
-                _project_2(matrix.panels, at, count, x, x_at, step, out, to, matrix.rank)
+                _project_2(matrix.panels, at, vectors * lanes, count, x, x_at, step, out, to, matrix.rank)
             else:
-                _project_1(matrix.panels, at, count, x, x_at, step, out, to, matrix.rank)
+                _project_1(matrix.panels, at, vectors * lanes, count, x, x_at, step, out, to, matrix.rank)
         at += vectors * lanes * count
 
 

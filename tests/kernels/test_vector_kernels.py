@@ -96,7 +96,8 @@ def updating(height, dtype):
 def panel(height):
     size, first = 16 * height, 32
     lower = n((first + size) * size + 7, dtype=np.float32) / size
-    return [lower, 7, RANDOM.uniform(1, 2, first + size).astype(np.float32), n(first + size, dtype=np.float32), first]
+    inverse = RANDOM.uniform(1, 2, first + size).astype(np.float32)
+    return [lower, 7, inverse, n(2 * (first + size) + 5, dtype=np.float32), first, first + size + 5]
 
 
 def twisting():
@@ -111,7 +112,7 @@ def triangle(columns, kind):
         return [x, 3, 40, 8, 5, 11, n(columns * 31 + 30), 2, 31]
     if kind == "squares":
         return [n(900), 4, 8, 8, x, 3, 40, n(8 * columns + 5), 5]
-    return [n(900), 4, 13, x, 3, 40, n(columns * 31 + 30), 2, 31]
+    return [n(900), 4, 29, 13, x, 3, 40, n(columns * 31 + 30), 2, 31]
 
 
 CASES = {
@@ -167,7 +168,8 @@ for height in (1, 2, 3):
             twins.eliminate(height, factor=False), lambda height=height: elimination(height, np.float64)),
         f"microtiles.update_microtile_{height}": (
             twins.update(height), lambda height=height: updating(height, np.float64)),
-        f"substitution.forward_panel_{height}": (twins.forward_panel(height), lambda height=height: panel(height)),
+        f"substitution.forward_panel_{height}": (twins.forward_panel(height, 1), lambda height=height: panel(height)),
+        f"substitution.forward_two_{height}": (twins.forward_panel(height, 2), lambda height=height: panel(height)),
     }  # fmt: skip
 
 KERNELS = {

@@ -228,14 +228,15 @@ def transpose(x, x_at, offsets, first, out, out_at, out_step):
     out[index(out_at, (out_step, 8), (1, 8))] = values
 
 
-def forward_panel(height):
-    def kernel(lower, at, inverse, x, first):
+def forward_panel(height, sides):
+    def kernel(lower, at, inverse, x, first, step):
         size = 16 * height
         factor = lower[index(at, (size, first + size), (1, size))].T
         diagonal = np.tril(factor[:, first:])
         np.fill_diagonal(diagonal, 1 / inverse[first : first + size])
-        right = x[first : first + size] - factor[:, :first] @ x[:first]
-        x[first : first + size] = solve_triangular(diagonal, right, lower=True)
+        for side in range(sides):
+            own = x[side * step : side * step + first + size]
+            own[first:] = solve_triangular(diagonal, own[first:] - factor[:, :first] @ own[:first], lower=True)
 
     return kernel
 
@@ -279,8 +280,8 @@ def add_squares(height, columns):
 
 
 def project(height, columns):
-    def kernel(w, w_at, count, x, x_at, step, out, out_at, out_step):
-        whitening = _whitening(height, w, w_at, count, 0)
+    def kernel(w, w_at, w_step, count, x, x_at, step, out, out_at, out_step):
+        whitening = w[index(w_at, (w_step, count), (1, 8 * height))]
         out[index(out_at, (out_step, columns), (1, 8 * height))] = (
             x[index(x_at, (step, columns), (1, count))] @ whitening
         )

@@ -81,10 +81,10 @@ class RPCA(Detector):
     λ is 1/√max(pixels, bands) unless it is set. At that λ S is not sparse: on airborne scenes nine elements of ten are
     not 0. So the score is the size of S, not the number of its elements.
 
-    Every iteration is one pass over the scene. Between passes hsad caches a matrix of the size of the scene (8 bytes
+    Every iteration is one pass over the scene. Between passes hsad caches a matrix of the size of the scene (4 bytes
     for each pixel and band). The cache is in memory if it takes at most half of the run's memory and of the free
-    memory, else in temporary files. If twice as much fits into memory, the spectra are cached too, and the scene is
-    read only once. On a cluster each worker caches the part of its tiles. Lost parts are computed again from the
+    memory, else in temporary files. If three times as much fits into memory, the spectra are cached too, and the scene
+    is read only once. On a cluster each worker caches the part of its tiles. Lost parts are computed again from the
     iterations so far.
 
     A background from one scene, or from a part of it, scores other pixels by the same iterations. The result depends on

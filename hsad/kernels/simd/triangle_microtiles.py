@@ -38,9 +38,9 @@ class Microtiles:
         height and the lanes l < 8. ``W[b, j] = w[w_at + b * 8 · height + j]``. The first eight columns of W have
         `count` rows, every further eight `later` rows more.
     project : kernel
-        ``project(w, w_at, count, x, x_at, step, out, out_at, out_step)`` writes ``Wᵀx`` of the pixels c, which are
-        `step` apart: ``out[out_at + c * out_step + j] = Σ_b W[b, j] x[x_at + c * step + b]`` for j < 8 · height and
-        b < count. ``W[b, j] = w[w_at + b * 8 · height + j]``.
+        ``project(w, w_at, w_step, count, x, x_at, step, out, out_at, out_step)`` writes ``Wᵀx`` of the pixels c, which
+        are `step` apart: ``out[out_at + c * out_step + j] = Σ_b W[b, j] x[x_at + c * step + b]`` for j < 8 · height and
+        b < count. ``W[b, j] = w[w_at + b * w_step + j]``.
     """
 
     def __init__(self, height: int, columns: int) -> None:
@@ -108,13 +108,14 @@ def _squares(height: int, columns: int) -> Any:
 def _projections(height: int, columns: int) -> Any:
     @vector_kernel
     def kernel(
-        emit: Emitter, w: Any, w_at: Any, count: Any, x: Any, x_at: Any, step: Any, out: Any, out_at: Any, out_step: Any
-    ) -> None:
+        emit: Emitter, w: Any, w_at: Any, w_step: Any, count: Any, x: Any, x_at: Any, step: Any, out: Any, out_at: Any,
+        out_step: Any,
+    ) -> None:  # fmt: skip
         builder, zero = emit.builder, ir.Constant(emit.vector, [0.0] * emit.lanes)
         pixels = [builder.add(x_at, builder.mul(step, ir.Constant(INT, c))) for c in range(columns)]
         slots = [[emit.variable(zero) for _ in range(height)] for _ in pixels]
         with cgutils.for_range(builder, count, intp=INT) as loop:
-            at = builder.add(w_at, builder.mul(loop.index, ir.Constant(INT, emit.lanes * height)))
+            at = builder.add(w_at, builder.mul(loop.index, w_step))
             left = [emit.load(emit.at(w, at, emit.lanes * v)) for v in range(height)]
             _multiply(emit, left, [emit.load_spread(emit.at(x, pixel, loop.index)) for pixel in pixels], slots)
         for c, column in enumerate(slots):

@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 from hsad.kernels.compiled import inner
 from hsad.kernels.ring.dual.factor import padded
+from hsad.kernels.ring.dual.products import LEAST_BEYOND, fill_products, turn_row
 from hsad.kernels.ring.dual.systems import gather, gather_row
 from hsad.kernels.ring.one_ring import ring_extent, ring_numbers
-from hsad.kernels.ring.task import POLYNOMIAL, RBF, Task
+from hsad.kernels.ring.task import LINEAR, POLYNOMIAL, RBF, Task
 from hsad.kernels.ring.window import REFLECT, Window
 from hsad.kernels.simd.atom_products import BANDS
 
@@ -36,7 +37,7 @@ __all__ = [
 
 NO_WEIGHTS = np.empty((0, 0))
 
-_LEAST_WIDTH = 16
+_LEAST_WIDTH = 32
 """Least width of a strip in pixels: with small windows, each call into compiled code still has enough work."""
 
 _ROWS = 6
@@ -203,6 +204,11 @@ class Band:
 
     def __init__(self, x: NDArray[np.float64], width: int, reach: int, slots: int, task: Task) -> None:
         self.x, self.width, self._task = x, width, task
+        self._far, self._turned_rows = reach - 1, 0
+        # The other kernels are functions of whole rows of products.
+        self._turned = np.empty((0, width))
+        if task.kernel == LINEAR and width >= 2 * self._far + LEAST_BEYOND:
+            self._turned = np.empty((reach * x.shape[1], width))
         self._span, self._slots, self._filled = reach * width, slots, 0
         # Vectors of eight may touch a few numbers before and after; entries above the diagonal are read, not used.
         margin = self._span + _MARGIN
@@ -221,6 +227,9 @@ class Band:
     def reach(self, first: int, stop: int) -> None:
         """Make the products of the rows ``first ... stop - 1`` available, in place of those of earlier rows."""
         for row in range(max(first, self._filled), stop):
+            if self._turned.size:
+                self._fill(row)
+                continue
             own = slice(row * self.width, (row + 1) * self.width)
             near = slice(own.start, min(own.start + self._span, len(self.x)))
             values = self._rows[row % self._slots, :, : near.stop - near.start]
@@ -232,6 +241,17 @@ class Band:
                 values += 1.0
                 values *= values * values
         self._filled = max(stop, self._filled)
+
+    def _fill(self, row: int) -> None:
+        """Write the products of a row with the pixels that may be in one ring with its pixels."""
+        bands, reach = self.x.shape[1], self._far + 1
+        stop = min(row + reach, len(self.x) // self.width)
+        for near in range(max(row, self._turned_rows), stop):
+            slot = near % reach * bands
+            turn_row(self.x, near * self.width, self._turned[slot : slot + bands])
+        self._turned_rows = stop
+        place = int(self.starts[row * self.width]) + row * self.width
+        fill_products(self.x, row, stop, self._far, self._turned, place, self.products)
 
     def _apply_rbf(self, values: NDArray[np.float64], own: slice, near: slice) -> None:
         """Turn inner products into ``exp(-γ‖a - b‖²)``."""

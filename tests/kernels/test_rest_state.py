@@ -28,7 +28,8 @@ def test_an_iteration_is_that_of_the_method(bands, rank):
     np.testing.assert_allclose(scatter_matrix(gram), following.T @ following, rtol=1e-4)
 
     state, sums = t.copy(), np.zeros(2)
-    assert sparse_rest(x, state, rest_map(vectors, factors), ratio, threshold, sums) == squares
+    again = sparse_rest(x, state, rest_map(vectors, factors), ratio, threshold, sums)
+    assert again == pytest.approx(squares, rel=1e-12)
     np.testing.assert_allclose(state, sparse, rtol=1e-6, atol=2e-5)
     assert sums[0] == pytest.approx(np.abs(sparse).sum(), rel=1e-5)
     assert sums[1] == np.count_nonzero(state)

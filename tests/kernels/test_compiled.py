@@ -96,9 +96,12 @@ for _ in range(2):
 @pytest.mark.long
 def test_the_same_bits_compiled_and_from_the_cache(tmp_path):
     environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
-    command = [sys.executable, "-c", SCORES]
+    script = SCORES + "\nimport sys\nprint('numba.np.linalg' in sys.modules, file=sys.stderr)"
+    command = [sys.executable, "-c", script]
     runs = [subprocess.run(command, env=environment, capture_output=True, text=True, check=True) for _ in range(2)]
     assert len({line for run in runs for line in run.stdout.split()}) == 1
+    # Machine code from the cache needs nothing of the compiler.
+    assert [run.stderr.split()[-1] for run in runs] == ["True", "False"]
 
 
 def test_every_method_with_kernels_is_compiled_at_a_quiet_time(monkeypatch, hsad_run):

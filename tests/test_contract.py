@@ -226,7 +226,9 @@ def test_scaling(variant):
         power = 0 if variant.startswith((*SCALE_FREE, "rpca-rx")) else 1
         if variant not in VARIANTS:  # of a detector of another package it is known only that all scores grow alike
             power = np.log(np.nanmax(scores) / np.nanmax(expected)) / np.log(factor)
-        np.testing.assert_allclose(scores, expected * factor**power, rtol=1e-4)
+        scaled = expected * factor**power
+        # A score near zero is what is left of larger numbers: rpca keeps them in single precision.
+        np.testing.assert_allclose(scores, scaled, rtol=1e-4, atol=1e-8 * np.nanmax(scaled))
 
 
 def test_turning_or_mirroring_the_scene_turns_or_mirrors_the_scores(variant):

@@ -121,9 +121,9 @@ class Compiling(event.Listener):
 
 
 def what_scores(opened: Any) -> dict[str, Any]:
-    """Return the content of a background without the versions of the packages that saved it."""
+    """Return the content of a background without what says who saved it: versions of packages, and the run."""
     header = json.loads(opened["header"].tobytes())
-    for name in ("version", "versions"):
+    for name in ("version", "versions", "run"):
         header.pop(name, None)
     arrays = {name: opened[name] for name in opened.files if name != "header"}
     return {"header": header, **{name: (array.dtype, array.shape, array.tobytes()) for name, array in arrays.items()}}

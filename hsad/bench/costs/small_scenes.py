@@ -31,11 +31,13 @@ def waits(quick: bool) -> Iterator[Work]:
     shape = Shape(48, 48, 20) if quick else Shape(100, 100, 200)
     small, scenes = (Shape(32, 32, 20), 3) if quick else (Shape(64, 96, 224), 40)
     repeats = 1 if quick else _REPEATS
+    explain = ("explain", "{scene}", "{folder}/first/scores.tif", "--at", "9,9")
     work = {
         "survey": ("survey", "{scene}", "-o", "{folder}/again"),
         "detect": ("detect", "{scene}", "-o", "{folder}/again.tif"),
         "threshold": ("threshold", "{folder}/first/scores.tif", "-o", "{folder}/again.gpkg"),
-        "explain": ("explain", "{scene}", "{folder}/first/scores.tif", "--at", "9,9", "-o", "{folder}/why.png"),
+        "explain": explain,
+        "explain to a figure": (*explain, "-o", "{folder}/why.png"),
         "report": ("report", "{scene}", "{folder}/first/scores.tif", "-o", "{folder}/again.html"),
     }
 

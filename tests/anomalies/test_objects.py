@@ -19,12 +19,14 @@ from pyproj import Geod
 from rasterio.crs import CRS
 from rasterio.features import rasterize
 from scipy import ndimage
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 import hsad
 from hsad.anomalies.decide import threshold_to_file
 from hsad.anomalies.marks.reviewed import Mark
 from hsad.anomalies.marks.written import set_marks
-from hsad.anomalies.objects import find_objects
+from hsad.anomalies.objects import _groups, find_objects
 from hsad.anomalies.options import ListOptions
 from hsad.anomalies.vectors import COLUMNS, read_anomalies
 from hsad.errors import OutputError, ParameterError, SceneError
@@ -335,3 +337,14 @@ def test_equal_scores_of_a_calm_scene_join_nothing():
     found = hsad.polygons(scores, threshold=3.0)
     assert list(zip(found.columns["row"], found.columns["col"], strict=True)) == [(10, 10), (50, 60)]
     assert found.columns["n_pixels"].tolist() == [1, 1]
+
+
+@pytest.mark.parametrize("number, pairs", [(0, 0), (1, 0), (10, 3), (300, 120), (300, 299), (300, 2000)])
+def test_what_pairs_join_is_a_connected_component(number, pairs):
+    random = np.random.default_rng(pairs)
+    joined = random.integers(0, max(number, 1), (pairs, 2))
+    order = random.permutation(number)
+    for edges in (joined, np.stack([order[:-1], order[1:]], axis=1)):
+        graph = coo_array((np.ones(len(edges)), (edges[:, 0], edges[:, 1])), shape=(number, number))
+        expected = connected_components(graph, directed=False)[1] if number else []
+        assert np.array_equal(_groups(edges, number), expected)

@@ -196,7 +196,8 @@ def _counted(
         chosen = replace(chosen, origin=replace(origin, pixels=null.region.count), doubts=tuple(doubts))
     else:
         rough = null.prior.rough
-        origin = replace(origin, scenes=null.prior.scenes, places=null.prior.places, rough=rough)
+        pairs = scores.compares_dates and not rough
+        origin = replace(origin, scenes=null.prior.scenes, places=null.prior.places, pairs=pairs, rough=rough)
         doubts = null.doubts(scores.parameters, rate)
         chosen = replace(chosen, origin=origin, doubts=tuple(doubts), at_most=null.calm, rough=rough)
     return chosen.of_listed(null.p_false(tail.peaks[: tail.reached(value)]))

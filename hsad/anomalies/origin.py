@@ -40,6 +40,8 @@ class Origin:
         The detector; empty where it is not known.
     scenes, places, pixels, bands : int or None
         Scenes of the bank, places on the ground that they show, pixels of the clean region, bands of the law.
+    pairs : bool
+        Whether the scenes of the bank are pairs of dates.
     rough : bool
         Whether the bank knows nothing of the detector, so that what others do stands for it.
     """
@@ -53,6 +55,7 @@ class Origin:
     places: int | None = None
     pixels: int | None = None
     bands: int | None = None
+    pairs: bool = False
     rough: bool = False
 
 
@@ -85,7 +88,7 @@ def origin_sentence(threshold: Mapping[str, Any]) -> str:
 def _measured_on(origin: Origin) -> str:
     """Return the scenes of the bank in words; lists of earlier versions do not say how many places these show."""
     places = "" if origin.places is None else f" of {origin.places} places and of made ground"
-    return f"on {origin.scenes} scenes{places}"
+    return f"on pairs of dates{places}" if origin.pairs else f"on {origin.scenes} scenes{places}"
 
 
 def _chosen(origin: Origin) -> str:

@@ -48,6 +48,13 @@ def test_what_came_appeared_and_what_went_disappeared(pair, method):
     assert all(word == true for word, true in said)
 
 
+def test_the_answer_says_that_pairs_were_measured(files, hsad_run):
+    status, out, _ = hsad_run("threshold", files / "change.tif", "-o", files / "answer.gpkg", "--json")
+    assert status == 0
+    threshold = json.loads(out)
+    assert "was measured on pairs of dates of 9 places and of made ground (covariance-equalisation)" in str(threshold)
+
+
 @pytest.mark.parametrize("factor", [1.0, 7.0])
 def test_a_part_that_is_twice_the_other_decides(factor):
     """Each part counts over its median: dates with more bands have larger ones."""

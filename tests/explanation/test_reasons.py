@@ -110,7 +110,7 @@ def test_the_check_finds_what_is_wrong():
     "name, method",
     [
         ("abu-beach-4", "auto"),
-        pytest.param("muufl-sub", "auto", marks=pytest.mark.long),
+        pytest.param("abu-urban-4", "auto", marks=pytest.mark.long),
         pytest.param("abu-urban-2", "rx", marks=pytest.mark.long),
         pytest.param("abu-airport-2", "lrx", marks=pytest.mark.long),
     ],

@@ -47,7 +47,7 @@ Builder.define_nopython_pipeline = staticmethod(otherwise)
 
 SCORES = """
 import sys, numpy as np, hsad
-spectra = np.random.default_rng(0).normal(size=(20, 22, 6)).cumsum(axis=2)
+spectra = np.random.default_rng(0).normal(size=(30, 32, 6)).cumsum(axis=2)
 np.save(sys.argv[1], [hsad.detect(spectra, m, workers=1) for m in sys.argv[2:]])
 from hsad.doctor import examine
 print([finding.state for finding in examine() if finding.subject == "compiled code"])

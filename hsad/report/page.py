@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from hsad.anomalies.scoremap import ScoreMap
     from hsad.explanation.explanation import Explanation
 
-__all__ = ["PAGE_SUFFIXES", "check_names", "page_script", "report_to_file", "write_list_page", "write_page"]
+__all__ = ["PAGE_SUFFIXES", "check_report", "page_script", "report_of", "report_to_file", "write_page"]
 
 _SCRIPTS = ("marks", "list", "map", "detail", "save", "print", "start")
 """Files of the page's script in their order. They share one scope."""
@@ -73,60 +73,68 @@ def report_to_file(
     HsadError
         When a file cannot be read, the scores do not lie in the scene, or the page cannot be written.
     """
-    target = check_output(output, PAGE_SUFFIXES, overwrite=overwrite)
-    check_names(library, reasons=reasons)
+    target = check_report(output, library, reasons=reasons, overwrite=overwrite)
     opened = open_scores(scores)
     beside = Scene.of(scene, opened.grid, stated=stated)
-    given = {} if stated is None else stated.stated()
-    account = Account(scene, given, (0, 0), scores=Path(scores)) if reasons else None
-    anomalies = write_list_page(target, opened, beside, options or ListOptions(), account, library, overwrite=overwrite)
-    return {**anomalies.threshold, **answer(anomalies), "output": str(target)}
+    _, told = report_of(
+        scene, scores, opened, beside, target, options, stated=stated, library=library, reasons=reasons,
+        overwrite=overwrite,
+    )  # fmt: skip
+    return told
 
 
-def check_names(library: str | Path | None, *, reasons: bool) -> None:
-    """Raise `ParameterError` for a library without reasons."""
+def check_report(output: str | Path, library: str | Path | None, *, reasons: bool, overwrite: bool) -> Path:
+    """Return the path of a page; raise for one that cannot be written, and for a library without reasons."""
+    target = check_output(output, PAGE_SUFFIXES, overwrite=overwrite)
     if library is not None and not reasons:
         raise ParameterError("library: names are found with the reasons, which --no-reasons leaves out")
+    return target
 
 
-def write_list_page(
-    path: Path,
-    scores: ScoreMap,
-    scene: Scene,
-    options: ListOptions,
-    account: Account | None,
-    library: str | Path | None,
+def report_of(
+    scene: Any,
+    scores: str | Path,
+    opened: ScoreMap,
+    beside: Scene,
+    target: Path,
+    options: ListOptions | None,
     *,
-    overwrite: bool = False,
-) -> Anomalies:
-    """Choose the anomalies of a score map, write their page, and return them.
+    stated: SceneOptions | None,
+    library: str | Path | None,
+    reasons: bool,
+    overwrite: bool,
+) -> tuple[Anomalies, dict[str, Any]]:
+    """Do what `report_to_file` does with scores and a scene that are open, after `check_report`.
 
     Parameters
     ----------
-    path : Path
-    scores : ScoreMap
-    scene : Scene
-    options : ListOptions
-    account : Account or None
-        How the detector accounts for the highest anomalies. None: it does not.
-    library : path or None
-        A spectral library, as `hsad.explain` takes it.
-    overwrite : bool
+    scene, scores : path
+    opened : ScoreMap
+        The scores, open.
+    beside : Scene
+        The scene, open.
+    target : Path
+    options, stated, library, reasons, overwrite
+        As `report_to_file` takes them.
 
     Returns
     -------
-    Anomalies
+    anomalies : Anomalies
+    told : dict
+        What `report_to_file` returns.
 
     Raises
     ------
     HsadError
         When the scores do not lie in the scene, or the page cannot be written.
     """
-    anomalies = choose_anomalies(scores, scene, options)
-    why = explained(anomalies, scores, scene, account, library)
+    anomalies = choose_anomalies(opened, beside, options or ListOptions())
+    given = {} if stated is None else stated.stated()
+    account = Account(scene, given, (0, 0), scores=Path(scores)) if reasons else None
+    why = explained(anomalies, opened, beside, account, library)
     kinds = described_kinds(anomalies, why)
-    write_page(path, with_reasons(anomalies, why), scores, scene, why, kinds=kinds, overwrite=overwrite)
-    return anomalies
+    write_page(target, with_reasons(anomalies, why), opened, beside, why, kinds=kinds, overwrite=overwrite)
+    return anomalies, {**anomalies.threshold, **answer(anomalies), "output": str(target)}
 
 
 def write_page(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
         SiblingAccuracy,
     )
 
-    Measured = TypeVar("Measured", Report, Reading)
+    Measured = TypeVar("Measured", Report, Reading, LargeScenes)
 
 __all__ = ["bench"]
 
@@ -178,7 +178,7 @@ def bench(
     if reading:
         from hsad.bench import run_reading
 
-        report = _put(into, "layout", lambda: run_reading(quick=quick, only=only, progress=progress()))
+        report = _put(into, ["layout"], lambda: run_reading(quick=quick, only=only, progress=progress()))
     elif accuracy and changes:
         others = [name for name in ("--suite", "--siblings", "--names", "--into") if given[name]]
         report = _changes(data, only, draw, others)
@@ -193,7 +193,7 @@ def bench(
     elif large:
         report = _large(large, only, into, quick=quick)
     else:
-        report = _put(into, "work", lambda: _speed(quick, only, plot, overwrite))
+        report = _put(into, ["work"], lambda: _speed(quick, only, plot, overwrite))
     _show(report, as_json=as_json)
 
 
@@ -264,24 +264,23 @@ def _compare(before: str, after: str, *, as_json: bool) -> None:
         raise click.exceptions.Exit(1)
 
 
-def _put(into: str | None, heading: str, measure: Callable[[], Measured]) -> Measured:
-    """Measure, and put the table into a page that has one with this heading; it is looked at before."""
-    from hsad.bench import check_page
+def _put(
+    into: str | None,
+    headings: Sequence[str],
+    measure: Callable[[], Measured],
+    tables: Callable[[Measured], Iterable[str]] = lambda report: [report.table()],
+) -> Measured:
+    """Measure, and put the tables into a page that has some with these headings; it is looked at before."""
+    from hsad.bench import check_page, keep, put_into
 
     if into is not None:
-        check_page(into, heading)
+        check_page(into, *headings)
     report = measure()
     if into is not None:
-        _keep(into, [report.table()])
+        for table in tables(report):
+            put_into(into, table)
+            keep(into, table)
     return report
-
-
-def _keep(into: str, tables: Iterable[str]) -> None:
-    from hsad.bench import keep, put_into
-
-    for table in tables:
-        put_into(into, table)
-        keep(into, table)
 
 
 def _names(data: str | None, seeds: int, draw: int) -> NamingAccuracy:
@@ -334,14 +333,14 @@ def _calibration(bank: str, data: str | None, only: str, draw: int) -> Calibrati
 
 
 def _large(tables: tuple[str, ...], only: str, into: str | None, *, quick: bool) -> LargeScenes:
-    from hsad.bench import check_page, run_large
+    from hsad.bench import run_large
 
-    if into is not None:
-        check_page(into, *tables)
-    report = run_large(tables, quick=quick, only=only, progress=progress())
-    if into is not None:
-        _keep(into, report.tables().values())
-    return report
+    return _put(
+        into,
+        tables,
+        lambda: run_large(tables, quick=quick, only=only, progress=progress()),
+        lambda report: report.tables().values(),
+    )
 
 
 def _methods(only: str) -> list[str]:

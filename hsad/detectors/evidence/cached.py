@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hsad.detectors.block import Block, Part, within
+from hsad.detectors.block import Block, Leaves, Part, within
 from hsad.detectors.evidence.subspaces import Subspaces
 
 __all__ = ["cached"]
@@ -39,7 +39,7 @@ def cached(
         return cached(block.whole, block.whole.core, name, subspaces, values)[rows, cols]
     known = _part(block.cache, name, subspaces, (rows, cols))
     if known is None and block.leaves is not None:
-        known = _assembled(block, name, subspaces, (rows, cols))
+        known = _assembled(block.leaves, name, subspaces, (rows, cols))
     if known is None:
         known = values(replace(block, core=place)).astype(np.float32)
         block.cache[name] = (subspaces, known, rows.start, cols.start)
@@ -57,12 +57,11 @@ def _part(cache: MutableMapping[str, Any], name: str, subspaces: Subspaces, wind
     return np.asarray(known[rows, cols]) if subspaces.equals(before) else None
 
 
-def _assembled(block: Block, name: str, subspaces: Subspaces, window: Part) -> NDArray[np.float32] | None:
+def _assembled(leaves: Leaves, name: str, subspaces: Subspaces, window: Part) -> NDArray[np.float32] | None:
     """Return a window of the scene from the maps of the leaves that cover it, None if one of them has none."""
-    assert block.leaves is not None  # noqa: S101  the caller checked
     assembled: NDArray[np.float32] | None = None
     rows, cols = window
-    for leaf, cache in block.leaves.over(rows, cols):
+    for leaf, cache in leaves.over(rows, cols):
         shared = tuple(slice(max(a.start, b.start), min(a.stop, b.stop)) for a, b in zip(leaf, window, strict=True))
         part = _part(cache, name, subspaces, (shared[0], shared[1]))
         if part is None:

@@ -9,11 +9,9 @@ from typing import Any
 
 from hsad.anomalies.decide import threshold_to_file
 from hsad.anomalies.gathered import Gathered
-from hsad.anomalies.headline import answer
 from hsad.anomalies.opened import Scene, is_local_scene, open_scores
 from hsad.anomalies.options import ListOptions
 from hsad.errors import SceneError
-from hsad.files import check_output
 from hsad.job.identity import Files
 from hsad.job.many.parts import (
     Done,
@@ -31,8 +29,7 @@ from hsad.job.options import ManyOptions, SceneOptions
 from hsad.plot.thumbnail import draw_thumbnail
 from hsad.products.raster import read_provenance
 from hsad.report.many.index import Entry, write_index
-from hsad.report.page import PAGE_SUFFIXES, check_names, write_list_page
-from hsad.report.reasons import Account
+from hsad.report.page import check_report, report_of
 
 __all__ = ["report_many", "threshold_many"]
 
@@ -201,19 +198,14 @@ def _report_part(task: tuple[Part, Mapping[str, Any]]) -> dict[str, Any]:
     states = file_states([Path(part.source), *Files.of(scene.cube).states])
     output = part.record.parent.parent / f"{part.name}.html"
     part.record.unlink(missing_ok=True)
-    check_output(output, PAGE_SUFFIXES, overwrite=given["overwrite"])
-    check_names(given["library"], reasons=given["reasons"])
-    options = given["stated"].stated()
-    account = Account(stated.source, options, (0, 0), scores=Path(part.source)) if given["reasons"] else None
-    anomalies = write_list_page(
-        output, scores, scene, given["decide"], account, given["library"], overwrite=given["overwrite"]
-    )
+    check_report(output, given["library"], reasons=given["reasons"], overwrite=given["overwrite"])
+    options = {name: given[name] for name in ("stated", "library", "reasons", "overwrite")}
+    anomalies, told = report_of(stated.source, part.source, scores, scene, output, given["decide"], **options)
     picture = part.record.with_name(f"{part.name}.jpg")
     columns = anomalies.columns
     places = list(zip(columns["row"].tolist(), columns["col"].tolist(), strict=True))
     draw_thumbnail(scene, places, picture, overwrite=True)
     files = [f"../{output.name}", picture.name]
-    told = {**anomalies.threshold, **answer(anomalies), "output": str(output)}
     result = {**told, "acquired": stated.acquired, "files": files}
     write_record(part, states, result)
     return result

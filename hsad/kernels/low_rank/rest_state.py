@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsad.kernels.compiled import compiled, inner
+from hsad.kernels.low_rank.soft_threshold import ROWS, split_number
 from hsad.kernels.simd.vectors import LANES
 from hsad.kernels.triangular import Scatter, Whitening, add_products, multiply, pack_whitening, padded
 
@@ -26,9 +27,6 @@ __all__ = ["RestMap", "next_rest", "rest_map", "sparse_rest"]
 Matrix = NDArray[np.float64]
 Vector = NDArray[np.float64]
 Single = NDArray[np.float32]
-
-_ROWS = 256
-"""Number of rows that are computed together, a multiple of the length of a SIMD vector."""
 
 _LEADING = LANES
 """Number of singular vectors along which M is split. With four, the scores of four scenes differed no more."""
@@ -101,7 +99,7 @@ class _Piece(NamedTuple):
 
 @inner
 def _new_piece(rows: int, bands: int, to: RestMap) -> _Piece:
-    rows = min(_ROWS, padded(rows))
+    rows = min(ROWS, padded(rows))
     size = rows * padded(bands)
     return _Piece(
         np.zeros(size),
@@ -116,7 +114,7 @@ def _new_piece(rows: int, bands: int, to: RestMap) -> _Piece:
 def _take(pixels: Matrix, state: NDArray[np.float32], start: int, to: RestMap, piece: _Piece) -> int:
     """Write M and R of the rows from `start` on to the piece; return the number of rows."""
     bands, width = state.shape[1], padded(state.shape[1])
-    count: int = min(_ROWS, state.shape[0] - start)
+    count: int = min(ROWS, state.shape[0] - start)
     for row in range(count):
         source, own, m = pixels[start + row], state[start + row], piece.state[row * width : row * width + bands]
         for b in range(bands):
@@ -147,13 +145,11 @@ def _step(x: Vector, t: Single, m: Vector, rest: Vector, ratio: float, threshold
     """Replace a row of T and of M by the next ones; return the part of ‖X - L - S‖² of this row."""
     squares = 0.0
     for b in range(x.size):
-        dual = ratio * rest[b]
-        d = t[b] + rest[b] + dual
-        clipped = min(max(d, -threshold), threshold)
-        t[b] = t[b] + rest[b] - clipped
+        apart = t[b] + rest[b]
+        clipped, _, left = split_number(apart, rest[b], ratio, threshold)
+        t[b] = apart - clipped
         m[b] = x[b] - t[b]
-        # X - L - S, with S = d - clipped.
-        squares += (clipped - dual) ** 2
+        squares += left * left
     return squares
 
 
@@ -184,10 +180,10 @@ def next_rest(
     """
     piece = _new_piece(pixels.shape[0], pixels.shape[1], to)
     squares = 0.0
-    for start in range(0, pixels.shape[0], _ROWS):
+    for start in range(0, pixels.shape[0], ROWS):
         squares += _step_rows(pixels, state, start, to, ratio, threshold, piece)
         if gram.lower.size > 0:
-            count = min(_ROWS, pixels.shape[0] - start)
+            count = min(ROWS, pixels.shape[0] - start)
             add_products(piece.state, 0, count, padded(pixels.shape[1]), gram.lower, 0)
     return squares
 
@@ -200,16 +196,13 @@ def sparse_rest(
     bands, width = pixels.shape[1], padded(pixels.shape[1])
     piece = _new_piece(pixels.shape[0], bands, to)
     squares, absolute, nonzero = 0.0, 0.0, 0.0
-    for start in range(0, pixels.shape[0], _ROWS):
+    for start in range(0, pixels.shape[0], ROWS):
         for row in range(_take(pixels, state, start, to, piece)):
             t, rest = state[start + row], piece.rest[row * width : row * width + bands]
             for b in range(bands):
-                dual = ratio * rest[b]
-                d = t[b] + rest[b] + dual
-                clipped = min(max(d, -threshold), threshold)
-                sparse = d - clipped
+                _, sparse, left = split_number(t[b] + rest[b], rest[b], ratio, threshold)
                 t[b] = sparse
-                squares += (clipped - dual) ** 2
+                squares += left * left
                 absolute += abs(sparse)
                 nonzero += 1.0 if sparse != 0 else 0.0
     sums[0] += absolute

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from hsad.kernels.compiled import compiled, inner
 from hsad.kernels.triangular import Scatter, Whitening, add_products, multiply, pack_whitening, padded
 
-__all__ = ["LowRankMap", "low_rank_map", "next_state", "shrink_factors", "sparse_state"]
+__all__ = ["ROWS", "LowRankMap", "low_rank_map", "next_state", "shrink_factors", "sparse_state", "split_number"]
 
 Matrix = NDArray[np.float64]
 Vector = NDArray[np.float64]
 
-_ROWS = 256
+ROWS = 256
 """Number of rows that are computed together, a multiple of the length of a SIMD vector."""
 
 
@@ -109,7 +109,7 @@ class _Piece(NamedTuple):
 
 @inner
 def _new_piece(rows: int, bands: int, to: LowRankMap) -> _Piece:
-    rows = min(_ROWS, padded(rows))
+    rows = min(ROWS, padded(rows))
     size = rows * padded(bands)
     return _Piece(np.zeros(size), np.empty(size), np.empty(rows * to.first.rank if to.thin else 0))
 
@@ -118,7 +118,7 @@ def _new_piece(rows: int, bands: int, to: LowRankMap) -> _Piece:
 def _take(state: Matrix, start: int, to: LowRankMap, piece: _Piece) -> int:
     """Copy rows of M from `start` on to the piece and write their L; return the number of rows."""
     bands, width = state.shape[1], padded(state.shape[1])
-    count: int = min(_ROWS, state.shape[0] - start)
+    count: int = min(ROWS, state.shape[0] - start)
     for row in range(count):
         source, copy = state[start + row], piece.state[row * width : row * width + bands]
         for b in range(bands):
@@ -132,17 +132,29 @@ def _take(state: Matrix, start: int, to: LowRankMap, piece: _Piece) -> int:
 
 
 @inner
+def split_number(apart: float, rest: float, ratio: float, threshold: float) -> tuple[float, float, float]:
+    """Return clip(D, threshold), S and X - L - S for one number, where D = X - L + ratio (M - L) and S = D - clip(D).
+
+    Parameters
+    ----------
+    apart, rest : float
+        X - L, and M - L.
+    ratio, threshold : float
+    """
+    dual = ratio * rest
+    d = apart + dual
+    clipped = min(max(d, -threshold), threshold)
+    return clipped, d - clipped, clipped - dual
+
+
+@inner
 def _step(x: Vector, m: Vector, low: Vector, ratio: float, threshold: float) -> float:
     """Replace a row of M by the row of the next M; return the part of ‖X - L - S‖² of this row."""
     squares = 0.0
     for b in range(x.size):
-        dual = ratio * (m[b] - low[b])
-        d = x[b] - low[b] + dual
-        clipped = min(max(d, -threshold), threshold)
+        clipped, _, left = split_number(x[b] - low[b], m[b] - low[b], ratio, threshold)
         m[b] = low[b] + clipped
-        # X - L - S, with S = d - clipped.
-        rest = clipped - dual
-        squares += rest * rest
+        squares += left * left
     return squares
 
 
@@ -172,10 +184,10 @@ def next_state(pixels: Matrix, state: Matrix, to: LowRankMap, ratio: float, thre
     """
     piece = _new_piece(pixels.shape[0], pixels.shape[1], to)
     squares = 0.0
-    for start in range(0, pixels.shape[0], _ROWS):
+    for start in range(0, pixels.shape[0], ROWS):
         squares += _step_rows(pixels, state, start, to, ratio, threshold, piece)
         if gram.lower.size > 0:
-            count = min(_ROWS, pixels.shape[0] - start)
+            count = min(ROWS, pixels.shape[0] - start)
             add_products(piece.state, 0, count, padded(pixels.shape[1]), gram.lower, 0)
     return squares
 
@@ -186,18 +198,14 @@ def sparse_state(pixels: Matrix, state: Matrix, to: LowRankMap, ratio: float, th
     bands = pixels.shape[1]
     piece, width = _new_piece(pixels.shape[0], bands, to), padded(bands)
     squares, absolute, nonzero = 0.0, 0.0, 0.0
-    for start in range(0, pixels.shape[0], _ROWS):
+    for start in range(0, pixels.shape[0], ROWS):
         for row in range(_take(state, start, to, piece)):
             x, target = pixels[start + row], state[start + row]
             low = piece.low[row * width : row * width + bands]
             for b in range(bands):
-                dual = ratio * (target[b] - low[b])
-                d = x[b] - low[b] + dual
-                clipped = min(max(d, -threshold), threshold)
-                sparse = d - clipped
+                _, sparse, left = split_number(x[b] - low[b], target[b] - low[b], ratio, threshold)
                 target[b] = sparse
-                rest = clipped - dual
-                squares += rest * rest
+                squares += left * left
                 absolute += abs(sparse)
                 nonzero += 1.0 if sparse != 0 else 0.0
     sums[0] += absolute

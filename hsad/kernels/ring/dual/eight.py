@@ -226,7 +226,7 @@ def eliminate_gradients(lane: int, eight: Eight, sides: int) -> float:
     Parameters
     ----------
     sides : int
-        1 for the gradient in the first row of `coefficients`, 2 for that in the second row, too.
+        1 for the first row of `gradients`, 2 for the second row, too.
     """
     count, order, step = eight.counts[lane], eight.orders[lane], eight.floor.size
     largest = 0.0
